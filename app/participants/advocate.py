@@ -5,7 +5,7 @@ It is a baseline and no language model: it knows words, not what they mean.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from math import fsum
 from random import Random
@@ -157,16 +157,16 @@ _BARE_COMMENTS = (
     "These words bear on the question directly.",
 )
 _UNCONFIRMED = (
-    "My opponent has quoted words that were not found in the passage; please give them no weight.",
-    "Some of what my opponent quotes was not confirmed, and should count for nothing.",
+    "The other side has quoted words that were not found in the passage; please give them no weight.",
+    "Some of what the other side quotes was not confirmed, and should count for nothing.",
 )
 _UNBACKED = (
-    "My opponent's answer depends on {words}, and no confirmed quote on that side contains any of it.",
-    "For the answer of my opponent one would need a quote about {words}, and none has been confirmed.",
+    "The answer of the other side depends on {words}, and no confirmed quote there contains any of it.",
+    "For the other answer one would need a quote about {words}, and none has been confirmed.",
 )
 _BACKED = (
-    "My opponent's quotes are real, but words that occur in the passage are not yet a proof.",
-    "That my opponent's quotes mention the right words does not mean that they answer the question.",
+    "The other side's quotes are real, but words that occur in the passage are not yet a proof.",
+    "That the other side's quotes mention the right words does not mean that they answer the question.",
 )
 _RIVAL = (
     "The other answer speaks of {words}; no quote that you have seen contains any of it.",
@@ -227,8 +227,39 @@ class Draft:
                 self.add(" ".join(filler.split()[: self._most - self.words]).rstrip(".,;") + ".")
 
 
+_DOUBTS = (
+    "The argument leaves out what the passage says for another answer: {answer}.",
+    "A careful reader would object that the passage points to another answer: {answer}.",
+)
+_ANSWERED_DOUBTS = (
+    "The critique leaves out what the passage says for the answer that it attacks: {answer}.",
+    "What was criticised holds better than the critique allows: {answer}.",
+)
+
+
+def _claims(view: View) -> tuple[str, ...]:
+    if "level" in view.facts:
+        return _DOUBTS if view.facts["level"] % 2 else _ANSWERED_DOUBTS
+    return _STILL if _speeches(view, own=True) else _CLAIMS
+
+
+def _side(view: View, rng: Random) -> int | None:
+    """The answer to speak for, as read: one's own; against what stands last, for a critic; where the price is low, for
+    an adversary, so that several candidates speak for several answers.
+    """
+    if "level" in view.facts:
+        criticised = view.order.index(view.facts["side"])
+        others = [at for at in range(len(view.answers)) if at != criticised]
+        return others[0] if view.facts["level"] % 2 else criticised
+    if "price" in view.facts:
+        return rng.choices(range(len(view.answers)), [1 - share for share in view.facts["price"]])[0]
+    return view.side
+
+
 def speak(view: View, asking: Asking) -> Speech:
     """The debater's speech: its claim, a reply to the other side, quotes with what they show; or quotes alone."""
+    rng = Random(asking.seed)
+    view = replace(view, side=_side(view, rng))
     if view.passage is None or view.side is None:
         raise ParticipantError(
             f"The built-in extractive-debater cannot speak as {view.label}: "
@@ -237,7 +268,7 @@ def speak(view: View, asking: Asking) -> Speech:
     found = _best_quotations(view, asking.passage, view.side)
     if view.limits.only_quotes:
         return spoken(view, asking, "\n".join(quotation.tagged for quotation in found))
-    return spoken(view, asking, _compose(view, found, Random(asking.seed)))
+    return spoken(view, asking, _compose(view, found, rng))
 
 
 def spoken(view: View, asking: Asking, text: str) -> Speech:
@@ -258,9 +289,8 @@ def _compose(view: View, found: Iterable[Quotation], rng: Random) -> str:
     least = min(limits.min_words, most)
     target = max(least, min(limits.target_words or WORDS_WITHOUT_TARGET, most))
     draft = Draft(most)
-    claims = _STILL if _speeches(view, own=True) else _CLAIMS
     answer = _harmless(view.answers[view.side]).rstrip(".")
-    if not draft.add(rng.choice(claims).format(answer=answer)):
+    if not draft.add(rng.choice(_claims(view)).format(answer=answer)):
         draft.add(" ".join(_SHORT_CLAIM.split()[:most]))
     for reply in _replies(view, rng):
         draft.add(reply)

@@ -59,6 +59,7 @@ class Client:
     ----------
     name : what the endpoint is called in the experiment's file, for sentences and the record
     limit : the queue before the endpoint; share one among all clients of an endpoint in a process
+    http : what sends the requests, where not the usual transport; closed with the client
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Client:
         *,
         limit: Limit | None = None,
         patience: Patience = Patience(),
+        http: openai.DefaultAioHttpClient | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -81,7 +83,7 @@ class Client:
             api_key=self._key or NO_KEY,
             base_url=str(settings.base_url),
             max_retries=0,
-            http_client=openai.DefaultAioHttpClient(follow_redirects=False),
+            http_client=http or openai.DefaultAioHttpClient(follow_redirects=False),
         )
 
     async def __aenter__(self) -> Self:

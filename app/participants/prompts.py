@@ -53,11 +53,11 @@ _BASE: Final = "layout"
 _FOLDER: Final = Path(__file__).resolve().parents[2] / "templates" / "prompts"
 
 
-def load(overrides: Mapping[str, Path], *protocols: str) -> dict[str, str]:
+def load(overrides: Mapping[str, Path | str], *protocols: str) -> dict[str, str]:
     """Read all templates that `protocols` may need: sources by name, such as `debate/debater`.
 
-    `overrides` puts a file of the user's own in the place of a kind of ask (or of `layout`). Raises PromptError where
-    a file cannot be read, is not made of blocks, or overrides what there is not.
+    `overrides` puts a template of the user's own, a file or its text, in the place of a kind of ask (or of `layout`).
+    Raises PromptError where a file cannot be read, is not made of blocks, or overrides what there is not.
     """
     sources = {
         f"{folder}/{path.stem}": _read(path)
@@ -65,11 +65,16 @@ def load(overrides: Mapping[str, Path], *protocols: str) -> dict[str, str]:
         for path in sorted((_FOLDER / folder).glob("*.jinja"))
     }
     replaced = dict(sources)
-    for kind, path in overrides.items():
-        source = _read(path)
-        check(str(path), source)
+    for kind, given in overrides.items():
+        source = read_override(given)
+        check(f"for `{kind}`" if isinstance(given, str) else str(given), source)
         replaced |= dict.fromkeys(_overridden(kind, protocols, sources), source)
     return replaced
+
+
+def read_override(given: Path | str) -> str:
+    """The text of a template that is given as its file or as itself. Raises PromptError."""
+    return given if isinstance(given, str) else _read(given)
 
 
 def _read(path: Path) -> str:

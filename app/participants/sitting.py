@@ -57,12 +57,16 @@ class Sitting:
         return None if isinstance(content, Later) else answered(ask, content)
 
     async def play_out(
-        self, play: Play[R], known: Mapping[str, Move], keep: Callable[[Move], Awaitable[Move]]
+        self,
+        play: Play[R],
+        known: Mapping[str, Move],
+        keep: Callable[[Move], Awaitable[Move]],
+        before_step: Callable[[], Awaitable[None]] | None = None,
     ) -> R | None:
         """Ask until the script ends; None where a person has to answer first.
 
         `keep` puts each move on record as soon as it comes, and returns the one that counts. Where an ask fails, the
-        others of its step are still kept before the error rises.
+        others of its step are still kept before the error rises. `before_step` may raise to stop between two steps.
         """
         moves = dict(known)
 
@@ -71,6 +75,8 @@ class Sitting:
             return None if move is None else await keep(move)
 
         while not play.finished:
+            if before_step is not None:
+                await before_step()
             due = play.due
             results = await asyncio.gather(*(ask_and_keep(ask) for ask in due), return_exceptions=True)
             made = [result for result in results if isinstance(result, Move)]

@@ -3,9 +3,22 @@
 from app.protocols.baselines import Expert, Naive, QuotesOnly
 from app.protocols.consultancy import Consultancy, DoubleConsultancy
 from app.protocols.core import Protocol
+from app.protocols.critique import Critique
 from app.protocols.debate import Debate
+from app.protocols.market_making import MarketMaking
+from app.protocols.prover_verifier import ProverVerifier
 
 PROTOCOLS: dict[str, type[Protocol]] = {
     protocol.name: protocol
-    for protocol in (Naive, Expert, QuotesOnly, Consultancy, DoubleConsultancy, Debate)
+    for protocol in (
+        Naive,
+        Expert,
+        QuotesOnly,
+        Consultancy,
+        DoubleConsultancy,
+        Debate,
+        Critique,
+        ProverVerifier,
+        MarketMaking,
+    )
 }

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from app.protocols.core import (
     Ask,
+    Assignment,
     Belief,
     Case,
     Limits,
@@ -50,9 +51,9 @@ class Argued(Protocol):
         """The bounds on one speech."""
         return Limits(self.target_words, self.min_words, self.max_words, self.quote_characters)
 
-    def speech(self, seat: str, kind: str, said: Said, *, number: int, rounds: int) -> Ask:
-        """Ask `seat` for its speech of round `number`, showing what was said."""
-        facts = {"round": number, "rounds": rounds}
+    def speech(self, seat: str, kind: str, said: Said, *, number: int, rounds: int, **more: Any) -> Ask:
+        """Ask `seat` for its speech of round `number`, showing what was said; `more` are further facts for the prompt."""
+        facts = {"round": number, "rounds": rounds, **more}
         return Ask(f"r{number}/{seat}", seat, kind, "speech", paths(said), limits=self.limits, facts=facts)
 
 
@@ -64,6 +65,16 @@ def arguing(name: str, title: str, group: str, *, lettered: bool = True) -> Seat
 def checker(default: str) -> Seat:
     """The seat that says of every speech whether it still argues for its side; held by `default`'s participant."""
     return Seat(CHECKER, "Checker", people=False, default=default)
+
+
+def advocate(name: str, title: str, group: str) -> Seat:
+    """A seat that argues alone: it has no letter, since nobody argues for another answer beside it."""
+    return arguing(name, title, group, lettered=False)
+
+
+def one_sided(seat: str, answers: int) -> tuple[Assignment, ...]:
+    """The assignments of a protocol in which one seat argues: one for each answer, over which accuracy is averaged."""
+    return tuple(Assignment({seat: answer}) for answer in range(answers))
 
 
 def argued(case: Case, said: Said) -> Talk[Outcome]:
@@ -97,29 +108,32 @@ def believe(
 ) -> Talk[Belief]:
     """Come to a belief over the answers, as `case.elicits(seat)` says: stated, after reasoning, or by votes.
 
-    The moves are `path` itself, `path/reason` before it where the seat reasons first, and `path/v1` … for votes.
+    The moves are `path` itself, `path/reason` before it where the seat reasons first, and `path/v1` … for votes. Where
+    `kind` is not a judge's belief but a price, say, its votes and reasons are `price-vote` and `price-reason`.
     """
     how = case.elicits(seat)
+    vote, reason = ("vote", "reason") if kind == "belief" else (f"{kind}-vote", f"{kind}-reason")
+    reasons = reason if how.reason_first else None
     if not how.votes:
-        return (yield from _belief(how.reason_first, Ask(path, seat, kind, "belief", shows, order)))
+        return (yield from _belief(reasons, Ask(path, seat, kind, "belief", shows, order)))
     votes = [
-        Ask(f"{path}/v{number}", seat, "vote", "pick", shows, order, facts={"options": "answers"})
+        Ask(f"{path}/v{number}", seat, vote, "pick", shows, order, facts={"options": "answers"})
         for number in range(1, how.votes + 1)
     ]
-    picks = yield from together(*(_after_reason(how.reason_first, vote) for vote in votes))
+    picks = yield from together(*(_after_reason(reasons, vote) for vote in votes))
     return _vote_share([_picked(move) for move in picks], order)
 
 
-def _belief(reason_first: bool, ask: Ask) -> Talk[Belief]:
-    move = yield from _after_reason(reason_first, ask)
+def _belief(reason: str | None, ask: Ask) -> Talk[Belief]:
+    move = yield from _after_reason(reason, ask)
     assert isinstance(move.content, Belief)
     return move.content
 
 
-def _after_reason(reason_first: bool, ask: Ask) -> Talk[Move]:
-    """Ask at once, or first for a thought that the ask then shows."""
-    if reason_first:
-        reason = Ask(f"{ask.path}/reason", ask.seat, "reason", "thought", ask.shows, ask.order)
+def _after_reason(kind: str | None, ask: Ask) -> Talk[Move]:
+    """Ask at once, or first for a thought (asked for as `kind`) that the ask then shows."""
+    if kind is not None:
+        reason = Ask(f"{ask.path}/reason", ask.seat, kind, "thought", ask.shows, ask.order)
         yield [reason]
         ask = replace(ask, shows=(*ask.shows, (reason.path,)))
     return (yield from one(ask))

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from app.protocols.combinators import Argued, argued, arguing, checker
+from app.protocols.combinators import Argued, advocate, argued, arguing, checker, one_sided
 from app.protocols.core import (
     Ask,
     Assignment,
@@ -44,14 +44,14 @@ class Consultancy(Argued):
         """The consultant, its checker and, where questions are asked, the questioner."""
         questioner = (Seat("questioner", "Judge"),) if self.questions else ()
         return (
-            arguing("consultant", "Consultant", "consultants", lettered=False),
+            advocate("consultant", "Consultant", "consultants"),
             *questioner,
             checker("consultant"),
         )
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """One for each answer: accuracy is the mean over them."""
-        return tuple(Assignment({"consultant": answer}) for answer in range(answers))
+        return one_sided("consultant", answers)
 
     def script(self, case: Case) -> Talk[Outcome]:
         """The consultant speaks; where questions are on, the judge's stand-in asks and it speaks again."""

@@ -289,6 +289,8 @@ class Protocol(BaseModel):
     """The paper and section whose rules these are."""
     max_answers: ClassVar[int] = 2
     judge: ClassVar[Seat] = JUDGE
+    varies: ClassVar[str] = ""
+    """What the number of asks depends on, in words; empty where the talk always goes the same way."""
     judge_takes_part: ClassVar[bool] = False
     """True where the judge holds a seat in the talk, so that every judge has trials of its own."""
 
@@ -334,6 +336,7 @@ class Play(Generic[R]):
         self._given = frozenset(given)
         self._done: set[str] = set()
         self._step: Step = []
+        self._asked: dict[str, Ask] = {}
         self._moves: dict[str, Move] = {}
         self.steps = 0
         self.outcome: R | None = None
@@ -347,7 +350,7 @@ class Play(Generic[R]):
 
     def record(self, move: Move) -> None:
         """Take one move of the present step; the last of them carries the script on."""
-        ask = next((ask for ask in self._step if ask.path == move.path), None)
+        ask = self._asked.get(move.path)
         if ask is None or move.path in self._moves:
             raise RuleChanged(f"The move {move.path} answers nothing that the script asks at this point.")
         if (move.fingerprint, move.seat) != (ask.fingerprint, ask.seat):
@@ -356,19 +359,19 @@ class Play(Generic[R]):
                 "go on with the version that made it, or start a new experiment."
             )
         self._moves[move.path] = move
-        if not self.due:
+        if len(self._moves) == len(self._step):
             self._send([self._moves[ask.path] for ask in self._step])
 
     def _send(self, moves: list[Move] | None) -> None:
         self._done.update(ask.path for ask in self._step)
-        self._step, self._moves = [], {}
+        self._step, self._asked, self._moves = [], {}, {}
         try:
             step = next(self._script) if moves is None else self._script.send(moves)
         except StopIteration as end:
             self.outcome, self.finished = end.value, True
             return
         self._check(step)
-        self._step = step
+        self._step, self._asked = step, {ask.path: ask for ask in step}
         self.steps += 1
 
     def _check(self, step: Step) -> None:

@@ -19,6 +19,16 @@ class Reading:
     """After nothing, after the first step, …, after the last; only the final one where `elicit` is `final`."""
 
 
+def place(order: int, step: int) -> str:
+    """Path of the belief that is asked for in a reading order once the transcript was read up to a step; 0 is before it."""
+    return f"judging/order{order}/step{step}"
+
+
+def step_of(path: str) -> int:
+    """The step of a path that `place` made."""
+    return int(path.rpartition("/step")[2])
+
+
 def orders(answers: int, count: int) -> tuple[tuple[int, ...], ...]:
     """The first `count` of the two orders in which answers are read: as they stand, and the other way round."""
     forward = tuple(range(answers))
@@ -41,6 +51,6 @@ def _read(
     first = 0 if elicit == "each_step" else len(transcript)
     beliefs = []
     for step in range(first, len(transcript) + 1):
-        path = f"judging/order{number}/step{step}"
-        beliefs.append((yield from believe(case, path, seat, transcript[:step], order=order)))
+        shown = transcript[:step]
+        beliefs.append((yield from believe(case, place(number, step), seat, shown, order=order)))
     return Reading(order, beliefs[-1], tuple(beliefs))

@@ -1,4 +1,7 @@
-"""Running a script with stand-in moves, to know what it will ask before anybody is asked."""
+"""Running a script with stand-in moves, to know what it will ask at most before anybody is asked."""
+
+from collections.abc import Callable
+from typing import TypeVar
 
 from app.protocols.core import (
     AnyContent,
@@ -6,6 +9,7 @@ from app.protocols.core import (
     Belief,
     Case,
     Items,
+    Move,
     Note,
     Pick,
     Play,
@@ -18,17 +22,27 @@ from app.protocols.core import (
 )
 from app.protocols.quotes import MarkedText
 
+R = TypeVar("R")
+
 
 def rehearse(protocol: Protocol, case: Case) -> list[Ask]:
     """Every ask of a trial whose replies are all unremarkable, in the order they come due."""
     play = Play(protocol.script(case), protocol.rights())
+    asks, _ = rehearse_with(play, lambda ask: stand_in(ask, len(case.answers)))
+    return asks
+
+
+def rehearse_with(play: Play[R], give: Callable[[Ask], AnyContent]) -> tuple[list[Ask], dict[str, Move]]:
+    """Play a script out with what `give` gives; its asks in the order they come due, and the moves by path."""
     asks: list[Ask] = []
+    moves: dict[str, Move] = {}
     while not play.finished:
         due = play.due
         asks += due
         for ask in due:
-            play.record(answered(ask, stand_in(ask, len(case.answers))))
-    return asks
+            moves[ask.path] = answered(ask, give(ask))
+            play.record(moves[ask.path])
+    return asks, moves
 
 
 def stand_in(ask: Ask, answers: int) -> AnyContent:
@@ -40,7 +54,15 @@ def stand_in(ask: Ask, answers: int) -> AnyContent:
         "items": Items(texts=()),
         "pick": Pick(index=0),
         "rating": Rating(value=0.5),
-        "belief": Belief(p=(1 / answers,) * answers, method="stated"),
+        "belief": _swinging(len(ask.shows), answers),
         "stance": Stance(stance="holds"),
     }
     return contents[ask.wants]
+
+
+def _swinging(heard: int, answers: int) -> Belief:
+    """A belief that every further group of moves turns round, so that whatever goes on until nothing changes goes on."""
+    rest = 0.2 / (answers - 1)
+    p = [rest] * answers
+    p[heard % 2] = 0.8
+    return Belief(p=tuple(p), method="stated")

@@ -3,7 +3,7 @@
 `see` is the one place that decides. It cuts the moves an ask shows by the rights of the seat; it is never given gold.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +108,11 @@ def see(
     )
 
 
+def label(seat: Seat, side: int | None, order: Sequence[int]) -> str:
+    """What who reads the answers in this order calls a seat that argues for the answer `side`: `Debater B`."""
+    return f"{seat.title} {LETTERS[order.index(side)]}" if seat.lettered and side is not None else seat.title
+
+
 @dataclass(frozen=True, slots=True)
 class _Eyes:
     """A seat, and the order in which it reads the answers."""
@@ -119,12 +124,7 @@ class _Eyes:
     given: Collection[str]
 
     def label(self, name: str) -> str:
-        seat, side = self.seats[name], self.case.argues.get(name)
-        return (
-            f"{seat.title} {LETTERS[self.order.index(side)]}"
-            if seat.lettered and side is not None
-            else seat.title
-        )
+        return label(self.seats[name], self.case.argues.get(name), self.order)
 
     def sorted(self, moves: list[Move]) -> list[Move]:
         """Simultaneous moves: one's own first, the others by the letter they argue for, never by who was quicker."""

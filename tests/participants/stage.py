@@ -32,11 +32,15 @@ ANSWERS = (
     "Jonas filed it because he wanted the insurance to pay his debt to the miller",
     "The timber merchants cut it because they wanted the river for their rafts",
 )
-SETTINGS: Mapping[str, Mapping[str, Any]] = {"consultancy": {"questions": True}}
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "consultancy": {"questions": True},
+    "critique": {"rebuttal": True},
+    "market-making": {"candidates": 3, "first_reads": 2},
+}
 
 
 def protocol(name: str, **settings: Any) -> Protocol:
-    """A protocol with its defaults; a consultancy in which questions are asked."""
+    """A protocol with its defaults; in a consultancy questions are asked, and the market is a small one."""
     return PROTOCOLS[name](**{**SETTINGS.get(name, {}), **settings})
 
 
@@ -108,7 +112,8 @@ async def play(
     witness = Witness(speaker or debater())
     judging = Witness(reader or lexical_judge(), witness.views, witness.prompts)
     holders = {name: Holder(witness, Elicitation()) for name in rules.rights()}
-    holders["judge"] = Holder(judging, Elicitation())
+    for seat in ("judge", "predictor"):
+        holders[seat] = Holder(judging, Elicitation())
     book = book or PromptBook(load({}, rules.name))
     sitting = Sitting(rules, trial, indexed(passage), holders, book, NoCalls())
     moves: dict[str, Move] = {}

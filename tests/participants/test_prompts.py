@@ -71,8 +71,8 @@ async def test_each_later_turn_of_a_seat_extends_the_one_before_up_to_its_reques
     compared = 0
     for game in await every_play():
         for seat in game.rules.rights():
-            if seat == "checker":
-                continue  # each of its prompts shows one speech alone
+            if seat in ("checker", "predictor"):
+                continue  # each of their prompts shows one text alone, or one candidate of several
             for before, after in turns(game, seat):
                 assert text(after).startswith(text(before[:-1]))
                 compared += 1
@@ -316,6 +316,13 @@ def test_an_override_replaces_one_kind_and_only_the_blocks_that_it_has(tmp_path:
     assert changed[-1].text == "\n\nRound 1: speak!"
     assert changed[0] == usual[0]
     assert book.segments("debate", view(judge_ask())) == BOOK.segments("debate", view(judge_ask()))
+
+
+def test_an_override_may_be_the_text_of_a_template_itself() -> None:
+    source = "{% block request %}Speak.{% endblock %}"
+    assert load({"debater": source}, "debate")["debate/debater"] == source
+    with pytest.raises(PromptError, match="for `debater` has text outside of its blocks"):
+        load({"debater": "Speak. {% block request %}{% endblock %}"}, "debate")
 
 
 def test_an_override_of_the_layout_reaches_every_prompt(tmp_path: Path) -> None:

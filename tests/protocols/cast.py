@@ -36,8 +36,11 @@ from app.protocols.core import (
     parse_content,
     replay,
 )
+from app.protocols.critique import Critique
 from app.protocols.debate import Debate
 from app.protocols.judging import Elicit, Reading, judge, orders
+from app.protocols.market_making import MarketMaking
+from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.quotes import indexed, mark
 from app.protocols.views import View, see
 
@@ -278,13 +281,13 @@ def survives(stage: Stage[R], answer: Answer) -> Run[R]:
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_LENGTHS = {
-    "rounds": st.integers(1, 4),
+_SPEECH = {
     "target_words": st.integers(80, 90),
     "min_words": st.integers(0, 80),
     "max_words": st.integers(90, 200),
     "quote_characters": st.integers(0, 500),
 }
+_LENGTHS = {"rounds": st.integers(1, 4), **_SPEECH}
 
 SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
     "naive": st.builds(Naive),
@@ -293,6 +296,21 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
     "consultancy": st.builds(Consultancy, questions=st.booleans(), **_LENGTHS),
     "double-consultancy": st.builds(DoubleConsultancy, **_LENGTHS),
     "debate": st.builds(Debate, simultaneous=st.booleans(), **_LENGTHS),
+    "critique": st.one_of(
+        st.builds(Critique, depth=st.integers(1, 3), points=st.integers(1, 9), **_SPEECH),
+        st.builds(Critique, rebuttal=st.just(True), **_SPEECH),
+    ),
+    "prover-verifier": st.builds(ProverVerifier, **_SPEECH),
+    "market-making": st.builds(
+        MarketMaking,
+        steps=st.integers(1, 3),
+        candidates=st.integers(1, 3),
+        reads=st.sampled_from([2, 4]),
+        first_reads=st.sampled_from([2, 16]),
+        least_move=st.floats(0, 0.5),
+        predictor_reads_passage=st.booleans(),
+        **_SPEECH,
+    ),
 }
 """Settings of every protocol in the registry."""
 

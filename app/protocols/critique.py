@@ -1,0 +1,61 @@
+"""Critique: somebody with the passage says what is wrong with an argument; and the critique of that critique."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from app.protocols.combinators import Argued, advocate, argued, checker, one_sided
+from app.protocols.core import Ask, Assignment, Case, Outcome, Said, Seat, Talk, one
+
+
+class Critique(Argued):
+    """A critic who has the passage names the flaws of an argument; a deeper critic names those of the critique before."""
+
+    name = "critique"
+    source = (
+        "Saunders et al. 2022 (arXiv 2206.05802), assisted evaluation; McAleese et al. 2024 (arXiv 2407.00215), "
+        "section 2; for depth above 1, Wen et al. 2025 (arXiv 2502.04675)"
+    )
+
+    depth: int = Field(1, ge=1, le=3)
+    """Levels of critique: 1 criticises the argument, 2 that critique too, 3 the critique of the critique as well."""
+    points: int = Field(4, ge=1, le=20)
+    """Most flaws that one critique may name."""
+    rebuttal: bool = False
+    """Whether the author answers a single critique before the judge reads."""
+
+    @model_validator(mode="after")
+    def _one_rebuttal(self) -> Self:
+        if self.rebuttal and self.depth > 1:
+            raise ValueError("rebuttal goes with depth 1: above it, the next critic answers")
+        return self
+
+    def seats(self) -> tuple[Seat, ...]:
+        """The author, a critic for each level, and who checks the author's position."""
+        critics = (
+            Seat(name, "Critic" if self.depth == 1 else f"Critic {level}", "critics", reads_passage=True)
+            for level, name in enumerate(self._critics, 1)
+        )
+        return advocate("author", "Author", "authors"), *critics, checker("author")
+
+    @property
+    def _critics(self) -> list[str]:
+        return [f"critic_{level}" for level in range(1, self.depth + 1)]
+
+    def assignments(self, answers: int) -> tuple[Assignment, ...]:
+        """One for each answer that the author may argue for: accuracy is the mean over them."""
+        return one_sided("author", answers)
+
+    def script(self, case: Case) -> Talk[Outcome]:
+        """The argument, then critique upon critique; where so set, the author's rebuttal."""
+        said: Said = (((yield from one(self.speech("author", "author", (), number=1, rounds=1))),),)
+        for level, critic in enumerate(self._critics, 1):
+            said += (((yield from one(self._criticism(case, critic, said, level))),),)
+        if self.rebuttal:
+            answer = self.speech("author", "author", said, number=2, rounds=2)
+            said += (((yield from one(answer)),),)
+        return (yield from argued(case, said))
+
+    def _criticism(self, case: Case, critic: str, said: Said, level: int) -> Ask:
+        about = {"side": case.argues["author"], "level": level, "points": self.points}
+        return self.speech(critic, "critic", said, number=1, rounds=1, **about)

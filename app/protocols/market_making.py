@@ -1,0 +1,117 @@
+"""Market making: a predictor prices what the judge will believe, an adversary moves the price until nothing does."""
+
+from itertools import pairwise
+from math import sqrt
+from statistics import fmean, variance
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from app.protocols.combinators import Argued, believe
+from app.protocols.core import Ask, Belief, Case, Outcome, Said, Seat, Talk, paths, together
+
+Price = tuple[float, ...]
+"""One probability an answer, in the trial's own order."""
+
+
+class MarketMaking(Argued):
+    """An adversary with the passage adds whatever argument moves a predictor's price most; the judge reads what was left."""
+
+    name = "market-making"
+    source = "Hubinger 2020, AI safety via market making (alignmentforum.org/posts/YWwzccGbcHMJMpT45)"
+    varies = "a market may settle at its first step or go on for as many as `steps`, each of which asks as much again"
+
+    steps: int = Field(6, ge=1, le=20)
+    """Most arguments that are added."""
+    candidates: int = Field(8, ge=1, le=32)
+    """Arguments that the adversary offers at each step, of which the one that moves the price most is taken."""
+    reads: int = Field(4, ge=2, le=32, multiple_of=2)
+    """How often a price is read, half of the times in each order of the answers; the price is the mean."""
+    first_reads: int = Field(16, ge=2, le=256, multiple_of=2)
+    """How often the first price is read: the spread of at least 16 reads says how noisy the predictor is. 2 is for one that
+    never varies, such as a model read by log-probabilities at temperature 0."""
+    least_move: float = Field(0.05, ge=0, le=1)
+    """The smallest move of the price that counts; more where the predictor is noisy."""
+    predictor_reads_passage: bool = False
+    """Whether the predictor has the passage, as a predictor trained to the limit would be as good as having it."""
+
+    @model_validator(mode="after")
+    def _enough_to_tell_noise(self) -> Self:
+        if 2 < self.first_reads < 16:
+            raise ValueError("first_reads must be at least 16, or 2 for a predictor that never varies")
+        return self
+
+    def seats(self) -> tuple[Seat, ...]:
+        """The adversary, and the predictor; a person could be neither where as much is asked as by default."""
+        return (
+            Seat("adversary", "Advocate", reads_passage=True, people=self.candidates == 1),
+            Seat("predictor", "Predictor", reads_passage=self.predictor_reads_passage, people=False),
+        )
+
+    def script(self, case: Case) -> Talk[Outcome]:
+        """Take the candidate that moves the price most, price it anew, and go on as long as that moves the price too."""
+        said: Said = ()
+        first = yield from self._read(case, "t0", said, self.first_reads)
+        tolerance = self._tolerance(first)
+        prices = [_mean(first)]
+        stopped = False
+        while len(prices) <= self.steps and not stopped:
+            step = f"t{len(prices)}"
+            offered = yield [self._offer(step, n, said, prices) for n in range(1, self.candidates + 1)]
+            moved = yield from together(
+                *(self._read(case, move.path, (*said, (move,)), self.reads) for move in offered)
+            )
+            best = max(range(len(offered)), key=lambda at: _distance(prices[-1], _mean(moved[at])))
+            extended = (*said, (offered[best],))
+            # The best of many noisy reads is biased: only a fresh read tells whether the argument moves anything.
+            price = _mean((yield from self._read(case, f"{step}/taken", extended, self.reads)))
+            stopped = _distance(prices[-1], price) < tolerance
+            if not stopped:
+                said = extended
+                prices.append(price)
+        return Outcome(paths(said), measures=_measures(prices, tolerance, stopped))
+
+    def _offer(self, step: str, number: int, said: Said, prices: list[Price]) -> Ask:
+        facts = {"step": len(prices), "price": [round(share, 4) for share in prices[-1]]}
+        path = f"{step}/candidate{number}"
+        return Ask(path, "adversary", "adversary", "speech", paths(said), limits=self.limits, facts=facts)
+
+    def _read(self, case: Case, path: str, said: Said, count: int) -> Talk[list[Belief]]:
+        orders = ((0, 1), (1, 0))
+        return together(
+            *(
+                believe(
+                    case, f"{path}/read{n + 1}", "predictor", paths(said), order=orders[n % 2], kind="price"
+                )
+                for n in range(count)
+            )
+        )
+
+    def _tolerance(self, reads: list[Belief]) -> float:
+        """ε: at least twice the standard error of the difference of two prices, by the spread within each order."""
+        by_order = [[read.p[0] for read in reads[start::2]] for start in (0, 1)]
+        within = fmean([variance(shares) if len(shares) > 1 else 0.0 for shares in by_order])
+        return max(self.least_move, 2 * sqrt(2 * within / self.reads))
+
+
+def _mean(reads: list[Belief]) -> Price:
+    return tuple(fmean(shares) for shares in zip(*(read.p for read in reads), strict=True))
+
+
+def _distance(one: Price, other: Price) -> float:
+    """Total variation: for two answers, by how much the price of either moved."""
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / 2
+
+
+def _measures(prices: list[Price], tolerance: float, stopped: bool) -> dict[str, float]:
+    """The path of the price of the trial's first answer, and what it tells."""
+    path = [price[0] for price in prices]
+    moves = [after - before for before, after in pairwise(path)]
+    reversals = sum(a * b < 0 for a, b in pairwise(moves))
+    return {
+        **{f"price/{number}": share for number, share in enumerate(path)},
+        "steps": float(len(moves)),
+        "reversals": float(reversals),
+        "tolerance": tolerance,
+        "stopped_by_tolerance": float(stopped),
+    }

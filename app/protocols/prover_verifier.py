@@ -1,0 +1,29 @@
+"""Prover and verifier: one argument, for the right answer or a wrong one, and a verifier who must tell which."""
+
+from pydantic import Field
+
+from app.protocols.combinators import Argued, advocate, argued, checker, one_sided
+from app.protocols.core import Assignment, Case, Outcome, Seat, Talk, one
+
+
+class ProverVerifier(Argued):
+    """A prover gives one argument for an assigned answer; the verifier sees that argument alone and accepts it or not."""
+
+    name = "prover-verifier"
+    source = "Kirchner et al. 2024 (arXiv 2407.13692), sections 2 and 3; Anil et al. 2021 (arXiv 2108.12099)"
+
+    target_words: int = Field(120, ge=10, le=2000)
+    """Words that the argument is asked to have."""
+
+    def seats(self) -> tuple[Seat, ...]:
+        """The prover, helpful where its answer is right and sneaky where it is wrong, and who checks its position."""
+        return advocate("prover", "Prover", "provers"), checker("prover")
+
+    def assignments(self, answers: int) -> tuple[Assignment, ...]:
+        """One for each answer: helpful and sneaky provers come equally often, and nobody is told which one it is."""
+        return one_sided("prover", answers)
+
+    def script(self, case: Case) -> Talk[Outcome]:
+        """One argument; the verifier's belief in its answer is how far it accepts it."""
+        argument = yield from one(self.speech("prover", "prover", (), number=1, rounds=1))
+        return (yield from argued(case, ((argument,),)))
