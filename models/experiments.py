@@ -205,6 +205,8 @@ class Judgement(Base):
             unique=True,
             postgresql_where=text("place > 0 AND state <> 'returned'"),
         ),
+        Index("ix_judgement_open", "trial_id", postgresql_where=text("state = 'open'")),
+        Index("ix_judgement_leased_until", "leased_until", postgresql_where=text("leased_until IS NOT NULL")),
         CheckConstraint("(state = 'open') = (participant_id IS NULL)", name="open_is_nobodys"),
         CheckConstraint("leased_until IS NULL OR state = 'waiting'", name="leases_end_with_the_work"),
         CheckConstraint("place >= 0", name="place_is_not_negative"),

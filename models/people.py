@@ -10,11 +10,13 @@ from models.base import Base, Digest, Json, JsonObject, Moment, Now, OpaqueId, S
 from models.experiments import Participant
 
 ROLES = ("admin", "researcher", "judge", "debater")
+BY_PASSWORD = ("admin", "researcher")
+"""Roles that come in by a password of their own, which no maker of a link has seen."""
 _ROLE_IS_KNOWN = f"role IN ({', '.join(repr(role) for role in ROLES)})"
 
 
 class Account(Base):
-    """A person. Judges and debaters have no password: they come by their invite."""
+    """A person. Judges and debaters have no password: they come by their invite. The others choose one by theirs."""
 
     __tablename__ = "account"
     __table_args__ = (
@@ -56,20 +58,25 @@ class Invite(Base):
     account_id: Mapped[uuid.UUID | None] = mapped_column(
         ForeignKey("account.id", ondelete="CASCADE"), index=True
     )
-    """Whoever first came by a personal invite; the same link lets them in again, on any device."""
+    """Whoever first came by a personal invite, which lets them in again on any device unless they have a password."""
     created_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"))
     created_at: Mapped[Now]
     once: Mapped[bool] = mapped_column(server_default=text("false"))
-    """Whether it is used up by the first who comes."""
+    """Whether it is used up by the first who opens it, and asks for no password, as in the demo."""
     expires_at: Mapped[Moment]
     revoked_at: Mapped[Moment | None]
+
+    @property
+    def sets_password(self) -> bool:
+        """Whether it asks for a password, with which its owner signs in from then on, and is used up by it."""
+        return self.role in BY_PASSWORD and not self.once
 
 
 class Session(Base):
     """One browser signed in; the cookie holds a random token of which only the digest is kept."""
 
     __tablename__ = "session"
-    __table_args__ = (UniqueConstraint("token_digest"),)
+    __table_args__ = (UniqueConstraint("token_digest"), UniqueConstraint("previous_digest"))
 
     id: Mapped[OpaqueId]
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
@@ -79,6 +86,10 @@ class Session(Base):
     created_at: Mapped[Now]
     expires_at: Mapped[Moment]
     rotated_at: Mapped[Now]
+    previous_digest: Mapped[Digest | None]
+    """Of the token before the present one, which a browser may hold still."""
+    previous_until: Mapped[Moment | None]
+    """When that one ends; None until the present one has been used."""
 
     account: Mapped[Account] = relationship(lazy="raise")
 

@@ -1,6 +1,7 @@
 """The database: the embedded PostgreSQL or the one that DATABASE_URL names, its migrations and its sessions."""
 
 import asyncio
+import json
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -32,7 +33,11 @@ class DatabaseError(Exception):
 
 
 def _json(value: object) -> str:
-    return orjson.dumps(value).decode()
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # Half a surrogate pair, escaped: the database refuses it as it refuses other text that it cannot keep.
+        return json.dumps(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,10 @@ class Database:
         self.session: async_sessionmaker[AsyncSession] = async_sessionmaker(
             self.engine, expire_on_commit=False
         )
+        self.reading: async_sessionmaker[AsyncSession] = async_sessionmaker(
+            self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
+        )
+        """For reading alone: each statement by itself, without the two round trips of a transaction."""
 
     @property
     def conninfo(self) -> str:

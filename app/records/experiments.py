@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.records.queue import enqueue, enqueue_orphans
+from app.records.queue import enqueue, enqueue_orphans, unqueue
 from app.records.texts import keep
 from models import Arm, ArmSeat, Endpoint, Experiment, Judgement, JudgingRound, Participant, Trial
 
@@ -320,3 +320,39 @@ async def resume(session: AsyncSession, experiment: uuid.UUID, *, retry_failed: 
             update(Judgement).where(Judgement.round_id.in_(rounds), Judgement.state == "failed").values(again)
         )
     return await enqueue_orphans(session, experiment)
+
+
+async def pause(session: AsyncSession, experiment: uuid.UUID) -> bool:
+    """Take a running experiment off the queue; what is under way stops before its next step. False where it is not running."""
+    return await _stop(session, experiment, "paused", ["running"])
+
+
+async def cancel(session: AsyncSession, experiment: uuid.UUID) -> bool:
+    """Give an experiment up for good; what it has stays. False where it is cancelled already."""
+    return await _stop(session, experiment, "cancelled", ["running", "paused"])
+
+
+async def unpause(session: AsyncSession, experiment: uuid.UUID) -> bool:
+    """Queue a paused experiment again. False where it is not paused."""
+    if not await _change(session, experiment, "running", ["paused"]):
+        return False
+    # Jobs in hand may have seen the pause and be ending with nothing done, so they do not count.
+    await enqueue_orphans(session, experiment, ["todo"])
+    return True
+
+
+async def _stop(session: AsyncSession, experiment: uuid.UUID, state: str, before: Sequence[str]) -> bool:
+    stopped = await _change(session, experiment, state, before)
+    if stopped:
+        await unqueue(session, experiment)
+    return stopped
+
+
+async def _change(session: AsyncSession, experiment: uuid.UUID, state: str, before: Sequence[str]) -> bool:
+    changed = await session.execute(
+        update(Experiment)
+        .where(Experiment.id == experiment, Experiment.state.in_(before))
+        .values(state=state)
+        .returning(Experiment.id)
+    )
+    return changed.first() is not None

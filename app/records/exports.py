@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import Segment
 from app.records.database import Database
+from app.records.drafts import Effort, put_in
 from app.records.texts import bodies
 from app.records.verdicts import VerdictRow, stream
 from models import (
@@ -79,6 +80,8 @@ class ThoughtVerdict:
     row: VerdictRow
     thoughts: list[Move]
     """Of all orders in which the judge read the trial, oldest first; none where it took part in the talk."""
+    efforts: Mapping[int, Effort]
+    """What a person put in, by the step up to which they had read; empty for others."""
 
 
 async def verdicts(
@@ -86,8 +89,14 @@ async def verdicts(
 ) -> AsyncGenerator[list[ThoughtVerdict], None]:
     """Every verdict of an experiment: by trial, round, judge and reading order."""
     async for rows in _some(stream(session, experiment)):
-        thoughts = await _thoughts(session, {row.judgement.id for row in rows if row.judgement})
-        yield [ThoughtVerdict(row, thoughts[row.judgement.id] if row.judgement else []) for row in rows]
+        judgements = {row.judgement.id for row in rows if row.judgement}
+        thoughts, efforts = await _thoughts(session, judgements), await put_in(session, judgements)
+        yield [
+            ThoughtVerdict(row, thoughts[row.judgement.id], efforts[row.judgement.id])
+            if row.judgement
+            else ThoughtVerdict(row, [], {})
+            for row in rows
+        ]
 
 
 async def _thoughts(

@@ -1,8 +1,10 @@
 """Accounts, invites, sessions, rate limits and the audit trail."""
 
 import hashlib
+import hmac
 import secrets
 import uuid
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +18,8 @@ from models import Account, Audit, Invite, Participant, RateCount, Secret, Sessi
 
 SESSION_LASTS = timedelta(days=30)
 ROTATE_AFTER = timedelta(hours=12)
+GRACE = timedelta(minutes=10)
+"""How long a token is taken still after the one in its place was first used, for requests that were under way."""
 INVITE_LASTS = timedelta(days=60)
 
 
@@ -39,8 +43,10 @@ async def account_by_email(session: AsyncSession, email: str) -> Account | None:
     ).one_or_none()
 
 
-async def add_account(session: AsyncSession, email: str, name: str, role: str, password_hash: str) -> Account:
-    """Make an account that signs in with a password."""
+async def add_account(
+    session: AsyncSession, email: str, name: str, role: str, password_hash: str | None
+) -> Account:
+    """Make an account that signs in with a password, or by links alone where there is none."""
     account = Account(
         id=uuid.uuid4(), email=email.strip().lower(), name=name, role=role, password_hash=password_hash
     )
@@ -108,6 +114,42 @@ async def new_invite(
     return invite
 
 
+async def has_joined(session: AsyncSession, invite: Invite, name: str) -> bool:
+    """Whether somebody of this name has come by the invite, or by another of the same researcher and label."""
+    found = (
+        select(Account.id)
+        .join(Invite, Invite.account_id == Account.id)
+        .where(
+            Account.name == name,
+            Invite.label == invite.label,
+            Invite.created_by.is_not_distinct_from(invite.created_by),
+        )
+    )
+    return (await session.scalars(found.limit(1))).first() is not None
+
+
+async def one_time_link(session: AsyncSession, account: Account, lasts: timedelta) -> Invite:
+    """A link that lets somebody in once; it takes the place of those that they have not used."""
+    unused = Invite.account_id == account.id, Invite.once, Invite.revoked_at.is_(None)
+    await session.execute(update(Invite).where(*unused).values(revoked_at=func.now()))
+    return await new_invite(
+        session, role=account.role, shared=False, label="demo", account=account.id, once=True, lasts=lasts
+    )
+
+
+async def join_with_password(
+    session: AsyncSession, invite: Invite, name: str, email: str, password_hash: str
+) -> Account:
+    """Make the account of an admin or researcher who comes by a personal invite, which ends with it."""
+    account = Account(
+        id=uuid.uuid4(), name=name, role=invite.role, email=email.strip().lower(), password_hash=password_hash
+    )
+    session.add(account)
+    await session.flush()
+    invite.account_id, invite.revoked_at = account.id, datetime.now(UTC)
+    return account
+
+
 async def join(session: AsyncSession, invite: Invite, name: str) -> tuple[Account, Invite]:
     """Make the account of somebody who comes by an invite, and the personal invite that lets them in again."""
     account = Account(id=uuid.uuid4(), name=name, role=invite.role)
@@ -147,11 +189,13 @@ async def open_session(session: AsyncSession, account: uuid.UUID) -> str:
 
 async def session_of(session: AsyncSession, token: str) -> Session | None:
     """The session of a cookie, with its account; none where it has ended or the account is disabled."""
+    digest = token_digest(token)
+    not_over = Session.previous_until.is_(None) | (Session.previous_until > func.now())
     found = (
         select(Session)
         .join(Account, Account.id == Session.account_id)
         .where(
-            Session.token_digest == token_digest(token),
+            (Session.token_digest == digest) | ((Session.previous_digest == digest) & not_over),
             Session.expires_at > func.now(),
             Account.disabled_at.is_(None),
         )
@@ -160,19 +204,41 @@ async def session_of(session: AsyncSession, token: str) -> Session | None:
     return (await session.scalars(found)).one_or_none()
 
 
-async def rotate(session: AsyncSession, row: Session) -> str | None:
-    """A new token for a session that has had its own for long; None where it is fresh, or another request did it."""
+async def rotate(session: AsyncSession, row: Session, token: str) -> str | None:
+    """The token to put in the place of the one that a request of this session carried; None where it may stay.
+
+    Until the new token comes back, its reply may have been lost: the old one is taken, and answered with the same
+    new one again.
+    """
+    if token_digest(token) == row.previous_digest:
+        return await _next_token(session, token) if row.previous_until is None else None
     now = datetime.now(UTC)
+    if row.previous_digest is not None and row.previous_until is None:
+        await _change(session, row, previous_until=now + GRACE)
     if now - row.rotated_at < ROTATE_AFTER:
         return None
-    token = secrets.token_urlsafe(32)
-    changed = await session.execute(
-        update(Session)
-        .where(Session.id == row.id, Session.token_digest == row.token_digest)
-        .values(token_digest=token_digest(token), rotated_at=now)
-        .returning(Session.id)
+    following = await _next_token(session, token)
+    await _change(
+        session,
+        row,
+        token_digest=token_digest(following),
+        previous_digest=row.token_digest,
+        previous_until=None,
+        rotated_at=now,
     )
-    return token if changed.first() else None
+    return following
+
+
+async def _next_token(session: AsyncSession, token: str) -> str:
+    """What follows a token: always the same, so that it can be sent again without being kept."""
+    made = hmac.digest(await signing_key(session), f"session/{token}".encode(), "sha256")
+    return urlsafe_b64encode(made).decode().rstrip("=")
+
+
+async def _change(session: AsyncSession, row: Session, **values: Any) -> None:
+    """Change a session, unless another request has put a new token in place meanwhile."""
+    unchanged = Session.id == row.id, Session.token_digest == row.token_digest
+    await session.execute(update(Session).where(*unchanged).values(**values))
 
 
 async def close_session(session: AsyncSession, session_id: uuid.UUID) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import joinedload
 
 from app.protocols.core import Move, Shown, parse_content
 from app.protocols.judging import Reading
-from app.records.queue import enqueue
+from app.records.queue import enqueue, is_wanted
 from app.records.texts import bodies
-from models import Arm, ArmSeat, Judgement, Participant, Passage, Question, Trial, Verdict
+from models import Arm, ArmSeat, Experiment, Judgement, Participant, Passage, Question, Trial, Verdict
 from models import Move as MoveRow
 
 
@@ -32,8 +32,16 @@ async def load_trial(session: AsyncSession, trial_id: uuid.UUID) -> Trial | None
     return await session.get(
         Trial,
         trial_id,
-        options=[joinedload(Trial.question).joinedload(Question.passage), joinedload(Trial.arm)],
+        options=[
+            joinedload(Trial.question).joinedload(Question.passage),
+            joinedload(Trial.arm).joinedload(Arm.experiment),
+        ],
     )
+
+
+async def state_of(session: AsyncSession, experiment: uuid.UUID) -> str:
+    """What somebody wants of an experiment: `running`, `paused` or `cancelled`."""
+    return (await session.scalars(select(Experiment.state).where(Experiment.id == experiment))).one()
 
 
 async def load_judgement(session: AsyncSession, judgement_id: uuid.UUID) -> Judgement | None:
@@ -46,20 +54,22 @@ async def load_judgement(session: AsyncSession, judgement_id: uuid.UUID) -> Judg
             joinedload(Judgement.participant).joinedload(Participant.endpoint),
             joinedload(Judgement.round),
             trial.joinedload(Trial.question).joinedload(Question.passage),
-            trial.joinedload(Trial.arm),
+            trial.joinedload(Trial.arm).joinedload(Arm.experiment),
         ],
     )
 
 
 async def load_arm(session: AsyncSession, arm_id: uuid.UUID) -> LoadedArm:
     """An arm, to be kept: nothing of it ever changes."""
-    seats = selectinload(Arm.seats).joinedload(ArmSeat.participant).joinedload(Participant.endpoint)
-    arm = await session.get_one(Arm, arm_id, options=[seats])
+    arm = await session.get_one(Arm, arm_id)
+    # Not by way of `arm`, which the session may know already, without them.
+    held = joinedload(ArmSeat.participant).joinedload(Participant.endpoint)
+    seats = await session.scalars(select(ArmSeat).where(ArmSeat.arm_id == arm_id).options(held))
     digests = {name: bytes.fromhex(value) for name, value in arm.prompts.items()}
     texts = await bodies(session, set(digests.values()))
     return LoadedArm(
         arm,
-        {seat.seat: seat.participant for seat in arm.seats},
+        {seat.seat: seat.participant for seat in seats},
         {name: texts[value] for name, value in digests.items()},
     )
 
@@ -87,12 +97,14 @@ async def moves_of(
 
 
 async def finish_trial(session: AsyncSession, trial: Trial, outcome: Mapping[str, Any]) -> None:
-    """Mark a trial done and queue its judgements, in one transaction."""
+    """Mark a trial done and, unless its experiment is paused or cancelled, queue its judgements, in one transaction."""
     await session.execute(
         update(Trial)
         .where(Trial.id == trial.id, Trial.state != "done")
         .values(state="done", error=None, outcome=dict(outcome), finished_at=func.now())
     )
+    if not await is_wanted(session, trial.experiment_id):
+        return
     waiting = await session.scalars(
         select(Judgement.id)
         .where(Judgement.trial_id == trial.id, Judgement.state == "queued")
@@ -102,16 +114,22 @@ async def finish_trial(session: AsyncSession, trial: Trial, outcome: Mapping[str
 
 
 async def finish_judgement(session: AsyncSession, judgement: Judgement, readings: Sequence[Reading]) -> None:
-    """Store the verdicts, one a reading order, and mark the judgement done."""
+    """Mark the judgement done and store the verdicts, one a reading order; nothing where it was returned meanwhile."""
     assert judgement.participant_id is not None
-    await save_verdicts(
-        session, judgement.trial_id, judgement.participant_id, readings, judgement=judgement.id
-    )
-    await session.execute(
+    done = await session.execute(
         update(Judgement)
-        .where(Judgement.id == judgement.id)
+        .where(
+            Judgement.id == judgement.id,
+            Judgement.participant_id == judgement.participant_id,
+            Judgement.state.in_(("queued", "waiting")),
+        )
         .values(state="done", error=None, leased_until=None, finished_at=func.now())
+        .returning(Judgement.id)
     )
+    if done.first() is not None:
+        await save_verdicts(
+            session, judgement.trial_id, judgement.participant_id, readings, judgement=judgement.id
+        )
 
 
 async def save_verdicts(
@@ -144,8 +162,14 @@ async def save_verdicts(
 async def mark(session: AsyncSession, row: Trial | Judgement, state: str, error: str | None = None) -> None:
     """Set the state of work that is not done: `failed` with the reason, or `waiting` for a person."""
     model = type(row)
+    values: dict[str, Any] = {"state": state, "error": error}
+    if model is Judgement and state == "failed":
+        values["leased_until"] = None
+    # A place that went back to others is theirs, whatever its last holder still does.
     await session.execute(
-        update(model).where(model.id == row.id, model.state != "done").values(state=state, error=error)
+        update(model)
+        .where(model.id == row.id, model.state.not_in(("done", "open", "returned")))
+        .values(values)
     )
 
 

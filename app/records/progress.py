@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import case, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models import Arm, CallAttempt, Judgement, JudgingRound, ModelCall, Move, Trial
+from models import Arm, CallAttempt, Experiment, Judgement, JudgingRound, ModelCall, Move, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class Progress:
     moves: int
     tokens_in: int
     tokens_out: int
+    state: str
+    """`running`, `paused` or `cancelled`: what somebody wants of it."""
 
     @property
     def total(self) -> int:
@@ -50,8 +52,8 @@ class Progress:
 
     @property
     def running(self) -> int:
-        """Trials and judgements that can still be done without a person."""
-        return self.count("queued") - self.blocked
+        """Trials and judgements that can still be done without a person; none where it is paused or cancelled."""
+        return self.count("queued") - self.blocked if self.state == "running" else 0
 
 
 async def progress(session: AsyncSession, experiment: uuid.UUID) -> Progress:
@@ -78,6 +80,7 @@ async def progress(session: AsyncSession, experiment: uuid.UUID) -> Progress:
         moves=await _moves(session, experiment),
         tokens_in=tokens_in,
         tokens_out=tokens_out,
+        state=(await session.scalars(select(Experiment.state).where(Experiment.id == experiment))).one(),
     )
 
 

@@ -1,24 +1,24 @@
 """Putting work on the queue inside the transaction that causes it, and finding work that fell off it."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 from procrastinate import PsycopgConnector
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from psycopg import AsyncConnection
-from sqlalchemy import ColumnElement, String, and_, cast, column, exists, literal, select, table
+from sqlalchemy import ColumnElement, String, and_, cast, column, delete, exists, literal, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from models import Judgement, JudgingRound, Trial
+from models import Experiment, Judgement, JudgingRound, Trial
 
 Kind = Literal["trial", "judgement"]
 
 # Jobs are inserted over the session's own connection, so this one is never opened.
 _manager = JobManager(PsycopgConnector())
-_jobs = table("procrastinate_jobs", column("lock"), column("status"))
+_jobs = table("procrastinate_jobs", column("lock"), column("status"), column("queue_name"))
 
 
 def queue_of(experiment: uuid.UUID) -> str:
@@ -50,16 +50,39 @@ async def enqueue(session: AsyncSession, experiment: uuid.UUID, kind: Kind, ids:
     return len(jobs)
 
 
-def _no_job(kind: Kind, identity: InstrumentedAttribute[uuid.UUID]) -> ColumnElement[bool]:
-    waiting = cast(_jobs.c.status, String).in_(("todo", "doing"))
+async def unqueue(session: AsyncSession, experiment: uuid.UUID) -> None:
+    """Take the jobs of an experiment off the queue that nobody has begun."""
+    untouched = cast(_jobs.c.status, String) == "todo"
+    await session.execute(delete(_jobs).where(_jobs.c.queue_name == queue_of(experiment), untouched))
+
+
+async def is_wanted(session: AsyncSession, experiment: uuid.UUID) -> bool:
+    """Whether an experiment is to go on; nobody pauses or resumes it before this transaction ends."""
+    state = select(Experiment.state).where(Experiment.id == experiment)
+    return (await session.scalars(state.with_for_update(read=True))).one() == "running"
+
+
+def _no_job(
+    kind: Kind, identity: InstrumentedAttribute[uuid.UUID], statuses: Collection[str]
+) -> ColumnElement[bool]:
+    waiting = cast(_jobs.c.status, String).in_(statuses)
     return ~exists().where(_jobs.c.lock == literal(f"{kind}:") + cast(identity, String), waiting)
 
 
-async def enqueue_orphans(session: AsyncSession, experiment: uuid.UUID) -> int:
-    """Queue whatever of an experiment is to be done and has no job: after an interruption, for instance."""
+async def enqueue_orphans(
+    session: AsyncSession, experiment: uuid.UUID, statuses: Collection[str] = ("todo", "doing")
+) -> int:
+    """Queue whatever of an experiment is to be done and has no job: after an interruption, for instance.
+
+    Only jobs of these statuses count as jobs. Nothing is queued of an experiment that is paused or cancelled.
+    """
+    if not await is_wanted(session, experiment):
+        return 0
     trials = await session.scalars(
         select(Trial.id)
-        .where(Trial.experiment_id == experiment, Trial.state == "queued", _no_job("trial", Trial.id))
+        .where(
+            Trial.experiment_id == experiment, Trial.state == "queued", _no_job("trial", Trial.id, statuses)
+        )
         .order_by(Trial.position)
     )
     judgements = await session.scalars(
@@ -69,7 +92,7 @@ async def enqueue_orphans(session: AsyncSession, experiment: uuid.UUID) -> int:
         .where(
             JudgingRound.experiment_id == experiment,
             Judgement.state == "queued",
-            _no_job("judgement", Judgement.id),
+            _no_job("judgement", Judgement.id, statuses),
         )
         .order_by(Trial.position)
     )

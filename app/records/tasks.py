@@ -1,17 +1,19 @@
-"""Task sets in the database: saving what an import read, and finding questions."""
+"""Task sets in the database: saving what an import read, finding questions, looking through sets."""
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
+from app.records.paging import Page, page_of_rows
 from app.records.texts import bodies, digest, keep
-from models import Passage, Question, TaskSet
+from models import Passage, Question, TaskSet, Text
 
 PASSAGE_FIELDS = ("title", "author", "source", "url", "license", "meta")
 QUESTION_FIELDS = ("text", "answers", "gold", "distractor", "meta")
@@ -90,7 +92,7 @@ def _new(
         if changed:
             raise Differs(
                 f"the {noun} {row['key']} is there already with another {changed[0].removesuffix('_digest')}: "
-                "import the file under another name with --name."
+                "import the file under another name (on the command line: --name)."
             )
     return [row for row in rows if row["key"] not in known]
 
@@ -137,3 +139,140 @@ async def passage_texts(session: AsyncSession, passages: Collection[Passage]) ->
     """The hidden texts by the passages' keys."""
     found = await bodies(session, {passage.text_digest for passage in passages})
     return {passage.key: found[passage.text_digest] for passage in passages}
+
+
+# ── looking through ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class SetRow:
+    """A task set in a list."""
+
+    id: uuid.UUID
+    name: str
+    created_at: datetime
+    passages: int
+    questions: int
+    licenses: Sequence[str]
+    """What its passages say of what may be done with them."""
+    sources: Sequence[str]
+    """Where they say that they were published."""
+
+
+def _set_rows() -> Select[uuid.UUID, str, datetime, int, int, list[str], list[str]]:
+    return select(
+        TaskSet.id,
+        TaskSet.name,
+        TaskSet.created_at,
+        *(
+            select(func.count(table.id)).where(table.task_set_id == TaskSet.id).scalar_subquery()
+            for table in (Passage, Question)
+        ),
+        *(
+            func.array(
+                select(column)
+                .where(Passage.task_set_id == TaskSet.id, column.is_not(None))
+                .distinct()
+                .order_by(column)
+                .correlate(TaskSet)
+                .scalar_subquery()
+            )
+            for column in (Passage.license, Passage.source)
+        ),
+    )
+
+
+async def sets_page(session: AsyncSession, search: str, number: int) -> Page[SetRow]:
+    """Task sets whose name holds `search`, by name."""
+    rows = _set_rows().where(TaskSet.name.icontains(search, autoescape=True)).order_by(TaskSet.name)
+    return await page_of_rows(session, rows, number, SetRow)
+
+
+async def find_set(session: AsyncSession, name: str) -> SetRow | None:
+    """The task set of this name."""
+    row = (await session.execute(_set_rows().where(TaskSet.name == name))).one_or_none()
+    return SetRow(*row) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class PassageRow:
+    """A passage in a list."""
+
+    passage: Passage
+    characters: int
+    questions: int
+
+
+async def passages_page(
+    session: AsyncSession, task_set: uuid.UUID, search: str, number: int
+) -> Page[PassageRow]:
+    """The passages of a set, by key, that hold `search` in their title, author, key or text."""
+    asked = select(func.count(Question.id)).where(Question.passage_id == Passage.id).scalar_subquery()
+    rows = (
+        select(Passage, func.length(Text.body), asked)
+        .join(Text, Text.digest == Passage.text_digest)
+        .where(Passage.task_set_id == task_set)
+        .order_by(Passage.key)
+    )
+    if search:
+        places = (Passage.title, Passage.author, Passage.key, Text.body)
+        rows = rows.where(or_(*(place.icontains(search, autoescape=True) for place in places)))
+    return await page_of_rows(session, rows, number, PassageRow)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionRow:
+    """A question in a list."""
+
+    question: Question
+    passage: Passage
+
+
+async def questions_page(
+    session: AsyncSession, task_set: uuid.UUID, search: str, passage: str, number: int
+) -> Page[QuestionRow]:
+    """The questions of a set (of the passage with this key, unless it is empty) that hold `search` in text, answers or key."""
+    rows = _asked().where(Question.task_set_id == task_set)
+    if passage:
+        rows = rows.where(Passage.key == passage)
+    if search:
+        answers = func.array_to_string(Question.answers, "\n")
+        places = (Question.text, Question.key, answers)
+        rows = rows.where(or_(*(place.icontains(search, autoescape=True) for place in places)))
+    return await page_of_rows(
+        session, rows.order_by(Passage.key, Question.position, Question.key), number, QuestionRow
+    )
+
+
+def _asked() -> Select[Question, Passage]:
+    return select(Question, Passage).join(Passage, Passage.id == Question.passage_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question with the text that it asks about."""
+
+    question: Question
+    passage: Passage
+    text: str
+
+
+async def find_question(session: AsyncSession, task_set: uuid.UUID, question: uuid.UUID) -> Asked | None:
+    """A question of a set."""
+    found = _asked().where(Question.task_set_id == task_set, Question.id == question)
+    row = (await session.execute(found)).one_or_none()
+    if row is None:
+        return None
+    texts = await bodies(session, {row[1].text_digest})
+    return Asked(row[0], row[1], texts[row[1].text_digest])
+
+
+async def passage_lengths(session: AsyncSession, name: str) -> dict[str, int]:
+    """Characters of each hidden text of a task set, by the passages' keys."""
+    rows = await session.execute(
+        select(Passage.key, func.length(Text.body))
+        .join(Text, Text.digest == Passage.text_digest)
+        .join(TaskSet, TaskSet.id == Passage.task_set_id)
+        .where(TaskSet.name == name)
+    )
+    return {row.key: row[1] for row in rows}

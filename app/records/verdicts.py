@@ -1,11 +1,11 @@
 """Verdicts as reports and exports read them, and the counts that stand beside them."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Boolean, Select, and_, case, func, literal_column, select
+from sqlalchemy import Boolean, Select, and_, case, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -69,36 +69,148 @@ class VerdictRow:
     judgement: Judgement | None
 
     @property
-    def judge_label(self) -> str:
-        """The judge's name; with the round's where that was added to the experiment's own."""
-        name = PEOPLE if self.judge.kind == "person" else self.judge.name
-        added = self.round is not None and self.round.position > 0
-        return f"{name} ({self.round.name})" if self.round and added else name
-
-    @property
     def gold(self) -> int:
         """Index of the gold answer in the trial's own order."""
         return self.trial.answers.index(self.question.gold)
 
     @property
+    def placed(self) -> "Placed":
+        """Without the texts."""
+        return Placed(
+            self.verdict.judgement_id,
+            self.verdict.reading,
+            self.verdict.belief,
+            self.verdict.beliefs,
+            self.trial.assignment,
+            self.trial.replicate,
+            self.gold,
+            self.question.key,
+            self.passage.key,
+            self.arm.name,
+            self.judge.name,
+            self.judge.kind,
+            self.round.name if self.round else None,
+            self.round.position if self.round else None,
+            self.judgement.place if self.judgement else None,
+            self.judgement is not None and bool(self.judgement.flags.get("knows_story")),
+        )
+
+    @property
+    def knows_story(self) -> bool:
+        """As `Placed.knows_story`."""
+        return self.placed.knows_story
+
+    @property
+    def judge_label(self) -> str:
+        """As `Placed.judge_label`."""
+        return self.placed.judge_label
+
+    @property
     def reading(self) -> Reading:
         """The verdict as reports score it."""
-        belief = self.verdict.belief
-        best, *rest = sorted((p for place, p in enumerate(belief) if place != self.gold), reverse=True)
+        return self.placed.reading
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One verdict with what scores it and says where it belongs, without any text."""
+
+    judgement: uuid.UUID | None
+    order: int
+    belief: Sequence[float]
+    beliefs: Sequence[Sequence[float]]
+    assignment: int
+    replicate: int
+    gold: int
+    """Index of the gold answer in the trial's own order."""
+    question: str
+    passage: str
+    arm: str
+    judge: str
+    kind: str
+    round: str | None
+    round_position: int | None
+    place: int | None
+    knows_story: bool
+    """Whether a person marked that they know the story, and so are no judge without the passage."""
+
+    @property
+    def judge_label(self) -> str:
+        """The judge's name; with the round's where that was added to the experiment's own."""
+        name = PEOPLE if self.kind == "person" else self.judge
+        return f"{name} ({self.round})" if self.round_position else name
+
+    @property
+    def reading(self) -> Reading:
+        """The verdict as reports score it."""
+        best, *rest = sorted((p for at, p in enumerate(self.belief) if at != self.gold), reverse=True)
         return Reading(
-            arm=self.arm.name,
+            arm=self.arm,
             judge=self.judge_label,
-            passage=self.passage.key,
-            question=self.question.key,
-            assignment=self.trial.assignment,
-            replicate=self.trial.replicate,
+            passage=self.passage,
+            question=self.question,
+            assignment=self.assignment,
+            replicate=self.replicate,
             # People read in one order each; what tells their readings of a trial apart is the place they took.
-            order=self.judgement.place if self.judgement and self.judgement.place else self.verdict.reading,
-            p_gold=belief[self.gold],
+            order=self.place or self.order,
+            p_gold=self.belief[self.gold],
             p_best_other=best,
-            answers=len(belief),
+            answers=len(self.belief),
             p_rest=tuple(rest),
         )
+
+
+async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
+    """Every verdict of an experiment without its texts, in a fixed order."""
+    columns = (
+        Verdict.judgement_id,
+        Verdict.reading,
+        Verdict.belief,
+        Verdict.beliefs,
+        Trial.assignment,
+        Trial.replicate,
+        func.array_position(Trial.answers, Question.gold) - 1,
+        Question.key,
+        Passage.key,
+        Arm.name,
+        Participant.name,
+        Participant.kind,
+        JudgingRound.name,
+        JudgingRound.position,
+        Judgement.place,
+        func.coalesce(Judgement.flags["knows_story"].as_boolean(), False),
+    )
+    found = _of_experiment(experiment).with_only_columns(*columns, maintain_column_froms=True)
+    rows = await session.stream(found.execution_options(yield_per=CHUNK))
+    return [Placed(*row) async for some in rows.partitions() for row in some]
+
+
+async def version(session: AsyncSession, experiment: uuid.UUID) -> str:
+    """A text that changes whenever a row does that figures rest on, whatever the change; the same for the same rows."""
+    return str(await session.scalar(_VERSION, {"experiment": experiment}))
+
+
+# Where a row lies and which transaction wrote it: any change of a row changes that.
+_VERSION = text(
+    """
+    WITH mine AS MATERIALIZED (
+        SELECT id, hashtextextended(ctid::text || ' ' || xmin::text, 0) AS row FROM trial
+        WHERE experiment_id = :experiment
+    ), judging AS MATERIALIZED (
+        SELECT judgement.id, state, hashtextextended(judgement.ctid::text || ' ' || judgement.xmin::text, 1) AS row
+        FROM judgement JOIN mine ON mine.id = judgement.trial_id
+    ), rows AS (
+        SELECT row FROM mine UNION ALL SELECT row FROM judging
+        UNION ALL SELECT hashtextextended(verdict.ctid::text || ' ' || verdict.xmin::text, 2)
+            FROM verdict JOIN mine ON mine.id = verdict.trial_id
+        UNION ALL SELECT hashtextextended(move.ctid::text || ' ' || move.xmin::text, 3)
+            FROM move JOIN mine ON mine.id = move.trial_id
+        UNION ALL SELECT hashtextextended(draft.ctid::text || ' ' || draft.xmin::text, 4)
+            FROM draft JOIN judging ON judging.id = draft.judgement_id WHERE judging.state = 'done'
+    )
+    SELECT count(*) || ' ' || sum(row) FROM rows
+    """
+)
 
 
 async def stream(session: AsyncSession, experiment: uuid.UUID) -> AsyncIterator[VerdictRow]:
@@ -199,8 +311,11 @@ class JudgeCount:
     round_position: int
     baseline: bool
     judgements: int
+    """Wanted; for people: places, taken or not."""
     done: int
     failed: int
+    returned: int
+    """Given back by people, or lost with their lease; each place then opened afresh."""
 
     @property
     def label(self) -> str:
@@ -211,8 +326,9 @@ class JudgeCount:
 async def judge_counts(session: AsyncSession, experiment: uuid.UUID) -> list[JudgeCount]:
     """Counts for each judge of every arm and round."""
     # Literal, not bound: PostgreSQL must see the same expression in both places.
-    person = literal_column("participant.kind = 'person'", Boolean)
-    builtin = literal_column("participant.kind = 'builtin'", Boolean)
+    # A place that nobody has taken is nobody's, and a person's.
+    person = literal_column("coalesce(participant.kind, 'person') = 'person'", Boolean)
+    builtin = literal_column("coalesce(participant.kind, 'person') = 'builtin'", Boolean)
     name = case((person, literal_column(f"'{PEOPLE}'")), else_=Participant.name)
     rows = await session.execute(
         select(
@@ -221,13 +337,14 @@ async def judge_counts(session: AsyncSession, experiment: uuid.UUID) -> list[Jud
             JudgingRound.name,
             JudgingRound.position,
             builtin,
-            func.count(),
+            func.count().filter(Judgement.state != "returned"),
             func.count().filter(Judgement.state == "done"),
             func.count().filter(Judgement.state == "failed"),
+            func.count().filter(Judgement.state == "returned"),
         )
         .select_from(Judgement)
         .join(JudgingRound, JudgingRound.id == Judgement.round_id)
-        .join(Participant, Participant.id == Judgement.participant_id)
+        .outerjoin(Participant, Participant.id == Judgement.participant_id)
         .join(Trial, Trial.id == Judgement.trial_id)
         .join(Arm, Arm.id == Trial.arm_id)
         .where(JudgingRound.experiment_id == experiment)

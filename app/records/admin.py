@@ -1,0 +1,250 @@
+"""What admins and researchers look after: endpoints, participants, people with their invites, and the audit trail."""
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, true, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import joinedload
+
+from app.records.experiments import NewParticipant, one_at_a_time, save_participants
+from app.records.paging import Page, page_of, page_of_rows
+from app.records.people import INVITE_LASTS, new_invite, note
+from models import (
+    Account,
+    ApiToken,
+    Audit,
+    Endpoint,
+    Invite,
+    JudgingRound,
+    Participant,
+    Session,
+)
+from models.people import BY_PASSWORD
+
+MOST_CHOICES = 200
+"""Endpoints that a form offers."""
+INVITED_BY_RESEARCHERS = ("judge", "debater")
+"""Roles that a researcher may invite and look after; the others are an admin's to give."""
+PASSWORD_LINK_LASTS = timedelta(days=7)
+
+
+# ── endpoints and participants ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def endpoints_page(session: AsyncSession, page: int) -> Page[Endpoint]:
+    """Endpoints by name."""
+    return await page_of(session, select(Endpoint).order_by(Endpoint.name, Endpoint.id), page)
+
+
+async def endpoint(session: AsyncSession, identity: uuid.UUID) -> Endpoint | None:
+    """One endpoint."""
+    return await session.get(Endpoint, identity)
+
+
+async def add_endpoint(
+    session: AsyncSession, by: uuid.UUID, name: str, url: str, variable: str | None
+) -> Endpoint | None:
+    """Put an endpoint on record; None where its name is taken."""
+    # Two who choose one name at once follow one another: the table allows a name to have two addresses.
+    await one_at_a_time(session, f"endpoint/{name}")
+    if await session.scalar(select(exists().where(Endpoint.name == name))):
+        return None
+    row = Endpoint(id=uuid.uuid4(), name=name, base_url=url, api_key_env=variable)
+    session.add(row)
+    await session.flush()
+    await note(session, by, "added", "endpoint", row.id, {"name": name, "url": url, "key": variable})
+    return row
+
+
+async def endpoints_named(session: AsyncSession, name: str) -> list[Endpoint]:
+    """Endpoints of this name: several, where experiments of the command line gave one name to different addresses."""
+    return list(await session.scalars(select(Endpoint).where(Endpoint.name == name).order_by(Endpoint.id)))
+
+
+async def endpoint_choices(session: AsyncSession) -> list[Endpoint]:
+    """The endpoints to choose from, by name; the first MOST_CHOICES."""
+    rows = select(Endpoint).order_by(Endpoint.name, Endpoint.id).limit(MOST_CHOICES)
+    return list(await session.scalars(rows))
+
+
+async def participants_page(session: AsyncSession, page: int) -> Page[Participant]:
+    """Models and built-ins by name; people are elsewhere."""
+    rows = select(Participant).where(Participant.kind != "person").options(joinedload(Participant.endpoint))
+    return await page_of(session, rows.order_by(Participant.name, Participant.id), page)
+
+
+async def participant(session: AsyncSession, identity: uuid.UUID) -> Participant | None:
+    """A model or a built-in, with its endpoint."""
+    rows = select(Participant).where(Participant.id == identity, Participant.kind != "person")
+    return (await session.scalars(rows.options(joinedload(Participant.endpoint)))).one_or_none()
+
+
+async def participants_named(session: AsyncSession, names: Collection[str]) -> list[Participant]:
+    """Models and built-ins of these names, with their endpoints; a name may have several."""
+    rows = select(Participant).where(Participant.name.in_(names), Participant.kind != "person")
+    ordered = rows.order_by(Participant.name, Participant.id).options(joinedload(Participant.endpoint))
+    return list(await session.scalars(ordered))
+
+
+async def add_participant(session: AsyncSession, by: uuid.UUID, new: NewParticipant) -> uuid.UUID | None:
+    """Put a participant on record, or find it there; None where its name belongs to one with other settings."""
+    await one_at_a_time(session, f"participant/{new.name}")
+    there = await participants_named(session, [new.name])
+    if there:
+        return next((row.id for row in there if row.digest == new.digest), None)
+    identity = (await save_participants(session, [new]))[new.name]
+    await note(session, by, "added", "participant", identity, {"name": new.name})
+    return identity
+
+
+# ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _looked_after(viewer: Account) -> ColumnElement[bool]:
+    """Accounts that somebody may see and look after: an admin all, a researcher the judges they invited."""
+    if viewer.role == "admin":
+        return true()
+    invited = exists().where(Invite.account_id == Account.id, Invite.created_by == viewer.id)
+    return invited & Account.role.in_(INVITED_BY_RESEARCHERS)
+
+
+async def people_page(session: AsyncSession, viewer: Account, page: int) -> Page[Account]:
+    """The accounts that somebody looks after, newest first."""
+    rows = select(Account).where(_looked_after(viewer)).order_by(Account.created_at.desc(), Account.id)
+    return await page_of(session, rows.options(joinedload(Account.participant)), page)
+
+
+async def person(session: AsyncSession, viewer: Account, identity: uuid.UUID) -> Account | None:
+    """One of them, locked until the transaction ends."""
+    rows = select(Account).where(Account.id == identity, _looked_after(viewer))
+    return (await session.scalars(rows.with_for_update())).one_or_none()
+
+
+async def invites_page(session: AsyncSession, viewer: Account, page: int) -> Page[Invite]:
+    """Invites that can still be used: an admin's view of all, a researcher's of their own."""
+    own = true() if viewer.role == "admin" else Invite.created_by == viewer.id
+    rows = select(Invite).where(own, Invite.revoked_at.is_(None), Invite.expires_at > func.now())
+    return await page_of(session, rows.order_by(Invite.created_at.desc(), Invite.id), page)
+
+
+async def invite(
+    session: AsyncSession, by: Account, role: str, *, shared: bool, label: str, lasts: timedelta
+) -> Invite:
+    """Invite somebody new."""
+    made = await new_invite(session, role=role, shared=shared, label=label, created_by=by.id, lasts=lasts)
+    await note(session, by.id, "invited", "invite", made.id, {"role": role, "shared": shared, "label": label})
+    return made
+
+
+async def revoke_invite(session: AsyncSession, viewer: Account, identity: uuid.UUID) -> bool:
+    """Withdraw an invite; False where there is no such one that the viewer may withdraw."""
+    own = true() if viewer.role == "admin" else Invite.created_by == viewer.id
+    ended = await session.execute(
+        update(Invite)
+        .where(Invite.id == identity, own, Invite.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+        .returning(Invite.id)
+    )
+    if ended.first() is None:
+        return False
+    await note(session, viewer.id, "revoked", "invite", identity)
+    return True
+
+
+async def change_role(session: AsyncSession, by: uuid.UUID, account: Account, role: str) -> None:
+    """Give somebody another role. Whoever holds one of their links, sessions or tokens does not get it with them."""
+    if account.role == role:
+        return
+    before, account.role = account.role, role
+    await _shut_out(session, account.id)
+    await _withdraw_made(session, account.id)
+    await note(session, by, "changed role of", "account", account.id, {"from": before, "to": role})
+
+
+async def disable(session: AsyncSession, by: uuid.UUID, account: Account) -> None:
+    """Close an account: its sessions, links and tokens end at once."""
+    if account.disabled_at is not None:
+        return
+    account.disabled_at = await session.scalar(select(func.now()))
+    await _shut_out(session, account.id)
+    await _withdraw_made(session, account.id)
+    await note(session, by, "disabled", "account", account.id)
+
+
+async def enable(session: AsyncSession, by: uuid.UUID, account: Account) -> None:
+    """Open a closed account again; its owner comes by their password, or needs a new link."""
+    if account.disabled_at is None:
+        return
+    account.disabled_at = None
+    await note(session, by, "enabled", "account", account.id)
+
+
+async def new_link(session: AsyncSession, by: uuid.UUID, account: Account) -> Invite:
+    """A new personal link, which takes the place of all others; sessions end. Admins and researchers set a password by it."""
+    await _shut_out(session, account.id)
+    lasts = PASSWORD_LINK_LASTS if account.role in BY_PASSWORD else INVITE_LASTS
+    made = await new_invite(
+        session, role=account.role, shared=False, created_by=by, account=account.id, lasts=lasts
+    )
+    await note(session, by, "gave a new link to", "account", account.id, {"invite": str(made.id)})
+    return made
+
+
+async def set_password(session: AsyncSession, account: Account, email: str, password_hash: str) -> None:
+    """By a link for it, which ends, and with it all that let in before."""
+    await _shut_out(session, account.id)
+    account.email, account.password_hash = email.strip().lower(), password_hash
+    await note(session, account.id, "set the password of", "account", account.id)
+
+
+async def _shut_out(session: AsyncSession, account: uuid.UUID) -> None:
+    await session.execute(delete(Session).where(Session.account_id == account))
+    for table in (Invite, ApiToken):
+        mine = table.account_id == account, table.revoked_at.is_(None)
+        await session.execute(update(table).where(*mine).values(revoked_at=func.now()))
+
+
+async def _withdraw_made(session: AsyncSession, account: uuid.UUID) -> None:
+    """End the invites that somebody made and that nobody has come by: who may not invite any more has not invited."""
+    made = Invite.created_by == account, Invite.account_id.is_(None), Invite.revoked_at.is_(None)
+    await session.execute(update(Invite).where(*made).values(revoked_at=func.now()))
+
+
+# ── the audit trail ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the trail, and what its account is called now."""
+
+    row: Audit
+    name: str | None
+
+
+async def audit_page(
+    session: AsyncSession, page: int, *, action: str = "", account: uuid.UUID | None = None
+) -> Page[Entry]:
+    """The trail, newest first; of one action or one account where asked."""
+    rows = select(Audit, Account.name).outerjoin(Account, Account.id == Audit.account_id)
+    if action:
+        rows = rows.where(Audit.action == action)
+    if account is not None:
+        rows = rows.where(or_(Audit.account_id == account, Audit.object_id == str(account)))
+    return await page_of_rows(session, rows.order_by(Audit.id.desc()), page, Entry)
+
+
+async def audit_actions(session: AsyncSession) -> list[str]:
+    """Every kind of action on the trail."""
+    return list(await session.scalars(select(Audit.action).distinct().order_by(Audit.action)))
+
+
+# ── what the JSON API lists ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def rounds_page(session: AsyncSession, experiment: uuid.UUID, page: int) -> Page[JudgingRound]:
+    """The judging rounds of an experiment in the order they were added."""
+    rows = select(JudgingRound).where(JudgingRound.experiment_id == experiment)
+    return await page_of(session, rows.order_by(JudgingRound.position), page)

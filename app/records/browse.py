@@ -1,0 +1,644 @@
+"""What researchers look through: lists of experiments and trials, one trial with all that was said, its model calls."""
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, or_, select, text, true
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.participants.base import Segment
+from app.records.paging import Page, page_of, page_of_rows
+from app.records.texts import bodies
+from app.records.verdicts import PEOPLE
+from models import (
+    Arm,
+    CallAttempt,
+    Draft,
+    Experiment,
+    Judgement,
+    JudgingRound,
+    ModelCall,
+    Move,
+    Participant,
+    Passage,
+    Question,
+    Trial,
+    Verdict,
+)
+
+RECENT = timedelta(minutes=5)
+"""The time over which the pace is measured."""
+BARS = 40
+"""Equal stretches of time into which the course of an experiment is cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Trials or judgements by state; judgements that cannot begin are `blocked`, not `queued`."""
+
+    by_state: Mapping[str, int] = field(default_factory=dict)
+
+    def __getitem__(self, state: str) -> int:
+        return self.by_state.get(state, 0)
+
+    @property
+    def total(self) -> int:
+        """All of them; a place that a person gave back is offered anew and does not count."""
+        return sum(self.by_state.values()) - self["returned"]
+
+    @property
+    def people(self) -> int:
+        """Those that go on when somebody takes or answers them."""
+        return self["open"] + self["waiting"]
+
+
+# ── experiments ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """An experiment in a list, or one arm of it."""
+
+    experiment: Experiment
+    trials: Counts
+    judgements: Counts
+
+    @property
+    def total(self) -> int:
+        """Trials and judgements."""
+        return self.trials.total + self.judgements.total
+
+    def count(self, state: str) -> int:
+        """Trials and judgements in this state."""
+        return self.trials[state] + self.judgements[state]
+
+    @property
+    def people(self) -> int:
+        """Trials and judgements that wait for somebody."""
+        return self.trials.people + self.judgements.people
+
+    @property
+    def live(self) -> bool:
+        """Whether its figures may still change without a person."""
+        return self.experiment.state == "running" and self.count("queued") > 0
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether there is anything left that a pause would hold back."""
+        return self.experiment.state == "running" and bool(self.count("queued") + self.people)
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether there is anything left to give up."""
+        return self.experiment.state == "paused" or (
+            self.experiment.state == "running" and self.count("done") < self.total
+        )
+
+    @property
+    def state(self) -> str:
+        """How it stands, in a word or two."""
+        if self.experiment.state != "running":
+            return self.experiment.state
+        if self.live:
+            return "running"
+        if self.people:
+            return "waiting for people"
+        if self.count("blocked"):
+            return "held up by failures"
+        return "ended with failures" if self.count("failed") else "finished"
+
+
+def seen_by(owner: uuid.UUID | None) -> ColumnElement[bool]:
+    """Which experiments somebody sees: those of `owner` and of nobody, or all where it is None."""
+    return true() if owner is None else or_(Experiment.owner_id.is_(None), Experiment.owner_id == owner)
+
+
+async def experiments(
+    session: AsyncSession, *, owner: uuid.UUID | None, search: str, number: int
+) -> Page[Overview]:
+    """The experiments that somebody sees, the newest first, whose name holds `search`."""
+    found = select(Experiment).where(seen_by(owner), Experiment.name.icontains(search, autoescape=True))
+    newest = found.order_by(Experiment.created_at.desc(), Experiment.name)
+    listed = await page_of(session, newest, number)
+    ids = [row.id for row in listed.rows]
+    trials = await _trial_counts(session, Trial.experiment_id, ids)
+    judgements = await _judgement_counts(session, Trial.experiment_id, ids)
+    return listed.of([Overview(row, trials[row.id], judgements[row.id]) for row in listed.rows])
+
+
+async def _trial_counts(
+    session: AsyncSession, key: Any, ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, Counts]:
+    """Trials by state, for each value of the column `key` of trials."""
+    rows = await session.execute(
+        select(key, Trial.state, func.count()).where(key.in_(ids)).group_by(key, Trial.state)
+    )
+    return _by_key(rows)
+
+
+async def _judgement_counts(
+    session: AsyncSession, key: Any, ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, Counts]:
+    rows = await session.execute(
+        select(key, _JUDGEMENT_STATE, func.count())
+        .join(Trial, Trial.id == Judgement.trial_id)
+        .where(key.in_(ids))
+        .group_by(key, _JUDGEMENT_STATE)
+    )
+    return _by_key(rows)
+
+
+_JUDGEMENT_STATE = case(
+    (and_(Judgement.state == "queued", Trial.state.in_(("failed", "waiting"))), literal_column("'blocked'")),
+    else_=Judgement.state,
+)
+"""The state of a judgement; `blocked` where it is queued and its trial failed or waits for a person."""
+
+
+def _by_key(rows: Any) -> dict[uuid.UUID, Counts]:
+    found: dict[uuid.UUID, dict[str, int]] = defaultdict(dict)
+    for key, state, count in rows:
+        found[key][state] = count
+    return defaultdict(Counts, {key: Counts(states) for key, states in found.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class ArmProgress:
+    """How far an arm is."""
+
+    arm: Arm
+    trials: Counts
+    judgements: Counts
+
+
+async def arms_progress(session: AsyncSession, experiment: uuid.UUID) -> list[ArmProgress]:
+    """How far each arm is, in the order of the file."""
+    arms = await arms_of(session, experiment)
+    ids = [arm.id for arm in arms]
+    trials = await _trial_counts(session, Trial.arm_id, ids)
+    judgements = await _judgement_counts(session, Trial.arm_id, ids)
+    return [ArmProgress(arm, trials[arm.id], judgements[arm.id]) for arm in arms]
+
+
+def overview(experiment: Experiment, arms: Iterable[ArmProgress]) -> Overview:
+    """A whole experiment from its arms."""
+    held = list(arms)
+    return Overview(experiment, _sum(arm.trials for arm in held), _sum(arm.judgements for arm in held))
+
+
+def _sum(counts: Iterable[Counts]) -> Counts:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count.by_state)
+    return Counts(total)
+
+
+async def arms_of(session: AsyncSession, experiment: uuid.UUID) -> list[Arm]:
+    """The arms, in the order of the file."""
+    return list(
+        await session.scalars(select(Arm).where(Arm.experiment_id == experiment).order_by(Arm.position))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was asked of a participant's model, every attempt counted."""
+
+    participant: str | None
+    """None for calls of moves that are not there yet, or never came."""
+    calls: int
+    attempts: int
+    failed: int
+    """Attempts that ended in an error."""
+    tokens_in: int
+    tokens_cached: int
+    tokens_out: int
+    seconds: float | None
+    """Mean of an attempt that was answered."""
+
+
+async def usage(session: AsyncSession, experiment: uuid.UUID) -> list[Usage]:
+    """Model calls of trials and judgements by participant, by name."""
+    holder = func.coalesce(Judgement.participant_id, Move.participant_id)
+    tokens = (CallAttempt.tokens_in, CallAttempt.tokens_cached, CallAttempt.tokens_out)
+    answered = CallAttempt.status == "ok"
+    rows = await session.execute(
+        select(
+            Participant.name,
+            func.count(ModelCall.id.distinct()),
+            func.count(CallAttempt.id),
+            func.count().filter(CallAttempt.status != "ok"),
+            *(func.coalesce(func.sum(column), 0) for column in tokens),
+            func.avg(CallAttempt.seconds).filter(answered),
+        )
+        .select_from(ModelCall)
+        .outerjoin(CallAttempt, CallAttempt.call_id == ModelCall.id)
+        .outerjoin(Judgement, Judgement.id == ModelCall.judgement_id)
+        .outerjoin(Move, and_(Move.trial_id == ModelCall.trial_id, Move.path == ModelCall.path))
+        .outerjoin(Participant, Participant.id == holder)
+        .join(Trial, Trial.id == func.coalesce(ModelCall.trial_id, Judgement.trial_id))
+        .where(Trial.experiment_id == experiment)
+        .group_by(Participant.id, Participant.name)
+        .order_by(Participant.name.nulls_last(), Participant.id)
+    )
+    found: Sequence[Any] = rows.all()
+    return [Usage(*row) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How fast an experiment goes."""
+
+    start: datetime | None
+    """Of the first move; None where there is none."""
+    end: datetime | None
+    """Now while it runs, else when its last move came."""
+    moves: Sequence[int]
+    """In each of `BARS` equal stretches of that time, in trials and judgements."""
+    recent: float
+    """Moves a minute over the last minutes."""
+    ended: float
+    """Trials and judgements that ended, a minute, over the last minutes."""
+
+    @property
+    def most(self) -> float:
+        """The most moves a minute in any stretch."""
+        if self.start is None or self.end is None:
+            return 0.0
+        return max(self.moves) / max((self.end - self.start).total_seconds() / 60 / BARS, 1 / 60)
+
+    def seconds_left(self, queued: int) -> float | None:
+        """How long as many trials and judgements will take at the present pace; None where nothing ends."""
+        return 60 * queued / self.ended if self.ended else None
+
+
+async def course(session: AsyncSession, experiment: Experiment, *, live: bool) -> Course:
+    """How fast an experiment has been going; `live` where it still is."""
+    row = (
+        await session.execute(
+            _COURSE, {"experiment": experiment.id, "live": live, "bars": BARS, "recent": RECENT}
+        )
+    ).one()
+    since = max(min(RECENT.total_seconds(), row.age) / 60, 1 / 60)
+    return Course(row.first, row.last, row.counts, row.moves / since, row.ended / since)
+
+
+_COURSE = text(
+    """
+    WITH mine AS MATERIALIZED (
+        SELECT move.created_at AS at FROM move JOIN trial ON trial.id = move.trial_id
+        WHERE trial.experiment_id = :experiment
+        UNION ALL
+        SELECT move.created_at FROM move JOIN judgement ON judgement.id = move.judgement_id
+        JOIN trial ON trial.id = judgement.trial_id WHERE trial.experiment_id = :experiment
+    ), span AS (
+        SELECT min(at) AS first, CASE WHEN :live THEN now() ELSE max(at) END AS last FROM mine
+    ), bars AS (
+        SELECT least(floor(:bars * extract(epoch FROM at - first)
+            / greatest(extract(epoch FROM last - first), 0.001)), :bars - 1)::int AS bar, count(*) AS moves
+        FROM mine, span GROUP BY 1
+    ), ended AS (
+        SELECT count(*) AS ended FROM (
+            SELECT finished_at FROM trial WHERE experiment_id = :experiment
+            UNION ALL
+            SELECT judgement.finished_at FROM judgement JOIN trial ON trial.id = judgement.trial_id
+            WHERE trial.experiment_id = :experiment
+        ) AS every WHERE finished_at > now() - CAST(:recent AS interval)
+    )
+    SELECT CASE WHEN first IS NOT NULL THEN first END AS first, CASE WHEN first IS NOT NULL THEN last END AS last,
+        ARRAY(SELECT coalesce(moves, 0) FROM generate_series(0, :bars - 1) AS bar LEFT JOIN bars USING (bar) ORDER BY bar)
+            AS counts,
+        (SELECT count(*) FROM mine WHERE at > now() - CAST(:recent AS interval)) AS moves,
+        ended, coalesce(extract(epoch FROM now() - first), 0)::float AS age
+    FROM span, ended
+    """
+)
+
+
+# ── trials ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which trials of an experiment a list shows; empty fields ask for nothing."""
+
+    arm: str = ""
+    state: str = ""
+    """Of the trial, or `judgement failed`."""
+    passage: str = ""
+    """Its key."""
+    judged: Literal["", "right", "wrong"] = ""
+    """Trials with at least one such verdict."""
+    judge: str = ""
+    """Whose verdict that is, by name; `people` for any person. Alone: trials with a verdict of theirs."""
+    text: str = ""
+    """Words that some speech holds, as they stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What judges made of a trial."""
+
+    right: int
+    """Verdicts with gold strictly on top."""
+    wrong: int
+    """Verdicts with another answer strictly above gold."""
+    verdicts: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """A trial in a list."""
+
+    trial: Trial
+    arm: str
+    question: Question
+    passage: Passage
+    scored: Scored = Scored(0, 0, 0)
+
+
+async def trials(session: AsyncSession, experiment: uuid.UUID, wanted: Wanted, number: int) -> Page[TrialRow]:
+    """A page of the trials, in the order of the queue."""
+    found = (
+        select(Trial, Arm.name, Question, Passage)
+        .join(Arm, Arm.id == Trial.arm_id)
+        .join(Question, Question.id == Trial.question_id)
+        .join(Passage, Passage.id == Question.passage_id)
+        .where(Trial.experiment_id == experiment, *_conditions(wanted))
+    )
+    listed = await page_of_rows(session, found.order_by(Trial.position), number, TrialRow)
+    scored = await _scored(session, [row.trial.id for row in listed.rows])
+    return listed.of([replace(row, scored=scored.get(row.trial.id, row.scored)) for row in listed.rows])
+
+
+_GOLD = func.array_position(Trial.answers, Question.gold)
+_ON_GOLD = Verdict.belief[_GOLD]
+_EACH = func.unnest(Verdict.belief).table_valued("p", with_ordinality="place").render_derived("each")
+_ON_OTHERS = (
+    select(func.max(_EACH.c.p))
+    .where(_EACH.c.place != _GOLD)
+    .correlate(Verdict, Trial, Question)
+    .scalar_subquery()
+)
+
+
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.arm:
+        found.append(Arm.name == wanted.arm)
+    if wanted.state == "judgement failed":
+        failed = select(Judgement.id).where(Judgement.trial_id == Trial.id, Judgement.state == "failed")
+        found.append(failed.correlate(Trial).exists())
+    elif wanted.state:
+        found.append(Trial.state == wanted.state)
+    if wanted.passage:
+        found.append(Passage.key == wanted.passage)
+    if wanted.judged or wanted.judge:
+        found.append(_verdict_like(wanted).correlate(Trial, Question).exists())
+    if wanted.text:
+        said = Move.content["said"]["text"].astext.icontains(wanted.text, autoescape=True)
+        found.append(select(Move.id).where(Move.trial_id == Trial.id, said).correlate(Trial).exists())
+    return found
+
+
+def _verdict_like(wanted: Wanted) -> Select[int]:
+    found = select(Verdict.id).where(Verdict.trial_id == Trial.id)
+    if wanted.judged:
+        held = _ON_GOLD > _ON_OTHERS if wanted.judged == "right" else _ON_GOLD < _ON_OTHERS
+        found = found.where(held)
+    if wanted.judge:
+        theirs = _JUDGE.in_([wanted.judge])
+        found = found.join(Participant, Participant.id == Verdict.participant_id).where(theirs)
+    return found
+
+
+_JUDGE = case((Participant.kind == "person", PEOPLE), else_=Participant.name)
+
+
+async def judges_of(session: AsyncSession, experiment: uuid.UUID) -> list[str]:
+    """Who has given verdicts, by name; persons together."""
+    rows = await session.scalars(
+        select(_JUDGE.label("judge"))
+        .join(Verdict, Verdict.participant_id == Participant.id)
+        .join(Trial, Trial.id == Verdict.trial_id)
+        .where(Trial.experiment_id == experiment)
+        .distinct()
+        .order_by("judge")
+    )
+    return list(rows)
+
+
+async def _scored(session: AsyncSession, trials: Collection[uuid.UUID]) -> dict[uuid.UUID, Scored]:
+    """Verdicts right, wrong and in all, by trial."""
+    rows = await session.execute(
+        select(
+            Verdict.trial_id,
+            func.count().filter(_ON_GOLD > _ON_OTHERS),
+            func.count().filter(_ON_GOLD < _ON_OTHERS),
+            func.count(),
+        )
+        .join(Trial, Trial.id == Verdict.trial_id)
+        .join(Question, Question.id == Trial.question_id)
+        .where(Verdict.trial_id.in_(trials))
+        .group_by(Verdict.trial_id)
+    )
+    return {row[0]: Scored(*row[1:]) for row in rows}
+
+
+async def passages_of(session: AsyncSession, experiment: uuid.UUID) -> list[tuple[str, str]]:
+    """Key and title of every passage that an experiment asks about."""
+    rows = await session.execute(
+        select(Passage.key, Passage.title)
+        .join(Question, Question.passage_id == Passage.id)
+        .join(Trial, Trial.question_id == Question.id)
+        .where(Trial.experiment_id == experiment)
+        .distinct()
+        .order_by(Passage.key)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+# ── one trial ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One judgement of a trial, with its verdicts and the moves that led to them."""
+
+    judgement: Judgement
+    round: JudgingRound
+    judge: Participant | None
+    verdicts: Sequence[Verdict]
+    moves: Sequence[tuple[Move, Participant]]
+    efforts: Mapping[str, Draft]
+    """For people: what went into each step, by the path of its move."""
+
+    @property
+    def seconds(self) -> float:
+        """How long a person was at work on it."""
+        return sum(effort.active_seconds for effort in self.efforts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A trial with everything that belongs to it."""
+
+    trial: Trial
+    experiment: Experiment
+    arm: Arm
+    question: Question
+    passage: Passage
+    text: str
+    moves: Sequence[tuple[Move, Participant]]
+    """Oldest first, with who made them."""
+    verdicts: Sequence[Verdict]
+    """Those of a judge who took part in the talk."""
+    judged: Sequence[Judged]
+    open_places: Mapping[str, int]
+    """Places that nobody has taken yet, by judging round."""
+    before: uuid.UUID | None
+    """The trial before it in the queue of its experiment."""
+    after: uuid.UUID | None
+
+
+async def experiment_of(session: AsyncSession, trial: uuid.UUID) -> Experiment | None:
+    """The experiment that a trial belongs to."""
+    return (
+        await session.scalars(
+            select(Experiment).join(Trial, Trial.experiment_id == Experiment.id).where(Trial.id == trial)
+        )
+    ).one_or_none()
+
+
+async def transcript(session: AsyncSession, trial: uuid.UUID) -> Transcript:
+    """A trial that is there, with its passage and everything said and judged in it."""
+    row = (
+        await session.execute(
+            select(Trial, Experiment, Arm, Question, Passage)
+            .join(Experiment, Experiment.id == Trial.experiment_id)
+            .join(Arm, Arm.id == Trial.arm_id)
+            .join(Question, Question.id == Trial.question_id)
+            .join(Passage, Passage.id == Question.passage_id)
+            .where(Trial.id == trial)
+        )
+    ).one()
+    digest = row[4].text_digest
+    verdicts = await _verdicts(session, trial)
+    judged = await _judged(session, trial, verdicts)
+    places = Counter(item.round.name for item in judged if item.judgement.state == "open")
+    return Transcript(
+        *row,
+        text=(await bodies(session, [digest]))[digest],
+        moves=await _moves(session, Move.trial_id == trial),
+        verdicts=[verdict for verdict in verdicts if verdict.judgement_id is None],
+        judged=[item for item in judged if item.judgement.state != "open"],
+        open_places=places,
+        before=await _neighbour(session, row[0], -1),
+        after=await _neighbour(session, row[0], 1),
+    )
+
+
+async def _neighbour(session: AsyncSession, trial: Trial, step: int) -> uuid.UUID | None:
+    beside = Trial.position == trial.position + step
+    return await session.scalar(
+        select(Trial.id).where(Trial.experiment_id == trial.experiment_id, beside).limit(1)
+    )
+
+
+async def _verdicts(session: AsyncSession, trial: uuid.UUID) -> list[Verdict]:
+    return list(
+        await session.scalars(select(Verdict).where(Verdict.trial_id == trial).order_by(Verdict.reading))
+    )
+
+
+async def _moves(session: AsyncSession, which: ColumnElement[bool]) -> list[tuple[Move, Participant]]:
+    rows = await session.execute(
+        select(Move, Participant)
+        .join(Participant, Participant.id == Move.participant_id)
+        .where(which)
+        .order_by(Move.id)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def _judged(session: AsyncSession, trial: uuid.UUID, verdicts: Sequence[Verdict]) -> list[Judged]:
+    rows = (
+        await session.execute(
+            select(Judgement, JudgingRound, Participant)
+            .join(JudgingRound, JudgingRound.id == Judgement.round_id)
+            .outerjoin(Participant, Participant.id == Judgement.participant_id)
+            .where(Judgement.trial_id == trial)
+            .order_by(JudgingRound.position, Participant.name.nulls_last(), Judgement.place)
+        )
+    ).all()
+    ids = [row[0].id for row in rows]
+    moves = await _moves(session, Move.judgement_id.in_(ids))
+    efforts = list(await session.scalars(select(Draft).where(Draft.judgement_id.in_(ids)).order_by(Draft.id)))
+    return [
+        Judged(
+            *row,
+            verdicts=[verdict for verdict in verdicts if verdict.judgement_id == row[0].id],
+            moves=[pair for pair in moves if pair[0].judgement_id == row[0].id],
+            efforts={effort.path: effort for effort in efforts if effort.judgement_id == row[0].id},
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A model call with what was sent and every attempt at it."""
+
+    call: ModelCall
+    prompt: Sequence[Segment]
+    attempts: Sequence[CallAttempt]
+
+
+async def calls(
+    session: AsyncSession, trial: uuid.UUID, path: str, judgement: uuid.UUID | None = None
+) -> list[Called]:
+    """The model calls behind one move of a trial or, where `judgement` is given, of that judgement of it."""
+    owner = (
+        ModelCall.trial_id == trial
+        if judgement is None
+        else ModelCall.judgement_id.in_(
+            select(Judgement.id).where(Judgement.id == judgement, Judgement.trial_id == trial)
+        )
+    )
+    rows = (
+        await session.execute(
+            select(ModelCall, CallAttempt)
+            .outerjoin(CallAttempt, CallAttempt.call_id == ModelCall.id)
+            .where(owner, ModelCall.path == path)
+            .order_by(ModelCall.created_at, ModelCall.id, CallAttempt.number)
+        )
+    ).all()
+    texts = await bodies(session, {bytes.fromhex(key) for call, _ in rows for _, key in call.segments})
+    made: dict[uuid.UUID, tuple[ModelCall, list[CallAttempt]]] = {}
+    for call, attempt in rows:
+        held = made.setdefault(call.id, (call, []))[1]
+        if attempt is not None:
+            held.append(attempt)
+    return [
+        Called(call, [Segment(role, texts[bytes.fromhex(key)]) for role, key in call.segments], attempts)
+        for call, attempts in made.values()
+    ]
+
+
+# ── effort ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def active_seconds(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID, float]:
+    """Seconds that people were at work on each judgement they finished."""
+    rows = await session.execute(
+        select(Draft.judgement_id, func.sum(Draft.active_seconds))
+        .join(Judgement, Judgement.id == Draft.judgement_id)
+        .join(JudgingRound, JudgingRound.id == Judgement.round_id)
+        .where(JudgingRound.experiment_id == experiment, Judgement.state == "done")
+        .group_by(Draft.judgement_id)
+    )
+    return {row[0]: float(row[1]) for row in rows if row[0] is not None}

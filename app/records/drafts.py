@@ -1,0 +1,145 @@
+"""What judges have entered and not submitted yet, and the effort they put in; it does not know who may judge what."""
+
+import math
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sqlalchemy import BigInteger, case, cast, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.protocols.judging import step_of
+from models import Draft, Judgement, Move
+
+SLACK = 2.0
+"""Seconds by which a browser's clock may be ahead of the server's between two saves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What somebody put in."""
+
+    active_seconds: float = 0
+    """With the page in front and signs of life within the last half minute."""
+    focus_changes: int = 0
+    """How often the page was left or come back to."""
+    edits: int = 0
+
+    def __add__(self, other: "Effort") -> "Effort":
+        return Effort(
+            self.active_seconds + other.active_seconds,
+            self.focus_changes + other.focus_changes,
+            self.edits + other.edits,
+        )
+
+
+async def save(
+    session: AsyncSession,
+    judgement: uuid.UUID,
+    account: uuid.UUID,
+    path: str,
+    content: Mapping[str, Any],
+    efforts: Mapping[str, Effort],
+) -> bool:
+    """Keep the newest content by its `at` (milliseconds), and add efforts by path; False where it was submitted already.
+
+    Whoever calls holds the judgement's row. No more active seconds are added than have passed since the last save of the
+    judgement, so that a save sent twice counts once.
+    """
+    submitted = exists().where(Move.judgement_id == judgement, Move.path == path)
+    if await session.scalar(select(submitted)):
+        return False
+    passed = func.extract("epoch", func.now() - func.max(Draft.updated_at))
+    since = await session.scalar(select(passed).where(Draft.judgement_id == judgement))
+    left = math.inf if since is None else max(0.0, float(since)) + SLACK
+    for at, effort in {path: Effort(), **efforts}.items():
+        seconds = round(min(effort.active_seconds, left), 3)
+        left -= seconds
+        await _keep(
+            session,
+            judgement,
+            account,
+            at,
+            content if at == path else {},
+            replace(effort, active_seconds=seconds),
+        )
+    return True
+
+
+async def _keep(
+    session: AsyncSession,
+    judgement: uuid.UUID,
+    account: uuid.UUID,
+    path: str,
+    content: Mapping[str, Any],
+    effort: Effort,
+) -> None:
+    row = insert(Draft).values(
+        judgement_id=judgement, path=path, account_id=account, content=dict(content), **asdict(effort)
+    )
+    new = row.excluded
+    await session.execute(
+        row.on_conflict_do_update(
+            index_elements=[Draft.judgement_id, Draft.path],
+            set_={
+                "content": case((_at(new.content) >= _at(Draft.content), new.content), else_=Draft.content),
+                "active_seconds": Draft.active_seconds + new.active_seconds,
+                "focus_changes": Draft.focus_changes + new.focus_changes,
+                "edits": Draft.edits + new.edits,
+                "updated_at": func.now(),
+            },
+        )
+    )
+
+
+def _at(content: Any) -> Any:
+    return func.coalesce(cast(content["at"].astext, BigInteger), 0)
+
+
+async def find(session: AsyncSession, judgement: uuid.UUID) -> dict[str, dict[str, Any]]:
+    """What was entered and not submitted, by path."""
+    rows = await session.execute(select(Draft.path, Draft.content).where(Draft.judgement_id == judgement))
+    return {row.path: row.content for row in rows if row.content}
+
+
+async def close(session: AsyncSession, judgement: uuid.UUID, path: str) -> bool:
+    """Clear what was submitted and keep the effort; False where that was done before."""
+    cleared = await session.execute(
+        update(Draft)
+        .where(Draft.judgement_id == judgement, Draft.path == path, Draft.content != {})
+        .values(content={})
+        .returning(Draft.id)
+        .execution_options(synchronize_session=False)
+    )
+    return cleared.first() is not None
+
+
+async def put_in(
+    session: AsyncSession, judgements: Collection[uuid.UUID]
+) -> Mapping[uuid.UUID, dict[int, Effort]]:
+    """The efforts of people by judgement and by the step up to which they had read; empty where there are none."""
+    rows = await session.scalars(
+        select(Draft).where(Draft.judgement_id.in_(judgements)).order_by(func.length(Draft.path), Draft.path)
+    )
+    found: dict[uuid.UUID, dict[int, Effort]] = defaultdict(dict)
+    for row in rows:
+        assert row.judgement_id is not None
+        found[row.judgement_id][step_of(row.path)] = Effort(row.active_seconds, row.focus_changes, row.edits)
+    return found
+
+
+async def usual_seconds(session: AsyncSession, person: uuid.UUID) -> float | None:
+    """The median of somebody's active seconds a finished trial; None before the first."""
+    spent = (
+        select(func.sum(Draft.active_seconds).label("seconds"))
+        .join(Judgement, Judgement.id == Draft.judgement_id)
+        .where(Judgement.participant_id == person, Judgement.state == "done")
+        .group_by(Judgement.id)
+        .subquery()
+    )
+    middle = func.percentile_cont(0.5).within_group(spent.c.seconds)
+    found: float | None = await session.scalar(select(middle))
+    return found

@@ -1,0 +1,453 @@
+"""Places for people: taken once, kept by a lease, given back, evened out; and what may be told afterwards."""
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+
+from app.engine import Engine
+from app.protocols.core import Belief
+from app.records import assignment, drafts, people, plays
+from app.records.database import Database
+from app.records.drafts import Effort
+from models import Account, Draft, Exposure, Judgement, Question, Trial, Verdict
+from tests.factories import finished, imported, passage, played, spec, started
+
+CONSULTANCY = {"consultancy": spec()["arms"]["consultancy"]}
+
+
+def for_people(**changes: Any) -> dict[str, Any]:
+    """An experiment that only people judge, once each."""
+    return spec(**{"judges": [{"humans": 1}], "elicit": "final", **changes})
+
+
+def wanted(humans: int = 1, **more: Any) -> list[dict[str, Any]]:
+    """A panel of people who may judge a passage again and again, unless told."""
+    return [{"humans": humans, "once_per_passage": False, **more}]
+
+
+async def judges(database: Database, count: int) -> list[Account]:
+    """New judges."""
+    async with database.session.begin() as session:
+        accounts = [Account(id=uuid.uuid4(), name=f"Judge {number}", role="judge") for number in range(count)]
+        session.add_all(accounts)
+        await session.flush()
+        for account in accounts:
+            await people.participant_of(session, account)
+    return accounts
+
+
+async def claimed(database: Database, judge: Account) -> uuid.UUID | None:
+    """Claim over a connection of its own."""
+    async with database.session.begin() as session:
+        return await assignment.claim(session, judge.id)
+
+
+async def take(database: Database, judge: Account) -> uuid.UUID:
+    """Claim where something is left."""
+    found = await claimed(database, judge)
+    assert found is not None
+    return found
+
+
+async def submit(database: Database, judgement: uuid.UUID, p: float = 0.75) -> None:
+    """State a belief for all that is asked."""
+    engine = Engine(database)
+    while due := await engine.due(judgement):
+        await engine.submit(judgement, due[0][0].path, Belief(p=(p, 1 - p), method="stated", reason="so"))
+    await engine.close()
+
+
+async def rows(database: Database, *where: Any) -> Sequence[Judgement]:
+    async with database.session() as session:
+        return (await session.scalars(select(Judgement).where(Judgement.place > 0, *where))).all()
+
+
+async def count(database: Database, model: Any, *where: Any) -> int:
+    async with database.session() as session:
+        return await session.scalar(select(func.count()).select_from(model).where(*where)) or 0
+
+
+async def expire(database: Database) -> None:
+    """Let every lease end."""
+    async with database.session.begin() as session:
+        await session.execute(
+            text("UPDATE judgement SET leased_until = now() - interval '1 s' WHERE state = 'waiting'")
+        )
+
+
+async def left(database: Database, judge: Account) -> int:
+    assert judge.participant_id is not None
+    async with database.session() as session:
+        return await assignment.left(session, judge.participant_id)
+
+
+async def trials(database: Database) -> dict[uuid.UUID, tuple[Trial, Question]]:
+    """Trial and question of every judgement."""
+    async with database.session() as session:
+        found = await session.execute(
+            select(Judgement.id, Trial, Question)
+            .join(Trial, Trial.id == Judgement.trial_id)
+            .join(Question, Question.id == Trial.question_id)
+        )
+        return {row[0]: (row[1], row[2]) for row in found}
+
+
+# ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_somebody_with_a_trial_in_hand_gets_that_one_again(database: Database) -> None:
+    await finished(database, data=for_people(judges=wanted()))
+    [judge] = await judges(database, 1)
+    first = await take(database, judge)
+
+    assert await claimed(database, judge) == first
+    await submit(database, first)
+    assert await take(database, judge) != first
+
+
+async def test_claims_at_the_same_time_fill_the_places_and_no_more(database: Database) -> None:
+    await finished(database, passage("Alba", 1), data=for_people(judges=wanted(2)))
+    crowd = await judges(database, 12)
+
+    found = [item for item in await asyncio.gather(*(claimed(database, judge) for judge in crowd)) if item]
+
+    places = len(await rows(database))
+    # One who looks while all that is left is being taken by others may come away empty-handed; asked again, they get it.
+    found += [item for judge in crowd if (item := await claimed(database, judge)) and item not in found]
+    assert len(set(found)) == len(found) == min(places, len(crowd))
+
+
+async def test_one_person_claiming_many_times_at_once_takes_one_trial(database: Database) -> None:
+    await finished(database, data=for_people(judges=wanted(2)))
+    [judge] = await judges(database, 1)
+
+    found = await asyncio.gather(*(claimed(database, judge) for _ in range(6)))
+
+    assert len(set(found)) == 1
+    assert len(await rows(database, Judgement.state == "waiting")) == 1
+
+
+async def test_nobody_judges_a_trial_twice(database: Database) -> None:
+    await finished(database, passage("Alba", 1), data=for_people(judges=wanted(3), arms=CONSULTANCY))
+    [judge] = await judges(database, 1)
+    seen = []
+    while found := await claimed(database, judge):
+        seen.append(found)
+        await submit(database, found)
+
+    whose = await trials(database)
+    assert len(seen) == len({whose[item][0].id for item in seen}) == 2
+    assert await left(database, judge) == 0
+
+
+async def test_nobody_is_shown_a_second_trial_on_a_passage(database: Database) -> None:
+    await finished(database, passage("Alba"), passage("Brise"), data=for_people())
+    [judge] = await judges(database, 1)
+    assert await left(database, judge) == 2
+    seen = []
+    while found := await claimed(database, judge):
+        seen.append(found)
+        await submit(database, found)
+
+    whose = await trials(database)
+    assert len(seen) == len({whose[item][1].passage_id for item in seen}) == 2
+    assert await count(database, Exposure) == 2
+
+
+async def test_paused_experiments_and_unfinished_trials_give_nothing(database: Database) -> None:
+    await imported(database, passage("Alba"))
+    experiment = await started(database, for_people())
+    [judge] = await judges(database, 1)
+    assert await claimed(database, judge) is None
+    await played(database, experiment)
+    async with database.session.begin() as session:
+        await session.execute(text("UPDATE experiment SET state = 'paused'"))
+    assert await claimed(database, judge) is None
+    assert await left(database, judge) == 0
+
+
+async def test_arms_are_evened_out_for_each_person(database: Database) -> None:
+    await finished(database, *(passage(f"Ship{n}", 1) for n in range(8)), data=for_people())
+    [judge] = await judges(database, 1)
+    seen = []
+    for _ in range(8):
+        seen.append(await take(database, judge))
+        await submit(database, seen[-1])
+
+    whose = await trials(database)
+    assert set(Counter(whose[item][0].arm_id for item in seen).values()) == {2}
+
+
+async def test_arms_are_evened_out_over_people(database: Database) -> None:
+    await finished(database, *(passage(f"Ship{n}", 1) for n in range(2)), data=for_people())
+    whose = await trials(database)
+    arms = [whose[await take(database, judge)][0].arm_id for judge in await judges(database, 4)]
+    assert len(set(arms)) == 4
+
+
+async def test_honest_and_dishonest_assignments_are_evened_out_over_people(database: Database) -> None:
+    passages = [passage(f"Ship{n}", 1) for n in range(4)]
+    await finished(database, *passages, data=for_people(arms=CONSULTANCY))
+    whose = await trials(database)
+    honest: Counter[bool] = Counter()
+    for judge in await judges(database, 8):
+        trial, question = whose[await take(database, judge)]
+        honest[trial.answers[trial.argues["consultant"]] == question.gold] += 1
+        assert abs(honest[True] - honest[False]) <= 1
+    assert honest.total() == 8
+
+
+async def test_what_somebody_gets_next_does_not_depend_on_what_is_true(database: Database) -> None:
+    """Else whoever is told the truth of one trial could work out the next."""
+    passages = [passage(f"Ship{n}", 1) for n in range(6)]
+    panel = wanted(2, feedback="score", once_per_passage=True)
+    await finished(database, *passages, data=for_people(arms=CONSULTANCY, judges=panel))
+    [judge] = await judges(database, 1)
+    for _ in range(6):
+        either_way = {await _would_take(database, judge, exchanged) for exchanged in (False, True)}
+        assert len(either_way) == 1
+        await submit(database, await take(database, judge))
+
+
+async def _would_take(database: Database, judge: Account, exchanged: bool) -> uuid.UUID | None:
+    """What somebody would get, perhaps with another truth of half of the questions."""
+    exchange = text("UPDATE question SET gold = distractor, distractor = gold WHERE key < 'Ship3'")
+    async with database.session() as session:
+        if exchanged:
+            await session.execute(exchange)
+        return await assignment.claim(session, judge.id)
+
+
+# ── keeping and giving back ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_an_expired_trial_that_nobody_touched_is_open_again(database: Database) -> None:
+    await finished(database, passage("Alba", 1), data=for_people(arms=CONSULTANCY))
+    slow, next_one = await judges(database, 2)
+    lost = {await take(database, slow)}
+    places = len(await rows(database))
+    await expire(database)
+
+    taken = await take(database, next_one)
+
+    assert len(await rows(database)) == places
+    assert {row.id for row in await rows(database, Judgement.participant_id == next_one.participant_id)} == {
+        taken
+    }
+    assert not await rows(database, Judgement.participant_id == slow.participant_id)
+    assert lost <= {row.id for row in await rows(database)}
+
+
+@pytest.mark.parametrize("begun", ["a move", "a draft"])
+async def test_an_expired_trial_that_was_begun_leaves_a_fresh_place(database: Database, begun: str) -> None:
+    await finished(database, passage("Alba", 1), data=for_people(arms=CONSULTANCY, elicit="each_step"))
+    slow, next_one = await judges(database, 2)
+    lost = await take(database, slow)
+    if begun == "a move":
+        engine = Engine(database)
+        [(ask, _)] = await engine.due(lost)
+        await engine.submit(lost, ask.path, Belief(p=(0.5, 0.5), method="stated"))
+        await engine.close()
+    else:
+        async with database.session.begin() as session:
+            await drafts.save(session, lost, slow.id, "judging/order0/step0", {"at": 1}, {})
+    await expire(database)
+    await take(database, next_one)
+
+    [old] = await rows(database, Judgement.state == "returned")
+    [fresh] = await rows(database, Judgement.trial_id == old.trial_id, Judgement.id != old.id)
+    assert (old.id, old.participant_id, old.leased_until) == (lost, slow.participant_id, None)
+    assert (fresh.place, fresh.reading, fresh.seed) == (old.place, old.reading, old.seed)
+    assert fresh.state in ("open", "waiting")
+
+
+async def test_somebody_who_comes_back_late_keeps_what_nobody_took(database: Database) -> None:
+    await finished(database, data=for_people())
+    [judge] = await judges(database, 1)
+    held = await take(database, judge)
+    await expire(database)
+
+    assert await claimed(database, judge) == held
+    [row] = await rows(database, Judgement.id == held)
+    assert row.leased_until is not None
+    async with database.session() as session:
+        ahead = row.leased_until - (await session.scalars(select(func.now()))).one()
+    assert 119 <= ahead.total_seconds() / 60 <= 120
+
+
+async def test_a_trial_given_back_goes_to_others_and_not_to_them(database: Database) -> None:
+    one_trial = for_people(judges=wanted(), arms={"naive": {"protocol": "naive"}})
+    await finished(database, passage("Alba", 1), data=one_trial)
+    first, second = await judges(database, 2)
+    held = await take(database, first)
+    async with database.session.begin() as session:
+        assert await assignment.give_back(session, held, first, {"knows_story": True})
+        assert not await assignment.give_back(session, held, first, {})
+
+    assert await claimed(database, first) is None
+    assert await take(database, second) != held
+    [old] = await rows(database, Judgement.id == held)
+    assert (old.state, old.flags) == ("returned", {"knows_story": True})
+
+
+async def test_only_its_holder_prolongs_a_lease(database: Database) -> None:
+    await finished(database, data=for_people())
+    holder, other = await judges(database, 2)
+    held = await take(database, holder)
+    assert holder.participant_id is not None
+    assert other.participant_id is not None
+    async with database.session.begin() as session:
+        assert await assignment.prolong(session, held, holder.participant_id)
+        assert not await assignment.prolong(session, held, other.participant_id)
+
+
+# ── verdicts never outnumber places ─────────────────────────────────────────────────────────────────────────────
+
+
+async def test_submitting_many_times_at_once_makes_one_verdict(database: Database) -> None:
+    await finished(database, data=for_people())
+    [judge] = await judges(database, 1)
+    held = await take(database, judge)
+
+    await asyncio.gather(*(submit(database, held, p) for p in (0.1, 0.5, 0.9)), return_exceptions=True)
+
+    assert await count(database, Verdict, Verdict.judgement_id == held) == 1
+
+
+async def test_submitting_while_giving_back_fills_the_place_once(database: Database) -> None:
+    await finished(
+        database, passage("Alba", 1), data=for_people(judges=wanted(), arms={"naive": {"protocol": "naive"}})
+    )
+    holder, other = await judges(database, 2)
+    held = await take(database, holder)
+
+    async def give_back() -> None:
+        async with database.session.begin() as session:
+            await assignment.give_back(session, held, holder, {})
+
+    await asyncio.gather(submit(database, held), give_back(), return_exceptions=True)
+    if (again := await claimed(database, other)) is not None:
+        await submit(database, again)
+
+    assert await count(database, Verdict) == 1
+    assert [row.state for row in await rows(database, Judgement.state != "returned")] == ["done"]
+
+
+async def test_a_verdict_that_comes_after_the_place_went_back_does_not_count(database: Database) -> None:
+    await finished(database, passage("Alba", 1), data=for_people(arms=CONSULTANCY))
+    [holder] = await judges(database, 1)
+    held = await take(database, holder)
+    engine = Engine(database)
+    async with database.session() as session:
+        judgement = await plays.load_judgement(session, held)
+    assert judgement is not None
+    async with database.session.begin() as session:
+        await assignment.give_back(session, held, holder, {})
+
+    async with database.session.begin() as session:
+        await plays.finish_judgement(session, judgement, [])
+        await plays.mark(session, judgement, "waiting")
+    await engine.close()
+
+    [row] = await rows(database, Judgement.id == held)
+    assert row.state == "returned"
+
+
+# ── what is told ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def told(database: Database, judge: Account) -> list[assignment.Told]:
+    async with database.session.begin() as session:
+        return await assignment.told(session, judge.participant_id)
+
+
+async def test_nothing_is_told_where_the_policy_is_none(database: Database) -> None:
+    await finished(database, data=for_people())
+    [judge] = await judges(database, 1)
+    await submit(database, await take(database, judge))
+    assert await told(database, judge) == []
+
+
+async def test_the_truth_is_told_where_no_second_trial_on_the_passage_can_come(database: Database) -> None:
+    await finished(database, data=for_people(judges=[{"humans": 1, "feedback": "score"}]))
+    [judge] = await judges(database, 1)
+    held = await take(database, judge)
+    await submit(database, held)
+
+    [verdict] = await told(database, judge)
+    assert verdict.answers[verdict.gold] == "The pilot had overslept."
+    assert verdict.belief == (0.75, 0.25)
+
+
+async def test_the_truth_waits_for_the_last_possible_verdict_on_the_passage(database: Database) -> None:
+    await finished(
+        database, passage("Alba", 1), data=for_people(judges=wanted(feedback="score"), arms=CONSULTANCY)
+    )
+    judge, other = await judges(database, 2)
+    await submit(database, await take(database, judge))
+    theirs = await take(database, other)
+    # The other trial is in another's hands, from where it may come back.
+    assert await told(database, judge) == []
+    await submit(database, theirs)
+    assert len(await told(database, judge)) == 1
+
+
+async def test_who_was_told_gets_no_trial_on_the_passage_any_more(database: Database) -> None:
+    await finished(database, passage("Alba", 1), data=for_people(judges=[{"humans": 1, "feedback": "score"}]))
+    [judge] = await judges(database, 1)
+    await submit(database, await take(database, judge))
+    assert len(await told(database, judge)) == 1
+
+    later = await started(database, for_people(name="later", judges=wanted()))
+    await played(database, later)
+
+    assert await claimed(database, judge) is None
+    assert len(await told(database, judge)) == 1
+
+
+# ── drafts ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_newest_draft_stays_and_effort_adds_up(database: Database) -> None:
+    await finished(database, data=for_people())
+    [judge] = await judges(database, 1)
+    held = await take(database, judge)
+    for at, seconds in ((2, 1.0), (1, 0.5), (3, 500.0)):
+        async with database.session.begin() as session:
+            assert await drafts.save(
+                session, held, judge.id, "here", {"at": at}, {"here": Effort(seconds, 1, 2)}
+            )
+
+    async with database.session() as session:
+        [row] = (await session.scalars(select(Draft))).all()
+    assert row.content == {"at": 3}
+    assert (row.focus_changes, row.edits) == (3, 6)
+    # Nobody is active for longer than the time that has passed.
+    assert 1.5 <= row.active_seconds < 10
+
+
+async def test_what_was_submitted_is_cleared_once_and_its_effort_stays(database: Database) -> None:
+    await finished(database, data=for_people())
+    [judge] = await judges(database, 1)
+    held = await take(database, judge)
+    engine = Engine(database)
+    [(ask, _)] = await engine.due(held)
+    await engine.close()
+    async with database.session.begin() as session:
+        await drafts.save(session, held, judge.id, ask.path, {"at": 1}, {ask.path: Effort(30, 1, 2)})
+    await submit(database, held)
+
+    async with database.session.begin() as session:
+        assert await drafts.close(session, held, ask.path)
+        assert not await drafts.close(session, held, ask.path)
+        assert not await drafts.save(
+            session, held, judge.id, ask.path, {"at": 2}, {ask.path: Effort(9, 9, 9)}
+        )
+        assert await drafts.find(session, held) == {}
+        assert judge.participant_id is not None
+        assert await drafts.usual_seconds(session, judge.participant_id) == 30
