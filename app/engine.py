@@ -4,10 +4,13 @@ It does not know what a protocol's rules are, nor whether a seat is held by a mo
 """
 
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import EndpointSettings, NoKey, ParticipantError
 from app.participants.prompts import PromptBook
@@ -40,6 +43,16 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 OPEN = ("queued", "waiting")
 """States of work to be done; what failed is tried again only where somebody says so."""
+LOOK = 0.5
+"""Seconds for which an experiment that was seen running is taken to run on."""
+
+
+class AtRest(Exception):
+    """The experiment was paused or cancelled between two steps; the moves made so far stay."""
+
+
+KEPT = 256
+"""Finished transcripts that are kept at hand for their judges, with their passages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +74,9 @@ class Opened(Generic[R]):
     moves: Mapping[str, Move]
     keep: Callable[[Move], Awaitable[Move]]
 
-    async def play_out(self) -> R | None:
+    async def play_out(self, before_step: Callable[[], Awaitable[None]]) -> R | None:
         """Go on to the end; None where a person has to answer first."""
-        return await self.sitting.play_out(self.play, self.moves, self.keep)
+        return await self.sitting.play_out(self.play, self.moves, self.keep, before_step)
 
 
 class Engine:
@@ -74,6 +87,9 @@ class Engine:
         self._journal = Journal(database)
         self._roster = roster or Roster()
         self._arms: dict[uuid.UUID, SeatedArm] = {}
+        self._read: dict[uuid.UUID, tuple[str, Mapping[str, Move]]] = {}
+        self._running: dict[uuid.UUID, float] = {}
+        """When an experiment was last seen running."""
 
     async def close(self) -> None:
         """Finish writing, and let go of the connections to model servers."""
@@ -84,23 +100,25 @@ class Engine:
         """Play a trial as far as it goes: to its end, to a person's turn, or to a failure, which is recorded."""
         async with self._database.session() as session:
             trial = await plays.load_trial(session, trial_id)
-        if trial is not None and trial.state in OPEN:
+        if trial is not None and trial.state in OPEN and not _at_rest(trial, trial):
             await self._guard(trial, lambda: self._trial(trial))
 
     async def advance_judgement(self, judgement_id: uuid.UUID) -> None:
         """Judge a finished trial as far as it goes: the same as `advance_trial`, for the script of judging."""
         async with self._database.session() as session:
             judgement = await plays.load_judgement(session, judgement_id)
-        if judgement is not None and judgement.state in OPEN and judgement.trial.state == "done":
+        if judgement is None or _at_rest(judgement, judgement.trial):
+            return
+        if judgement.state in OPEN and judgement.trial.state == "done":
             await self._guard(judgement, lambda: self._judgement(judgement))
 
     async def due(self, judgement_id: uuid.UUID) -> list[tuple[Ask, View]]:
         """What a judgement asks for now, each through the eyes of its seat; nothing where it is not open."""
-        async with self._database.session() as session:
+        async with self._database.reading() as session:
             judgement = await plays.load_judgement(session, judgement_id)
-        if judgement is None or judgement.state not in OPEN or judgement.trial.state != "done":
-            return []
-        opened = await self._open_judgement(judgement)
+            if judgement is None or judgement.state not in OPEN or judgement.trial.state != "done":
+                return []
+            opened = await self._open_judgement(session, judgement)
         return [(ask, opened.sitting.view(ask, opened.moves)) for ask in opened.play.due]
 
     async def submit(self, judgement_id: uuid.UUID, path: str, content: AnyContent) -> None:
@@ -108,23 +126,29 @@ class Engine:
 
         Raises RuleChanged where `path` is not asked for.
         """
-        async with self._database.session() as session:
+        async with self._database.reading() as session:
             judgement = await plays.load_judgement(session, judgement_id)
-        if judgement is None:
-            raise RuleChanged("There is no such judgement.")
-        opened = await self._open_judgement(judgement)
+            if judgement is None:
+                raise RuleChanged("There is no such judgement.")
+            opened = await self._open_judgement(session, judgement)
         if path not in opened.moves:
-            ask = next((ask for ask in opened.play.due if ask.path == path), None)
-            if ask is None or judgement.state not in OPEN:
+            due = {ask.path: ask for ask in opened.play.due}
+            if path not in due or judgement.state not in OPEN:
                 raise RuleChanged(f"Nothing is asked at {path} now.")
-            await opened.keep(answered(ask, content))
+            kept = await opened.keep(answered(due[path], content))
+            if len(due) == 1 and not _at_rest(judgement, judgement.trial):
+                # No answer beside this one can have come meanwhile, so there is nothing to load anew.
+                opened.play.record(kept)
+                going_on = replace(opened, moves={**opened.moves, path: kept})
+                await self._guard(judgement, lambda: self._judge_on(judgement, going_on))
+                return
         await self.advance_judgement(judgement_id)
 
     # ── one trial, one judgement ────────────────────────────────────────────────────────────────────────────────
 
     async def _trial(self, trial: Trial) -> None:
         opened = await self._open_trial(trial)
-        outcome = await opened.play_out()
+        outcome = await opened.play_out(lambda: self._go_on(trial, trial))
         if outcome is None:
             await self._mark(trial, "waiting")
             return
@@ -136,9 +160,9 @@ class Engine:
             await plays.finish_trial(session, trial, _stored(outcome))
 
     async def _open_trial(self, trial: Trial) -> "Opened[Outcome]":
-        arm = await self._seated(trial.arm_id)
-        rows = dict(arm.rows)
         async with self._database.session() as session:
+            arm = await self._seated(session, trial.arm_id)
+            rows = dict(arm.rows)
             if trial.judge_id is not None:
                 rows[arm.protocol.judge.name] = await plays.load_participant(session, trial.judge_id)
             text = await plays.passage_text(session, trial.question.passage)
@@ -149,24 +173,29 @@ class Engine:
         return Opened(play, sitting, moves, self._keeper(rows, owner))
 
     async def _judgement(self, judgement: Judgement) -> None:
-        opened = await self._open_judgement(judgement)
-        readings = await opened.play_out()
+        async with self._database.session() as session:
+            opened = await self._open_judgement(session, judgement)
+        await self._judge_on(judgement, opened)
+
+    async def _judge_on(self, judgement: Judgement, opened: "Opened[tuple[Reading, ...]]") -> None:
+        readings = await opened.play_out(lambda: self._go_on(judgement, judgement.trial))
         if readings is None:
-            await self._mark(judgement, "waiting")
+            if judgement.state != "waiting":
+                await self._mark(judgement, "waiting")
             return
         async with self._database.session.begin() as session:
             await plays.finish_judgement(session, judgement, readings)
 
-    async def _open_judgement(self, judgement: Judgement) -> "Opened[tuple[Reading, ...]]":
+    async def _open_judgement(
+        self, session: AsyncSession, judgement: Judgement
+    ) -> "Opened[tuple[Reading, ...]]":
         trial, judge_row = judgement.trial, judgement.participant
         assert judge_row is not None, "a place that nobody has taken is not judged"
-        arm = await self._seated(trial.arm_id)
+        arm = await self._seated(session, trial.arm_id)
         seat = arm.protocol.judge.name
         rows = {seat: judge_row}
-        async with self._database.session() as session:
-            text = await plays.passage_text(session, trial.question.passage)
-            given = await plays.moves_of(session, trial=trial.id)
-            moves = await plays.moves_of(session, judgement=judgement.id)
+        text, given = await self._finished(session, trial)
+        moves = await plays.moves_of(session, judgement=judgement.id)
         owner = Owner(judgement=judgement.id)
         sitting = replace(self._sitting(arm, trial, judgement.seed, rows, text, owner), given=given)
         reading = tuple(tuple(order) for order in judgement.reading)
@@ -175,13 +204,24 @@ class Engine:
         play = replay(Play(script, [seat], given), moves)
         return Opened(play, sitting, moves, self._keeper(rows, owner))
 
+    async def _finished(self, session: AsyncSession, trial: Trial) -> tuple[str, Mapping[str, Move]]:
+        """Passage and moves of a trial; those of the last finished ones are kept, since they never change."""
+        if trial.id in self._read:
+            return self._read[trial.id]
+        text = await plays.passage_text(session, trial.question.passage)
+        found = text, await plays.moves_of(session, trial=trial.id)
+        if trial.state == "done":
+            self._read[trial.id] = found
+            if len(self._read) > KEPT:
+                del self._read[next(iter(self._read))]
+        return found
+
     # ── who sits where, and where moves go ──────────────────────────────────────────────────────────────────────
 
-    async def _seated(self, arm_id: uuid.UUID) -> SeatedArm:
+    async def _seated(self, session: AsyncSession, arm_id: uuid.UUID) -> SeatedArm:
         """An arm ready to be played; kept, since nothing of an arm ever changes."""
         if arm_id not in self._arms:
-            async with self._database.session() as session:
-                loaded = await plays.load_arm(session, arm_id)
+            loaded = await plays.load_arm(session, arm_id)
             protocol = PROTOCOLS[loaded.arm.protocol].model_validate(loaded.arm.settings)
             self._arms[arm_id] = SeatedArm(protocol, PromptBook(loaded.prompts), loaded.seats)
         return self._arms[arm_id]
@@ -221,12 +261,26 @@ class Engine:
 
         return keep
 
+    async def _go_on(self, row: Trial | Judgement, trial: Trial) -> None:
+        """Raise AtRest where machines are to leave it alone from now on."""
+        seen = self._running.get(trial.experiment_id)
+        if row.state != "queued" or (seen is not None and time.monotonic() - seen < LOOK):
+            return
+        # A pause is never remembered: whoever resumes counts on it that the next job goes on.
+        async with self._database.session() as session:
+            state = await plays.state_of(session, trial.experiment_id)
+        if state != "running":
+            raise AtRest
+        self._running[trial.experiment_id] = time.monotonic()
+
     # ── failing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _guard(self, row: Trial | Judgement, work: Callable[[], Awaitable[None]]) -> None:
         """Record why work failed. Trouble of the database itself rises: there is nowhere to record it."""
         try:
             await work()
+        except AtRest:
+            return
         except NoKey:
             raise  # this worker's own trouble: the job goes back for one that has the key
         except (ParticipantError, ProtocolError) as error:
@@ -245,6 +299,11 @@ class Engine:
     async def _mark(self, row: Trial | Judgement, state: str, error: str | None = None) -> None:
         async with self._database.session.begin() as session:
             await plays.mark(session, row, state, error)
+
+
+def _at_rest(row: Trial | Judgement, trial: Trial) -> bool:
+    """Whether machines are to leave it alone: its experiment was paused or cancelled. What a person has begun goes on."""
+    return row.state == "queued" and trial.arm.experiment.state != "running"
 
 
 def _stored(outcome: Outcome) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from app.engine import Engine
 from app.participants.base import NoKey
+from app.participants.roster import Roster
 from app.records.database import OUTAGE, Database, DatabaseError
 from app.records.progress import Progress, progress
 from app.records.queue import enqueue_orphans, queue_of
@@ -64,13 +65,16 @@ def build(database: Database, engine: Engine) -> App:
 
 @asynccontextmanager
 async def working(
-    database: Database, settings: Settings, experiments: Collection[uuid.UUID] | None = None
+    database: Database,
+    settings: Settings,
+    experiments: Collection[uuid.UUID] | None = None,
+    roster: Roster | None = None,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a worker in the background, for these experiments or for all; yields its task, stops it at the end.
 
     Jobs in hand at the end go back on the queue at once: what they committed stays, and other workers go on from it.
     """
-    engine = Engine(database)
+    engine = Engine(database, roster)
     queue = build(database, engine)
     hands = Hands()
     async with queue.open_async():
@@ -79,17 +83,22 @@ async def working(
         try:
             yield worker
         finally:
+            hands.stop()
+            rescuer.cancel()
             await _end(rescuer, worker)
             await engine.close()
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:
-    """Cancel tasks until they are done: a cancellation that meets a statement can come out as an error of the database."""
+    """Wait for the end of tasks that were told to end, then cancel them until they are done.
+
+    One cancellation may not do: where it meets a statement it can get lost, or come out as an error of the database.
+    """
     pending = set(tasks)
     while pending:
+        _, pending = await asyncio.wait(pending, timeout=PATIENCE)
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=PATIENCE)
 
 
 class Hands:
@@ -97,7 +106,14 @@ class Hands:
 
     def __init__(self) -> None:
         self.worker: Worker | None = None
+        self.stopping = asyncio.Event()
         self._jobs: set[int | None] = set()
+
+    def stop(self) -> None:
+        """Have the worker put down what it has in hand, and take no more."""
+        self.stopping.set()
+        if self.worker is not None:
+            self.worker.stop()  # type: ignore[no-untyped-call]
 
     async def hold(self, go: Callable[[], Awaitable[Any]], context: JobContext, worker: Worker) -> Any:
         """Around every job: a middleware of procrastinate."""
@@ -130,16 +146,15 @@ async def _work(
     )
     if experiments is not None:
         options["queues"] = [queue_of(item) for item in experiments]
-    this = asyncio.current_task()
-    # The worker ends by itself where the database is away for long; one that is cancelled then forgets that it was.
-    while this and not this.cancelling():
+    while not hands.stopping.is_set():
         hands.worker = Worker(queue, **options)
+        # It ends by itself, one way or the other, where the database is away for long.
         with suppress(ConnectorException):
             await hands.worker.run()  # type: ignore[no-untyped-call]
-        if this.cancelling():
-            return
-        log.warning("The worker lost the database; it starts again in %g s", settings.heartbeat)
-        await asyncio.sleep(settings.heartbeat)
+        if not hands.stopping.is_set():
+            log.warning("The worker lost the database; it starts again in %g s", settings.heartbeat)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(hands.stopping.wait(), settings.heartbeat)
 
 
 @dataclass(slots=True)

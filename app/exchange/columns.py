@@ -94,6 +94,22 @@ VERDICTS = pa.schema(
             ),
             "What the judge wrote for itself before its beliefs in this reading order, oldest first.",
         ),
+        _maybe("knows_story", YES_NO, "Whether a person marked that they know the story: reports leave such verdicts out and count them. Absent for others."),
+        _maybe("active_seconds", NUMBER, "Seconds that a person was at work on it, page in front and a sign of life in the last 30 s. Absent for others."),
+        _column(
+            "effort",
+            pa.list_(
+                pa.struct(
+                    [
+                        _column("step", WHOLE, "Steps of the transcript that were open; 0 before anything was said."),
+                        _column("active_seconds", NUMBER, "Seconds at work."),
+                        _column("focus_changes", WHOLE, "How often the page was left or come back to."),
+                        _column("edits", WHOLE, "Changes to what was entered."),
+                    ]
+                )
+            ),
+            "What a person put in at each step, in order; zeros where the browser ran no script, empty for others.",
+        ),
         _column("created_at", TIME, "When the verdict was recorded."),
         _column("trial_id", TEXT, "Id of the trial, the same in every export."),
         _maybe("judgement_id", TEXT, "Id of the judgement; absent where the judge took part in the talk."),

@@ -1,9 +1,10 @@
 """An experiment's verdicts, transcripts and model calls as tables, streamed from one moment of the database."""
 
 import hashlib
+import math
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -91,6 +92,7 @@ class _About:
             "label_mass": verdict.label_mass,
             "reason": verdict.reason,
             "thoughts": _thoughts(item),
+            **_effort(item),
             "created_at": verdict.created_at,
             "judgement_id": str(judging.id) if judging else None,
         }
@@ -177,6 +179,17 @@ def _arm_digest(arm: Arm, seats: Mapping[str, Participant]) -> str:
 
 def _json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _effort(item: ThoughtVerdict) -> Row:
+    """What a person marked and put in."""
+    if item.row.judge.kind != "person":
+        return {"knows_story": None, "active_seconds": None, "effort": []}
+    return {
+        "knows_story": item.row.knows_story,
+        "active_seconds": math.fsum(effort.active_seconds for effort in item.efforts.values()),
+        "effort": [{"step": step, **asdict(effort)} for step, effort in item.efforts.items()],
+    }
 
 
 def _thoughts(item: ThoughtVerdict) -> list[Row]:

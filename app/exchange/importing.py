@@ -1,10 +1,13 @@
-"""Taking a read file into the database: all of it or, where asked for, what is sound of it."""
+"""Reading a file of any kind that is taken, and taking it into the database: all of it or, where asked for, what is sound."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.exchange.nyu_debates import read_nyu_debates
+from app.exchange.quality import Answers, read_quality
 from app.exchange.taskfile import Problem, TaskFile, read_tasks
 from app.records.tasks import Differs, Saved, save
 
@@ -15,8 +18,44 @@ SHOWN = 20
 """Problems that are told one by one."""
 
 
+class Kind(StrEnum):
+    """What a file may be."""
+
+    TASKS = "tasks"
+    QUALITY = "quality"
+    NYU_DEBATES = "nyu-debates"
+
+
 class ImportRefused(ValueError):
     """Nothing was imported; the text says why and what to do."""
+
+    def __init__(self, sentence: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__("\n".join(filter(None, (listed(problems), sentence))))
+        self.sentence, self.problems = sentence, tuple(problems)
+
+
+def read(
+    kind: Kind,
+    path: Path,
+    *,
+    split: str | None = None,
+    hard: bool = False,
+    khan: bool = False,
+    answers: Answers = "all",
+) -> TaskFile:
+    """Read a file of this kind; the options are those of `read_quality` and count for QuALITY alone."""
+    match kind:
+        case Kind.TASKS:
+            return read_tasks(path)
+        case Kind.QUALITY:
+            return read_quality(path, part=split, hard=hard, khan=khan, answers=answers)
+        case Kind.NYU_DEBATES:
+            return read_nyu_debates(path)
+
+
+def usual_name(kind: Kind, path: Path) -> str:
+    """How a task set is called where nobody says otherwise."""
+    return path.stem if kind is Kind.TASKS else kind.value
 
 
 def listed(problems: Sequence[Problem]) -> str:
@@ -29,20 +68,26 @@ def listed(problems: Sequence[Problem]) -> str:
 async def take(session: AsyncSession, file: TaskFile, name: str, *, skip_bad: bool = False) -> Saved:
     """Save the passages of `file` in the task set `name`.
 
-    Raises ImportRefused where the file has problems and `skip_bad` is off, where nothing of it is left, or where it
-    differs from what was imported before.
+    Raises ImportRefused as `refuse_bad` does, and where the file differs from what was imported before.
     """
-    if file.problems and not skip_bad:
-        raise ImportRefused(
-            f"{listed(file.problems)}\nNothing was imported: mend these, or keep the rest with --skip-bad."
-        )
-    if not file.passages:
-        left_out = ", ".join(f"{count} {reason}" for reason, count in file.filtered.items())
-        raise ImportRefused(f"Nothing of the file is left to import ({left_out or listed(file.problems)}).")
+    refuse_bad(file, skip_bad=skip_bad)
     try:
         return await save(session, name, [passage.model_dump(mode="json") for passage in file.passages])
     except Differs as error:
         raise ImportRefused(f"Nothing was imported: {error}") from error
+
+
+def refuse_bad(file: TaskFile, *, skip_bad: bool) -> None:
+    """Raise ImportRefused where a file has problems and `skip_bad` is off, or where nothing of it is left."""
+    if file.problems and not skip_bad:
+        raise ImportRefused(
+            "Nothing was imported: mend these, or keep the rest (on the command line: --skip-bad).",
+            file.problems,
+        )
+    if not file.passages:
+        left_out = ", ".join(f"{count} {reason}" for reason, count in file.filtered.items())
+        why = f" ({left_out})" if left_out else ""
+        raise ImportRefused(f"Nothing of the file is left to import{why}.", file.problems)
 
 
 async def take_sample(session: AsyncSession) -> Saved:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.experiments.plan import PlannedTrial, draw, plan, reading, seed_of
+from app.experiments.plan import Drawn, PlannedTrial, draw, plan, reading, seed_of
 from app.experiments.spec import Cast, Panel, PanelSpec, Spec, SpecError, digest
 from app.protocols import PROTOCOLS
 from app.records import experiments as records
@@ -32,15 +32,12 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
     if existing is not None:
         _same(f"The experiment {spec.name}", existing.spec, spec.normalised())
         return Started(existing, new=False)
-    questions = await questions_of(session, spec.tasks.set)
-    if not questions:
-        raise SpecError(await _no_set(session, spec.tasks.set))
-    drawn = draw(questions, spec.tasks, spec.seed)
+    drawn = await drawn_of(session, spec)
     trials = plan(spec, drawn)
     protocols = {arm.name: arm.protocol for arm in spec.arms}
     new = records.NewExperiment(
         name=spec.name,
-        task_set=questions[0].task_set_id,
+        task_set=drawn[0].question.task_set_id,
         spec=spec.normalised(),
         digest=digest(
             [spec.normalised(), [[item.question.key, item.texts] for item in drawn], _prompts(spec)]
@@ -57,6 +54,14 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
         round=_round(records.FIRST_ROUND, spec.panel, {"judges": spec.panel.normalised()}),
     )
     return Started(await records.create(session, new), new=True)
+
+
+async def drawn_of(session: AsyncSession, spec: Spec) -> list[Drawn]:
+    """The questions that `spec` draws. Raises SpecError where its task set is missing or too small."""
+    questions = await questions_of(session, spec.tasks.set)
+    if not questions:
+        raise SpecError(await _no_set(session, spec.tasks.set))
+    return draw(questions, spec.tasks, spec.seed)
 
 
 async def judge_again(session: AsyncSession, experiment: Experiment, spec: PanelSpec) -> int:

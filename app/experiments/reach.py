@@ -7,12 +7,12 @@ from app.participants.base import ModelSettings, UnknownModel
 from app.participants.roster import Roster
 
 
-async def reach(cast: Cast, names: Iterable[str]) -> None:
+async def reach(cast: Cast, names: Iterable[str], roster: Roster | None = None) -> None:
     """Make sure that the endpoints of these participants answer and serve their models. Raises ParticipantError.
 
-    Call it with no transaction open: it waits for servers.
+    Call it with no transaction open: it waits for servers. It asks through `roster`, which it closes, where given one.
     """
-    roster = Roster()
+    roster = roster or Roster()
     try:
         for name in dict.fromkeys(names):
             participant, endpoint = cast.participants[name], cast.endpoint_of(name)

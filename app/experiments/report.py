@@ -1,9 +1,10 @@
 """What came of an experiment: figures for each arm and judge, and the counts without which they mean nothing."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from rich.markup import escape
 from rich.table import Table
@@ -11,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import verdicts
 from app.records.progress import Failure, failures
-from app.records.verdicts import ArmCount, JudgeCount
+from app.records.verdicts import ArmCount, JudgeCount, Placed
 from app.reports.accuracy import Cell, cells
+from app.reports.contrasts import Contrast, contrasts
 from app.reports.scores import Reading
 from models import Experiment
 
@@ -29,6 +31,15 @@ class Line:
     cell: Cell | None
     excluded: int
     """Verdicts left out because another assignment of their question has none."""
+    knew_story: int = 0
+    """Verdicts left out because the person marked that they know the story."""
+    accuracy_with_knowing: float | None = None
+    """What the accuracy would be with those; absent where there are none."""
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Arm and judge, baselines starred."""
+        return starred(self.arm.arm, self.arm.baseline), starred(self.judge.label, self.judge.baseline)
 
     def as_json(self) -> dict[str, Any]:
         """The line as it stands in `cells` of the JSON report."""
@@ -52,6 +63,9 @@ class Line:
             "judgements_done": self.judge.done,
             "failures": self.arm.failed + self.judge.failed,
             "excluded": self.excluded,
+            "knew_story": self.knew_story,
+            "accuracy_with_knowing": self.accuracy_with_knowing,
+            "returned": self.judge.returned,
             "refusals_gold": self.arm.refusals_gold,
             "refusals_other": self.arm.refusals_other,
             "refusals": self.arm.refusals_gold + self.arm.refusals_other,
@@ -65,8 +79,19 @@ class Report:
     """A whole report."""
 
     experiment: Experiment
+    arms: Mapping[str, ArmCount]
     lines: Sequence[Line]
+    contrasts: Sequence[Contrast]
+    """As the experiment's file names them, for each judge."""
     failures: Sequence[Failure]
+    totals: Mapping[str, int]
+    """Over all arms and judges: what was judged, and what became of trials and judgements."""
+
+    def contrast_names(self, item: Contrast) -> tuple[str, str, str]:
+        """Both arms and the judge of a contrast, baselines starred."""
+        builtin = {line.judge.label for line in self.lines if line.judge.baseline}
+        first, second = (starred(arm, self.arms[arm].baseline) for arm in (item.first, item.second))
+        return first, second, starred(item.judge, item.judge in builtin)
 
     def as_json(self) -> dict[str, Any]:
         """The report as JSON; the same data always give the same."""
@@ -78,35 +103,118 @@ class Report:
             "ties": "a tie of k answers counts 1/k",
             "unit": "question, clustered by passage",
             "log_score_unit": "bits, beliefs clipped at 1e-4",
+            "totals": dict(self.totals),
             "cells": [line.as_json() for line in self.lines],
+            "contrasts": [asdict(item) for item in self.contrasts],
             "failures": [asdict(failure) for failure in self.failures],
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is on record of an experiment, of which a report is made without a database."""
+
+    experiment: Experiment
+    arms: Mapping[str, ArmCount]
+    judges: Sequence[JudgeCount]
+    verdicts: Sequence[Placed]
+    failures: Sequence[Failure]
+
+
 async def report(session: AsyncSession, experiment: Experiment) -> Report:
     """Compute the report of an experiment, finished or not."""
-    arms = {count.arm: count for count in await verdicts.arm_counts(session, experiment.id)}
-    judges = await verdicts.judge_counts(session, experiment.id)
-    readings = [row.reading async for row in verdicts.stream(session, experiment.id)]
-    kept, excluded = _complete(readings, arms)
-    figures = cells(
-        kept,
+    return computed(await facts(session, experiment))
+
+
+async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
+    """Read what a report is made of."""
+    return Facts(
+        experiment,
+        {count.arm: count for count in await verdicts.arm_counts(session, experiment.id)},
+        await verdicts.judge_counts(session, experiment.id),
+        await verdicts.placed(session, experiment.id),
+        await failures(session, experiment.id),
+    )
+
+
+def computed(facts: Facts) -> Report:
+    """The report of these facts; of large experiments it takes the processor for seconds."""
+    arms, seed = facts.arms, facts.experiment.seed
+    kept, excluded = _complete([row.reading for row in facts.verdicts if not row.knows_story], arms)
+    figures = _figures(kept, arms, seed)
+    knew = Counter((row.arm, row.judge_label) for row in facts.verdicts if row.knows_story)
+    with_them = (
+        _figures(_complete([row.reading for row in facts.verdicts], arms)[0], arms, seed) if knew else {}
+    )
+    pairs = [(first, second) for first, second in facts.experiment.spec.get("contrasts", ())]
+    return Report(
+        facts.experiment,
+        arms,
+        [_line(arms, judge, figures, excluded, knew, with_them) for judge in facts.judges],
+        contrasts(kept, pairs, seed=seed),
+        facts.failures,
+        _totals(facts, sum(excluded.values()), knew.total()),
+    )
+
+
+Place: TypeAlias = tuple[str, str]
+"""Arm and judge."""
+
+
+def _line(
+    arms: Mapping[str, ArmCount],
+    judge: JudgeCount,
+    figures: Mapping[Place, Cell],
+    excluded: Mapping[Place, int],
+    knew: Mapping[Place, int],
+    with_them: Mapping[Place, Cell],
+) -> Line:
+    place = (judge.arm, judge.label)
+    whole = with_them.get(place) if place in knew else None
+    return Line(
+        arms[judge.arm],
+        judge,
+        figures.get(place),
+        excluded.get(place, 0),
+        knew.get(place, 0),
+        whole.accuracy if whole else None,
+    )
+
+
+def _figures(readings: Sequence[Reading], arms: Mapping[str, ArmCount], seed: int) -> dict[Place, Cell]:
+    """The cells of a report by arm and judge."""
+    found = cells(
+        readings,
         naive=_of_protocol(arms, "naive"),
         expert=_of_protocol(arms, "expert"),
-        seed=experiment.seed,
+        seed=seed,
         arms=list(arms),
     )
-    by_place = {(cell.arm, cell.judge): cell for cell in figures}
-    lines = [
-        Line(
-            arms[judge.arm],
-            judge,
-            by_place.get((judge.arm, judge.label)),
-            excluded.get((judge.arm, judge.label), 0),
-        )
-        for judge in judges
-    ]
-    return Report(experiment, lines, await failures(session, experiment.id))
+    return {(cell.arm, cell.judge): cell for cell in found}
+
+
+def _totals(facts: Facts, excluded: int, knew_story: int) -> dict[str, int]:
+    arms = facts.arms.values()
+    return {
+        "passages": len({row.passage for row in facts.verdicts}),
+        "questions": len({(row.passage, row.question) for row in facts.verdicts}),
+        "trials": sum(arm.trials for arm in arms),
+        "trials_done": sum(arm.done for arm in arms),
+        "judgements": sum(judge.judgements for judge in facts.judges),
+        "judgements_done": sum(judge.done for judge in facts.judges),
+        "verdicts": len(facts.verdicts),
+        "excluded": excluded,
+        "knew_story": knew_story,
+        "returned": sum(judge.returned for judge in facts.judges),
+        "failures": sum(failure.count for failure in facts.failures),
+        "refusals": sum(arm.refusals_gold + arm.refusals_other for arm in arms),
+        "concessions": sum(arm.concessions_gold + arm.concessions_other for arm in arms),
+    }
+
+
+def starred(name: str, baseline: bool) -> str:
+    """A name, with the star of built-in baselines."""
+    return f"{name}*" if baseline else name
 
 
 def _of_protocol(arms: Mapping[str, ArmCount], protocol: str) -> str | None:
@@ -142,8 +250,12 @@ def _complete(
 # ── as a table ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def as_table(report: Report) -> Table:
-    """The report for a terminal."""
+def as_tables(report: Report) -> list[Table]:
+    """The report for a terminal: the figures, and the contrasts if its file names any."""
+    return [_accuracies(report), *([_contrasts(report)] if report.contrasts else [])]
+
+
+def _accuracies(report: Report) -> Table:
     table = Table(title=f"Judge accuracy: {escape(report.experiment.name)}", title_style="bold")
     for column in ("arm", "judge"):
         table.add_column(column, no_wrap=True)
@@ -164,6 +276,32 @@ def as_table(report: Report) -> Table:
     return table
 
 
+def _contrasts(report: Report) -> Table:
+    table = Table(title="Contrasts: accuracy of the first arm less that of the second", title_style="bold")
+    for column in ("first", "second", "judge"):
+        table.add_column(column, no_wrap=True)
+    for column in ("difference", "95% interval", "p", "questions", "passages"):
+        table.add_column(column, justify="right")
+    for item in report.contrasts:
+        names = map(escape, report.contrast_names(item))
+        table.add_row(*names, *_difference(item), str(item.questions), str(item.passages))
+    return table
+
+
+def _difference(item: Contrast) -> tuple[str, str, str]:
+    if item.difference is None or item.low is None or item.high is None:
+        return "–", "–", "–"
+    between = f"{100 * item.low:+.0f} to {100 * item.high:+.0f}"
+    return f"{100 * item.difference:+.1f} points", between, shown_p(item.p)
+
+
+def shown_p(p: float | None) -> str:
+    """A p-value as tables show it."""
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def notes(report: Report) -> list[str]:
     """What must be read beside the table."""
     found = []
@@ -174,6 +312,12 @@ def notes(report: Report) -> list[str]:
         "lack verdicts under another assignment."
         for line in report.lines
         if line.excluded
+    ]
+    found += [_knew(line) for line in report.lines if line.knew_story]
+    found += [
+        f"{line.arm.arm}, {line.judge.label}: {line.judge.returned} times a trial was given back or its lease ended."
+        for line in report.lines
+        if line.judge.returned
     ]
     for arm in {line.arm.arm: line.arm for line in report.lines}.values():
         refused = arm.refusals_gold + arm.refusals_other
@@ -187,6 +331,11 @@ def notes(report: Report) -> list[str]:
     ]
     if len(report.failures) > REASONS:
         found.append(f"… and {len(report.failures) - REASONS} more reasons, all in --format json.")
+    if report.contrasts:
+        found.append(
+            "Contrasts: on questions judged under both arms, paired by question, intervals clustered by passage; p is two-sided, "
+            "from a permutation test that flips the signs of whole passages, and not corrected for the number of contrasts."
+        )
     found.append(
         "Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage; "
         "a tie of k answers counts 1/k; log score in bits."
@@ -194,10 +343,18 @@ def notes(report: Report) -> list[str]:
     return found
 
 
+def _knew(line: Line) -> str:
+    figure = line.accuracy_with_knowing
+    also = "" if figure is None else f"; with them accuracy is {figure:.1%}"
+    return (
+        f"{line.arm.arm}, {line.judge.label}: {line.knew_story} verdicts of people who marked that they know the story "
+        f"are left out{also}."
+    )
+
+
 def _row(line: Line) -> list[str]:
     cell = line.cell
-    arm = escape(f"{line.arm.arm}{'*' if line.arm.baseline else ''}")
-    judge = escape(f"{line.judge.label}{'*' if line.judge.baseline else ''}")
+    arm, judge = map(escape, line.names)
     failed = str(line.arm.failed + line.judge.failed)
     if cell is None:
         return [arm, judge, *["–"] * 5, "0", str(line.arm.trials), "0", failed]

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.participants.base import BuiltinSettings, EndpointSettings, ModelSettings
-from app.participants.prompts import PromptError, load
+from app.participants.prompts import PromptError, load, read_override
 from app.protocols import PROTOCOLS
 from app.protocols.core import Protocol, Seat
 from app.protocols.judging import Elicit
@@ -176,6 +176,8 @@ def digest(value: Any) -> str:
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+RESERVED = ("new",)
+"""Names of experiments that would stand at the address of a page."""
 _NAMING = (
     "must begin with a letter or digit and go on with letters, digits, '.', '_' or '-', at most 100 in all"
 )
@@ -245,8 +247,13 @@ def read_panel(path: Path) -> PanelSpec:
 
 
 def parse_spec(data: Any, folder: Path = Path()) -> Spec:
-    """The experiment described by plain data; template files are looked for in `folder`. Raises SpecError."""
+    """The experiment described by plain data; template files are looked for in `folder`. Raises SpecError.
+
+    Templates may also stand in the data themselves.
+    """
     file = _part(_File, data, "the experiment's file")
+    if file.name in RESERVED:
+        raise SpecError(f"name: '{file.name}' is the address of a page: choose another.")
     cast = _cast(file.endpoints, file.participants)
     arms = tuple(_arm(name, arm, cast, folder) for name, arm in file.arms.items())
     names = [arm.name for arm in arms]
@@ -266,17 +273,39 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a mapping that names a key twice, of which YAML would drop the first without a word."""
+    """Refuses what cannot be kept, and a mapping that names a key twice, of which YAML would drop the first."""
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
+        # JSON writes rarer characters in two halves, which YAML leaves apart.
+        halves = super().construct_scalar(node).encode("utf-16-le", "surrogatepass")
+        whole = halves.decode("utf-16-le", "replace")
+        if "\0" in whole or whole.encode("utf-16-le") != halves:
+            raise SpecError(
+                f"line {node.start_mark.line + 1}: there is a character that cannot be kept (NUL, or half of one); remove it."
+            )
+        return whole
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise SpecError(f"line {key.start_mark.line + 1}: a key must be a word.")
             if key.value in seen:
                 raise SpecError(
                     f"line {key.start_mark.line + 1}: '{key.value}' is there twice; give each its own name."
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+class _PlainLoader(_Loader):
+    """Refuses aliases too: a few lines of them can stand for more than any memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+            raise SpecError(f"line {line}: YAML aliases (*name) are not taken here; write the parts out.")
+        return super().compose_node(parent, index)
 
 
 def _yaml(path: Path) -> Any:
@@ -292,16 +321,25 @@ def _yaml(path: Path) -> Any:
         raise SpecError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def read_yaml(text: str, name: str) -> Any:
+def read_yaml(text: str, name: str, *, aliases: bool = True) -> Any:
     """Plain data from YAML; `name` is what an error calls it. Raises SpecError."""
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+        return yaml.load(text, Loader=_Loader if aliases else _PlainLoader)  # noqa: S506 - safe loaders
     except SpecError as error:
         raise SpecError(f"{name}, {error}") from error
+    except RecursionError as error:
+        raise SpecError(f"{name} is nested too deeply: give it fewer levels.") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise SpecError(f"{name} is not valid YAML{where}: {getattr(error, 'problem', error)}.") from error
+        problem = str(getattr(error, "problem", None) or error).splitlines()[0]
+        raise SpecError(f"{name} is not valid YAML{where}: {problem}.") from error
+    except (
+        ValueError,
+        LookupError,
+        AttributeError,
+    ) as error:  # so PyYAML, of a value that its tag does not fit
+        raise SpecError(f"{name} is not valid YAML: a date, number or tag in it cannot be read.") from error
 
 
 def _part(model: type[M], data: Any, where: str) -> M:
@@ -313,14 +351,17 @@ def _part(model: type[M], data: Any, where: str) -> M:
     try:
         return model.model_validate(dict(data))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(step) for step in first["loc"])
-        message = (
-            _NAMING
-            if first["type"] == "string_pattern_mismatch"
-            else first["msg"].removeprefix("Value error, ")
-        )
-        raise SpecError(f"{where}: {place}: {message[0].lower()}{message[1:]}.") from error
+        raise SpecError(f"{where}: {first_mistake(error)}") from error
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The first thing that is wrong, as one sentence that begins with its place."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(step) for step in first["loc"]) or "the settings"
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] == NAME:
+        message = _NAMING
+    return f"{place}: {message[0].lower()}{message[1:]}."
 
 
 def _known(name: str, valid: Iterable[str], where: str, noun: str) -> str:
@@ -400,12 +441,17 @@ def _prompts(
     where: str, protocol: Protocol, named: Mapping[str, str], folder: Path
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The digest of each template that replaces a shipped one, and all templates of the arm."""
-    paths = {kind: folder / file for kind, file in named.items()}
+    given = {kind: value if is_template(value) else folder / value for kind, value in named.items()}
     try:
-        sources = load(paths, protocol.name)
+        sources = load(given, protocol.name)
+        return {kind: digest(read_override(value)) for kind, value in given.items()}, sources
     except PromptError as error:
         raise SpecError(f"{where}.prompts: {error}") from error
-    return {kind: digest(path.read_text(encoding="utf-8")) for kind, path in paths.items()}, sources
+
+
+def is_template(value: str) -> bool:
+    """Whether what stands under `prompts` is the text of a template, and no name of a file."""
+    return "{%" in value
 
 
 def _panel(judges: list[Any], elicit: Elicit, cast: Cast) -> Panel:

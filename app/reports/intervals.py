@@ -43,6 +43,10 @@ class Scale:
     """Weight, in questions, of one imagined question that stands half at each end when the spread is estimated."""
 
 
+DIFFERENCE = Scale(low=-1.0, high=1.0, unseen=1.0)
+"""Of two accuracies on the same question."""
+
+
 def mean_interval(values: FloatArray, passages: IntArray, scale: Scale, confidence: float = 0.95) -> Estimate:
     """The mean of `values` with an interval that allows for few passages and for means near the ends of the scale.
 

@@ -1,20 +1,17 @@
 """Performance gap recovered: how much of the way from the naive to the expert judge a protocol goes; knows no raw beliefs."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
-from app.reports.intervals import FloatArray, IntArray, Scale, mean_interval
+from app.reports.intervals import DIFFERENCE, FloatArray, IntArray, mean_interval
+from app.reports.seeds import generator
 
 METHOD = "bootstrap over passages, the three accuracies together, expanded percentiles"
 DRAWS = 10_000
 _BATCH = 500
-
-_DIFFERENCE = Scale(low=-1.0, high=1.0, unseen=1.0)
 
 Question = tuple[str, str]
 """A passage and a question on it."""
@@ -53,9 +50,9 @@ def gap_recovered(
     passages = np.unique_inverse(np.array([passage for passage, _ in common])).inverse_indices
     arms = np.array([[arm[question] for arm in (protocol, naive, expert)] for question in common])
     gain, room = arms[:, 0] - arms[:, 1], arms[:, 2] - arms[:, 1]
-    if mean_interval(room, passages, _DIFFERENCE, confidence).low <= 0:
+    if mean_interval(room, passages, DIFFERENCE, confidence).low <= 0:
         return Gap(len(common), reason="The interval of expert minus naive accuracy is not wholly above 0.")
-    low, high = _resampled(gain, room, passages, np.random.default_rng(_entropy(seed)), confidence)
+    low, high = _resampled(gain, room, passages, generator("pgr", *seed), confidence)
     if not np.isfinite([low, high]).all():
         return Gap(len(common), reason="In too many resamples the expert is no better than the naive judge.")
     return Gap(len(common), float(gain.sum() / room.sum()), low, high)
@@ -73,8 +70,3 @@ def _resampled(
     tail = ndtr(-np.sqrt(count / (count - 1)) * stdtrit(count - 1, (1 + confidence) / 2))
     low, high = np.quantile(ratios, [tail, 1 - tail], method="inverted_cdf")
     return float(low), float(high)
-
-
-def _entropy(seed: tuple[int, str, str]) -> int:
-    """A seed that names, not their place in any list, decide."""
-    return int.from_bytes(hashlib.sha256(json.dumps(["pgr", *seed]).encode()).digest())

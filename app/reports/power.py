@@ -39,6 +39,24 @@ def questions_needed(
     return round(alone * design_effect(per_passage, correlation))
 
 
+def questions_on(
+    passages: int,
+    difference: float,
+    discordance: float = DISCORDANCE,
+    *,
+    correlation: float = CORRELATION,
+) -> int | None:
+    """Questions needed where they are spread evenly over a fixed number of `passages`; None where none would be enough,
+    since further questions on the same passages tell less and less. Raises ValueError as `questions_needed`.
+    """
+    alone = questions_needed(difference, discordance)
+    if alone <= passages:
+        return alone
+    if alone * correlation >= passages:
+        return None
+    return round(alone * (1 - correlation) / (1 - alone * correlation / passages))
+
+
 def smallest_difference(
     questions: float,
     discordance: float = DISCORDANCE,

@@ -77,6 +77,11 @@ def brier(reading: Reading) -> float:
     return math.fsum([miss, *(p**2 for p in (reading.p_best_other, *reading.p_rest))]) / 2
 
 
+def bits(p: float) -> float:
+    """log2 of what was given to the right answer, from -13.3 to 0; it counts as at least 1e-4."""
+    return math.log2(max(p, BELIEF_FLOOR))
+
+
 def log_score(reading: Reading) -> float:
-    """log2 of the belief on gold in bits, from -13.3 to 0, 0 the best (Good 1952); the belief counts as at least 1e-4."""
-    return math.log2(max(reading.p_gold, BELIEF_FLOOR))
+    """The logarithmic score in bits, 0 the best (Good 1952)."""
+    return bits(reading.p_gold)

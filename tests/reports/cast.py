@@ -3,6 +3,7 @@
 import numpy as np
 
 from app.reports.intervals import FloatArray
+from app.reports.pgr import Question
 from app.reports.scores import Reading
 
 JUDGE = "wary"
@@ -48,3 +49,8 @@ def right_or_wrong(
     strength = 1 / correlation - 1
     own = rng.beta(truth * strength, (1 - truth) * strength, size=(passages, 1))
     return (rng.random((passages, questions)) < own).astype(np.float64)
+
+
+def by_place(right: FloatArray) -> dict[Question, float]:
+    """(passages, questions) as a mapping by question."""
+    return {(f"p{p}", f"q{q}"): float(worth) for (p, q), worth in np.ndenumerate(right)}

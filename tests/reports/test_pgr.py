@@ -3,21 +3,15 @@
 import numpy as np
 import pytest
 
-from app.reports.intervals import FloatArray
 from app.reports.pgr import Gap, Question, gap_recovered
-from tests.reports.cast import right_or_wrong
+from tests.reports.cast import by_place, right_or_wrong
 
 SEED = (7, "debate", "wary")
 
 
-def arm(right: FloatArray) -> dict[Question, float]:
-    """(passages, questions) as a mapping by question."""
-    return {(f"p{p}", f"q{q}"): float(worth) for (p, q), worth in np.ndenumerate(right)}
-
-
 def share(right: int) -> dict[Question, float]:
     """1000 questions, 5 on each passage, the first `right` of them right: the rest are the last on every passage."""
-    return arm((np.arange(1000) < right).astype(np.float64).reshape(5, -1).T)
+    return by_place((np.arange(1000) < right).astype(np.float64).reshape(5, -1).T)
 
 
 def test_the_published_accuracies_of_75_6_48_and_92_5_recover_62_percent() -> None:
@@ -43,7 +37,7 @@ def test_it_is_withheld_where_the_expert_is_not_surely_better_than_the_naive_jud
 
 
 def test_it_is_withheld_on_one_passage_however_clear_the_difference() -> None:
-    naive, expert = arm(np.zeros((1, 50))), arm(np.ones((1, 50)))
+    naive, expert = by_place(np.zeros((1, 50))), by_place(np.ones((1, 50)))
     assert gap_recovered(expert, naive, expert, seed=SEED).reason is not None
 
 
@@ -69,7 +63,7 @@ def test_the_same_names_give_the_same_draws_and_others_give_others() -> None:
 def test_questions_that_move_together_are_resampled_together() -> None:
     """Three arms that rise and fall with the passage recover a steady share, though each alone swings."""
     heights = np.repeat(np.linspace(0.1, 0.6, 20)[:, None], 5, axis=1)
-    gap = gap_recovered(arm(heights + 0.2), arm(heights), arm(heights + 0.4), seed=SEED)
+    gap = gap_recovered(by_place(heights + 0.2), by_place(heights), by_place(heights + 0.4), seed=SEED)
     assert (gap.value, gap.low, gap.high) == pytest.approx((0.5, 0.5, 0.5))
 
 
@@ -77,7 +71,9 @@ def test_its_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(11)
     held = []
     for draw in range(300):
-        protocol, naive, expert = (arm(right_or_wrong(rng, 20, 5, truth, 0.2)) for truth in (0.7, 0.5, 0.9))
+        protocol, naive, expert = (
+            by_place(right_or_wrong(rng, 20, 5, truth, 0.2)) for truth in (0.7, 0.5, 0.9)
+        )
         gap = gap_recovered(protocol, naive, expert, seed=(draw, "debate", "wary"))
         if gap.low is not None and gap.high is not None:
             held.append(gap.low <= 0.5 <= gap.high)

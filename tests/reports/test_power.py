@@ -2,7 +2,13 @@
 
 import pytest
 
-from app.reports.power import design_effect, questions_needed, questions_per_arm, smallest_difference
+from app.reports.power import (
+    design_effect,
+    questions_needed,
+    questions_on,
+    questions_per_arm,
+    smallest_difference,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +55,18 @@ def test_impossible_differences_are_refused(difference: float, discordance: floa
 def test_impossible_accuracies_are_refused(first: float, second: float) -> None:
     with pytest.raises(ValueError, match="two different shares"):
         questions_per_arm(first, second)
+
+
+@pytest.mark.parametrize("passages", [30, 60, 1000])
+def test_questions_spread_over_given_passages_can_just_show_the_difference(passages: int) -> None:
+    questions = questions_on(passages, 0.10, 0.30)
+    assert questions is not None
+    found = smallest_difference(questions, 0.30, per_passage=max(questions / passages, 1))
+    assert found == pytest.approx(0.10, rel=0.01)
+
+
+def test_too_few_passages_show_nothing_however_many_questions_there_are() -> None:
+    assert questions_on(22, 0.10, 0.30) is None
+    found = smallest_difference(10**6, 0.30, per_passage=10**6 / 22)
+    assert found is not None
+    assert found > 0.10

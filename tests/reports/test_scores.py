@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, log_loss
 
-from app.reports.scores import Reading, brier, log_score, rightness
+from app.reports.scores import Reading, bits, brier, log_score, rightness
 from tests.reports.cast import of_four, reading
 
 beliefs = st.integers(0, 1024).map(lambda part: part / 1024)
@@ -81,3 +81,9 @@ def test_beliefs_that_cannot_be_are_refused_with_a_sentence(
 ) -> None:
     with pytest.raises(ValueError, match=said):
         Reading("debate", "wary", "p1", "q1", 0, 0, 0, gold, best, answers, rest)
+
+
+def test_a_score_in_bits_is_never_below_the_floor() -> None:
+    assert bits(1) == 0
+    assert bits(0.5) == -1
+    assert bits(0) == pytest.approx(-13.2877, abs=1e-4)

@@ -1,0 +1,618 @@
+"""What an experiment will take before it is started: trials, calls, tokens, money and people, and what it can show.
+
+The scripts are rehearsed on a few questions and their prompts rendered from real views; no model is asked, and nothing
+is kept. Every assumption is told with the figures.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+from math import ceil
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.experiments.freeze import drawn_of
+from app.experiments.plan import Drawn, check_answers, reading
+from app.experiments.spec import Arm, Spec, digest
+from app.participants.base import ModelSettings, Segment
+from app.participants.prompts import PromptBook
+from app.participants.replies import form
+from app.protocols.core import (
+    AnyContent,
+    Ask,
+    Assignment,
+    Case,
+    Items,
+    Move,
+    Note,
+    Play,
+    Shown,
+    Speech,
+    Thought,
+)
+from app.protocols.judging import judge
+from app.protocols.quotes import MarkedText, indexed
+from app.protocols.rehearsal import rehearse_with, stand_in
+from app.protocols.views import View, see
+from app.records.tasks import passage_lengths, passage_texts
+from app.reports.power import CORRELATION, DISCORDANCE, smallest_difference
+
+# ── what is assumed ─────────────────────────────────────────────────────────────────────────────────────────────
+
+CHARACTERS_PER_TOKEN = 4.4
+"""QuALITY's stories hold 27,700 characters and 6,300 tokens on average (Michael et al. 2023)."""
+CHARACTERS_PER_WORD = 6
+"""A word of English prose with the space after it."""
+QUOTES = 2
+"""Quotes in a speech."""
+QUOTE_CHARACTERS = 100
+"""Length of one quote where nothing but quotes is written."""
+THOUGHT_WORDS = 200
+"""Words of free reasoning, and of whatever else has no limit of its own."""
+WORDS_A_MINUTE = 200
+"""How fast people read with care."""
+MINUTES_A_BELIEF = 1.0
+"""What a person needs to settle on a belief and enter it."""
+
+SAMPLE_PASSAGES, SAMPLE_QUESTIONS = 4, 2
+"""Passages whose prompts are rendered, and questions on each; the others are taken to be like them."""
+ENOUGH = 2500
+"""Pieces of prompts after which no further question is rehearsed: about half a second's work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a million tokens cost, in a currency of one's own."""
+
+    prompt: float
+    completion: float
+    cached: float | None = None
+    """Of the prompt, what the cache holds; the price of the prompt where None."""
+
+
+# ── what comes of it ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class ArmEstimate:
+    """What one arm takes."""
+
+    name: str
+    trials: int
+    judgements: int
+    """By models and built-ins."""
+    people: int
+    """Verdicts wanted of people."""
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class UseEstimate:
+    """What one model is sent and writes, over all its seats."""
+
+    name: str
+    model: str
+    calls: int
+    prompt: int
+    """Tokens of all prompts."""
+    cached: int
+    """Those of them that stand in a prefix which the same model was sent before."""
+    completion: int
+    cost: float | None
+    """None where no price is given."""
+
+    @property
+    def share(self) -> float:
+        """How much of the prompts a prefix cache should save."""
+        return self.cached / self.prompt if self.prompt else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleEstimate:
+    """What people have to do."""
+
+    overlap: int
+    verdicts: int
+    per_passage: int
+    """Trials on the passage that has most of them."""
+    once: bool
+    """Whether nobody is shown two trials on one passage."""
+    at_least: int
+    """Fewest people who can do it."""
+    each: float
+    """Trials that each judges, were they just so many."""
+    hours_each: float
+    hours: float
+
+
+@dataclass(frozen=True, slots=True)
+class PowerEstimate:
+    """What a comparison of two arms can show."""
+
+    questions: int
+    passages: int
+    difference: float | None
+    """Smallest difference in accuracy found at 80% power; None where there are too few questions for any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """All of it."""
+
+    arms: tuple[ArmEstimate, ...]
+    participants: tuple[UseEstimate, ...]
+    people: PeopleEstimate | None
+    power: PowerEstimate
+    cost: float | None
+    """None where a model that is asked has no price."""
+    assumptions: tuple[str, ...]
+
+    @property
+    def trials(self) -> int:
+        """Of all arms."""
+        return sum(arm.trials for arm in self.arms)
+
+    @property
+    def judgements(self) -> int:
+        """Of all arms, without those of people."""
+        return sum(arm.judgements for arm in self.arms)
+
+    @property
+    def whole(self) -> UseEstimate:
+        """All models together."""
+        uses = self.participants
+        return UseEstimate(
+            name="all",
+            model="",
+            calls=sum(use.calls for use in uses),
+            prompt=sum(use.prompt for use in uses),
+            cached=sum(use.cached for use in uses),
+            completion=sum(use.completion for use in uses),
+            cost=self.cost,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Every figure, for `arena estimate --format json`."""
+        return {
+            **asdict(self),
+            "trials": self.trials,
+            "judgements": self.judgements,
+            "all": asdict(self.whole),
+        }
+
+
+# ── what it is made from ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The drawn questions, the length of every passage, and the texts of those that are rehearsed; all by key."""
+
+    drawn: Sequence[Drawn]
+    lengths: Mapping[str, int]
+    texts: Mapping[str, str]
+
+
+async def gathered(session: AsyncSession, spec: Spec) -> Material:
+    """Draw the questions of `spec` and read what an estimate needs of them. Raises SpecError."""
+    drawn = await drawn_of(session, spec)
+    check_answers(spec.arms, drawn)
+    lengths = await passage_lengths(session, spec.tasks.set)
+    wanted = [item for layer in _layers(drawn) for group in sample(layer, lengths) for item in group]
+    texts = await passage_texts(session, {item.question.passage for item in wanted})
+    return Material(drawn, lengths, texts)
+
+
+def sample(drawn: Sequence[Drawn], lengths: Mapping[str, int]) -> list[list[Drawn]]:
+    """A few questions on each of a few passages, taken evenly from the shortest to the longest."""
+    groups = sorted(_by_passage(drawn).items(), key=lambda pair: (lengths[pair[0]], pair[0]))
+    count = min(SAMPLE_PASSAGES, len(groups))
+    places = [(2 * at + 1) * len(groups) // (2 * count) for at in range(count)]
+    return [groups[place][1][:SAMPLE_QUESTIONS] for place in places]
+
+
+def _by_passage(drawn: Sequence[Drawn]) -> dict[str, list[Drawn]]:
+    found: dict[str, list[Drawn]] = defaultdict(list)
+    for item in drawn:
+        found[item.question.passage.key].append(item)
+    return found
+
+
+def _layers(drawn: Sequence[Drawn]) -> list[list[Drawn]]:
+    """The questions apart by their number of answers, on which the number of trials depends."""
+    ordered = sorted(drawn, key=lambda item: len(item.answers))
+    return [list(group) for _, group in groupby(ordered, key=lambda item: len(item.answers))]
+
+
+def estimate(spec: Spec, material: Material, prices: Mapping[str, Price] | None = None) -> Estimate:
+    """What `spec` takes; `prices` are by participant."""
+    rehearsed = [_Layer(spec, layer, material) for layer in _layers(material.drawn)]
+    arms = tuple(_arm(spec, arm, material.drawn, rehearsed) for arm in spec.arms)
+    uses = tuple(_use(spec, name, rehearsed, (prices or {}).get(name)) for name in _models(spec))
+    return Estimate(
+        arms=arms,
+        participants=uses,
+        people=_people(spec, material.drawn, rehearsed),
+        power=_power(material.drawn),
+        cost=_sum([use.cost for use in uses if use.calls]),
+        assumptions=_assumptions(spec, material, rehearsed),
+    )
+
+
+def _models(spec: Spec) -> list[str]:
+    cast = spec.cast.participants
+    return [name for name in dict.fromkeys(spec.used) if isinstance(cast[name], ModelSettings)]
+
+
+def _sum(costs: Sequence[float | None]) -> float | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known and len(known) == len(costs) else None
+
+
+# ── rehearsing ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class _Count:
+    """Requests of one participant under one arm, in characters where it does not say tokens."""
+
+    calls: float = 0
+    prompt: float = 0
+    """Without the passages."""
+    new: float = 0
+    """Of `prompt`, what no earlier request began with."""
+    readings: float = 0
+    """Requests that hold the passage."""
+    new_readings: float = 0
+    """Those of them that begin with it for the first time."""
+    written: float = 0
+    """Tokens of the replies."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request as it would be sent."""
+
+    participant: str
+    segments: Sequence[Segment]
+    written: float
+    """Tokens of the reply."""
+
+
+class _Layer:
+    """Questions with the same number of answers, of which some are rehearsed."""
+
+    def __init__(self, spec: Spec, drawn: Sequence[Drawn], material: Material) -> None:
+        self.drawn, self.lengths = drawn, material.lengths
+        self.sample: list[list[Drawn]] = []
+        """The questions that were rehearsed, by passage."""
+        self.counts: dict[tuple[str, str], _Count] = defaultdict(_Count)
+        """By arm and participant, over the rehearsed questions."""
+        self.minutes: dict[str, float] = {}
+        """What a person needs for a trial of each arm, without reading the passage."""
+        self._pieces = 0
+        wanted = sample(drawn, material.lengths)
+        # Passages of middling length come first, in case there is no time for more.
+        for group in (*wanted[len(wanted) // 2 :], *wanted[: len(wanted) // 2]):
+            self._rehearse(spec, group, material.texts[group[0].question.passage.key])
+
+    def _rehearse(self, spec: Spec, group: Sequence[Drawn], text: str) -> None:
+        """Count what the questions on one passage take."""
+        sent: set[tuple[object, int]] = set()
+        done: list[Drawn] = []
+        for item in group:
+            if self._pieces < ENOUGH:
+                self._count(spec, item, text, sent)
+                done.append(item)
+        self.sample += [done] if done else []
+
+    def _count(self, spec: Spec, item: Drawn, text: str, sent: set[tuple[object, int]]) -> None:
+        """Count a first replicate of one question under every arm, and a second that stands for all others."""
+        for arm in spec.arms:
+            for replicate, weight in enumerate((1, spec.replicates - 1)):
+                if weight:
+                    trials = _Trials(spec, arm, item, text, replicate)
+                    for request in trials.requests():
+                        server = _server(spec, request.participant)
+                        _add(self.counts[arm.name, request.participant], request, text, weight, sent, server)
+                        self._pieces += len(request.segments)
+                    self.minutes[arm.name] = trials.minutes
+
+    def total(self, count: _Count) -> tuple[float, float, float, float]:
+        """Calls, characters of prompts, those of them that are new, and tokens written, over all questions."""
+        questions = sum(map(len, self.sample))
+        times = len(self.drawn) / questions
+        lengths = [self.lengths[item.question.passage.key] for item in self.drawn]
+        apart = sum(self.lengths[key] for key in {item.question.passage.key for item in self.drawn})
+        prompt = count.prompt * times + count.readings / questions * sum(lengths)
+        new = count.new * times + count.new_readings / len(self.sample) * apart
+        return count.calls * times, prompt, min(new, prompt), count.written * times
+
+
+def _server(spec: Spec, name: str) -> object:
+    """What holds the cache: participants with the same model at the same address share it."""
+    endpoint, settings = spec.cast.endpoint_of(name), spec.cast.participants[name]
+    assert endpoint is not None
+    assert isinstance(settings, ModelSettings)
+    return str(endpoint[1].base_url), settings.model
+
+
+def _add(
+    count: _Count, request: _Request, text: str, weight: float, sent: set[tuple[object, int]], server: object
+) -> None:
+    count.calls += weight
+    count.written += weight * request.written
+    prefix = 0
+    for segment in request.segments:
+        prefix = hash((prefix, segment.role, segment.text))
+        new = (server, prefix) not in sent
+        sent.add((server, prefix))
+        if segment.text == text:
+            count.readings += weight
+            count.new_readings += weight * new
+        else:
+            count.prompt += weight * len(segment.text)
+            count.new += weight * new * len(segment.text)
+
+
+class _Trials:
+    """The trials of one question under one arm, with every assignment, and their judgements by every judge."""
+
+    def __init__(self, spec: Spec, arm: Arm, item: Drawn, text: str, replicate: int) -> None:
+        self._spec, self._arm, self._item, self._text = spec, arm, item, text
+        self._mark = f"{arm.name}/{item.question.key}/{replicate}"
+        self._prompts = PromptBook(arm.prompts)
+        self.minutes = 0.0
+        """What a person needs to judge one of them, without reading the passage."""
+
+    def requests(self) -> Iterator[_Request]:
+        """What is sent to models, in the order in which it is asked."""
+        protocol, judges = self._arm.protocol, self._spec.panel.judges
+        for number, assignment in enumerate(protocol.assignments(len(self._item.answers))):
+            for name in judges if protocol.judge_takes_part else (None,):
+                yield from self._trial(assignment, f"{self._mark}/{number}/{name}", name)
+
+    def _trial(self, assignment: Assignment, mark: str, taking_part: str | None) -> Iterator[_Request]:
+        protocol = self._arm.protocol
+        seated = dict(self._arm.seats) | ({protocol.judge.name: taking_part} if taking_part else {})
+        case = self._case(assignment, seated)
+        play = Play(protocol.script(case), protocol.rights())
+        asks, moves = rehearse_with(play, lambda ask: _content(ask, len(case.answers), mark))
+        for ask in asks:
+            yield from self._asked(ask, case, seated[ask.seat], moves)
+        assert play.outcome is not None
+        transcript = play.outcome.transcript
+        self.minutes = _minutes(transcript, moves, each_step=self._spec.panel.elicit == "each_step")
+        for name in () if taking_part else self._spec.panel.judges:
+            yield from self._judging(assignment, transcript, moves, name, mark)
+
+    def _judging(
+        self, assignment: Assignment, transcript: Shown, talk: Mapping[str, Move], name: str, mark: str
+    ) -> Iterator[_Request]:
+        protocol = self._arm.protocol
+        seat = protocol.judge.name
+        case = self._case(assignment, {seat: name})
+        orders = reading(protocol, len(case.answers))
+        play = Play(judge(case, transcript, self._spec.panel.elicit, orders, seat), [seat], talk)
+        asks, moves = rehearse_with(play, lambda ask: _content(ask, len(case.answers), f"{mark}/{name}"))
+        for ask in asks:
+            yield from self._asked(ask, case, name, {**talk, **moves}, given=talk)
+
+    def _case(self, assignment: Assignment, seated: Mapping[str, str]) -> Case:
+        texts = self._item.texts[::-1] if assignment.reverse else self._item.texts
+        cast = self._spec.cast.participants
+        elicitation = {seat: cast[name].elicitation for seat, name in seated.items()}
+        return Case(self._item.question.text, texts, assignment.argues, 0, elicitation)
+
+    def _asked(
+        self,
+        ask: Ask,
+        case: Case,
+        name: str,
+        moves: Mapping[str, Move],
+        given: Mapping[str, Move] | None = None,
+    ) -> Iterator[_Request]:
+        settings = self._spec.cast.participants[name]
+        if not isinstance(settings, ModelSettings):
+            return
+        view = see(ask, case, self._arm.protocol.rights(), moves, self._text, given or {})
+        segments = self._prompts.segments(self._arm.protocol.name, view)
+        if ask.wants == "belief" and settings.belief != "verbalised":
+            # One request under a constraint, for the belief, and one without, for the label mass.
+            yield from [_Request(name, segments, 1)] * 2
+            return
+        wanted = form(view, NO_PASSAGE).request
+        whole = [*segments, Segment("user", f"\n\n{wanted}")] if wanted else segments
+        yield _Request(name, whole, _written(view, moves[ask.path].content))
+
+
+NO_PASSAGE = indexed("")
+
+
+def _minutes(transcript: Shown, moves: Mapping[str, Move], *, each_step: bool) -> float:
+    words = sum(_words(moves[path].content) for group in transcript for path in group)
+    beliefs = len(transcript) + 1 if each_step else 1
+    return words / WORDS_A_MINUTE + beliefs * MINUTES_A_BELIEF
+
+
+def _words(content: AnyContent) -> float:
+    return len(_said(content)) / CHARACTERS_PER_WORD
+
+
+# ── replies of a likely length ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _content(ask: Ask, answers: int, mark: str) -> AnyContent:
+    """Content as long as the ask wants it, different at every place of every trial."""
+    text = _filler(f"{mark}/{ask.path}", _length(ask))
+    match ask.wants:
+        case "speech":
+            return Speech(said=MarkedText(text=text, quotes=()), words=len(text) // CHARACTERS_PER_WORD)
+        case "note":
+            return Note(text=text)
+        case "thought":
+            return Thought(text=text)
+        case "items":
+            return Items(texts=(text,))
+        case _:
+            return stand_in(ask, answers)
+
+
+def _filler(mark: str, length: int) -> str:
+    return (digest(mark) + " word" * (length // 5))[:length]
+
+
+def _length(ask: Ask) -> int:
+    """Characters of a reply, tags of quotes included."""
+    limits, tags = ask.limits, len("<v_quote></v_quote>")
+    if limits.only_quotes:
+        characters = limits.quote_characters or QUOTE_CHARACTERS
+        return characters + ceil(characters / QUOTE_CHARACTERS) * tags
+    words = limits.target_words or limits.max_words or limits.min_words or THOUGHT_WORDS
+    return words * CHARACTERS_PER_WORD + (QUOTES * tags if ask.wants == "speech" else 0)
+
+
+def _said(content: AnyContent) -> str:
+    match content:
+        case Speech():
+            return content.said.text
+        case Note() | Thought():
+            return content.text
+        case Items():
+            return " ".join(content.texts)
+        case _:
+            return ""
+
+
+def _written(view: View, content: AnyContent) -> float:
+    """Tokens of a reply; stated beliefs take about six an answer, other short ones two."""
+    said = _said(content)
+    if said:
+        return len(said) / CHARACTERS_PER_TOKEN
+    return 6 * len(view.answers) if view.wants == "belief" else 2
+
+
+# ── from counts to figures ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def trials_of(arm: Arm, spec: Spec, answers: int) -> int:
+    """Trials of one question with so many answers."""
+    judges = len(spec.panel.judges) if arm.protocol.judge_takes_part else 1
+    return len(arm.protocol.assignments(answers)) * spec.replicates * judges
+
+
+def _arm(spec: Spec, arm: Arm, drawn: Sequence[Drawn], layers: Sequence[_Layer]) -> ArmEstimate:
+    trials = sum(trials_of(arm, spec, len(item.answers)) for item in drawn)
+    panel, judged = spec.panel, not arm.protocol.judge_takes_part
+    calls = sum(
+        layer.total(count)[0]
+        for layer in layers
+        for (name, _), count in layer.counts.items()
+        if name == arm.name
+    )
+    return ArmEstimate(
+        name=arm.name,
+        trials=trials,
+        judgements=trials * len(panel.judges) * judged,
+        people=trials * panel.people.humans * judged if panel.people else 0,
+        calls=round(calls),
+    )
+
+
+def _use(spec: Spec, name: str, layers: Sequence[_Layer], price: Price | None) -> UseEstimate:
+    totals = [
+        layer.total(count) for layer in layers for (_, who), count in layer.counts.items() if who == name
+    ]
+    calls, prompt, new, written = map(sum, zip(*totals, strict=True)) if totals else (0.0, 0.0, 0.0, 0.0)
+    settings = spec.cast.participants[name]
+    assert isinstance(settings, ModelSettings)
+    tokens = round(prompt / CHARACTERS_PER_TOKEN)
+    use = UseEstimate(
+        name=name,
+        model=settings.model,
+        calls=round(calls),
+        prompt=tokens,
+        cached=tokens - round(new / CHARACTERS_PER_TOKEN),
+        completion=round(written),
+        cost=None,
+    )
+    return replace(use, cost=_cost(use, price)) if price else use
+
+
+def _cost(use: UseEstimate, price: Price) -> float:
+    cached = price.prompt if price.cached is None else price.cached
+    spent = (use.prompt - use.cached) * price.prompt + use.cached * cached + use.completion * price.completion
+    return spent / 1e6
+
+
+def _power(drawn: Sequence[Drawn]) -> PowerEstimate:
+    questions, passages = len(drawn), len(_by_passage(drawn))
+    found = smallest_difference(questions, per_passage=questions / passages)
+    return PowerEstimate(questions, passages, found)
+
+
+def _people(spec: Spec, drawn: Sequence[Drawn], layers: Sequence[_Layer]) -> PeopleEstimate | None:
+    people, arms = spec.panel.people, [arm for arm in spec.arms if not arm.protocol.judge_takes_part]
+    if people is None:
+        return None
+    on_passage = {
+        key: sum(trials_of(arm, spec, len(item.answers)) for item in items for arm in arms)
+        for key, items in _by_passage(drawn).items()
+    }
+    most, verdicts = max(on_passage.values()), people.humans * sum(on_passage.values())
+    at_least = people.humans * (max(most, 1) if people.once_per_passage else 1)
+    hours = people.humans * sum(_minutes_of(spec, arm, layer) for layer in layers for arm in arms) / 60
+    return PeopleEstimate(
+        overlap=people.humans,
+        verdicts=verdicts,
+        per_passage=most,
+        once=people.once_per_passage,
+        at_least=at_least,
+        each=verdicts / at_least,
+        hours_each=hours / at_least,
+        hours=hours,
+    )
+
+
+def _minutes_of(spec: Spec, arm: Arm, layer: _Layer) -> float:
+    """What one person would need for every trial of an arm."""
+    texts = 0.0
+    if arm.protocol.judge.reads_passage:
+        characters = sum(layer.lengths[item.question.passage.key] for item in layer.drawn)
+        texts = characters / CHARACTERS_PER_WORD / WORDS_A_MINUTE
+    each = layer.minutes[arm.name] * len(layer.drawn) + texts
+    return each * trials_of(arm, spec, len(layer.drawn[0].answers))
+
+
+def _assumptions(spec: Spec, material: Material, layers: Sequence[_Layer]) -> tuple[str, ...]:
+    rehearsed = sum(len(group) for layer in layers for group in layer.sample)
+    told = [
+        f"A comparison is of two arms on the same questions, two-sided at 5%, with a power of 80%; they differ in being "
+        f"right on {DISCORDANCE:.0%} of the questions, and questions on one passage correlate by {CORRELATION:.2f}."
+    ]
+    if _models(spec):
+        told += [
+            f"A token is {CHARACTERS_PER_TOKEN} characters, a word {CHARACTERS_PER_WORD}.",
+            "Every speech has the words it is asked to have, every other free text as many as its limit, or "
+            f"{THOUGHT_WORDS}; every reply is taken at the first time of asking. What a model thinks before its reply is "
+            "not counted.",
+            "Beliefs are read from log-probabilities in two requests of one token each, unless the settings say "
+            "`verbalised` or `votes`.",
+            "The cache keeps all prompts on a passage while that is worked on, and counts whole blocks of a prompt "
+            "alone; each model has a cache of its own. Requests sent at the same moment save less.",
+            f"Prompts were rendered for {rehearsed} of {len(material.drawn)} questions; the rest are like them, each with "
+            "the length of its own passage.",
+        ]
+    told += [
+        f"Arm {arm.name}: {arm.protocol.varies}; the most is counted."
+        for arm in spec.arms
+        if arm.protocol.varies
+    ]
+    if spec.panel.people:
+        told.append(
+            f"People read {WORDS_A_MINUTE} words a minute and need {MINUTES_A_BELIEF:g} minute for a belief. More people "
+            "are needed where some judge less than all they could."
+        )
+    return tuple(told)
