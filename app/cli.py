@@ -6,30 +6,43 @@ Results go to stdout, everything else to stderr. Exit code 0: done; 2: the user'
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from contextlib import asynccontextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from enum import StrEnum
 from pathlib import Path
+from socket import socket
 from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import ValidationError
 
 from app import console
+from app.client import Remote, RemoteAway, RemoteRefused
 from app.exchange.columns import What
 from app.exchange.export import export
-from app.exchange.importing import SAMPLE, ImportRefused, listed, take, take_sample
-from app.exchange.nyu_debates import read_nyu_debates
-from app.exchange.quality import read_quality
+from app.exchange.importing import (
+    SAMPLE,
+    ImportRefused,
+    Kind,
+    listed,
+    read,
+    refuse_bad,
+    take,
+    take_sample,
+    usual_name,
+)
 from app.exchange.tabular import ExportRefused, Format
 from app.exchange.taskfile import TaskFile, read_tasks
 from app.experiments import check as checking
+from app.experiments.estimate import Price, estimate, gathered
 from app.experiments.freeze import judge_again, start
 from app.experiments.plan import check_answers, draw
 from app.experiments.reach import reach
-from app.experiments.report import as_table, notes, report
+from app.experiments.report import as_tables, notes, report
 from app.experiments.spec import Spec, SpecError, read_panel, read_spec
 from app.jobs import follow, working
 from app.participants.base import EndpointSettings, ParticipantError
@@ -41,13 +54,18 @@ from app.records.endpoints import endpoints
 from app.records.progress import Progress as Counts
 from app.records.progress import progress
 from app.records.tasks import Saved, passage_texts, questions_of
+from app.reports import power as powers
 from app.settings import Settings, settings
-from app.web.pages.entrance import hasher
-from app.web.server import serving
+from app.web.demo import links
+from app.web.outgoing import BadPattern
+from app.web.pages.entrance import SHORTEST_PASSWORD, TOO_SHORT, hasher
+from app.web.server import AddressTaken, listening, serving
 from models import Experiment
 
 T = TypeVar("T")
 DEMO = Path(__file__).parent / "experiments" / "demo.yaml"
+BACKGROUND = 2
+"""Trials that the demo plays at once while it serves, so that its pages stay quick."""
 
 
 class Role(StrEnum):
@@ -69,7 +87,16 @@ class Incomplete(Exception):
     """Part of the work failed; what is done is kept."""
 
 
-USER_ERRORS = (UserError, SpecError, ImportRefused, ExportRefused, ParticipantError)
+USER_ERRORS = (
+    UserError,
+    SpecError,
+    ImportRefused,
+    ExportRefused,
+    ParticipantError,
+    RemoteRefused,
+    BadPattern,
+    AddressTaken,
+)
 
 cli = typer.Typer(
     help="Can a weaker judge, helped by arguing AIs, find the truth about a text that it cannot see?",
@@ -85,6 +112,47 @@ cli.add_typer(users, name="user")
 cli.add_typer(database_commands, name="db")
 
 
+REMOTE = ("run", "judge", "report", "import", "export")
+"""Commands that work on a remote arena too."""
+SERVER: ContextVar[str | None] = ContextVar("server", default=None)
+"""The address of a remote arena, as this command was told."""
+
+
+@cli.callback()
+def everywhere(
+    context: typer.Context,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ARENA_SERVER",
+            metavar="URL",
+            help="Work on the arena served there, with the token in ARENA_TOKEN, instead of on this machine.",
+        ),
+    ] = None,
+) -> None:
+    """What every command shares."""
+    source = context.get_parameter_source("server")
+    if server and source and source.name == "COMMANDLINE" and context.invoked_subcommand not in REMOTE:
+        raise UserError(
+            f"`arena {context.invoked_subcommand}` works on this machine only: leave --server out (it goes with "
+            f"{', '.join(REMOTE)})."
+        )
+    SERVER.set(server)
+
+
+def _elsewhere() -> Remote | None:
+    """The remote arena to work on, if one is named."""
+    server = SERVER.get()
+    if not server:
+        return None
+    token = os.environ.get("ARENA_TOKEN", "").strip()
+    if not token:
+        raise UserError(
+            f"ARENA_TOKEN is empty: make a token at {server.rstrip('/')}/account/tokens and set it."
+        )
+    return Remote(server, token)
+
+
 # ── running ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -96,10 +164,11 @@ def main() -> None:
         cli()
     except USER_ERRORS as error:
         _fail(str(error), 2)
-    except (DatabaseError, Incomplete) as error:
+    except (DatabaseError, Incomplete, RemoteAway) as error:
         _fail(str(error), 1)
     except Stopped:
-        _fail("Stopped. Everything done so far is kept; the same command goes on from here.", 130)
+        follows = "What was started goes on there" if SERVER.get() else "Everything done so far is kept"
+        _fail(f"Stopped. {follows}; the same command goes on from here.", 130)
 
 
 def _fail(sentence: str, code: int) -> None:
@@ -169,22 +238,42 @@ def run(
     retry_failed: Annotated[bool, typer.Option(help="Try again what failed.")] = False,
 ) -> None:
     """Start an experiment or go on with it, and report when it is done."""
-    _run(_run_spec(read_spec(spec), retry_failed=retry_failed))
+    if elsewhere := _elsewhere():
+        _run(_run_elsewhere(elsewhere, spec, retry_failed=retry_failed))
+    else:
+        _run(_run_spec(read_spec(spec), retry_failed=retry_failed))
 
 
-async def _run_spec(spec: Spec, *, retry_failed: bool = False) -> None:
+async def _run_elsewhere(remote: Remote, spec: Path, *, retry_failed: bool) -> None:
+    async with remote:
+        name = await remote.start(spec, retry_failed=retry_failed)
+        counts = await console.show(remote.follow(name), name)
+        await _conclude(counts, _print_text(remote, name))
+
+
+async def _print_text(remote: Remote, name: str) -> None:
+    print(await remote.report_text(name), end="")
+
+
+async def _run_spec(spec: Spec, *, retry_failed: bool) -> None:
     async with _arena() as (database, chosen):
         async with database.session() as session:
             existing = await records.find(session, spec.name)
             done = existing is not None and (await progress(session, existing.id)).finished
         if not done or retry_failed:
             await reach(spec.cast, spec.used)
-        async with database.session.begin() as session:
-            started = await start(session, spec)
-            if not started.new:
-                await records.resume(session, started.experiment.id, retry_failed=retry_failed)
-        counts = await _work_off(database, chosen, started.experiment)
-        await _conclude(database, started.experiment, counts)
+        experiment = await _begin(database, spec, retry_failed=retry_failed)
+        counts = await _work_off(database, chosen, experiment)
+        await _conclude(counts, _print_report(database, experiment))
+
+
+async def _begin(database: Database, spec: Spec, *, retry_failed: bool = False) -> Experiment:
+    """Start an experiment, or let it go on."""
+    async with database.session.begin() as session:
+        started = await start(session, spec)
+        if not started.new:
+            await records.resume(session, started.experiment.id, retry_failed=retry_failed)
+    return started.experiment
 
 
 async def _work_off(database: Database, chosen: Settings, experiment: Experiment) -> Counts:
@@ -192,11 +281,13 @@ async def _work_off(database: Database, chosen: Settings, experiment: Experiment
     return await console.show(follow(database, chosen, experiment.id), experiment.name)
 
 
-async def _conclude(database: Database, experiment: Experiment, counts: Counts) -> None:
+async def _conclude(counts: Counts, reporting: Awaitable[None]) -> None:
     """Report, and say what is left. Raises Incomplete where something failed."""
     if counts.awaiting_people:
         _say(f"{counts.awaiting_people} wait for people; the same command goes on when they have answered.")
-    await _print_report(database, experiment, ReportFormat.TABLE)
+    if counts.state != "running":
+        _say(f"It is {counts.state}, so nothing more of it is done; pages of the arena say who did that.")
+    await reporting
     if counts.count("failed"):
         raise Incomplete(
             f"{counts.count('failed')} failed; the same command with --retry-failed tries them again."
@@ -224,19 +315,19 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; ARENA_HOST if not said.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; ARENA_PORT if not said.")] = None,
 ) -> None:
-    """Serve the arena's pages (sign-in and invites so far), and work on whatever is queued."""
+    """Serve the arena's pages, and work on whatever is queued."""
     _run(_serve(host, port))
 
 
 async def _serve(host: str | None, port: int | None) -> None:
     async with _arena() as (database, chosen):
-        await serving(
-            database,
-            chosen,
-            host or chosen.host,
-            chosen.port if port is None else port,
-            lambda address: _say(f"The arena is at {address}/ ; Ctrl-C stops it."),
-        )
+        with listening(host or chosen.host, chosen.port if port is None else port) as listener:
+            await serving(
+                database,
+                chosen,
+                listener,
+                lambda address: _say(f"The arena is at {address}/ ; Ctrl-C stops it."),
+            )
 
 
 @users.command("add")
@@ -254,8 +345,8 @@ def add_user(
 
 
 async def _add_user(email: str, name: str, role: Role, password: str) -> None:
-    if len(password) < 10:
-        raise UserError("The password is too short: take at least 10 characters.")
+    if len(password) < SHORTEST_PASSWORD:
+        raise UserError(TOO_SHORT)
     async with _arena() as (database, _), database.session.begin() as session:
         if await people.account_by_email(session, email):
             raise UserError(f"There is an account for {email} already.")
@@ -270,7 +361,20 @@ def judge(
     retry_failed: Annotated[bool, typer.Option(help="Try again what failed.")] = False,
 ) -> None:
     """Add a judging round over the finished trials of an experiment."""
-    _run(_judge(name, panel, retry_failed))
+    if elsewhere := _elsewhere():
+        _run(_judge_elsewhere(elsewhere, name, panel, retry_failed))
+    else:
+        _run(_judge(name, panel, retry_failed))
+
+
+async def _judge_elsewhere(remote: Remote, name: str, panel: Path, retry_failed: bool) -> None:
+    async with remote:
+        # Trials that were still being played are judged when they are done.
+        while await remote.judge(name, panel, retry_failed=retry_failed):
+            await console.show(remote.follow(name), name)
+            retry_failed = False
+        counts = await console.show(remote.follow(name), name)
+        await _conclude(counts, _print_text(remote, name))
 
 
 async def _judge(name: str, panel: Path, retry_failed: bool) -> None:
@@ -286,7 +390,7 @@ async def _judge(name: str, panel: Path, retry_failed: bool) -> None:
                 await records.resume(session, experiment.id, retry_failed=retry_failed)
             counts = await _work_off(database, chosen, experiment)
             retry_failed = False
-        await _conclude(database, experiment, counts)
+        await _conclude(counts, _print_report(database, experiment))
 
 
 @cli.command("report")
@@ -297,25 +401,38 @@ def report_command(
     ] = ReportFormat.TABLE,
 ) -> None:
     """Print how often each judge was right under each arm."""
-    _run(_report(names, format))
+    if format is ReportFormat.JSON and len(names) > 1:
+        raise UserError("JSON holds one report: name one experiment at a time.")
+    elsewhere = _elsewhere()
+    _run(_report_elsewhere(elsewhere, names, format) if elsewhere else _report(names, format))
+
+
+async def _report_elsewhere(remote: Remote, names: list[str], format: ReportFormat) -> None:
+    async with remote:
+        for name in names:
+            if format is ReportFormat.JSON:
+                print(json.dumps(await remote.report(name), indent=2))
+            else:
+                await _print_text(remote, name)
 
 
 async def _report(names: list[str], format: ReportFormat) -> None:
     async with _arena() as (database, _):
         experiments = [await _experiment(database, name) for name in names]
-        if format is ReportFormat.JSON and len(experiments) > 1:
-            raise UserError("JSON holds one report: name one experiment at a time.")
         for experiment in experiments:
             await _print_report(database, experiment, format)
 
 
-async def _print_report(database: Database, experiment: Experiment, format: ReportFormat) -> None:
+async def _print_report(
+    database: Database, experiment: Experiment, format: ReportFormat = ReportFormat.TABLE
+) -> None:
     async with database.session() as session:
         result = await report(session, experiment)
     if format is ReportFormat.JSON:
         print(json.dumps(result.as_json(), indent=2))
         return
-    console.wide(as_table(result))
+    for table in as_tables(result):
+        console.wide(table)
     for note in notes(result):
         print(note)
 
@@ -347,11 +464,119 @@ async def _check(spec: Spec, count: int) -> None:
         raise UserError("The experiment would not run cleanly: mend what is named above first.")
 
 
+@cli.command("estimate")
+def estimate_command(
+    spec: SpecPath,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=PROMPT,COMPLETION[,CACHED]",
+            help="Price of a million tokens of a participant; may be repeated.",
+        ),
+    ] = None,
+    format: Annotated[
+        ReportFormat, typer.Option(help="Tables, or JSON with every figure.")
+    ] = ReportFormat.TABLE,
+) -> None:
+    """Say what an experiment would take before it is started, and how small a difference it could show."""
+    wanted = read_spec(spec)
+    _run(_estimate(wanted, dict(_price(text, wanted) for text in price or ()), format))
+
+
+def _price(text: str, spec: Spec) -> tuple[str, Price]:
+    name, _, figures = text.partition("=")
+    if name not in spec.cast.participants:
+        raise UserError(
+            f"--price names '{name}', who is no participant: there are {', '.join(spec.cast.participants)}."
+        )
+    try:
+        numbers = [float(figure) for figure in figures.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (2, 3) or not all(0 <= number < float("inf") for number in numbers):
+        raise UserError(
+            f"--price {text} cannot be read: write NAME=PROMPT,COMPLETION or NAME=PROMPT,COMPLETION,CACHED."
+        )
+    return name, Price(*numbers)
+
+
+async def _estimate(spec: Spec, prices: dict[str, Price], format: ReportFormat) -> None:
+    async with _arena() as (database, _), database.session() as session:
+        material = await gathered(session, spec)
+    found = estimate(spec, material, prices)
+    if format is ReportFormat.JSON:
+        print(json.dumps(found.as_json(), indent=2))
+        return
+    for table in console.estimate_tables(found):
+        console.wide(table)
+    for line in console.estimate_lines(found):
+        print(line)
+
+
 @cli.command()
-def demo() -> None:
+def power(
+    questions: Annotated[int | None, typer.Option(min=1, help="Questions that both arms play.")] = None,
+    passages: Annotated[int | None, typer.Option(min=1, help="Passages that they are spread over.")] = None,
+    difference: Annotated[
+        float | None, typer.Option(help="Difference in accuracy to be found, such as 0.1.")
+    ] = None,
+    discordance: Annotated[
+        float, typer.Option(help="Share of questions on which the arms differ in being right.")
+    ] = powers.DISCORDANCE,
+    correlation: Annotated[
+        float, typer.Option(min=0, max=1, help="Correlation of questions on one passage.")
+    ] = powers.CORRELATION,
+) -> None:
+    """Say how many questions a difference needs, or how small a difference some questions can show."""
+    if questions is None and difference is None:
+        raise UserError(
+            "Say --questions to learn the smallest difference, or --difference to learn the questions."
+        )
+    for name, share in (("difference", difference), ("discordance", discordance)):
+        if share is not None and not 0 < share <= 1:
+            raise UserError(f"--{name} is a share between 0 and 1, such as 0.1.")
+    if questions is not None:
+        print(_smallest(questions, passages or questions, discordance, correlation))
+    if difference is not None:
+        print(_needed(difference, passages, discordance, correlation))
+
+
+def _smallest(questions: int, passages: int, discordance: float, correlation: float) -> str:
+    if passages > questions:
+        raise UserError("--passages cannot be more than --questions: each question is on one passage.")
+    found = powers.smallest_difference(
+        questions, discordance, per_passage=questions / passages, correlation=correlation
+    )
+    where = f"{questions} questions on {passages} passages"
+    if found is None:
+        return f"{where} are too few to show any difference."
+    return f"{where} can show a difference of {found:.1%} or more (two-sided 5%, power 80%)."
+
+
+def _needed(difference: float, passages: int | None, discordance: float, correlation: float) -> str:
+    if difference >= discordance:
+        raise UserError(
+            "--difference must be smaller than --discordance: arms cannot differ by more than where they disagree."
+        )
+    if passages is None:
+        found: int | None = powers.questions_needed(difference, discordance)
+        where = "each on a passage of its own"
+    else:
+        found = powers.questions_on(passages, difference, discordance, correlation=correlation)
+        where = f"spread over {passages} passages"
+    if found is None:
+        return f"No number of questions on {passages} passages shows a difference of {difference:.1%}: add passages."
+    return f"A difference of {difference:.1%} needs {found} questions, {where} (two-sided 5%, power 80%)."
+
+
+@cli.command()
+def demo(
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Then serve the pages, with links to look around.")
+    ] = False,
+) -> None:
     """Run every protocol on the sample tasks with built-in participants, and print the table."""
-    _run(_demo())
-    _say(NEXT)
+    _run(_demo(serve=serve))
 
 
 NEXT = """
@@ -362,12 +587,35 @@ That was the whole arena with built-in baselines. With a model of your own, serv
 """
 
 
-async def _demo() -> None:
-    async with _arena() as (database, _), database.session.begin() as session:
-        saved = await take_sample(session)
-    if saved.questions:
-        _say(f"Imported the task set sample: {saved.passages} passages, {saved.questions} questions.")
-    await _run_spec(read_spec(DEMO))
+async def _demo(*, serve: bool) -> None:
+    async with _arena() as (database, chosen):
+        # Taken now, so that an address that is in use is told before the work and not after it.
+        with listening(chosen.host, chosen.port) if serve else nullcontext() as listener:
+            async with database.session.begin() as session:
+                saved = await take_sample(session)
+            if saved.questions:
+                _say(f"Imported the task set sample: {saved.passages} passages, {saved.questions} questions.")
+            experiment = await _begin(database, read_spec(DEMO))
+            counts = await _work_off(database, chosen, experiment)
+            await _conclude(counts, _print_report(database, experiment))
+            _say(NEXT)
+            if listener is not None:
+                await _show_around(database, chosen, listener)
+
+
+async def _show_around(database: Database, chosen: Settings, listener: socket) -> None:
+    """Prepare judgements for people and an experiment under way, and serve, with links for visitors."""
+    await _work_off(database, chosen, await _begin(database, read_spec(DEMO.with_stem("demo-people"))))
+    await _begin(database, read_spec(DEMO.with_stem("demo-running")))
+    async with database.session.begin() as session:
+        paths = await links(session)
+
+    def welcome(address: str) -> None:
+        _say(f"The arena is at {address}/ ; Ctrl-C stops it. Each of these links signs in once:")
+        for role, path in paths.items():
+            _say(f"  {role + ':':<12}{address}{path}")
+
+    await serving(database, chosen.model_copy(update={"concurrency": BACKGROUND}), listener, welcome)
 
 
 # ── import ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -403,25 +651,30 @@ def quality(
     ] = Answers.ALL,
 ) -> None:
     """Import QuALITY: its official JSONL or zip."""
-    file = read_quality(path, part=split, hard=hard, khan=khan, answers=answers.value)
-    _run(_import(file, name or "quality", skip_bad))
+    file = read(Kind.QUALITY, path, split=split, hard=hard, khan=khan, answers=answers.value)
+    _run(_import(file, name or usual_name(Kind.QUALITY, path), skip_bad))
 
 
 @importing.command()
 def tasks(path: InputPath, name: SetName = None, skip_bad: SkipBad = False) -> None:
     """Import the arena's own JSON Lines (docs/formats/tasks.md); the set is named as the file."""
-    _run(_import(read_tasks(path), name or path.stem, skip_bad))
+    _run(_import(read(Kind.TASKS, path), name or usual_name(Kind.TASKS, path), skip_bad))
 
 
 @importing.command("nyu-debates")
 def nyu_debates(path: InputPath, name: SetName = None, skip_bad: SkipBad = False) -> None:
     """Import the stories and questions of the NYU human debates (Michael et al. 2023)."""
-    _run(_import(read_nyu_debates(path), name or "nyu-debates", skip_bad))
+    _run(_import(read(Kind.NYU_DEBATES, path), name or usual_name(Kind.NYU_DEBATES, path), skip_bad))
 
 
 async def _import(file: TaskFile, name: str, skip_bad: bool) -> None:
-    async with _arena() as (database, _), database.session.begin() as session:
-        saved = await take(session, file, name, skip_bad=skip_bad)
+    if elsewhere := _elsewhere():
+        refuse_bad(file, skip_bad=skip_bad)
+        async with elsewhere:
+            saved = await elsewhere.upload(name, file)
+    else:
+        async with _arena() as (database, _), database.session.begin() as session:
+            saved = await take(session, file, name, skip_bad=skip_bad)
     if file.problems:
         _say(f"{listed(file.problems)}\nThese were left out.")
     for reason, count in file.filtered.items():
@@ -454,9 +707,13 @@ def export_command(
 
 
 async def _export(name: str, what: What, format: Format, target: Path, passages: bool) -> None:
-    async with _arena() as (database, _):
-        experiment = await _experiment(database, name)
-        rows = await export(database, experiment, what, format, target, include_passage=passages)
+    if elsewhere := _elsewhere():
+        async with elsewhere:
+            rows = await elsewhere.export(name, what, format, target, include_passages=passages)
+    else:
+        async with _arena() as (database, _):
+            experiment = await _experiment(database, name)
+            rows = await export(database, experiment, what, format, target, include_passage=passages)
     _say(f"{rows} rows of {what.value} written to {'stdout' if str(target) == '-' else target}.")
 
 

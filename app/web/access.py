@@ -4,6 +4,7 @@ Every route has a name, and every name stands in `PERMISSIONS`; the application 
 object it is, is asked of `may_see`, by the function that loads the object.
 """
 
+import uuid
 from collections.abc import Iterable
 
 from fastapi import APIRouter
@@ -27,8 +28,123 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "invite": ANYONE,
     "join": ANYONE,
     "healthz": ANYONE,
+    # experiments and reports
+    "experiments": RESEARCHERS,
+    "experiment": RESEARCHERS,
+    "experiment_steer": RESEARCHERS,
+    "experiment_export": RESEARCHERS,
+    "experiment_trials": RESEARCHERS,
+    "experiment_report": RESEARCHERS,
+    "experiment_report_json": RESEARCHERS,
+    "experiment_plot": RESEARCHERS,
+    "trial": RESEARCHERS,
+    "trial_calls": RESEARCHERS,
+    # task sets
+    "tasks": RESEARCHERS,
+    "import_tasks": RESEARCHERS,
+    "task_set": RESEARCHERS,
+    "task_questions": RESEARCHERS,
+    "task_question": RESEARCHERS,
+    # writing experiments
+    "build": RESEARCHERS,
+    "build_change": RESEARCHERS,
+    "drafts": RESEARCHERS,
+    "draft_delete": RESEARCHERS,
+    "round_form": RESEARCHERS,
+    "round_change": RESEARCHERS,
+    # judging
+    "judge_instructions": JUDGES,
+    "judge_instructed": JUDGES,
+    "judge_queue": JUDGES,
+    "judge_next": JUDGES,
+    "judge_trial": JUDGES,
+    "judge_submit": JUDGES,
+    "judge_draft": JUDGES,
+    "judge_return_form": JUDGES,
+    "judge_return": JUDGES,
+    "judge_calibration": JUDGES,
+    # people, endpoints, participants, tokens and the trail
+    "people": RESEARCHERS,
+    "invites": RESEARCHERS,
+    "make_invite": RESEARCHERS,
+    "revoke_invite": RESEARCHERS,
+    "new_link": RESEARCHERS,
+    "change_role": ADMINS,
+    "disable_person": RESEARCHERS,
+    "enable_person": RESEARCHERS,
+    "endpoints": ADMINS,
+    "add_endpoint": ADMINS,
+    "try_endpoint": ADMINS,
+    "participants": RESEARCHERS,
+    "new_participant": RESEARCHERS,
+    "add_participant": RESEARCHERS,
+    "participant": RESEARCHERS,
+    "try_participant": RESEARCHERS,
+    "audit": ADMINS,
+    "tokens": RESEARCHERS,
+    "make_token": RESEARCHERS,
+    "revoke_token": RESEARCHERS,
+    # the JSON API
+    "api_docs": ANYONE,
+    "api_openapi": ANYONE,
+    "api_experiments": RESEARCHERS,
+    "api_start": RESEARCHERS,
+    "api_experiment": RESEARCHERS,
+    "api_steer": RESEARCHERS,
+    "api_progress": RESEARCHERS,
+    "api_report": RESEARCHERS,
+    "api_report_text": RESEARCHERS,
+    "api_export": RESEARCHERS,
+    "api_rounds": RESEARCHERS,
+    "api_judge": RESEARCHERS,
+    "api_tasks": RESEARCHERS,
+    "api_upload": RESEARCHERS,
+    "api_participants": RESEARCHERS,
+    "api_add_participant": RESEARCHERS,
+    "api_try_participant": RESEARCHERS,
+    "api_people": RESEARCHERS,
+    "api_new_link": RESEARCHERS,
+    "api_close_account": RESEARCHERS,
+    "api_open_account": RESEARCHERS,
+    "api_invites": RESEARCHERS,
+    "api_make_invite": RESEARCHERS,
+    "api_revoke_invite": RESEARCHERS,
+    "api_endpoints": ADMINS,
+    "api_add_endpoint": ADMINS,
+    "api_try_endpoint": ADMINS,
+    "api_audit": ADMINS,
 }
 """Name of a route to the roles that may use it."""
+
+SCOPES: dict[str, str] = {
+    "api_experiments": "read",
+    "api_start": "write",
+    "api_experiment": "read",
+    "api_steer": "write",
+    "api_progress": "read",
+    "api_report": "read",
+    "api_report_text": "read",
+    "api_export": "read",
+    "api_rounds": "read",
+    "api_judge": "write",
+    "api_tasks": "read",
+    "api_upload": "write",
+    "api_participants": "read",
+    "api_add_participant": "write",
+    "api_try_participant": "write",
+    "api_people": "read",
+    "api_new_link": "write",
+    "api_close_account": "write",
+    "api_open_account": "write",
+    "api_invites": "read",
+    "api_make_invite": "write",
+    "api_revoke_invite": "write",
+    "api_endpoints": "admin",
+    "api_add_endpoint": "admin",
+    "api_try_endpoint": "admin",
+    "api_audit": "admin",
+}
+"""Name of a route of the API to the scope that a token needs for it, whatever the role of its owner."""
 
 
 def may(role: str | None, route: str) -> bool:
@@ -43,11 +159,26 @@ def may_see(account: Account, experiment: Experiment) -> bool:
     return account.role == "researcher" and experiment.owner_id in (None, account.id)
 
 
+def sees_only(account: Account) -> uuid.UUID | None:
+    """Whose experiments, beside those of nobody, lists show to an account; None where they show all."""
+    return None if account.role == "admin" else account.id
+
+
+def needs_token(path: str) -> bool:
+    """Whether a path is of the API, where nothing but its own description goes without a token."""
+    return path.startswith("/api/v1/") and path != "/api/v1/openapi.json"
+
+
 def check_complete(routers: Iterable[APIRouter]) -> None:
     """Refuse an application with a route that this module says nothing of, or a permission for no route."""
-    names = {route.name for router in routers for route in router.routes if isinstance(route, APIRoute)}
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    names = {route.name for route in routes}
     if names != set(PERMISSIONS):
         unsaid, idle = sorted(names - set(PERMISSIONS)), sorted(set(PERMISSIONS) - names)
         raise RuntimeError(
             f"app/web/access.py must name every route: it lacks {unsaid} and names {idle} for nothing."
+        )
+    if {route.name for route in routes if needs_token(route.path)} != set(SCOPES):
+        raise RuntimeError(
+            "app/web/access.py must name the scope of every route of the API, and of no other."
         )

@@ -6,9 +6,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app.engine import Engine
 from app.jobs import working
@@ -16,15 +18,48 @@ from app.records.database import Database
 from app.settings import Settings
 from app.web import gate
 from app.web.access import check_complete
+from app.web.api import routes as api
+from app.web.estimates import Estimates
 from app.web.gate import NotSignedIn, Refused
-from app.web.pages import entrance
+from app.web.outgoing import GuardedRoster, allow_list
+from app.web.pages import (
+    audit,
+    builder,
+    endpoints,
+    entrance,
+    experiments,
+    home,
+    judging,
+    participants,
+    people,
+    reports,
+    tasks,
+    tokens,
+)
 from app.web.render import STATIC, page
+from app.web.reported import Reports
 
 log = logging.getLogger(__name__)
-ROUTERS = (entrance.router,)
+ROUTERS = (
+    entrance.router,
+    home.router,
+    # Before the experiments, whose names stand in the same place as `new`.
+    builder.router,
+    experiments.router,
+    reports.router,
+    tasks.router,
+    judging.router,
+    people.router,
+    endpoints.router,
+    participants.router,
+    tokens.router,
+    audit.router,
+    *api.ROUTERS,
+)
 SENTENCES = {
     404: "There is nothing at this address.",
     405: "This address does not take that kind of request.",
+    413: gate.TOO_LARGE,
 }
 
 
@@ -35,19 +70,36 @@ def create_app(database: Database, settings: Settings, *, worker: bool = True) -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             if worker:
-                await stack.enter_async_context(working(database, settings))
+                await stack.enter_async_context(
+                    working(database, settings, roster=GuardedRoster(allow_list(settings)))
+                )
             yield
+            await app.state.reports.close()
             await app.state.engine.close()
 
     app = FastAPI(title="Oversight Arena", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.database, app.state.settings, app.state.engine = database, settings, Engine(database)
-    app.middleware("http")(gate.headers)
+    app.state.database, app.state.settings, app.state.engine = (
+        database,
+        settings,
+        Engine(database, GuardedRoster(allow_list(settings))),
+    )
+    app.state.reports, app.state.estimates = Reports(database), Estimates()
+    app.add_middleware(gate.Bounded)
+    app.add_middleware(gate.Headers)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     check_complete(ROUTERS)
     for router in ROUTERS:
         app.include_router(router)
     _handle_errors(app)
     return app
+
+
+def _failure(request: Request, status: int, sentence: str) -> Response:
+    """A refusal in the form that the caller reads: a page, or JSON for the API."""
+    if not request.url.path.startswith("/api/"):
+        return page(request, "pages/error.html", status=status, sentence=sentence)
+    challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse({"error": sentence}, status, challenge)
 
 
 def _handle_errors(app: FastAPI) -> None:
@@ -57,18 +109,30 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:
-        return page(request, "pages/error.html", status=error.status, sentence=error.sentence)
+        return _failure(request, error.status, error.sentence)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         sentence = f"{first['loc'][-1]}: {first['msg'][0].lower()}{first['msg'][1:]}."
-        return page(request, "pages/error.html", status=422, sentence=sentence)
+        return _failure(request, 422, sentence)
+
+    @app.exception_handler(DataError)
+    @app.exception_handler(UnicodeEncodeError)
+    async def unfit(request: Request, error: Exception) -> Response:
+        log.warning("%s %s: %s", request.method, request.url.path, type(error).__name__)
+        return _failure(
+            request, 422, "Something in this request cannot be kept: leave out control characters."
+        )
 
     @app.exception_handler(HTTPException)
     async def failed(request: Request, error: HTTPException) -> Response:
         sentence = SENTENCES.get(error.status_code, str(error.detail))
-        return page(request, "pages/error.html", status=error.status_code, sentence=sentence)
+        return _failure(request, error.status_code, sentence)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody reads it; and it is no failure of the arena's
 
     @app.exception_handler(Exception)
     async def ours(request: Request, error: Exception) -> Response:
@@ -76,4 +140,5 @@ def _handle_errors(app: FastAPI) -> None:
         sentence = (
             "The arena itself failed here; nothing of this request was kept. Try again, or tell its operator."
         )
-        return page(request, "pages/error.html", status=500, sentence=sentence)
+        # Made outside of everything that other responses pass on their way.
+        return gate.hardened(request, _failure(request, 500, sentence))

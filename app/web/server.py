@@ -11,13 +11,47 @@ from app.records.database import Database
 from app.settings import Settings
 from app.web.app import create_app
 
+PATIENCE = 5
+"""Seconds that requests under way are given when the server stops."""
+
+
+KEEP_ALIVE = 75
+"""Seconds for which an idle connection is kept: longer than the think time between two autosaves, and than proxies keep theirs."""
+
+
+class AddressTaken(Exception):
+    """Nobody can listen there; the text is one sentence that says what to do."""
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """An address of one's own, on which nothing is answered yet. Raises AddressTaken."""
+    try:
+        listener = socket.create_server((host, port), family=_family(host), reuse_port=False)
+    except OSError as error:
+        raise AddressTaken(
+            f"The arena cannot listen at {host} port {port} ({error.strerror}): choose another with ARENA_HOST "
+            "and ARENA_PORT."
+        ) from error
+    with listener:
+        yield listener
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
 
 class _Server(uvicorn.Server):
-    """Tells its address once it listens, and leaves signals to the command line."""
+    """Tells when it answers, and leaves signals to the command line."""
 
-    def __init__(self, config: uvicorn.Config, say: Callable[[str], None]) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
         super().__init__(config)
-        self._say = say
+        self._started = started
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -26,25 +60,24 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            port = self.servers[0].sockets[0].getsockname()[1]
-            self._say(f"http://{self.config.host}:{port}")
+            self._started()
 
 
 async def serving(
-    database: Database, settings: Settings, host: str, port: int, say: Callable[[str], None]
+    database: Database, settings: Settings, listener: socket.socket, say: Callable[[str], None]
 ) -> None:
-    """Serve on this address, `say` where it is, and end in good order when cancelled."""
+    """Serve on this address, `say` where it is once it answers, and end in good order when cancelled."""
     config = uvicorn.Config(
         create_app(database, settings),
-        host=host,
-        port=port,
         log_level="warning",
         proxy_headers=False,
         server_header=False,
         date_header=False,
+        timeout_graceful_shutdown=PATIENCE,
+        timeout_keep_alive=KEEP_ALIVE,
     )
-    server = _Server(config, say)
-    task = asyncio.create_task(server.serve())
+    server = _Server(config, lambda: say(_address(listener)))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await asyncio.shield(task)
     finally:

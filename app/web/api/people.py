@@ -1,0 +1,126 @@
+"""The API's people: who they are, their invites, and the audit trail.
+
+Accounts of admins and researchers are changed in the browser only, so that no token leads to more than its scopes.
+"""
+
+import uuid
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.records import admin
+from app.records.admin import INVITED_BY_RESEARCHERS, Entry
+from app.web.api import shapes
+from app.web.api.caller import PREFIX, REFUSALS, Caller
+from app.web.gate import Db, Refused
+from app.web.limits import PageNumber
+from app.web.pages.entrance import link_of
+from app.web.pages.people import linked, other
+from models import Account, Invite
+
+router = APIRouter(prefix=PREFIX, responses=REFUSALS)
+
+
+# ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@router.get("/people", name="api_people", tags=["people"])
+async def list_people(caller: Caller, db: Db, number: PageNumber = 1) -> shapes.Listed[shapes.Person]:
+    """Those whom the caller looks after: all for an admin, else the judges they invited."""
+    return shapes.listed(await admin.people_page(db, caller, number), _person)
+
+
+def _person(row: Account) -> shapes.Person:
+    return shapes.Person(
+        id=row.id,
+        name=row.name,
+        role=row.role,
+        pseudonym=row.participant.name if row.participant else None,
+        closed=row.disabled_at is not None,
+    )
+
+
+async def _judge(db: AsyncSession, caller: Account, identity: uuid.UUID) -> Account:
+    """A judge or debater whom the caller looks after."""
+    person = await other(db, caller, identity)
+    if person.role not in INVITED_BY_RESEARCHERS:
+        raise Refused(
+            403, "Accounts of admins and researchers are changed in the browser: open /people there."
+        )
+    return person
+
+
+@router.post("/people/{identity}/link", name="api_new_link", tags=["people"], status_code=201)
+async def new_link(request: Request, caller: Caller, db: Db, identity: uuid.UUID) -> shapes.Link:
+    """A new personal link for a judge or debater; their earlier links, sessions and tokens end."""
+    return await _told(request, db, await linked(db, caller, await _judge(db, caller, identity)))
+
+
+@router.post("/people/{identity}/close", name="api_close_account", tags=["people"], status_code=204)
+async def close_account(caller: Caller, db: Db, identity: uuid.UUID) -> None:
+    """Close the account of a judge or debater; their links, sessions and tokens end at once."""
+    await admin.disable(db, caller.id, await _judge(db, caller, identity))
+
+
+@router.post("/people/{identity}/open", name="api_open_account", tags=["people"], status_code=204)
+async def open_account(caller: Caller, db: Db, identity: uuid.UUID) -> None:
+    """Open the closed account of a judge or debater; its owner needs a new link."""
+    await admin.enable(db, caller.id, await _judge(db, caller, identity))
+
+
+# ── invites ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@router.get("/invites", name="api_invites", tags=["people"])
+async def list_invites(caller: Caller, db: Db, number: PageNumber = 1) -> shapes.Listed[shapes.Invite]:
+    """Invites that can still be used, newest first: an admin's view of all, else the caller's own."""
+    return shapes.listed(await admin.invites_page(db, caller, number), shapes.Invite.model_validate)
+
+
+@router.post("/invites", name="api_make_invite", tags=["people"], status_code=201)
+async def make_invite(request: Request, caller: Caller, db: Db, new: shapes.NewInvite) -> shapes.Link:
+    """Invite a judge or debater, or many by one link; the link is told this once."""
+    lasts = timedelta(days=new.days)
+    made = await admin.invite(db, caller, new.role, shared=new.shared, label=new.label.strip(), lasts=lasts)
+    return await _told(request, db, made)
+
+
+async def _told(request: Request, db: AsyncSession, invite: Invite) -> shapes.Link:
+    link = await link_of(request, db, invite)
+    return shapes.Link(invite=shapes.Invite.model_validate(invite), link=link)
+
+
+@router.delete("/invites/{identity}", name="api_revoke_invite", tags=["people"], status_code=204)
+async def revoke_invite(caller: Caller, db: Db, identity: uuid.UUID) -> None:
+    """Withdraw an invite."""
+    if not await admin.revoke_invite(db, caller, identity):
+        raise Refused(404, "There is no such invite of yours.")
+
+
+# ── the trail ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@router.get("/audit", name="api_audit", tags=["administration"])
+async def list_audit(
+    caller: Caller,
+    db: Db,
+    number: PageNumber = 1,
+    action: Annotated[str, Query(max_length=100)] = "",
+    account: uuid.UUID | None = None,
+) -> shapes.Listed[shapes.AuditEntry]:
+    """Who did what, newest first."""
+    return shapes.listed(await admin.audit_page(db, number, action=action, account=account), _entry)
+
+
+def _entry(entry: Entry) -> shapes.AuditEntry:
+    row = entry.row
+    return shapes.AuditEntry(
+        at=row.at,
+        account=row.account_id,
+        action=row.action,
+        object_kind=row.object_kind,
+        object_id=row.object_id,
+        detail=row.detail,
+    )

@@ -1,0 +1,56 @@
+"""All routes of the API, its OpenAPI document, and the page that shows it."""
+
+from functools import cache
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
+
+from app.web.access import SCOPES
+from app.web.api import experiments, participants, people, tasks
+from app.web.api.caller import PREFIX
+from app.web.api.described import operations, shapes
+from app.web.gate import Visitor
+from app.web.render import page
+
+ABOUT = (
+    "What the arena's pages and command line can do, for programs. Every request carries a personal token as "
+    "`Authorization: Bearer …`; a token has scopes (`read`, `write`, `admin`), and its owner's role must allow the "
+    "request too. Lists come in pages (`?page=`). An error has a fitting status and says in one sentence what to do."
+)
+router = APIRouter()
+PARTS = (experiments.router, tasks.router, participants.router, people.router)
+"""What the document describes; a new part of the API is a module with a router, named here."""
+ROUTERS = (*PARTS, router)
+_ROUTES = [route for part in PARTS for route in part.routes if isinstance(route, APIRoute)]
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The OpenAPI document, with the scope that each operation needs; errors have one shape, our own."""
+    made = get_openapi(title="Oversight Arena", version="1", description=ABOUT, routes=_ROUTES)
+    routes = {(route.path, method.lower()): route.name for route in _ROUTES for method in route.methods or ()}
+    for path, found in made["paths"].items():
+        for method, operation in found.items():
+            operation["x-scope"] = SCOPES[routes[path, method]]
+            operation["operationId"] = routes[path, method].removeprefix("api_")
+            operation["responses"].pop("422", None)
+    for shape in ("HTTPValidationError", "ValidationError"):
+        made["components"]["schemas"].pop(shape, None)
+    return made
+
+
+@router.get(f"{PREFIX}/openapi.json", name="api_openapi", include_in_schema=False)
+async def openapi() -> JSONResponse:
+    """The document, for everybody."""
+    return JSONResponse(document())
+
+
+@router.get("/api", name="api_docs", include_in_schema=False)
+async def docs(request: Request, visitor: Visitor) -> Response:
+    """The document as a page."""
+    made = document()
+    about = made["info"]["description"]
+    return page(request, "pages/api.html", about=about, operations=operations(made), shapes=shapes(made))

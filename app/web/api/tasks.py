@@ -1,0 +1,49 @@
+"""The API's task sets: list and upload."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from fastapi.concurrency import run_in_threadpool
+
+from app.exchange.taskfile import read_tasks
+from app.experiments.spec import NAME
+from app.records.tasks import sets_page
+from app.web.api import shapes
+from app.web.api.bodies import uploaded
+from app.web.api.caller import PREFIX, REFUSALS, Caller, refusing
+from app.web.gate import Db
+from app.web.limits import PageNumber
+from app.web.pages.tasks import taken
+
+router = APIRouter(prefix=PREFIX, responses=REFUSALS, tags=["task sets"])
+SetName = Annotated[str, Path(pattern=NAME)]
+_JSON_LINES: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A task file: JSON Lines as docs/formats/tasks.md describes them, at most 64 MB at once.",
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.get("/tasks", name="api_tasks")
+async def list_tasks(caller: Caller, db: Db, number: PageNumber = 1) -> shapes.Listed[shapes.TaskSet]:
+    """Task sets by name."""
+    return shapes.listed(await sets_page(db, "", number), shapes.TaskSet.model_validate)
+
+
+@router.post("/tasks/{name}", name="api_upload", status_code=201, openapi_extra=_JSON_LINES)
+async def upload_tasks(
+    request: Request, caller: Caller, name: SetName, skip_bad: bool = False
+) -> shapes.Imported:
+    """Add passages and questions to a task set, which is made if it is new; what is there already stays as it is."""
+    async with uploaded(request, f"{name}.jsonl") as path:
+        file = await run_in_threadpool(read_tasks, path)
+    with refusing():
+        saved = await taken(request, caller, file, name, skip_bad=skip_bad)
+    return shapes.Imported(
+        passages=saved.passages,
+        questions=saved.questions,
+        unchanged=saved.unchanged,
+        left_out=[str(problem) for problem in file.problems],
+    )

@@ -1,0 +1,278 @@
+"""What a judge meets: the instructions, the queue, the trial page and its autosave, the thanks, their calibration.
+
+Everything about a trial comes from the view of what is due; nothing here knows an arm, an author or a right answer, but
+for what `assignment.told` allows to be told.
+"""
+
+import uuid
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.engine import Engine
+from app.protocols.core import Ask, Belief, ProtocolError, RuleChanged
+from app.protocols.judging import place
+from app.protocols.views import View
+from app.records import assignment, drafts, people, plays
+from app.records.assignment import Held
+from app.records.database import Database
+from app.web import telling, trial_page
+from app.web.gate import Db, Refused, Who
+from app.web.limits import limited
+from app.web.render import page
+from app.web.trial_page import Draft, Entry, Sent
+from models import Account
+
+router = APIRouter(prefix="/judge")
+GUESS_MINUTES = 6
+"""How long a trial takes, as long as nothing is known of this person."""
+SUBMITS = 30
+"""Beliefs that one person may submit in a minute."""
+
+
+# ── instructions and queue ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@router.get("/instructions", name="judge_instructions")
+async def instructions(request: Request, who: Who) -> Response:
+    """What judging is, with a worked example."""
+    return page(request, "pages/judge_instructions.html", scores=trial_page.score_table())
+
+
+@router.post("/instructions", name="judge_instructed")
+async def instructed(who: Who, db: Db) -> Response:
+    """They have read them."""
+    await assignment.instructed(db, who.id)
+    return RedirectResponse("/judge", status_code=303)
+
+
+@router.get("", name="judge_queue")
+async def queue(request: Request, who: Who, db: Db) -> Response:
+    """The trial in hand, or how many are left and about how long one takes."""
+    if who.instructed_at is None:
+        return RedirectResponse("/judge/instructions", status_code=303)
+    person = await people.participant_of(db, who)
+    in_hand = await assignment.in_hand(db, person)
+    seconds = await drafts.usual_seconds(db, person)
+    return page(
+        request,
+        "pages/judge_queue.html",
+        in_hand=in_hand,
+        left=await assignment.left(db, person),
+        minutes=GUESS_MINUTES if seconds is None else max(1, round(seconds / 60)),
+        guessed=seconds is None,
+    )
+
+
+@router.post("/next", name="judge_next")
+async def take_next(who: Who, db: Db) -> Response:
+    """Take a place, or go on with the one in hand."""
+    if who.instructed_at is None:
+        return RedirectResponse("/judge/instructions", status_code=303)
+    found = await assignment.claim(db, who.id)
+    return RedirectResponse(_address(found) if found else "/judge", status_code=303)
+
+
+def _address(judgement: uuid.UUID) -> str:
+    return f"/judge/trial/{judgement}"
+
+
+# ── the trial page ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@router.get("/trial/{judgement_id}", name="judge_trial")
+async def trial(request: Request, who: Who, judgement_id: uuid.UUID) -> Response:
+    """The trial as far as it is revealed, and the belief asked for now; thanks where it is finished."""
+    async with _database(request).session.begin() as db:
+        mine = await _mine(db, who, judgement_id)
+        if mine.state == "done":
+            return await _thanks(request, db, who, mine)
+        await assignment.prolong(db, mine.id, _person(who))
+        earlier = await _earlier(db, mine)
+        entered = await drafts.find(db, mine.id)
+    # With no transaction open: the engine needs connections of its own.
+    due = await _due(request, mine.id)
+    if due is None:
+        return await _finished(request, who, mine)
+    ask, view = due
+    entry = trial_page.entry(mine, view, entered.get(ask.path, {}), earlier)
+    return _trial_page(request, mine, due, earlier, entry)
+
+
+async def _finished(request: Request, who: Account, mine: Held) -> Response:
+    """Nothing is asked any more: where the server died after the last answer and before the verdict, make that now."""
+    engine: Engine = request.app.state.engine
+    await engine.advance_judgement(mine.id)
+    async with _database(request).session.begin() as db:
+        mine = await _mine(db, who, mine.id)
+        if mine.state == "done":
+            return await _thanks(request, db, who, mine)
+    return RedirectResponse("/judge", status_code=303)
+
+
+async def _mine(db: AsyncSession, who: Account, judgement: uuid.UUID) -> Held:
+    """A judgement of theirs that can be read; others do not exist for them."""
+    mine = await assignment.held(db, judgement, who.participant_id)
+    if mine is None:
+        raise Refused(404, "There is no such trial among yours: go to the start for the next one.")
+    if mine.state == "returned":
+        raise Refused(410, "This trial went back to the others: go to the start for the next one.")
+    if mine.cancelled and mine.state != "done":
+        raise Refused(
+            410, "This study has ended, so this trial is not needed any more. Thank you for your work."
+        )
+    if mine.state == "failed":
+        raise Refused(409, "This trial cannot go on: go to the start for the next one.")
+    return mine
+
+
+def _person(who: Account) -> uuid.UUID:
+    assert who.participant_id is not None
+    return who.participant_id
+
+
+def _database(request: Request) -> Database:
+    database: Database = request.app.state.database
+    return database
+
+
+async def _earlier(db: AsyncSession, mine: Held) -> list[Belief]:
+    """The beliefs that this judge gave on the trial so far, oldest first."""
+    given = await plays.moves_of(db, judgement=mine.id)
+    return [move.content for move in given.values() if isinstance(move.content, Belief)]
+
+
+async def _due(request: Request, judgement: uuid.UUID) -> tuple[Ask, View] | None:
+    engine: Engine = request.app.state.engine
+    try:
+        due = await engine.due(judgement)
+    except ProtocolError as error:
+        raise Refused(
+            409, "This trial cannot be shown any more: give it back, or tell whoever invited you."
+        ) from error
+    return due[0] if due else None
+
+
+def _trial_page(
+    request: Request,
+    mine: Held,
+    due: tuple[Ask, View],
+    earlier: Sequence[Belief],
+    entry: Entry,
+    error: str | None = None,
+) -> Response:
+    shown = trial_page.shown(mine, *due, earlier, entry)
+    return page(request, "pages/judge_trial.html", status=422 if error else 200, **shown, error=error)
+
+
+# ── saving and submitting ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@router.post("/trial/{judgement_id}/draft", name="judge_draft")
+async def draft(who: Who, db: Db, judgement_id: uuid.UUID, sent: Draft) -> Response:
+    """Keep what was entered so far, and the place."""
+    kept = await _keep(db, who, await _mine(db, who, judgement_id), sent)
+    return JSONResponse({"saved": sent.at if kept else None})
+
+
+async def _keep(db: AsyncSession, who: Account, mine: Held, sent: Sent) -> bool:
+    """Save what was entered and prolong the lease; False where it is not (or no longer) asked of this person."""
+    asked = range(mine.steps + 1) if mine.each_step else (mine.steps,)
+    return (
+        sent.path in {place(0, step) for step in asked}
+        and await assignment.prolong(db, mine.id, _person(who))
+        and await drafts.save(db, mine.id, who.id, sent.path, sent.content, sent.effort(mine))
+    )
+
+
+@router.post("/trial/{judgement_id}", name="judge_submit")
+async def submit(
+    request: Request, who: Who, judgement_id: uuid.UUID, sent: Annotated[Sent, Form()]
+) -> Response:
+    """Put a belief on record, once however often it is sent; what is asked no more leads to what is asked now."""
+    onward = RedirectResponse(f"{_address(judgement_id)}#new", status_code=303)
+    async with _database(request).session.begin() as db:
+        mine = await _mine(db, who, judgement_id)
+        # Before anything else: what was sent is safe now, and the place is theirs while it is put on record.
+        if not await _keep(db, who, mine, sent):
+            return onward
+        await assignment.flag(db, mine.id, {"knows_story": sent.knows_story})
+        earlier = await _earlier(db, mine)
+    await limited(
+        request,
+        f"submit/{who.id}",
+        SUBMITS,
+        "That was a lot in one minute: wait a moment and submit again; it is saved.",
+    )
+    due = await _due(request, mine.id)
+    if due is None or due[0].path != sent.path:
+        return onward
+    ask, view = due
+    shares = sent.shares(len(view.answers))
+    error = trial_page.mistake(shares, sent.reason, trial_page.is_final(mine, ask))
+    if error or shares is None:
+        return _trial_page(request, mine, due, earlier, sent.kept(view), error)
+    await _record(request, who, mine, ask, trial_page.belief(view, shares, sent.entry.reason))
+    return onward
+
+
+async def _record(request: Request, who: Account, mine: Held, ask: Ask, belief: Belief) -> None:
+    engine: Engine = request.app.state.engine
+    try:
+        await engine.submit(mine.id, ask.path, belief)
+    except RuleChanged:  # another tab was quicker, or the place went back meanwhile
+        return
+    async with _database(request).session.begin() as db:
+        if await drafts.close(db, mine.id, ask.path):
+            await people.note(db, who.id, "submitted", "judgement", mine.id, {"path": ask.path})
+
+
+# ── giving it back ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@router.get("/trial/{judgement_id}/return", name="judge_return_form")
+async def return_form(request: Request, who: Who, db: Db, judgement_id: uuid.UUID) -> Response:
+    """Ask whether they mean it."""
+    mine = await _mine(db, who, judgement_id)
+    if mine.state == "done":
+        return RedirectResponse(_address(judgement_id), status_code=303)
+    entered = (await drafts.find(db, mine.id)).values()
+    knows = mine.flags.get("knows_story") or any(content["knows_story"] for content in entered)
+    return page(request, "pages/judge_return.html", id=mine.id, knows_story=knows)
+
+
+@router.post("/trial/{judgement_id}/return", name="judge_return")
+async def give_back(
+    who: Who, db: Db, judgement_id: uuid.UUID, knows_story: Annotated[bool, Form()] = False
+) -> Response:
+    """Let somebody else have it; pressed again, or after it was submitted, it changes nothing."""
+    mine = await assignment.held(db, judgement_id, who.participant_id)
+    if mine is None:
+        raise Refused(404, "There is no such trial among yours: go to the start for the next one.")
+    await assignment.give_back(db, mine.id, who, {"knows_story": knows_story})
+    return RedirectResponse("/judge", status_code=303)
+
+
+# ── afterwards ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _thanks(request: Request, db: AsyncSession, who: Account, mine: Held) -> Response:
+    person = _person(who)
+    verdicts = await assignment.told(db, person, mine.id)
+    return page(
+        request,
+        "pages/judge_done.html",
+        id=mine.id,
+        told=telling.feedback(verdicts[0], mine.order) if verdicts else None,
+        left=await assignment.left(db, person),
+    )
+
+
+@router.get("/calibration", name="judge_calibration")
+async def calibration(request: Request, who: Who, db: Db) -> Response:
+    """How often this judge was right when this sure, of the verdicts that they may be told about."""
+    verdicts = await assignment.told(db, who.participant_id)
+    return page(request, "pages/judge_calibration.html", **telling.calibration(verdicts))

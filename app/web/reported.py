@@ -1,0 +1,124 @@
+"""Reports and their plots, made beside the event loop and kept until something they rest on changes; knows no request."""
+
+import asyncio
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
+
+from anyio import CapacityLimiter, to_thread
+
+from app.experiments.report import Facts, Report, computed, facts, starred
+from app.records import browse, verdicts
+from app.records.database import Database
+from app.records.verdicts import Placed
+from app.reports.accuracy import Cell
+from app.reports.contrasts import Contrast
+from app.web.drawing import Draughtsman
+from app.web.plots import PLOTS, WIDTHS, Figures, Judged, Row, as_csv
+from models import Experiment
+
+KEPT = 8
+"""Reports that are kept, of the experiments looked at last."""
+
+Form: TypeAlias = Literal["svg", "png", "csv", "json"]
+Width: TypeAlias = Literal["narrow", "wide"]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A report with the rows of every plot, and what has been drawn of them so far."""
+
+    report: Report
+    rows: Mapping[str, list[Row]]
+    drawn: dict[tuple[str, Form, Width], bytes] = field(default_factory=dict)
+
+
+class Reports:
+    """The reports of an arena: each computed once for each state of its experiment, one at a time. Close it when done."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._held: OrderedDict[uuid.UUID, tuple[str, asyncio.Task[Made]]] = OrderedDict()
+        # Statistics take the processor: one at a time, so that judges are served meanwhile.
+        self._limit = CapacityLimiter(1)
+        self._draughtsman = Draughtsman()
+
+    async def of(self, experiment: Experiment) -> Made:
+        """The report of an experiment as it stands now."""
+        # Its version is read before its facts: what is kept under a version is never older than that.
+        async with self._database.session() as db:
+            version = await verdicts.version(db, experiment.id)
+        held = self._held.get(experiment.id)
+        if held is None or held[0] != version or _failed(held[1]):
+            held = version, asyncio.create_task(self._make(experiment))
+            self._held[experiment.id] = held
+        self._held.move_to_end(experiment.id)
+        while len(self._held) > KEPT:
+            self._held.popitem(last=False)
+        # Others may wait for it as well: who goes away does not end it.
+        return await asyncio.shield(held[1])
+
+    async def _make(self, experiment: Experiment) -> Made:
+        async with self._database.session() as db:
+            held = await facts(db, experiment)
+            seconds = await browse.active_seconds(db, experiment.id)
+        return await to_thread.run_sync(_made, held, seconds, limiter=self._limit)
+
+    async def drawn(self, experiment: Experiment, plot: str, form: Form, width: Width) -> bytes | None:
+        """A plot as a picture, as data or as a spec; None where there is nothing to show."""
+        made = await self.of(experiment)
+        rows = made.rows[plot]
+        if not rows:
+            return None
+        if form == "csv":
+            return as_csv(rows)
+        key = plot, form, width
+        if key not in made.drawn:
+            made.drawn[key] = await self._draughtsman.draw(plot, form, WIDTHS[width], rows)
+        return made.drawn[key]
+
+    async def close(self) -> None:
+        """End the process that draws."""
+        await self._draughtsman.close()
+
+
+def _failed(task: asyncio.Task[Any]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
+
+
+# ── figures ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _made(held: Facts, seconds: Mapping[uuid.UUID, float]) -> Made:
+    result = computed(held)
+    figures = figures_of(result, held, seconds)
+    return Made(result, {name: plot.rows(figures) for name, plot in PLOTS.items()})
+
+
+def figures_of(result: Report, held: Facts, seconds: Mapping[uuid.UUID, float]) -> Figures:
+    """What plots are made from; built-in baselines carry a star, as in the table."""
+    return Figures(
+        cells=[_cell(line.cell, line.names) for line in result.lines if line.cell],
+        verdicts=[_judged(row, result, seconds) for row in held.verdicts if not row.knows_story],
+        contrasts=[_contrast(item, result.contrast_names(item)) for item in result.contrasts],
+    )
+
+
+def _cell(cell: Cell, names: tuple[str, str]) -> Cell:
+    return replace(cell, arm=names[0], judge=names[1])
+
+
+def _contrast(item: Contrast, names: tuple[str, str, str]) -> Contrast:
+    return replace(item, first=names[0], second=names[1], judge=names[2])
+
+
+def _judged(row: Placed, result: Report, seconds: Mapping[uuid.UUID, float]) -> Judged:
+    return Judged(
+        reading=row.reading,
+        arm=starred(row.arm, result.arms[row.arm].baseline),
+        judge=starred(row.judge_label, row.kind == "builtin"),
+        on_gold=[belief[row.gold] for belief in row.beliefs],
+        seconds=seconds.get(row.judgement) if row.judgement and row.kind == "person" else None,
+    )
