@@ -5,8 +5,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?=
+SERVE ?= 1
+BENCH ?=
 
-.PHONY: help setup demo test test-vllm lint format docs lock clean
+.PHONY: help setup demo bench test browser test-vllm lint format docs screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -21,12 +23,18 @@ setup: .venv/ready ## Make .venv/ with everything but vLLM, and the command `are
 	$(BIN)/python scripts/assets.py
 	@touch $@
 
-demo: setup ## Import the sample tasks, run every protocol with built-in participants, print the table
-	$(BIN)/arena demo
+demo: setup ## Run every protocol with built-in participants, print the table, serve the pages (SERVE=0: do not)
+	$(BIN)/arena demo $(if $(filter 0,$(SERVE)),,--serve)
 
-test: setup ## Run the tests, those of the database also on an outside server (TESTS="-k quotes" picks some)
+bench: setup ## Measure many judges at once beside an empty page, some minutes (BENCH="--judges 200 --rate 10 --seconds 60")
+	$(BIN)/python -m benchmarks.load $(BENCH)
+
+test: setup browser ## Run the tests, those of the database also on an outside server (TESTS="-k quotes" picks some)
 	$(BIN)/python -m pytest -n 2 $(TESTS)
-	ARENA_TEST_SERVER=outside $(BIN)/python -m pytest -n 2 -m database $(TESTS)
+	ARENA_TEST_SERVER=outside $(BIN)/python -m pytest -n 2 -m "database and not browser" $(TESTS)
+
+browser: setup ## Find a Chromium for the browser tests, or install Debian's
+	$(BIN)/python -m scripts.browser
 
 test-vllm: setup ## Set up vLLM on the CPU in .vllm/ and run the tests that need the real server
 	$(BIN)/python scripts/vllm_setup.py
@@ -44,8 +52,12 @@ format: setup ## Format the code and mend what can be mended
 
 docs: setup ## Write the generated pages anew
 	$(BIN)/python scripts/protocol_pages.py
+	$(BIN)/python -m scripts.api_page
 	$(BIN)/python -m app.exchange.columns > docs/data-dictionary.md
 	$(BIN)/python -m app.exchange.taskfile > docs/formats/tasks.schema.json
+
+screenshots: setup browser ## Take the pictures in docs/images/ anew
+	$(BIN)/python -m scripts.screenshots
 
 lock: setup ## Resolve the dependencies anew into requirements/
 	$(BIN)/python scripts/lock.py

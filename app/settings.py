@@ -1,9 +1,18 @@
 """Settings of this process, from the environment: few, typed and each explained."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _apart(value: object) -> object:
+    """A list as a variable holds it: words with commas or blanks between them."""
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_apart)]
 
 
 class Settings(BaseSettings):
@@ -33,6 +42,10 @@ class Settings(BaseSettings):
     """Seconds between a worker's signs of life."""
     stalled_after: float = Field(30, gt=0)
     """Seconds without a sign of life after which a worker's jobs are given to others; over twice `heartbeat`."""
+    allowed_hosts: Listed = ("127.0.0.0/8", "::1")
+    """Where `arena serve` may send requests to models: addresses, networks, names, each with a port or without."""
+    key_variables: Listed = ()
+    """Environment variables that an endpoint added in the browser may name for its key, besides ARENA_KEY_…."""
 
 
 def settings() -> Settings:

@@ -169,9 +169,11 @@ def _asks(protocol: Protocol) -> Iterator[Ask]:
 
 def example(rules: type[Protocol]) -> str:
     """A whole experiment of this protocol alone, as YAML."""
-    seats = dict.fromkeys(
-        (seat.group or seat.name for seat in rules().seats() if not seat.default), "advocate"
-    )
+    seats = {
+        seat.group or seat.name: "advocate" if seat.reads_passage else "lexical"
+        for seat in rules().seats()
+        if not seat.default
+    }
     people = [name for name in BUILTINS if name == "lexical" or seats]
     return "\n".join(
         [
@@ -183,7 +185,11 @@ def example(rules: type[Protocol]) -> str:
             f"  {rules.name}:",
             f"    protocol: {rules.name}",
             *(f"    {name}: {json.dumps(item['default'])}" for name, item in _properties(rules).items()),
-            *(f"    seats: {{{group}: {name}}}" for group, name in seats.items()),
+            *(
+                [f"    seats: {{{', '.join(f'{key}: {name}' for key, name in seats.items())}}}"]
+                if seats
+                else []
+            ),
             "judges: [lexical]\n",
         ]
     )

@@ -52,10 +52,13 @@ class Server:
         return self._url.set(drivername=DRIVER, database=database)
 
     @contextmanager
-    def fresh(self) -> Iterator[URL]:
-        """A migrated database without a row, dropped at the end whoever is still connected to it."""
+    def fresh(self, template: str = TEMPLATE) -> Iterator[URL]:
+        """A migrated database without a row, dropped at the end whoever is still connected to it.
+
+        With another `template`, a copy of that database, to which nobody may be connected.
+        """
         name = f"test_{next(self._numbers)}"
-        self._create(name, template=TEMPLATE)
+        self._create(name, template=template)
         try:
             yield self.url(name)
         finally:

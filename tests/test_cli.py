@@ -2,18 +2,22 @@
 
 import asyncio
 import json
+import re
+import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from app.exchange.importing import SAMPLE
 from app.records.database import head
 from tests.factories import passage, spec
-from tests.processes import Arena, Ended, Records, write_spec
+from tests.processes import PATIENCE, Arena, Ended, Process, Records, until, write_spec
 from tests.servers import Script, ScriptedServer
 
 TABLES = (
@@ -202,9 +206,142 @@ def test_a_task_set_ships_with_the_arena(arena: Arena, records: Records) -> None
     assert SAMPLE.exists()
 
 
+# ── the demo ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Visitor(httpx.Client):
+    """A browser without script that follows redirects."""
+
+    def __init__(self) -> None:
+        super().__init__(follow_redirects=True, timeout=PATIENCE)
+
+    def press(self, shown: httpx.Response, action: str) -> httpx.Response:
+        """Send the form of a page that goes to `action`, as it stands."""
+        [form] = re.findall(rf'<form method="post" action="{action}".*?</form>', shown.text, re.DOTALL)
+        fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+        return self.post(shown.url.join(action), data=fields)
+
+
+def invitations(process: Process) -> dict[str, str]:
+    """The links that a demo has printed, by role."""
+    return dict(re.findall(r"^  (\w+): +(http://\S+/invite/\S+)$", process.err, re.MULTILINE))
+
+
+@contextmanager
+def demo_served(arena: Arena) -> Iterator[dict[str, str]]:
+    """The links of a demo that serves until it is stopped as by Ctrl-C."""
+    process = arena.start("demo", "--serve")
+    until(lambda: len(invitations(process)) == 3, process, every=0.1)
+    yield invitations(process)
+    process.signal(signal.SIGINT)
+    ended = process.wait()
+    assert ended.code == 130
+    assert ended.err.splitlines()[-1].startswith("Stopped. Everything done so far is kept")
+    assert "Traceback" not in ended.err
+
+
+def test_the_demo_prints_its_table_and_serves_only_where_it_is_told_to(
+    database_url: str, tmp_path: Path, records: Records
+) -> None:
+    with Arena(tmp_path / "runs", DATABASE_URL=database_url, ARENA_PORT="0") as arena:
+        printed = arena.run("demo")
+        assert printed.code == 0, printed.err
+        assert "debate-sequential*" in printed.out
+        assert "http://127.0.0.1" not in printed.err
+        assert records.count("experiment") == 1
+        assert records.count("account") == 0
+
+        with demo_served(arena) as links:
+            _judges(links["judge"])
+            with Visitor() as researcher:
+                researcher.get(links["researcher"])
+                listed = researcher.get(httpx.URL(links["researcher"]).join("/experiments"))
+                for name in ("demo", "demo-people", "demo-running"):
+                    assert f'href="/experiments/{name}"' in listed.text
+        before = {table: records.count(table) for table in ("account", "experiment", "trial", "judgement")}
+        assert before["experiment"] == 3
+        unused = links["admin"]
+
+        with demo_served(arena) as again, Visitor() as visitor:
+            assert set(again.values()).isdisjoint(links.values())
+            for old in (links["judge"], unused):
+                path = httpx.URL(old).path
+                assert visitor.get(httpx.URL(again["admin"]).join(path)).status_code == 410
+            assert visitor.get(httpx.URL(again["admin"]).join("/audit")).url.path == "/sign-in"
+            visitor.get(again["admin"])
+            assert visitor.get(httpx.URL(again["admin"]).join("/audit")).url.path == "/audit"
+        assert {table: records.count(table) for table in before} == before
+        assert records.one("SELECT count(*) FROM judgement WHERE state = 'waiting' AND place > 0") == 1
+
+
+def _judges(link: str) -> None:
+    """Come by a judge's link, which works once, and get to a page that asks for a belief."""
+    with Visitor() as judge, Visitor() as other:
+        assert judge.get(link).status_code == 200
+        assert other.get(link).status_code == 410
+        instructions = judge.get(httpx.URL(link).join("/judge"))
+        assert instructions.url.path == "/judge/instructions"
+        queue = judge.press(instructions, "/judge/instructions")
+        trial = judge.press(queue, "/judge/next")
+        assert trial.url.path.startswith("/judge/trial/")
+        assert "Submit and read on" in trial.text
+
+
+def test_an_address_in_use_is_told_in_one_sentence_before_any_work(
+    database_url: str, tmp_path: Path, records: Records
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with Arena(tmp_path / "runs", DATABASE_URL=database_url, ARENA_PORT=port) as arena:
+            for command in (["serve"], ["demo", "--serve"]):
+                is_one_sentence(arena.run(*command), port, "ARENA_PORT")
+    assert records.count("experiment") == 0
+
+
 # ── bad specs ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 DEBATE = {"protocol": "debate", "seats": {"debaters": "advocate"}}
+
+
+def test_an_estimate_is_told_before_anything_is_started(
+    arena: Arena, ferries: Path, records: Records, tmp_path: Path
+) -> None:
+    model = {"kind": "model", "base_url": "http://127.0.0.1:1/v1", "model": "big"}
+    file = write_spec(
+        tmp_path / "s.yaml",
+        spec(participants={**spec()["participants"], "big": model}, judges=["lexical", "big", {"humans": 2}]),
+    )
+    before = counts(records)
+    told = arena.run("estimate", file, "--price", "big=1,4,0.1")
+    assert told.code == 0
+    for words in (
+        "model calls",
+        "saved by a prefix cache",
+        "People: at least",
+        "too few to show",
+        "Assumed:",
+    ):
+        assert words in told.out
+    figures = json.loads(arena.run("estimate", file, "--format", "json", "--price", "big=1,4").out)
+    assert figures["trials"] == 4 * 5
+    assert figures["cost"] == figures["participants"][0]["cost"] > 0
+    assert counts(records) == before
+
+
+@pytest.mark.parametrize("price", ["nobody=1,2", "lexical", "lexical=1", "lexical=1,x", "lexical=-1,2"])
+def test_a_price_that_cannot_be_read_is_told(arena: Arena, tmp_path: Path, price: str) -> None:
+    told = arena.run("estimate", write_spec(tmp_path / "s.yaml", spec()), "--price", price)
+    assert told.code == 2
+    assert "--price" in told.err
+
+
+def test_power_is_told_both_ways_and_what_cannot_be_is_refused(arena: Arena) -> None:
+    assert "needs 228 questions" in arena.run("power", "--difference", "0.1").out
+    assert "No number of questions" in arena.run("power", "--difference", "0.1", "--passages", "20").out
+    assert "can show a difference of 10." in arena.run("power", "--questions", "228").out
+    assert "too few" in arena.run("power", "--questions", "5").out
+    for arguments in ((), ("--difference", "0.4"), ("--questions", "5", "--passages", "6")):
+        assert arena.run("power", *arguments).code == 2
 
 
 @pytest.mark.parametrize(
@@ -238,6 +375,7 @@ DEBATE = {"protocol": "debate", "seats": {"debaters": "advocate"}}
         ({"tasks": {"set": "ferries", "passages": 7}}, ["7 passages are asked for", "has 2"]),
         ({"contrasts": [["debate", "naif"]]}, ["unknown arm 'naif'", "'naive'"]),
         ({"name": "../etc"}, ["name"]),
+        ({"name": "new"}, ["'new' is the address of a page"]),
         (
             {"participants": {"lexical": {"kind": "bultin", "name": "random"}}},
             ["unknown kind 'bultin'", "'builtin'"],

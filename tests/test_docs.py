@@ -17,6 +17,8 @@ from app.experiments.spec import PARTICIPANT_KINDS, parse_spec, read_panel
 from app.participants.base import EndpointSettings
 from app.protocols import PROTOCOLS
 from app.settings import Settings
+from app.web.api.routes import document
+from scripts import api_page
 from scripts.protocol_pages import PAGES, by_hand, page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,6 +54,13 @@ def test_what_is_written_by_hand_outlives_new_pages() -> None:
     new = page(PROTOCOLS["debate"])
     kept = new.replace(by_hand(new) + "\n<!-- by hand: to here", "Words.\n\nMore.\n<!-- by hand: to here", 1)
     assert by_hand(page(PROTOCOLS["debate"], kept)) == "Words.\n\nMore."
+
+
+# ── the API ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_page_of_the_api_is_what_its_description_says() -> None:
+    assert read("docs/api.md") == api_page.page(document()), "run `make docs`"
 
 
 # ── examples ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -137,7 +146,14 @@ def test_every_setting_is_explained_with_its_default() -> None:
         str(field.validation_alias or f"ARENA_{name.upper()}"): field.default
         for name, field in Settings.model_fields.items()
     }
-    assert explained == {name: "none" if default is None else str(default) for name, default in names.items()}
+    assert explained == {name: _written(default) for name, default in names.items()}
+
+
+def _written(default: object) -> str:
+    """A default as somebody would write it."""
+    if isinstance(default, tuple):
+        default = " ".join(default) or None
+    return "none" if default is None else str(default)
 
 
 def commands(group: Any, name: str = "arena") -> Iterator[tuple[str, list[str]]]:

@@ -1,0 +1,34 @@
+"""`arena serve` with one page more: an empty one, behind the same gate and in the same frame as every other."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from jinja2 import ChoiceLoader, DictLoader
+
+from app.cli import main
+from app.web import access
+from app.web import app as web
+from app.web.gate import Who
+from app.web.render import environment, page
+
+EMPTY = """{% extends "base.html" %}
+{% block title %}Empty{% endblock %}
+{% block main %}
+<h1>Nothing</h1>
+{% endblock %}
+"""
+router = APIRouter()
+
+
+@router.get("/empty", name="empty")
+async def empty(request: Request, who: Who) -> Response:
+    """Nothing but the frame."""
+    return page(request, "empty.html")
+
+
+if __name__ == "__main__":
+    assert environment.loader is not None
+    environment.loader = ChoiceLoader([environment.loader, DictLoader({"empty.html": EMPTY})])
+    access.PERMISSIONS["empty"] = access.SIGNED_IN
+    # First, so that it is found no later than any other page.
+    web.ROUTERS = (router, *web.ROUTERS)  # type: ignore[assignment]
+    main()

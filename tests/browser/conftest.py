@@ -1,0 +1,78 @@
+"""What browser tests share: a Chromium, a served world, both widths; every test fails where a page did what none may."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, async_playwright, expect
+
+from app.records.database import Database
+from scripts.browser import FLAGS, WHAT_TO_DO, find
+from tests.browser.served import WAIT, WIDTHS, Served, Stage
+from tests.processes import PATIENCE, Arena, Records
+from tests.web.world import World, furnished, opened
+
+expect.set_options(timeout=WAIT)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a browser, so that `-m browser` picks it."""
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium; `make test` has seen to it that there is one."""
+    path = find()
+    if path is None:
+        pytest.skip(WHAT_TO_DO)
+    return path
+
+
+@pytest.fixture
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    """A headless browser with an empty profile."""
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(
+            executable_path=chromium, args=list(FLAGS), timeout=PATIENCE * 1000
+        )
+        yield started
+        await started.close()
+
+
+@pytest.fixture(params=WIDTHS.values(), ids=WIDTHS.keys())
+def width(request: pytest.FixtureRequest) -> int:
+    """Width of the window in pixels: each test that asks for it runs on a desktop and on a phone."""
+    chosen: int = request.param
+    return chosen
+
+
+@pytest.fixture
+async def world(database: Database) -> AsyncIterator[World]:
+    """People and a finished experiment that waits for judges."""
+    async with opened(database) as site:
+        yield await furnished(site)
+
+
+@pytest.fixture
+def served(world: World, database_url: str, tmp_path: Path) -> Iterator[Served]:
+    """The arena over that world, as `arena serve` in a process of its own."""
+    with Arena(tmp_path / "arena", DATABASE_URL=database_url) as arena:
+        yield Served(arena)
+
+
+@pytest.fixture
+def records(database_url: str) -> Records:
+    """Reads what is in the database."""
+    return Records(database_url)
+
+
+@pytest.fixture
+async def stage(world: World, served: Served, browser: Browser) -> AsyncIterator[Stage]:
+    """The served world in a browser; at the end no page may have complained or asked another host."""
+    stage = Stage(world, served, browser)
+    yield stage
+    assert stage.watch.problems == []
+    assert "Traceback" not in served.said

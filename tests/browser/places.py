@@ -1,0 +1,132 @@
+"""Every page there is, with what has to be on record to look at it: generated from the routes, so that none is left out."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from urllib.parse import quote
+
+from fastapi.routing import APIRoute
+from sqlalchemy import select, update
+
+from app.records import admin, experiments
+from app.web.access import PERMISSIONS, needs_token
+from app.web.app import ROUTERS
+from app.web.pages.entrance import invite_path
+from models import ModelCall, Participant, Question, Trial
+from tests.factories import finished, passage, started
+from tests.servers import Script, ScriptedServer
+from tests.test_jobs import modelled
+from tests.web.test_judging import judged, next_trial
+from tests.web.world import Site, World, for_people, furnished
+
+ROUTES = {
+    route.name: route
+    for router in ROUTERS
+    for route in router.routes
+    if isinstance(route, APIRoute) and not needs_token(route.path)
+}
+"""What a browser may meet, by name: everything but the API."""
+PAGES = {name for name, route in ROUTES.items() if "GET" in (route.methods or ())}
+FORMS = {name for name, route in ROUTES.items() if "POST" in (route.methods or ())}
+
+FILES = {"healthz", "api_openapi", "experiment_plot", "experiment_report_json", "experiment_export"}
+"""What is got by a browser and is no page."""
+PLACES: Mapping[str, tuple[str, ...]] = {
+    "home": ("/",),
+    "sign_in_form": ("/sign-in",),
+    "invite": ("{invite}", "{hired}"),
+    "experiments": ("/experiments", "/experiments?q=nothing"),
+    "experiment": ("/experiments/for-people", "/experiments/modelled", "/experiments/paused"),
+    "build": ("/experiments/new", "/experiments/new?like=for-people"),
+    "drafts": ("/drafts",),
+    "round_form": ("/experiments/for-people/judge",),
+    "experiment_trials": (
+        "/experiments/for-people/trials",
+        "/experiments/for-people/trials?judged=right&arm=debate",
+        "/experiments/for-people/trials?text=nothing+like+it",
+    ),
+    "experiment_report": ("/experiments/for-people/report", "/experiments/paused/report"),
+    "trial": ("/trials/{debate}", "/trials/{failed}", "/trials/{called}"),
+    "trial_calls": ("/trials/{called}/calls?path={path}",),
+    "tasks": ("/tasks", "/tasks?q=nothing"),
+    "task_set": ("/tasks/ferries",),
+    "task_questions": ("/tasks/ferries/questions",),
+    "task_question": ("/tasks/ferries/questions/{question}",),
+    "judge_instructions": ("/judge/instructions",),
+    "judge_queue": ("/judge",),
+    "judge_trial": ("{in_hand}", "{done}"),
+    "judge_return_form": ("{in_hand}/return",),
+    "judge_calibration": ("/judge/calibration",),
+    "people": ("/people",),
+    "invites": ("/people/invites",),
+    "endpoints": ("/endpoints",),
+    "participants": ("/participants",),
+    "new_participant": ("/participants/new",),
+    "participant": ("/participants/{participant}",),
+    "audit": ("/audit",),
+    "tokens": ("/account/tokens",),
+    "api_docs": ("/api",),
+}
+"""Where each page is looked at, by the name of its route."""
+
+
+def places_of(who: str) -> list[str]:
+    """The addresses of every page for somebody of a role, or for nobody."""
+    return [place for name in sorted(PAGES - FILES) if who in PERMISSIONS[name] for place in PLACES[name]]
+
+
+def form_of(method: str, path: str) -> str:
+    """The name of the route that a request meets."""
+    [name] = [
+        name
+        for name, route in ROUTES.items()
+        if method in (route.methods or ()) and route.path_regex.match(path)
+    ]
+    return name
+
+
+async def busy(site: Site) -> World:
+    """A world with something to see at every place."""
+    file = {**for_people(), "judges": ["lexical", {"humans": 2, "feedback": "score"}]}
+    world = await furnished(site, passage("Alba", 1), passage("Brise", 1), data=file)
+    await _pause_with_a_failure(site)
+    async with ScriptedServer(Script()) as server:
+        await finished(site.database, passage("Corona", 1), data=modelled(server.base_url))
+    return world
+
+
+async def _pause_with_a_failure(site: Site) -> None:
+    """An experiment of which nothing is done, but for a trial that failed."""
+    paused = await started(site.database, {**for_people(), "name": "paused"})
+    async with site.database.session.begin() as db:
+        first = select(Trial.id).where(Trial.experiment_id == paused.id).limit(1).scalar_subquery()
+        words = "The endpoint refused the key: look at ARENA_KEY_BIG."
+        await db.execute(update(Trial).where(Trial.id == first).values(state="failed", error=words))
+        await experiments.pause(db, paused.id)
+
+
+async def found(world: World) -> dict[str, str]:
+    """What stands for the names in places: ids in this world, a trial of the judge's done and one in hand."""
+    site = world.site
+    judge = await site.browser("judge")
+    done, in_hand = await judged(judge), await next_trial(judge)
+    async with site.database.session.begin() as db:
+        alice = site.cast["alice"]
+        invite = await admin.invite(db, alice, "judge", shared=True, label="all", lasts=timedelta(days=1))
+        hired = await admin.invite(db, alice, "researcher", shared=False, label="", lasts=timedelta(days=1))
+        called = select(ModelCall.trial_id, ModelCall.path).where(ModelCall.trial_id.is_not(None))
+        trial, path = (await db.execute(called.limit(1))).one()
+        spoken = select(Trial.id).where(Trial.experiment_id == world.experiment.id, Trial.argues != {})
+        return {
+            "done": done,
+            "in_hand": in_hand,
+            "invite": await invite_path(db, invite),
+            "hired": await invite_path(db, hired),
+            "called": str(trial),
+            "path": quote(path),
+            "question": str((await db.scalars(select(Question.id).limit(1))).one()),
+            "debate": str((await db.scalars(spoken.limit(1))).one()),
+            "participant": str(
+                (await db.scalars(select(Participant.id).where(Participant.kind == "builtin").limit(1))).one()
+            ),
+            "failed": str((await db.scalars(select(Trial.id).where(Trial.state == "failed"))).one()),
+        }

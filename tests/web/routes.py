@@ -1,0 +1,347 @@
+"""One request for every route of the application: who may make it, whose thing it names, what it leaves on the trail.
+
+The tests of access, forgery, the trail, blinding and hostile texts go through this table; a route without a row here
+makes them fail. `{experiment}` and the like in an address stand for things of somebody (see OWNERS).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fastapi.routing import APIRoute
+from starlette.routing import Match
+
+from app.web.app import ROUTERS
+from tests.factories import passage, spec
+from tests.web.world import CAST, WHO
+
+ANYONE = ("nobody", "admin", "researcher", "judge", "debater")
+SIGNED_IN = ("admin", "researcher", "judge", "debater")
+JUDGES = ("judge",)
+RESEARCHERS = ("admin", "researcher")
+ADMINS = ("admin",)
+
+OWNERS = {
+    "experiment": ("alice", ("charlie",)),
+    "trial": ("alice", ("charlie",)),
+    "invite": ("alice", ("charlie",)),
+    "person": ("alice", ("charlie",)),
+    "token": ("alice", ("charlie", "bob")),
+    "draft": ("alice", ("charlie", "bob")),
+    "judgement": ("judge", ("rival",)),
+}
+"""Kinds of things that are somebody's: whose they are in the tests, and for whom they are not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A request that a route takes when everything is right with it."""
+
+    who: tuple[str, ...]
+    """The roles that may make it."""
+    address: str
+    method: Literal["GET", "POST", "DELETE"] = "GET"
+    form: Mapping[str, Any] | None = None
+    json: Any = None
+    file: str = ""
+    """What is uploaded, as a file of the field `file`."""
+    leaves: str = ""
+    """The action that it leaves on the audit trail."""
+    quiet: str = ""
+    """Why it leaves nothing there, although it changes something."""
+    scope: str = ""
+    """What a token must be for, on routes of the API."""
+    by: str = ""
+    """Who of the cast makes it, where neither the owner of the thing nor somebody of the first role will do."""
+    first: str = ""
+    """What has to be so before, as SQL."""
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether its method is one that may change something."""
+        return self.method != "GET"
+
+    @property
+    def maker(self) -> str:
+        """Somebody of the cast, or `nobody`, who may make it."""
+        owner = OWNERS[self.names][0] if self.names else WHO.get(self.who[0], self.who[0])
+        return self.by or (owner if CAST.get(owner, owner) in self.who else WHO[self.who[0]])
+
+    @property
+    def names(self) -> str:
+        """The kind of somebody's thing that its address names; empty where it names none."""
+        return next((kind for kind in OWNERS if f"{{{kind}}}" in self.address), "")
+
+    def at(self, things: Mapping[str, object]) -> str:
+        """Its address for these things."""
+        return self.address.format_map(_Known(things))
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """Its body, as httpx takes it."""
+        if self.json is not None:
+            return {"json": self.json}
+        uploaded = {"files": {"file": ("more.jsonl", self.file)}} if self.file else {}
+        return {"data": self.form or {}, **uploaded}
+
+
+class _Known(dict[str, object]):
+    def __missing__(self, key: str) -> object:
+        raise KeyError(f"No thing of the kind {key} is known: make one in tests/web/stage.py.")
+
+
+def named(method: str, path: str) -> str | None:
+    """The name of the route that takes a request, if one does."""
+    scope = {"type": "http", "method": method, "path": path, "headers": [], "root_path": ""}
+    for router in ROUTERS:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and route.matches({**scope})[0] is Match.FULL:
+                return route.name
+    return None
+
+
+BELIEF = {"path": "judging/order0/step0", "p": ["70", "30"], "reason": "A quote says so."}
+PANEL = {"name": "again", "participants": spec()["participants"], "judges": ["dice"]}
+LINE = passage("Cape", 1)
+
+ROUTES: dict[str, Route] = {
+    # coming and going
+    "home": Route(ANYONE, "/"),
+    "healthz": Route(ANYONE, "/healthz"),
+    "sign_in_form": Route(ANYONE, "/sign-in"),
+    "sign_in": Route(
+        ANYONE,
+        "/sign-in",
+        method="POST",
+        form={"email": "{email}", "password": "{password}"},
+        leaves="signed in",
+    ),
+    "sign_out": Route(SIGNED_IN, "/sign-out", method="POST", leaves="signed out"),
+    "invite": Route(ANYONE, "/invite/{link}"),
+    "join": Route(ANYONE, "/invite/{link}", method="POST", form={"name": "Newcomer"}, leaves="joined"),
+    # experiments and reports
+    "experiments": Route(RESEARCHERS, "/experiments"),
+    "experiment": Route(RESEARCHERS, "/experiments/{experiment}"),
+    "experiment_steer": Route(
+        RESEARCHERS,
+        "/experiments/{experiment}/steer",
+        method="POST",
+        form={"action": "pause"},
+        leaves="paused",
+    ),
+    "experiment_export": Route(
+        RESEARCHERS, "/experiments/{experiment}/export?what=transcripts&format=csv", leaves="exported"
+    ),
+    "experiment_trials": Route(RESEARCHERS, "/experiments/{experiment}/trials"),
+    "experiment_report": Route(RESEARCHERS, "/experiments/{experiment}/report"),
+    "experiment_report_json": Route(RESEARCHERS, "/experiments/{experiment}/report.json"),
+    "experiment_plot": Route(RESEARCHERS, "/experiments/{experiment}/plot/accuracy.csv"),
+    "trial": Route(RESEARCHERS, "/trials/{trial}"),
+    "trial_calls": Route(RESEARCHERS, "/trials/{trial}/calls?path=r1/debater_a"),
+    # writing experiments
+    "build": Route(RESEARCHERS, "/experiments/new"),
+    "build_change": Route(
+        RESEARCHERS,
+        "/experiments/new",
+        method="POST",
+        form={"do": "add-arm"},
+        quiet="changes what stands in a form; starting is noted by app/web/starting.py, as for `api_start`",
+    ),
+    "drafts": Route(RESEARCHERS, "/drafts"),
+    "draft_delete": Route(
+        RESEARCHERS, "/drafts/{draft}/delete", method="POST", quiet="concerns nobody but the draft's owner"
+    ),
+    "round_form": Route(RESEARCHERS, "/experiments/{experiment}/judge"),
+    "round_change": Route(
+        RESEARCHERS,
+        "/experiments/{experiment}/judge",
+        method="POST",
+        form={"do": "add-person"},
+        quiet="changes what stands in a form; a round is noted by app/web/starting.py, as for `api_judge`",
+    ),
+    # task sets
+    "tasks": Route(RESEARCHERS, "/tasks"),
+    "import_tasks": Route(
+        RESEARCHERS,
+        "/tasks",
+        method="POST",
+        form={"kind": "tasks", "name": "more"},
+        file=json.dumps(LINE),
+        leaves="imported",
+    ),
+    "task_set": Route(RESEARCHERS, "/tasks/{set}"),
+    "task_questions": Route(RESEARCHERS, "/tasks/{set}/questions"),
+    "task_question": Route(RESEARCHERS, "/tasks/{set}/questions/{question}"),
+    # judging
+    "judge_instructions": Route(JUDGES, "/judge/instructions"),
+    "judge_instructed": Route(
+        JUDGES,
+        "/judge/instructions",
+        method="POST",
+        leaves="read the instructions",
+        first="UPDATE account SET instructed_at = NULL",
+    ),
+    "judge_queue": Route(JUDGES, "/judge"),
+    "judge_next": Route(JUDGES, "/judge/next", method="POST", leaves="took", by="rival"),
+    "judge_trial": Route(JUDGES, "/judge/trial/{judgement}", quiet="prolongs the lease"),
+    "judge_submit": Route(JUDGES, "/judge/trial/{judgement}", method="POST", form=BELIEF, leaves="submitted"),
+    "judge_draft": Route(
+        JUDGES,
+        "/judge/trial/{judgement}/draft",
+        method="POST",
+        json={**BELIEF, "at": 1},
+        quiet="saves every few seconds",
+    ),
+    "judge_return_form": Route(JUDGES, "/judge/trial/{judgement}/return"),
+    "judge_return": Route(JUDGES, "/judge/trial/{judgement}/return", method="POST", leaves="gave back"),
+    "judge_calibration": Route(JUDGES, "/judge/calibration"),
+    # people, endpoints, participants, tokens and the trail
+    "people": Route(RESEARCHERS, "/people"),
+    "invites": Route(RESEARCHERS, "/people/invites"),
+    "make_invite": Route(
+        RESEARCHERS,
+        "/people/invites",
+        method="POST",
+        form={"role": "judge", "kind": "shared", "label": "x"},
+        leaves="invited",
+    ),
+    "revoke_invite": Route(RESEARCHERS, "/people/invites/{invite}/revoke", method="POST", leaves="revoked"),
+    "new_link": Route(RESEARCHERS, "/people/{person}/link", method="POST", leaves="gave a new link to"),
+    "change_role": Route(
+        ADMINS, "/people/{person}/role", method="POST", form={"role": "debater"}, leaves="changed role of"
+    ),
+    "disable_person": Route(RESEARCHERS, "/people/{person}/disable", method="POST", leaves="disabled"),
+    "enable_person": Route(
+        RESEARCHERS,
+        "/people/{person}/enable",
+        method="POST",
+        leaves="enabled",
+        first="UPDATE account SET disabled_at = now() WHERE name = 'Erin'",
+    ),
+    "endpoints": Route(ADMINS, "/endpoints"),
+    "add_endpoint": Route(
+        ADMINS,
+        "/endpoints",
+        method="POST",
+        form={"name": "near", "base_url": "http://127.0.0.1:9/v1"},
+        leaves="added",
+    ),
+    "try_endpoint": Route(ADMINS, "/endpoints/{endpoint}/try", method="POST", leaves="tried"),
+    "participants": Route(RESEARCHERS, "/participants"),
+    "new_participant": Route(RESEARCHERS, "/participants/new"),
+    "add_participant": Route(
+        RESEARCHERS,
+        "/participants",
+        method="POST",
+        form={"name": "small", "endpoint": "{endpoint}", "model": "tiny"},
+        leaves="added",
+    ),
+    "participant": Route(RESEARCHERS, "/participants/{participant}"),
+    "try_participant": Route(RESEARCHERS, "/participants/{participant}/try", method="POST", leaves="tried"),
+    "audit": Route(ADMINS, "/audit"),
+    "tokens": Route(RESEARCHERS, "/account/tokens", by="alice"),
+    "make_token": Route(
+        RESEARCHERS,
+        "/account/tokens",
+        method="POST",
+        form={"name": "laptop", "scopes": ["read"]},
+        leaves="made",
+    ),
+    "revoke_token": Route(RESEARCHERS, "/account/tokens/{token}/revoke", method="POST", leaves="revoked"),
+    # the JSON API
+    "api_docs": Route(ANYONE, "/api"),
+    "api_openapi": Route(ANYONE, "/api/v1/openapi.json"),
+    "api_experiments": Route(RESEARCHERS, "/api/v1/experiments", scope="read"),
+    "api_start": Route(
+        RESEARCHERS,
+        "/api/v1/experiments",
+        method="POST",
+        json=spec(name="begun"),
+        leaves="started",
+        scope="write",
+    ),
+    "api_experiment": Route(RESEARCHERS, "/api/v1/experiments/{experiment}", scope="read"),
+    "api_steer": Route(
+        RESEARCHERS, "/api/v1/experiments/{experiment}/pause", method="POST", leaves="paused", scope="write"
+    ),
+    "api_progress": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/progress", scope="read"),
+    "api_report": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/report", scope="read"),
+    "api_report_text": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/report.txt", scope="read"),
+    "api_export": Route(
+        RESEARCHERS,
+        "/api/v1/experiments/{experiment}/export?what=transcripts",
+        leaves="exported",
+        scope="read",
+    ),
+    "api_rounds": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/rounds", scope="read"),
+    "api_judge": Route(
+        RESEARCHERS,
+        "/api/v1/experiments/{experiment}/rounds",
+        method="POST",
+        json=PANEL,
+        leaves="judged again",
+        scope="write",
+    ),
+    "api_tasks": Route(RESEARCHERS, "/api/v1/tasks", scope="read"),
+    "api_upload": Route(
+        RESEARCHERS, "/api/v1/tasks/more", method="POST", json=LINE, leaves="imported", scope="write"
+    ),
+    "api_participants": Route(RESEARCHERS, "/api/v1/participants", scope="read"),
+    "api_add_participant": Route(
+        RESEARCHERS,
+        "/api/v1/participants",
+        method="POST",
+        json={"name": "small", "settings": {"kind": "model", "model": "tiny", "endpoint": "far"}},
+        leaves="added",
+        scope="write",
+    ),
+    "api_try_participant": Route(
+        RESEARCHERS, "/api/v1/participants/{participant}/try", method="POST", leaves="tried", scope="write"
+    ),
+    "api_people": Route(RESEARCHERS, "/api/v1/people", scope="read"),
+    "api_new_link": Route(
+        RESEARCHERS,
+        "/api/v1/people/{person}/link",
+        method="POST",
+        leaves="gave a new link to",
+        scope="write",
+    ),
+    "api_close_account": Route(
+        RESEARCHERS, "/api/v1/people/{person}/close", method="POST", leaves="disabled", scope="write"
+    ),
+    "api_open_account": Route(
+        RESEARCHERS,
+        "/api/v1/people/{person}/open",
+        method="POST",
+        leaves="enabled",
+        scope="write",
+        first="UPDATE account SET disabled_at = now() WHERE name = 'Erin'",
+    ),
+    "api_invites": Route(RESEARCHERS, "/api/v1/invites", scope="read"),
+    "api_make_invite": Route(
+        RESEARCHERS,
+        "/api/v1/invites",
+        method="POST",
+        json={"role": "judge", "shared": True},
+        leaves="invited",
+        scope="write",
+    ),
+    "api_revoke_invite": Route(
+        RESEARCHERS, "/api/v1/invites/{invite}", method="DELETE", leaves="revoked", scope="write"
+    ),
+    "api_endpoints": Route(ADMINS, "/api/v1/endpoints", scope="admin"),
+    "api_add_endpoint": Route(
+        ADMINS,
+        "/api/v1/endpoints",
+        method="POST",
+        json={"name": "near", "base_url": "http://127.0.0.1:9/v1"},
+        leaves="added",
+        scope="admin",
+    ),
+    "api_try_endpoint": Route(
+        ADMINS, "/api/v1/endpoints/{endpoint}/try", method="POST", leaves="tried", scope="admin"
+    ),
+    "api_audit": Route(ADMINS, "/api/v1/audit", scope="admin"),
+}
+"""Name of a route to its request."""

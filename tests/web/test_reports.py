@@ -1,0 +1,329 @@
+"""The report in the browser: its figures, its plots in every form, and who may see them."""
+
+import asyncio
+import csv
+import io
+import json
+import math
+import re
+from xml.etree import ElementTree
+
+import pytest
+from sqlalchemy import select, text
+
+from app.experiments.report import report
+from app.reports.scores import Reading
+from app.web.drawing import Draughtsman, drawn
+from app.web.plots import PLOTS, Figures, Judged, as_csv, svg
+from app.web.reported import KEPT, Reports
+from models import Draft, Experiment, Judgement, Trial, Verdict
+from tests.factories import finished, passage, played, spec, started
+from tests.web.world import Site, World
+
+
+def judged(p_gold: float, *, judge: str = "weak", seconds: float | None = None, path: int = 1) -> Judged:
+    """A verdict with this belief on gold."""
+    reading = Reading("debate", judge, "p", "q", 0, 0, 0, p_gold, 1 - p_gold, 2)
+    return Judged(reading, "debate", judge, [p_gold] * path, seconds)
+
+
+@pytest.fixture
+async def experiment(site: Site) -> Experiment:
+    """A finished experiment of the command line with every arm, judged by two built-ins at each step."""
+    return await finished(site.database, passage("Alba"), passage("Brise"))
+
+
+async def test_the_table_holds_the_figures_of_the_command_lines_report(
+    site: Site, experiment: Experiment
+) -> None:
+    async with site.database.session() as session:
+        lines = (await report(session, experiment)).lines
+    page = (await (await site.browser("alice")).get("/experiments/small/report")).text
+    assert len(lines) == page.split("<h2>Judge accuracy</h2>")[1].count('<th scope="row">') == 8
+    for line in lines:
+        assert line.cell is not None
+        assert f"<td>{100 * line.cell.accuracy:.1f}%</td>" in page
+
+
+async def test_baselines_are_labelled_in_the_table_and_in_every_plot(
+    site: Site, experiment: Experiment
+) -> None:
+    alice = await site.browser("alice")
+    page = (await alice.get("/experiments/small/report")).text
+    assert 'lexical<abbr title="built-in baseline">*</abbr>' in page
+    assert "* a built-in baseline, not a language model." in page
+    assert "lexical*" in (await alice.get("/experiments/small/plot/accuracy.svg")).text
+    assert "debate*" in (await alice.get("/experiments/small/plot/belief.svg")).text
+
+
+async def test_every_plot_is_shown_with_its_downloads_or_its_absence_explained(
+    site: Site, experiment: Experiment
+) -> None:
+    alice = await site.browser("alice")
+    page = (await alice.get("/experiments/small/report")).text
+    for name, plot in PLOTS.items():
+        got = {
+            form: await alice.get(f"/experiments/small/plot/{name}.{form}")
+            for form in ("svg", "png", "csv", "json")
+        }
+        there = {answer.status_code for answer in got.values()}
+        if there == {404}:
+            assert plot.absent in page
+            continue
+        assert there == {200}
+        assert ElementTree.fromstring(got["svg"].text).tag.endswith("svg")
+        assert got["png"].content.startswith(b"\x89PNG")
+        assert len(list(csv.DictReader(io.StringIO(got["csv"].text)))) > 0
+        assert "vega-lite" in got["json"].json()["$schema"]
+        for form in got:
+            assert f"/experiments/small/plot/{name}.{form}" in page
+    assert PLOTS["time"].absent in page
+
+
+async def test_the_same_data_give_the_same_bytes_and_another_width_another_picture(
+    site: Site, experiment: Experiment
+) -> None:
+    alice = await site.browser("alice")
+    for form in ("svg", "png", "csv", "json"):
+        first, again = [(await alice.get(f"/experiments/small/plot/belief.{form}")).content for _ in range(2)]
+        assert first == again
+    narrow = await alice.get("/experiments/small/plot/belief.svg", params={"width": "narrow"})
+    wide = await alice.get("/experiments/small/plot/belief.svg")
+    widths = [float(ElementTree.fromstring(plot.text).attrib["width"]) for plot in (narrow, wide)]
+    assert widths[0] < 360 < widths[1]
+
+
+async def test_contrasts_of_the_file_are_told_with_their_plot(site: Site) -> None:
+    data = spec(contrasts=[["debate", "naive"]])
+    experiment = await finished(site.database, passage("Alba"), passage("Brise"), data=data)
+    async with site.database.session() as session:
+        held = {item.judge: item for item in (await report(session, experiment)).contrasts}
+    assert set(held) == {"lexical", "dice"}
+    assert all((item.first, item.second, item.questions) == ("debate", "naive", 4) for item in held.values())
+    alice = await site.browser("alice")
+    page = (await alice.get("/experiments/small/report")).text
+    assert "debate* − naive" in page
+    for item in held.values():
+        assert item.difference is not None
+        assert f"{100 * item.difference:+.1f} points" in page
+    rows = list(csv.DictReader(io.StringIO((await alice.get("/experiments/small/plot/contrasts.csv")).text)))
+    assert [(row["judge"], float(row["difference"])) for row in rows] == [
+        (f"{judge}*", held[judge].difference) for judge in ("dice", "lexical")
+    ]
+
+
+async def test_the_totals_leave_nothing_out(site: Site, experiment: Experiment) -> None:
+    async with site.database.session() as session:
+        totals = (await report(session, experiment)).totals
+        verdicts = len(list(await session.scalars(select(Verdict))))
+        trials = len(list(await session.scalars(select(Trial))))
+    assert (totals["passages"], totals["questions"]) == (2, 4)
+    assert (totals["trials"], totals["trials_done"], totals["verdicts"]) == (trials, trials, verdicts)
+    assert (totals["failures"], totals["excluded"]) == (0, 0)
+
+
+async def test_the_whole_report_is_downloaded_as_the_command_line_prints_it(
+    site: Site, experiment: Experiment
+) -> None:
+    async with site.database.session() as session:
+        wanted = (await report(session, experiment)).as_json()
+    got = await (await site.browser("alice")).get("/experiments/small/report.json")
+    assert got.json() == json.loads(json.dumps(wanted))
+    assert "small-report.json" in got.headers["content-disposition"]
+
+
+# ── kept until something changes ────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_report_is_made_once_for_many_who_ask_and_again_after_any_change(
+    site: Site, experiment: Experiment
+) -> None:
+    reports = Reports(site.database)
+    first, *others = await asyncio.gather(*(reports.of(experiment) for _ in range(5)))
+    assert all(made is first for made in others)
+    assert await reports.of(experiment) is first
+    changes = [
+        "UPDATE verdict SET belief = ARRAY[belief[2], belief[1]] WHERE id = (SELECT min(id) FROM verdict)",
+        "UPDATE trial SET state = 'failed', error = 'Silence.', outcome = NULL WHERE position = 0",
+        "UPDATE trial SET error = 'Noise.' WHERE position = 0",
+        "UPDATE judgement SET state = 'failed', error = 'No.' WHERE id = (SELECT id FROM judgement LIMIT 1)",
+        "UPDATE move SET content = content || '{\"stance\": \"refuses\"}' WHERE content->>'kind' = 'stance'",
+        "DELETE FROM verdict WHERE id = (SELECT max(id) FROM verdict)",
+    ]
+    before = first
+    for change in changes:
+        async with site.database.session.begin() as session:
+            await session.execute(text(change))
+        after = await reports.of(experiment)
+        assert after is not before, change
+        async with site.database.session() as session:
+            assert after.report.as_json() == (await report(session, experiment)).as_json()
+        before = after
+
+
+async def test_a_report_is_not_made_anew_for_what_happens_elsewhere(
+    site: Site, experiment: Experiment
+) -> None:
+    reports = Reports(site.database)
+    first = await reports.of(experiment)
+    arms = {"naive": {"protocol": "naive"}}
+    await played(site.database, await started(site.database, spec(name="other", arms=arms)))
+    assert await reports.of(experiment) is first
+
+
+async def test_only_the_reports_looked_at_last_are_kept(site: Site, experiment: Experiment) -> None:
+    reports = Reports(site.database)
+    first = await reports.of(experiment)
+    for number in range(KEPT):
+        arms = {"naive": {"protocol": "naive"}}
+        await reports.of(await started(site.database, spec(name=f"other-{number}", arms=arms)))
+    assert await reports.of(experiment) is not first
+
+
+async def test_who_goes_away_does_not_end_a_report_that_others_wait_for(
+    site: Site, experiment: Experiment
+) -> None:
+    reports = Reports(site.database)
+    gone, stays = (asyncio.create_task(reports.of(experiment)) for _ in range(2))
+    await asyncio.sleep(0.02)
+    gone.cancel()
+    assert (await stays).report.lines
+
+
+async def test_a_process_that_draws_is_replaced_when_it_dies_and_ends_with_the_arena() -> None:
+    plot = PLOTS["reliability"]
+    rows = plot.rows(Figures([], [judged(0.7)]))
+    draughtsman = Draughtsman()
+    first, again = [await draughtsman.draw("reliability", "svg", 300, rows) for _ in range(2)]
+    assert first == again == drawn("reliability", "svg", 300, rows)
+    process = draughtsman._process
+    assert process is not None
+    process.kill()
+    await process.wait()
+    assert await draughtsman.draw("reliability", "svg", 300, rows) == first
+    held = draughtsman._process
+    await draughtsman.close()
+    assert held is not None
+    assert held.returncode is not None
+
+
+async def test_who_stops_waiting_for_a_picture_spoils_no_other() -> None:
+    rows = PLOTS["reliability"].rows(Figures([], [judged(0.7)]))
+    draughtsman = Draughtsman()
+    gone = asyncio.create_task(draughtsman.draw("reliability", "png", 300, rows))
+    await asyncio.sleep(0.05)
+    gone.cancel()
+    assert (await draughtsman.draw("reliability", "svg", 300, rows)).startswith(b"<svg")
+    await draughtsman.close()
+
+
+async def test_an_unknown_plot_is_refused_in_a_sentence(site: Site, experiment: Experiment) -> None:
+    got = await (await site.browser("alice")).get("/experiments/small/plot/nonsense.svg")
+    assert got.status_code == 404
+    assert "take one of accuracy, pgr, contrasts, reliability" in got.text
+
+
+async def test_time_counts_where_people_have_judged_with_their_effort_on_record(world: World) -> None:
+    site = world.site
+    judge = site.cast["judge"]
+    async with site.database.session.begin() as session:
+        place = (await session.scalars(select(Judgement).where(Judgement.state == "open").limit(1))).one()
+        place.participant_id, place.state = judge.participant_id, "done"
+        await session.flush()
+        session.add(
+            Verdict(
+                judgement_id=place.id,
+                trial_id=place.trial_id,
+                participant_id=judge.participant_id,
+                reading=0,
+                answer_order=[0, 1],
+                belief=[0.9, 0.1],
+                beliefs=[[0.5, 0.5], [0.9, 0.1]],
+                method="stated",
+            )
+        )
+        for step, seconds in enumerate((90.0, 30.0)):
+            session.add(
+                Draft(
+                    judgement_id=place.id,
+                    path=f"judging/order0/step{step}",
+                    account_id=judge.id,
+                    content={},
+                    active_seconds=seconds,
+                )
+            )
+    got = await (await site.browser("alice")).get("/experiments/for-people/plot/time.csv")
+    [row] = csv.DictReader(io.StringIO(got.text))
+    assert (float(row["minutes"]), row["verdicts"]) == (2.0, "1")
+
+
+async def test_a_report_of_an_experiment_without_verdicts_says_so(site: Site, experiment: Experiment) -> None:
+    async with site.database.session.begin() as session:
+        for row in await session.scalars(select(Verdict)):
+            await session.delete(row)
+    page = await (await site.browser("alice")).get("/experiments/small/report")
+    assert page.status_code == 200
+    assert "<img" not in page.text
+    assert PLOTS["accuracy"].absent in page.text
+
+
+# ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_reliability_bins_the_confidence_in_the_favoured_answer_and_counts_a_tie_half() -> None:
+    rows = PLOTS["reliability"].rows(Figures([], [judged(p) for p in (0.5, 0.55, 0.42, 0.95, 0.01, 1.0)]))
+    found = {row["bin_low"]: (row["verdicts"], row["accuracy"]) for row in rows}
+    assert found == {0.5: (3, 0.5), 0.9: (3, pytest.approx(2 / 3))}
+    assert math.isclose(rows[0]["confidence"], (0.5 + 0.55 + 0.58) / 3)
+
+
+def test_a_confidence_on_an_edge_belongs_to_the_bin_above_it_and_certainty_to_the_last() -> None:
+    below = math.nextafter(0.7, 0)
+    rows = PLOTS["reliability"].rows(Figures([], [judged(p) for p in (0.6, below, 0.7, 1.0)]))
+    assert [(row["bin_low"], row["verdicts"]) for row in rows] == [(0.6, 2), (0.7, 1), (0.9, 1)]
+
+
+def test_arms_and_judges_are_not_thrown_together_in_the_reliability_diagram() -> None:
+    rows = PLOTS["reliability"].rows(Figures([], [judged(0.9), judged(0.9, judge="wary")]))
+    assert [(row["arm"], row["judge"], row["verdicts"]) for row in rows] == [
+        ("debate", "wary", 1),
+        ("debate", "weak", 1),
+    ]
+
+
+def test_more_judges_than_colours_are_still_told_apart() -> None:
+    verdicts = [judged(0.9, judge=f"judge {number}") for number in range(20)]
+    plot = PLOTS["reliability"]
+    drawn = json.dumps(plot.spec(plot.rows(Figures([], verdicts)), 300))
+    found = re.search(r'"color": \{"field": "judge".*?"range": (\[[^]]*\])', drawn)
+    shapes = re.search(r'"shape": \{"field": "judge".*?"range": (\[[^]]*\])', drawn)
+    assert found
+    assert shapes
+    assert len(set(zip(json.loads(found[1]), json.loads(shapes[1]), strict=True))) == 20
+
+
+def test_belief_by_step_leaves_out_verdicts_without_steps() -> None:
+    assert PLOTS["belief"].rows(Figures([], [judged(0.7)])) == []
+    rows = PLOTS["belief"].rows(Figures([], [judged(p, path=2) for p in (0.2, 0.4, 0.9)]))
+    assert [(row["step"], row["median"], row["verdicts"]) for row in rows] == [(0, 0.4, 3), (1, 0.4, 3)]
+
+
+def test_time_is_cut_into_quarters_of_equal_size() -> None:
+    verdicts = [judged(float(number > 4), seconds=60.0 * number) for number in range(1, 9)]
+    rows = PLOTS["time"].rows(Figures([], [*verdicts, judged(1.0)]))
+    assert [(row["minutes"], row["accuracy"], row["verdicts"]) for row in rows] == [
+        (1.5, 0.0, 2),
+        (3.5, 0.0, 2),
+        (5.5, 1.0, 2),
+        (7.5, 1.0, 2),
+    ]
+
+
+def test_names_that_a_spreadsheet_would_run_are_disarmed_in_the_data() -> None:
+    assert as_csv([{"arm": "=1+1", "accuracy": 0.5}]) == b"arm,accuracy\r\n'=1+1,0.5\r\n"
+
+
+def test_names_with_markup_stay_text_in_pictures() -> None:
+    plot = PLOTS["reliability"]
+    spec = plot.spec(plot.rows(Figures([], [judged(0.7, judge="<script>x</script>")])), 300)
+    assert b"<script" not in svg(spec)
