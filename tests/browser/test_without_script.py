@@ -161,8 +161,7 @@ async def test_a_researcher_does_everything_without_script(
         await _bring_in_tasks(forms)
     await _look_after_people(forms)
     await _make_and_revoke_a_token(forms)
-    await forms.open("/participants")
-    await forms.press("Try lexical")
+    await _add_and_try_a_model(forms)
     forms.check(RESEARCHERS)
 
 
@@ -251,6 +250,17 @@ async def _make_and_revoke_a_token(forms: Forms) -> None:
     await forms.press("Make")
     await forms.open("/account/tokens")
     await forms.press("Revoke my laptop")
+
+
+async def _add_and_try_a_model(forms: Forms) -> None:
+    page = forms.page
+    await forms.open("/participants/new")
+    await page.get_by_label("Name", exact=True).fill("warmer")
+    await page.get_by_label("Model", exact=True).fill("small")
+    await forms.press("Add")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("warmer")
+    await forms.open("/participants")
+    await forms.press("Try lexical")
 
 
 async def test_an_admin_does_everything_without_script(stage: Stage, forms: Forms) -> None:
