@@ -56,6 +56,10 @@ class Argued(Protocol):
         facts = {"round": number, "rounds": rounds, **more}
         return Ask(f"r{number}/{seat}", seat, kind, "speech", paths(said), limits=self.limits, facts=facts)
 
+    def spoken(self, *asks: Ask) -> Talk[tuple[Move, ...]]:
+        """Have these speeches made side by side, unseen by one another: every argument of every protocol passes here."""
+        return tuple((yield list(asks)))
+
 
 def arguing(name: str, title: str, group: str, *, lettered: bool = True) -> Seat:
     """A seat that reads the passage and argues for an answer."""

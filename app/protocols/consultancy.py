@@ -58,7 +58,7 @@ class Consultancy(Argued):
         said: Said = ()
         for number in range(1, self.rounds + 1):
             statement = self.speech("consultant", "consultant", said, number=number, rounds=self.rounds)
-            said += (((yield from one(statement)),),)
+            said += ((yield from self.spoken(statement)),)
             if self.questions and number < self.rounds:
                 said += (((yield from one(_question(number, said))),),)
         return (yield from argued(case, said))
@@ -101,7 +101,6 @@ class DoubleConsultancy(Argued):
         own: list[Move] = []
         for number in range(1, self.rounds + 1):
             heard = tuple((move,) for move in own)
-            own.append(
-                (yield from one(self.speech(seat, "consultant", heard, number=number, rounds=self.rounds)))
-            )
+            statement = self.speech(seat, "consultant", heard, number=number, rounds=self.rounds)
+            own += yield from self.spoken(statement)
         return own

@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from app.protocols.combinators import Argued, advocate, argued, checker, one_sided
-from app.protocols.core import Ask, Assignment, Case, Outcome, Said, Seat, Talk, one
+from app.protocols.core import Ask, Assignment, Case, Outcome, Said, Seat, Talk
 
 
 class Critique(Argued):
@@ -48,12 +48,12 @@ class Critique(Argued):
 
     def script(self, case: Case) -> Talk[Outcome]:
         """The argument, then critique upon critique; where so set, the author's rebuttal."""
-        said: Said = (((yield from one(self.speech("author", "author", (), number=1, rounds=1))),),)
+        said: Said = ((yield from self.spoken(self.speech("author", "author", (), number=1, rounds=1))),)
         for level, critic in enumerate(self._critics, 1):
-            said += (((yield from one(self._criticism(case, critic, said, level))),),)
+            said += ((yield from self.spoken(self._criticism(case, critic, said, level))),)
         if self.rebuttal:
             answer = self.speech("author", "author", said, number=2, rounds=2)
-            said += (((yield from one(answer)),),)
+            said += ((yield from self.spoken(answer)),)
         return (yield from argued(case, said))
 
     def _criticism(self, case: Case, critic: str, said: Said, level: int) -> Ask:

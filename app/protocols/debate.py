@@ -45,8 +45,8 @@ class Debate(Argued):
         turns = [SIDES] if self.simultaneous else [(side,) for side in SIDES]
         for number in range(1, self.rounds + 1):
             for speakers in turns:
-                speeches = yield [
+                asks = (
                     self.speech(side, "debater", said, number=number, rounds=self.rounds) for side in speakers
-                ]
-                said += (tuple(speeches),)
+                )
+                said += ((yield from self.spoken(*asks)),)
         return (yield from argued(case, said))

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from app.protocols.combinators import Argued, advocate, argued, checker, one_sided
-from app.protocols.core import Assignment, Case, Outcome, Seat, Talk, one
+from app.protocols.core import Assignment, Case, Outcome, Seat, Talk
 
 
 class ProverVerifier(Argued):
@@ -25,5 +25,5 @@ class ProverVerifier(Argued):
 
     def script(self, case: Case) -> Talk[Outcome]:
         """One argument; the verifier's belief in its answer is how far it accepts it."""
-        argument = yield from one(self.speech("prover", "prover", (), number=1, rounds=1))
-        return (yield from argued(case, ((argument,),)))
+        argument = yield from self.spoken(self.speech("prover", "prover", (), number=1, rounds=1))
+        return (yield from argued(case, (argument,)))
