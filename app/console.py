@@ -172,5 +172,5 @@ def people_needed(people: PeopleEstimate) -> str:
     )
     return (
         f"People: at least {people.at_least:,} ({why}); {people.verdicts:,} verdicts in about {people.hours:,.1f} hours. "
-        f"So many would judge {people.each:,.1f} trials each, in about {people.hours_each:.1f} hours."
+        f"So many would judge {round(people.each, 1):g} trials each, in about {people.hours_each:.1f} hours."
     )

@@ -274,8 +274,8 @@ async def _judges(studio: Studio) -> None:
     await page.get_by_role("button", name="Next trial").click()
     while await page.locator("[data-speech]").count() < 4:
         await page.locator("textarea").fill("Going by what has been said so far.")
-        await page.locator("[data-submit]").click()
-        await page.wait_for_load_state()
+        async with page.expect_navigation():
+            await page.locator("[data-submit]").click()
     await page.locator("[data-share='0']").fill("72")
     await page.locator("textarea").fill(
         "A’s quote is about the question itself; B’s is true, and about something else."

@@ -438,7 +438,7 @@ async def test_hostile_words_stay_words(alice: Browser) -> None:
 async def test_the_estimate_stands_beside_the_form_and_needs_no_name(alice: Browser) -> None:
     page = await press(alice, await alice.get(HERE), "estimate", **{"people.humans": "3"})
     told = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
-    for words in ("Trials 4 4 questions on 2 passages", "at least 6 2.0 trials each", "What this assumes"):
+    for words in ("Trials 4 4 questions on 2 passages", "at least 6 2 trials each", "What this assumes"):
         assert words in told
     assert problem(page) == ""
 
