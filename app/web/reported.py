@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from anyio import CapacityLimiter, to_thread
 
-from app.experiments.report import Facts, Report, computed, facts, starred
+from app.experiments.report import Facts, Report, computed, facts, kept, starred
 from app.records import browse, verdicts
 from app.records.database import Database
 from app.records.verdicts import Placed
@@ -98,10 +98,10 @@ def _made(held: Facts, seconds: Mapping[uuid.UUID, float]) -> Made:
 
 
 def figures_of(result: Report, held: Facts, seconds: Mapping[uuid.UUID, float]) -> Figures:
-    """What plots are made from; built-in baselines carry a star, as in the table."""
+    """What plots are made from: the verdicts of the table, built-in baselines with a star as there."""
     return Figures(
         cells=[_cell(line.cell, line.names) for line in result.lines if line.cell],
-        verdicts=[_judged(row, result, seconds) for row in held.verdicts if not row.knows_story],
+        verdicts=[_judged(row, result, seconds) for row in kept(held)[0]],
         contrasts=[_contrast(item, result.contrast_names(item)) for item in result.contrasts],
     )
 

@@ -6,17 +6,18 @@ import io
 import json
 import math
 import re
+from collections import Counter
 from xml.etree import ElementTree
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from app.experiments.report import report
 from app.reports.scores import Reading
 from app.web.drawing import Draughtsman, drawn
 from app.web.plots import PLOTS, Figures, Judged, as_csv, svg
 from app.web.reported import KEPT, Reports
-from models import Draft, Experiment, Judgement, Trial, Verdict
+from models import Arm, Draft, Experiment, Judgement, Trial, Verdict
 from tests.factories import finished, passage, played, spec, started
 from tests.web.world import Site, World
 
@@ -132,6 +133,32 @@ async def test_the_whole_report_is_downloaded_as_the_command_line_prints_it(
     assert "small-report.json" in got.headers["content-disposition"]
 
 
+async def test_every_plot_rests_on_the_verdicts_of_the_table(site: Site) -> None:
+    data = spec(judges=["lexical"], replicates=2)
+    experiment = await finished(site.database, passage("Alba"), passage("Brise"), data=data)
+    async with site.database.session.begin() as session:
+        # One replicate of a consultancy is then judged under one of its two assignments alone.
+        one = select(Trial.id).join(Arm, Arm.id == Trial.arm_id).where(Arm.name == "consultancy").limit(1)
+        gone = delete(Verdict).where(Verdict.trial_id == one.scalar_subquery()).returning(Verdict.id)
+        lost = len((await session.scalars(gone)).all())
+    alice = await site.browser("alice")
+
+    async def verdicts(plot: str, **same: object) -> Counter[str]:
+        got = await alice.get(f"/experiments/small/plot/{plot}.csv")
+        found: Counter[str] = Counter()
+        for row in csv.DictReader(io.StringIO(got.text)):
+            if all(row[key] == value for key, value in same.items()):
+                found[row["arm"]] += int(row["verdicts"])
+        return found
+
+    async with site.database.session() as session:
+        lines = (await report(session, experiment)).lines
+    wanted = {line.names[0]: line.cell.verdicts for line in lines if line.cell}
+    assert [line.excluded for line in lines if line.excluded] == [lost]
+    assert await verdicts("accuracy") == await verdicts("reliability") == wanted
+    assert (await verdicts("belief", step="0"))["consultancy*"] == wanted["consultancy*"]
+
+
 # ── kept until something changes ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -227,7 +254,11 @@ async def test_time_counts_where_people_have_judged_with_their_effort_on_record(
     site = world.site
     judge = site.cast["judge"]
     async with site.database.session.begin() as session:
-        place = (await session.scalars(select(Judgement).where(Judgement.state == "open").limit(1))).one()
+        places = (
+            select(Judgement).join(Trial, Trial.id == Judgement.trial_id).join(Arm, Arm.id == Trial.arm_id)
+        )
+        found = await session.scalars(places.where(Judgement.state == "open", Arm.name == "expert").limit(1))
+        place = found.one()
         place.participant_id, place.state = judge.participant_id, "done"
         await session.flush()
         session.add(
