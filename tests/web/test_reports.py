@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import delete, select, text
 
 from app.experiments.report import report
+from app.records.database import Database
 from app.reports.scores import Reading
 from app.web.drawing import Draughtsman, drawn
 from app.web.plots import PLOTS, Figures, Judged, as_csv, svg
-from app.web.reported import KEPT, Reports
+from app.web.reported import KEPT, Made, Reports
 from models import Arm, Draft, Experiment, Judgement, Trial, Verdict
 from tests.factories import finished, passage, played, spec, started
 from tests.web.world import Site, World
@@ -186,6 +187,84 @@ async def test_a_report_is_made_once_for_many_who_ask_and_again_after_any_change
         async with site.database.session() as session:
             assert after.report.as_json() == (await report(session, experiment)).as_json()
         before = after
+
+
+CHANGE = "UPDATE verdict SET belief = ARRAY[belief[2], belief[1]] WHERE id = (SELECT min(id) FROM verdict)"
+
+
+async def change(site: Site, statement: str) -> None:
+    async with site.database.session.begin() as session:
+        await session.execute(text(statement))
+
+
+class Slow(Reports):
+    """Reports that are handed over when `go` is set; `read` is, once somebody's facts have been read."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.read, self.go = asyncio.Event(), asyncio.Event()
+
+    async def _make(self, experiment: Experiment) -> Made:
+        made = await super()._make(experiment)
+        self.read.set()
+        await self.go.wait()
+        return made
+
+
+async def test_while_an_experiment_goes_on_one_report_serves_for_many_changes(world: World) -> None:
+    reports = Slow(world.site.database)
+    made = []
+    for _ in range(3):
+        made.append(asyncio.create_task(reports.of(world.experiment)))
+        await reports.read.wait()
+        await change(world.site, CHANGE)
+    reports.go.set()
+    first, *others = await asyncio.gather(*made)
+    assert all(other is first for other in others)
+    assert await reports.of(world.experiment) is first
+
+
+async def test_a_report_that_is_no_longer_fresh_is_made_anew_if_anything_changed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.reported.FRESH", -1.0)
+    reports = Reports(world.site.database)
+    first = await reports.of(world.experiment)
+    assert await reports.of(world.experiment) is first
+    await change(world.site, CHANGE)
+    assert await reports.of(world.experiment) is not first
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "UPDATE experiment SET state = 'paused'",
+        "UPDATE experiment SET state = 'cancelled'",
+        "DELETE FROM judgement WHERE state = 'open'",
+    ],
+)
+@pytest.mark.parametrize("finished", [True, False])
+async def test_of_an_experiment_at_rest_nobody_is_shown_a_stale_report(
+    world: World, end: str, finished: bool
+) -> None:
+    reports = Slow(world.site.database)
+    before = asyncio.create_task(reports.of(world.experiment))
+    await reports.read.wait()
+    if finished:
+        reports.go.set()
+        await before
+    await change(world.site, CHANGE)
+    await change(world.site, end)
+    reports.read.clear()
+    asked = asyncio.create_task(reports.of(world.experiment))
+    async with asyncio.timeout(60):
+        await reports.read.wait()
+    reports.go.set()
+    after = await asked
+    async with world.site.database.session() as session:
+        assert after.report.as_json() == (await report(session, world.experiment)).as_json()
+    assert after is not await before
+    assert await reports.of(world.experiment) is after
 
 
 async def test_a_report_is_not_made_anew_for_what_happens_elsewhere(
