@@ -28,8 +28,8 @@ class Progress:
 
     @property
     def total(self) -> int:
-        """Trials and judgements in all."""
-        return sum(self.trials.values()) + sum(self.judgements.values())
+        """Trials and judgements in all; what people gave back was opened afresh, and counts there."""
+        return sum(self.trials.values()) + sum(self.judgements.values()) - self.count("returned")
 
     def count(self, state: str) -> int:
         """Trials and judgements in this state."""

@@ -315,7 +315,7 @@ class JudgeCount:
     done: int
     failed: int
     returned: int
-    """Given back by people, or lost with their lease; each place then opened afresh."""
+    """Given back by people, lost with their lease, or failed and tried again; each place then opened afresh."""
 
     @property
     def label(self) -> str:
