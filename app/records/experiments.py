@@ -350,6 +350,12 @@ async def unpause(session: AsyncSession, experiment: uuid.UUID) -> bool:
     return True
 
 
+async def is_cancelled(session: AsyncSession, experiment: uuid.UUID) -> bool:
+    """Whether an experiment was given up; nobody gives it up before this transaction ends."""
+    state = select(Experiment.state).where(Experiment.id == experiment).with_for_update(read=True)
+    return (await session.scalars(state)).one() == "cancelled"
+
+
 async def _stop(session: AsyncSession, experiment: uuid.UUID, state: str, before: Sequence[str]) -> bool:
     stopped = await _change(session, experiment, state, before)
     if stopped:
