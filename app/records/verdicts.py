@@ -9,6 +9,7 @@ from sqlalchemy import Boolean, Select, and_, case, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from app.participants.base import PEOPLE
 from app.reports.scores import Reading
 from models import (
     Arm,
@@ -22,9 +23,6 @@ from models import (
     Trial,
     Verdict,
 )
-
-PEOPLE = "people"
-"""The label under which the verdicts of persons are averaged within a trial."""
 
 CHUNK = 500
 """Rows that a streamed query holds in memory."""
