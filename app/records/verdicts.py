@@ -24,8 +24,8 @@ from models import (
     Verdict,
 )
 
-CHUNK = 500
-"""Rows that a streamed query holds in memory."""
+CHUNK = 50
+"""Rows that a streamed query reads at once: few, so that a server answers others in between."""
 
 
 def _of_experiment(experiment: uuid.UUID) -> Select[*tuple[Any, ...]]:
