@@ -19,6 +19,7 @@ from app.reports.accuracy import Cell
 from app.reports.contrasts import Contrast
 from app.web.drawing import Draughtsman
 from app.web.plots import PLOTS, WIDTHS, Figures, Judged, Row, as_csv
+from app.web.render import plain
 from models import Experiment
 
 KEPT = 8
@@ -116,7 +117,14 @@ def _failed(task: asyncio.Task[Any]) -> bool:
 def _made(held: Facts, seconds: Mapping[uuid.UUID, float]) -> Made:
     result = computed(held)
     figures = figures_of(result, held, seconds)
-    return Made(result, {name: plot.rows(figures) for name, plot in PLOTS.items()})
+    return Made(result, {name: _shown(plot.rows(figures)) for name, plot in PLOTS.items()})
+
+
+def _shown(rows: list[Row]) -> list[Row]:
+    """Rows whose names are written as pages write them."""
+    return [
+        {key: plain(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows
+    ]
 
 
 def figures_of(result: Report, held: Facts, seconds: Mapping[uuid.UUID, float]) -> Figures:

@@ -323,6 +323,20 @@ async def test_who_stops_waiting_for_a_picture_spoils_no_other() -> None:
     await draughtsman.close()
 
 
+async def test_invisible_characters_in_names_are_shown_as_replaced_in_every_form_of_a_plot(
+    site: Site, experiment: Experiment
+) -> None:
+    await change(site, "UPDATE arm SET name = name || U&'\\202E\\0007x'")
+    await change(site, "UPDATE participant SET name = name || U&'\\2066'")
+    alice = await site.browser("alice")
+    for plot in ("accuracy", "reliability", "belief"):
+        for form in ("csv", "json", "svg"):
+            got = (await alice.get(f"/experiments/small/plot/{plot}.{form}")).content.decode()
+            assert not set("\u202e\u2066\u0007") & set(got), (plot, form)
+            assert "\\u0007" not in got, "as JSON writes it"
+        assert "debate\ufffd\ufffdx*" in (await alice.get(f"/experiments/small/plot/{plot}.csv")).text
+
+
 async def test_an_unknown_plot_is_refused_in_a_sentence(site: Site, experiment: Experiment) -> None:
     got = await (await site.browser("alice")).get("/experiments/small/plot/nonsense.svg")
     assert got.status_code == 404
