@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import gc
 import io
 import json
 import math
@@ -14,6 +15,7 @@ from sqlalchemy import delete, select, text
 
 from app.experiments.report import report
 from app.records.database import Database
+from app.records.verdicts import placed
 from app.reports.scores import Reading
 from app.web.drawing import Draughtsman, drawn
 from app.web.plots import PLOTS, Figures, Judged, as_csv, svg
@@ -265,6 +267,18 @@ async def test_of_an_experiment_at_rest_nobody_is_shown_a_stale_report(
         assert after.report.as_json() == (await report(session, world.experiment)).as_json()
     assert after is not await before
     assert await reports.of(world.experiment) is after
+
+
+async def test_what_a_report_is_made_of_is_nothing_that_the_garbage_collector_goes_into(
+    site: Site, experiment: Experiment
+) -> None:
+    async with site.database.session() as session:
+        rows = await placed(session, experiment.id)
+    # Tuples of tuples are let go one look later.
+    gc.collect()
+    gc.collect()
+    assert rows
+    assert not any(map(gc.is_tracked, [row.belief for row in rows] + [row.beliefs for row in rows]))
 
 
 async def test_a_report_is_not_made_anew_for_what_happens_elsewhere(
