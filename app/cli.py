@@ -39,7 +39,7 @@ from app.exchange.tabular import ExportRefused, Format
 from app.exchange.taskfile import TaskFile, read_tasks
 from app.experiments import check as checking
 from app.experiments.estimate import Price, estimate, gathered
-from app.experiments.freeze import judge_again, start
+from app.experiments.freeze import judge_again, refuse_cancelled, start
 from app.experiments.plan import check_answers, draw
 from app.experiments.reach import reach
 from app.experiments.report import as_tables, notes, report
@@ -371,8 +371,9 @@ async def _judge_elsewhere(remote: Remote, name: str, panel: Path, retry_failed:
     async with remote:
         # Trials that were still being played are judged when they are done.
         while await remote.judge(name, panel, retry_failed=retry_failed):
-            await console.show(remote.follow(name), name)
             retry_failed = False
+            if (await console.show(remote.follow(name), name)).state == "cancelled":
+                break
         counts = await console.show(remote.follow(name), name)
         await _conclude(counts, _print_text(remote, name))
 
@@ -381,15 +382,17 @@ async def _judge(name: str, panel: Path, retry_failed: bool) -> None:
     spec = read_panel(panel)
     async with _arena() as (database, chosen):
         experiment = await _experiment(database, name)
+        async with database.session() as session:
+            await refuse_cancelled(session, experiment)
         await reach(spec.cast, spec.panel.judges)
-        queued = 1
+        queued, state = 1, "running"
         # Trials that were still being played are judged when they are done.
-        while queued:
+        while queued and state != "cancelled":
             async with database.session.begin() as session:
                 queued = await judge_again(session, experiment, spec)
                 await records.resume(session, experiment.id, retry_failed=retry_failed)
             counts = await _work_off(database, chosen, experiment)
-            retry_failed = False
+            state, retry_failed = counts.state, False
         await _conclude(counts, _print_report(database, experiment))
 
 

@@ -20,6 +20,7 @@ from tests.factories import passage, spec
 from tests.processes import PATIENCE, Arena, Ended, Process, Records, until, write_spec
 from tests.servers import Script, ScriptedServer
 
+PANEL = {"name": "again", "participants": {"dice": {"kind": "builtin", "name": "random"}}, "judges": ["dice"]}
 TABLES = (
     "task_set",
     "passage",
@@ -139,18 +140,24 @@ def test_an_experiment_goes_from_import_to_report_export_and_a_second_panel(
         assert cell["judge_is_baseline"]
     assert cells["consultancy", "lexical"]["trials"] == 2 * cells["debate", "lexical"]["trials"] == 8
 
-    panel = {
-        "name": "again",
-        "participants": {"dice": {"kind": "builtin", "name": "random"}},
-        "judges": ["dice"],
-    }
-    again = arena.run("judge", "small", "--with", write_spec(tmp_path / "panel.yaml", panel))
+    again = arena.run("judge", "small", "--with", write_spec(tmp_path / "panel.yaml", PANEL))
     assert again.code == 0, again.err
     assert "dice (again)" in again.out
     exported = tmp_path / "verdicts.jsonl"
     assert arena.run("export", "small", "--what", "verdicts", "-o", exported).code == 0
     rows = [json.loads(line) for line in exported.read_text().splitlines()]
     assert len(rows) == records.count("verdict") == 20 * 2 * 3
+
+
+def test_what_was_cancelled_is_not_judged_again(
+    arena: Arena, records: Records, ferries: Path, tmp_path: Path
+) -> None:
+    arms = {"naive": {"protocol": "naive"}}
+    assert arena.run("run", write_spec(tmp_path / "small.yaml", spec(arms=arms))).code == 0
+    assert records.all("UPDATE experiment SET state = 'cancelled' RETURNING id")
+    refused = arena.run("judge", "small", "--with", write_spec(tmp_path / "panel.yaml", PANEL))
+    is_one_sentence(refused, "cancelled for good, so it cannot be judged again")
+    assert records.count("judging_round") == 1
 
 
 def test_the_same_command_again_changes_nothing_and_says_the_same(

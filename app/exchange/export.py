@@ -1,9 +1,11 @@
 """An experiment's verdicts, transcripts and model calls as tables, streamed from one moment of the database."""
 
+import asyncio
 import hashlib
 import math
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,7 +14,7 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exchange.columns import SCHEMAS, What
-from app.exchange.tabular import STDOUT, ExportRefused, Format, Row, destination, table
+from app.exchange.tabular import STDOUT, ExportRefused, Format, Row, Write, destination, table
 from app.participants.completions import messages
 from app.protocols.core import Speech, parse_content
 from app.protocols.quotes import MarkedText
@@ -43,12 +45,37 @@ async def export(
     async with exports.snapshot(database) as session:
         about = _About(experiment, await exports.frame(session, experiment))
         items, row = about.source(session, what, include_passage)
-        async with aclosing(items):
-            with destination(target) as stream, table(stream, form, SCHEMAS[what]) as write:
-                async for some in items:
-                    write([row(item) for item in some])
-                    count += len(some)
+        async with aclosing(items), _clerk(target, form, SCHEMAS[what], row) as write:
+            async for some in items:
+                await write(some)
+                count += len(some)
     return count
+
+
+@asynccontextmanager
+async def _clerk(
+    target: Path | BinaryIO, form: Format, schema: Any, row: Callable[[Any], Row]
+) -> AsyncGenerator[Callable[[list[Any]], Awaitable[None]], None]:
+    """Writes a table in a thread of its own, where the file is opened and closed too; each call ends with its rows written."""
+    loop, thread, files = asyncio.get_running_loop(), ThreadPoolExecutor(1), ExitStack()
+
+    def begin() -> Write:
+        return files.enter_context(table(files.enter_context(destination(target)), form, schema))
+
+    def ended(error: BaseException | None = None) -> None:
+        files.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+
+    try:
+        write = await loop.run_in_executor(thread, begin)
+        yield lambda some: loop.run_in_executor(thread, lambda: write([row(item) for item in some]))
+    except BaseException as error:
+        # One thing after another: what was begun when somebody stopped it is over before the file is closed.
+        await asyncio.shield(loop.run_in_executor(thread, ended, error))
+        raise
+    else:
+        await asyncio.shield(loop.run_in_executor(thread, ended))
+    finally:
+        thread.shutdown(wait=False)
 
 
 @dataclass(frozen=True, slots=True)

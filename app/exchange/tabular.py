@@ -29,6 +29,8 @@ class Format(StrEnum):
 
 
 STDOUT = Path("-")
+GROUP = 200
+"""Rows of a row group of a Parquet file, whatever number is handed in at once."""
 Row: TypeAlias = Mapping[str, Any]
 Write: TypeAlias = Callable[[Sequence[Row]], None]
 """Takes some rows; each must have every column of the schema, and values of its types."""
@@ -99,8 +101,19 @@ def _batch(rows: Sequence[Row], schema: Any) -> Any:
 
 @contextmanager
 def _parquet(stream: BinaryIO, schema: Any) -> Iterator[Callable[[Any], None]]:
+    held = schema.empty_table()
     with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
-        yield writer.write_batch
+
+        def write(batch: Any, least: int = GROUP) -> None:
+            nonlocal held
+            held = pa.concat_tables([held, pa.Table.from_batches([batch])])
+            while held.num_rows >= least:
+                writer.write_table(held.slice(0, GROUP).combine_chunks())
+                held = held.slice(GROUP)
+
+        yield write
+        if held.num_rows:
+            writer.write_table(held.combine_chunks())
 
 
 @contextmanager

@@ -69,6 +69,7 @@ async def judge_again(session: AsyncSession, experiment: Experiment, spec: Panel
 
     Raises SpecError where nothing can be judged, or where the round's name belongs to another panel.
     """
+    await refuse_cancelled(session, experiment)
     await records.one_at_a_time(session, f"round/{experiment.id}/{spec.name}")
     existing = await records.find_round(session, experiment.id, spec.name)
     if existing is not None:
@@ -89,6 +90,15 @@ async def judge_again(session: AsyncSession, experiment: Experiment, spec: Panel
     return await records.judge_trials(
         session, experiment.id, new, cast_of(spec.cast, spec.panel.judges), trials
     )
+
+
+async def refuse_cancelled(session: AsyncSession, experiment: Experiment) -> None:
+    """Raise SpecError where an experiment was given up: nothing of it is judged again."""
+    if await records.is_cancelled(session, experiment.id):
+        raise SpecError(
+            f"The experiment {experiment.name} was cancelled for good, so it cannot be judged again: "
+            "start a new one like it."
+        )
 
 
 def cast_of(cast: Cast, names: Iterable[str]) -> list[records.NewParticipant]:

@@ -140,18 +140,18 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
 def computed(facts: Facts) -> Report:
     """The report of these facts; of large experiments it takes the processor for seconds."""
     arms, seed = facts.arms, facts.experiment.seed
-    kept, excluded = _complete([row.reading for row in facts.verdicts if not row.knows_story], arms)
-    figures = _figures(kept, arms, seed)
+    rows, excluded = kept(facts)
+    readings = [row.reading for row in rows]
+    figures = _figures(readings, arms, seed)
     knew = Counter((row.arm, row.judge_label) for row in facts.verdicts if row.knows_story)
-    with_them = (
-        _figures(_complete([row.reading for row in facts.verdicts], arms)[0], arms, seed) if knew else {}
-    )
+    whole = [row.reading for row in _complete(facts.verdicts, arms)[0]] if knew else []
+    with_them = _figures(whole, arms, seed)
     pairs = [(first, second) for first, second in facts.experiment.spec.get("contrasts", ())]
     return Report(
         facts.experiment,
         arms,
         [_line(arms, judge, figures, excluded, knew, with_them) for judge in facts.judges],
-        contrasts(kept, pairs, seed=seed),
+        contrasts(readings, pairs, seed=seed),
         facts.failures,
         _totals(facts, sum(excluded.values()), knew.total()),
     )
@@ -221,30 +221,32 @@ def _of_protocol(arms: Mapping[str, ArmCount], protocol: str) -> str | None:
     return next((arm.arm for arm in arms.values() if arm.protocol == protocol), None)
 
 
-def _played(item: Reading) -> tuple[str, str, str, str, int]:
+def kept(facts: Facts) -> tuple[list[Placed], Counter[Place]]:
+    """The verdicts that all figures and plots rest on, and how many of each arm and judge lack another assignment.
+
+    Verdicts of people who know the story are neither.
+    """
+    return _complete([row for row in facts.verdicts if not row.knows_story], facts.arms)
+
+
+def _played(row: Placed) -> tuple[str, str, str, str, int]:
     """What is to be judged under every assignment: a question in one replicate."""
-    return item.arm, item.judge, item.passage, item.question, item.replicate
+    return row.arm, row.judge_label, row.passage, row.question, row.replicate
 
 
-def _complete(
-    readings: Sequence[Reading], arms: Mapping[str, ArmCount]
-) -> tuple[list[Reading], dict[tuple[str, str], int]]:
-    """The readings of questions (and replicates) judged under every assignment, and how many others each arm and judge has.
+def _complete(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> tuple[list[Placed], Counter[Place]]:
+    """Verdicts on questions (and replicates) judged under every assignment, and how many others each arm and judge has.
 
     With one assignment missing, a mean over assignments would be that of the other alone: for consultancy, of
     honest or of dishonest consultants only.
     """
     seen: dict[tuple[str, str, str, str, int], set[int]] = {}
-    for item in readings:
-        seen.setdefault(_played(item), set()).add(item.assignment)
-    kept: list[Reading] = []
-    excluded: dict[tuple[str, str], int] = {}
-    for item in readings:
-        if len(seen[_played(item)]) == arms[item.arm].assignments:
-            kept.append(item)
-        else:
-            excluded[item.arm, item.judge] = excluded.get((item.arm, item.judge), 0) + 1
-    return kept, excluded
+    for row in rows:
+        seen.setdefault(_played(row), set()).add(row.assignment)
+    complete = [row for row in rows if len(seen[_played(row)]) == arms[row.arm].assignments]
+    counts = Counter((row.arm, row.judge_label) for row in rows)
+    counts.subtract((row.arm, row.judge_label) for row in complete)
+    return complete, counts
 
 
 # ── as a table ──────────────────────────────────────────────────────────────────────────────────────────────────

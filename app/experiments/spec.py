@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.participants.base import BuiltinSettings, EndpointSettings, ModelSettings
+from app.participants.base import PEOPLE, BuiltinSettings, EndpointSettings, ModelSettings
 from app.participants.prompts import PromptError, load, read_override
 from app.protocols import PROTOCOLS
 from app.protocols.core import Protocol, Seat
@@ -382,6 +382,7 @@ def _cast(endpoints: Mapping[str, Any], participants: Mapping[str, Any]) -> Cast
 def _participant(name: str, data: Mapping[str, Any], endpoints: Mapping[str, Any]) -> AnyParticipant:
     where = f"participants.{name}"
     _named(where, name)
+    refuse_reserved(where, name)
     kind = _known(str(data.get("kind", "")), PARTICIPANT_KINDS, where, "kind")
     settings: AnyParticipant = _part(PARTICIPANT_KINDS[kind], data, where)
     if isinstance(settings, ModelSettings):
@@ -411,6 +412,12 @@ def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> Arm:
 def _named(where: str, name: str) -> None:
     if not re.fullmatch(NAME, name):
         raise SpecError(f"{where}: a name {_NAMING}.")
+
+
+def refuse_reserved(where: str, name: str) -> None:
+    """Raise SpecError where a participant's name is that of all persons together."""
+    if name == PEOPLE:
+        raise SpecError(f"{where}: reports call the panel of persons '{PEOPLE}': choose another name.")
 
 
 def _seated(where: str, protocol: Protocol, named: Mapping[str, str], cast: Cast) -> dict[str, str]:

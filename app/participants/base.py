@@ -12,6 +12,9 @@ from app.protocols.core import AnyContent, Elicitation
 from app.protocols.quotes import Passage
 from app.protocols.views import View
 
+PEOPLE = "people"
+"""The name under which the verdicts of persons stand together; no other participant may bear it."""
+
 # ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────
 #   ParticipantError          a seat could not answer; the sentence is stored with the trial
 #   ├── Unreachable           no answer from the endpoint, after every attempt

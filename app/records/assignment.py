@@ -329,12 +329,38 @@ async def return_expired(session: AsyncSession, spare: uuid.UUID) -> None:
         if await _is_answered(session, row.id):
             await _hand_to_worker(session, row)
             continue
-        if await _was_begun(session, row.id):
-            await _replace(session, row)
-        else:
-            row.state, row.participant_id, row.leased_until = "open", None, None
+        await _put_back(session, row)
         await note(session, None, "lease expired", "judgement", row.id)
     await session.flush()
+
+
+async def reopen_failed(session: AsyncSession, experiment: uuid.UUID) -> None:
+    """Give people's failed judgements back to everybody; one that lacks nothing but its verdict waits for a worker instead.
+
+    The job of such a one is the caller's to add.
+    """
+    failed = (
+        select(Judgement)
+        .join(JudgingRound, JudgingRound.id == Judgement.round_id)
+        .where(JudgingRound.experiment_id == experiment, Judgement.place > 0, Judgement.state == "failed")
+        .order_by(Judgement.id)
+        .with_for_update(of=Judgement)
+    )
+    for row in (await session.scalars(failed)).all():
+        if await _is_answered(session, row.id):
+            row.state, row.error = "queued", None
+        else:
+            await _put_back(session, row)
+        await note(session, None, "tried again", "judgement", row.id)
+    await session.flush()
+
+
+async def _put_back(session: AsyncSession, row: Judgement) -> None:
+    """Open a place again: as it was where nothing was done, else afresh."""
+    if await _was_begun(session, row.id):
+        await _replace(session, row)
+    else:
+        row.state, row.error, row.participant_id, row.leased_until = "open", None, None, None
 
 
 async def _is_answered(session: AsyncSession, judgement: uuid.UUID) -> bool:
@@ -364,7 +390,7 @@ async def _was_begun(session: AsyncSession, judgement: uuid.UUID) -> bool:
 
 async def _replace(session: AsyncSession, row: Judgement) -> None:
     """Keep what somebody did as a returned judgement, and open the same place afresh."""
-    row.state, row.leased_until = "returned", None
+    row.state, row.error, row.leased_until = "returned", None, None
     # Before the fresh row: a place belongs to one judgement at a time.
     await session.flush()
     session.add(

@@ -10,10 +10,9 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, or_, select, text, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.participants.base import Segment
+from app.participants.base import PEOPLE, Segment
 from app.records.paging import Page, page_of, page_of_rows
 from app.records.texts import bodies
-from app.records.verdicts import PEOPLE
 from models import (
     Arm,
     CallAttempt,

@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.records.assignment import reopen_failed
 from app.records.queue import enqueue, enqueue_orphans, unqueue
 from app.records.texts import keep
 from models import Arm, ArmSeat, Endpoint, Experiment, Judgement, JudgingRound, Participant, Trial
@@ -309,17 +310,25 @@ async def one_at_a_time(session: AsyncSession, what: str) -> None:
 
 
 async def resume(session: AsyncSession, experiment: uuid.UUID, *, retry_failed: bool) -> int:
-    """Queue all work that is to be done and has no job, with what failed if asked; returns the number of jobs."""
-    if retry_failed:
-        again = {"state": "queued", "error": None}
-        await session.execute(
-            update(Trial).where(Trial.experiment_id == experiment, Trial.state == "failed").values(again)
-        )
-        rounds = select(JudgingRound.id).where(JudgingRound.experiment_id == experiment)
-        await session.execute(
-            update(Judgement).where(Judgement.round_id.in_(rounds), Judgement.state == "failed").values(again)
-        )
-    return await enqueue_orphans(session, experiment)
+    """Queue all work that is to be done and has no job, with what failed if asked; returns the number of jobs.
+
+    What failed with a person at work goes back to everybody.
+    """
+    if not retry_failed:
+        return await enqueue_orphans(session, experiment)
+    again = {"state": "queued", "error": None}
+    await session.execute(
+        update(Trial).where(Trial.experiment_id == experiment, Trial.state == "failed").values(again)
+    )
+    rounds = select(JudgingRound.id).where(JudgingRound.experiment_id == experiment)
+    await session.execute(
+        update(Judgement)
+        .where(Judgement.round_id.in_(rounds), Judgement.state == "failed", Judgement.place == 0)
+        .values(again)
+    )
+    await reopen_failed(session, experiment)
+    # Jobs in hand may be those of what has just failed, ending with nothing more done, so they do not count.
+    return await enqueue_orphans(session, experiment, ["todo"])
 
 
 async def pause(session: AsyncSession, experiment: uuid.UUID) -> bool:
@@ -339,6 +348,12 @@ async def unpause(session: AsyncSession, experiment: uuid.UUID) -> bool:
     # Jobs in hand may have seen the pause and be ending with nothing done, so they do not count.
     await enqueue_orphans(session, experiment, ["todo"])
     return True
+
+
+async def is_cancelled(session: AsyncSession, experiment: uuid.UUID) -> bool:
+    """Whether an experiment was given up; nobody gives it up before this transaction ends."""
+    state = select(Experiment.state).where(Experiment.id == experiment).with_for_update(read=True)
+    return (await session.scalars(state)).one() == "cancelled"
 
 
 async def _stop(session: AsyncSession, experiment: uuid.UUID, state: str, before: Sequence[str]) -> bool:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -31,8 +31,10 @@ from models import (
     Trial,
 )
 
-AT_ONCE = 200
-"""Rows that an export holds in memory."""
+AT_ONCE = 50
+"""Rows that an export reads at once: few, so that a server that makes it answers others in between."""
+MOVES = 200
+"""Moves of all trials that it reads at once, unless one alone has more."""
 
 T = TypeVar("T")
 
@@ -137,8 +139,9 @@ async def trials(
     session: AsyncSession, experiment: uuid.UUID, *, texts: bool
 ) -> AsyncGenerator[list[TrialRow], None]:
     """Every trial of an experiment, in the order of the queue; with the passages' texts where `texts` is on."""
+    made = select(func.count()).where(Move.trial_id == Trial.id).scalar_subquery()
     statement = (
-        select(Trial, Arm, Question, Passage, Participant)
+        select(Trial, Arm, Question, Passage, Participant, made)
         .join(Arm, Arm.id == Trial.arm_id)
         .join(Question, Question.id == Trial.question_id)
         .join(Passage, Passage.id == Question.passage_id)
@@ -146,12 +149,13 @@ async def trials(
         .where(Trial.experiment_id == experiment)
         .order_by(Trial.position)
     )
-    async for rows in _some(await session.stream(statement.execution_options(yield_per=AT_ONCE))):
+    found = await session.stream(statement.execution_options(yield_per=AT_ONCE))
+    async for rows in _some(found, weigh=lambda row: row[-1], most=MOVES):
         moves = await _moves(session, [trial.id for trial, *_ in rows])
-        read = await bodies(session, {passage.text_digest for *_, passage, _ in rows}) if texts else {}
+        read = await bodies(session, {passage.text_digest for *_, passage, _, _ in rows}) if texts else {}
         yield [
             TrialRow(trial, arm, question, passage, judge, moves[trial.id], read.get(passage.text_digest))
-            for trial, arm, question, passage, judge in rows
+            for trial, arm, question, passage, judge, _ in rows
         ]
 
 
@@ -218,13 +222,18 @@ def _prompt(call: ModelCall, texts: Mapping[bytes, str]) -> list[Segment]:
     return [Segment(role, texts[bytes.fromhex(key)]) for role, key in call.segments]
 
 
-async def _some(rows: AsyncIterable[T]) -> AsyncIterator[list[T]]:
-    """The rows in lists of `AT_ONCE`."""
+async def _some(
+    rows: AsyncIterable[T], weigh: Callable[[T], int] = lambda _: 0, most: int = 0
+) -> AsyncIterator[list[T]]:
+    """The rows in lists of at most `AT_ONCE`, which together weigh at most `most` unless one alone weighs more."""
     held: list[T] = []
+    weight = 0
     async for row in rows:
-        held.append(row)
-        if len(held) == AT_ONCE:
+        own = weigh(row)
+        if held and (len(held) == AT_ONCE or weight + own > most):
             yield held
-            held = []
+            held, weight = [], 0
+        held.append(row)
+        weight += own
     if held:
         yield held

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import case, func, literal, select, union_all
+from sqlalchemy import and_, case, exists, func, literal, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Arm, CallAttempt, Experiment, Judgement, JudgingRound, ModelCall, Move, Trial
@@ -28,8 +28,8 @@ class Progress:
 
     @property
     def total(self) -> int:
-        """Trials and judgements in all."""
-        return sum(self.trials.values()) + sum(self.judgements.values())
+        """Trials and judgements in all; what people gave back was opened afresh, and counts there."""
+        return sum(self.trials.values()) + sum(self.judgements.values()) - self.count("returned")
 
     def count(self, state: str) -> int:
         """Trials and judgements in this state."""
@@ -82,6 +82,17 @@ async def progress(session: AsyncSession, experiment: uuid.UUID) -> Progress:
         tokens_out=tokens_out,
         state=(await session.scalars(select(Experiment.state).where(Experiment.id == experiment))).one(),
     )
+
+
+async def is_moving(session: AsyncSession, experiment: uuid.UUID) -> bool:
+    """Whether figures of an experiment may still change as things stand, by a worker or a person."""
+    mine = (Trial.experiment_id == experiment, Trial.state != "failed")
+    talk = exists().where(*mine, Trial.state.in_(("queued", "waiting")))
+    judging = exists().where(
+        *mine, Judgement.trial_id == Trial.id, Judgement.state.in_(("queued", "waiting", "open"))
+    )
+    running = exists().where(Experiment.id == experiment, Experiment.state == "running")
+    return bool(await session.scalar(select(and_(running, or_(talk, judging)))))
 
 
 async def _moves(session: AsyncSession, experiment: uuid.UUID) -> int:

@@ -1,7 +1,7 @@
 """Verdicts as reports and exports read them, and the counts that stand beside them."""
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy import Boolean, Select, and_, case, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from app.participants.base import PEOPLE
 from app.reports.scores import Reading
 from models import (
     Arm,
@@ -23,11 +24,8 @@ from models import (
     Verdict,
 )
 
-PEOPLE = "people"
-"""The label under which the verdicts of persons are averaged within a trial."""
-
-CHUNK = 500
-"""Rows that a streamed query holds in memory."""
+CHUNK = 50
+"""Rows that a streamed query reads at once: few, so that a server answers others in between."""
 
 
 def _of_experiment(experiment: uuid.UUID) -> Select[*tuple[Any, ...]]:
@@ -79,8 +77,8 @@ class VerdictRow:
         return Placed(
             self.verdict.judgement_id,
             self.verdict.reading,
-            self.verdict.belief,
-            self.verdict.beliefs,
+            tuple(self.verdict.belief),
+            tuple(map(tuple, self.verdict.beliefs)),
             self.trial.assignment,
             self.trial.replicate,
             self.gold,
@@ -117,8 +115,8 @@ class Placed:
 
     judgement: uuid.UUID | None
     order: int
-    belief: Sequence[float]
-    beliefs: Sequence[Sequence[float]]
+    belief: tuple[float, ...]
+    beliefs: tuple[tuple[float, ...], ...]
     assignment: int
     replicate: int
     gold: int
@@ -182,7 +180,18 @@ async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
     )
     found = _of_experiment(experiment).with_only_columns(*columns, maintain_column_froms=True)
     rows = await session.stream(found.execution_options(yield_per=CHUNK))
-    return [Placed(*row) async for some in rows.partitions() for row in some]
+    return [_placed(*row) async for some in rows.partitions() for row in some]
+
+
+def _placed(
+    judgement: uuid.UUID | None,
+    order: int,
+    belief: Iterable[float],
+    beliefs: Iterable[Iterable[float]],
+    *rest: Any,
+) -> Placed:
+    # Tuples of numbers, unlike lists, are left alone by the garbage collector, which stops every thread while it looks.
+    return Placed(judgement, order, tuple(belief), tuple(map(tuple, beliefs)), *rest)
 
 
 async def version(session: AsyncSession, experiment: uuid.UUID) -> str:
@@ -315,7 +324,7 @@ class JudgeCount:
     done: int
     failed: int
     returned: int
-    """Given back by people, or lost with their lease; each place then opened afresh."""
+    """Given back by people, lost with their lease, or failed and tried again; each place then opened afresh."""
 
     @property
     def label(self) -> str:

@@ -1,6 +1,7 @@
 """Reports and their plots, made beside the event loop and kept until something they rest on changes; knows no request."""
 
 import asyncio
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -9,18 +10,22 @@ from typing import Any, Literal, TypeAlias
 
 from anyio import CapacityLimiter, to_thread
 
-from app.experiments.report import Facts, Report, computed, facts, starred
+from app.experiments.report import Facts, Report, computed, facts, kept, starred
 from app.records import browse, verdicts
 from app.records.database import Database
+from app.records.progress import is_moving
 from app.records.verdicts import Placed
 from app.reports.accuracy import Cell
 from app.reports.contrasts import Contrast
 from app.web.drawing import Draughtsman
 from app.web.plots import PLOTS, WIDTHS, Figures, Judged, Row, as_csv
+from app.web.render import plain
 from models import Experiment
 
 KEPT = 8
 """Reports that are kept, of the experiments looked at last."""
+FRESH = 5.0
+"""Seconds for which a report of an experiment that still goes on is good enough, whatever changed since."""
 
 Form: TypeAlias = Literal["svg", "png", "csv", "json"]
 Width: TypeAlias = Literal["narrow", "wide"]
@@ -33,10 +38,16 @@ class Made:
     report: Report
     rows: Mapping[str, list[Row]]
     drawn: dict[tuple[str, Form, Width], bytes] = field(default_factory=dict)
+    at: float = field(default_factory=time.monotonic)
+    """When it was made."""
 
 
 class Reports:
-    """The reports of an arena: each computed once for each state of its experiment, one at a time. Close it when done."""
+    """The reports of an arena: each computed once for each state of its experiment, one at a time.
+
+    While an experiment goes on, its state changes with every move: a report that is being made, or was a moment ago, serves
+    for all. Close it when done.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,19 +57,26 @@ class Reports:
         self._draughtsman = Draughtsman()
 
     async def of(self, experiment: Experiment) -> Made:
-        """The report of an experiment as it stands now."""
-        # Its version is read before its facts: what is kept under a version is never older than that.
+        """The report of an experiment as it stands now; of one that goes on, as it stood a few seconds ago."""
         async with self._database.session() as db:
-            version = await verdicts.version(db, experiment.id)
+            moving = await is_moving(db, experiment.id)
+            held = self._held.get(experiment.id)
+            if held is None or not (moving and _fresh(held[1])):
+                # Its version is read before its facts: what is kept under a version is never older than that.
+                held = self._at(experiment, await verdicts.version(db, experiment.id), moving)
+        # Others may wait for it as well: who goes away does not end it.
+        return await asyncio.shield(held[1])
+
+    def _at(self, experiment: Experiment, version: str, moving: bool) -> tuple[str, asyncio.Task[Made]]:
+        """What is held of this version, or will do while the experiment goes on; else a report that is begun now."""
         held = self._held.get(experiment.id)
-        if held is None or held[0] != version or _failed(held[1]):
+        if held is None or _failed(held[1]) or not (held[0] == version or (moving and _fresh(held[1]))):
             held = version, asyncio.create_task(self._make(experiment))
             self._held[experiment.id] = held
         self._held.move_to_end(experiment.id)
         while len(self._held) > KEPT:
             self._held.popitem(last=False)
-        # Others may wait for it as well: who goes away does not end it.
-        return await asyncio.shield(held[1])
+        return held
 
     async def _make(self, experiment: Experiment) -> Made:
         async with self._database.session() as db:
@@ -84,6 +102,11 @@ class Reports:
         await self._draughtsman.close()
 
 
+def _fresh(task: asyncio.Task[Made]) -> bool:
+    """Whether a report is still being made, or was a moment ago."""
+    return not task.done() or (not _failed(task) and time.monotonic() - task.result().at <= FRESH)
+
+
 def _failed(task: asyncio.Task[Any]) -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
 
@@ -94,14 +117,21 @@ def _failed(task: asyncio.Task[Any]) -> bool:
 def _made(held: Facts, seconds: Mapping[uuid.UUID, float]) -> Made:
     result = computed(held)
     figures = figures_of(result, held, seconds)
-    return Made(result, {name: plot.rows(figures) for name, plot in PLOTS.items()})
+    return Made(result, {name: _shown(plot.rows(figures)) for name, plot in PLOTS.items()})
+
+
+def _shown(rows: list[Row]) -> list[Row]:
+    """Rows whose names are written as pages write them."""
+    return [
+        {key: plain(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows
+    ]
 
 
 def figures_of(result: Report, held: Facts, seconds: Mapping[uuid.UUID, float]) -> Figures:
-    """What plots are made from; built-in baselines carry a star, as in the table."""
+    """What plots are made from: the verdicts of the table, built-in baselines with a star as there."""
     return Figures(
         cells=[_cell(line.cell, line.names) for line in result.lines if line.cell],
-        verdicts=[_judged(row, result, seconds) for row in held.verdicts if not row.knows_story],
+        verdicts=[_judged(row, result, seconds) for row in kept(held)[0]],
         contrasts=[_contrast(item, result.contrast_names(item)) for item in result.contrasts],
     )
 

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.experiments.freeze import Started, judge_again, start
+from app.experiments.freeze import Started, judge_again, refuse_cancelled, start
 from app.experiments.reach import reach
-from app.experiments.spec import Cast, PanelSpec, Spec
+from app.experiments.spec import Cast, PanelSpec, Spec, SpecError
 from app.records import experiments as records
 from app.records.database import Database
 from app.records.people import note
@@ -63,14 +63,24 @@ async def judge_for(
     """
     database: Database = request.app.state.database
     async with database.session() as db:
-        await load(db)
+        await judgeable(db, load)
     await _reach(request, who, panel.cast, panel.panel.judges)
     async with database.session.begin() as db:
-        experiment = await load(db)
+        experiment = await judgeable(db, load)
         queued = await judge_again(db, experiment, panel)
         await records.resume(db, experiment.id, retry_failed=retry_failed)
         await note(db, who.id, "judged again", "experiment", experiment.id, {"round": panel.name})
     return queued
+
+
+async def judgeable(db: AsyncSession, load: Load) -> Experiment:
+    """An experiment that may be judged again. Raises Refused."""
+    experiment = await load(db)
+    try:
+        await refuse_cancelled(db, experiment)
+    except SpecError as error:
+        raise Refused(409, str(error)) from error
+    return experiment
 
 
 async def _reach(request: Request, who: Account, cast: Cast, names: Iterable[str]) -> None:

@@ -1,9 +1,11 @@
 """Exports against real databases: what is in them, in which form, and what becomes of a file when something fails."""
 
+import asyncio
 import csv
 import io
 import os
 import resource
+import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
@@ -20,6 +22,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import select, text, update
 
+from app.exchange import tabular
 from app.exchange.columns import SCHEMAS, What, described, description, dictionary
 from app.exchange.export import export
 from app.exchange.tabular import FORMULA, ExportRefused, Format
@@ -459,10 +462,6 @@ async def test_rows_are_fetched_and_written_a_few_at_a_time(
 ) -> None:
     monkeypatch.setattr(exports, "AT_ONCE", 3)
     experiment = await finished(database)
-    stream = io.BytesIO()
-    await export(database, experiment, What.TRANSCRIPTS, Format.PARQUET, stream)
-    written = pq.ParquetFile(stream).metadata
-    assert [written.row_group(at).num_rows for at in range(written.num_row_groups)] == [3] * 6 + [2]
     async with exports.snapshot(database) as session:
         parts = exports.trials(session, experiment.id, texts=False)
         assert len(await anext(parts)) == 3
@@ -470,6 +469,85 @@ async def test_rows_are_fetched_and_written_a_few_at_a_time(
         [left] = (await session.execute(text("SELECT is_scrollable FROM pg_cursors"))).all()
         assert left
         assert sum([len(part) async for part in parts]) == 17
+
+
+async def test_what_is_read_at_once_is_bounded_by_moves_and_a_row_group_is_not(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = await finished(database)
+    whole = {form: io.BytesIO() for form in Format}
+    for form, stream in whole.items():
+        await export(database, experiment, What.TRANSCRIPTS, form, stream)
+    monkeypatch.setattr(exports, "MOVES", 12)
+    async with exports.snapshot(database) as session:
+        parts = [part async for part in exports.trials(session, experiment.id, texts=False)]
+    counts = [[len(row.moves) for row in part] for part in parts]
+    assert all(sum(part) <= 12 or len(part) == 1 for part in counts)
+    assert any(len(part) > 1 for part in counts)
+    assert sum(map(len, counts)) == 20
+    for form, stream in whole.items():
+        again = io.BytesIO()
+        await export(database, experiment, What.TRANSCRIPTS, form, again)
+        assert again.getvalue() == stream.getvalue()
+    monkeypatch.setattr(tabular, "GROUP", 7)
+    written = io.BytesIO()
+    await export(database, experiment, What.TRANSCRIPTS, Format.PARQUET, written)
+    found = pq.ParquetFile(written)
+    groups = [found.metadata.row_group(at).num_rows for at in range(found.metadata.num_row_groups)]
+    assert groups == [7, 7, 6]
+    assert found.read().equals(pq.read_table(whole[Format.PARQUET]))
+
+
+class Witness(io.BytesIO):
+    """Notes in which threads it is written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[int] = set()
+
+    def write(self, data: Any) -> int:
+        self.threads.add(threading.get_ident())
+        return super().write(data)
+
+
+@pytest.mark.parametrize("form", Format)
+async def test_a_table_is_encoded_and_written_in_one_thread_beside_the_event_loop(
+    database: Database, form: Format
+) -> None:
+    experiment = await small(database)
+    stream = Witness()
+    await export(database, experiment, What.TRANSCRIPTS, form, stream)
+    assert len(stream.threads) == 1
+    assert threading.get_ident() not in stream.threads
+
+
+class Held(io.BytesIO):
+    """Writes when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def write(self, data: Any) -> int:
+        self.begun.set()
+        self.go.wait()
+        return super().write(data)
+
+
+async def test_an_export_that_is_stopped_ends_once_its_thread_has_put_down_the_file(
+    database: Database,
+) -> None:
+    experiment = await small(database)
+    stream = Held()
+    going = asyncio.create_task(export(database, experiment, What.VERDICTS, Format.JSONL, stream))
+    await asyncio.to_thread(stream.begun.wait)
+    going.cancel()
+    await asyncio.wait({going}, timeout=0.2)
+    early = going.done()
+    stream.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    assert not early
 
 
 async def test_an_export_shows_one_moment_whatever_is_written_meanwhile(

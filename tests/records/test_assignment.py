@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, func, select, text
 
 from app.engine import Engine
 from app.protocols.core import Belief
-from app.records import assignment, drafts, people, plays
+from app.records import assignment, drafts, experiments, people, plays
 from app.records.database import Database
 from app.records.drafts import Effort
-from models import Account, Draft, Exposure, Judgement, Question, Trial, Verdict
+from app.records.progress import progress
+from models import Account, Draft, Experiment, Exposure, Judgement, Question, Trial, Verdict
 from tests.factories import finished, imported, passage, played, spec, started
 
 CONSULTANCY = {"consultancy": spec()["arms"]["consultancy"]}
@@ -293,6 +294,61 @@ async def test_a_trial_given_back_goes_to_others_and_not_to_them(database: Datab
     assert await take(database, second) != held
     [old] = await rows(database, Judgement.id == held)
     assert (old.state, old.flags) == ("returned", {"knows_story": True})
+
+
+async def _fail(database: Database, judgement: uuid.UUID) -> None:
+    async with database.session.begin() as session:
+        row = await session.get_one(Judgement, judgement)
+        row.state, row.error, row.leased_until = "failed", "The quill is gone.", None
+
+
+async def _retry(database: Database, experiment: Experiment) -> int:
+    async with database.session.begin() as session:
+        return await experiments.resume(session, experiment.id, retry_failed=True)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_persons_failed_judgement_goes_back_to_everybody_when_it_is_tried_again(
+    database: Database, begun: bool
+) -> None:
+    naive = for_people(judges=wanted(), arms={"naive": {"protocol": "naive"}})
+    experiment = await finished(database, passage("Alba", 1), data=naive)
+    unlucky, next_one = await judges(database, 2)
+    lost = await take(database, unlucky)
+    if begun:
+        async with database.session.begin() as session:
+            await drafts.save(session, lost, unlucky.id, "judging/order0/step0", {"at": 1}, {})
+    await _fail(database, lost)
+    assert await claimed(database, next_one) is None
+
+    assert await _retry(database, experiment) == 0
+
+    taken = await take(database, next_one)
+    assert (taken == lost) is not begun
+    if begun:
+        [old] = await rows(database, Judgement.id == lost)
+        assert (old.state, old.error, old.participant_id) == ("returned", None, unlucky.participant_id)
+    await submit(database, taken)
+    async with database.session() as session:
+        assert (await progress(session, experiment.id)).finished
+
+
+async def test_whoever_had_answered_everything_before_it_failed_loses_nothing(database: Database) -> None:
+    naive = for_people(judges=wanted(), arms={"naive": {"protocol": "naive"}})
+    experiment = await finished(database, passage("Alba", 1), data=naive)
+    [judge] = await judges(database, 1)
+    held = await take(database, judge)
+    await submit(database, held)
+    async with database.session.begin() as session:
+        await session.execute(delete(Verdict))
+    await _fail(database, held)
+
+    assert await _retry(database, experiment) == 1
+    await played(database, experiment)
+
+    [row] = await rows(database, Judgement.id == held)
+    assert (row.state, row.participant_id) == ("done", judge.participant_id)
+    assert await count(database, Verdict) == 1
 
 
 async def test_only_its_holder_prolongs_a_lease(database: Database) -> None:

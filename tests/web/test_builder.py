@@ -18,6 +18,7 @@ from app.web.sheets import file_of, sheet_of
 from models import Audit, Endpoint, Experiment, Judgement, JudgingRound, SpecDraft, Trial
 from tests.factories import TASKS, imported, passage, spec
 from tests.servers import Script, ScriptedServer
+from tests.web.stage import bearer
 from tests.web.world import Browser, Site, World, for_people
 
 HERE = "/experiments/new"
@@ -585,6 +586,30 @@ async def test_a_round_of_people_and_a_built_in_is_added_to_a_finished_experimen
         found = list(await session.scalars(places))
     assert sorted(set(found)) == [0, 1, 2]
     assert found.count(0) == found.count(1) == found.count(2) == 8
+
+
+async def test_what_was_cancelled_is_not_judged_again_and_no_page_leads_there(world: World) -> None:
+    alice = await world.site.browser("alice")
+    there, where = "/experiments/for-people", "/experiments/for-people/judge"
+    page = await press(alice, await alice.get(where), "add-participant", where, add="builtin:random")
+    page = await press(alice, page, "add-judge", where)
+    assert where in (await alice.get(there)).text
+    await alice.submit(f"{there}/steer", {"action": "cancel"})
+    for place in ("", "/report", "/trials"):
+        assert where not in (await alice.get(there + place)).text
+    sentence = "The experiment for-people was cancelled for good, so it cannot be judged again"
+    late = await press(alice, page, "start", where, **{"name": "late", "judges.0": "random"})
+    assert (late.status_code, entered(late)["name"]) == (409, "late")
+    assert sentence in problem(late)
+    token = await bearer(world.site, "alice", "read", "write")
+    panel = {"name": "late", "judges": ["lexical"]}
+    for answer in (
+        await alice.get(where),
+        await alice.post("/api/v1/experiments/for-people/rounds", json=panel, headers=token),
+    ):
+        assert (answer.status_code, sentence in answer.text) == (409, True)
+    async with world.site.database.session() as session:
+        assert await session.scalar(select(func.count()).select_from(JudgingRound)) == 1
 
 
 async def test_a_round_that_cannot_be_is_told_and_loses_nothing(world: World) -> None:

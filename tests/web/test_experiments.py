@@ -138,6 +138,19 @@ async def test_a_page_lists_why_things_failed_and_failed_ones_are_tried_again(
         assert (await progress(session, running.id)).trials == {"queued": len(await jobs(site.database))}
 
 
+async def test_what_failed_is_queued_again_while_the_job_that_failed_is_still_ending(
+    site: Site, running: Experiment
+) -> None:
+    async with site.database.session.begin() as session:
+        first = await first_trial(session, running)
+        first.state, first.error = "failed", "Silence."
+        await session.execute(text("UPDATE procrastinate_jobs SET status = 'doing'"))
+    lock = text("SELECT count(*) FROM procrastinate_jobs WHERE lock = :lock AND status = 'todo'")
+    async with site.database.session.begin() as session:
+        await experiments.resume(session, running.id, retry_failed=True)
+        assert await session.scalar(lock, {"lock": f"trial:{first.id}"}) == 1
+
+
 # ── steering ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -2,21 +2,25 @@
 
 import asyncio
 import csv
+import gc
 import io
 import json
 import math
 import re
+from collections import Counter
 from xml.etree import ElementTree
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from app.experiments.report import report
+from app.records.database import Database
+from app.records.verdicts import placed
 from app.reports.scores import Reading
 from app.web.drawing import Draughtsman, drawn
 from app.web.plots import PLOTS, Figures, Judged, as_csv, svg
-from app.web.reported import KEPT, Reports
-from models import Draft, Experiment, Judgement, Trial, Verdict
+from app.web.reported import KEPT, Made, Reports
+from models import Arm, Draft, Experiment, Judgement, Trial, Verdict
 from tests.factories import finished, passage, played, spec, started
 from tests.web.world import Site, World
 
@@ -132,6 +136,32 @@ async def test_the_whole_report_is_downloaded_as_the_command_line_prints_it(
     assert "small-report.json" in got.headers["content-disposition"]
 
 
+async def test_every_plot_rests_on_the_verdicts_of_the_table(site: Site) -> None:
+    data = spec(judges=["lexical"], replicates=2)
+    experiment = await finished(site.database, passage("Alba"), passage("Brise"), data=data)
+    async with site.database.session.begin() as session:
+        # One replicate of a consultancy is then judged under one of its two assignments alone.
+        one = select(Trial.id).join(Arm, Arm.id == Trial.arm_id).where(Arm.name == "consultancy").limit(1)
+        gone = delete(Verdict).where(Verdict.trial_id == one.scalar_subquery()).returning(Verdict.id)
+        lost = len((await session.scalars(gone)).all())
+    alice = await site.browser("alice")
+
+    async def verdicts(plot: str, **same: object) -> Counter[str]:
+        got = await alice.get(f"/experiments/small/plot/{plot}.csv")
+        found: Counter[str] = Counter()
+        for row in csv.DictReader(io.StringIO(got.text)):
+            if all(row[key] == value for key, value in same.items()):
+                found[row["arm"]] += int(row["verdicts"])
+        return found
+
+    async with site.database.session() as session:
+        lines = (await report(session, experiment)).lines
+    wanted = {line.names[0]: line.cell.verdicts for line in lines if line.cell}
+    assert [line.excluded for line in lines if line.excluded] == [lost]
+    assert await verdicts("accuracy") == await verdicts("reliability") == wanted
+    assert (await verdicts("belief", step="0"))["consultancy*"] == wanted["consultancy*"]
+
+
 # ── kept until something changes ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -159,6 +189,96 @@ async def test_a_report_is_made_once_for_many_who_ask_and_again_after_any_change
         async with site.database.session() as session:
             assert after.report.as_json() == (await report(session, experiment)).as_json()
         before = after
+
+
+CHANGE = "UPDATE verdict SET belief = ARRAY[belief[2], belief[1]] WHERE id = (SELECT min(id) FROM verdict)"
+
+
+async def change(site: Site, statement: str) -> None:
+    async with site.database.session.begin() as session:
+        await session.execute(text(statement))
+
+
+class Slow(Reports):
+    """Reports that are handed over when `go` is set; `read` is, once somebody's facts have been read."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.read, self.go = asyncio.Event(), asyncio.Event()
+
+    async def _make(self, experiment: Experiment) -> Made:
+        made = await super()._make(experiment)
+        self.read.set()
+        await self.go.wait()
+        return made
+
+
+async def test_while_an_experiment_goes_on_one_report_serves_for_many_changes(world: World) -> None:
+    reports = Slow(world.site.database)
+    made = []
+    for _ in range(3):
+        made.append(asyncio.create_task(reports.of(world.experiment)))
+        await reports.read.wait()
+        await change(world.site, CHANGE)
+    reports.go.set()
+    first, *others = await asyncio.gather(*made)
+    assert all(other is first for other in others)
+    assert await reports.of(world.experiment) is first
+
+
+async def test_a_report_that_is_no_longer_fresh_is_made_anew_if_anything_changed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.reported.FRESH", -1.0)
+    reports = Reports(world.site.database)
+    first = await reports.of(world.experiment)
+    assert await reports.of(world.experiment) is first
+    await change(world.site, CHANGE)
+    assert await reports.of(world.experiment) is not first
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "UPDATE experiment SET state = 'paused'",
+        "UPDATE experiment SET state = 'cancelled'",
+        "DELETE FROM judgement WHERE state = 'open'",
+    ],
+)
+@pytest.mark.parametrize("finished", [True, False])
+async def test_of_an_experiment_at_rest_nobody_is_shown_a_stale_report(
+    world: World, end: str, finished: bool
+) -> None:
+    reports = Slow(world.site.database)
+    before = asyncio.create_task(reports.of(world.experiment))
+    await reports.read.wait()
+    if finished:
+        reports.go.set()
+        await before
+    await change(world.site, CHANGE)
+    await change(world.site, end)
+    reports.read.clear()
+    asked = asyncio.create_task(reports.of(world.experiment))
+    async with asyncio.timeout(60):
+        await reports.read.wait()
+    reports.go.set()
+    after = await asked
+    async with world.site.database.session() as session:
+        assert after.report.as_json() == (await report(session, world.experiment)).as_json()
+    assert after is not await before
+    assert await reports.of(world.experiment) is after
+
+
+async def test_what_a_report_is_made_of_is_nothing_that_the_garbage_collector_goes_into(
+    site: Site, experiment: Experiment
+) -> None:
+    async with site.database.session() as session:
+        rows = await placed(session, experiment.id)
+    # Tuples of tuples are let go one look later.
+    gc.collect()
+    gc.collect()
+    assert rows
+    assert not any(map(gc.is_tracked, [row.belief for row in rows] + [row.beliefs for row in rows]))
 
 
 async def test_a_report_is_not_made_anew_for_what_happens_elsewhere(
@@ -217,6 +337,20 @@ async def test_who_stops_waiting_for_a_picture_spoils_no_other() -> None:
     await draughtsman.close()
 
 
+async def test_invisible_characters_in_names_are_shown_as_replaced_in_every_form_of_a_plot(
+    site: Site, experiment: Experiment
+) -> None:
+    await change(site, "UPDATE arm SET name = name || U&'\\202E\\0007x'")
+    await change(site, "UPDATE participant SET name = name || U&'\\2066'")
+    alice = await site.browser("alice")
+    for plot in ("accuracy", "reliability", "belief"):
+        for form in ("csv", "json", "svg"):
+            got = (await alice.get(f"/experiments/small/plot/{plot}.{form}")).content.decode()
+            assert not set("\u202e\u2066\u0007") & set(got), (plot, form)
+            assert "\\u0007" not in got, "as JSON writes it"
+        assert "debate\ufffd\ufffdx*" in (await alice.get(f"/experiments/small/plot/{plot}.csv")).text
+
+
 async def test_an_unknown_plot_is_refused_in_a_sentence(site: Site, experiment: Experiment) -> None:
     got = await (await site.browser("alice")).get("/experiments/small/plot/nonsense.svg")
     assert got.status_code == 404
@@ -227,7 +361,11 @@ async def test_time_counts_where_people_have_judged_with_their_effort_on_record(
     site = world.site
     judge = site.cast["judge"]
     async with site.database.session.begin() as session:
-        place = (await session.scalars(select(Judgement).where(Judgement.state == "open").limit(1))).one()
+        places = (
+            select(Judgement).join(Trial, Trial.id == Judgement.trial_id).join(Arm, Arm.id == Trial.arm_id)
+        )
+        found = await session.scalars(places.where(Judgement.state == "open", Arm.name == "expert").limit(1))
+        place = found.one()
         place.participant_id, place.state = judge.participant_id, "done"
         await session.flush()
         session.add(

@@ -43,7 +43,7 @@ from app.web.sheets import (
     sheet_of,
     storable,
 )
-from app.web.starting import judge_for, start_for
+from app.web.starting import judge_for, judgeable, start_for
 from models import Account, Participant, SpecDraft
 
 router = APIRouter()
@@ -277,8 +277,10 @@ async def delete_draft(who: Who, db: Db, identity: uuid.UUID) -> Response:
 
 @router.get("/experiments/{name}/judge", name="round_form")
 async def round_form(request: Request, who: Who, name: str) -> Response:
-    """The form of a judging round."""
+    """The form of a judging round, where there may be one."""
     desk = replace(await _desk(request, who), sheet=Sheet())
+    async with desk.database.session() as db:
+        await judgeable(db, lambda db: visible(db, who, name))
     return await _round_shown(desk, name)
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.experiments.freeze import cast_of
-from app.experiments.spec import NAME, Cast, first_mistake
+from app.experiments.spec import NAME, Cast, SpecError, first_mistake, refuse_reserved
 from app.participants.base import ModelSettings
 from app.participants.roster import parse_settings
 from app.records import admin
@@ -105,6 +105,10 @@ async def put_on_record(
     db: AsyncSession, who: Account, name: str, endpoint: Endpoint | None, settings: ModelSettings
 ) -> uuid.UUID:
     """Seat a model at an endpoint on record under a name of its own; the same again is the same participant."""
+    try:
+        refuse_reserved("name", name)
+    except SpecError as error:
+        raise Refused(422, str(error)) from error
     if endpoint is None:
         raise Refused(422, "endpoint: there is no such endpoint: choose one that is on record.")
     whole = settings.model_copy(update={"endpoint": endpoint.name})
