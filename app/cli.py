@@ -200,7 +200,8 @@ async def _arena(*, upgrade: bool = True) -> AsyncIterator[tuple[Database, Setti
         first = error.errors()[0]
         name = str(first["loc"][0]).upper()
         variable = name if name == "DATABASE_URL" else f"ARENA_{name}"
-        raise UserError(f"{variable} is not valid: {first['msg'].lower()}.") from error
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{variable} is not valid: {reason[0].lower()}{reason[1:]}.") from error
     async with open_database(chosen, upgrade=upgrade) as database:
         yield database, chosen
 
@@ -326,8 +327,15 @@ async def _serve(host: str | None, port: int | None) -> None:
                 database,
                 chosen,
                 listener,
-                lambda address: _say(f"The arena is at {address}/ ; Ctrl-C stops it."),
+                lambda address: _say(f"{_place(chosen, address)}; Ctrl-C stops it."),
             )
+
+
+def _place(chosen: Settings, address: str) -> str:
+    """Where browsers find the arena that listens at an address."""
+    if chosen.public_url:
+        return f"The arena is at {chosen.public_url}/ and listens at {address}/ "
+    return f"The arena is at {address}/ "
 
 
 @users.command("add")
@@ -347,11 +355,12 @@ def add_user(
 async def _add_user(email: str, name: str, role: Role, password: str) -> None:
     if len(password) < SHORTEST_PASSWORD:
         raise UserError(TOO_SHORT)
-    async with _arena() as (database, _), database.session.begin() as session:
+    async with _arena() as (database, chosen), database.session.begin() as session:
         if await people.account_by_email(session, email):
             raise UserError(f"There is an account for {email} already.")
         await people.add_account(session, email, name, role.value, hasher.hash(password))
-    print(f"{email} can sign in as {role.value}.")
+    where = f" at {chosen.public_url}/sign-in" if chosen.public_url else ""
+    print(f"{email} can sign in as {role.value}{where}.")
 
 
 @cli.command()
@@ -611,9 +620,9 @@ async def _show_around(database: Database, chosen: Settings, listener: socket) -
         paths = await links(session)
 
     def welcome(address: str) -> None:
-        _say(f"The arena is at {address}/ ; Ctrl-C stops it. Each of these links signs in once:")
+        _say(f"{_place(chosen, address)}; Ctrl-C stops it. Each of these links signs in once:")
         for role, path in paths.items():
-            _say(f"  {role + ':':<12}{address}{path}")
+            _say(f"  {role + ':':<12}{chosen.public_url or address}{path}")
 
     await serving(database, chosen.model_copy(update={"concurrency": BACKGROUND}), listener, welcome)
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import cli
 from app.exchange.importing import SAMPLE
 from app.records.database import head
 from tests.factories import passage, spec
@@ -272,6 +274,43 @@ def test_the_demo_prints_its_table_and_serves_only_where_it_is_told_to(
             assert visitor.get(httpx.URL(again["admin"]).join("/audit")).url.path == "/audit"
         assert {table: records.count(table) for table in before} == before
         assert records.one("SELECT count(*) FROM judgement WHERE state = 'waiting' AND place > 0") == 1
+
+
+def test_a_proxys_address_stands_in_everything_that_is_printed(database_url: str, tmp_path: Path) -> None:
+    public = {"ARENA_PUBLIC_URL": "https://Arena.example.org/", "ARENA_PORT": "0"}
+    with Arena(tmp_path / "runs", DATABASE_URL=database_url, **public) as arena:
+        serving = arena.start("serve")
+        until(lambda: "Ctrl-C" in serving.err, serving)
+        assert re.match(
+            r"The arena is at https://arena\.example\.org/ and listens at http://127\.0\.0\.1:\d+/ ;",
+            serving.err,
+        )
+        demo = arena.start("demo", "--serve")
+        until(lambda: "Ctrl-C" in demo.err, demo, every=0.1)
+        links = re.findall(r"^  \w+: +(\S+?)/invite/\S+$", demo.err, re.MULTILINE)
+        assert links == 3 * ["https://arena.example.org"]
+    added = CliRunner().invoke(
+        cli, ["user", "add", "ada@x.org"], "a long password\n", {"DATABASE_URL": database_url, **public}
+    )
+    assert added.stdout == "ada@x.org can sign in as researcher at https://arena.example.org/sign-in.\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("ARENA_PUBLIC_URL", "arena.example.org", "valid"),
+        ("ARENA_PUBLIC_URL", "https://arena.example.org/below", "scheme, host and port only"),
+        ("ARENA_PUBLIC_URL", "ftp://arena.example.org", "scheme"),
+        ("ARENA_TRUSTED_PROXIES", "10.0.0.1, my-proxy", "my-proxy is neither an address nor a network"),
+        ("ARENA_TRUSTED_PROXIES", "*", "neither an address nor a network"),
+        ("ARENA_TRUSTED_PROXIES", "10.0.0.1/8", "neither an address nor a network"),
+    ],
+)
+def test_settings_of_a_proxy_that_mean_nothing_are_refused(
+    tmp_path: Path, variable: str, value: str, words: str
+) -> None:
+    with Arena(tmp_path / "runs", DATABASE_URL="postgresql://127.0.0.1:1/none", **{variable: value}) as arena:
+        is_one_sentence(arena.run("serve"), variable, words)
 
 
 def _judges(link: str) -> None:
