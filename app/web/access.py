@@ -38,6 +38,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "experiment_report_json": RESEARCHERS,
     "experiment_plot": RESEARCHERS,
     "trial": RESEARCHERS,
+    "trial_unshown": RESEARCHERS,
     "trial_calls": RESEARCHERS,
     # task sets
     "tasks": RESEARCHERS,

@@ -201,6 +201,7 @@ NO_LISTS = {
     "round_form",
     "experiment_plot",
     "trial",
+    "trial_unshown",
     "trial_calls",
     "task_question",
     "new_participant",
