@@ -275,6 +275,8 @@ ROUTES: dict[str, Route] = {
         leaves="exported",
         scope="read",
     ),
+    "api_trials": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/trials", scope="read"),
+    "api_trial": Route(RESEARCHERS, "/api/v1/trials/{trial}", scope="read"),
     "api_rounds": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/rounds", scope="read"),
     "api_judge": Route(
         RESEARCHERS,

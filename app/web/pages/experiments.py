@@ -173,7 +173,8 @@ async def trials(
     )
 
 
-async def _visible_trial(db: AsyncSession, who: Account, trial: uuid.UUID) -> None:
+async def visible_trial(db: AsyncSession, who: Account, trial: uuid.UUID) -> None:
+    """Refuse a trial that is not there for somebody."""
     found = await browse.experiment_of(db, trial)
     if found is None or not may_see(who, found):
         raise Refused(404, "There is no such trial.")
@@ -188,7 +189,7 @@ async def transcript(
     first: FirstTurn = 1,
 ) -> Response:
     """A trial: question, answers, what judges read from one turn on, verdicts, and the passage beside it."""
-    await _visible_trial(db, who, trial)
+    await visible_trial(db, who, trial)
     found = await browse.transcript(db, trial)
     story = told(found)
     passage, speeches = quoted_passage(found.text, story.shown)
@@ -224,7 +225,7 @@ async def unshown(
     first: FirstTurn = 1,
 ) -> Response:
     """What was made in one step of a talk and not shown to judges: as a piece of the transcript's page, or as a page."""
-    await _visible_trial(db, who, trial)
+    await visible_trial(db, who, trial)
     made = told(await browse.transcript(db, trial)).aside(step).turns
     whole = "hx-request" not in request.headers
     template = "pages/transcript_unshown.html" if whole else "fragments/_transcript_unshown.html"
@@ -250,7 +251,7 @@ async def calls(
     judgement: uuid.UUID | None = None,
 ) -> Response:
     """The model calls behind one move: as a piece of the transcript's page, or as a page of its own."""
-    await _visible_trial(db, who, trial)
+    await visible_trial(db, who, trial)
     made = await browse.calls(db, trial, path, judgement)
     whole = "hx-request" not in request.headers
     template = "pages/transcript_calls.html" if whole else "fragments/_transcript_calls.html"
