@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.experiments.spec import NAME
 from app.participants.base import ModelSettings
 from app.records.paging import Page
+from app.web.completing import MOST_CODE, MOST_URL
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -350,6 +351,10 @@ class Invite(Shape):
     shared: bool
     """Whether each comer makes an account, or it belongs to the first."""
     expires_at: datetime
+    completion_code: str
+    """What a judge who came by it shows a recruiter when nothing is left to do."""
+    completion_url: str
+    """Where they go then."""
 
 
 class NewInvite(Shape):
@@ -362,6 +367,10 @@ class NewInvite(Shape):
     label: str = Field("", max_length=100)
     days: int = Field(60, ge=1, le=365)
     """Until it expires."""
+    completion_code: str = Field("", max_length=MOST_CODE)
+    """Shown to a judge who came by it, when nothing is left to do."""
+    completion_url: str = Field("", max_length=MOST_URL)
+    """A link for then; https."""
 
 
 class Link(Shape):
