@@ -56,6 +56,7 @@ from app.records.progress import progress
 from app.records.tasks import Saved, passage_texts, questions_of
 from app.reports import power as powers
 from app.settings import Settings, settings
+from app.web.alone import standing_alone
 from app.web.demo import links
 from app.web.outgoing import BadPattern
 from app.web.pages.entrance import SHORTEST_PASSWORD, TOO_SHORT, hasher
@@ -228,6 +229,14 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of an experiment
 
 class ReportFormat(StrEnum):
     """How a report is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    HTML = "html"
+
+
+class EstimateFormat(StrEnum):
+    """How an estimate is printed."""
 
     TABLE = "table"
     JSON = "json"
@@ -406,13 +415,18 @@ async def _judge(name: str, panel: Path, retry_failed: bool) -> None:
 def report_command(
     names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Names of experiments.")],
     format: Annotated[
-        ReportFormat, typer.Option(help="A table, or JSON with every figure.")
+        ReportFormat,
+        typer.Option(help="A table, JSON with every figure, or one HTML page with the plots in it."),
     ] = ReportFormat.TABLE,
 ) -> None:
     """Print how often each judge was right under each arm."""
-    if format is ReportFormat.JSON and len(names) > 1:
-        raise UserError("JSON holds one report: name one experiment at a time.")
+    if format is not ReportFormat.TABLE and len(names) > 1:
+        raise UserError(f"{format.value.upper()} holds one report: name one experiment at a time.")
     elsewhere = _elsewhere()
+    if elsewhere and format is ReportFormat.HTML:
+        raise UserError(
+            "A page is made on the machine of the arena: leave --server out, or take a table or JSON."
+        )
     _run(_report_elsewhere(elsewhere, names, format) if elsewhere else _report(names, format))
 
 
@@ -428,6 +442,9 @@ async def _report_elsewhere(remote: Remote, names: list[str], format: ReportForm
 async def _report(names: list[str], format: ReportFormat) -> None:
     async with _arena() as (database, _):
         experiments = [await _experiment(database, name) for name in names]
+        if format is ReportFormat.HTML:
+            print(await standing_alone(database, experiments[0]))
+            return
         for experiment in experiments:
             await _print_report(database, experiment, format)
 
@@ -484,8 +501,8 @@ def estimate_command(
         ),
     ] = None,
     format: Annotated[
-        ReportFormat, typer.Option(help="Tables, or JSON with every figure.")
-    ] = ReportFormat.TABLE,
+        EstimateFormat, typer.Option(help="Tables, or JSON with every figure.")
+    ] = EstimateFormat.TABLE,
 ) -> None:
     """Say what an experiment would take before it is started, and how small a difference it could show."""
     wanted = read_spec(spec)
@@ -509,11 +526,11 @@ def _price(text: str, spec: Spec) -> tuple[str, Price]:
     return name, Price(*numbers)
 
 
-async def _estimate(spec: Spec, prices: dict[str, Price], format: ReportFormat) -> None:
+async def _estimate(spec: Spec, prices: dict[str, Price], format: EstimateFormat) -> None:
     async with _arena() as (database, _), database.session() as session:
         material = await gathered(session, spec)
     found = estimate(spec, material, prices)
-    if format is ReportFormat.JSON:
+    if format is EstimateFormat.JSON:
         print(json.dumps(found.as_json(), indent=2))
         return
     for table in console.estimate_tables(found):

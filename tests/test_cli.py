@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -274,6 +275,28 @@ def test_the_demo_prints_its_table_and_serves_only_where_it_is_told_to(
             assert visitor.get(httpx.URL(again["admin"]).join("/audit")).url.path == "/audit"
         assert {table: records.count(table) for table in before} == before
         assert records.one("SELECT count(*) FROM judgement WHERE state = 'waiting' AND place > 0") == 1
+
+
+def test_a_report_as_a_page_stands_alone(arena: Arena, ferries: Path, tmp_path: Path) -> None:
+    assert arena.run("run", write_spec(tmp_path / "small.yaml", spec())).code == 0
+    page = arena.run("report", "small", "--format", "html")
+    assert (page.code, page.err) == (0, "")
+    assert page.out.count("<h1>small</h1>") == 1
+    figures = json.loads(arena.run("report", "small", "--format", "json").out)
+    for cell in figures["cells"]:
+        assert f"<td>{100 * cell['accuracy']:.1f}%</td>" in page.out
+    pictures = re.findall(r'<img src="data:image/svg\+xml;base64,([^"]+)"', page.out)
+    assert len(pictures) >= 3
+    assert all(b"<svg" in b64decode(picture)[:200] for picture in pictures)
+    assert re.findall(r'(?:src|href|action)="(?!data:)([^"#][^"]*)"', page.out) == []
+    assert not re.search(r"<script|<link|<form|@import|url\([\"']?(?!data:|[\"'])", page.out)
+    assert page.out == arena.run("report", "small", "--format", "html").out
+    is_one_sentence(arena.run("report", "small", "small", "--format", "html"), "HTML holds one report")
+
+
+def test_a_page_is_not_made_of_an_arena_elsewhere(tmp_path: Path) -> None:
+    with Arena(tmp_path / "runs", ARENA_SERVER="http://127.0.0.1:1", ARENA_TOKEN="t") as arena:
+        is_one_sentence(arena.run("report", "small", "--format", "html"), "leave --server out")
 
 
 def test_a_proxys_address_stands_in_everything_that_is_printed(database_url: str, tmp_path: Path) -> None:
