@@ -56,6 +56,7 @@ from app.records.progress import progress
 from app.records.tasks import Saved, passage_texts, questions_of
 from app.reports import power as powers
 from app.settings import Settings, settings
+from app.web.alone import standing_alone
 from app.web.demo import links
 from app.web.outgoing import BadPattern
 from app.web.pages.entrance import SHORTEST_PASSWORD, TOO_SHORT, hasher
@@ -200,7 +201,8 @@ async def _arena(*, upgrade: bool = True) -> AsyncIterator[tuple[Database, Setti
         first = error.errors()[0]
         name = str(first["loc"][0]).upper()
         variable = name if name == "DATABASE_URL" else f"ARENA_{name}"
-        raise UserError(f"{variable} is not valid: {first['msg'].lower()}.") from error
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{variable} is not valid: {reason[0].lower()}{reason[1:]}.") from error
     async with open_database(chosen, upgrade=upgrade) as database:
         yield database, chosen
 
@@ -227,6 +229,14 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of an experiment
 
 class ReportFormat(StrEnum):
     """How a report is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    HTML = "html"
+
+
+class EstimateFormat(StrEnum):
+    """How an estimate is printed."""
 
     TABLE = "table"
     JSON = "json"
@@ -326,8 +336,15 @@ async def _serve(host: str | None, port: int | None) -> None:
                 database,
                 chosen,
                 listener,
-                lambda address: _say(f"The arena is at {address}/ ; Ctrl-C stops it."),
+                lambda address: _say(f"{_place(chosen, address)}; Ctrl-C stops it."),
             )
+
+
+def _place(chosen: Settings, address: str) -> str:
+    """Where browsers find the arena that listens at an address."""
+    if chosen.public_url:
+        return f"The arena is at {chosen.public_url}/ and listens at {address}/ "
+    return f"The arena is at {address}/ "
 
 
 @users.command("add")
@@ -347,11 +364,12 @@ def add_user(
 async def _add_user(email: str, name: str, role: Role, password: str) -> None:
     if len(password) < SHORTEST_PASSWORD:
         raise UserError(TOO_SHORT)
-    async with _arena() as (database, _), database.session.begin() as session:
+    async with _arena() as (database, chosen), database.session.begin() as session:
         if await people.account_by_email(session, email):
             raise UserError(f"There is an account for {email} already.")
         await people.add_account(session, email, name, role.value, hasher.hash(password))
-    print(f"{email} can sign in as {role.value}.")
+    where = f" at {chosen.public_url}/sign-in" if chosen.public_url else ""
+    print(f"{email} can sign in as {role.value}{where}.")
 
 
 @cli.command()
@@ -400,13 +418,18 @@ async def _judge(name: str, panel: Path, retry_failed: bool) -> None:
 def report_command(
     names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Names of experiments.")],
     format: Annotated[
-        ReportFormat, typer.Option(help="A table, or JSON with every figure.")
+        ReportFormat,
+        typer.Option(help="A table, JSON with every figure, or one HTML page with the plots in it."),
     ] = ReportFormat.TABLE,
 ) -> None:
     """Print how often each judge was right under each arm."""
-    if format is ReportFormat.JSON and len(names) > 1:
-        raise UserError("JSON holds one report: name one experiment at a time.")
+    if format is not ReportFormat.TABLE and len(names) > 1:
+        raise UserError(f"{format.value.upper()} holds one report: name one experiment at a time.")
     elsewhere = _elsewhere()
+    if elsewhere and format is ReportFormat.HTML:
+        raise UserError(
+            "A page is made on the machine of the arena: leave --server out, or take a table or JSON."
+        )
     _run(_report_elsewhere(elsewhere, names, format) if elsewhere else _report(names, format))
 
 
@@ -422,6 +445,9 @@ async def _report_elsewhere(remote: Remote, names: list[str], format: ReportForm
 async def _report(names: list[str], format: ReportFormat) -> None:
     async with _arena() as (database, _):
         experiments = [await _experiment(database, name) for name in names]
+        if format is ReportFormat.HTML:
+            print(await standing_alone(database, experiments[0]))
+            return
         for experiment in experiments:
             await _print_report(database, experiment, format)
 
@@ -478,8 +504,8 @@ def estimate_command(
         ),
     ] = None,
     format: Annotated[
-        ReportFormat, typer.Option(help="Tables, or JSON with every figure.")
-    ] = ReportFormat.TABLE,
+        EstimateFormat, typer.Option(help="Tables, or JSON with every figure.")
+    ] = EstimateFormat.TABLE,
 ) -> None:
     """Say what an experiment would take before it is started, and how small a difference it could show."""
     wanted = read_spec(spec)
@@ -503,11 +529,11 @@ def _price(text: str, spec: Spec) -> tuple[str, Price]:
     return name, Price(*numbers)
 
 
-async def _estimate(spec: Spec, prices: dict[str, Price], format: ReportFormat) -> None:
+async def _estimate(spec: Spec, prices: dict[str, Price], format: EstimateFormat) -> None:
     async with _arena() as (database, _), database.session() as session:
         material = await gathered(session, spec)
     found = estimate(spec, material, prices)
-    if format is ReportFormat.JSON:
+    if format is EstimateFormat.JSON:
         print(json.dumps(found.as_json(), indent=2))
         return
     for table in console.estimate_tables(found):
@@ -614,9 +640,9 @@ async def _show_around(database: Database, chosen: Settings, listener: socket) -
         paths = await links(session)
 
     def welcome(address: str) -> None:
-        _say(f"The arena is at {address}/ ; Ctrl-C stops it. Each of these links signs in once:")
+        _say(f"{_place(chosen, address)}; Ctrl-C stops it. Each of these links signs in once:")
         for role, path in paths.items():
-            _say(f"  {role + ':':<12}{address}{path}")
+            _say(f"  {role + ':':<12}{chosen.public_url or address}{path}")
 
     await serving(database, chosen.model_copy(update={"concurrency": BACKGROUND}), listener, welcome)
 

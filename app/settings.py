@@ -1,15 +1,33 @@
 """Settings of this process, from the environment: few, typed and each explained."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, TypeAdapter, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 def _apart(value: object) -> object:
     """A list as a variable holds it: words with commas or blanks between them."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def _origin(value: str) -> str:
+    """Scheme, host and port as browsers write them in `Origin`."""
+    url = TypeAdapter(HttpUrl).validate_python(value)
+    if url.username or url.password or url.path not in (None, "/") or url.query or url.fragment:
+        raise ValueError("write scheme, host and port only, as https://arena.example.org")
+    return str(url).rstrip("/")
+
+
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            ip_network(value)
+        except ValueError as error:
+            raise ValueError(f"{value} is neither an address nor a network such as 10.0.0.0/8") from error
+    return values
 
 
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_apart)]
@@ -25,7 +43,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     """A PostgreSQL server to use instead of the embedded one, as postgresql://user:password@host:port/name."""
 
-    @field_validator("database_url", mode="before")
+    @field_validator("database_url", "public_url", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None
@@ -38,6 +56,10 @@ class Settings(BaseSettings):
     """Address on which `arena serve` listens."""
     port: int = Field(8000, ge=0, le=65535)
     """Port on which `arena serve` listens; 0 takes a free one."""
+    public_url: Annotated[str, AfterValidator(_origin)] | None = None
+    """Address of the arena in browsers where a proxy stands before it, as https://arena.example.org."""
+    trusted_proxies: Annotated[Listed, AfterValidator(_networks)] = ()
+    """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     heartbeat: float = Field(10, gt=0)
     """Seconds between a worker's signs of life."""
     stalled_after: float = Field(30, gt=0)

@@ -65,6 +65,10 @@ class Invite(Base):
     """Whether it is used up by the first who opens it, and asks for no password, as in the demo."""
     expires_at: Mapped[Moment]
     revoked_at: Mapped[Moment | None]
+    completion_code: Mapped[str] = mapped_column(server_default="")
+    """What a judge who came by it shows a recruiter when nothing is left to do."""
+    completion_url: Mapped[str] = mapped_column(server_default="")
+    """Where that judge goes then, by a link."""
 
     @property
     def sets_password(self) -> bool:

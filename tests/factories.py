@@ -62,6 +62,14 @@ def spec(**changes: Any) -> dict[str, Any]:
     }
 
 
+def market() -> dict[str, Any]:
+    """The file of an experiment with a market, in which most of what is made is shown to no judge."""
+    few = {"steps": 3, "candidates": 12, "reads": 2, "first_reads": 2, "least_move": 0.0}
+    seats = {"adversary": "advocate", "predictor": "dice"}
+    arms = {"market": {"protocol": "market-making", **few, "seats": seats}}
+    return spec(name="market", arms=arms, judges=["lexical"])
+
+
 async def imported(database: Database, *passages: Mapping[str, Any], name: str = TASKS) -> None:
     """Save passages, given as lines of a task file, as the task set `name`."""
     lines = [Passage.model_validate(line, by_name=False).model_dump() for line in passages]

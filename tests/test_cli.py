@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import cli
 from app.exchange.importing import SAMPLE
 from app.records.database import head
 from tests.factories import passage, spec
@@ -279,6 +282,65 @@ def test_the_demo_prints_its_table_and_serves_only_where_it_is_told_to(
             assert visitor.get(httpx.URL(again["admin"]).join("/audit")).url.path == "/audit"
         assert {table: records.count(table) for table in before} == before
         assert records.one("SELECT count(*) FROM judgement WHERE state = 'waiting' AND place > 0") == 1
+
+
+def test_a_report_as_a_page_stands_alone(arena: Arena, ferries: Path, tmp_path: Path) -> None:
+    assert arena.run("run", write_spec(tmp_path / "small.yaml", spec())).code == 0
+    page = arena.run("report", "small", "--format", "html")
+    assert (page.code, page.err) == (0, "")
+    assert page.out.count("<h1>small</h1>") == 1
+    figures = json.loads(arena.run("report", "small", "--format", "json").out)
+    for cell in figures["cells"]:
+        assert f"<td>{100 * cell['accuracy']:.1f}%</td>" in page.out
+    pictures = re.findall(r'<img src="data:image/svg\+xml;base64,([^"]+)"', page.out)
+    assert len(pictures) >= 3
+    assert all(b"<svg" in b64decode(picture)[:200] for picture in pictures)
+    assert re.findall(r'(?:src|href|action)="(?!data:)([^"#][^"]*)"', page.out) == []
+    assert not re.search(r"<script|<link|<form|@import|url\([\"']?(?!data:|[\"'])", page.out)
+    assert page.out == arena.run("report", "small", "--format", "html").out
+    is_one_sentence(arena.run("report", "small", "small", "--format", "html"), "HTML holds one report")
+
+
+def test_a_page_is_not_made_of_an_arena_elsewhere(tmp_path: Path) -> None:
+    with Arena(tmp_path / "runs", ARENA_SERVER="http://127.0.0.1:1", ARENA_TOKEN="t") as arena:
+        is_one_sentence(arena.run("report", "small", "--format", "html"), "leave --server out")
+
+
+def test_a_proxys_address_stands_in_everything_that_is_printed(database_url: str, tmp_path: Path) -> None:
+    public = {"ARENA_PUBLIC_URL": "https://Arena.example.org/", "ARENA_PORT": "0"}
+    with Arena(tmp_path / "runs", DATABASE_URL=database_url, **public) as arena:
+        serving = arena.start("serve")
+        until(lambda: "Ctrl-C" in serving.err, serving)
+        assert re.match(
+            r"The arena is at https://arena\.example\.org/ and listens at http://127\.0\.0\.1:\d+/ ;",
+            serving.err,
+        )
+        demo = arena.start("demo", "--serve")
+        until(lambda: "Ctrl-C" in demo.err, demo, every=0.1)
+        links = re.findall(r"^  \w+: +(\S+?)/invite/\S+$", demo.err, re.MULTILINE)
+        assert links == 3 * ["https://arena.example.org"]
+    added = CliRunner().invoke(
+        cli, ["user", "add", "ada@x.org"], "a long password\n", {"DATABASE_URL": database_url, **public}
+    )
+    assert added.stdout == "ada@x.org can sign in as researcher at https://arena.example.org/sign-in.\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("ARENA_PUBLIC_URL", "arena.example.org", "valid"),
+        ("ARENA_PUBLIC_URL", "https://arena.example.org/below", "scheme, host and port only"),
+        ("ARENA_PUBLIC_URL", "ftp://arena.example.org", "scheme"),
+        ("ARENA_TRUSTED_PROXIES", "10.0.0.1, my-proxy", "my-proxy is neither an address nor a network"),
+        ("ARENA_TRUSTED_PROXIES", "*", "neither an address nor a network"),
+        ("ARENA_TRUSTED_PROXIES", "10.0.0.1/8", "neither an address nor a network"),
+    ],
+)
+def test_settings_of_a_proxy_that_mean_nothing_are_refused(
+    tmp_path: Path, variable: str, value: str, words: str
+) -> None:
+    with Arena(tmp_path / "runs", DATABASE_URL="postgresql://127.0.0.1:1/none", **{variable: value}) as arena:
+        is_one_sentence(arena.run("serve"), variable, words)
 
 
 def _judges(link: str) -> None:

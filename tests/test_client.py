@@ -171,6 +171,16 @@ def test_a_round_is_judged_there_and_the_same_again_adds_nothing(done: Elsewhere
     assert done.records.count("judgement") == counted
 
 
+def test_a_name_that_is_somebody_elses_is_refused_in_the_words_of_page_and_api(
+    done: Elsewhere, tmp_path: Path
+) -> None:
+    with psycopg.connect(done.records._url) as connection:
+        other = "INSERT INTO account (id, name, role) VALUES (gen_random_uuid(), 'Other', 'researcher') RETURNING id"
+        connection.execute(f"WITH o AS ({other}) UPDATE experiment SET owner_id = o.id FROM o")
+    refused = done.remote.run("run", tmp_path / "small.yaml")
+    assert (refused.code, refused.out, refused.err) == (2, "", "The name small is taken: choose another.\n")
+
+
 def test_what_failed_is_tried_again_where_asked(done: Elsewhere, tmp_path: Path) -> None:
     failed = "UPDATE judgement SET state = 'failed', error = 'The server was away.'"
     with psycopg.connect(done.records._url) as connection:

@@ -27,8 +27,7 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
 
     Raises SpecError where its task set is missing or too small, or where its name belongs to another spec.
     """
-    await records.one_at_a_time(session, f"experiment/{spec.name}")
-    existing = await records.find(session, spec.name)
+    existing = await under(session, spec.name)
     if existing is not None:
         _same(f"The experiment {spec.name}", existing.spec, spec.normalised())
         return Started(existing, new=False)
@@ -54,6 +53,12 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
         round=_round(records.FIRST_ROUND, spec.panel, {"judges": spec.panel.normalised()}),
     )
     return Started(await records.create(session, new), new=True)
+
+
+async def under(session: AsyncSession, name: str) -> Experiment | None:
+    """The experiment of this name, if there is one; until the transaction ends nobody else starts one under it."""
+    await records.one_at_a_time(session, f"experiment/{name}")
+    return await records.find(session, name)
 
 
 async def drawn_of(session: AsyncSession, spec: Spec) -> list[Drawn]:

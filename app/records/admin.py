@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload
 
 from app.records.experiments import NewParticipant, one_at_a_time, save_participants
 from app.records.paging import Page, page_of, page_of_rows
-from app.records.people import INVITE_LASTS, new_invite, note
+from app.records.people import INVITE_LASTS, Completion, new_invite, note
 from models import (
     Account,
     ApiToken,
@@ -131,10 +131,25 @@ async def invites_page(session: AsyncSession, viewer: Account, page: int) -> Pag
 
 
 async def invite(
-    session: AsyncSession, by: Account, role: str, *, shared: bool, label: str, lasts: timedelta
+    session: AsyncSession,
+    by: Account,
+    role: str,
+    *,
+    shared: bool,
+    label: str,
+    lasts: timedelta,
+    completion: Completion | None = None,
 ) -> Invite:
     """Invite somebody new."""
-    made = await new_invite(session, role=role, shared=shared, label=label, created_by=by.id, lasts=lasts)
+    made = await new_invite(
+        session,
+        role=role,
+        shared=shared,
+        label=label,
+        created_by=by.id,
+        lasts=lasts,
+        completion=completion,
+    )
     await note(session, by.id, "invited", "invite", made.id, {"role": role, "shared": shared, "label": label})
     return made
 

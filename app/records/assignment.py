@@ -100,11 +100,14 @@ def _with_all(statement: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
 
 def _open_to(person: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
     """What makes a judgement one that somebody may claim now."""
+    return Trial.state == "done", Experiment.state == "running", *_to_come_to(person)
+
+
+def _to_come_to(person: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
+    """What makes a judgement one that somebody may claim once its trial is done and its experiment goes on."""
     return (
         Judgement.state == "open",
         Judgement.place > 0,
-        Trial.state == "done",
-        Experiment.state == "running",
         not_(_judged_by(person)),
         not_(and_(_once(JudgingRound), _seen_by(person))),
         not_(_told_to(person)),
@@ -147,6 +150,21 @@ async def left(session: AsyncSession, person: uuid.UUID) -> int:
     )
     found = _with_all(select(func.count(apart.distinct()))).where(*_open_to(person))
     return await session.scalar(found) or 0
+
+
+async def has_finished(session: AsyncSession, person: uuid.UUID) -> bool:
+    """Whether somebody has judged something, has nothing in hand, and no place is free for them or will be.
+
+    A place counts whose trial is under way or whose experiment is paused. One that somebody else holds does not: it may
+    come back, but nobody is kept waiting for that.
+    """
+    judged = select(Judgement.id).where(Judgement.participant_id == person, Judgement.state == "done")
+    to_come = _with_all(select(Judgement.id)).where(
+        Trial.state != "failed", Experiment.state != "cancelled", *_to_come_to(person)
+    )
+    if await in_hand(session, person) is not None:
+        return False
+    return bool(await session.scalar(select(and_(exists(judged), not_(exists(to_come))))))
 
 
 # ── taking a place ──────────────────────────────────────────────────────────────────────────────────────────────

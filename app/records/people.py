@@ -6,10 +6,12 @@ import secrets
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
@@ -79,6 +81,31 @@ async def participant_of(session: AsyncSession, account: Account) -> uuid.UUID:
 # ── invites ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a recruiter's judge takes along in the end."""
+
+    code: str
+    url: str
+
+    @property
+    def host(self) -> str:
+        """Where the address leads."""
+        return urlsplit(self.url).netloc
+
+
+async def completion_of(session: AsyncSession, account: uuid.UUID) -> Completion | None:
+    """That of the invite by which somebody came, if it has any; a link that was given them later has none of its own."""
+    found = (
+        select(Invite.completion_code, Invite.completion_url)
+        .where(Invite.account_id == account, or_(Invite.completion_code != "", Invite.completion_url != ""))
+        .order_by(Invite.created_at)
+        .limit(1)
+    )
+    row = (await session.execute(found)).first()
+    return Completion(*row) if row else None
+
+
 async def usable_invite(session: AsyncSession, invite_id: uuid.UUID) -> Invite | None:
     """The invite, locked until the transaction ends, unless it is unknown, revoked or has expired."""
     found = select(Invite).where(
@@ -97,6 +124,7 @@ async def new_invite(
     account: uuid.UUID | None = None,
     once: bool = False,
     lasts: timedelta = INVITE_LASTS,
+    completion: Completion | None = None,
 ) -> Invite:
     """Make an invite."""
     invite = Invite(
@@ -108,6 +136,8 @@ async def new_invite(
         account_id=account,
         once=once,
         expires_at=datetime.now(UTC) + lasts,
+        completion_code=completion.code if completion else "",
+        completion_url=completion.url if completion else "",
     )
     session.add(invite)
     await session.flush()
@@ -165,6 +195,7 @@ async def join(session: AsyncSession, invite: Invite, name: str) -> tuple[Accoun
         label=invite.label,
         created_by=invite.created_by,
         account=account.id,
+        completion=Completion(invite.completion_code, invite.completion_url),
     )
     return account, personal
 

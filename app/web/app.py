@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.engine import Engine
 from app.jobs import working
@@ -86,6 +87,7 @@ def create_app(database: Database, settings: Settings, *, worker: bool = True) -
     app.state.reports, app.state.estimates = Reports(database), Estimates()
     app.add_middleware(gate.Bounded)
     app.add_middleware(gate.Headers)
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     check_complete(ROUTERS)
     for router in ROUTERS:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.records import people
 from app.records.database import Database
+from app.settings import Settings
 from app.web.access import may
 from models import Account, Session
 
@@ -116,10 +117,26 @@ async def _check_origin_and_token(request: Request, found: Visit) -> None:
 def _from_here(request: Request) -> bool:
     """Whether the browser says that one of the arena's own pages, or nobody else's, made this request."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    public = public_url(request)
+    if public and origin not in (None, public):
+        return False
     if site is not None:
         return site in ("same-origin", "none")
     # Without encryption, browsers only say where a form stood; programs say nothing.
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    return origin is None or origin == public or urlsplit(origin).netloc == request.headers.get("host")
+
+
+def public_url(request: Request) -> str | None:
+    """Where the arena's operator says that it is, without the last slash."""
+    settings: Settings = request.app.state.settings
+    return settings.public_url
+
+
+def _encrypted(request: Request) -> bool:
+    if public := public_url(request):
+        return public.startswith("https:")
+    # A proxy that ends the encryption says so. Whoever says so without one only locks themselves out.
+    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
 
 
 async def _signed_in(found: Annotated[Visit, Depends(visit)]) -> Account:
@@ -140,8 +157,7 @@ def set_session(response: Response, request: Request, token: str) -> None:
         max_age=int(people.SESSION_LASTS.total_seconds()),
         httponly=True,
         samesite="lax",
-        # A proxy that ends the encryption says so. Whoever says so without one only locks themselves out.
-        secure="https" in (request.url.scheme, request.headers.get("x-forwarded-proto")),
+        secure=_encrypted(request),
     )
 
 

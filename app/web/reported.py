@@ -79,10 +79,7 @@ class Reports:
         return held
 
     async def _make(self, experiment: Experiment) -> Made:
-        async with self._database.session() as db:
-            held = await facts(db, experiment)
-            seconds = await browse.active_seconds(db, experiment.id)
-        return await to_thread.run_sync(_made, held, seconds, limiter=self._limit)
+        return await made_of(self._database, experiment, self._limit)
 
     async def drawn(self, experiment: Experiment, plot: str, form: Form, width: Width) -> bytes | None:
         """A plot as a picture, as data or as a spec; None where there is nothing to show."""
@@ -112,6 +109,14 @@ def _failed(task: asyncio.Task[Any]) -> bool:
 
 
 # ── figures ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def made_of(database: Database, experiment: Experiment, limit: CapacityLimiter | None = None) -> Made:
+    """The report of an experiment and the rows of its plots, computed in a thread."""
+    async with database.session() as db:
+        held = await facts(db, experiment)
+        seconds = await browse.active_seconds(db, experiment.id)
+    return await to_thread.run_sync(_made, held, seconds, limiter=limit)
 
 
 def _made(held: Facts, seconds: Mapping[uuid.UUID, float]) -> Made:

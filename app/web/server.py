@@ -71,7 +71,7 @@ async def serving(
     config = uvicorn.Config(
         create_app(database, settings),
         log_level="warning",
-        proxy_headers=False,
+        proxy_headers=False,  # the application reads them itself, from those whom the settings trust
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=PATIENCE,

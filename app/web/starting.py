@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.experiments.freeze import Started, judge_again, refuse_cancelled, start
+from app.experiments.freeze import Started, judge_again, refuse_cancelled, start, under
 from app.experiments.reach import reach
 from app.experiments.spec import Cast, PanelSpec, Spec, SpecError
 from app.records import experiments as records
@@ -33,13 +33,14 @@ async def start_for(request: Request, who: Account, spec: Spec, *, retry_failed:
     if existing is None or retry_failed:
         await _reach(request, who, spec.cast, spec.used)
     async with database.session.begin() as db:
+        _refuse_taken(who, await under(db, spec.name), spec.name)
         started = await start(db, spec)
-        _refuse_taken(who, None if started.new else started.experiment, spec.name)
         await _begun(db, who, started, retry_failed=retry_failed)
     return started
 
 
 def _refuse_taken(who: Account, existing: Experiment | None, name: str) -> None:
+    """Names are unique in the arena, so that one is taken has to be told; whose it is, and of what, is not."""
     if existing is not None and not may_see(who, existing):
         raise Refused(409, f"The name {name} is taken: choose another.")
 

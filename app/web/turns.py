@@ -1,7 +1,9 @@
-"""A trial as a researcher reads it, turn by turn: who speaks under which name, quotes marked, position checks beside."""
+"""A trial as a researcher reads it: what judges read turn by turn, and beside it what was made and not shown to them."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from app.protocols import PROTOCOLS
 from app.protocols.core import AnyContent, Speech, Stance, parse_content
@@ -12,14 +14,25 @@ from models import Arm, Move, Participant, Trial
 
 TURNS = 20
 """Turns of a transcript that a page holds."""
+MADE = {
+    "speech": ("speech", "speeches"),
+    "note": ("note", "notes"),
+    "thought": ("thought", "thoughts"),
+    "items": ("list", "lists"),
+    "pick": ("choice", "choices"),
+    "rating": ("rating", "ratings"),
+    "belief": ("belief", "beliefs"),
+    "stance": ("position check", "position checks"),
+}
+"""How one and how many moves of a kind are called."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One move of the talk."""
 
-    number: int
-    """From 1."""
+    number: int | None
+    """From 1 among those that judges read; None for the others."""
     move: Move
     holder: Participant
     label: str
@@ -40,23 +53,92 @@ class Turn:
         return f"turn-{self.number}"
 
 
-def turns(found: Transcript) -> list[Turn]:
-    """All turns, oldest first; position checks stand with the speech they are of."""
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What was made in one step of a talk and is not shown to judges: drafts, reads of a price, checks."""
+
+    step: str
+    turns: Sequence[Turn]
+
+    @property
+    def made(self) -> str:
+        """How much it is, as `8 speeches, 36 beliefs`."""
+        kinds = Counter(turn.content.kind for turn in self.turns)
+        return ", ".join(f"{count} {MADE[kind][count > 1]}" for kind, count in kinds.items())
+
+
+@dataclass(frozen=True)
+class Told:
+    """A trial told: `shown` in the order in which judges read it, `unshown` as it was made."""
+
+    shown: Sequence[Turn]
+    unshown: Sequence[Turn]
+
+    @cached_property
+    def asides(self) -> Mapping[int, Sequence[Aside]]:
+        """What was not shown, under the number of the turn that it follows; 0 is before the first."""
+        after: dict[int, list[Aside]] = {}
+        last = 0
+        for step in dict.fromkeys(_step(turn) for turn in _as_made((*self.shown, *self.unshown))):
+            last = max([last, *(turn.number or 0 for turn in self.shown if _step(turn) == step)])
+            if (aside := self.aside(step)).turns:
+                after.setdefault(last, []).append(aside)
+        return after
+
+    def aside(self, step: str) -> Aside:
+        """What was made in a step and not shown."""
+        return Aside(step, [turn for turn in self.unshown if _step(turn) == step])
+
+
+def _step(turn: Turn) -> str:
+    """The step of a talk that a move belongs to: what its path begins with."""
+    return turn.move.path.partition("/")[0]
+
+
+def _as_made(turns: Iterable[Turn]) -> list[Turn]:
+    return sorted(turns, key=lambda turn: turn.move.id)
+
+
+def told(found: Transcript) -> Told:
+    """A trial with all that was said. Until it is done nobody knows what judges will read, and everything counts as shown.
+
+    A position check stands with the speech it is of, where judges read that.
+    """
+    spoken = {move.path: (move, holder) for move, holder in found.moves}
+    outcome = found.trial.outcome
+    read = _read(found.trial, outcome["transcript"], spoken) if outcome else _unchecked(spoken)
+    checks = {path: spoken[f"{path}/position"] for path in read if f"{path}/position" in spoken}
+    with_them = {f"{path}/position" for path in checks}
+    unshown = [path for path in spoken if path not in {*read, *with_them}]
     names = labels(found.arm, found.trial)
-    checks = {move.path: (move, holder) for move, holder in found.moves if move.content["kind"] == "stance"}
-    spoken = [(move, holder) for move, holder in found.moves if move.path not in checks]
+    shown = [
+        _turn(number, *spoken[path], found.trial, names, checks.get(path))
+        for number, path in enumerate(read, 1)
+    ]
+    return Told(shown, [_turn(None, *spoken[path], found.trial, names, None) for path in unshown])
+
+
+def _read(
+    trial: Trial, transcript: Sequence[Sequence[str]], spoken: Mapping[str, tuple[Move, Participant]]
+) -> list[str]:
+    """The paths of a transcript; those of one group by letter, as judges read them."""
     return [
-        _turn(number, move, holder, found.trial, names, checks.get(f"{move.path}/position"))
-        for number, (move, holder) in enumerate(spoken, 1)
+        path
+        for group in transcript
+        for path in sorted(group, key=lambda path: trial.argues.get(spoken[path][0].seat, -1))
     ]
 
 
+def _unchecked(spoken: Mapping[str, tuple[Move, Participant]]) -> list[str]:
+    return [path for path, (move, _) in spoken.items() if move.content["kind"] != "stance"]
+
+
 def _turn(
-    number: int,
+    number: int | None,
     move: Move,
     holder: Participant,
     trial: Trial,
-    names: dict[str, str],
+    names: Mapping[str, str],
     checked: tuple[Move, Participant] | None,
 ) -> Turn:
     content = parse_content(move.content)

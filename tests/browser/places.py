@@ -11,8 +11,8 @@ from app.records import admin, experiments
 from app.web.access import PERMISSIONS, needs_token
 from app.web.app import ROUTERS
 from app.web.pages.entrance import invite_path
-from models import ModelCall, Participant, Question, Trial
-from tests.factories import finished, passage, started
+from models import Arm, ModelCall, Participant, Question, Trial
+from tests.factories import finished, market, passage, started
 from tests.servers import Script, ScriptedServer
 from tests.test_jobs import modelled
 from tests.web.test_judging import judged, next_trial
@@ -45,7 +45,8 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         "/experiments/for-people/trials?text=nothing+like+it",
     ),
     "experiment_report": ("/experiments/for-people/report", "/experiments/paused/report"),
-    "trial": ("/trials/{debate}", "/trials/{failed}", "/trials/{called}"),
+    "trial": ("/trials/{debate}", "/trials/{failed}", "/trials/{called}", "/trials/{market}"),
+    "trial_unshown": ("/trials/{market}/unshown?step=t1",),
     "trial_calls": ("/trials/{called}/calls?path={path}",),
     "tasks": ("/tasks", "/tasks?q=nothing"),
     "task_set": ("/tasks/ferries",),
@@ -89,6 +90,7 @@ async def busy(site: Site) -> World:
     file = {**for_people(), "judges": ["lexical", {"humans": 2, "feedback": "score"}]}
     world = await furnished(site, passage("Alba", 1), passage("Brise", 1), data=file)
     await _pause_with_a_failure(site)
+    await finished(site.database, passage("Delta", 1), data=market())
     async with ScriptedServer(Script()) as server:
         await finished(site.database, passage("Corona", 1), data=modelled(server.base_url))
     return world
@@ -115,6 +117,7 @@ async def found(world: World) -> dict[str, str]:
         hired = await admin.invite(db, alice, "researcher", shared=False, label="", lasts=timedelta(days=1))
         called = select(ModelCall.trial_id, ModelCall.path).where(ModelCall.trial_id.is_not(None))
         trial, path = (await db.execute(called.limit(1))).one()
+        markets = select(Trial.id).join(Arm, Arm.id == Trial.arm_id).where(Arm.protocol == "market-making")
         spoken = select(Trial.id).where(Trial.experiment_id == world.experiment.id, Trial.argues != {})
         return {
             "done": done,
@@ -123,6 +126,7 @@ async def found(world: World) -> dict[str, str]:
             "hired": await invite_path(db, hired),
             "called": str(trial),
             "path": quote(path),
+            "market": str((await db.scalars(markets.limit(1))).one()),
             "question": str((await db.scalars(select(Question.id).limit(1))).one()),
             "debate": str((await db.scalars(spoken.limit(1))).one()),
             "participant": str(

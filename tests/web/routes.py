@@ -138,6 +138,7 @@ ROUTES: dict[str, Route] = {
     "experiment_report_json": Route(RESEARCHERS, "/experiments/{experiment}/report.json"),
     "experiment_plot": Route(RESEARCHERS, "/experiments/{experiment}/plot/accuracy.csv"),
     "trial": Route(RESEARCHERS, "/trials/{trial}"),
+    "trial_unshown": Route(RESEARCHERS, "/trials/{trial}/unshown?step=r1"),
     "trial_calls": Route(RESEARCHERS, "/trials/{trial}/calls?path=r1/debater_a"),
     # writing experiments
     "build": Route(RESEARCHERS, "/experiments/new"),
@@ -274,6 +275,8 @@ ROUTES: dict[str, Route] = {
         leaves="exported",
         scope="read",
     ),
+    "api_trials": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/trials", scope="read"),
+    "api_trial": Route(RESEARCHERS, "/api/v1/trials/{trial}", scope="read"),
     "api_rounds": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/rounds", scope="read"),
     "api_judge": Route(
         RESEARCHERS,

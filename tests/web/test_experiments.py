@@ -21,7 +21,8 @@ from app.records.paging import Page
 from app.records.progress import Progress, progress
 from app.records.queue import enqueue_orphans
 from app.settings import Settings
-from models import Audit, Draft, Experiment, Judgement, Trial
+from models import Audit, Draft, Experiment, Judgement, Move, Trial
+from tests import factories
 from tests.factories import finished, imported, passage, played, spec, started
 from tests.servers import Script, ScriptedServer
 from tests.test_jobs import modelled
@@ -443,6 +444,81 @@ async def test_a_long_transcript_comes_in_pieces(site: Site) -> None:
     assert all(
         address == ("" if int(turn) <= 20 else f"/trials/{trial.id}?from=21") for address, turn in elsewhere
     )
+
+
+@pytest.fixture
+async def market(site: Site) -> Trial:
+    """A finished market of three steps, each with twelve candidates and their reads."""
+    experiment = await finished(site.database, passage("Alba", 1), data=factories.market())
+    async with site.database.session() as session:
+        return await first_trial(session, experiment)
+
+
+async def paths(site: Site, trial: Trial) -> list[str]:
+    async with site.database.session() as session:
+        return list(
+            await session.scalars(select(Move.path).where(Move.trial_id == trial.id).order_by(Move.id))
+        )
+
+
+async def test_a_transcript_shows_what_judges_read_in_their_order_and_nothing_else(
+    site: Site, market: Trial
+) -> None:
+    page = (await (await site.browser("alice")).get(f"/trials/{market.id}")).text
+    turns = re.findall(r'id="turn-\d+">.*?<small class="quiet">(\S+) ·', page, re.DOTALL)
+    assert market.outcome is not None
+    assert turns == [path for group in market.outcome["transcript"] for path in group]
+    assert len(turns) == 3
+    assert page.count("Not shown to judges: 11 speeches, 26 beliefs") == 3
+    assert page.index("Not shown to judges: 2 beliefs") < page.index('id="turn-1"')
+    async with site.database.session() as session:
+        read = (await session.scalars(select(Move).where(Move.path.in_(turns)))).all()
+    quoted = {quote["spans"][0][0] for move in read for quote in move.content["said"]["quotes"]}
+    assert {int(place) for place in re.findall(r'<mark id="quoted-(\d+)"', page)} == quoted
+
+
+async def test_whatever_judges_did_not_read_is_found_once_under_its_step(site: Site, market: Trial) -> None:
+    alice = await site.browser("alice")
+    page = html.unescape((await alice.get(f"/trials/{market.id}")).text)
+    assert market.outcome is not None
+    seen = [path for group in market.outcome["transcript"] for path in group]
+    addresses = re.findall(r'<a href="(/trials/[^"]+/unshown[^"]+)"', page)
+    assert [address.rpartition("=")[2] for address in addresses] == ["t0", "t1", "t2", "t3"]
+    for address in addresses:
+        following: str | None = address
+        while following:
+            got = await alice.get(following, headers={"HX-Request": "true"})
+            assert "<html" not in got.text
+            assert "#quoted-" not in got.text
+            seen += re.findall(r'<small class="quiet">(\S+) ·', got.text)
+            more = re.search(r'class="later"><a href="([^"]+)"', got.text)
+            following = html.unescape(more[1]) if more else None
+        whole = await alice.get(address)
+        assert f'<a href="/trials/{market.id}">Back to the transcript</a>' in whole.text
+    assert sorted(seen) == sorted(await paths(site, market))
+
+
+async def test_a_markets_price_is_told_by_step_in_a_picture_and_a_table(site: Site, market: Trial) -> None:
+    assert market.outcome is not None
+    measures = market.outcome["measures"]
+    page = (await (await site.browser("alice")).get(f"/trials/{market.id}")).text
+    section = page.split('<h2 id="measures">')[1].split("</section>")[0]
+    assert section.count("<circle") == section.split("<tbody>")[1].count("<tr>") == 4
+    for step in range(4):
+        assert f"<td>{100 * measures[f'price/{step}']:.1f}%</td>" in section
+    assert "<dt>Arguments that moved the price</dt><dd>3</dd>" in section
+    assert "<dd>no</dd>" in section
+    assert "price/" not in page
+
+
+async def test_a_trial_that_is_not_done_shows_all_that_was_said(site: Site, market: Trial) -> None:
+    async with site.database.session.begin() as session:
+        values = {"state": "waiting", "outcome": None}
+        await session.execute(update(Trial).where(Trial.id == market.id).values(values))
+    page = (await (await site.browser("alice")).get(f"/trials/{market.id}")).text
+    assert "which of it judges read is known when the trial is done" in page
+    assert "Not shown to judges" not in page
+    assert f"of {len(await paths(site, market))}</a>" in page
 
 
 async def test_a_transcript_holds_no_prompt_and_no_raw_reply_until_they_are_asked_for(site: Site) -> None:

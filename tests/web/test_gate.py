@@ -259,6 +259,93 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
     assert not any(flag.startswith("domain") for flag in flags)
 
 
+# ── behind a proxy ──────────────────────────────────────────────────────────────────────────────────────────────
+
+PUBLIC = "https://arena.example.org"
+PROXY = "10.0.0.5"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def proxied(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    """A copy of the stage whose operator has named its address and its proxies."""
+    monkeypatch.setenv("ARENA_PUBLIC_URL", f"{PUBLIC}:443/")
+    monkeypatch.setenv("ARENA_TRUSTED_PROXIES", "10.0.0.0/24, ::1")
+    async with stage.play() as site:
+        yield site
+
+
+async def signing_in(site: Site, peer: str = PROXY, **headers: str) -> httpx.Response:
+    """A wrong password, sent by a machine at this address."""
+    transport = httpx.ASGITransport(site.app, client=(peer, 4711))
+    async with httpx.AsyncClient(transport=transport, base_url="http://backend:8000") as browser:
+        form = {"email": f"{headers}@arena.test", "password": "wrong"}
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await browser.post("/sign-in", data=form, headers=sent)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 403),
+        ({"Origin": PUBLIC}, 403),
+        ({"Origin": PUBLIC, "Sec_Fetch_Site": "same-origin"}, 403),
+        ({"Origin": PUBLIC, "Sec_Fetch_Site": "cross-site"}, None),
+        ({"Origin": "http://arena.example.org"}, None),
+        ({"Origin": f"{PUBLIC}:8443"}, None),
+        ({"Origin": "http://backend:8000"}, None),
+        ({"Origin": "http://backend:8000", "Sec_Fetch_Site": "same-origin"}, None),
+        ({"Origin": "null"}, None),
+    ],
+)
+async def test_forms_are_taken_from_the_public_address_and_from_no_other(
+    proxied: Site, headers: dict[str, str], status: int | None
+) -> None:
+    answer = await signing_in(proxied, **headers)
+    assert answer.status_code == 403
+    assert ("another site" in answer.text) is (status is None)
+
+
+async def test_the_cookie_follows_the_public_address(proxied: Site, stage: Stage) -> None:
+    transport = httpx.ASGITransport(proxied.app)
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as browser:
+        form = {"email": str(stage.things["email"]), "password": str(stage.things["password"])}
+        answer = await browser.post("/sign-in", data=form)
+    assert "; Secure" in answer.headers["set-cookie"]
+
+
+async def test_links_begin_with_the_public_address_whatever_host_was_asked(proxied: Site) -> None:
+    alice = await proxied.browser("alice")
+    page = await alice.submit(
+        "/people/invites", {"role": "judge", "kind": "shared"}, headers={"Host": "evil.test"}
+    )
+    assert f"{PUBLIC}/invite/" in page.text
+    assert "evil.test" not in page.text
+    headers = await bearer(proxied, "alice", "write")
+    made = await alice.post("/api/v1/invites", json={"role": "judge"}, headers=headers)
+    assert made.json()["link"].startswith(f"{PUBLIC}/invite/")
+
+
+async def tries(site: Site) -> set[str]:
+    async with site.database.session() as db:
+        keys = await db.scalars(text("SELECT key FROM rate_count WHERE key LIKE 'sign-in/%'"))
+        return {key.removeprefix("sign-in/") for key in keys if "@" not in key}
+
+
+async def test_tries_count_for_who_stands_behind_a_trusted_proxy(proxied: Site) -> None:
+    await signing_in(proxied, X_Forwarded_For="203.0.113.7")
+    await signing_in(proxied, X_Forwarded_For="6.6.6.6, 203.0.113.8, 10.0.0.9")
+    await signing_in(proxied, "::1", X_Forwarded_For="[2001:db8::1]:99")
+    assert await tries(proxied) == {"203.0.113.7", "203.0.113.8", "2001:db8::1"}
+
+
+async def test_nobody_else_says_where_a_request_comes_from(proxied: Site, stage: Stage) -> None:
+    await signing_in(proxied, "10.0.1.5", X_Forwarded_For="203.0.113.7")
+    assert await tries(proxied) == {"10.0.1.5"}
+    async with stage.play() as site:
+        await signing_in(site, "127.0.0.1", X_Forwarded_For="203.0.113.7")
+        assert await tries(site) == {"127.0.0.1"}
+
+
 # ── secrets ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -3,8 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from app.records.tokens import new_token
+from app.web import starting
 from tests.factories import imported, passage, spec
+from tests.web.test_builder import filled, press, problem
 from tests.web.world import Browser, Site, World
 
 
@@ -24,6 +28,40 @@ async def test_an_experiment_started_over_the_api_is_its_callers_own_and_starts_
     assert [answer.status_code for answer in answers] == [201, 200]
     assert (await charlie.post("/api/v1/experiments", json=spec())).status_code == 409
     assert (await charlie.get("/api/v1/experiments/small")).status_code == 404
+
+
+TAKEN = "The name small is taken: choose another."
+
+
+@pytest.mark.parametrize("owner", ["alice", "bob"])
+@pytest.mark.parametrize("changes", [{}, {"seed": 8}, {"judges": ["dice"]}])
+async def test_a_taken_name_is_told_in_the_same_words_by_page_and_api_whoever_has_it(
+    site: Site, owner: str, changes: dict[str, Any]
+) -> None:
+    await imported(site.database, passage("Alba"))
+    assert (await (await caller(site, owner)).post("/api/v1/experiments", json=spec())).status_code == 201
+    over_api = await (await caller(site, "charlie")).post("/api/v1/experiments", json=spec(**changes))
+    assert (over_api.status_code, over_api.json()) == (409, {"error": TAKEN})
+    charlie = await site.browser("charlie")
+    page = await press(charlie, await filled(charlie, spec(**changes)), "start")
+    assert (page.status_code, problem(page)) == (409, TAKEN)
+
+
+async def test_a_name_taken_while_endpoints_are_tried_tells_no_more(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await imported(site.database, passage("Alba"))
+    alice, charlie = await caller(site, "alice"), await caller(site, "charlie")
+    reach = starting.reach
+
+    async def slowly(*given: Any) -> None:
+        await reach(*given)
+        monkeypatch.setattr(starting, "reach", reach)
+        assert (await alice.post("/api/v1/experiments", json=spec())).status_code == 201
+
+    monkeypatch.setattr(starting, "reach", slowly)
+    answer = await charlie.post("/api/v1/experiments", json=spec(seed=8))
+    assert (answer.status_code, answer.json()) == (409, {"error": TAKEN})
 
 
 async def test_a_name_that_is_the_address_of_a_page_is_refused(site: Site) -> None:

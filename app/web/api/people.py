@@ -14,6 +14,7 @@ from app.records import admin
 from app.records.admin import INVITED_BY_RESEARCHERS, Entry
 from app.web.api import shapes
 from app.web.api.caller import PREFIX, REFUSALS, Caller
+from app.web.completing import completion
 from app.web.gate import Db, Refused
 from app.web.limits import PageNumber
 from app.web.pages.entrance import link_of
@@ -83,7 +84,10 @@ async def list_invites(caller: Caller, db: Db, number: PageNumber = 1) -> shapes
 async def make_invite(request: Request, caller: Caller, db: Db, new: shapes.NewInvite) -> shapes.Link:
     """Invite a judge or debater, or many by one link; the link is told this once."""
     lasts = timedelta(days=new.days)
-    made = await admin.invite(db, caller, new.role, shared=new.shared, label=new.label.strip(), lasts=lasts)
+    given = completion(new.role, new.completion_code, new.completion_url)
+    made = await admin.invite(
+        db, caller, new.role, shared=new.shared, label=new.label.strip(), lasts=lasts, completion=given
+    )
     return await _told(request, db, made)
 
 

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 
 from app.web.access import SCOPES
-from app.web.api import experiments, participants, people, tasks
+from app.web.api import experiments, participants, people, tasks, trials
 from app.web.api.caller import PREFIX
 from app.web.api.described import operations, shapes
 from app.web.gate import Visitor
@@ -21,7 +21,7 @@ ABOUT = (
     "request too. Lists come in pages (`?page=`). An error has a fitting status and says in one sentence what to do."
 )
 router = APIRouter()
-PARTS = (experiments.router, tasks.router, participants.router, people.router)
+PARTS = (experiments.router, trials.router, tasks.router, participants.router, people.router)
 """What the document describes; a new part of the API is a module with a router, named here."""
 ROUTERS = (*PARTS, router)
 _ROUTES = [route for part in PARTS for route in part.routes if isinstance(route, APIRoute)]

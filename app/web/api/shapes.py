@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.experiments.spec import NAME
 from app.participants.base import ModelSettings
 from app.records.paging import Page
+from app.web.completing import MOST_CODE, MOST_URL
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -134,6 +135,100 @@ class RoundStarted(Shape):
     """Judgements that were not there before."""
 
 
+class Trial(Shape):
+    """A trial in a list."""
+
+    id: UUID
+    arm: str
+    passage: str
+    """Its key."""
+    question: str
+    """Its key."""
+    replicate: int
+    """Counted from 0."""
+    state: str
+    """`queued`, `waiting` (for a person), `done` or `failed`."""
+    error: str | None
+    """Why it failed."""
+    finished_at: datetime | None
+    right: int
+    """Verdicts with gold strictly on top."""
+    wrong: int
+    """Verdicts with another answer strictly above gold."""
+    verdicts: int
+
+
+class Move(Shape):
+    """What a seat gave when it was asked."""
+
+    path: str
+    """Its name within the trial."""
+    seat: str
+    participant: str
+    """Who held the seat; people stand under a pseudonym."""
+    participant_kind: str
+    """`model`, `builtin` or `person`."""
+    content: dict[str, Any]
+    """As it is stored; `kind` says what the other keys are."""
+    created_at: datetime
+
+
+class Verdict(Shape):
+    """What one judge believed in the end, in one reading order."""
+
+    judge: str
+    judge_kind: str
+    """`model`, `builtin` or `person`."""
+    round: str | None
+    """The judging round; None for a judge who took part in the talk."""
+    answer_order: list[int]
+    """Places in `answers`, in the order they were read."""
+    belief: list[float]
+    """Over `answers`."""
+    beliefs: list[list[float]]
+    """The path to it, oldest first."""
+    method: str
+    """How the belief was read."""
+    label_mass: float | None
+    reason: str
+    created_at: datetime
+
+
+class TrialInFull(Shape):
+    """A trial with what was said and what judges made of it."""
+
+    id: UUID
+    experiment: str
+    arm: str
+    protocol: str
+    passage: str
+    """Its key."""
+    passage_text: str | None
+    """None unless it was asked for."""
+    question: str
+    """Its key."""
+    question_text: str
+    answers: list[str]
+    """In the trial's own order."""
+    gold: int
+    """Place in `answers`, counted from 0."""
+    argues: dict[str, int]
+    """Seat to the place in `answers` of what it argues for."""
+    replicate: int
+    seed: int
+    state: str
+    """`queued`, `waiting` (for a person), `done` or `failed`."""
+    error: str | None
+    finished_at: datetime | None
+    transcript: list[list[str]] | None
+    """Paths of the moves that judges read, in order; those of one inner list were made at once. None until it is done."""
+    measures: dict[str, float]
+    """Figures of the protocol's own."""
+    moves: list[Move]
+    """Every move on record, hidden ones too, oldest first."""
+    verdicts: list[Verdict]
+
+
 class TaskSet(Shape):
     """A task set."""
 
@@ -256,6 +351,10 @@ class Invite(Shape):
     shared: bool
     """Whether each comer makes an account, or it belongs to the first."""
     expires_at: datetime
+    completion_code: str
+    """What a judge who came by it shows a recruiter when nothing is left to do."""
+    completion_url: str
+    """Where they go then."""
 
 
 class NewInvite(Shape):
@@ -268,6 +367,10 @@ class NewInvite(Shape):
     label: str = Field("", max_length=100)
     days: int = Field(60, ge=1, le=365)
     """Until it expires."""
+    completion_code: str = Field("", max_length=MOST_CODE)
+    """Shown to a judge who came by it, when nothing is left to do."""
+    completion_url: str = Field("", max_length=MOST_URL)
+    """A link for then; https."""
 
 
 class Link(Shape):

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import admin, people
 from app.records.database import Database
-from app.web.gate import COOKIE, Db, Refused, Visit, Visitor, set_session
+from app.web.gate import COOKIE, Db, Refused, Visit, Visitor, public_url, set_session
 from app.web.limits import address, limited
 from app.web.render import page
 from models import Account, Invite
@@ -42,7 +42,7 @@ async def invite_path(db: AsyncSession, invite: Invite) -> str:
 
 async def link_of(request: Request, db: AsyncSession, invite: Invite) -> str:
     """The whole link of an invite, to be copied."""
-    return str(request.base_url).rstrip("/") + await invite_path(db, invite)
+    return (public_url(request) or str(request.base_url).rstrip("/")) + await invite_path(db, invite)
 
 
 @router.get("/healthz", name="healthz")

@@ -24,13 +24,15 @@ from app.records.progress import failures
 from app.web.access import may_see, sees_only
 from app.web.gate import Db, Refused, Who
 from app.web.limits import PageNumber
+from app.web.measured import course, in_words
 from app.web.pace import bars, lasting
 from app.web.render import page, turned
-from app.web.turns import TURNS, labels, quoted_passage, turns
+from app.web.turns import TURNS, labels, quoted_passage, told
 from models import Account, Experiment
 
 router = APIRouter()
 Search = Annotated[str, Query(max_length=200)]
+FirstTurn = Annotated[int, Query(alias="from", ge=1, le=100_000)]
 Action = Literal["pause", "resume", "cancel", "retry"]
 DONE: dict[Action, str] = {
     "pause": "paused",
@@ -171,7 +173,8 @@ async def trials(
     )
 
 
-async def _visible_trial(db: AsyncSession, who: Account, trial: uuid.UUID) -> None:
+async def visible_trial(db: AsyncSession, who: Account, trial: uuid.UUID) -> None:
+    """Refuse a trial that is not there for somebody."""
     found = await browse.experiment_of(db, trial)
     if found is None or not may_see(who, found):
         raise Refused(404, "There is no such trial.")
@@ -183,13 +186,14 @@ async def transcript(
     who: Who,
     db: Db,
     trial: uuid.UUID,
-    first: Annotated[int, Query(alias="from", ge=1, le=100_000)] = 1,
+    first: FirstTurn = 1,
 ) -> Response:
-    """A trial: question, answers, what was said from one turn on, verdicts, and the passage beside it."""
-    await _visible_trial(db, who, trial)
+    """A trial: question, answers, what judges read from one turn on, verdicts, and the passage beside it."""
+    await visible_trial(db, who, trial)
     found = await browse.transcript(db, trial)
-    said = turns(found)
-    passage, speeches = quoted_passage(found.text, said)
+    story = told(found)
+    passage, speeches = quoted_passage(found.text, story.shown)
+    measures = (found.trial.outcome or {}).get("measures", {})
     return page(
         request,
         "pages/transcript.html",
@@ -197,13 +201,43 @@ async def transcript(
         gold=found.trial.answers.index(found.question.gold),
         letters=LETTERS,
         labels=labels(found.arm, found.trial),
-        turns=said[first - 1 : first - 1 + TURNS],
-        total=len(said),
+        trial_id=trial,
+        told=story,
+        turns=story.shown[first - 1 : first - 1 + TURNS],
+        total=len(story.shown),
+        prices=course(measures),
+        measures=in_words(measures),
         first=first,
         step=TURNS,
         thoughts={move.id: parse_content(move.content) for item in found.judged for move, _ in item.moves},
         passage=passage,
         speeches=speeches,
+    )
+
+
+@router.get("/trials/{trial}/unshown", name="trial_unshown")
+async def unshown(
+    request: Request,
+    who: Who,
+    db: Db,
+    trial: uuid.UUID,
+    step: Annotated[str, Query(max_length=500)],
+    first: FirstTurn = 1,
+) -> Response:
+    """What was made in one step of a talk and not shown to judges: as a piece of the transcript's page, or as a page."""
+    await visible_trial(db, who, trial)
+    made = told(await browse.transcript(db, trial)).aside(step).turns
+    whole = "hx-request" not in request.headers
+    template = "pages/transcript_unshown.html" if whole else "fragments/_transcript_unshown.html"
+    return page(
+        request,
+        template,
+        trial_id=trial,
+        letters=LETTERS,
+        step=step,
+        turns=made[first - 1 : first - 1 + TURNS],
+        next=first + TURNS,
+        total=len(made),
     )
 
 
@@ -217,7 +251,7 @@ async def calls(
     judgement: uuid.UUID | None = None,
 ) -> Response:
     """The model calls behind one move: as a piece of the transcript's page, or as a page of its own."""
-    await _visible_trial(db, who, trial)
+    await visible_trial(db, who, trial)
     made = await browse.calls(db, trial, path, judgement)
     whole = "hx-request" not in request.headers
     template = "pages/transcript_calls.html" if whole else "fragments/_transcript_calls.html"

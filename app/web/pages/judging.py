@@ -64,7 +64,15 @@ async def queue(request: Request, who: Who, db: Db) -> Response:
         left=await assignment.left(db, person),
         minutes=GUESS_MINUTES if seconds is None else max(1, round(seconds / 60)),
         guessed=seconds is None,
+        completion=await _completion(db, who, person),
     )
+
+
+async def _completion(db: AsyncSession, who: Account, person: uuid.UUID) -> people.Completion | None:
+    """What they take to their recruiter, once nothing is left to do."""
+    if not await assignment.has_finished(db, person):
+        return None
+    return await people.completion_of(db, who.id)
 
 
 @router.post("/next", name="judge_next")
@@ -268,6 +276,7 @@ async def _thanks(request: Request, db: AsyncSession, who: Account, mine: Held) 
         id=mine.id,
         told=telling.feedback(verdicts[0], mine.order) if verdicts else None,
         left=await assignment.left(db, person),
+        completion=await _completion(db, who, person),
     )
 
 

@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import admin
+from app.web.completing import MOST_CODE, MOST_URL, completion
 from app.web.gate import Db, Refused, Who
 from app.web.limits import PageNumber
 from app.web.pages.entrance import link_of
@@ -48,6 +49,8 @@ async def make_invite(
     kind: Annotated[Literal["personal", "shared"], Form()],
     label: Annotated[str, Form(max_length=100)] = "",
     days: Annotated[int, Form(ge=1, le=365)] = 60,
+    completion_code: Annotated[str, Form(max_length=MOST_CODE)] = "",
+    completion_url: Annotated[str, Form(max_length=MOST_URL)] = "",
 ) -> Response:
     """Invite somebody, and show the link once."""
     if role not in roles_to_give(who):
@@ -55,7 +58,10 @@ async def make_invite(
     if kind == "shared" and role in BY_PASSWORD:
         raise Refused(422, "Admins and researchers are invited one by one: choose a link for one person.")
     shared, lasts = kind == "shared", timedelta(days=days)
-    made = await admin.invite(db, who, role, shared=shared, label=label.strip(), lasts=lasts)
+    given = completion(role, completion_code, completion_url)
+    made = await admin.invite(
+        db, who, role, shared=shared, label=label.strip(), lasts=lasts, completion=given
+    )
     link = await link_of(request, db, made)
     return page(request, "pages/people_link.html", link=link, invite=made, person=None)
 

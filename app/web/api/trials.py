@@ -1,0 +1,117 @@
+"""The API's trials: a list to pick from, and one with what was said and what judges made of it."""
+
+import uuid
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+
+from app.records import browse
+from app.records.browse import Judged, Transcript, Wanted
+from app.web.api import shapes
+from app.web.api.caller import PREFIX, REFUSALS, Caller
+from app.web.api.experiments import Theirs
+from app.web.gate import Db
+from app.web.limits import PageNumber
+from app.web.pages.experiments import Search, visible_trial
+from models import Move, Participant, Verdict
+
+router = APIRouter(prefix=PREFIX, responses=REFUSALS, tags=["experiments"])
+State = Literal["", "queued", "waiting", "done", "failed", "judgement failed"]
+
+
+@router.get("/experiments/{name}/trials", name="api_trials")
+async def list_trials(
+    db: Db,
+    experiment: Theirs,
+    arm: Search = "",
+    state: State = "",
+    passage: Annotated[str, Query(max_length=200, description="Its key.")] = "",
+    judged: Annotated[
+        Literal["", "right", "wrong"],
+        Query(description="Trials with such a verdict of the judge, or of any."),
+    ] = "",
+    judge: Annotated[str, Query(max_length=200, description="A name, or `people` for any person.")] = "",
+    text: Annotated[str, Query(max_length=200, description="Words that some speech holds.")] = "",
+    number: PageNumber = 1,
+) -> shapes.Listed[shapes.Trial]:
+    """Trials of an experiment, in the order in which they are played."""
+    wanted = Wanted(arm, state, passage, judged, judge, text.strip())
+    return shapes.listed(await browse.trials(db, experiment.id, wanted, number), _row)
+
+
+def _row(row: browse.TrialRow) -> shapes.Trial:
+    return shapes.Trial(
+        id=row.trial.id,
+        arm=row.arm,
+        passage=row.passage.key,
+        question=row.question.key,
+        replicate=row.trial.replicate,
+        state=row.trial.state,
+        error=row.trial.error,
+        finished_at=row.trial.finished_at,
+        right=row.scored.right,
+        wrong=row.scored.wrong,
+        verdicts=row.scored.verdicts,
+    )
+
+
+@router.get("/trials/{trial}", name="api_trial")
+async def get_trial(
+    caller: Caller,
+    db: Db,
+    trial: uuid.UUID,
+    include_passage: Annotated[bool, Query(description="Send the hidden text too.")] = False,
+) -> shapes.TrialInFull:
+    """A trial with its transcript, every move beside it, and its verdicts."""
+    await visible_trial(db, caller, trial)
+    found = await browse.transcript(db, trial)
+    outcome = found.trial.outcome or {"transcript": None, "measures": {}}
+    return shapes.TrialInFull(
+        id=found.trial.id,
+        experiment=found.experiment.name,
+        arm=found.arm.name,
+        protocol=found.arm.protocol,
+        passage=found.passage.key,
+        passage_text=found.text if include_passage else None,
+        question=found.question.key,
+        question_text=found.question.text,
+        answers=[found.question.answers[index] for index in found.trial.answers],
+        gold=found.trial.answers.index(found.question.gold),
+        argues=found.trial.argues,
+        replicate=found.trial.replicate,
+        seed=found.trial.seed,
+        state=found.trial.state,
+        error=found.trial.error,
+        finished_at=found.trial.finished_at,
+        transcript=outcome["transcript"],
+        measures=outcome["measures"],
+        moves=[_move(move, holder) for move, holder in found.moves],
+        verdicts=[*_own(found), *(verdict for item in found.judged for verdict in _given(item))],
+    )
+
+
+def _move(move: Move, holder: Participant) -> shapes.Move:
+    return shapes.Move(
+        path=move.path,
+        seat=move.seat,
+        participant=holder.name,
+        participant_kind=holder.kind,
+        content=move.content,
+        created_at=move.created_at,
+    )
+
+
+def _own(found: Transcript) -> list[shapes.Verdict]:
+    """Verdicts of a judge who took part in the talk, and so is found among who spoke."""
+    holders = {holder.id: holder for _, holder in found.moves}
+    return [_verdict(verdict, holders[verdict.participant_id], None) for verdict in found.verdicts]
+
+
+def _given(item: Judged) -> list[shapes.Verdict]:
+    return [_verdict(verdict, item.judge, item.round.name) for verdict in item.verdicts if item.judge]
+
+
+def _verdict(verdict: Verdict, judge: Participant, round: str | None) -> shapes.Verdict:
+    shown: dict[str, Any] = {"judge": judge.name, "judge_kind": judge.kind, "round": round}
+    held = ("answer_order", "belief", "beliefs", "method", "label_mass", "reason", "created_at")
+    return shapes.Verdict(**shown, **{name: getattr(verdict, name) for name in held})
