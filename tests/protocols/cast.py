@@ -318,3 +318,66 @@ protocols = st.sampled_from(sorted(PROTOCOLS)).flatmap(SETTINGS.__getitem__)
 """Any protocol with any settings."""
 
 elicitations = st.builds(Elicitation, reason_first=st.booleans(), votes=st.integers(0, 3))
+
+
+# ── all that is seen ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One view of a trial or of its judgement, the ask behind it, and how everything ended."""
+
+    protocol: Protocol
+    ask: Ask
+    view: View
+    moves: Mapping[str, Move]
+    """All that had been said when everything was over."""
+    over: Mapping[str, Move]
+    """What this seat may be shown of it: the moves of the steps before or, for a judge, what was read so far."""
+    transcript: frozenset[str]
+    """Paths of what judges read: no candidate that was not taken, no check, no price."""
+
+
+def seen_in(
+    protocol: Protocol,
+    case: Case,
+    elicit: Elicit = "final",
+    order: Random | None = None,
+    answer: Answer = witness,
+) -> list[Seen]:
+    """Every view of a trial and of its judgement in both orders."""
+    played = trial(protocol, case)
+    talk = played.run(answer, order=order)
+    transcript = talk.outcome.transcript
+    told = frozenset(path for group in transcript for path in group)
+    found, before = [], dict[str, Move]()
+    for step in talk.steps:
+        found += [Seen(protocol, ask, talk.views[ask.path], talk.moves, dict(before), told) for ask in step]
+        before |= {ask.path: talk.moves[ask.path] for ask in step}
+    if protocol.judge_takes_part:
+        return found
+    read = judgement(protocol, played, talk, elicit, count=2).run(answer, order=order)
+    for path, ask in read.asked.items():
+        heard_so_far = {path for group in transcript[: _steps_read(path)] for path in group}
+        own = {other for other in read.moves if other.startswith(f"{path}/")}
+        moves = {**talk.moves, **read.moves}
+        over = {path: moves[path] for path in heard_so_far | own}
+        found.append(Seen(protocol, ask, read.views[path], moves, over, told))
+    return found
+
+
+def _steps_read(path: str) -> int:
+    """How many steps of a transcript a judge has read at a path that `judging.place` begins."""
+    found = re.search(r"/step(\d+)", path)
+    assert found
+    return int(found[1])
+
+
+@st.composite
+def everything_seen(draw: st.DrawFn, among: st.SearchStrategy[Protocol] = protocols) -> list[Seen]:
+    """Every view of any protocol under any settings, whoever answers first and however beliefs are come to."""
+    protocol = draw(among)
+    how = {name: draw(elicitations) for name in protocol.rights()}
+    case = draw(st.sampled_from(cases(protocol, elicitation=how)))
+    elicit = draw(st.sampled_from(["final", "each_step"]))
+    return seen_in(protocol, case, elicit, draw(st.randoms(use_true_random=False)))
