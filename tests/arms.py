@@ -28,7 +28,9 @@ def arms(reader: str, other: str, **settings: Any) -> dict[str, dict[str, Any]]:
 
 
 def _arm(name: str, reader: str, other: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    assert name in SMALL, f"Nobody has said how {name} is played small: add its settings to SMALL in tests/arms.py."
+    assert name in SMALL, (
+        f"Nobody has said how {name} is played small: add its settings to SMALL in tests/arms.py."
+    )
     rules = PROTOCOLS[name]
     common = {key: value for key, value in settings.items() if key in rules.model_fields}
     protocol = rules.model_validate({**common, **SMALL[name]})

@@ -2,7 +2,8 @@
 
 A row names everything that a seat is ever shown:
 
-- `passage`, the hidden text; `side`, the answer that it was assigned; `notes`, its own scratchpads and thoughts;
+- `passage`, the hidden text; `side`, the answer that it was assigned;
+- `notes`, its own scratchpads and thoughts, and what it wrote and did not say in the end;
 - a seat's name: all words of that seat which judges will read, as soon as the step is over in which they were said;
 - `some of` a seat: of its words only some, or candidates and checks that no judge reads;
 - `belief of`, `rating of`, `pick of` or `stance of` a seat: such a figure, without how it came about;
@@ -12,19 +13,24 @@ Nothing stands in it that would let a seat see gold: what a script knows has no 
 shows the same of the prompts of whole experiments.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
+from random import Random
 from typing import Any, ClassVar, TypeAlias
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from app.participants.prompts import PromptBook, load
 from app.protocols import PROTOCOLS
 from app.protocols.baselines import Naive
 from app.protocols.combinators import believe
 from app.protocols.consultancy import CONSULTANTS, DoubleConsultancy
-from app.protocols.core import AnyContent, Ask, Case, Elicitation, Outcome, Protocol, Seat, Talk, paths
+from app.protocols.core import AnyContent, Ask, Case, Elicitation, Move, Outcome, Protocol, Seat, Talk, paths
+from app.protocols.judging import Elicit
 from app.protocols.market_making import MarketMaking
 from app.protocols.rehearsal import stand_in
 from app.protocols.views import View
@@ -33,12 +39,14 @@ from tests.protocols.cast import (
     PASSAGE,
     UNHURRIED,
     UNQUOTED,
-    Seen,
+    Answer,
     cases,
-    everything_seen,
+    elicitations,
     heard,
+    judgement,
     overheard,
-    seen_in,
+    protocols,
+    trial,
     witness,
 )
 
@@ -129,7 +137,80 @@ def table(rules: Protocol) -> Table:
     return MAY_SEE[rules.name](rules)
 
 
-# ── what was seen ───────────────────────────────────────────────────────────────────────────────────────────────
+def rows(rules: Protocol, seat: str) -> set[str]:
+    """What one seat may see."""
+    found = table(rules)
+    assert seat in found, (
+        f"Nobody has said what the seat {seat} of {rules.name} may see: "
+        "add it to MAY_SEE in tests/protocols/test_information.py."
+    )
+    return found[seat]
+
+
+# ── all that is seen ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One view of a trial or of its judgement, the ask behind it, and how everything ended."""
+
+    protocol: Protocol
+    ask: Ask
+    view: View
+    moves: Mapping[str, Move]
+    """All that had been said when everything was over."""
+    over: Mapping[str, Move]
+    """What this seat may be shown of it: the moves of the steps before or, for a judge, what was read so far."""
+    transcript: frozenset[str]
+    """Paths of what judges read: no candidate that was not taken, no check, no price."""
+
+
+def seen_in(
+    protocol: Protocol,
+    case: Case,
+    elicit: Elicit = "final",
+    order: Random | None = None,
+    answer: Answer = witness,
+) -> list[Seen]:
+    """Every view of a trial and of its judgement in both orders."""
+    played = trial(protocol, case)
+    talk = played.run(answer, order=order)
+    transcript = talk.outcome.transcript
+    told = frozenset(path for group in transcript for path in group)
+    found, before = [], dict[str, Move]()
+    for step in talk.steps:
+        found += [Seen(protocol, ask, talk.views[ask.path], talk.moves, dict(before), told) for ask in step]
+        before |= {ask.path: talk.moves[ask.path] for ask in step}
+    if protocol.judge_takes_part:
+        return found
+    read = judgement(protocol, played, talk, elicit, count=2).run(answer, order=order)
+    for path, ask in read.asked.items():
+        heard_so_far = {path for group in transcript[: _steps_read(path)] for path in group}
+        own = {other for other in read.moves if other.startswith(f"{path}/")}
+        moves = {**talk.moves, **read.moves}
+        over = {path: moves[path] for path in heard_so_far | own}
+        found.append(Seen(protocol, ask, read.views[path], moves, over, told))
+    return found
+
+
+def _steps_read(path: str) -> int:
+    """How many steps of a transcript a judge has read at a path that `judging.place` begins."""
+    found = re.search(r"/step(\d+)", path)
+    assert found
+    return int(found[1])
+
+
+@st.composite
+def everything_seen(draw: st.DrawFn, among: st.SearchStrategy[Protocol] = protocols) -> list[Seen]:
+    """Every view of any protocol under any settings, whoever answers first and however beliefs are come to."""
+    protocol = draw(among)
+    how = {name: draw(elicitations) for name in protocol.rights()}
+    case = draw(st.sampled_from(cases(protocol, elicitation=how)))
+    elicit = draw(st.sampled_from(["final", "each_step"]))
+    return seen_in(protocol, case, elicit, draw(st.randoms(use_true_random=False)))
+
+
+# ── in the words of the table ───────────────────────────────────────────────────────────────────────────────────
 
 OPEN = ("speech", "note", "items")
 """Kinds of moves whose words others may read."""
@@ -137,15 +218,18 @@ OPEN = ("speech", "note", "items")
 
 def perceived(seen: Seen) -> set[str]:
     """Everything in a view, in the words of the table; who is heard in part is named so only where it must be."""
-    view, rows = seen.view, table(seen.protocol)[seen.ask.seat]
+    view, may = seen.view, rows(seen.protocol, seen.ask.seat)
     found = {f"told {fact}" for fact in view.facts}
     found |= {"passage"} if UNQUOTED in repr(view) or view.passage is not None else set()
     found |= {"side"} if view.side is not None else set()
     found |= {"notes"} if overheard(view) else set()
     for path in heard(view):
         seat = seen.moves[path].seat
-        whole = path in seen.transcript and f"some of {seat}" not in rows
-        found.add(seat if whole else f"some of {seat}")
+        if seat == seen.ask.seat and path not in seen.transcript:
+            found.add("notes")
+        else:
+            whole = path in seen.transcript and f"some of {seat}" not in may
+            found.add(seat if whole else f"some of {seat}")
     shown = (seen.moves[path] for group in seen.ask.shows for path in group)
     found |= {
         f"{move.content.kind} of {move.seat}" for move in shown if move.content.kind not in (*OPEN, "thought")
@@ -176,7 +260,7 @@ def test_the_table_names_every_seat_under_every_switch_and_no_other(name: str) -
 @given(everything_seen())
 def test_no_seat_sees_more_than_the_table_says(everything: list[Seen]) -> None:
     for seen in everything:
-        more = perceived(seen) - table(seen.protocol)[seen.ask.seat]
+        more = perceived(seen) - rows(seen.protocol, seen.ask.seat)
         assert not more, f"{seen.ask.path} shows {sorted(more)} to {seen.ask.seat}"
 
 
@@ -205,10 +289,10 @@ def test_whose_words_a_seat_reads_it_reads_whole_and_only_once_their_step_is_ove
     everything: list[Seen],
 ) -> None:
     for seen in everything:
-        rows = table(seen.protocol)[seen.ask.seat]
+        may = rows(seen.protocol, seen.ask.seat)
         said = {path: move.seat for path, move in seen.over.items() if move.content.kind in OPEN}
-        whole = {path for path, seat in said.items() if path in seen.transcript and seat in rows}
-        partly = {path for path, seat in said.items() if f"some of {seat}" in rows}
+        whole = {path for path, seat in said.items() if path in seen.transcript and seat in may}
+        partly = {path for path, seat in said.items() if f"some of {seat}" in may or seat == seen.ask.seat}
         assert whole <= heard(seen.view) <= whole | partly, seen.ask.path
 
 
@@ -235,7 +319,7 @@ def test_a_prompt_holds_what_its_view_holds_and_no_more(everything: list[Seen]) 
         text = prompt(seen.protocol.name, seen.view)
         assert heard(text) == heard(seen.view)
         assert overheard(text) <= overheard(seen.view)
-        assert (UNQUOTED in text) == ("passage" in table(seen.protocol)[seen.ask.seat])
+        assert (UNQUOTED in text) == ("passage" in rows(seen.protocol, seen.ask.seat))
         assert (PASSAGE in text) == (seen.view.passage is not None)
 
 
@@ -269,16 +353,16 @@ class PriceShown(MarketMaking):
 
 
 @pytest.mark.parametrize(
-    ("rules", "seat", "more"),
+    ("protocol", "seat", "more"),
     [
         (PeepingJudge(), "judge", {"passage"}),
         (OpenDoor(), "consultant_b", {"consultant_a"}),
         (PriceShown(), "judge", {"belief of predictor"}),
     ],
 )
-def test_a_script_that_shows_too_much_is_found_out(rules: Protocol, seat: str, more: set[str]) -> None:
+def test_a_script_that_shows_too_much_is_found_out(protocol: Protocol, seat: str, more: set[str]) -> None:
     found = set()
-    for seen in seen_in(rules, cases(rules)[0]):
+    for seen in seen_in(protocol, cases(protocol)[0]):
         if seen.ask.seat == seat:
-            found |= perceived(seen) - table(rules)[seat]
+            found |= perceived(seen) - rows(protocol, seat)
     assert found == more

@@ -1,12 +1,16 @@
 """Each seat of each protocol sees what it may and nothing else."""
 
-from dataclasses import fields, replace
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.protocols.consultancy import Consultancy
+from app.protocols.baselines import Expert, Naive, QuotesOnly
+from app.protocols.consultancy import Consultancy, DoubleConsultancy
 from app.protocols.core import (
     Ask,
     BadStep,
@@ -20,7 +24,11 @@ from app.protocols.core import (
     Thought,
     answered,
 )
+from app.protocols.critique import Critique
 from app.protocols.debate import Debate
+from app.protocols.judging import Elicit
+from app.protocols.market_making import MarketMaking
+from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.quotes import MarkedText
 from app.protocols.views import Line, View, see
 from tests.protocols.cast import (
@@ -28,19 +36,178 @@ from tests.protocols.cast import (
     PASSAGE,
     QUESTION,
     UNHURRIED,
+    UNQUOTED,
     Run,
-    Seen,
     cases,
-    everything_seen,
+    elicitations,
     heard,
     judgement,
-    seen_in,
+    overheard,
+    protocols,
     spoken,
     trial,
     witness,
 )
 
-# ── what becomes of what is shown ───────────────────────────────────────────────────────────────────────────────
+# ── what each seat may see ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a seat may see, and must: no more is let through and no less."""
+
+    passage: bool = False
+    earlier: tuple[str, ...] = ()
+    """Seats whose words of the rounds before its own it reads."""
+    same_round: tuple[str, ...] = ()
+    """Seats whose words of its own round it reads as well."""
+
+
+def debate_sights(protocol: Debate) -> dict[str, Sight]:
+    both = ("debater_a", "debater_b")
+    answers_back = () if protocol.simultaneous else ("debater_a",)
+    return {
+        "debater_a": Sight(True, both),
+        "debater_b": Sight(True, both, answers_back),
+        "judge": Sight(False, both, both),
+    }
+
+
+def critique_sights(protocol: Critique) -> dict[str, Sight]:
+    """Every critic reads all that was said before it; the author, where it replies, the critique."""
+    writers = ["author", *(f"critic_{level}" for level in range(1, protocol.depth + 1))]
+    return {
+        **{name: Sight(True, (), tuple(writers[:at])) for at, name in enumerate(writers)},
+        "author": Sight(True, tuple(writers)),
+        "judge": Sight(False, tuple(writers), tuple(writers)),
+    }
+
+
+def sights(protocol: Protocol) -> Mapping[str, Sight]:
+    """The table: who may see what. The checker is held to its one speech apart from it."""
+    match protocol:
+        case Naive():
+            return {"judge": Sight()}
+        case Expert():
+            return {"judge": Sight(True)}
+        case QuotesOnly():
+            both = ("quoter_a", "quoter_b")
+            return {"quoter_a": Sight(True), "quoter_b": Sight(True), "judge": Sight(False, both, both)}
+        case Consultancy():
+            spoke, all_ = ("consultant",), ("consultant", "questioner")
+            return {
+                "consultant": Sight(True, all_),
+                "questioner": Sight(False, all_, spoke),
+                "judge": Sight(False, all_, all_),
+            }
+        case DoubleConsultancy():
+            both = ("consultant_a", "consultant_b")
+            return {
+                "consultant_a": Sight(True, ("consultant_a",)),
+                "consultant_b": Sight(True, ("consultant_b",)),
+                "judge": Sight(False, both, both),
+            }
+        case Debate():
+            return debate_sights(protocol)
+        case Critique():
+            return critique_sights(protocol)
+        case ProverVerifier():
+            return {"prover": Sight(True), "judge": Sight(False, ("prover",), ("prover",))}
+        case MarketMaking():  # who hears what follows from prices: tests/protocols/test_market_making.py
+            return {
+                "adversary": Sight(True),
+                "predictor": Sight(protocol.predictor_reads_passage),
+                "judge": Sight(),
+            }
+    raise NotImplementedError(f"Say in this table what each seat of {protocol.name} may see.")
+
+
+def may_hear(sight: Sight, ask: Ask, rounds: Mapping[str, int], seats: Mapping[str, str]) -> set[str]:
+    """Paths of the speeches and notes that belong in the view of `ask`."""
+    if ask.seat == "checker":
+        return {ask.path.removesuffix("/position")}
+    now = rounds.get(ask.path, max(rounds.values(), default=0))
+    return {
+        path
+        for path, number in rounds.items()
+        if (number < now and seats[path] in sight.earlier)
+        or (number == now and seats[path] in sight.same_round)
+    }
+
+
+def rounds_of(paths: Iterable[str]) -> dict[str, int]:
+    """The round of every speech and note: `r2/…` is of round 2, quotes alone are of round 0."""
+    named = {path: re.fullmatch(r"(?:r(\d+)|q)/\w+", path) for path in paths}
+    return {path: int(match[1] or 0) for path, match in named.items() if match}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One view, the ask behind it, and all that had been said when everything was over."""
+
+    protocol: Protocol
+    ask: Ask
+    view: View
+    moves: Mapping[str, Move]
+
+
+def seen_in(
+    protocol: Protocol, case: Case, elicit: Elicit = "final", order: Random | None = None
+) -> list[Seen]:
+    """Every view of a trial and of its judgement in both orders."""
+    played = trial(protocol, case)
+    talk = played.run(witness, order=order)
+    read = judgement(protocol, played, talk, elicit, count=2).run(witness, order=order)
+    moves = {**talk.moves, **read.moves}
+    return [
+        Seen(protocol, asked[path], views[path], moves)
+        for asked, views in ((talk.asked, talk.views), (read.asked, read.views))
+        for path in views
+    ]
+
+
+@st.composite
+def everything_seen(draw: st.DrawFn, among: st.SearchStrategy[Protocol] = protocols) -> list[Seen]:
+    """Every view of any protocol under any settings, whoever answers first and however the judge decides."""
+    protocol = draw(among)
+    case = draw(st.sampled_from(cases(protocol, elicitation={"judge": draw(elicitations)})))
+    return seen_in(protocol, case, "final", draw(st.randoms(use_true_random=False)))
+
+
+@UNHURRIED
+@given(everything_seen(protocols.filter(lambda protocol: not isinstance(protocol, MarketMaking))))
+def test_a_seat_hears_whom_it_may_hear_and_never_a_round_that_is_not_over(everything: list[Seen]) -> None:
+    for seen in everything:
+        rounds = rounds_of(seen.moves)
+        seats = {path: move.seat for path, move in seen.moves.items()}
+        sight = sights(seen.protocol).get(seen.ask.seat, Sight())
+        assert heard(seen.view) == may_hear(sight, seen.ask, rounds, seats), seen.ask.path
+
+
+@UNHURRIED
+@given(everything_seen())
+def test_only_those_who_may_read_the_passage_are_given_it(everything: list[Seen]) -> None:
+    for seen in everything:
+        may = sights(seen.protocol).get(seen.ask.seat, Sight()).passage
+        assert seen.view.passage == (PASSAGE if may else None)
+        assert (UNQUOTED in repr(seen.view)) == may
+
+
+@UNHURRIED
+@given(everything_seen())
+def test_no_seat_reads_a_scratchpad_or_a_thought_of_another(everything: list[Seen]) -> None:
+    for seen in everything:
+        own = {path for path, move in seen.moves.items() if move.seat == seen.ask.seat}
+        assert overheard(seen.view) <= own
+
+
+@UNHURRIED
+@given(everything_seen())
+def test_nothing_but_speeches_notes_and_thoughts_of_ones_own_is_ever_shown(everything: list[Seen]) -> None:
+    for seen in everything:
+        for line in seen.view.lines:
+            assert line.content.kind in ("speech", "note", "thought")
+            assert line.own or line.content.kind != "thought"
 
 
 @UNHURRIED
