@@ -176,6 +176,9 @@ async def cached_tokens_are_on_record(database: Database) -> None:
 NONSENSE = re.compile(r"gave no \w+ that could be read in \d+ replies")
 """What a model of random weights may fail with, and nothing else."""
 
+BEYOND_IT = {"quotes-only"}
+"""Protocols that take nothing but verified quotes, of which random weights find none."""
+
 
 def every_protocol(vllm: VllmServer) -> dict[str, Any]:
     """One question under every protocol, at small settings."""
@@ -200,15 +203,17 @@ async def test_every_protocol_is_played_out_and_judged_on_a_real_server(
 
     code, out, err = await arena("run", str(file), url=database_url, key=vllm.api_key)
 
-    assert code == 0, out + err
     async with database.session() as session:
         found = await session.execute(
             select(Arm.name, Trial.state, Trial.error).join(Arm, Arm.id == Trial.arm_id)
         )
         trials = list(found)
+    failed = [row for row in trials if row.state != "done"]
     assert {row.name for row in trials} == set(PROTOCOLS)
-    assert [row.error for row in trials if row.state != "done" and not NONSENSE.search(row.error or "")] == []
-    assert {row.name for row in trials if row.state == "done"} == set(PROTOCOLS)
+    assert [row for row in failed if not NONSENSE.search(row.error or "")] == []
+    assert {row.name for row in trials if row.state == "done"} >= set(PROTOCOLS) - BEYOND_IT
+    assert {row[0] for row in await rows(database, Judgement.state)} <= {"done", "queued"}
+    assert code == bool(failed), out + err
 
 
 async def test_a_pre_flight_tells_how_the_real_model_behaves(
