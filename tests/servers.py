@@ -287,15 +287,23 @@ def write(body: Mapping[str, Any], script: Script) -> tuple[str, str]:
         return luck.choices(choice, _odds(body, script, len(choice)))[0], "stop"
     if body.get("max_tokens") == 1:
         return luck.choices(_letters(body), _odds(body, script, len(_letters(body))))[0], "length"
-    if "percentages that add up to 100" in body["messages"][-1]["content"]:
+    if "percentages that add up to 100" in _request(body):
         return json.dumps(dict(zip(_letters(body), [70, 30, 0, 0], strict=False))), "stop"
     if names := _only_words(body):
         return f"{luck.choice(names)}.", "stop"
+    if form := re.search(r"one whole number from 0 to 100|a JSON list of strings", _request(body)):
+        return json.dumps(luck.randint(0, 100) if "number" in form[0] else [_sentence(luck)]), "stop"
     return _speech(body, script, luck), "stop"
 
 
 def _prompt(body: Mapping[str, Any]) -> str:
     return "\n".join(f"{message['role']}\n{message['content']}" for message in body["messages"])
+
+
+def _request(body: Mapping[str, Any]) -> str:
+    """The last message: what is asked now, or what was wrong with the reply before."""
+    content: str = body["messages"][-1]["content"]
+    return content
 
 
 def _count(body: Mapping[str, Any]) -> int:
@@ -317,9 +325,11 @@ def _odds(body: Mapping[str, Any], script: Script, count: int) -> list[float]:
 
 def _only_words(body: Mapping[str, Any]) -> list[str]:
     """The words or letters that the request's last line allows, where it says that no other are wanted."""
-    request = body["messages"][-1]["content"]
-    if re.search(r"letter alone|exactly one of these", request):
-        return ["holds"] if "holds" in request else _letters(body)
+    request = _request(body)
+    if named := re.search(r"exactly one of these and nothing else: (.*)\.", request):
+        return ["holds"] if "holds" in named[1] else named[1].split(", ")
+    if "letter alone" in request:
+        return _letters(body)
     return ["holds", "holds", "holds", "concedes"] if "Reply with one word" in request else []
 
 

@@ -12,17 +12,18 @@ import pytest
 from sqlalchemy import URL
 
 from app.records.database import Database
+from tests.arms import arms
 from tests.database import Server
 from tests.factories import TASKS, imported, passage
 from tests.processes import Arena, Records, ServerProcess, server_process, until, write_spec
 
 KILLS = 20
 LATENCY = 0.06
-NAMES = ("Alba", "Brise", "Corona", "Dagny")
+NAMES = ("Alba",)
 
 
 def spec(base_url: str) -> dict[str, Any]:
-    """Talks of several steps by one model, judged by another that reasons before its belief is read."""
+    """An arm for every protocol, played by one model and judged by another that reasons before its belief is read."""
     return {
         "name": "killed",
         "tasks": {"set": TASKS},
@@ -36,11 +37,7 @@ def spec(base_url: str) -> dict[str, Any]:
                 "reason_first": True,
             },
         },
-        "arms": {
-            "naive": {"protocol": "naive"},
-            "consultancy": {"protocol": "consultancy", "rounds": 2, "seats": {"consultants": "strong"}},
-            "debate": {"protocol": "debate", "rounds": 2, "seats": {"debaters": "strong"}},
-        },
+        "arms": arms("strong", "weak"),
         "judges": ["weak"],
         "seed": 11,
     }
@@ -63,7 +60,7 @@ class Site(NamedTuple):
 def site(url: URL, folder: Path, base_url: str) -> Site:
     async def fill() -> None:
         database = Database(url, embedded=True, connections=2)
-        await imported(database, *(passage(name, questions=3) for name in NAMES))
+        await imported(database, *(passage(name, questions=2) for name in NAMES))
         await database.close()
 
     asyncio.run(fill())

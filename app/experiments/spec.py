@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -13,10 +14,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.participants.base import PEOPLE, BuiltinSettings, EndpointSettings, ModelSettings
+from app.participants.baselines import NEVER_GIVES
 from app.participants.prompts import PromptError, load, read_override
 from app.protocols import PROTOCOLS
-from app.protocols.core import Protocol, Seat
+from app.protocols.core import Case, Protocol, Seat, Wants
 from app.protocols.judging import Elicit
+from app.protocols.rehearsal import rehearse
 
 M = TypeVar("M", bound=BaseModel)
 AnyParticipant = ModelSettings | BuiltinSettings
@@ -361,6 +364,8 @@ def first_mistake(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] == NAME:
         message = _NAMING
+    if first["type"] == "too_short":
+        message = f"name at least {first['ctx']['min_length']}"
     return f"{place}: {message[0].lower()}{message[1:]}."
 
 
@@ -406,7 +411,9 @@ def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> Arm:
         _known(str(key), [*rules.model_fields, *_ArmFile.model_fields], where, "key")
     protocol = _part(rules, settings, where)
     overrides, sources = _prompts(where, protocol, arm.prompts, folder)
-    return Arm(name, protocol, _seated(where, protocol, arm.seats, cast), overrides, sources)
+    seats = _seated(where, protocol, arm.seats, cast)
+    _fitted(where, protocol, seats, cast)
+    return Arm(name, protocol, seats, overrides, sources)
 
 
 def _named(where: str, name: str) -> None:
@@ -444,6 +451,33 @@ def _holder(where: str, seat: Seat, named: Mapping[str, str], filled: Mapping[st
     return holder
 
 
+@lru_cache(maxsize=256)
+def _demands(protocol: Protocol) -> tuple[tuple[str, Wants, int], ...]:
+    """What is asked of whom: seat, kind of content, fewest words; each once."""
+    argues = protocol.assignments(2)[0].argues
+    asks = rehearse(protocol, Case("", ("", " "), argues, seed=0))
+    return tuple(dict.fromkeys((ask.seat, ask.wants, ask.limits.min_words) for ask in asks))
+
+
+def _fitted(where: str, protocol: Protocol, seats: Mapping[str, str], cast: Cast) -> None:
+    """Refuse whoever could never answer what the seat is asked for."""
+    for seat, wants, words in _demands(protocol):
+        holder = cast.participants[seats[seat]] if seat in seats else None
+        if isinstance(holder, ModelSettings) and holder.max_tokens < words:
+            raise SpecError(
+                f"{where}: {seats[seat]} may write {holder.max_tokens} tokens and as {seat} is asked for at least "
+                f"{words} words: raise its max_tokens, or lower min_words."
+            )
+        _able(f"{where}.seats.{seat}", holder, wants)
+
+
+def _able(where: str, holder: AnyParticipant | None, wants: Wants) -> None:
+    if isinstance(holder, BuiltinSettings) and wants in NEVER_GIVES.get(holder.name, ()):
+        raise SpecError(
+            f"{where}: the built-in {holder.name} can give no {wants}, which is asked for there; name another participant."
+        )
+
+
 def _prompts(
     where: str, protocol: Protocol, named: Mapping[str, str], folder: Path
 ) -> tuple[dict[str, str], dict[str, str]]:
@@ -466,6 +500,7 @@ def _panel(judges: list[Any], elicit: Elicit, cast: Cast) -> Panel:
     people = [_part(People, judge, "judges.humans") for judge in judges if not isinstance(judge, str)]
     for judge in named:
         _known(judge, cast.participants, "judges", "participant")
+        _able("judges", cast.participants[judge], "belief")
     if len(set(named)) < len(named) or len(people) > 1:
         raise SpecError("judges: a judge is named twice; name each once, and {humans: N} once.")
     return Panel(tuple(named), elicit, people[0] if people else None)

@@ -29,6 +29,13 @@ def builtin(settings: BuiltinSettings) -> Participant:
             return Scripted(settings.script)
 
 
+NEVER_GIVES: Mapping[str, frozenset[Wants]] = {
+    "extractive-debater": frozenset({"belief", "pick"}),
+    "lexical-judge": frozenset({"speech"}),
+}
+"""What a built-in is never able to give, so that it is refused a seat that is asked for it before anything runs."""
+
+
 def _misseated(name: str, view: View) -> ParticipantError:
     return ParticipantError(
         f"The built-in {name} cannot hold the seat {view.label}, which is asked for a {view.wants}: "

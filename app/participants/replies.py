@@ -1,5 +1,6 @@
 """Reads what a model wrote as the content that a view wants, or says what is wrong with it; knows no server."""
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,31 +68,57 @@ def _object(**properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _words(view: View, text: str, whole: bool = True) -> Note | Thought:
-    said = outside(text, "think").strip()
-    if not said:
-        raise Unread("Your reply was empty. Answer the request.")
+    """A thought as it is, also where it broke off; of a note what is not private, ending with a sentence."""
     if view.wants == "thought":
-        return Thought(text=said)
-    most = view.limits.max_words
-    return Note(text=cut(said, most) if most and len(said.split()) > most else said)
+        said = outside(text, "think").strip()
+        if said:
+            return Thought(text=said)
+    elif said := _open(text).strip():
+        most = min(view.limits.max_words or len(said.split()), len(said.split()))
+        return Note(text=said if whole and most == len(said.split()) else cut(said, most))
+    raise Unread("Your reply was empty. Answer the request.")
+
+
+def _open(text: str) -> str:
+    """What is not private in a reply."""
+    return outside(outside(text, "think"), "scratchpad")
 
 
 def _items(text: str, whole: bool = True) -> Items:
-    said = outside(text, "think")
-    texts = [" ".join(item.split()) for item in _list(said)]
+    said = _open(text)
+    texts = [" ".join(item.split()) for item in _list(said, whole)]
     if not any(texts):
         raise Unread("Your reply could not be read. Reply with a JSON list of strings and nothing else.")
     return Items(texts=tuple(text for text in texts if text))
 
 
-def _list(text: str) -> list[str]:
-    """The last list of strings in the JSON of a text, alone or as a member of an object; else its bulleted lines."""
+_ITEM = re.compile(r'"(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"(?=\s*,)')
+_BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+(.+)$", re.MULTILINE)
+
+
+def _list(text: str, whole: bool) -> list[str]:
+    """The last list of strings in the JSON of a text, alone or as a member of an object; else its bulleted lines.
+
+    Of a list that broke off, only the texts that were finished.
+    """
     found: list[str] = []
     for value in _json_values(text):
         for member in value.values() if isinstance(value, dict) else [value]:
-            if isinstance(member, list) and all(isinstance(item, str) for item in member):
-                found = member
-    return found or re.findall(r"^\s*(?:[-*•]|\d+[.)])\s+(.+)$", text, re.MULTILINE)
+            if isinstance(member, list) and all(isinstance(item, str) for item in map(_text, member)):
+                found = [str(_text(item)) for item in member]
+    if whole or found:
+        return found or _BULLET.findall(text)
+    _, opened, rest = text.rpartition("[")
+    return (
+        [json.loads(item, strict=False) for item in _ITEM.findall(rest)]
+        if opened
+        else _BULLET.findall(text)[:-1]
+    )
+
+
+def _text(item: Any) -> Any:
+    """An item of a list; of an object with one value, such as `{"question": "…"}`, that value."""
+    return next(iter(item.values())) if isinstance(item, dict) and len(item) == 1 else item
 
 
 def options(view: View) -> tuple[str, ...]:
@@ -122,16 +149,25 @@ def _one_of(names: Sequence[str]) -> str:
 
 def _chosen(names: Sequence[str], text: str) -> int | None:
     """The option that is the text, or that it announces, or the only one that it names."""
-    said = outside(text, "think")
-    bare = [text.strip(" \t\r\n\"'`*_().:[]") for text in (said, *names)]
+    said = _open(text)
+    bare = [_bare(text) for text in (said, *names)]
     if bare[0] in bare[1:]:
         return bare[1:].index(bare[0])
-    among = "|".join(re.escape(name) for name in names)
+    # A letter counts as a capital alone: `a` is a word. The longest first, since one option may begin another.
+    letters = all(len(name) == 1 for name in names)
+    among = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     for pattern in (rf"(?i:answer|option|choice|choose)(?: is)?\W{{1,6}}({among})", f"({among})"):
-        found = set(re.findall(rf"(?<!\w){pattern}(?!\w)", said))
-        if len(found) == 1:
-            return names.index(found.pop())
+        found = re.findall(rf"(?<!\w){pattern}(?!\w)", said, 0 if letters else re.IGNORECASE)
+        chosen = {bare[1:].index(_bare(name)) for name in found}
+        if len(chosen) == 1:
+            return chosen.pop()
     return None
+
+
+def _bare(text: str) -> str:
+    """An option without what models put around it; in small letters unless it is one letter."""
+    text = text.strip(" \t\r\n\"'`*_().:[]!?")
+    return text if len(text) == 1 else text.casefold()
 
 
 # ── numbers ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -140,7 +176,7 @@ _NUMBER = r"\d+(?:\.\d+)?"
 
 
 def _rating(text: str, whole: bool = True) -> Rating:
-    said = outside(text, "think")
+    said = _open(text)
     stated = [
         value["rating"] for value in _json_values(said) if isinstance(value, dict) and "rating" in value
     ]
@@ -155,7 +191,7 @@ def _rating(text: str, whole: bool = True) -> Rating:
 
 
 def _belief(view: View, text: str, whole: bool = True) -> Belief:
-    said = outside(text, "think")
+    said = _open(text)
     figures = [_number(value) for value in _figures(said, view.letters)]
     known = [figure for figure in figures if figure is not None]
     problem = f"Your reply could not be read. {_in_percent(view.letters)}"

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from app.protocols.combinators import arguing
+from app.protocols.combinators import LEAST_QUOTE, arguing
 from app.protocols.core import Ask, Assignment, Case, Limits, Outcome, Protocol, Seat, Talk, paths
 
 
@@ -34,7 +34,7 @@ class QuotesOnly(Protocol):
     name = "quotes-only"
     source = "Khan et al. 2024 (arXiv 2402.06782), appendix A.6, ablation of arguments"
 
-    quote_characters: int = Field(750, ge=1, le=100_000)
+    quote_characters: int = Field(750, ge=LEAST_QUOTE, le=100_000)
     """New verified characters of the passage that each side may show; three debate speeches' worth by default."""
 
     def seats(self) -> tuple[Seat, ...]:

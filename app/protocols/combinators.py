@@ -27,6 +27,9 @@ from app.protocols.core import (
 
 CHECKER = "checker"
 
+LEAST_QUOTE = 20
+"""Characters that four short words take: with fewer, hardly any quote could ever be verified."""
+
 
 class Argued(Protocol):
     """A protocol in which seats argue; holds the settings that every such protocol has."""
@@ -43,7 +46,14 @@ class Argued(Protocol):
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:
         if not self.min_words <= self.target_words <= self.max_words:
-            raise ValueError("min_words, target_words and max_words must not decrease in this order")
+            raise ValueError(
+                f"min_words ({self.min_words}), target_words ({self.target_words}) and max_words ({self.max_words}) "
+                "must not decrease in this order"
+            )
+        if 0 < self.quote_characters < LEAST_QUOTE:
+            raise ValueError(
+                f"quote_characters must be at least {LEAST_QUOTE}, or 0 for none: a quote has four words or more"
+            )
         return self
 
     @property

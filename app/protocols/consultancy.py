@@ -1,6 +1,8 @@
 """Consultancy: one side with the passage advises the judge; and its double, where both sides do, without rebuttal."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from app.protocols.combinators import Argued, advocate, argued, arguing, checker, one_sided
 from app.protocols.core import (
@@ -39,6 +41,12 @@ class Consultancy(Argued):
     """Most words that are accepted; a longer statement is asked for again, then cut at a sentence."""
     quote_characters: int = Field(500, ge=0, le=100_000)
     """New verified characters of the passage that one statement may quote."""
+
+    @model_validator(mode="after")
+    def _rounds_for_questions(self) -> Self:
+        if self.questions and self.rounds == 1:
+            raise ValueError("questions need 2 rounds or more: one is asked after every round but the last")
+        return self
 
     def seats(self) -> tuple[Seat, ...]:
         """The consultant, its checker and, where questions are asked, the questioner."""

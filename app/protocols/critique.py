@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 from app.protocols.combinators import Argued, advocate, argued, checker, one_sided
 from app.protocols.core import Ask, Assignment, Case, Outcome, Said, Seat, Talk
 
+LEAST_POINT = 5
+"""Words without which a point names no flaw."""
+
 
 class Critique(Argued):
     """A critic who has the passage names the flaws of an argument; a deeper critic names those of the critique before."""
@@ -28,6 +31,15 @@ class Critique(Argued):
     def _one_rebuttal(self) -> Self:
         if self.rebuttal and self.depth > 1:
             raise ValueError("rebuttal goes with depth 1: above it, the next critic answers")
+        return self
+
+    @model_validator(mode="after")
+    def _words_for_points(self) -> Self:
+        if self.points * LEAST_POINT > self.max_words:
+            raise ValueError(
+                f"{self.points} points do not fit into max_words ({self.max_words}): "
+                f"allow {LEAST_POINT} words for each, or fewer points"
+            )
         return self
 
     def seats(self) -> tuple[Seat, ...]:

@@ -285,6 +285,43 @@ async def test_every_kind_of_content_is_given_and_fits_its_ask(asked, kind):
     assert answered(asked, content).content == content
 
 
+NAMED = ask("pick", "vote", facts={"options": ["too high", "too low", "about right"]})
+STRUCTURED = [NAMED, ask("rating", "belief"), ask("items", "belief")]
+
+
+@pytest.mark.parametrize("asked", STRUCTURED, ids=lambda asked: asked.wants)
+async def test_where_no_constraint_is_taken_a_reply_that_cannot_be_read_is_asked_for_again(asked):
+    record = Record()
+    content = await play(Script(choices="refused", schemas=False), asked, record)
+    assert answered(asked, content).content == content
+    assert [
+        purpose for purpose, status in zip(record.purposes, record.statuses, strict=True) if status == "ok"
+    ] == [
+        "answer",
+        "again",
+    ]
+
+
+@pytest.mark.parametrize("asked", STRUCTURED, ids=lambda asked: asked.wants)
+async def test_what_can_never_be_read_ends_in_a_sentence_after_the_asks_that_were_allowed(asked):
+    record = Record()
+    with pytest.raises(Nonsense) as raised:
+        await play(Script(writes="nonsense"), asked, record, asks=2)
+    assert f"gave no {asked.wants} that could be read in 2 replies, the last one beginning “?!”" in str(
+        raised.value
+    )
+    assert record.purposes == ["answer", "again"]
+
+
+async def test_a_pick_among_named_options_is_constrained_to_them():
+    async with ScriptedServer() as server, client(server.base_url) as endpoint:
+        pick = await participant(endpoint).answer(seen(NAMED), asking(Record()))
+    assert isinstance(pick, Pick)
+    assert [request.body["structured_outputs"] for request in server.seen] == [
+        {"choice": ["too high", "too low", "about right"]}
+    ]
+
+
 async def test_votes_are_drawn_at_the_temperature_and_follow_the_odds():
     vote = ask("pick", "vote", facts={"options": "answers"})
     async with ScriptedServer(Script(odds=(0.1, 0.9))) as server, client(server.base_url) as endpoint:

@@ -157,6 +157,27 @@ def test_a_pick_among_named_options_is_read_by_their_words(text, index):
     assert read("pick", text, facts={"options": OPTIONS}) == Pick(index=index)
 
 
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("True in part.", 1),
+        ("It is true in part.", 1),
+        ("TRUE", 0),
+        ("My choice is: not true", 2),
+        ("It is not true!", 2),
+        ("<scratchpad>true?</scratchpad>Not true", 2),
+    ],
+)
+def test_an_option_that_begins_another_is_not_taken_for_it_and_capitals_do_not_matter(text, index):
+    assert read("pick", text, facts={"options": ["true", "true in part", "not true"]}) == Pick(index=index)
+
+
+@pytest.mark.parametrize("text", ["", "It is priced.", "overpriced or underpriced", "Option 7"])
+def test_a_pick_of_none_or_of_several_named_options_is_refused_with_them(text):
+    said = problem("pick", text, facts={"options": OPTIONS})
+    assert "exactly one of these and nothing else: overpriced, fairly priced, underpriced" in said
+
+
 def test_the_options_of_a_pick_are_those_named_or_the_letters():
     assert options(seen(ask("pick", "any", facts={"options": OPTIONS}))) == tuple(OPTIONS)
     assert options(seen(ask("pick", "any", facts={"options": "answers"}))) == ("A", "B")
@@ -188,6 +209,9 @@ def test_a_stance_that_is_none_is_refused(text):
         ("0", 0.0),
         ("100", 1.0),
         ("1", 0.01),
+        ("<scratchpad>40 or 60?</scratchpad>85", 0.85),
+        ('<think>10</think>```json\n{"rating": 85}\n```', 0.85),
+        ('{"rating": "85 %"}', 0.85),
     ],
 )
 def test_a_rating_from_0_to_100_becomes_a_share(text, value):
@@ -204,7 +228,8 @@ def test_a_rating_that_is_none_or_ambiguous_is_refused(text):
 @pytest.mark.parametrize(
     "text",
     ['["one", "two  words"]', '{"items": ["one", "two words"]}', "Here:\n1. one\n2. two words", "- one\n- two words\n",
-     'Not ["x"] but ["one", "two words", " "]'],
+     'Not ["x"] but ["one", "two words", " "]', '[{"question": "one"}, {"question": "two words"}]',
+     '<scratchpad>["x"]</scratchpad>["one", "two words"]'],
 )  # fmt: skip
 def test_a_list_is_read_from_json_or_from_its_bullets(text):
     assert read("items", text) == Items(texts=("one", "two words"))
@@ -213,6 +238,32 @@ def test_a_list_is_read_from_json_or_from_its_bullets(text):
 @pytest.mark.parametrize("text", ["", "one and two", "[]", "[1, 2]", '{"items": [""]}'])
 def test_a_list_without_texts_is_refused(text):
     assert "JSON list of strings" in problem("items", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['["one", "two  words", "thr', '{"items": ["one", "two words", ', "- one\n- two words\n- thr",
+     "1. one\n2. two words\n3. thr", '["one", "two\nwords", "\\x", "th'],
+)  # fmt: skip
+def test_of_a_list_that_broke_off_only_what_was_finished_is_kept(text):
+    assert form(seen(ask("items", "any")), INDEX).read(text, False) == Items(texts=("one", "two words"))
+
+
+@pytest.mark.parametrize("text", ['["on', "- on", "one and"])
+def test_a_list_that_broke_off_in_its_first_text_is_asked_for_again(text):
+    with pytest.raises(Unread, match="JSON list of strings"):
+        form(seen(ask("items", "any")), INDEX).read(text, False)
+
+
+def test_a_note_that_broke_off_ends_with_its_last_sentence():
+    note = form(seen(ask("note", "any")), INDEX)
+    assert note.read("What was heard? Who was th", False) == Note(text="What was heard?")
+    assert note.read("What was th", False) == Note(text="What was th")
+
+
+def test_what_is_private_in_a_note_stays_so():
+    assert read("note", "<scratchpad>He lies.</scratchpad>What was heard?") == Note(text="What was heard?")
+    assert "empty" in problem("note", "<scratchpad>He lies.")
 
 
 def test_a_note_is_cut_to_its_words():

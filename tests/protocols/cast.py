@@ -285,15 +285,18 @@ _SPEECH = {
     "target_words": st.integers(80, 90),
     "min_words": st.integers(0, 80),
     "max_words": st.integers(90, 200),
-    "quote_characters": st.integers(0, 500),
+    "quote_characters": st.one_of(st.just(0), st.integers(20, 500)),
 }
 _LENGTHS = {"rounds": st.integers(1, 4), **_SPEECH}
 
 SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
     "naive": st.builds(Naive),
     "expert": st.builds(Expert),
-    "quotes-only": st.builds(QuotesOnly, quote_characters=st.integers(1, 999)),
-    "consultancy": st.builds(Consultancy, questions=st.booleans(), **_LENGTHS),
+    "quotes-only": st.builds(QuotesOnly, quote_characters=st.integers(20, 999)),
+    "consultancy": st.one_of(
+        st.builds(Consultancy, **_LENGTHS),
+        st.builds(Consultancy, questions=st.just(True), **(_LENGTHS | {"rounds": st.integers(2, 4)})),
+    ),
     "double-consultancy": st.builds(DoubleConsultancy, **_LENGTHS),
     "debate": st.builds(Debate, simultaneous=st.booleans(), **_LENGTHS),
     "critique": st.one_of(

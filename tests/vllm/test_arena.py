@@ -1,7 +1,8 @@
-"""A whole experiment through a real vLLM server: debate and consultancy, judged by log-probabilities and in words."""
+"""Whole experiments through a real vLLM server: every protocol; beliefs by log-probabilities, in words and by votes."""
 
 import asyncio
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import yaml
 from sqlalchemy import func, select
 
 from app.exchange.importing import take_sample
+from app.protocols import PROTOCOLS
 from app.records.database import Database
-from models import CallAttempt, Judgement, ModelCall, Move, Participant, Trial, Verdict
+from models import Arm, CallAttempt, Judgement, ModelCall, Move, Participant, Trial, Verdict
+from tests.arms import arms
 from tests.vllm.server import VllmServer
 from tests.vllm.test_server import metric
 
@@ -168,6 +171,49 @@ async def cached_tokens_are_on_record(database: Database) -> None:
             )
         ).one()
     assert cached > 0.5 * sent
+
+
+NONSENSE = re.compile(r"gave no \w+ that could be read in \d+ replies")
+"""What a model of random weights may fail with, and nothing else."""
+
+BEYOND_IT = {"quotes-only"}
+"""Protocols that take nothing but verified quotes, of which random weights find none."""
+
+
+def every_protocol(vllm: VllmServer) -> dict[str, Any]:
+    """One question under every protocol, at small settings."""
+    whole = spec(vllm)
+    return {
+        **whole,
+        "name": "every-protocol",
+        "tasks": {"set": "sample", "limit": 1, "seed": 3},
+        "arms": arms("debater", "sure", **LIMITS),
+        "judges": ["sure"],
+        "elicit": "final",
+    }
+
+
+async def test_every_protocol_is_played_out_and_judged_on_a_real_server(
+    vllm: VllmServer, database: Database, database_url: str, tmp_path: Path
+) -> None:
+    async with database.session.begin() as session:
+        await take_sample(session)
+    file = tmp_path / "every.yaml"
+    file.write_text(yaml.safe_dump(every_protocol(vllm)))
+
+    code, out, err = await arena("run", str(file), url=database_url, key=vllm.api_key)
+
+    async with database.session() as session:
+        found = await session.execute(
+            select(Arm.name, Trial.state, Trial.error).join(Arm, Arm.id == Trial.arm_id)
+        )
+        trials = list(found)
+    failed = [row for row in trials if row.state != "done"]
+    assert {row.name for row in trials} == set(PROTOCOLS)
+    assert [row for row in failed if not NONSENSE.search(row.error or "")] == []
+    assert {row.name for row in trials if row.state == "done"} >= set(PROTOCOLS) - BEYOND_IT
+    assert {row[0] for row in await rows(database, Judgement.state)} <= {"done", "queued"}
+    assert code == bool(failed), out + err
 
 
 async def test_a_pre_flight_tells_how_the_real_model_behaves(

@@ -1,0 +1,42 @@
+"""An arm for every protocol at small settings, for tests that play whole experiments with all of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.protocols import PROTOCOLS
+
+SMALL: Mapping[str, Mapping[str, Any]] = {
+    "naive": {},
+    "expert": {},
+    "quotes-only": {},
+    "consultancy": {"rounds": 2, "questions": True},
+    "double-consultancy": {"rounds": 2},
+    "debate": {"rounds": 2},
+    "critique": {"depth": 2},
+    "prover-verifier": {},
+    "market-making": {"steps": 1, "candidates": 2, "reads": 2, "first_reads": 2},
+}
+"""Settings under which a protocol asks for everything that it ever asks for, and for little more."""
+
+
+def arms(reader: str, other: str, **settings: Any) -> dict[str, dict[str, Any]]:
+    """An arm for each protocol by its name: who reads the passage is `reader`, who does not is `other`.
+
+    `settings` go to every arm whose protocol has them; a judge's seat in the talk is left to the panel.
+    """
+    return {name: _arm(name, reader, other, settings) for name in PROTOCOLS}
+
+
+def _arm(name: str, reader: str, other: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    assert name in SMALL, (
+        f"Nobody has said how {name} is played small: add its settings to SMALL in tests/arms.py."
+    )
+    rules = PROTOCOLS[name]
+    common = {key: value for key, value in settings.items() if key in rules.model_fields}
+    protocol = rules.model_validate({**common, **SMALL[name]})
+    seats = {
+        seat.name: reader if seat.reads_passage else other
+        for seat in protocol.seats()
+        if seat.default is None and seat.name != protocol.judge.name
+    }
+    return {"protocol": name, **common, **SMALL[name], **({"seats": seats} if seats else {})}

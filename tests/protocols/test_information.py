@@ -1,0 +1,368 @@
+"""What each seat of each protocol may see: one table, held against every view and against every prompt made of it.
+
+A row names everything that a seat is ever shown:
+
+- `passage`, the hidden text; `side`, the answer that it was assigned;
+- `notes`, its own scratchpads and thoughts, and what it wrote and did not say in the end;
+- a seat's name: all words of that seat which judges will read, as soon as the step is over in which they were said;
+- `some of` a seat: of its words only some, or candidates and checks that no judge reads;
+- `belief of`, `rating of`, `pick of` or `stance of` a seat: such a figure, without how it came about;
+- `told` and a name: a fact of the ask.
+
+Nothing stands in it that would let a seat see gold: what a script knows has no place for it, and tests/test_gold.py
+shows the same of the prompts of whole experiments.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+from typing import Any, ClassVar, TypeAlias
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.participants.prompts import PromptBook, load
+from app.protocols import PROTOCOLS
+from app.protocols.baselines import Naive
+from app.protocols.combinators import believe
+from app.protocols.consultancy import CONSULTANTS, DoubleConsultancy
+from app.protocols.core import AnyContent, Ask, Case, Elicitation, Move, Outcome, Protocol, Seat, Talk, paths
+from app.protocols.judging import Elicit
+from app.protocols.market_making import MarketMaking
+from app.protocols.rehearsal import stand_in
+from app.protocols.views import View
+from scripts.protocol_pages import variants
+from tests.protocols.cast import (
+    PASSAGE,
+    UNHURRIED,
+    UNQUOTED,
+    Answer,
+    cases,
+    elicitations,
+    heard,
+    judgement,
+    overheard,
+    protocols,
+    trial,
+    witness,
+)
+
+Table: TypeAlias = dict[str, set[str]]
+"""What each seat may see."""
+
+# ── the table ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+ROUND = {"told round", "told rounds"}
+SPEAKS = {"passage", "side", "notes", *ROUND}
+DECIDES = {"notes", "told options"}
+"""A seat that comes to a belief may reason before, or be asked for votes."""
+
+
+def checks(*seats: str) -> Table:
+    """Who says whether a speech holds its side is shown that speech alone: the test below says so."""
+    return {"checker": {"told side", *(f"some of {seat}" for seat in seats)}}
+
+
+def consultancy(rules: Any) -> Table:
+    said = {"consultant", "questioner"} if rules.questions else {"consultant"}
+    asks: Table = {"questioner": said} if rules.questions else {}
+    return {"consultant": SPEAKS | said, **asks, **checks("consultant"), "judge": DECIDES | said}
+
+
+def critique(rules: Any) -> Table:
+    """Each critic reads all that was said before; the author reads a critique only where it answers it."""
+    critics = [f"critic_{level}" for level in range(1, rules.depth + 1)]
+    about = {"passage", *ROUND, "told side", "told level", "told points"}
+    return {
+        "author": SPEAKS | {"author", *critics} if rules.rebuttal else SPEAKS - {"notes"},
+        **{critic: about | {"author", *critics[:level]} for level, critic in enumerate(critics)},
+        **checks("author"),
+        "judge": DECIDES | {"author", *critics},
+    }
+
+
+def market_making(rules: Any) -> Table:
+    """Only the adversary is told a price; a predictor reads what was taken and one candidate, if any."""
+    passage = {"passage"} if rules.predictor_reads_passage else set()
+    return {
+        "adversary": {"passage", "notes", "told step", "told price", "adversary"},
+        "predictor": DECIDES | passage | {"some of adversary"},
+        "judge": DECIDES | {"adversary"},
+    }
+
+
+def two_sides(first: str, second: str) -> Table:
+    """Two who argue, and a judge who reads both."""
+    return {**checks(first, second), "judge": DECIDES | {first, second}}
+
+
+MAY_SEE: Mapping[str, Callable[[Any], Table]] = {
+    "naive": lambda rules: {"judge": DECIDES},
+    "expert": lambda rules: {"judge": DECIDES | {"passage"}},
+    "quotes-only": lambda rules: {
+        "quoter_a": {"passage", "side"},
+        "quoter_b": {"passage", "side"},
+        "judge": DECIDES | {"quoter_a", "quoter_b"},
+    },
+    "consultancy": consultancy,
+    "double-consultancy": lambda rules: {
+        "consultant_a": SPEAKS | {"consultant_a"},
+        "consultant_b": SPEAKS | {"consultant_b"},
+        **two_sides("consultant_a", "consultant_b"),
+    },
+    "debate": lambda rules: {
+        "debater_a": SPEAKS | {"debater_a", "debater_b"},
+        "debater_b": SPEAKS | {"debater_a", "debater_b"},
+        **two_sides("debater_a", "debater_b"),
+    },
+    "critique": critique,
+    "prover-verifier": lambda rules: {
+        "prover": SPEAKS - {"notes"},
+        **checks("prover"),
+        "judge": DECIDES | {"prover"},
+    },
+    "market-making": market_making,
+}
+
+
+def table(rules: Protocol) -> Table:
+    """The rows of a protocol under its settings."""
+    assert rules.name in MAY_SEE, (
+        f"Nobody has said what the seats of {rules.name} may see: "
+        "add its row to MAY_SEE in tests/protocols/test_information.py."
+    )
+    return MAY_SEE[rules.name](rules)
+
+
+def rows(rules: Protocol, seat: str) -> set[str]:
+    """What one seat may see."""
+    found = table(rules)
+    assert seat in found, (
+        f"Nobody has said what the seat {seat} of {rules.name} may see: "
+        "add it to MAY_SEE in tests/protocols/test_information.py."
+    )
+    return found[seat]
+
+
+# ── all that is seen ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One view of a trial or of its judgement, the ask behind it, and how everything ended."""
+
+    protocol: Protocol
+    ask: Ask
+    view: View
+    moves: Mapping[str, Move]
+    """All that had been said when everything was over."""
+    over: Mapping[str, Move]
+    """What this seat may be shown of it: the moves of the steps before or, for a judge, what was read so far."""
+    transcript: frozenset[str]
+    """Paths of what judges read: no candidate that was not taken, no check, no price."""
+
+
+def seen_in(
+    protocol: Protocol,
+    case: Case,
+    elicit: Elicit = "final",
+    order: Random | None = None,
+    answer: Answer = witness,
+) -> list[Seen]:
+    """Every view of a trial and of its judgement in both orders."""
+    played = trial(protocol, case)
+    talk = played.run(answer, order=order)
+    transcript = talk.outcome.transcript
+    told = frozenset(path for group in transcript for path in group)
+    found, before = [], dict[str, Move]()
+    for step in talk.steps:
+        found += [Seen(protocol, ask, talk.views[ask.path], talk.moves, dict(before), told) for ask in step]
+        before |= {ask.path: talk.moves[ask.path] for ask in step}
+    if protocol.judge_takes_part:
+        return found
+    read = judgement(protocol, played, talk, elicit, count=2).run(answer, order=order)
+    for path, ask in read.asked.items():
+        heard_so_far = {path for group in transcript[: _steps_read(path)] for path in group}
+        own = {other for other in read.moves if other.startswith(f"{path}/")}
+        moves = {**talk.moves, **read.moves}
+        over = {path: moves[path] for path in heard_so_far | own}
+        found.append(Seen(protocol, ask, read.views[path], moves, over, told))
+    return found
+
+
+def _steps_read(path: str) -> int:
+    """How many steps of a transcript a judge has read at a path that `judging.place` begins."""
+    found = re.search(r"/step(\d+)", path)
+    assert found
+    return int(found[1])
+
+
+@st.composite
+def everything_seen(draw: st.DrawFn, among: st.SearchStrategy[Protocol] = protocols) -> list[Seen]:
+    """Every view of any protocol under any settings, whoever answers first and however beliefs are come to."""
+    protocol = draw(among)
+    how = {name: draw(elicitations) for name in protocol.rights()}
+    case = draw(st.sampled_from(cases(protocol, elicitation=how)))
+    elicit = draw(st.sampled_from(["final", "each_step"]))
+    return seen_in(protocol, case, elicit, draw(st.randoms(use_true_random=False)))
+
+
+# ── in the words of the table ───────────────────────────────────────────────────────────────────────────────────
+
+OPEN = ("speech", "note", "items")
+"""Kinds of moves whose words others may read."""
+
+
+def perceived(seen: Seen) -> set[str]:
+    """Everything in a view, in the words of the table; who is heard in part is named so only where it must be."""
+    view, may = seen.view, rows(seen.protocol, seen.ask.seat)
+    found = {f"told {fact}" for fact in view.facts}
+    found |= {"passage"} if UNQUOTED in repr(view) or view.passage is not None else set()
+    found |= {"side"} if view.side is not None else set()
+    found |= {"notes"} if overheard(view) else set()
+    for path in heard(view):
+        seat = seen.moves[path].seat
+        if seat == seen.ask.seat and path not in seen.transcript:
+            found.add("notes")
+        else:
+            whole = path in seen.transcript and f"some of {seat}" not in may
+            found.add(seat if whole else f"some of {seat}")
+    shown = (seen.moves[path] for group in seen.ask.shows for path in group)
+    found |= {
+        f"{move.content.kind} of {move.seat}" for move in shown if move.content.kind not in (*OPEN, "thought")
+    }
+    return found
+
+
+@cache
+def book(protocol: str) -> PromptBook:
+    return PromptBook(load({}, protocol))
+
+
+def prompt(protocol: str, view: View) -> str:
+    """All that a model would be sent, with line breaks as the blanks that a reader takes them for."""
+    return " ".join("".join(part.text for part in book(protocol).segments(protocol, view)).split())
+
+
+# ── the tests ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_the_table_names_every_seat_under_every_switch_and_no_other(name: str) -> None:
+    for words, rules in variants(PROTOCOLS[name]):
+        assert table(rules).keys() == rules.rights().keys(), f"{name} {words}"
+
+
+@UNHURRIED
+@given(everything_seen())
+def test_no_seat_sees_more_than_the_table_says(everything: list[Seen]) -> None:
+    for seen in everything:
+        more = perceived(seen) - rows(seen.protocol, seen.ask.seat)
+        assert not more, f"{seen.ask.path} shows {sorted(more)} to {seen.ask.seat}"
+
+
+HOWS = (Elicitation(reason_first=True), Elicitation(votes=2))
+
+
+def swayed(view: View, ask: Ask) -> AnyContent:
+    """Changes its mind with all that it hears, so that whatever goes on until nothing changes goes on."""
+    return stand_in(ask, len(view.answers)) if ask.wants == "belief" else witness(view, ask)
+
+
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_every_seat_sees_all_that_the_table_says(name: str) -> None:
+    for words, rules in variants(PROTOCOLS[name]):
+        found: Table = {seat: set() for seat in table(rules)}
+        for how in HOWS:
+            for case in cases(rules, elicitation=dict.fromkeys(found, how)):
+                for seen in [*seen_in(rules, case), *seen_in(rules, case, answer=swayed)]:
+                    found[seen.ask.seat] |= perceived(seen)
+        assert found == table(rules), f"{name} {words}"
+
+
+@UNHURRIED
+@given(everything_seen())
+def test_whose_words_a_seat_reads_it_reads_whole_and_only_once_their_step_is_over(
+    everything: list[Seen],
+) -> None:
+    for seen in everything:
+        may = rows(seen.protocol, seen.ask.seat)
+        said = {path: move.seat for path, move in seen.over.items() if move.content.kind in OPEN}
+        whole = {path for path, seat in said.items() if path in seen.transcript and seat in may}
+        partly = {path for path, seat in said.items() if f"some of {seat}" in may or seat == seen.ask.seat}
+        assert whole <= heard(seen.view) <= whole | partly, seen.ask.path
+
+
+@UNHURRIED
+@given(everything_seen())
+def test_a_checker_reads_the_one_speech_that_it_checks(everything: list[Seen]) -> None:
+    for seen in everything:
+        if seen.ask.seat == "checker":
+            assert heard(seen.view) == {seen.ask.path.removesuffix("/position")}
+
+
+@UNHURRIED
+@given(everything_seen())
+def test_private_words_reach_no_seat_but_their_own(everything: list[Seen]) -> None:
+    for seen in everything:
+        own = {path for path, move in seen.moves.items() if move.seat == seen.ask.seat}
+        assert overheard(seen.view) <= own & seen.over.keys()
+
+
+@UNHURRIED
+@given(everything_seen())
+def test_a_prompt_holds_what_its_view_holds_and_no_more(everything: list[Seen]) -> None:
+    for seen in everything:
+        text = prompt(seen.protocol.name, seen.view)
+        assert heard(text) == heard(seen.view)
+        assert overheard(text) <= overheard(seen.view)
+        assert (UNQUOTED in text) == ("passage" in rows(seen.protocol, seen.ask.seat))
+        assert (PASSAGE in text) == (seen.view.passage is not None)
+
+
+# ── the tests tested ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class PeepingJudge(Naive):
+    """Gives the judge the passage."""
+
+    judge: ClassVar[Seat] = Seat("judge", "Judge", reads_passage=True)
+
+
+class OpenDoor(DoubleConsultancy):
+    """Lets the second consultant hear the first."""
+
+    def script(self, case: Case) -> Talk[Outcome]:
+        first, second = CONSULTANTS
+        heard_first = yield from self.spoken(self.speech(first, "consultant", (), number=1, rounds=1))
+        answer = self.speech(second, "consultant", (heard_first,), number=1, rounds=1)
+        return Outcome(paths((heard_first, (yield from self.spoken(answer)))))
+
+
+class PriceShown(MarketMaking):
+    """Has the judge read a price."""
+
+    def script(self, case: Case) -> Talk[Outcome]:
+        offered = yield [self._offer("t1", number, (), [(0.5, 0.5)]) for number in (1, 2)]
+        predicted = believe(case, "t0", "predictor", ((offered[0].path,),), order=(0, 1), kind="price")
+        yield from predicted
+        return Outcome(((offered[0].path,), ("t0",)))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "seat", "more"),
+    [
+        (PeepingJudge(), "judge", {"passage"}),
+        (OpenDoor(), "consultant_b", {"consultant_a"}),
+        (PriceShown(), "judge", {"belief of predictor"}),
+    ],
+)
+def test_a_script_that_shows_too_much_is_found_out(protocol: Protocol, seat: str, more: set[str]) -> None:
+    found = set()
+    for seen in seen_in(protocol, cases(protocol)[0]):
+        if seen.ask.seat == seat:
+            found |= perceived(seen) - rows(protocol, seat)
+    assert found == more
