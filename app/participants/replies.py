@@ -38,7 +38,9 @@ def form(view: View, passage: Passage) -> Form:
         case "note" | "thought":
             return Form(partial(_words, view))
         case "items":
-            return Form(_items, schema=_object(items={"type": "array", "items": {"type": "string"}}))
+            return Form(
+                partial(_items, view), schema=_object(items={"type": "array", "items": {"type": "string"}})
+            )
         case "pick":
             names = options(view)
             return Form(partial(_pick, names), choice=names)
@@ -72,16 +74,28 @@ def _words(view: View, text: str, whole: bool = True) -> Note | Thought:
         raise Unread("Your reply was empty. Answer the request.")
     if view.wants == "thought":
         return Thought(text=said)
-    most = view.limits.max_words
-    return Note(text=cut(said, most) if most and len(said.split()) > most else said)
+    return Note(text=_bounded(said, view))
 
 
-def _items(text: str, whole: bool = True) -> Items:
+def _items(view: View, text: str, whole: bool = True) -> Items:
+    """At least `facts.least` texts (1 where not given) and of more than `facts.most` the first, none above its words."""
     said = outside(text, "think")
-    texts = [" ".join(item.split()) for item in _list(said)]
-    if not any(texts):
-        raise Unread("Your reply could not be read. Reply with a JSON list of strings and nothing else.")
-    return Items(texts=tuple(text for text in texts if text))
+    least, most = view.facts.get("least", 1), view.facts.get("most")
+    texts = [_bounded(" ".join(item.split()), view) for item in _list(said) if item.strip()]
+    if len(texts) < least or not (texts or _EMPTY_LIST.search(said)):
+        wanted = f" that has at least {least} of them" if least > 1 else ""
+        raise Unread(
+            f"Your reply could not be read. Reply with a JSON list of strings{wanted} and nothing else."
+        )
+    return Items(texts=tuple(texts[:most]))
+
+
+_EMPTY_LIST = re.compile(r"\[\s*\]")
+
+
+def _bounded(text: str, view: View) -> str:
+    most = view.limits.max_words
+    return cut(text, most) if most and len(text.split()) > most else text
 
 
 def _list(text: str) -> list[str]:
