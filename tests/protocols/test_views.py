@@ -212,7 +212,9 @@ def test_no_seat_reads_a_scratchpad_or_a_thought_of_another(everything: list[See
 
 @UNHURRIED
 @given(everything_seen())
-def test_nothing_but_speeches_notes_and_thoughts_of_ones_own_is_shown_and_in_trees_lists_ratings_and_picks(everything: list[Seen]) -> None:
+def test_nothing_but_speeches_notes_and_thoughts_of_ones_own_is_shown_and_in_trees_lists_ratings_and_picks(
+    everything: list[Seen],
+) -> None:
     for seen in everything:
         for line in seen.view.lines:
             lists = ("items", "rating", "pick") if isinstance(seen.protocol, Trees) else ()
