@@ -117,7 +117,7 @@ def see(
     )
 
 
-_NODE = re.compile(r"(?:[a-z]\d+/)+")
+NODE = re.compile(r"(?:[a-z]\d+/)+")
 _NUMBER = re.compile(r"[\d.]+\Z")
 
 
@@ -127,7 +127,7 @@ def label(seat: Seat, side: int | None, order: Sequence[int], path: str = "") ->
     Where the seat is about something that is numbered, the number that leads `path` is told too.
     """
     name = f"{seat.title} {LETTERS[order.index(side)]}" if seat.lettered and side is not None else seat.title
-    node = _NODE.match(path) if seat.about else None
+    node = NODE.match(path) if seat.about else None
     return f"{name}, {seat.about} {number(node[0])}" if node else name
 
 

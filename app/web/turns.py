@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.protocols import PROTOCOLS
-from app.protocols.core import AnyContent, Speech, Stance, parse_content
+from app.protocols.core import AnyContent, Seat, Speech, Stance, parse_content
 from app.protocols.views import LETTERS, label
 from app.records.browse import Transcript
 from app.web.marking import Piece, Stretch, marked_passage, pieces
@@ -42,11 +42,11 @@ class Turn:
 
 def turns(found: Transcript) -> list[Turn]:
     """All turns, oldest first; position checks stand with the speech they are of."""
-    names = labels(found.arm, found.trial)
+    rights = _rights(found.arm)
     checks = {move.path: (move, holder) for move, holder in found.moves if move.content["kind"] == "stance"}
     spoken = [(move, holder) for move, holder in found.moves if move.path not in checks]
     return [
-        _turn(number, move, holder, found.trial, names, checks.get(f"{move.path}/position"))
+        _turn(number, move, holder, found.trial, rights, checks.get(f"{move.path}/position"))
         for number, (move, holder) in enumerate(spoken, 1)
     ]
 
@@ -56,7 +56,7 @@ def _turn(
     move: Move,
     holder: Participant,
     trial: Trial,
-    names: dict[str, str],
+    rights: dict[str, Seat],
     checked: tuple[Move, Participant] | None,
 ) -> Turn:
     content = parse_content(move.content)
@@ -66,7 +66,9 @@ def _turn(
         number,
         move,
         holder,
-        names.get(move.seat, move.seat),
+        label(rights[move.seat], side, range(len(trial.answers)), move.path)
+        if move.seat in rights
+        else move.seat,
         None if side is None else LETTERS[side],
         content,
         pieces(content.said) if isinstance(content, Speech) else (),
@@ -77,9 +79,12 @@ def _turn(
 
 def labels(arm: Arm, trial: Trial) -> dict[str, str]:
     """Every seat's name as judges read it who have the answers in the trial's own order."""
-    rights = PROTOCOLS[arm.protocol].model_validate(arm.settings).rights()
     order = range(len(trial.answers))
-    return {name: label(seat, trial.argues.get(name), order) for name, seat in rights.items()}
+    return {name: label(seat, trial.argues.get(name), order) for name, seat in _rights(arm).items()}
+
+
+def _rights(arm: Arm) -> dict[str, Seat]:
+    return PROTOCOLS[arm.protocol].model_validate(arm.settings).rights()
 
 
 def quoted_passage(text: str, said: Sequence[Turn]) -> tuple[list[Stretch], list[Turn]]:

@@ -26,6 +26,7 @@ from app.web.gate import Db, Refused, Who
 from app.web.limits import PageNumber
 from app.web.pace import bars, lasting
 from app.web.render import page, turned
+from app.web.trees import tree
 from app.web.turns import TURNS, labels, quoted_passage, turns
 from models import Account, Experiment
 
@@ -204,6 +205,7 @@ async def transcript(
         thoughts={move.id: parse_content(move.content) for item in found.judged for move, _ in item.moves},
         passage=passage,
         speeches=speeches,
+        tree=tree(said, (found.trial.outcome or {}).get("measures", {})),
     )
 
 
