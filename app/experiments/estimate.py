@@ -455,7 +455,7 @@ def _content(ask: Ask, answers: int, mark: str) -> AnyContent:
         case "thought":
             return Thought(text=text)
         case "items":
-            return Items(texts=(text,))
+            return Items(texts=(text,) * ask.facts.get("most", 1))
         case _:
             return stand_in(ask, answers)
 

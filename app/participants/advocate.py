@@ -6,7 +6,7 @@ It is a baseline and no language model: it knows words, not what they mean.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from math import fsum
 from random import Random
 
@@ -23,7 +23,7 @@ from app.participants.retrieval import (
     written_words,
 )
 from app.participants.speeches import Unread, speech
-from app.protocols.core import Note, Speech, Stance
+from app.protocols.core import Items, Note, Pick, Rating, Speech, Stance
 from app.protocols.quotes import MIN_WORDS, Passage, Span, mark, only_verified
 from app.protocols.views import Line, View
 
@@ -82,11 +82,38 @@ def _best_quotations(view: View, passage: Passage, side: int) -> Iterator[Quotat
 
 
 def _wanted(view: View, side: int) -> dict[str, float]:
-    """What to look for: the answer, the question and, above all, whatever a judge asked last."""
-    asked = (
-        terms(view.lines[-1].content.text) if view.lines and isinstance(view.lines[-1].content, Note) else ()
-    )
-    return sought(view.question, view.answers, side) | dict.fromkeys(asked, 2.0)
+    """What to look for: the answer, the question and, above all, whatever was asked last."""
+    words = asked_for(view) if "mislead" in view.facts else terms(asked(view))
+    return sought(view.question, view.answers, side) | dict.fromkeys(words, 2.0)
+
+
+def asked(view: View) -> str:
+    """The judge's question just before or, where the ask names an item of a list by its number, that item."""
+    if "number" in view.facts:
+        at = view.facts["number"] - 1
+        lists = [line.content.texts for line in _until_answered(view) if isinstance(line.content, Items)]
+        return lists[-1][at] if lists and 0 <= at < len(lists[-1]) else ""
+    last = view.lines[-1].content if view.lines else None
+    return last.text if isinstance(last, Note) else ""
+
+
+def asked_for(view: View) -> set[str]:
+    """What an answer to the sub-question must speak of: its terms that the case is about, else those of the question."""
+    about = {term for text in (view.question, *view.answers) for term in terms(text)}
+    return set(terms(asked(view))) & about or set(terms(view.question))
+
+
+def _until_answered(view: View) -> Iterator[Line]:
+    """The lines before the speech on what this seat is about, all of them where there is none yet."""
+    about = answer(view)
+    return takewhile(lambda line: line is not about, view.lines)
+
+
+def answer(view: View) -> Line | None:
+    """The speech on what this seat is about: that of `Assistant, question 1` for `Sub-judge, question 1`."""
+    number = view.label.partition(", ")[2]
+    spoken = (line for line in view.lines if isinstance(line.content, Speech))
+    return next((line for line in spoken if number and line.speaker.partition(", ")[2] == number), None)
 
 
 _WRITTEN_WORD = re.compile(r"\S*[^\W_]\S*")
@@ -237,7 +264,21 @@ _ANSWERED_DOUBTS = (
 )
 
 
+_ON_ASKED = (
+    "On this the passage speaks for: {answer}.",
+    "As far as this goes, the passage points to: {answer}.",
+)
+_BORNE_OUT = (
+    "This part of my case stands in the passage.",
+    "Here the passage itself bears out this part of my case.",
+)
+
+
 def _claims(view: View) -> tuple[str, ...]:
+    if "mislead" in view.facts:
+        return _ON_ASKED
+    if "number" in view.facts:
+        return _BORNE_OUT
     if "level" in view.facts:
         return _DOUBTS if view.facts["level"] % 2 else _ANSWERED_DOUBTS
     return _STILL if _speeches(view, own=True) else _CLAIMS
@@ -245,8 +286,13 @@ def _claims(view: View) -> tuple[str, ...]:
 
 def _side(view: View, rng: Random) -> int | None:
     """The answer to speak for, as read: one's own; against what stands last, for a critic; where the price is low, for
-    an adversary, so that several candidates speak for several answers.
+    an adversary, so that several candidates speak for several answers. Who answers a question speaks for the answer that
+    the passage has most to say of there or, to mislead, for another.
     """
+    if "mislead" in view.facts:
+        likely = _likeliest(view, rng)
+        others = [at for at in range(len(view.answers)) if at != likely]
+        return rng.choice(others) if view.facts["mislead"] else likely
     if "level" in view.facts:
         criticised = view.order.index(view.facts["side"])
         others = [at for at in range(len(view.answers)) if at != criticised]
@@ -254,6 +300,15 @@ def _side(view: View, rng: Random) -> int | None:
     if "price" in view.facts:
         return rng.choices(range(len(view.answers)), [1 - share for share in view.facts["price"]])[0]
     return view.side
+
+
+def _likeliest(view: View, rng: Random) -> int | None:
+    """The answer whose words, with those that were asked for, some sentence of the passage holds most of."""
+    if view.passage is None:
+        return None
+    index = indexed(view.passage)
+    best = [max(index.scores(_wanted(view, at)), default=0.0) for at in range(len(view.answers))]
+    return rng.choice([at for at, score in enumerate(best) if score == max(best)])
 
 
 def speak(view: View, asking: Asking) -> Speech:
@@ -266,6 +321,8 @@ def speak(view: View, asking: Asking) -> Speech:
             "seat it where the passage is read and an answer is argued for."
         )
     found = _best_quotations(view, asking.passage, view.side)
+    if "number" in view.facts:
+        found = islice(found, 1)
     if view.limits.only_quotes:
         return spoken(view, asking, "\n".join(quotation.tagged for quotation in found))
     return spoken(view, asking, _compose(view, found, rng))
@@ -321,6 +378,8 @@ def _named(text: str, wanted: set[str], most: int = 3) -> str:
 def _replies(view: View, rng: Random) -> list[str]:
     """What is said to the other side: about its quotes where it has spoken, else about the answer it would give."""
     assert view.side is not None
+    if "number" in view.facts:
+        return []
     others = [at for at in range(len(view.answers)) if at != view.side]
     heard = _speeches(view, own=False)
     if not heard and not _speeches(view, own=True):
@@ -348,6 +407,50 @@ def _harmless(text: str) -> str:
     return " ".join(text.replace("<", "(").replace(">", ")").split())
 
 
+# ── a claim and its parts ───────────────────────────────────────────────────────────────────────────────────────
+
+_PART = "The passage says: “{words}”"
+_FAIR = 0.9
+"""A price from which on a part that stands in the passage is fairly priced."""
+
+
+def parts(view: View) -> Items:
+    """A claim broken up: sentences of the passage that bear on it, none of which has been a part before."""
+    if view.passage is None or view.side is None:
+        raise ParticipantError(
+            f"The built-in extractive-debater cannot break up a claim as {view.label}: "
+            "seat it where the passage is read and an answer is argued for."
+        )
+    index = indexed(view.passage)
+    told = {text for line in view.lines if isinstance(line.content, Items) for text in line.content.texts}
+    sentences = chain(index.ranked(_wanted(view, view.side)), index.sentences)
+    room = (view.limits.max_words or WORDS_WITHOUT_TARGET) - len(_PART.split())
+    texts = dict.fromkeys(_part(index, sentence, room) for sentence in sentences)
+    return Items(texts=tuple(islice((text for text in texts if text not in told), view.facts["least"])))
+
+
+def _part(index: Index, sentence: Sentence, room: int) -> str:
+    written = _harmless(index.text[sentence.start : sentence.end]).split()
+    return _PART.format(words=" ".join(written[:room]))
+
+
+def pick(view: View, options: Sequence[str]) -> Pick | None:
+    """What it says of a price, its own parts being the passage's words; or the part whose price is lowest.
+
+    None where neither is asked.
+    """
+    prices = [line.content.value for line in _since_last_list(view) if isinstance(line.content, Rating)]
+    if "number" in view.facts and "underpriced" in options:
+        fair = prices[view.facts["number"] - 1] >= _FAIR
+        return Pick(index=options.index("fairly priced" if fair else "underpriced"))
+    return Pick(index=prices.index(min(prices))) if len(prices) == len(options) else None
+
+
+def _since_last_list(view: View) -> list[Line]:
+    backwards = takewhile(lambda line: not isinstance(line.content, Items), reversed(view.lines))
+    return list(backwards)[::-1]
+
+
 # ── questions and positions ─────────────────────────────────────────────────────────────────────────────────────
 
 _QUESTIONS = (
@@ -359,6 +462,38 @@ _OPEN_QUESTIONS = (
     "What does the passage say just before and after the words that you quoted?",
     "What in the passage speaks most strongly against your answer?",
 )
+
+
+_ASIDE = ("What does the passage say of {words}?", "Which words of the passage speak of {words}?")
+_BROAD = (
+    "What in the passage speaks most plainly to the question?",
+    "How does the matter end in the passage?",
+)
+_UNQUOTED = "Which words of the passage show that?"
+
+
+def sub_questions(view: View, seed: int) -> Items:
+    """Questions about the words of each answer and of the question; of an answer that is checked, about what it leaves open."""
+    checked = answer(view)
+    texts = _about_everything(view, Random(seed)) if checked is None else _about_gaps(view, checked)
+    texts = [" ".join(text.split()[: view.limits.max_words]) for text in texts]
+    return Items(texts=tuple(texts[: view.facts.get("most", len(texts))]))
+
+
+def _about_everything(view: View, rng: Random) -> list[str]:
+    named = [_named(text, distinctive(view.answers, at)) for at, text in enumerate(view.answers)]
+    named.append(_named(view.question, set(terms(view.question))))
+    return [rng.choice(_ASIDE).format(words=words) for words in named if words] + list(_BROAD)
+
+
+def _about_gaps(view: View, checked: Line) -> list[str]:
+    """What was asked for and stands in none of its confirmed quotes; nothing where all of it does."""
+    assert isinstance(checked.content, Speech)
+    quoted = {term for quote in only_verified(checked.content.said) for term in terms(quote)}
+    missing = _named(asked(view), asked_for(view) - quoted)
+    if missing:
+        return [f"Which words of the passage speak of {missing}?"]
+    return [] if quoted else [_UNQUOTED]
 
 
 def question(view: View, seed: int) -> Note:

@@ -44,7 +44,7 @@ def _misseated(name: str, view: View) -> ParticipantError:
 
 
 class ExtractiveDebater:
-    """Argues with sentences of the passage; also checks positions, and asks the judge's questions."""
+    """Argues and answers with sentences of the passage; also checks positions, and asks the judge's questions."""
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         match view.wants:
@@ -54,12 +54,16 @@ class ExtractiveDebater:
                 return advocate.question(view, asking.seed)
             case "stance":
                 return advocate.position(view)
+            case "items":
+                return advocate.parts(view)
+            case "pick" if (picked := advocate.pick(view, options(view))) is not None:
+                return picked
             case _:
                 raise _misseated("extractive-debater", view)
 
 
 class LexicalJudge:
-    """Weighs quotes and words; with the passage it looks up the answers itself."""
+    """Weighs quotes and words, and asks for what is missing; with the passage it looks up the answers itself."""
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         match view.wants:
@@ -68,7 +72,9 @@ class LexicalJudge:
             case "pick":
                 return _picked(view, Random(asking.seed))
             case "rating":
-                return Rating(value=weighing.acceptance(view))
+                return Rating(value=weighing.rating(view))
+            case "items":
+                return advocate.sub_questions(view, asking.seed)
             case "note":
                 return advocate.question(view, asking.seed)
             case "thought":

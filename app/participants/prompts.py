@@ -16,7 +16,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.participants.base import ParticipantError, Segment
-from app.protocols.core import AnyContent, Belief, Items, Note, Pick, Rating, Speech, Stance, Thought
+from app.protocols.core import Belief, Items, Note, Pick, Rating, Speech, Stance, Thought
 from app.protocols.quotes import MarkedText, render
 from app.protocols.views import LETTERS, Line, View
 
@@ -309,22 +309,22 @@ def _words(line: Line, view: View) -> dict[str, str | None]:
     """The words of a shown move, and the private notes of a speech of one's own."""
     notes = line.content.scratchpad if line.own and isinstance(line.content, Speech) else ""
     return {
-        "text": fenced(_shown(line.content, view)),
+        "text": fenced(_shown(line, view)),
         "scratchpad": fenced(_plain(notes)) if notes.strip() else None,
     }
 
 
-def _shown(content: AnyContent, view: View) -> str:
+def _shown(line: Line, view: View) -> str:
     """A move in words, with angle brackets only where quotes are marked."""
-    match content:
+    match content := line.content:
         case Speech():
             return render(content.said)
         case Note() | Thought():
             return _plain(content.text)
         case Items():
-            return "\n".join(f"{number}. {_plain(text)}" for number, text in enumerate(content.texts, 1))
+            return "\n".join(_plain(text) for text in line.numbered())
         case Pick():
-            return f"Option {content.index + 1}"
+            return _plain(content.said) or f"Option {content.index + 1}"
         case Rating():
             return f"{content.value:.0%}"
         case Belief():

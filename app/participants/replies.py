@@ -39,7 +39,9 @@ def form(view: View, passage: Passage) -> Form:
         case "note" | "thought":
             return Form(partial(_words, view))
         case "items":
-            return Form(_items, schema=_object(items={"type": "array", "items": {"type": "string"}}))
+            return Form(
+                partial(_items, view), schema=_object(items={"type": "array", "items": {"type": "string"}})
+            )
         case "pick":
             names = options(view)
             return Form(partial(_pick, names), choice=names)
@@ -74,8 +76,7 @@ def _words(view: View, text: str, whole: bool = True) -> Note | Thought:
         if said:
             return Thought(text=said)
     elif said := _open(text).strip():
-        most = min(view.limits.max_words or len(said.split()), len(said.split()))
-        return Note(text=said if whole and most == len(said.split()) else cut(said, most))
+        return Note(text=_bounded(said, view, whole))
     raise Unread("Your reply was empty. Answer the request.")
 
 
@@ -84,12 +85,27 @@ def _open(text: str) -> str:
     return outside(outside(text, "think"), "scratchpad")
 
 
-def _items(text: str, whole: bool = True) -> Items:
+def _items(view: View, text: str, whole: bool = True) -> Items:
+    """At least `facts.least` texts (1 where not given) and of more than `facts.most` the first, none above its words."""
     said = _open(text)
-    texts = [" ".join(item.split()) for item in _list(said, whole)]
-    if not any(texts):
-        raise Unread("Your reply could not be read. Reply with a JSON list of strings and nothing else.")
-    return Items(texts=tuple(text for text in texts if text))
+    least, most = view.facts.get("least", 1), view.facts.get("most")
+    texts = [_bounded(" ".join(item.split()), view) for item in _list(said, whole) if item.strip()]
+    if len(texts) < least or not (texts or _EMPTY_LIST.search(said)):
+        wanted = f" that has at least {least} of them" if least > 1 else ""
+        raise Unread(
+            f"Your reply could not be read. Reply with a JSON list of strings{wanted} and nothing else."
+        )
+    return Items(texts=tuple(texts[:most]))
+
+
+_EMPTY_LIST = re.compile(r"\[\s*\]")
+
+
+def _bounded(text: str, view: View, whole: bool = True) -> str:
+    """A text with no more words than the ask allows; one that broke off ends with a sentence."""
+    count = len(text.split())
+    most = min(view.limits.max_words or count, count)
+    return text if whole and most == count else cut(text, most)
 
 
 _ITEM = re.compile(r'"(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"(?=\s*,)')

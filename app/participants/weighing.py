@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence, Set
 from itertools import chain
 from math import exp, fsum, log
 
+from app.participants import advocate
 from app.participants.retrieval import distinctive, terms
-from app.protocols.core import Speech, Thought
+from app.protocols.core import Items, Rating, Speech, Thought
 from app.protocols.quotes import only_verified
 from app.protocols.views import LETTERS, Line, View
 
@@ -87,14 +88,25 @@ def _gaps(text: Sequence[str], question: Set[str], answer: Set[str]) -> Iterator
 def _heard(view: View) -> list[float]:
     """The weight of each answer: how it fits all confirmed quotes, whoever gave them, and how its own side spoke.
 
-    A quote that would fit either answer so tells for neither.
+    A quote that would fit either answer so tells for neither. What a sub-judge doubts is not heard.
     """
-    spoken = [(_side(line, view), line.content) for line in view.lines if isinstance(line.content, Speech)]
+    spoken = [
+        (_side(line, view), line.content)
+        for at, line in enumerate(view.lines)
+        if isinstance(line.content, Speech) and not _doubted(line, view.lines[at:])
+    ]
     quotes = [quote for _, speech in spoken for quote in _quoted(speech)]
     return [
         FIT * _fit(quotes, view, at) + _manner([speech for side, speech in spoken if side == at], view, at)
         for at in range(len(view.answers))
     ]
+
+
+def _doubted(spoken: Line, later: Sequence[Line]) -> bool:
+    """Whether somebody rated it below one half afterwards: `Sub-judge, question 1` rates `Assistant, question 1`."""
+    about = spoken.speaker.partition(", ")[2]
+    ratings = (line.content for line in later if about and line.speaker.partition(", ")[2] == about)
+    return any(isinstance(content, Rating) and content.value < 0.5 for content in ratings)
 
 
 def _quoted(speech: Speech) -> list[tuple[str, ...]]:
@@ -123,6 +135,39 @@ def _side(line: Line, view: View) -> int | None:
 
 
 # ── the rest of what a judge is asked ───────────────────────────────────────────────────────────────────────────
+
+
+def rating(view: View) -> float:
+    """A number in [0, 1] for what is before it: a part of a claim, an answer to a sub-question, else an argument."""
+    if "whole" in view.facts:
+        return _price(view)
+    return _credence(view) if "number" in view.facts else acceptance(view)
+
+
+def _price(view: View) -> float:
+    """The price of a part, so that all of them fit the price of the whole: the more a part says, the likelier it fails.
+
+    The prices are powers of that of the whole whose exponents add up to 1.
+    """
+    lists = [line.content.texts for line in view.lines if isinstance(line.content, Items)]
+    lengths = [len(terms(text)) + 1 for text in lists[-1][: view.facts["parts"]]]
+    exponent = lengths[view.facts["number"] - 1] / sum(lengths)
+    return float(view.facts["whole"] ** exponent)
+
+
+def _credence(view: View) -> float:
+    """How far an answer to a sub-question is believed: by how much of what was asked stands in confirmed quotes, its
+    own and those found below it, and by how many of the answers below it speak for the same side.
+    """
+    rated = advocate.answer(view)
+    if rated is None:
+        return 0.5
+    found = view.lines[view.lines.index(rated) :]
+    speeches = [line.content for line in found if isinstance(line.content, Speech)]
+    quoted = {term for speech in speeches for quote in _quoted(speech) for term in quote}
+    sides = [_side(line, view) for line in found if isinstance(line.content, Speech)]
+    share = _share(quoted, advocate.asked_for(view))
+    return (0.2 + 0.7 * share) * sides.count(sides[0]) / len(sides)
 
 
 def acceptance(view: View) -> float:

@@ -6,7 +6,9 @@ from app.protocols.core import Protocol
 from app.protocols.critique import Critique
 from app.protocols.debate import Debate
 from app.protocols.market_making import MarketMaking
+from app.protocols.prover_estimator import ProverEstimator
 from app.protocols.prover_verifier import ProverVerifier
+from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
 
 PROTOCOLS: dict[str, type[Protocol]] = {
     protocol.name: protocol
@@ -20,5 +22,7 @@ PROTOCOLS: dict[str, type[Protocol]] = {
         Critique,
         ProverVerifier,
         MarketMaking,
+        RecursiveRewardModelling,
+        ProverEstimator,
     )
 }

@@ -19,6 +19,7 @@ from app.protocols.core import (
     Said,
     Seat,
     Shown,
+    Speech,
     Talk,
     one,
     paths,
@@ -104,7 +105,7 @@ def argued(case: Case, said: Said) -> Talk[Outcome]:
         )
         for group in said
         for move in group
-        if move.seat in case.argues
+        if move.seat in case.argues and isinstance(move.content, Speech)
     ]
     return Outcome(paths(said))
 

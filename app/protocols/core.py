@@ -86,6 +86,8 @@ class Pick(Content):
 
     kind: Literal["pick"] = "pick"
     index: int = Field(ge=0)
+    said: str = ""
+    """What others read of it, where the ask says so in `facts.says`: a text for each option."""
 
 
 class Rating(Content):
@@ -192,7 +194,17 @@ def answered(ask: Ask, content: AnyContent) -> Move:
     """The move that answers `ask` with `content`; refuses content of another kind than the ask wants."""
     if content.kind != ask.wants:
         raise BadStep(f"{ask.path} wants a {ask.wants} and was given a {content.kind}.")
-    return Move(ask.path, ask.seat, content, ask.fingerprint)
+    return Move(ask.path, ask.seat, _in_words(content, ask), ask.fingerprint)
+
+
+def _in_words(content: AnyContent, ask: Ask) -> AnyContent:
+    """The content; a pick that others will read, who do not see the ask, with what it says to them."""
+    says = ask.facts.get("says")
+    if not isinstance(content, Pick) or says is None:
+        return content
+    if content.index >= len(says):
+        raise BadStep(f"{ask.path} names {len(says)} options and was given number {content.index + 1}.")
+    return content.model_copy(update={"said": says[content.index]})
 
 
 Step: TypeAlias = list[Ask]
@@ -252,6 +264,8 @@ class Seat:
     people: bool = True
     """Whether a person may hold it."""
     lettered: bool = False
+    about: str = ""
+    """What the numbers that lead a path count: a seat about a `question` reads `Assistant, question 1.2` at `q1/q2/answer`."""
     default: str | None = None
     """The seat whose participant also holds this one where the file names none; None: it must be named."""
 

@@ -51,7 +51,7 @@ def stand_in(ask: Ask, answers: int) -> AnyContent:
         "speech": Speech(said=MarkedText(text="", quotes=()), words=0),
         "note": Note(text=""),
         "thought": Thought(text=""),
-        "items": Items(texts=()),
+        "items": Items(texts=("",) * ask.facts.get("most", 0)),
         "pick": Pick(index=0),
         "rating": Rating(value=0.5),
         "belief": _swinging(len(ask.shows), answers),

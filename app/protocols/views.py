@@ -3,6 +3,7 @@
 `see` is the one place that decides. It cuts the moves an ask shows by the rights of the seat; it is never given gold.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from app.protocols.core import (
     BadStep,
     Belief,
     Case,
+    Items,
     Limits,
     Move,
     Seat,
@@ -32,6 +34,13 @@ class Line:
     speaker: str
     own: bool
     content: AnyContent
+
+    def numbered(self) -> tuple[str, ...]:
+        """The texts of a list with their numbers: `1.2.1. …` for the first under what its speaker calls 1.2."""
+        assert isinstance(self.content, Items)
+        within = _NUMBER.search(self.speaker)
+        head = f"{within[0]}." if within else ""
+        return tuple(f"{head}{at}. {text}" for at, text in enumerate(self.content.texts, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,7 @@ def see(
         kind=ask.kind,
         wants=ask.wants,
         title=seat.title,
-        label=eyes.label(seat.name),
+        label=eyes.label(seat.name, ask.path),
         passage=passage if seat.reads_passage else None,
         question=case.question,
         answers=tuple(case.answers[index] for index in order),
@@ -108,9 +117,23 @@ def see(
     )
 
 
-def label(seat: Seat, side: int | None, order: Sequence[int]) -> str:
-    """What who reads the answers in this order calls a seat that argues for the answer `side`: `Debater B`."""
-    return f"{seat.title} {LETTERS[order.index(side)]}" if seat.lettered and side is not None else seat.title
+NODE = re.compile(r"(?:[a-z]\d+/)+")
+_NUMBER = re.compile(r"[\d.]+\Z")
+
+
+def label(seat: Seat, side: int | None, order: Sequence[int], path: str = "") -> str:
+    """What who reads the answers in this order calls a seat that argues for the answer `side`: `Debater B`.
+
+    Where the seat is about something that is numbered, the number that leads `path` is told too.
+    """
+    name = f"{seat.title} {LETTERS[order.index(side)]}" if seat.lettered and side is not None else seat.title
+    node = NODE.match(path) if seat.about else None
+    return f"{name}, {seat.about} {number(node[0])}" if node else name
+
+
+def number(path: str) -> str:
+    """The number of a place in a tree: `1.2` for `q1/q2/`."""
+    return ".".join(re.findall(r"\d+", path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +146,8 @@ class _Eyes:
     seats: Mapping[str, Seat]
     given: Collection[str]
 
-    def label(self, name: str) -> str:
-        return label(self.seats[name], self.case.argues.get(name), self.order)
+    def label(self, name: str, path: str) -> str:
+        return label(self.seats[name], self.case.argues.get(name), self.order, path)
 
     def sorted(self, moves: list[Move]) -> list[Move]:
         """Simultaneous moves: one's own first, the others by the letter they argue for, never by who was quicker."""
@@ -141,7 +164,7 @@ class _Eyes:
             raise BadStep(
                 f"{move.path} is a thought of {move.seat} and may not be shown to {self.seat.name}."
             )
-        return Line(self.label(move.seat), own, content if own else self._public(content))
+        return Line(self.label(move.seat, move.path), own, content if own else self._public(content))
 
     def _own(self, move: Move) -> bool:
         return move.seat == self.seat.name and move.path not in self.given

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from app.protocols.core import Ask, Belief, Items, Note, Speech
+from app.protocols.core import Ask, Belief, Items, Note, Pick, Rating, Speech
 from app.protocols.judging import place
 from app.protocols.views import LETTERS, Line, View
 from app.records.assignment import Held
@@ -100,7 +100,11 @@ def _line(line: Line, number: int) -> dict[str, Any]:
         case Note():
             cut = [Piece(line.content.text)]
         case Items():
-            cut = [Piece("\n".join(f"{at}. {text}" for at, text in enumerate(line.content.texts, 1)))]
+            cut = [Piece("\n".join(line.numbered()))]
+        case Rating():
+            cut = [Piece(f"Finds this {line.content.value:.0%} likely to be right.")]
+        case Pick():
+            cut = [Piece(line.content.said or f"Option {line.content.index + 1}")]
         case other:
             raise TypeError(f"A transcript holds a {other.kind}, which no page can show to a judge yet.")
     return {"number": number, "speaker": line.speaker, "pieces": cut}

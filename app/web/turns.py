@@ -1,12 +1,12 @@
 """A trial as a researcher reads it: what judges read turn by turn, and beside it what was made and not shown to them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from app.protocols import PROTOCOLS
-from app.protocols.core import AnyContent, Speech, Stance, parse_content
+from app.protocols.core import AnyContent, Seat, Speech, Stance, parse_content
 from app.protocols.views import LETTERS, label
 from app.records.browse import Transcript
 from app.web.marking import Piece, Stretch, marked_passage, pieces
@@ -74,12 +74,17 @@ class Told:
     shown: Sequence[Turn]
     unshown: Sequence[Turn]
 
+    @property
+    def made(self) -> list[Turn]:
+        """All of it, oldest first."""
+        return sorted((*self.shown, *self.unshown), key=lambda turn: turn.move.id)
+
     @cached_property
     def asides(self) -> Mapping[int, Sequence[Aside]]:
         """What was not shown, under the number of the turn that it follows; 0 is before the first."""
         after: dict[int, list[Aside]] = {}
         last = 0
-        for step in dict.fromkeys(_step(turn) for turn in _as_made((*self.shown, *self.unshown))):
+        for step in dict.fromkeys(_step(turn) for turn in self.made):
             last = max([last, *(turn.number or 0 for turn in self.shown if _step(turn) == step)])
             if (aside := self.aside(step)).turns:
                 after.setdefault(last, []).append(aside)
@@ -95,10 +100,6 @@ def _step(turn: Turn) -> str:
     return turn.move.path.partition("/")[0]
 
 
-def _as_made(turns: Iterable[Turn]) -> list[Turn]:
-    return sorted(turns, key=lambda turn: turn.move.id)
-
-
 def told(found: Transcript) -> Told:
     """A trial with all that was said. Until it is done nobody knows what judges will read, and everything counts as shown.
 
@@ -110,12 +111,12 @@ def told(found: Transcript) -> Told:
     checks = {path: spoken[f"{path}/position"] for path in read if f"{path}/position" in spoken}
     with_them = {f"{path}/position" for path in checks}
     unshown = [path for path in spoken if path not in {*read, *with_them}]
-    names = labels(found.arm, found.trial)
+    rights = _rights(found.arm)
     shown = [
-        _turn(number, *spoken[path], found.trial, names, checks.get(path))
+        _turn(number, *spoken[path], found.trial, rights, checks.get(path))
         for number, path in enumerate(read, 1)
     ]
-    return Told(shown, [_turn(None, *spoken[path], found.trial, names, None) for path in unshown])
+    return Told(shown, [_turn(None, *spoken[path], found.trial, rights, None) for path in unshown])
 
 
 def _read(
@@ -138,7 +139,7 @@ def _turn(
     move: Move,
     holder: Participant,
     trial: Trial,
-    names: Mapping[str, str],
+    rights: dict[str, Seat],
     checked: tuple[Move, Participant] | None,
 ) -> Turn:
     content = parse_content(move.content)
@@ -148,7 +149,9 @@ def _turn(
         number,
         move,
         holder,
-        names.get(move.seat, move.seat),
+        label(rights[move.seat], side, range(len(trial.answers)), move.path)
+        if move.seat in rights
+        else move.seat,
         None if side is None else LETTERS[side],
         content,
         pieces(content.said) if isinstance(content, Speech) else (),
@@ -159,9 +162,12 @@ def _turn(
 
 def labels(arm: Arm, trial: Trial) -> dict[str, str]:
     """Every seat's name as judges read it who have the answers in the trial's own order."""
-    rights = PROTOCOLS[arm.protocol].model_validate(arm.settings).rights()
     order = range(len(trial.answers))
-    return {name: label(seat, trial.argues.get(name), order) for name, seat in rights.items()}
+    return {name: label(seat, trial.argues.get(name), order) for name, seat in _rights(arm).items()}
+
+
+def _rights(arm: Arm) -> dict[str, Seat]:
+    return PROTOCOLS[arm.protocol].model_validate(arm.settings).rights()
 
 
 def quoted_passage(text: str, said: Sequence[Turn]) -> tuple[list[Stretch], list[Turn]]:

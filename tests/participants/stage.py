@@ -36,6 +36,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "consultancy": {"questions": True},
     "critique": {"rebuttal": True},
     "market-making": {"candidates": 3, "first_reads": 2},
+    "recursive-reward-modelling": {"misleading": 0.5},
 }
 
 
@@ -112,8 +113,9 @@ async def play(
     witness = Witness(speaker or debater())
     judging = Witness(reader or lexical_judge(), witness.views, witness.prompts)
     holders = {name: Holder(witness, Elicitation()) for name in rules.rights()}
-    for seat in ("judge", "predictor"):
-        holders[seat] = Holder(judging, Elicitation())
+    for seat in holders:
+        if seat in ("judge", "predictor", "estimator", "questioner") or seat.startswith("sub_judge"):
+            holders[seat] = Holder(judging, Elicitation())
     book = book or PromptBook(load({}, rules.name))
     sitting = Sitting(rules, trial, indexed(passage), holders, book, NoCalls())
     moves: dict[str, Move] = {}

@@ -40,8 +40,10 @@ from app.protocols.critique import Critique
 from app.protocols.debate import Debate
 from app.protocols.judging import Elicit, Reading, judge, orders
 from app.protocols.market_making import MarketMaking
+from app.protocols.prover_estimator import ProverEstimator
 from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.quotes import indexed, mark
+from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
 from app.protocols.views import View, see
 
 R = TypeVar("R")
@@ -312,6 +314,21 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
         first_reads=st.sampled_from([2, 16]),
         least_move=st.floats(0, 0.5),
         predictor_reads_passage=st.booleans(),
+        **_SPEECH,
+    ),
+    "recursive-reward-modelling": st.builds(
+        RecursiveRewardModelling,
+        questions=st.integers(1, 3),
+        depth=st.integers(1, 3),
+        calls=st.integers(1, 8),
+        misleading=st.sampled_from([0, 0.25, 0.5, 1]),
+        **_SPEECH,
+    ),
+    "prover-estimator": st.builds(
+        ProverEstimator,
+        depth=st.integers(1, 3),
+        least_parts=st.integers(2, 3),
+        most_parts=st.integers(3, 4),
         **_SPEECH,
     ),
 }

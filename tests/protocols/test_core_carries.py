@@ -1,10 +1,9 @@
 """The core carries protocols that the arena does not ship yet: each is written here as its paper has it, and killed.
 
-They are throw-away scripts on the core as it is: market making, recursion, a judge who ends the debate, seats held by
+They are throw-away scripts on the core as it is: market making, a judge who ends the debate, seats held by
 people, and the best of N candidates in any seat.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -24,8 +23,6 @@ from app.protocols.core import (
     Belief,
     Case,
     Elicitation,
-    Items,
-    Limits,
     Move,
     Outcome,
     Pick,
@@ -43,6 +40,8 @@ from app.protocols.core import (
 )
 from app.protocols.debate import SIDES, Debate
 from app.protocols.judging import orders
+from app.protocols.prover_estimator import ProverEstimator
+from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
 from app.protocols.rehearsal import rehearse
 from app.protocols.views import View
 from tests.protocols.cast import (
@@ -183,116 +182,6 @@ def test_a_noisy_market_survives_every_kill_too(how: Elicitation) -> None:
     assert len(run.outcome.transcript) <= 2
 
 
-# ── recursion ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Recursion(Protocol):
-    """The judge breaks the question up; assistants answer from the passage; sub-judges score them, and may do the same."""
-
-    name = "recursive-reward-modelling"
-    source = "Leike et al. 2018 (arXiv 1811.07871), section 3.2, at inference"
-    judge_takes_part = True
-
-    questions: int = 5
-    depth: int = 2
-    calls: int = 10
-    """Most sub-questions that are answered, all branches together."""
-
-    def seats(self) -> tuple[Seat, ...]:
-        """Only the assistants read the passage."""
-        assistant = Seat("assistant", "Assistant", reads_passage=True)
-        return JUDGE, assistant, Seat("sub_judge", "Sub-judge")
-
-    def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """Nobody argues for an answer; the second trial is the other order of the answers."""
-        return Assignment({}), Assignment({}, reverse=True)
-
-    def script(self, case: Case) -> Talk[Outcome]:
-        """The root asks, is told answers with their scores, and decides."""
-        found = yield from self._inquire("root", "judge", (), self.depth, iter(range(self.calls)))
-        [order] = orders(len(case.answers), 1)
-        belief = yield from believe(case, "root/belief", "judge", paths(found), order=order)
-        return Outcome(paths(found), belief, (belief,))
-
-    def _inquire(self, path: str, asker: str, told: Said, depth: int, calls: Iterator[int]) -> Talk[Said]:
-        """Sub-questions of `asker`, then each answer with its score; every branch takes from the same `calls`."""
-        ask = Ask(f"{path}/ask", asker, "sub-questions", "items", paths(told), facts={"most": self.questions})
-        asked = yield from one(ask)
-        assert isinstance(asked.content, Items)
-        numbers = range(1, min(len(asked.content.texts), self.questions) + 1)
-        granted = [number for number, _ in zip(numbers, calls, strict=False)]
-        answers = yield from together(
-            *(self._answer(f"{path}/{number}", asked, number, depth, calls) for number in granted)
-        )
-        return ((asked,), *(group for answer in answers for group in answer))
-
-    def _answer(self, path: str, asked: Move, number: int, depth: int, calls: Iterator[int]) -> Talk[Said]:
-        """One sub-question answered, and the answer scored after whatever the sub-judge asks one level deeper."""
-        to_answer = Ask(f"{path}/answer", "assistant", "sub-answer", "speech", ((asked.path,),))
-        limits = Limits(max_words=75, quote_characters=250)
-        answer = yield from one(replace(to_answer, limits=limits, facts={"item": number}))
-        told: Said = ((asked,), (answer,))
-        if depth > 1:
-            told += yield from self._inquire(path, "sub_judge", told, depth - 1, calls)
-        score = Ask(f"{path}/score", "sub_judge", "score", "rating", paths(told), facts={"item": number})
-        return (answer,), ((yield from one(score)),)
-
-
-def inquirer(**questions: int) -> Answer:
-    """Asks so many sub-questions at each node, none at those not named; the path of a node is joined by `_`."""
-
-    def answer(view: View, ask: Ask) -> AnyContent:
-        if ask.wants == "items":
-            node = ask.path.removesuffix("/ask").replace("/", "_")
-            return Items(texts=tuple(f"said:{ask.path}; {n}" for n in range(questions.get(node, 0))))
-        return witness(view, ask)
-
-    return answer
-
-
-def test_recursion_runs_its_branches_side_by_side_to_their_own_depth() -> None:
-    run = survives(stage_of(Recursion()), inquirer(root=2, root_1=1, root_2=0))
-    assert [[ask.path for ask in step] for step in run.steps] == [
-        ["root/ask"],
-        ["root/1/answer", "root/2/answer"],
-        ["root/1/ask", "root/2/ask"],
-        ["root/1/1/answer", "root/2/score"],
-        ["root/1/1/score"],
-        ["root/1/score"],
-        ["root/belief"],
-    ]
-    assert run.outcome.transcript == (
-        ("root/ask",),
-        *(("root/1/answer",), ("root/1/score",)),
-        *(("root/2/answer",), ("root/2/score",)),
-    )
-
-
-def test_a_node_of_the_recursion_sees_its_own_branch_and_only_assistants_the_passage() -> None:
-    views = stage_of(Recursion()).run(inquirer(root=2, root_1=1)).views
-    assert heard(views["root/1/answer"]) == {"root/ask"}
-    assert heard(views["root/1/1/answer"]) == {"root/1/ask"}
-    assert heard(views["root/1/score"]) == {"root/ask", "root/1/answer", "root/1/ask", "root/1/1/answer"}
-    assert heard(views["root/2/score"]) == {"root/ask", "root/2/answer"}
-    assert heard(views["root/belief"]) == {"root/ask", "root/1/answer", "root/2/answer"}
-    with_passage = {path.rpartition("/")[2] for path, view in views.items() if view.passage == PASSAGE}
-    assert with_passage == {"answer"}
-
-
-@pytest.mark.parametrize(("calls", "answered_"), [(0, 0), (1, 1), (4, 4), (5, 5), (20, 9)])
-def test_recursion_never_spends_more_calls_than_it_has_in_all_branches_together(
-    calls: int, answered_: int
-) -> None:
-    run = survives(stage_of(Recursion(calls=calls)), inquirer(root=3, root_1=2, root_2=3, root_3=1))
-    assert sum(ask.seat == "assistant" for ask in run.asked.values()) == answered_
-
-
-def test_recursion_survives_whatever_anybody_asks() -> None:
-    for questions in range(1, 4):
-        run = survives(stage_of(Recursion(questions=questions, calls=6, depth=3)), witness)
-        assert run.outcome.belief == run.moves["root/belief"].content
-
-
 # ── a judge who ends the debate ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -417,7 +306,8 @@ HUMAN_SEATS: list[tuple[Protocol, tuple[str, ...]]] = [
     (Consultancy(questions=True), ("consultant", "questioner")),
     (InteractiveDebate(max_rounds=3), ("judge",)),
     (InteractiveDebate(max_rounds=3), ("debater_b", "judge")),
-    (Recursion(questions=2), ("judge", "sub_judge")),
+    (RecursiveRewardModelling(questions=2), ("questioner", "sub_judge_1")),
+    (ProverEstimator(depth=1), ("prover", "estimator")),
 ]
 
 
@@ -562,7 +452,7 @@ def test_any_seat_may_choose_the_best_of_its_own_answers_of_any_kind(seat: str, 
 
 
 @pytest.mark.parametrize(
-    "protocol", [MarketMaking(), Recursion(), InteractiveDebate(), PersuasiveDebate()], ids=lambda p: p.name
+    "protocol", [MarketMaking(), InteractiveDebate(), PersuasiveDebate()], ids=lambda p: p.name
 )
 def test_a_protocol_is_rehearsed_before_anybody_is_asked(protocol: Protocol) -> None:
     asks = rehearse(protocol, cases(protocol)[0])

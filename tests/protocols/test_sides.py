@@ -16,9 +16,11 @@ from app.protocols.core import (
     Belief,
     Case,
     Elicitation,
+    Items,
     Note,
     Pick,
     Protocol,
+    Rating,
     Speech,
     Stance,
     Thought,
@@ -51,25 +53,38 @@ def weight(*texts: object) -> int:
 
 
 def words(line: Line) -> str:
-    content = line.content
-    return content.said.text if isinstance(content, Speech) else getattr(content, "text", "")
+    match content := line.content:
+        case Speech():
+            return content.said.text
+        case Items():
+            return " ".join(content.texts)
+        case Rating():
+            return str(content.value)
+        case _:
+            return getattr(content, "text", "")
 
 
 def cause(view: View) -> str:
-    """The answer that is argued for or criticised, or which answer has which price."""
+    """The answer that is argued for or criticised, or which answer has which price; nothing for who answers a question."""
     if "price" in view.facts:
         return str(sorted(zip(view.answers, view.facts["price"], strict=True)))
     side = view.facts.get("side", view.side)
-    assert side is not None
-    return view.answers[side]
+    assert side is not None or "mislead" in view.facts
+    return "" if side is None else view.answers[side]
 
 
 def by_side(view: View, ask: Ask) -> AnyContent:
     """Argues for its answer in reply to what was said, whatever its seat and letter are; checks and asks as blindly."""
     said = " ".join(words(line) for line in view.lines)
     match ask.wants:
+        case "pick" if "options" in ask.facts and ask.facts["options"] != "answers":
+            return Pick(index=weight(said, ask.path) % len(ask.facts["options"]))
         case "belief" | "pick" | "thought":
             return fair(view, ask)
+        case "items":
+            return Items(texts=(f"First {weight(said)}", "Second"))
+        case "rating":
+            return Rating(value=weight(said) / 2**32)
         case "speech":
             text = f"{cause(view)} {weight(cause(view), said)}"
             return Speech(said=MarkedText(text=text, quotes=()), words=len(text.split()))

@@ -28,8 +28,10 @@ from app.protocols.critique import Critique
 from app.protocols.debate import Debate
 from app.protocols.judging import Elicit
 from app.protocols.market_making import MarketMaking
+from app.protocols.prover_estimator import ProverEstimator
 from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.quotes import MarkedText
+from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
 from app.protocols.views import Line, View, see
 from tests.protocols.cast import (
     ANSWERS,
@@ -48,6 +50,9 @@ from tests.protocols.cast import (
     trial,
     witness,
 )
+
+Trees = RecursiveRewardModelling | ProverEstimator
+"""Protocols whose transcripts hold lists, ratings and picks."""
 
 # ── what each seat may see ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -178,7 +183,7 @@ def everything_seen(draw: st.DrawFn, among: st.SearchStrategy[Protocol] = protoc
 
 
 @UNHURRIED
-@given(everything_seen(protocols.filter(lambda protocol: not isinstance(protocol, MarketMaking))))
+@given(everything_seen(protocols.filter(lambda protocol: not isinstance(protocol, MarketMaking | Trees))))
 def test_a_seat_hears_whom_it_may_hear_and_never_a_round_that_is_not_over(everything: list[Seen]) -> None:
     for seen in everything:
         rounds = rounds_of(seen.moves)
@@ -206,10 +211,13 @@ def test_no_seat_reads_a_scratchpad_or_a_thought_of_another(everything: list[See
 
 @UNHURRIED
 @given(everything_seen())
-def test_nothing_but_speeches_notes_and_thoughts_of_ones_own_is_ever_shown(everything: list[Seen]) -> None:
+def test_nothing_but_speeches_notes_and_thoughts_of_ones_own_is_shown_and_in_trees_lists_ratings_and_picks(
+    everything: list[Seen],
+) -> None:
     for seen in everything:
         for line in seen.view.lines:
-            assert line.content.kind in ("speech", "note", "thought")
+            lists = ("items", "rating", "pick") if isinstance(seen.protocol, Trees) else ()
+            assert line.content.kind in ("speech", "note", "thought", *lists)
             assert line.own or line.content.kind != "thought"
 
 

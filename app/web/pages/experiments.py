@@ -27,6 +27,7 @@ from app.web.limits import PageNumber
 from app.web.measured import course, in_words
 from app.web.pace import bars, lasting
 from app.web.render import page, turned
+from app.web.trees import tree
 from app.web.turns import TURNS, labels, quoted_passage, told
 from models import Account, Experiment
 
@@ -212,6 +213,7 @@ async def transcript(
         thoughts={move.id: parse_content(move.content) for item in found.judged for move, _ in item.moves},
         passage=passage,
         speeches=speeches,
+        tree=tree(story.made, measures),
     )
 
 
