@@ -303,12 +303,14 @@ def _side(view: View, rng: Random) -> int | None:
 
 
 def _likeliest(view: View, rng: Random) -> int | None:
-    """The answer whose words, with those that were asked for, some sentence of the passage holds most of."""
+    """The answer that has most of its own words in the sentence that speaks most of what was asked."""
     if view.passage is None:
         return None
-    index = indexed(view.passage)
-    best = [max(index.scores(_wanted(view, at)), default=0.0) for at in range(len(view.answers))]
-    return rng.choice([at for at, score in enumerate(best) if score == max(best)])
+    found = indexed(view.passage).ranked(dict.fromkeys(asked_for(view), 1.0))
+    held = set(found[0].terms) if found else set()
+    own = [distinctive(view.answers, at) for at in range(len(view.answers))]
+    shares = [len(held & words) / max(len(words), 1) for words in own]
+    return rng.choice([at for at, share in enumerate(shares) if share == max(shares)])
 
 
 def speak(view: View, asking: Asking) -> Speech:

@@ -16,6 +16,7 @@ from app.protocols.core import (
     AnyContent,
     Ask,
     Belief,
+    Items,
     Limits,
     Move,
     Note,
@@ -515,3 +516,82 @@ async def test_a_quoter_without_room_for_four_words_says_what_to_change() -> Non
     limits = Limits(quote_characters=5, only_quotes=True)
     with pytest.raises(ParticipantError, match="allow more words or more quoted characters"):
         await reply(debater(), view(speech_ask(limits=limits)))
+
+
+# ── trees ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def tree(name: str, seed: int = 5, **settings: Any) -> Played:
+    rules = protocol(name, **settings)
+    return await play(rules, case(rules, seed=seed))
+
+
+async def test_the_judge_asks_about_the_words_of_each_answer_and_of_the_question() -> None:
+    questions = (await tree("recursive-reward-modelling")).moves["questions"].content
+    assert isinstance(questions, Items)
+    assert len(questions.texts) == len(set(questions.texts)) == 5
+    for text, word in zip(questions.texts, ("insurance", "merchants", "rudder"), strict=False):
+        assert word in text
+
+
+async def test_an_assistant_quotes_what_was_asked_for_and_one_who_misleads_speaks_for_the_other_answer() -> (
+    None
+):
+    honest, misled = [await tree("recursive-reward-modelling", misleading=share) for share in (0, 1)]
+    assert all(len(one.said.quotes) == 1 and one.words <= 75 for one in speeches(honest).values())
+    first_level = {path: one for path, one in speeches(honest).items() if path.count("/") == 1}
+    assert len(first_level) == 5
+    for path, speech in first_level.items():
+        told = [
+            next(at for at in (0, 1) if ANSWERS[at] in s.said.text) for s in (speech, speeches(misled)[path])
+        ]
+        assert told[0] != told[1], path
+    assert "four hundred crowns" in speeches(honest)["q1/answer"].said.text
+
+
+async def test_a_sub_judge_asks_further_only_where_something_asked_for_is_in_no_confirmed_quote() -> None:
+    game = await tree("recursive-reward-modelling", misleading=0)
+    follow_ups = {path: m.content for path, m in game.moves.items() if path.endswith("/questions")}
+    asked = {path: content.texts for path, content in follow_ups.items() if isinstance(content, Items)}
+    assert any(asked.values())
+    assert not all(asked.values())
+
+
+async def test_an_answer_that_those_below_it_contradict_is_believed_less() -> None:
+    rules = protocol("recursive-reward-modelling")
+    answers_ = [
+        said(f"{ANSWERS[side]} <quote>{quote}</quote>")
+        for side, quote in zip((0, 0, 1), QUOTES, strict=False)
+    ]
+
+    async def rated(below: Speech) -> float:
+        moves = [
+            Move("questions", "questioner", Items(texts=("Did Jonas file the chain?",)), ""),
+            Move("q1/answer", "assistant_1", answers_[0], ""),
+            Move("q1/questions", "sub_judge_1", Items(texts=("Who filed the chain?",)), ""),
+            Move("q1/q1/answer", "assistant_2", below, ""),
+        ]
+        shows = tuple((move.path,) for move in moves)
+        ask = Ask("q1/rating", "sub_judge_1", "rating", "rating", shows, facts={"number": 1})
+        content = await reply(lexical_judge(), view(ask, moves, rules=rules, argues={}))
+        assert isinstance(content, Rating)
+        return content.value
+
+    assert await rated(said(f"{ANSWERS[1]} <quote>{QUOTES[1]}</quote>")) < await rated(answers_[1])
+
+
+async def test_the_estimator_prices_consistently_and_the_prover_goes_on_with_the_cheapest_part() -> None:
+    for seed in range(5):
+        game = await tree("prover-estimator", seed)
+        assert game.outcome.measures["inconsistency"] == pytest.approx(0, abs=1e-4)
+        assert game.outcome.measures["leaf_verified"] == 1
+        prices = [m.content.value for p, m in game.moves.items() if p in ("c1/price", "c2/price", "c3/price")]  # type: ignore[union-attr]
+        assert game.moves["choice"].content.index == prices.index(min(prices))  # type: ignore[union-attr]
+
+
+async def test_the_parts_of_a_claim_are_sentences_of_the_passage_none_of_them_twice() -> None:
+    game = await tree("prover-estimator")
+    lists = [move.content.texts for move in game.moves.values() if isinstance(move.content, Items)]
+    texts = [text.partition("“")[2].rstrip("”") for texts in lists for text in texts]
+    assert len(texts) == len(set(texts)) == 6
+    assert all(text in " ".join(FERRY.split()) for text in texts)

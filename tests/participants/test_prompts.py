@@ -90,6 +90,25 @@ def turns(game: Played, seat: str) -> Iterator[tuple[list[Segment], list[Segment
             yield asked[f"{path}/reason"], asked[path]
 
 
+async def test_what_an_assistant_is_told_to_do_stands_in_its_own_request_and_nowhere_else() -> None:
+    rules = protocol("recursive-reward-modelling", misleading=0.5)
+    game = await play(rules, case(rules), book=BOOK)
+    order = "your part in it is to mislead"
+    told = {path for path, segments in game.witness.prompts.items() if order in text(segments)}
+    assert told == {
+        f"{name.removeprefix('misled/')}/answer" for name in game.outcome.measures if "misled" in name
+    }
+    honest, misled = (
+        next(
+            segments[:-1]
+            for path, segments in game.prompts_of("assistant_1").items()
+            if (path in told) is which
+        )
+        for which in (False, True)
+    )
+    assert honest == misled
+
+
 async def test_all_who_read_the_passage_share_everything_up_to_its_end() -> None:
     prefixes = {
         tuple(segments[: 1 + [segment.text for segment in segments].index(FERRY)])

@@ -266,6 +266,35 @@ def test_what_is_private_in_a_note_stays_so():
     assert "empty" in problem("note", "<scratchpad>He lies.")
 
 
+    ("facts", "text", "texts"),
+    [
+        ({"least": 0}, '{"items": []}', ()),
+        ({"least": 0}, "[ ]", ()),
+        ({"least": 2, "most": 2}, '["one", "two", "three"]', ("one", "two")),
+        ({"most": 5}, '["one"]', ("one",)),
+    ],
+)
+def test_a_list_may_be_empty_or_must_be_long_as_the_ask_says_and_only_its_first_texts_are_taken(
+    facts, text, texts
+):
+    assert read("items", text, facts=facts) == Items(texts=texts)
+
+
+@pytest.mark.parametrize(
+    ("least", "text", "wanted"),
+    [(0, "I ask nothing.", "strings and"), (2, '["one"]', "strings that has at least 2 of them and")],
+)
+def test_a_list_that_is_too_short_is_asked_for_again(least, text, wanted):
+    assert f"Reply with a JSON list of {wanted} nothing else." in problem(
+        "items", text, facts={"least": least}
+    )
+
+
+def test_each_text_of_a_list_is_cut_to_its_words():
+    texts = read("items", '["Who rang? Tell me now.", "Why?"]', limits=Limits(max_words=3))
+    assert texts == Items(texts=("Who rang?", "Why?"))
+
+
 def test_a_note_is_cut_to_its_words():
     limits = Limits(max_words=4)
     assert read("note", " What did the boy hear? Tell me. ", limits=limits) == Note(text="What did the boy")

@@ -102,6 +102,13 @@ def test_content_of_another_kind_than_the_ask_wants_is_refused(content: AnyConte
         answered(note("a"), content)
 
 
+def test_a_pick_that_others_read_says_to_them_what_the_ask_says_it_says() -> None:
+    ask = replace(note("a"), wants="pick", facts={"options": ["yes", "no"], "says": ["Agrees.", "Objects."]})
+    assert answered(ask, Pick(index=1)).content == Pick(index=1, said="Objects.")
+    with pytest.raises(BadStep, match="a names 2 options and was given number 3"):
+        answered(ask, Pick(index=2))
+
+
 def test_the_same_move_is_not_taken_twice() -> None:
     play = Play(talk([note("a"), note("b")]), SEATS)
     play.record(said(note("a")))

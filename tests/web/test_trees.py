@@ -81,7 +81,9 @@ async def test_the_parts_of_a_claim_are_drawn_with_their_prices_and_what_the_pro
 
 @pytest.mark.parametrize("arm", TREES)
 async def test_a_judge_reads_a_tree_line_by_line_and_never_learns_who_misled(site: Site, arm: str) -> None:
-    world = await furnished(site, passage("Alba", 1), data=for_people() | {"arms": {arm: TREES[arm]}})
+    world = await furnished(
+        site, passage("Alba", 1), data=for_people(elicit="final") | {"arms": {arm: TREES[arm]}}
+    )
     judge = await world.site.browser("judge")
     page = (await judge.get(await next_trial(judge))).text
     speakers = [html.unescape(name) for name in re.findall(r'<h3 id="speaker-\d+">([^<]+)</h3>', page)]
