@@ -266,6 +266,7 @@ def test_what_is_private_in_a_note_stays_so():
     assert "empty" in problem("note", "<scratchpad>He lies.")
 
 
+@pytest.mark.parametrize(
     ("facts", "text", "texts"),
     [
         ({"least": 0}, '{"items": []}', ()),

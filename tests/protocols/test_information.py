@@ -29,7 +29,19 @@ from app.protocols import PROTOCOLS
 from app.protocols.baselines import Naive
 from app.protocols.combinators import believe
 from app.protocols.consultancy import CONSULTANTS, DoubleConsultancy
-from app.protocols.core import AnyContent, Ask, Case, Elicitation, Move, Outcome, Protocol, Seat, Talk, paths
+from app.protocols.core import (
+    AnyContent,
+    Ask,
+    Case,
+    Elicitation,
+    Items,
+    Move,
+    Outcome,
+    Protocol,
+    Seat,
+    Talk,
+    paths,
+)
 from app.protocols.judging import Elicit
 from app.protocols.market_making import MarketMaking
 from app.protocols.rehearsal import stand_in
@@ -44,6 +56,7 @@ from tests.protocols.cast import (
     elicitations,
     heard,
     judgement,
+    openly,
     overheard,
     protocols,
     trial,
@@ -59,6 +72,9 @@ ROUND = {"told round", "told rounds"}
 SPEAKS = {"passage", "side", "notes", *ROUND}
 DECIDES = {"notes", "told options"}
 """A seat that comes to a belief may reason before, or be asked for votes."""
+PARTS = {"told number", "told least", "told most", "told options", "told says"}
+CALLED = {"rating of estimator", "pick of prover"}
+"""Prices, and what is said of them."""
 
 
 def checks(*seats: str) -> Table:
@@ -94,6 +110,25 @@ def market_making(rules: Any) -> Table:
     }
 
 
+def recursive_reward_modelling(rules: Any) -> Table:
+    """Below the judge's own sub-questions everybody hears one branch alone, and only an assistant its own orders."""
+    levels = range(1, rules.depth + 1)
+    found: Table = {"questioner": {"told least", "told most"}}
+    for level in levels:
+        above = {f"some of {seat}_{at}" for seat in ("assistant", "sub_judge") for at in range(1, level)}
+        found[f"assistant_{level}"] = {"passage", "questioner", "told number", "told mislead"} | above
+        found[f"sub_judge_{level}"] = {"questioner", "told number", f"some of assistant_{level}"} | above
+        if level < rules.depth:  # it may ask further, and hears what comes of it
+            found[f"sub_judge_{level}"] |= {"told least", "told most", f"some of sub_judge_{level}"}
+        for below in range(level + 1, rules.depth + 1):
+            heard_of = {f"some of assistant_{below}", f"rating of sub_judge_{below}"}
+            further = {f"some of sub_judge_{below}"} if below < rules.depth else set()
+            found[f"sub_judge_{level}"] |= heard_of | further
+    askers = {"questioner", *(f"sub_judge_{level}" for level in levels if level < rules.depth)}
+    ratings = {f"rating of sub_judge_{level}" for level in levels}
+    return found | {"judge": DECIDES | askers | ratings | {f"assistant_{level}" for level in levels}}
+
+
 def two_sides(first: str, second: str) -> Table:
     """Two who argue, and a judge who reads both."""
     return {**checks(first, second), "judge": DECIDES | {first, second}}
@@ -125,6 +160,13 @@ MAY_SEE: Mapping[str, Callable[[Any], Table]] = {
         "judge": DECIDES | {"prover"},
     },
     "market-making": market_making,
+    "recursive-reward-modelling": recursive_reward_modelling,
+    "prover-estimator": lambda rules: {
+        "prover": {"passage", "side", "notes", *PARTS, *CALLED, "prover"},
+        "estimator": {"told side", "told number", "told whole", "told parts", *CALLED, "prover"},
+        **checks("prover"),
+        "judge": DECIDES | CALLED | {"prover"},
+    },
 }
 
 
@@ -268,8 +310,14 @@ HOWS = (Elicitation(reason_first=True), Elicitation(votes=2))
 
 
 def swayed(view: View, ask: Ask) -> AnyContent:
-    """Changes its mind with all that it hears, so that whatever goes on until nothing changes goes on."""
-    return stand_in(ask, len(view.answers)) if ask.wants == "belief" else witness(view, ask)
+    """Changes its mind with all that it hears, and lists as much as it may, so that whatever can go on goes on."""
+    match ask.wants:
+        case "belief":
+            return stand_in(ask, len(view.answers))
+        case "items":
+            return Items(texts=tuple(f"{openly(ask.path)} {n}" for n in range(ask.facts.get("most", 2))))
+        case _:
+            return witness(view, ask)
 
 
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
@@ -290,7 +338,11 @@ def test_whose_words_a_seat_reads_it_reads_whole_and_only_once_their_step_is_ove
 ) -> None:
     for seen in everything:
         may = rows(seen.protocol, seen.ask.seat)
-        said = {path: move.seat for path, move in seen.over.items() if move.content.kind in OPEN}
+        said = {
+            path: move.seat
+            for path, move in seen.over.items()
+            if move.content.kind in OPEN and move.content != Items(texts=())
+        }
         whole = {path for path, seat in said.items() if path in seen.transcript and seat in may}
         partly = {path for path, seat in said.items() if f"some of {seat}" in may or seat == seen.ask.seat}
         assert whole <= heard(seen.view) <= whole | partly, seen.ask.path
