@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import pytest
 from sqlalchemy import URL, text
 
 from app.protocols import PROTOCOLS
@@ -59,7 +58,6 @@ async def asked(url: URL, base_url: str, *, exchange: bool) -> list[tuple[Any, .
     return sorted(await asyncio.to_thread(records.all, ASKED))
 
 
-@pytest.mark.usefixtures("postgres")
 async def test_with_gold_exchanged_every_model_is_asked_the_same_byte_for_byte(postgres: Server) -> None:
     async with ScriptedServer() as server:
         with postgres.fresh() as one, postgres.fresh() as other:

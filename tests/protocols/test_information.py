@@ -418,3 +418,23 @@ def test_a_script_that_shows_too_much_is_found_out(protocol: Protocol, seat: str
         if seen.ask.seat == seat:
             found |= perceived(seen) - rows(protocol, seat)
     assert found == more
+
+
+class Stranger(Naive):
+    """Nobody has said anything about it."""
+
+    name = "stranger"
+
+
+class MoreJudges(PeepingJudge):
+    """Has a seat that its row does not name."""
+
+    def seats(self) -> tuple[Seat, ...]:
+        return (Seat("juror", "Juror"),)
+
+
+def test_a_protocol_or_seat_that_nobody_has_spoken_of_is_told_with_what_to_add() -> None:
+    with pytest.raises(AssertionError, match="the seats of stranger may see: add its row to MAY_SEE"):
+        table(Stranger())
+    with pytest.raises(AssertionError, match="the seat juror of naive may see: add it to MAY_SEE"):
+        rows(MoreJudges(), "juror")

@@ -180,7 +180,7 @@ def everything() -> dict[str, Any]:
         },
         "judges": [
             "weak",
-            "advocate",
+            "parrot",
             {"humans": 3, "once_per_passage": False, "feedback": "score", "lease_minutes": 60},
         ],
         "elicit": "each_step",
@@ -348,7 +348,7 @@ async def test_participants_on_record_are_named_without_a_description(world: Wor
     assert file["participants"]["lexical"]["name"] == "lexical-judge"
     where = "/experiments/for-people/judge"
     page = await press(alice, await alice.get(where), "add-judge", where)
-    added = await press(alice, page, "start", where, name="second", **{"judges.0": "advocate"})
+    added = await press(alice, page, "start", where, name="second", **{"judges.0": "lexical"})
     assert added.status_code == 303, problem(added)
 
 
