@@ -269,8 +269,8 @@ _ON_ASKED = (
     "As far as this goes, the passage points to: {answer}.",
 )
 _BORNE_OUT = (
-    "This part of my case stands in the passage.",
-    "Here the passage itself bears out this part of my case.",
+    "This part of my case stands in the passage, and so does my answer: {answer}.",
+    "Here the passage itself bears out a part of what my answer rests on: {answer}.",
 )
 
 

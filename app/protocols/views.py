@@ -35,11 +35,16 @@ class Line:
     own: bool
     content: AnyContent
 
+    @property
+    def number(self) -> str:
+        """The number of what its speaker is about, such as `1.2`; empty where there is none."""
+        found = _NUMBERED.search(self.speaker)
+        return found[1] if found else ""
+
     def numbered(self) -> tuple[str, ...]:
         """The texts of a list with their numbers: `1.2.1. …` for the first under what its speaker calls 1.2."""
         assert isinstance(self.content, Items)
-        within = _NUMBER.search(self.speaker)
-        head = f"{within[0]}." if within else ""
+        head = f"{self.number}." if self.number else ""
         return tuple(f"{head}{at}. {text}" for at, text in enumerate(self.content.texts, 1))
 
 
@@ -118,7 +123,7 @@ def see(
 
 
 NODE = re.compile(r"(?:[a-z]\d+/)+")
-_NUMBER = re.compile(r"[\d.]+\Z")
+_NUMBERED = re.compile(r", \w+ ([\d.]+)\Z")
 
 
 def label(seat: Seat, side: int | None, order: Sequence[int], path: str = "") -> str:

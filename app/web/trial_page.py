@@ -110,11 +110,24 @@ def _line(line: Line, number: int) -> dict[str, Any]:
     return {"number": number, "speaker": line.speaker, "pieces": cut}
 
 
+def _place(line: Line, asked: Mapping[str, str]) -> dict[str, Any]:
+    """Where in a tree a line stands: how deep, and what a speech there speaks to."""
+    about = asked.get(line.number) if isinstance(line.content, Speech) else None
+    return {"depth": line.number.count("."), "about": about}
+
+
+def _asked(view: View) -> dict[str, str]:
+    """Every sub-question or part of a claim by its number."""
+    texts = (text for line in view.lines if isinstance(line.content, Items) for text in line.numbered())
+    return {number.rstrip("."): text for number, _, text in (text.partition(" ") for text in texts)}
+
+
 def _groups(view: View, earlier: Sequence[Belief]) -> list[dict[str, Any]]:
     """What was said, each group with the belief that this judge gave after it."""
     groups, number = [], 0
+    asked = _asked(view)
     for step, group in enumerate(view.groups, 1):
-        lines = [_line(line, number + offset) for offset, line in enumerate(group, 1)]
+        lines = [_line(line, number + offset) | _place(line, asked) for offset, line in enumerate(group, 1)]
         number += len(group)
         belief = _as_read(view, earlier[step]) if step < len(earlier) else None
         groups.append({"step": step, "lines": lines, "belief": belief})

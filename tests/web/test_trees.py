@@ -92,7 +92,16 @@ async def test_a_judge_reads_a_tree_line_by_line_and_never_learns_who_misled(sit
     if arm == "recursive":
         assert speakers[:2] == ["Judge", "Assistant, question 1"]
         assert speakers[-1] == "Sub-judge, question 5"
-        assert "1. " in page
+        questions = re.findall(
+            r"(\d)\. ([^\n<]+)", page[page.index("<h3") : page.index("Assistant, question 1")]
+        )
+        assert len(questions) == 5
+        for number, text in questions:
+            heading = rf'Assistant, question {number}</h3>\s*<p class="quiet about" dir="auto">{re.escape(text)}</p>'
+            assert re.search(heading, page), "an answer stands without its question"
+        deep = re.findall(r'class="speech deep-1"[^>]*>\s*<h3[^>]*>([^<]+)<', page)
+        assert deep
+        assert deep == [name for name in speakers if "." in name]
         assert page.count("likely to be right.</div>") == speakers_of(speakers, "Sub-judge") - lists(page)
     else:
         assert speakers[:3] == ["Prover", "Estimator", "Prover"]
