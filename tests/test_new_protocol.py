@@ -91,6 +91,7 @@ def test_the_protocol_of_the_page_runs_and_prints_what_the_page_shows(copy: Path
 
 def test_what_holds_for_every_protocol_holds_for_that_of_the_page(copy: Path) -> None:
     suites = [f"tests/protocols/test_{name}.py" for name in ("information", "scripts", "sides")]
+    suites.append("tests/experiments/test_settings.py")
     tested = run(copy, "pytest", "-vv", "-p", "no:cacheprovider", *suites)
     assert tested.returncode == 0, tested.stdout[-3000:]
     assert "test_every_seat_sees_all_that_the_table_says[two-turn] PASSED" in tested.stdout

@@ -198,11 +198,13 @@ async def test_nothing_is_lost_of_a_move_of_any_kind(database: Database) -> None
 
 
 async def test_a_failed_trial_is_exported_with_its_reason(database: Database) -> None:
-    arms = {"debate": {"protocol": "debate", "seats": {"debaters": "lexical"}}}
-    experiment = await finished(database, passage("Alba", questions=1), data=spec(arms=arms))
+    silent = {"kind": "builtin", "name": "scripted"}
+    arms = {"debate": {"protocol": "debate", "seats": {"debaters": "silent"}}}
+    data = spec(participants={**spec()["participants"], "silent": silent}, arms=arms)
+    experiment = await finished(database, passage("Alba", questions=1), data=data)
     [row] = await rows_of(database, experiment, What.TRANSCRIPTS)
     assert row["state"] == "failed"
-    assert "cannot hold the seat" in row["error"]
+    assert "The scripted participant has 0 replies to `debater`" in row["error"]
     assert (row["transcript"], row["measures"], row["finished_at"]) == (None, [], None)
 
 
