@@ -15,6 +15,8 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "critique": {"depth": 2},
     "prover-verifier": {},
     "market-making": {"steps": 1, "candidates": 2, "reads": 2, "first_reads": 2},
+    "recursive-reward-modelling": {"questions": 2, "calls": 3, "misleading": 0.5},
+    "prover-estimator": {"depth": 1, "least_parts": 2, "most_parts": 2},
 }
 """Settings under which a protocol asks for everything that it ever asks for, and for little more."""
 

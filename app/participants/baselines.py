@@ -30,7 +30,7 @@ def builtin(settings: BuiltinSettings) -> Participant:
 
 
 NEVER_GIVES: Mapping[str, frozenset[Wants]] = {
-    "extractive-debater": frozenset({"belief", "pick"}),
+    "extractive-debater": frozenset({"belief"}),
     "lexical-judge": frozenset({"speech"}),
 }
 """What a built-in is never able to give, so that it is refused a seat that is asked for it before anything runs."""

@@ -80,6 +80,14 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ("market-making", {"reads": 3}, "reads: input should be a multiple of 2"),
     ("market-making", {"steps": 0}, "steps: input should be greater than or equal to 1"),
     ("market-making", {"least_move": 1.5}, "least_move: input should be less than or equal to 1"),
+    (
+        "recursive-reward-modelling",
+        {"misleading": 1.5},
+        "misleading: input should be less than or equal to 1",
+    ),
+    ("recursive-reward-modelling", {"calls": 0}, "calls: input should be greater than or equal to 1"),
+    ("prover-estimator", {"least_parts": 6, "most_parts": 5}, "least_parts must not be above most_parts"),
+    ("prover-estimator", {"depth": 0}, "depth: input should be greater than or equal to 1"),
 )
 """Protocol, settings beside those of tests/arms.py, and what is said of them."""
 
