@@ -33,6 +33,7 @@ from app.web.pages import (
     participants,
     people,
     reports,
+    talking,
     tasks,
     tokens,
 )
@@ -49,6 +50,7 @@ ROUTERS = (
     reports.router,
     tasks.router,
     judging.router,
+    talking.router,
     people.router,
     endpoints.router,
     participants.router,

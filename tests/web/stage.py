@@ -29,6 +29,7 @@ MISSING: Mapping[str, object] = {
         for kind in (
             "trial",
             "judgement",
+            "seat",
             "invite",
             "person",
             "token",
