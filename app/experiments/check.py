@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from app.experiments.plan import Drawn, reading
 from app.experiments.spec import Arm, Spec
-from app.participants.base import Call, Ending, ParticipantError
+from app.participants.base import PEOPLE, Call, Ending, ParticipantError
 from app.participants.prompts import PromptBook
-from app.participants.roster import Roster
+from app.participants.roster import Person, Roster
 from app.participants.sitting import Holder, Sitting
-from app.protocols.core import Belief, Case, Move, Outcome, Play, Speech, Stance
+from app.protocols.core import Belief, Case, Elicitation, Move, Outcome, Play, Speech, Stance
 from app.protocols.judging import judge
 from app.protocols.quotes import indexed
 
@@ -114,7 +114,7 @@ class _Rehearsal:
         protocol = self.arm.protocol
         seated = dict(self.arm.seats)
         if protocol.judge_takes_part:
-            seated[protocol.judge.name] = self.spec.panel.judges[0]
+            seated[protocol.judge.name] = (*self.spec.panel.judges, PEOPLE)[0]
         sitting = self._sitting(seated)
         play = Play(protocol.script(sitting.case), protocol.rights())
         count = self._counter(seated)
@@ -135,19 +135,19 @@ class _Rehearsal:
         await sitting.play_out(play, {}, self._counter({seat: name}))
 
     def _sitting(self, seated: Mapping[str, str]) -> Sitting:
-        cast = self.spec.cast
-        holders = {
-            seat: Holder(
-                self.roster.participant(cast.participants[name], cast.endpoint_of(name)),
-                cast.participants[name].elicitation,
-            )
-            for seat, name in seated.items()
-        }
+        holders = {seat: self._holder(name) for seat, name in seated.items()}
         [assignment, *_] = self.arm.protocol.assignments(len(self.item.answers))
         elicitation = {seat: holder.elicitation for seat, holder in holders.items()}
         case = Case(self.item.question.text, self.item.texts, assignment.argues, 0, elicitation)
         prompts = PromptBook(self.arm.prompts)
         return Sitting(self.arm.protocol, case, indexed(self.text), holders, prompts, self.findings)
+
+    def _holder(self, name: str) -> Holder:
+        if name == PEOPLE:  # nobody comes to a rehearsal: it ends where somebody would be asked
+            return Holder(Person(), Elicitation())
+        cast = self.spec.cast
+        settings = cast.participants[name]
+        return Holder(self.roster.participant(settings, cast.endpoint_of(name)), settings.elicitation)
 
     def _counter(self, seated: Mapping[str, str]) -> Callable[[Move], Awaitable[Move]]:
         async def count(move: Move) -> Move:

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.experiments.freeze import drawn_of
-from app.experiments.plan import Drawn, check_answers, reading
+from app.experiments.plan import Drawn, check_answers, judges_of, reading
 from app.experiments.spec import Arm, Spec, digest
-from app.participants.base import ModelSettings, Segment
+from app.participants.base import PEOPLE, ModelSettings, Segment
 from app.participants.prompts import PromptBook
 from app.participants.replies import form
 from app.protocols.core import (
@@ -369,10 +369,11 @@ class _Trials:
 
     def requests(self) -> Iterator[_Request]:
         """What is sent to models, in the order in which it is asked."""
-        protocol, judges = self._arm.protocol, self._spec.panel.judges
+        protocol, panel = self._arm.protocol, self._spec.panel
         for number, assignment in enumerate(protocol.assignments(len(self._item.answers))):
-            for name in judges if protocol.judge_takes_part else (None,):
-                yield from self._trial(assignment, f"{self._mark}/{number}/{name}", name)
+            for name, place in judges_of(protocol, panel):
+                mark = f"{self._mark}/{number}/{place or name}"
+                yield from self._trial(assignment, mark, PEOPLE if place else name)
 
     def _trial(self, assignment: Assignment, mark: str, taking_part: str | None) -> Iterator[_Request]:
         protocol = self._arm.protocol
@@ -403,7 +404,7 @@ class _Trials:
     def _case(self, assignment: Assignment, seated: Mapping[str, str]) -> Case:
         texts = self._item.texts[::-1] if assignment.reverse else self._item.texts
         cast = self._spec.cast.participants
-        elicitation = {seat: cast[name].elicitation for seat, name in seated.items()}
+        elicitation = {seat: cast[name].elicitation for seat, name in seated.items() if name != PEOPLE}
         return Case(self._item.question.text, texts, assignment.argues, 0, elicitation)
 
     def _asked(
@@ -414,7 +415,7 @@ class _Trials:
         moves: Mapping[str, Move],
         given: Mapping[str, Move] | None = None,
     ) -> Iterator[_Request]:
-        settings = self._spec.cast.participants[name]
+        settings = self._spec.cast.participants.get(name)
         if not isinstance(settings, ModelSettings):
             return
         view = see(ask, case, self._arm.protocol.rights(), moves, self._text, given or {})
@@ -499,8 +500,8 @@ def _written(view: View, content: AnyContent) -> float:
 
 def trials_of(arm: Arm, spec: Spec, answers: int) -> int:
     """Trials of one question with so many answers."""
-    judges = len(spec.panel.judges) if arm.protocol.judge_takes_part else 1
-    return len(arm.protocol.assignments(answers)) * spec.replicates * judges
+    each = len(judges_of(arm.protocol, spec.panel))
+    return len(arm.protocol.assignments(answers)) * spec.replicates * each
 
 
 def _arm(spec: Spec, arm: Arm, drawn: Sequence[Drawn], layers: Sequence[_Layer]) -> ArmEstimate:
@@ -610,6 +611,13 @@ def _assumptions(spec: Spec, material: Material, layers: Sequence[_Layer]) -> tu
         for arm in spec.arms
         if arm.protocol.varies
     ]
+    for arm in spec.arms:
+        seats = [seat.name for seat in arm.open_to_people]
+        seats += [arm.protocol.judge.name] if arm.protocol.judge_takes_part and spec.panel.people else []
+        if seats:
+            told.append(
+                f"Arm {arm.name}: people hold {', '.join(seats)}; their time in the talk is not counted."
+            )
     if spec.panel.people:
         told.append(
             f"People read {WORDS_A_MINUTE} words a minute and need {MINUTES_A_BELIEF:g} minute for a belief. More people "

@@ -349,6 +349,7 @@ class Play(Generic[R]):
         self._seats = frozenset(seats)
         self._given = frozenset(given)
         self._done: set[str] = set()
+        self._past: Step = []
         self._step: Step = []
         self._asked: dict[str, Ask] = {}
         self._moves: dict[str, Move] = {}
@@ -361,6 +362,11 @@ class Play(Generic[R]):
     def due(self) -> list[Ask]:
         """The asks of the present step that have no move yet."""
         return [ask for ask in self._step if ask.path not in self._moves]
+
+    @property
+    def answered(self) -> list[Ask]:
+        """The asks that have a move, oldest first."""
+        return [*self._past, *(ask for ask in self._step if ask.path in self._moves)]
 
     def record(self, move: Move) -> None:
         """Take one move of the present step; the last of them carries the script on."""
@@ -378,6 +384,7 @@ class Play(Generic[R]):
 
     def _send(self, moves: list[Move] | None) -> None:
         self._done.update(ask.path for ask in self._step)
+        self._past += self._step
         self._step, self._asked, self._moves = [], {}, {}
         try:
             step = next(self._script) if moves is None else self._script.send(moves)

@@ -224,7 +224,9 @@ REFUSED = {
     "two arms of one name": Bad(duplicate("arm", position="99"), "uq_arm_experiment_id_name"),
     "two arms in one place": Bad(duplicate("arm", name="'x'::text"), "uq_arm_experiment_id_position"),
     "a seat held twice": Bad("INSERT INTO arm_seat SELECT * FROM arm_seat LIMIT 1", "pk_arm_seat"),
-    "a trial twice": Bad(duplicate("trial"), "uq_trial_arm_id_question_id_assignment_replicate_judge_id"),
+    "a trial twice": Bad(
+        duplicate("trial"), "uq_trial_arm_id_question_id_assignment_replicate_judge_id_place"
+    ),
     "a trial of another experiment's arm": Bad(
         to("trial", "experiment_id = gen_random_uuid()"), "fk_trial_arm_id_experiment_id_arm"
     ),
