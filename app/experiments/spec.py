@@ -442,7 +442,7 @@ def _named(where: str, name: str) -> None:
 def refuse_reserved(where: str, name: str) -> None:
     """Raise SpecError where a participant's name is that of all persons together."""
     if name == PEOPLE:
-        raise SpecError(f"{where}: reports call the panel of persons '{PEOPLE}': choose another name.")
+        raise SpecError(f"{where}: '{PEOPLE}' stands for persons, whoever they are: choose another name.")
 
 
 def _seated(where: str, protocol: Protocol, named: Mapping[str, str], cast: Cast) -> dict[str, str]:
@@ -492,7 +492,7 @@ def _demands(protocol: Protocol) -> tuple[tuple[str, Wants, int], ...]:
 def _fitted(where: str, protocol: Protocol, seats: Mapping[str, str], cast: Cast) -> None:
     """Refuse whoever could never answer what the seat is asked for."""
     for seat, wants, words in _demands(protocol):
-        holder = cast.participants[seats[seat]] if seat in seats else None
+        holder = cast.participants.get(seats.get(seat, PEOPLE))
         if isinstance(holder, ModelSettings) and holder.max_tokens < words:
             raise SpecError(
                 f"{where}: {seats[seat]} may write {holder.max_tokens} tokens and as {seat} is asked for at least "

@@ -224,8 +224,11 @@ async def give_back(
     return await places.give_back(session, JUDGEMENTS, judgement, account, flags)
 
 
-async def reopen_failed(session: AsyncSession, experiment: uuid.UUID) -> None:
-    """Give people's failed judgements back to everybody; one that lacks nothing but its verdict goes to a worker instead."""
+async def reopen_failed(session: AsyncSession, experiment: uuid.UUID) -> int:
+    """Give people's failed judgements back to everybody, but for those that lack nothing but their verdict.
+
+    Those go to a worker; returns how many they are.
+    """
     failed = (
         select(Judgement)
         .join(JudgingRound, JudgingRound.id == Judgement.round_id)
@@ -233,10 +236,12 @@ async def reopen_failed(session: AsyncSession, experiment: uuid.UUID) -> None:
         .order_by(Judgement.id)
         .with_for_update(of=Judgement)
     )
+    queued = 0
     for row in (await session.scalars(failed)).all():
         row.state, row.error = "waiting", None
-        await places.put_back(session, JUDGEMENTS, row, "tried again")
+        queued += not await places.put_back(session, JUDGEMENTS, row, "tried again")
     await session.flush()
+    return queued
 
 
 # ── one's own judgement ─────────────────────────────────────────────────────────────────────────────────────────

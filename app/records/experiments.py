@@ -365,9 +365,9 @@ async def resume(session: AsyncSession, experiment: uuid.UUID, *, retry_failed: 
         .where(Judgement.round_id.in_(rounds), Judgement.state == "failed", Judgement.place == 0)
         .values(again)
     )
-    await reopen_failed(session, experiment)
+    queued = await reopen_failed(session, experiment)
     # Jobs in hand may be those of what has just failed, ending with nothing more done, so they do not count.
-    return await enqueue_orphans(session, experiment, ["todo"])
+    return queued + await enqueue_orphans(session, experiment, ["todo"])
 
 
 async def pause(session: AsyncSession, experiment: uuid.UUID) -> bool:

@@ -306,15 +306,16 @@ async def return_expired(session: AsyncSession, kind: Kind, spare: uuid.UUID) ->
     await session.flush()
 
 
-async def put_back(session: AsyncSession, kind: Kind, row: Any, why: str) -> None:
-    """Bring back one place from its holder, and note why; where nobody has to do anything any more, see to that instead."""
+async def put_back(session: AsyncSession, kind: Kind, row: Any, why: str) -> bool:
+    """Bring back one place from its holder, and note why; False where nobody has to do anything there any more."""
     if await kind.settled(session, row):
-        return
+        return False
     if await kind.untouched(session, row):
         row.state, row.participant_id, row.leased_until = "open", None, None
     else:
         await _replace(session, kind, row)
     await note(session, None, why, kind.name, row.id)
+    return True
 
 
 async def _replace(session: AsyncSession, kind: Kind, row: Any) -> None:

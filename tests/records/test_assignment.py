@@ -319,7 +319,9 @@ async def test_a_persons_failed_judgement_goes_back_to_everybody_when_it_is_trie
     lost = await take(database, unlucky)
     if begun:
         async with database.session.begin() as session:
-            await drafts.save(session, lost, unlucky.id, "judging/order0/step0", {"at": 1}, {})
+            await drafts.save(
+                session, drafts.of_judgement(lost), unlucky.id, "judging/order0/step0", {"at": 1}, {}
+            )
     await _fail(database, lost)
     assert await claimed(database, next_one) is None
 
