@@ -187,7 +187,9 @@ class SeatPlace(Base):
             postgresql_where=text("state <> 'returned'"),
         ),
         Index("ix_seat_place_open", "trial_id", postgresql_where=text("state = 'open'")),
-        Index("ix_seat_place_leased_until", "leased_until", postgresql_where=text("leased_until IS NOT NULL")),
+        Index(
+            "ix_seat_place_leased_until", "leased_until", postgresql_where=text("leased_until IS NOT NULL")
+        ),
         CheckConstraint("state IN ('open', 'waiting', 'done', 'returned')", name="state_is_known"),
         CheckConstraint("(state = 'open') = (participant_id IS NULL)", name="open_is_nobodys"),
         CheckConstraint("leased_until IS NULL OR state = 'waiting'", name="leases_end_with_the_work"),

@@ -13,9 +13,10 @@ from app.experiments.spec import SpecError
 from app.protocols import PROTOCOLS
 from app.protocols.core import Belief, Note, Pick, RuleChanged, Speech
 from app.protocols.quotes import MarkedText
-from app.records import assignment, experiments, people, places, plays, seats
+from app.records import assignment, attention, experiments, people, places, plays, seats, verdicts
 from app.records.database import Database
 from app.records.places import Kind
+from app.records.progress import progress
 from models import Account, Experiment, Judgement, Move, SeatPlace, Trial, Verdict
 from tests.factories import imported, passage, played, spec, started
 from tests.protocols.test_core_carries import InteractiveDebate
@@ -418,7 +419,7 @@ async def test_a_judge_who_takes_part_has_a_trial_of_their_own_for_each_person_w
     }
     await hired(database, 1, "judge")
     data = talks({"live": arm}, judges=["dice", {"humans": 2}])
-    await begun(database, data)
+    experiment = await begun(database, data)
     async with database.session() as session:
         trials = (await session.scalars(select(Trial))).all()
         assert not await session.scalar(select(func.count()).select_from(Judgement))
@@ -434,12 +435,15 @@ async def test_a_judge_who_takes_part_has_a_trial_of_their_own_for_each_person_w
     assert {(row.seat, row.reads_passage, row.once) for row in found} == {("judge", False, True)}
     assert len(found) == 4
 
-    one, two = await hired(database, 2, "judge")
+    one, *others = await hired(database, 4, "judge")
     here = await take(database, one, assignment.JUDGEMENTS, seats.WITHOUT_PASSAGE)
     assert here
     await _talk_to_the_end(database, here)
     assert await take(database, one, seats.WITHOUT_PASSAGE) is None, "one trial a passage"
-    assert await take(database, two, seats.WITHOUT_PASSAGE)
+    for another in others:
+        there = await take(database, another, seats.WITHOUT_PASSAGE)
+        assert there
+        await _talk_to_the_end(database, there)
     async with database.session() as session:
         place = await session.get_one(SeatPlace, here)
         trial = await session.get_one(Trial, place.trial_id)
@@ -447,6 +451,11 @@ async def test_a_judge_who_takes_part_has_a_trial_of_their_own_for_each_person_w
     assert (trial.state, place.state) == ("done", "done")
     assert trial.judge_id == verdict.participant_id == one.participant_id
     assert verdict.method == "stated"
+    async with database.session() as session:
+        mine = [row.reading for row in await verdicts.placed(session, experiment.id) if row.kind == "person"]
+    assert {reading.judge for reading in mine} == {"people"}
+    places_of = sorted((reading.assignment, reading.order) for reading in mine)
+    assert places_of == [(0, 1), (0, 2), (1, 1), (1, 2)]
 
 
 async def _talk_to_the_end(database: Database, place: uuid.UUID) -> None:
@@ -491,3 +500,31 @@ async def test_an_invite_for_debaters_is_enough_to_start(database: Database) -> 
     async with database.session.begin() as session:
         await people.new_invite(session, role="debater", shared=True)
     assert await begun(database)
+
+
+# ── what researchers are told ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_seats_that_wait_for_people_are_counted_with_what_waits(database: Database) -> None:
+    one, two = await hired(database, 2)
+    experiment = await begun(database, None, "Alba", "Brise")
+    assert await _waiting(database) == (4, 0, 0)
+    here = await take(database, one)
+    assert here
+    assert await take(database, two)
+    await say(database, here)
+    assert await _waiting(database) == (2, 2, 2)
+    await change(
+        database, "UPDATE seat_place SET leased_until = now() - interval '1 s' WHERE leased_until IS NOT NULL"
+    )
+    assert await _waiting(database) == (3, 1, 1)
+    async with database.session() as session:
+        assert (await progress(session, experiment.id)).awaiting_people == 1
+
+
+async def _waiting(database: Database) -> tuple[int, int, int]:
+    async with database.session() as session:
+        found = await attention.waiting(session, None)
+        [listed] = (await attention.waiting_by_experiment(session, None)).rows
+    assert (listed.open, listed.held) == (found.open, found.held)
+    return found.open, found.held, found.people
