@@ -295,7 +295,7 @@ def _debates(link: str) -> None:
         assert instructions.url.path == "/talk/instructions"
         queue = debater.press(instructions, "/talk/instructions")
         talk = debater.press(queue, "/talk/next")
-        assert re.fullmatch(r"/talk/[0-9a-f-]{36}", talk.url.path)
+        assert re.fullmatch(r"/talk/seat/[0-9a-f-]{36}", talk.url.path)
         assert "Your speech" in talk.text or "Waiting for the others" in talk.text
 
 

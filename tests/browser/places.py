@@ -120,12 +120,12 @@ async def _seats(site: Site, who: str) -> dict[str, str]:
         account = await db.get_one(Account, site.cast[who].id)
         waits = await places.claim(db, account.id, [BY_ROLE[who]])
     assert waits is not None
-    address = f"/talk/{waits[1]}"
+    address = f"/talk/seat/{waits[1]}"
     await say(browser, address, "What I have to say.")
     async with site.database.session.begin() as db:
         turn = await places.claim(db, account.id, [BY_ROLE[who]])
     assert turn is not None
-    return {f"waits_of_{who}": address, f"turn_of_{who}": f"/talk/{turn[1]}"}
+    return {f"waits_of_{who}": address, f"turn_of_{who}": f"/talk/seat/{turn[1]}"}
 
 
 async def _pause_with_a_failure(site: Site) -> None:

@@ -74,7 +74,7 @@ async def test_two_people_debate_each_other_in_two_browsers_without_reloading(
     await write(one, "Dora opens: ")
     await quote(one, QUOTE)
     await expect(one.locator("[data-quotes]")).to_have_text(
-        f"1 of 1 quote found, {len(QUOTE)} of 250 new characters"
+        f"· 1 of 1 quote found, {len(QUOTE)} of 250 new characters"
     )
     assert await one.locator("textarea[data-speech]").input_value() == f"Dora opens: <quote>{QUOTE}</quote>"
     await expect(one.locator("[data-words]")).to_have_text("9 of at most 150 words")

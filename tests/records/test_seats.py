@@ -28,6 +28,12 @@ DEBATE = {
     "target_words": 10,
     "seats": {"debaters": "people", "checker": "advocate"},
 }
+ASKING = {
+    "protocol": "consultancy",
+    "questions": True,
+    "rounds": 2,
+    "seats": {"consultant": "advocate", "questioner": "people"},
+}
 SAID = Speech(said=MarkedText(text="So it was.", quotes=()), words=3)
 
 
@@ -165,6 +171,28 @@ async def test_who_argued_on_a_text_never_judges_on_it_in_any_experiment(databas
     assert await take(database, other, assignment.JUDGEMENTS)
 
 
+async def test_nobody_judges_a_talk_in_which_they_asked(database: Database) -> None:
+    one, other = await hired(database, 2, "judge")
+    panel = [{"humans": 1, "once_per_passage": False}]
+    await begun(database, talks({"asking": ASKING}, judges=panel, elicit="final"))
+    while here := await take(database, one, seats.WITHOUT_PASSAGE):
+        await _ask(database, here)
+    async with database.session() as session:
+        assert set(await session.scalars(select(Trial.state))) == {"done"}
+    assert await take(database, one, assignment.JUDGEMENTS) is None
+    assert await take(database, other, assignment.JUDGEMENTS)
+
+
+async def _ask(database: Database, place: uuid.UUID) -> None:
+    """Ask something, and let the talk go on to its end."""
+    engine = Engine(database)
+    await engine.submit_turn(place, {"r1/questioner": Note(text="Why?")})
+    async with database.session() as session:
+        trial = (await session.get_one(SeatPlace, place)).trial_id
+    await engine.advance_trial(trial)
+    await engine.close()
+
+
 async def test_who_judged_on_a_text_never_reads_it_in_any_experiment(database: Database) -> None:
     one, other = [*await hired(database, 1, "judge"), *await hired(database, 1)]
     await begun(database)
@@ -196,19 +224,13 @@ async def test_claiming_a_seat_and_a_judgement_at_once_gives_one_of_them(databas
 
 async def test_who_was_told_what_is_true_gets_no_seat_on_the_text(database: Database) -> None:
     [one] = await hired(database, 1, "judge")
-    asking = {
-        "protocol": "consultancy",
-        "questions": True,
-        "rounds": 2,
-        "seats": {"consultant": "advocate", "questioner": "people"},
-    }
     await begun(database, judged())
     held = await take(database, one, assignment.JUDGEMENTS)
     await change(database, """UPDATE judgement SET flags = '{"told": true}' WHERE state = 'waiting'""")
     await change(
         database, "UPDATE judgement SET state = 'queued', leased_until = NULL WHERE state = 'waiting'"
     )
-    await begun(database, talks({"asking": asking}))
+    await begun(database, talks({"asking": ASKING}))
     assert held
     assert await take(database, one, seats.WITHOUT_PASSAGE) is None
     [other] = await hired(database, 1, "judge")
@@ -218,13 +240,7 @@ async def test_who_was_told_what_is_true_gets_no_seat_on_the_text(database: Data
 async def test_nobody_is_told_what_is_true_while_they_judge_in_a_talk_on_the_text(database: Database) -> None:
     [one] = await hired(database, 1, "judge")
     panel = [{"humans": 1, "feedback": "score", "once_per_passage": False}]
-    asking = {
-        "protocol": "consultancy",
-        "questions": True,
-        "rounds": 2,
-        "seats": {"consultant": "advocate", "questioner": "people"},
-    }
-    await begun(database, talks({"asking": asking}))
+    await begun(database, talks({"asking": ASKING}))
     await begun(database, {**judged(), "judges": panel})
     assert await take(database, one, seats.WITHOUT_PASSAGE)
     judgement = await take(database, one, assignment.JUDGEMENTS)

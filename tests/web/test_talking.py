@@ -203,7 +203,7 @@ async def test_others_talks_do_not_exist(site: Site) -> None:
         ),
         await two.get(f"{here}/return"),
         await two.submit(f"{here}/return"),
-        await two.get(f"/talk/{uuid.uuid4()}"),
+        await two.get(f"/talk/seat/{uuid.uuid4()}"),
     ):
         assert answer.status_code == 404
     assert await count(site, Draft) == await count(site, Move) == 0

@@ -95,7 +95,7 @@
       if (!line || !found) return;
       const most = line.dataset.most;
       const checked = `${found.quotes - found.unverified.length} of ${found.quotes} ${found.quotes === 1 ? "quote" : "quotes"} found`;
-      line.textContent = `${checked}, ${found.characters}${most ? ` of ${most}` : ""} new characters`;
+      line.textContent = `· ${checked}, ${found.characters}${most ? ` of ${most}` : ""} new characters`;
       wrong.hidden = !found.unverified.length;
       wrong.replaceChildren(...found.unverified.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
     }
