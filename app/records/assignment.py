@@ -29,7 +29,7 @@ from app.records import places
 from app.records.people import note
 from app.records.places import Kind, Statement, is_taken, open_to, read_by, seen_by, told_to, works_for
 from app.records.queue import enqueue
-from app.records.seats import may_still_sit
+from app.records.seats import may_still_sit, sat_by
 from models import (
     Account,
     Draft,
@@ -80,6 +80,7 @@ def _may_come_to_judge(person: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
         not_(_judged_by(person)),
         not_(and_(_once(JudgingRound), seen_by(person))),
         not_(read_by(person)),
+        not_(sat_by(person)),
     )
 
 

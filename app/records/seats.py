@@ -34,7 +34,7 @@ def _with_all(statement: Statement) -> Statement:
     )
 
 
-def _sat_by(person: uuid.UUID | None) -> ColumnElement[bool]:
+def sat_by(person: uuid.UUID | None) -> ColumnElement[bool]:
     """Whether somebody holds, or has held, any seat of the trial."""
     mine = aliased(SeatPlace)
     return exists(select(1).where(mine.trial_id == Trial.id, mine.participant_id == person))
@@ -61,7 +61,7 @@ def _has_room(person: uuid.UUID) -> ColumnElement[bool]:
 def _may_sit(person: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
     return (
         Trial.state.in_(IN_PLAY),
-        not_(_sat_by(person)),
+        not_(sat_by(person)),
         not_(and_(SeatPlace.once, seen_by(person))),
         or_(
             and_(SeatPlace.reads_passage, not_(judged_by(person))),
@@ -150,7 +150,7 @@ def may_still_sit(person: uuid.UUID | None) -> ColumnElement[bool]:
     begun = and_(SeatPlace.state == "waiting", SeatPlace.participant_id == person)
     to_come = and_(
         SeatPlace.state.in_(("open", "waiting")),
-        not_(_sat_by(person)),
+        not_(sat_by(person)),
         not_(and_(SeatPlace.once, seen_by(person))),
     )
     texts = _with_all(select(Passage.text_digest)).where(

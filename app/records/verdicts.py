@@ -89,7 +89,7 @@ class VerdictRow:
             self.judge.kind,
             self.round.name if self.round else None,
             self.round.position if self.round else None,
-            self.judgement.place if self.judgement else None,
+            self.judgement.place if self.judgement else self.trial.place,
             self.judgement is not None and bool(self.judgement.flags.get("knows_story")),
         )
 
@@ -128,7 +128,7 @@ class Placed:
     kind: str
     round: str | None
     round_position: int | None
-    place: int | None
+    place: int
     knows_story: bool
     """Whether a person marked that they know the story, and so are no judge without the passage."""
 
@@ -175,7 +175,7 @@ async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
         Participant.kind,
         JudgingRound.name,
         JudgingRound.position,
-        Judgement.place,
+        func.coalesce(Judgement.place, Trial.place),
         func.coalesce(Judgement.flags["knows_story"].as_boolean(), False),
     )
     found = _of_experiment(experiment).with_only_columns(*columns, maintain_column_froms=True)

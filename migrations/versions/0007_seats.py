@@ -93,8 +93,8 @@ def _one_trial_for(columns: list[str], *, before: list[str]) -> None:
 
 def _owner_of_drafts(column: str, table: str, *, before: str) -> None:
     """What a draft belongs to where not to a judgement; those of the other kind go."""
-    draft = sa.table("draft", sa.column(before))
-    op.execute(draft.delete().where(draft.c[before].is_not(None)))
+    owner = sa.column(before)
+    op.execute(sa.delete(sa.table("draft", owner)).where(owner.is_not(None)))
     op.drop_constraint(op.f("ck_draft_one_owner"), "draft")
     op.drop_constraint(op.f(f"uq_draft_{before}_path"), "draft")
     op.drop_column("draft", before)

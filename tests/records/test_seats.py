@@ -13,9 +13,10 @@ from app.experiments.spec import SpecError
 from app.protocols import PROTOCOLS
 from app.protocols.core import Belief, Note, Pick, RuleChanged, Speech
 from app.protocols.quotes import MarkedText
-from app.records import assignment, experiments, people, places, plays, seats
+from app.records import assignment, attention, experiments, people, places, plays, seats, verdicts
 from app.records.database import Database
 from app.records.places import Kind
+from app.records.progress import progress
 from models import Account, Experiment, Judgement, Move, SeatPlace, Trial, Verdict
 from tests.factories import imported, passage, played, spec, started
 from tests.protocols.test_core_carries import InteractiveDebate
@@ -26,6 +27,12 @@ DEBATE = {
     "min_words": 0,
     "target_words": 10,
     "seats": {"debaters": "people", "checker": "advocate"},
+}
+ASKING = {
+    "protocol": "consultancy",
+    "questions": True,
+    "rounds": 2,
+    "seats": {"consultant": "advocate", "questioner": "people"},
 }
 SAID = Speech(said=MarkedText(text="So it was.", quotes=()), words=3)
 
@@ -164,6 +171,28 @@ async def test_who_argued_on_a_text_never_judges_on_it_in_any_experiment(databas
     assert await take(database, other, assignment.JUDGEMENTS)
 
 
+async def test_nobody_judges_a_talk_in_which_they_asked(database: Database) -> None:
+    one, other = await hired(database, 2, "judge")
+    panel = [{"humans": 1, "once_per_passage": False}]
+    await begun(database, talks({"asking": ASKING}, judges=panel, elicit="final"))
+    while here := await take(database, one, seats.WITHOUT_PASSAGE):
+        await _ask(database, here)
+    async with database.session() as session:
+        assert set(await session.scalars(select(Trial.state))) == {"done"}
+    assert await take(database, one, assignment.JUDGEMENTS) is None
+    assert await take(database, other, assignment.JUDGEMENTS)
+
+
+async def _ask(database: Database, place: uuid.UUID) -> None:
+    """Ask something, and let the talk go on to its end."""
+    engine = Engine(database)
+    await engine.submit_turn(place, {"r1/questioner": Note(text="Why?")})
+    async with database.session() as session:
+        trial = (await session.get_one(SeatPlace, place)).trial_id
+    await engine.advance_trial(trial)
+    await engine.close()
+
+
 async def test_who_judged_on_a_text_never_reads_it_in_any_experiment(database: Database) -> None:
     one, other = [*await hired(database, 1, "judge"), *await hired(database, 1)]
     await begun(database)
@@ -195,19 +224,13 @@ async def test_claiming_a_seat_and_a_judgement_at_once_gives_one_of_them(databas
 
 async def test_who_was_told_what_is_true_gets_no_seat_on_the_text(database: Database) -> None:
     [one] = await hired(database, 1, "judge")
-    asking = {
-        "protocol": "consultancy",
-        "questions": True,
-        "rounds": 2,
-        "seats": {"consultant": "advocate", "questioner": "people"},
-    }
     await begun(database, judged())
     held = await take(database, one, assignment.JUDGEMENTS)
     await change(database, """UPDATE judgement SET flags = '{"told": true}' WHERE state = 'waiting'""")
     await change(
         database, "UPDATE judgement SET state = 'queued', leased_until = NULL WHERE state = 'waiting'"
     )
-    await begun(database, talks({"asking": asking}))
+    await begun(database, talks({"asking": ASKING}))
     assert held
     assert await take(database, one, seats.WITHOUT_PASSAGE) is None
     [other] = await hired(database, 1, "judge")
@@ -217,13 +240,7 @@ async def test_who_was_told_what_is_true_gets_no_seat_on_the_text(database: Data
 async def test_nobody_is_told_what_is_true_while_they_judge_in_a_talk_on_the_text(database: Database) -> None:
     [one] = await hired(database, 1, "judge")
     panel = [{"humans": 1, "feedback": "score", "once_per_passage": False}]
-    asking = {
-        "protocol": "consultancy",
-        "questions": True,
-        "rounds": 2,
-        "seats": {"consultant": "advocate", "questioner": "people"},
-    }
-    await begun(database, talks({"asking": asking}))
+    await begun(database, talks({"asking": ASKING}))
     await begun(database, {**judged(), "judges": panel})
     assert await take(database, one, seats.WITHOUT_PASSAGE)
     judgement = await take(database, one, assignment.JUDGEMENTS)
@@ -418,7 +435,7 @@ async def test_a_judge_who_takes_part_has_a_trial_of_their_own_for_each_person_w
     }
     await hired(database, 1, "judge")
     data = talks({"live": arm}, judges=["dice", {"humans": 2}])
-    await begun(database, data)
+    experiment = await begun(database, data)
     async with database.session() as session:
         trials = (await session.scalars(select(Trial))).all()
         assert not await session.scalar(select(func.count()).select_from(Judgement))
@@ -434,12 +451,15 @@ async def test_a_judge_who_takes_part_has_a_trial_of_their_own_for_each_person_w
     assert {(row.seat, row.reads_passage, row.once) for row in found} == {("judge", False, True)}
     assert len(found) == 4
 
-    one, two = await hired(database, 2, "judge")
+    one, *others = await hired(database, 4, "judge")
     here = await take(database, one, assignment.JUDGEMENTS, seats.WITHOUT_PASSAGE)
     assert here
     await _talk_to_the_end(database, here)
     assert await take(database, one, seats.WITHOUT_PASSAGE) is None, "one trial a passage"
-    assert await take(database, two, seats.WITHOUT_PASSAGE)
+    for another in others:
+        there = await take(database, another, seats.WITHOUT_PASSAGE)
+        assert there
+        await _talk_to_the_end(database, there)
     async with database.session() as session:
         place = await session.get_one(SeatPlace, here)
         trial = await session.get_one(Trial, place.trial_id)
@@ -447,6 +467,11 @@ async def test_a_judge_who_takes_part_has_a_trial_of_their_own_for_each_person_w
     assert (trial.state, place.state) == ("done", "done")
     assert trial.judge_id == verdict.participant_id == one.participant_id
     assert verdict.method == "stated"
+    async with database.session() as session:
+        mine = [row.reading for row in await verdicts.placed(session, experiment.id) if row.kind == "person"]
+    assert {reading.judge for reading in mine} == {"people"}
+    places_of = sorted((reading.assignment, reading.order) for reading in mine)
+    assert places_of == [(0, 1), (0, 2), (1, 1), (1, 2)]
 
 
 async def _talk_to_the_end(database: Database, place: uuid.UUID) -> None:
@@ -491,3 +516,31 @@ async def test_an_invite_for_debaters_is_enough_to_start(database: Database) -> 
     async with database.session.begin() as session:
         await people.new_invite(session, role="debater", shared=True)
     assert await begun(database)
+
+
+# ── what researchers are told ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_seats_that_wait_for_people_are_counted_with_what_waits(database: Database) -> None:
+    one, two = await hired(database, 2)
+    experiment = await begun(database, None, "Alba", "Brise")
+    assert await _waiting(database) == (4, 0, 0)
+    here = await take(database, one)
+    assert here
+    assert await take(database, two)
+    await say(database, here)
+    assert await _waiting(database) == (2, 2, 2)
+    await change(
+        database, "UPDATE seat_place SET leased_until = now() - interval '1 s' WHERE leased_until IS NOT NULL"
+    )
+    assert await _waiting(database) == (3, 1, 1)
+    async with database.session() as session:
+        assert (await progress(session, experiment.id)).awaiting_people == 1
+
+
+async def _waiting(database: Database) -> tuple[int, int, int]:
+    async with database.session() as session:
+        found = await attention.waiting(session, None)
+        [listed] = (await attention.waiting_by_experiment(session, None)).rows
+    assert (listed.open, listed.held) == (found.open, found.held)
+    return found.open, found.held, found.people

@@ -30,8 +30,10 @@ def debate(**changes: Any) -> dict[str, Any]:
 
 async def begun(site: Site, data: Mapping[str, Any] | None = None, *keys: str) -> Experiment:
     """Start an experiment with seats for people, on one question unless told, and play it as far as it goes."""
-    await imported(site.database, *(passage(key, 1) for key in keys or ("Alba",)))
-    experiment = await started(site.database, data or debate())
+    chosen = data or debate()
+    texts = [passage(key, 1) for key in keys or ("Alba",)]
+    await imported(site.database, *texts, name=chosen["tasks"]["set"])
+    experiment = await started(site.database, chosen)
     await advanced(site)
     return experiment
 
@@ -201,7 +203,7 @@ async def test_others_talks_do_not_exist(site: Site) -> None:
         ),
         await two.get(f"{here}/return"),
         await two.submit(f"{here}/return"),
-        await two.get(f"/talk/{uuid.uuid4()}"),
+        await two.get(f"/talk/seat/{uuid.uuid4()}"),
     ):
         assert answer.status_code == 404
     assert await count(site, Draft) == await count(site, Move) == 0

@@ -74,13 +74,13 @@ async def take_next(who: Who, db: Db) -> Response:
 
 def address(place: uuid.UUID) -> str:
     """Where the talk is in which somebody holds a seat."""
-    return f"/talk/{place}"
+    return f"/talk/seat/{place}"
 
 
 # ── the talk page ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@router.get("/{seat_id}", name="talk")
+@router.get("/seat/{seat_id}", name="talk")
 async def talk(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
     """The talk as far as this seat sees it, and what it is asked now; nothing new is an empty answer to a page that waits."""
     async with _database(request).reading() as db:
@@ -135,7 +135,7 @@ async def _turn(request: Request, held: Held) -> Turn:
 # ── saving and submitting ───────────────────────────────────────────────────────────────────────────────────────
 
 
-@router.post("/{seat_id}/draft", name="talk_draft")
+@router.post("/seat/{seat_id}/draft", name="talk_draft")
 async def draft(request: Request, who: Who, seat_id: uuid.UUID, sent: Sent) -> Response:
     """Keep what was entered so far, and the seat; tell how its quotes were found."""
     async with _database(request).reading() as db:
@@ -162,7 +162,7 @@ async def _keep(request: Request, who: Account, held: Held, turn: Turn, sent: Se
     return True
 
 
-@router.post("/{seat_id}", name="talk_submit")
+@router.post("/seat/{seat_id}", name="talk_submit")
 async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
     """Put what is asked now on record, once however often it is sent; what is asked no more leads to what is asked now."""
     sent = await _sent(request)
@@ -225,14 +225,14 @@ async def _record(request: Request, who: Account, held: Held, outcome: Outcome) 
 # ── giving it back ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@router.get("/{seat_id}/return", name="talk_return_form")
+@router.get("/seat/{seat_id}/return", name="talk_return_form")
 async def return_form(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> Response:
     """Ask whether they mean it."""
     held = await _mine(db, who, seat_id)
     return page(request, "pages/talk_return.html", id=held.id)
 
 
-@router.post("/{seat_id}/return", name="talk_return")
+@router.post("/seat/{seat_id}/return", name="talk_return")
 async def give_back(who: Who, db: Db, seat_id: uuid.UUID) -> Response:
     """Let somebody else go on in their place; pressed again, or after the end, it changes nothing."""
     held = await seats.held(db, seat_id, who.participant_id)

@@ -95,7 +95,7 @@
       if (!line || !found) return;
       const most = line.dataset.most;
       const checked = `${found.quotes - found.unverified.length} of ${found.quotes} ${found.quotes === 1 ? "quote" : "quotes"} found`;
-      line.textContent = `${checked}, ${found.characters}${most ? ` of ${most}` : ""} new characters`;
+      line.textContent = `· ${checked}, ${found.characters}${most ? ` of ${most}` : ""} new characters`;
       wrong.hidden = !found.unverified.length;
       wrong.replaceChildren(...found.unverified.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
     }
@@ -104,7 +104,13 @@
     const passage = page().querySelector("[data-passage]");
     const quoting = page().querySelector("[data-quoting]");
     let speech = form.querySelector("[data-speech]");
-    form.querySelectorAll("[data-speech]").forEach((field) => field.addEventListener("focus", () => { speech = field; }));
+    // Where the writer was last: browsers forget it as soon as words are selected elsewhere.
+    let caret = [speech?.value.length ?? 0, speech?.value.length ?? 0];
+    form.querySelectorAll("[data-speech]").forEach((field) => {
+      for (const sign of ["focus", "input", "keyup", "pointerup"]) {
+        field.addEventListener(sign, () => { [speech, caret] = [field, [field.selectionStart, field.selectionEnd]]; });
+      }
+    });
 
     function selected() {
       const selection = getSelection();
@@ -124,13 +130,14 @@
         told.textContent = "At least four words in a row make a quote.";
         return;
       }
-      const before = speech.value.slice(0, speech.selectionStart);
-      const after = speech.value.slice(speech.selectionEnd);
+      const before = speech.value.slice(0, caret[0]);
+      const after = speech.value.slice(caret[1]);
       const space = before && !/\s$/.test(before) ? " " : "";
       const added = `${space}<quote>${words.replace(/\s+/g, " ")}</quote>`;
       speech.value = before + added + after;
       speech.focus();
       speech.selectionStart = speech.selectionEnd = before.length + added.length;
+      caret = [speech.selectionStart, speech.selectionEnd];
       told.textContent = "Quoted.";
       changed();
     }
