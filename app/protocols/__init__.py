@@ -5,7 +5,9 @@ from app.protocols.consultancy import Consultancy, DoubleConsultancy
 from app.protocols.core import Protocol
 from app.protocols.critique import Critique
 from app.protocols.debate import Debate
+from app.protocols.interactive import InteractiveConsultancy, InteractiveDebate
 from app.protocols.market_making import MarketMaking
+from app.protocols.open import OpenConsultancy, OpenDebate
 from app.protocols.prover_verifier import ProverVerifier
 
 PROTOCOLS: dict[str, type[Protocol]] = {
@@ -20,5 +22,9 @@ PROTOCOLS: dict[str, type[Protocol]] = {
         Critique,
         ProverVerifier,
         MarketMaking,
+        OpenConsultancy,
+        OpenDebate,
+        InteractiveConsultancy,
+        InteractiveDebate,
     )
 }

@@ -178,6 +178,8 @@ class Ask:
     shows: Shown = ()
     order: tuple[int, ...] | None = None
     """The trial's answers in the order this seat reads them; None for the trial's own order."""
+    argues: Mapping[str, int] | None = None
+    """Seat to index of the answer it argues for, where that was chosen in the talk; None for what the case says."""
     limits: Limits = Limits()
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Whatever else the prompt needs, as JSON: the round, a price, the options of a pick."""
@@ -277,6 +279,8 @@ class Outcome:
     """The path to `belief`, oldest first."""
     measures: Mapping[str, float] = field(default_factory=dict)
     """Figures of the protocol's own: steps taken, reversals."""
+    argues: Mapping[str, int] | None = None
+    """Who argued for which answer, where that was chosen in the talk; None for what the case said."""
 
 
 class Protocol(BaseModel):
@@ -292,10 +296,10 @@ class Protocol(BaseModel):
     varies: ClassVar[str] = ""
     """What the number of asks depends on, in words; empty where the talk always goes the same way."""
     judge_takes_part: ClassVar[bool] = False
-    """True where the judge holds a seat in the talk, so that every judge has trials of its own."""
+    """True where the judge may be asked in the talk too, so that every judge of the panel has trials of its own."""
 
     def seats(self) -> tuple[Seat, ...]:
-        """The seats of the talk under these settings; the judge is among them only where it takes part."""
+        """The seats of the talk under these settings that an arm fills; the judge comes from the panel."""
         return ()
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
@@ -313,7 +317,7 @@ class Protocol(BaseModel):
         return Outcome()
 
     def rights(self) -> dict[str, Seat]:
-        """Every seat by name, the judge of the finished transcript included."""
+        """Every seat by name, the judge included."""
         return {seat.name: seat for seat in (self.judge, *self.seats())}
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from app.protocols.combinators import Argued, argued, arguing, checker
+from app.protocols.combinators import Argued, argued, arguing, by_answer, checker
 from app.protocols.core import Assignment, Case, Outcome, Said, Seat, Talk
 
 SIDES = ("debater_a", "debater_b")
@@ -42,7 +42,8 @@ class Debate(Argued):
     def script(self, case: Case) -> Talk[Outcome]:
         """Each round, both are asked at once, or the second is shown what the first has just said."""
         said: Said = ()
-        turns = [SIDES] if self.simultaneous else [(side,) for side in SIDES]
+        sides = by_answer(case)
+        turns = [sides] if self.simultaneous else [(side,) for side in sides]
         for number in range(1, self.rounds + 1):
             for speakers in turns:
                 asks = (
