@@ -23,7 +23,7 @@ from app.participants.retrieval import (
     written_words,
 )
 from app.participants.speeches import Unread, speech
-from app.protocols.core import Note, Speech, Stance
+from app.protocols.core import Note, Pick, Speech, Stance
 from app.protocols.quotes import MIN_WORDS, Passage, Span, mark, only_verified
 from app.protocols.views import Line, View
 
@@ -83,9 +83,8 @@ def _best_quotations(view: View, passage: Passage, side: int) -> Iterator[Quotat
 
 def _wanted(view: View, side: int) -> dict[str, float]:
     """What to look for: the answer, the question and, above all, whatever a judge asked last."""
-    asked = (
-        terms(view.lines[-1].content.text) if view.lines and isinstance(view.lines[-1].content, Note) else ()
-    )
+    notes = [line.content.text for line in view.lines if isinstance(line.content, Note)]
+    asked = terms(notes[-1]) if notes else ()
     return sought(view.question, view.answers, side) | dict.fromkeys(asked, 2.0)
 
 
@@ -348,6 +347,26 @@ def _harmless(text: str) -> str:
     return " ".join(text.replace("<", "(").replace(">", ")").split())
 
 
+# ── choosing an answer to argue for ─────────────────────────────────────────────────────────────────────────────
+
+
+def choice(view: View, seed: int) -> Pick:
+    """The answer for which one place of the passage holds the greatest share of what would be looked for; else by lot."""
+    if view.passage is None:
+        raise ParticipantError(
+            f"The built-in extractive-debater cannot choose an answer as {view.label}: seat it where the passage is read."
+        )
+    index = indexed(view.passage)
+    found = [_found(index, sought(view.question, view.answers, at)) for at in range(len(view.answers))]
+    return Pick(index=Random(seed).choice([at for at, share in enumerate(found) if share == max(found)]))
+
+
+def _found(index: Index, weights: Mapping[str, float]) -> float:
+    """How much of what is sought its best sentence holds."""
+    wanted = fsum(weight * index.idf(term) for term, weight in weights.items())
+    return max(index.scores(weights), default=0.0) / wanted if wanted else 0.0
+
+
 # ── questions and positions ─────────────────────────────────────────────────────────────────────────────────────
 
 _QUESTIONS = (
@@ -362,9 +381,11 @@ _OPEN_QUESTIONS = (
 
 
 def question(view: View, seed: int) -> Note:
-    """A question about what was claimed without a confirmed quote, or an open one."""
+    """A question about what was claimed without a confirmed quote, or an open one; nothing where nothing was claimed yet."""
     rng = Random(seed)
     heard = _speeches(view, own=False)
+    if not heard:
+        return Note(text="")
     backed = {term for one in heard for quote in only_verified(one.said) for term in terms(quote)}
     claimed = {term for one in heard for term in terms(one.said.text)} - backed
     asked = [

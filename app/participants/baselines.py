@@ -37,7 +37,7 @@ def _misseated(name: str, view: View) -> ParticipantError:
 
 
 class ExtractiveDebater:
-    """Argues with sentences of the passage; also checks positions, and asks the judge's questions."""
+    """Argues with sentences of the passage; also chooses an answer by them, checks positions, and asks the judge's questions."""
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         match view.wants:
@@ -45,6 +45,8 @@ class ExtractiveDebater:
                 return advocate.speak(view, asking)
             case "note":
                 return advocate.question(view, asking.seed)
+            case "pick" if options(view) == tuple(view.letters):
+                return advocate.choice(view, asking.seed)
             case "stance":
                 return advocate.position(view)
             case _:
@@ -58,6 +60,8 @@ class LexicalJudge:
         match view.wants:
             case "belief":
                 return Belief(p=view.in_trial_order(tuple(weighing.weigh(view))), method="baseline")
+            case "pick" if view.kind == "stop":
+                return Pick(index=int(weighing.is_sure(view)))
             case "pick":
                 return _picked(view, Random(asking.seed))
             case "rating":

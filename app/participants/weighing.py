@@ -23,6 +23,9 @@ UNVERIFIED = -2.0
 TALK = 0.4
 """Most log-odds that words without a quote add."""
 
+SURE = 0.8
+"""Belief in one answer at which nothing more is asked for."""
+
 LIKENESS = 0.2
 """Most log-odds that a question adds to an answer that repeats its words, where there is nothing else to go by."""
 
@@ -123,6 +126,11 @@ def _side(line: Line, view: View) -> int | None:
 
 
 # ── the rest of what a judge is asked ───────────────────────────────────────────────────────────────────────────
+
+
+def is_sure(view: View) -> bool:
+    """Whether it has heard enough to decide."""
+    return max(weigh(view)) >= SURE
 
 
 def acceptance(view: View) -> float:

@@ -81,11 +81,6 @@ def one_sided(seat: str, answers: int) -> tuple[Assignment, ...]:
     return tuple(Assignment({seat: answer}) for answer in range(answers))
 
 
-def by_answer(case: Case) -> tuple[str, ...]:
-    """The seats that argue, in the order of the answers they argue for."""
-    return tuple(sorted(case.argues, key=case.argues.__getitem__))
-
-
 def argued(case: Case, said: Said) -> Talk[Outcome]:
     """End an argued talk: check the position of every speech that argues for an answer, show none of the checks."""
     yield [

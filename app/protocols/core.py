@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from random import Random
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
@@ -187,7 +187,10 @@ class Ask:
     @property
     def fingerprint(self) -> str:
         """A digest of everything asked, stored with the move and compared at replay."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+        asked = asdict(self)
+        if self.argues is None:  # moves that are older than this field keep their digest
+            del asked["argues"]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def answered(ask: Ask, content: AnyContent) -> Move:
@@ -281,6 +284,10 @@ class Outcome:
     """Figures of the protocol's own: steps taken, reversals."""
     argues: Mapping[str, int] | None = None
     """Who argued for which answer, where that was chosen in the talk; None for what the case said."""
+
+    def judged(self, case: Case) -> Case:
+        """The case as judges of the finished talk have it: with the sides that were chosen in it."""
+        return case if self.argues is None else replace(case, argues=self.argues)
 
 
 class Protocol(BaseModel):

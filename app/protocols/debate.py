@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from app.protocols.combinators import Argued, argued, arguing, by_answer, checker
+from app.protocols.combinators import Argued, argued, arguing, checker
 from app.protocols.core import Assignment, Case, Outcome, Said, Seat, Talk
 
 SIDES = ("debater_a", "debater_b")
@@ -39,10 +39,14 @@ class Debate(Argued):
         """Two where both speak at once; else one, since the trial with the seats exchanged is the other."""
         return 2 if self.simultaneous else 1
 
+    def sides(self, case: Case) -> tuple[str, ...]:
+        """The debaters in the order in which they speak where they do not speak at once."""
+        return SIDES
+
     def script(self, case: Case) -> Talk[Outcome]:
         """Each round, both are asked at once, or the second is shown what the first has just said."""
         said: Said = ()
-        sides = by_answer(case)
+        sides = self.sides(case)
         turns = [sides] if self.simultaneous else [(side,) for side in sides]
         for number in range(1, self.rounds + 1):
             for speakers in turns:

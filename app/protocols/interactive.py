@@ -7,7 +7,16 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from app.protocols.combinators import Argued, advocate, argued, arguing, believe, by_answer, checker, one_sided
+from app.protocols.combinators import (
+    Argued,
+    advocate,
+    argued,
+    arguing,
+    believe,
+    by_answer,
+    checker,
+    one_sided,
+)
 from app.protocols.core import (
     Ask,
     Assignment,
@@ -86,7 +95,9 @@ class Interactive(Argued):
         if number > self.max_rounds:
             return _Turn((yield from belief))
         facts: dict[str, Any] = {"round": number, "rounds": self.max_rounds, "penalty": self.turn_penalty}
-        asks = [Ask(f"r{number}/{seat}", seat, "remark", "note", shows, limits=Limits(40, 0, 80), facts=facts)]
+        asks = [
+            Ask(f"r{number}/{seat}", seat, "remark", "note", shows, limits=Limits(40, 0, 80), facts=facts)
+        ]
         if number > self.min_rounds:
             facts = {**facts, "options": ["go on", "decide now"]}
             asks.append(Ask(f"r{number}/{seat}/stop", seat, "stop", "pick", shows, facts=facts))
@@ -127,7 +138,9 @@ class _Turn:
     @property
     def remark(self) -> Said:
         """What the sides get to read; nothing where the judge had nothing to say."""
-        said = self.note is not None and isinstance(self.note.content, Note) and self.note.content.text.strip()
+        said = (
+            self.note is not None and isinstance(self.note.content, Note) and self.note.content.text.strip()
+        )
         return ((self.note,),) if self.note and said else ()
 
     @property

@@ -45,6 +45,10 @@ class OpenDebate(Debate):
         """One; where one speaks after the other, a second in which the side of the other answer begins."""
         return tuple(replace(given, argues={}) for given in super().assignments(answers))
 
+    def sides(self, case: Case) -> tuple[str, ...]:
+        """In the order of their answers, so that who chose speaks first no more often than the other."""
+        return tuple(sorted(case.argues, key=case.argues.__getitem__))
+
     def script(self, case: Case) -> Talk[Outcome]:
         """The choice, then a debate for and against the chosen answer."""
         chosen = yield from _choice(case, "protagonist")

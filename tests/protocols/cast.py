@@ -38,8 +38,10 @@ from app.protocols.core import (
 )
 from app.protocols.critique import Critique
 from app.protocols.debate import Debate
+from app.protocols.interactive import InteractiveConsultancy, InteractiveDebate
 from app.protocols.judging import Elicit, Reading, judge, orders
 from app.protocols.market_making import MarketMaking
+from app.protocols.open import OpenConsultancy, OpenDebate
 from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.quotes import indexed, mark
 from app.protocols.views import View, see
@@ -147,7 +149,7 @@ def judgement(
     protocol: Protocol, played: Stage[Outcome], run: Run[Outcome], elicit: Elicit = "final", count: int = 0
 ) -> Stage[tuple[Reading, ...]]:
     """A judge on a finished trial, in as many orders as the protocol says or `count` of them."""
-    seat, case = protocol.judge, played.case
+    seat, case = protocol.judge, run.outcome.judged(played.case)
     reading = orders(len(case.answers), count or protocol.reading_orders)
     transcript = run.outcome.transcript
     return Stage(
@@ -288,6 +290,13 @@ _SPEECH = {
     "quote_characters": st.integers(0, 500),
 }
 _LENGTHS = {"rounds": st.integers(1, 4), **_SPEECH}
+_TURNS = {
+    "min_rounds": st.integers(1, 2),
+    "max_rounds": st.integers(2, 4),
+    "swing": st.floats(0, 1),
+    "turn_penalty": st.floats(0, 1),
+    **_SPEECH,
+}
 
 SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
     "naive": st.builds(Naive),
@@ -311,6 +320,10 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
         predictor_reads_passage=st.booleans(),
         **_SPEECH,
     ),
+    "open-consultancy": st.builds(OpenConsultancy, questions=st.booleans(), **_LENGTHS),
+    "open-debate": st.builds(OpenDebate, simultaneous=st.booleans(), **_LENGTHS),
+    "interactive-consultancy": st.builds(InteractiveConsultancy, **_TURNS),
+    "interactive-debate": st.builds(InteractiveDebate, **_TURNS),
 }
 """Settings of every protocol in the registry."""
 
