@@ -27,6 +27,7 @@ from app.protocols.core import (
     Items,
     Move,
     Note,
+    Outcome,
     Play,
     Shown,
     Speech,

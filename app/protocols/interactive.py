@@ -1,5 +1,6 @@
 """Interactive debate and consultancy: the judge says what it believes, asks, and ends the talk when it has heard enough."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count, pairwise
@@ -13,7 +14,6 @@ from app.protocols.combinators import (
     argued,
     arguing,
     believe,
-    by_answer,
     checker,
     one_sided,
 )
@@ -67,9 +67,9 @@ class Interactive(Argued):
             raise ValueError("min_rounds must not be more than max_rounds")
         return self
 
-    def speakers(self, case: Case, number: int) -> Sequence[tuple[str, ...]]:
+    @abstractmethod
+    def speakers(self, number: int) -> Sequence[tuple[str, ...]]:
         """Who speaks in a round: those of one tuple at once, one tuple after the other."""
-        return [by_answer(case)]
 
     def script(self, case: Case) -> Talk[Outcome]:
         """The judge opens round after round, until it may and would decide; what it believes then is its verdict."""
@@ -81,7 +81,7 @@ class Interactive(Argued):
             if number > self.max_rounds or (turn.decides and not self._swung(beliefs[-2:])):
                 break
             said += turn.remark
-            for seats in self.speakers(case, number):
+            for seats in self.speakers(number):
                 asks = (self._asked(seat, number, said, turn.belief) for seat in seats)
                 said += ((yield from self.spoken(*asks)),)
         end = yield from argued(case, said)
@@ -172,10 +172,9 @@ class InteractiveDebate(Interactive):
         """One for a judge who reads the finished debate: the trial with the seats exchanged is the other."""
         return 1
 
-    def speakers(self, case: Case, number: int) -> Sequence[tuple[str, ...]]:
+    def speakers(self, number: int) -> Sequence[tuple[str, ...]]:
         """Both at once in the first round, then one after the other."""
-        sides = by_answer(case)
-        return [sides] if number == 1 else [(side,) for side in sides]
+        return [SIDES] if number == 1 else [(side,) for side in SIDES]
 
 
 class InteractiveConsultancy(Interactive):
@@ -200,3 +199,7 @@ class InteractiveConsultancy(Interactive):
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """One for each answer: accuracy is the mean over them."""
         return one_sided("consultant", answers)
+
+    def speakers(self, number: int) -> Sequence[tuple[str, ...]]:
+        """The consultant alone."""
+        return [("consultant",)]

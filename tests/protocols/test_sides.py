@@ -68,6 +68,8 @@ def by_side(view: View, ask: Ask) -> AnyContent:
     """Argues for its answer in reply to what was said, whatever its seat and letter are; checks and asks as blindly."""
     said = " ".join(words(line) for line in view.lines)
     match ask.wants:
+        case "pick" if ask.kind == "stop":
+            return Pick(index=weight(said) % 2)
         case "belief" | "pick" | "thought":
             return fair(view, ask)
         case "speech":
@@ -84,7 +86,7 @@ def decided(view: View, ask: Ask, weights: list[int]) -> AnyContent:
     if ask.wants == "pick":
         return Pick(index=weights.index(max(weights)))
     if ask.wants == "thought":
-        return Thought(text=f"Weighed: {weights}")
+        return Thought(text=f"Weighed: {sorted(weights)}")
     p = tuple(each / sum(weights) for each in weights)
     return Belief(p=view.in_trial_order(p), method="stated")
 
@@ -140,13 +142,18 @@ def test_with_the_answers_exchanged_the_same_is_said(drawn: tuple[Protocol, Case
     one, other = (trial(protocol, each).run(by_side) for each in (case, exchanged(case)))
     assert one.outcome.transcript == other.outcome.transcript
     assert {path: move.content for path, move in one.moves.items()} == {
-        path: the_other_way(move.content) for path, move in other.moves.items()
+        path: the_other_way(path, move.content) for path, move in other.moves.items()
     }
 
 
-def the_other_way(content: AnyContent) -> AnyContent:
-    """Content with whatever belief it holds exchanged."""
-    return content.model_copy(update={"p": content.p[::-1]}) if isinstance(content, Belief) else content
+def the_other_way(path: str, content: AnyContent) -> AnyContent:
+    """Content with whatever belief or choice of an answer it holds exchanged."""
+    match content:
+        case Belief():
+            return content.model_copy(update={"p": content.p[::-1]})
+        case Pick() if not path.endswith("/stop"):
+            return Pick(index=1 - content.index)
+    return content
 
 
 @UNHURRIED

@@ -63,6 +63,8 @@ class Sight:
     """Seats whose words of the rounds before its own it reads."""
     same_round: tuple[str, ...] = ()
     """Seats whose words of its own round it reads as well."""
+    later: tuple[str, ...] = ()
+    """Seats of which that is so from the second round on."""
 
 
 def debate_sights(both: tuple[str, str], *, simultaneous: bool) -> dict[str, Sight]:
@@ -78,7 +80,7 @@ def interactive_sights(speakers: tuple[str, ...]) -> dict[str, Sight]:
     """The judge opens each round; whoever speaks in it reads what the judge said, and what came before."""
     everybody = ("judge", *speakers)
     return {
-        **{name: Sight(True, everybody, everybody[: 1 + at]) for at, name in enumerate(speakers)},
+        **{name: Sight(True, everybody, ("judge",), later=speakers[:at]) for at, name in enumerate(speakers)},
         "judge": Sight(False, everybody),
     }
 
@@ -148,7 +150,7 @@ def may_hear(sight: Sight, ask: Ask, rounds: Mapping[str, int], seats: Mapping[s
         path
         for path, number in rounds.items()
         if (number < now and seats[path] in sight.earlier)
-        or (number == now and seats[path] in sight.same_round)
+        or (number == now and seats[path] in (*sight.same_round, *(sight.later if now > 1 else ())))
     }
 
 
