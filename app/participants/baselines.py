@@ -61,7 +61,7 @@ class LexicalJudge:
             case "belief":
                 return Belief(p=view.in_trial_order(tuple(weighing.weigh(view))), method="baseline")
             case "pick" if view.kind == "stop":
-                return Pick(index=int(weighing.is_sure(view)))
+                return Pick(index=int(weighing.has_heard_enough(view)))
             case "pick":
                 return _picked(view, Random(asking.seed))
             case "rating":

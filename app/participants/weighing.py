@@ -6,6 +6,7 @@ which they are read, exchanges its belief to the last bit.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
+from dataclasses import replace
 from itertools import chain
 from math import exp, fsum, log
 
@@ -25,6 +26,9 @@ TALK = 0.4
 
 SURE = 0.8
 """Belief in one answer at which nothing more is asked for."""
+
+MOVED = 0.02
+"""The least that a round must move a belief for another one to be worth hearing."""
 
 LIKENESS = 0.2
 """Most log-odds that a question adds to an answer that repeats its words, where there is nothing else to go by."""
@@ -128,9 +132,13 @@ def _side(line: Line, view: View) -> int | None:
 # ── the rest of what a judge is asked ───────────────────────────────────────────────────────────────────────────
 
 
-def is_sure(view: View) -> bool:
-    """Whether it has heard enough to decide."""
-    return max(weigh(view)) >= SURE
+def has_heard_enough(view: View) -> bool:
+    """Whether it is sure of an answer, or what was said since it last spoke has hardly moved it."""
+    now = weigh(view)
+    own = [at for at, group in enumerate(view.groups) if any(line.own for line in group)]
+    before = weigh(replace(view, groups=view.groups[: own[-1]])) if own else None
+    moved = before is None or max(abs(p - q) for p, q in zip(now, before, strict=True)) >= MOVED
+    return max(now) >= SURE or not moved
 
 
 def acceptance(view: View) -> float:

@@ -132,7 +132,7 @@ class Stage(Generic[R]):
         return run
 
     def _answer(self, run: Run[R], ask: Ask, answer: Answer) -> None:
-        view = see(ask, self.case, self.seats, {**self.given, **run.moves}, PASSAGE)
+        view = see(ask, self.case, self.seats, {**self.given, **run.moves}, PASSAGE, self.given)
         run.views[ask.path] = view
         content = answer(view, ask)
         if content is not None:
