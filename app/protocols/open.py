@@ -10,6 +10,8 @@ from app.protocols.debate import Debate
 
 SOURCE = "Kenton et al. 2024 (arXiv 2407.04622), section 3; here the advocate chooses before it speaks"
 
+SIDES = ("protagonist", "antagonist")
+
 
 class OpenConsultancy(Consultancy):
     """A consultant reads the passage, chooses the answer that it finds right, and argues for that."""
@@ -35,24 +37,20 @@ class OpenDebate(Debate):
 
     def seats(self) -> tuple[Seat, ...]:
         """Two debaters, whom the judge cannot tell apart, and their checker."""
-        return (
-            arguing("protagonist", "Debater", "debaters"),
-            arguing("antagonist", "Debater", "debaters"),
-            checker("protagonist"),
-        )
+        return (*(arguing(name, "Debater", "debaters") for name in SIDES), checker(SIDES[0]))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """One; where one speaks after the other, a second in which the side of the other answer begins."""
         return tuple(replace(given, argues={}) for given in super().assignments(answers))
 
     def sides(self, case: Case) -> tuple[str, ...]:
-        """In the order of their answers, so that who chose speaks first no more often than the other."""
-        return tuple(sorted(case.argues, key=case.argues.__getitem__))
+        """Where one speaks after the other: in the order of their answers, so that it tells nothing of who has chosen."""
+        return SIDES if self.simultaneous else tuple(sorted(SIDES, key=case.argues.__getitem__))
 
     def script(self, case: Case) -> Talk[Outcome]:
         """The choice, then a debate for and against the chosen answer."""
-        chosen = yield from _choice(case, "protagonist")
-        sides = {"protagonist": chosen, "antagonist": 1 - chosen}
+        chosen = yield from _choice(case, SIDES[0])
+        sides = dict(zip(SIDES, (chosen, 1 - chosen), strict=True))
         return (yield from _taking_sides(case, sides, super().script))
 
 

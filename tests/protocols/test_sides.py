@@ -25,6 +25,7 @@ from app.protocols.core import (
 )
 from app.protocols.debate import Debate
 from app.protocols.judging import Elicit
+from app.protocols.open import OpenDebate
 from app.protocols.quotes import MarkedText
 from app.protocols.views import Line, View
 from tests.protocols.cast import (
@@ -66,7 +67,7 @@ def cause(view: View) -> str:
 
 def by_side(view: View, ask: Ask) -> AnyContent:
     """Argues for its answer in reply to what was said, whatever its seat and letter are; checks and asks as blindly."""
-    said = " ".join(words(line) for line in view.lines)
+    said = " ".join(text for group in view.groups for text in sorted(words(line) for line in group))
     match ask.wants:
         case "pick" if ask.kind == "stop":
             return Pick(index=weight(said) % 2)
@@ -130,7 +131,8 @@ def swapped(path: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...
 
 @st.composite
 def any_trial(draw: st.DrawFn) -> tuple[Protocol, Case]:
-    protocol = draw(protocols)
+    # Whoever argues for the answer listed first begins a sequential open debate: its exchange is another talk.
+    protocol = draw(protocols.filter(lambda rules: not isinstance(rules, OpenDebate) or rules.simultaneous))
     how = {"judge": draw(elicitations)}
     return protocol, draw(st.sampled_from(cases(protocol, elicitation=how)))
 

@@ -145,7 +145,8 @@ def may_hear(sight: Sight, ask: Ask, rounds: Mapping[str, int], seats: Mapping[s
     if ask.seat == "checker":
         return {ask.path.removesuffix("/position")}
     own = re.match(r"r(\d+)/", ask.path)
-    now = int(own[1]) if own else rounds.get(ask.path, 1 + max(rounds.values(), default=0))
+    over = 1 + max(rounds.values(), default=0)
+    now = int(own[1]) if own else over if ask.path.startswith("judging/") else 0
     return {
         path
         for path, number in rounds.items()
