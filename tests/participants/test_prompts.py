@@ -83,7 +83,8 @@ def turns(game: Played, seat: str) -> Iterator[tuple[list[Segment], list[Segment
     """Neighbouring turns that a seat takes in one order of the answers, in the talk or in judging; a decision comes after
     its own reasons, and who chooses an answer to argue for has another part."""
     asked, views = game.prompts_of(seat), game.witness.views
-    fresh = [path for path in asked if f"{path}/reason" not in asked and path != "choice"]
+    asked.pop("choice", None)
+    fresh = [path for path in asked if f"{path}/reason" not in asked]
     kinds = {path: (path.startswith("judging/"), views[path].order) for path in fresh}
     for kind in set(kinds.values()):
         yield from pairwise(asked[path] for path in fresh if kinds[path] == kind)
