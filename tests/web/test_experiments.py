@@ -432,6 +432,25 @@ async def test_a_long_transcript_comes_in_pieces(site: Site) -> None:
     )
 
 
+async def test_a_transcript_shows_what_a_judge_who_took_part_believed_asked_and_picked(site: Site) -> None:
+    arm = {"protocol": "interactive-debate", "min_rounds": 1, "max_rounds": 2, "seats": {"debaters": "advocate"}}
+    await imported(site.database, passage("Alba", 1))
+    experiment = await started(site.database, spec(arms={"asking": arm}, judges=["lexical"]))
+    async with site.database.session() as session:
+        trial = await first_trial(session, experiment)
+    alice = await site.browser("alice")
+    before = (await alice.get(f"/trials/{trial.id}")).text
+    assert "The judge takes part in the talk, which is not over yet." in before
+    await played(site.database, experiment)
+    page = (await alice.get(f"/trials/{trial.id}")).text
+    assert "Verdicts of the judge who took part" in page
+    assert "had nothing to say" in page, "the prior comes without a question"
+    assert re.search(r"picked number [12] <small", page)
+    assert "which is not over yet" not in page
+    listed = (await alice.get(f"/experiments/{experiment.name}/trials", params={"judge": "lexical"})).text
+    assert f"/trials/{trial.id}" in listed
+
+
 async def test_a_transcript_holds_no_prompt_and_no_raw_reply_until_they_are_asked_for(site: Site) -> None:
     async with ScriptedServer(Script()) as server:
         experiment = await finished(site.database, passage("Alba", 1), data=modelled(server.base_url))
