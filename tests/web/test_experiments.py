@@ -433,7 +433,12 @@ async def test_a_long_transcript_comes_in_pieces(site: Site) -> None:
 
 
 async def test_a_transcript_shows_what_a_judge_who_took_part_believed_asked_and_picked(site: Site) -> None:
-    arm = {"protocol": "interactive-debate", "min_rounds": 1, "max_rounds": 2, "seats": {"debaters": "advocate"}}
+    arm = {
+        "protocol": "interactive-debate",
+        "min_rounds": 1,
+        "max_rounds": 2,
+        "seats": {"debaters": "advocate"},
+    }
     await imported(site.database, passage("Alba", 1))
     experiment = await started(site.database, spec(arms={"asking": arm}, judges=["lexical"]))
     async with site.database.session() as session:
