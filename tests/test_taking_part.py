@@ -16,6 +16,7 @@ from app.reports.scores import bits
 from models import Experiment, Judgement, Move, Question, Trial, Verdict
 from tests.exchange.test_export import rows_of
 from tests.factories import TEXT, finished, imported, passage, played, spec, started
+from tests.servers import Script, ScriptedServer
 
 ROUND = {"min_rounds": 1, "max_rounds": 2}
 INTERACTIVE = {
@@ -231,6 +232,35 @@ async def test_a_position_is_counted_for_the_side_that_was_chosen(database: Data
         sum(refused),
         len(refused) - sum(refused),
     )
+
+
+# ── models ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_models_hold_every_seat_of_a_talk_that_a_judge_leads_or_a_side_chooses(
+    database: Database,
+) -> None:
+    async with ScriptedServer(Script()) as server:
+        model = {
+            "kind": "model",
+            "base_url": server.base_url,
+            "model": "scripted",
+            "belief": "votes",
+            "votes": 2,
+        }
+        arms = {
+            "asking": {**INTERACTIVE["asking"], "seats": {"debaters": "m"}},
+            "advised": {**OPEN["advised"], "seats": {"consultants": "m"}},
+        }
+        data = spec(arms=arms, judges=["m"], elicit="final")
+        data["participants"]["m"] = model
+        await finished(database, passage("Alba", questions=1), data=data)
+    async with database.session() as session:
+        trials = list(await session.scalars(select(Trial)))
+        verdicts = list(await session.scalars(select(Verdict)))
+    assert [(trial.state, trial.error) for trial in trials] == [("done", None)] * 3
+    assert {verdict.method for verdict in verdicts} == {"votes"}
+    assert all(trial.argues for trial in trials)
 
 
 # ── before it starts ────────────────────────────────────────────────────────────────────────────────────────────
