@@ -157,7 +157,7 @@ class Engine:
                 order = tuple(range(len(opened.sitting.case.answers)))
                 reading = Reading(order, outcome.belief, outcome.beliefs)
                 await plays.save_verdicts(session, trial.id, trial.judge_id, [reading])
-            await plays.finish_trial(session, trial, _stored(outcome))
+            await plays.finish_trial(session, trial, _stored(outcome), outcome.argues)
 
     async def _open_trial(self, trial: Trial) -> "Opened[Outcome]":
         async with self._database.session() as session:

@@ -96,12 +96,18 @@ async def moves_of(
     return {row.path: Move(row.path, row.seat, parse_content(row.content), row.fingerprint) for row in rows}
 
 
-async def finish_trial(session: AsyncSession, trial: Trial, outcome: Mapping[str, Any]) -> None:
-    """Mark a trial done and, unless its experiment is paused or cancelled, queue its judgements, in one transaction."""
+async def finish_trial(
+    session: AsyncSession, trial: Trial, outcome: Mapping[str, Any], argues: Mapping[str, int] | None = None
+) -> None:
+    """Mark a trial done and, unless its experiment is paused or cancelled, queue its judgements, in one transaction.
+
+    `argues` says who argued for which answer where that was chosen in the talk.
+    """
+    chosen = {} if argues is None else {"argues": dict(argues)}
     await session.execute(
         update(Trial)
         .where(Trial.id == trial.id, Trial.state != "done")
-        .values(state="done", error=None, outcome=dict(outcome), finished_at=func.now())
+        .values(state="done", error=None, outcome=dict(outcome), finished_at=func.now(), **chosen)
     )
     if not await is_wanted(session, trial.experiment_id):
         return
