@@ -226,7 +226,9 @@ class Engine:
                 order = tuple(range(len(opened.sitting.case.answers)))
                 reading = Reading(order, outcome.belief, outcome.beliefs)
                 await plays.save_verdicts(session, trial.id, judge.id, [reading])
-            await plays.finish_trial(session, trial, _stored(outcome), judge.id if judge else None)
+            await plays.finish_trial(
+                session, trial, _stored(outcome), outcome.argues, judge.id if judge else None
+            )
 
     async def _open_trial(self, session: AsyncSession, trial: Trial) -> "Opened[Outcome]":
         arm = await self._seated(session, trial.arm_id)

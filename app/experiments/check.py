@@ -103,18 +103,18 @@ class _Rehearsal:
 
     async def run(self) -> None:
         try:
-            outcome = await self._talk()
-            if outcome is not None and not self.arm.protocol.judge_takes_part:
+            if self.arm.protocol.judge_takes_part:
+                for name in self.spec.panel.judges or (PEOPLE,):
+                    await self._talk({self.arm.protocol.judge.name: name})
+            elif (outcome := await self._talk({})) is not None:
                 for name in self.spec.panel.judges:
                     await self._judging(outcome, name)
         except ParticipantError as error:
             self.findings.errors.append((self.arm.name, str(error)))
 
-    async def _talk(self) -> Outcome | None:
+    async def _talk(self, taking_part: Mapping[str, str]) -> Outcome | None:
         protocol = self.arm.protocol
-        seated = dict(self.arm.seats)
-        if protocol.judge_takes_part:
-            seated[protocol.judge.name] = (*self.spec.panel.judges, PEOPLE)[0]
+        seated = {**self.arm.seats, **taking_part}
         sitting = self._sitting(seated)
         play = Play(protocol.script(sitting.case), protocol.rights())
         count = self._counter(seated)
@@ -128,7 +128,8 @@ class _Rehearsal:
     async def _judging(self, outcome: Outcome, name: str) -> None:
         protocol = self.arm.protocol
         seat = protocol.judge.name
-        sitting = replace(self._sitting({seat: name}), given=self.talk)
+        sitting = self._sitting({seat: name})
+        sitting = replace(sitting, case=outcome.judged(sitting.case), given=self.talk)
         orders = reading(protocol, len(self.item.answers))
         script = judge(sitting.case, outcome.transcript, self.spec.panel.elicit, orders, seat)
         play = Play(script, [seat], self.talk)

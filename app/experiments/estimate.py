@@ -27,6 +27,7 @@ from app.protocols.core import (
     Items,
     Move,
     Note,
+    Outcome,
     Play,
     Shown,
     Speech,
@@ -387,16 +388,16 @@ class _Trials:
         transcript = play.outcome.transcript
         self.minutes = _minutes(transcript, moves, each_step=self._spec.panel.elicit == "each_step")
         for name in () if taking_part else self._spec.panel.judges:
-            yield from self._judging(assignment, transcript, moves, name, mark)
+            yield from self._judging(assignment, play.outcome, moves, name, mark)
 
     def _judging(
-        self, assignment: Assignment, transcript: Shown, talk: Mapping[str, Move], name: str, mark: str
+        self, assignment: Assignment, outcome: Outcome, talk: Mapping[str, Move], name: str, mark: str
     ) -> Iterator[_Request]:
         protocol = self._arm.protocol
         seat = protocol.judge.name
-        case = self._case(assignment, {seat: name})
+        case = outcome.judged(self._case(assignment, {seat: name}))
         orders = reading(protocol, len(case.answers))
-        play = Play(judge(case, transcript, self._spec.panel.elicit, orders, seat), [seat], talk)
+        play = Play(judge(case, outcome.transcript, self._spec.panel.elicit, orders, seat), [seat], talk)
         asks, moves = rehearse_with(play, lambda ask: _content(ask, len(case.answers), f"{mark}/{name}"))
         for ask in asks:
             yield from self._asked(ask, case, name, {**talk, **moves}, given=talk)

@@ -44,7 +44,7 @@ def _misseated(name: str, view: View) -> ParticipantError:
 
 
 class ExtractiveDebater:
-    """Argues and answers with sentences of the passage; also checks positions, and asks the judge's questions."""
+    """Argues and answers with sentences of the passage, and chooses by them; also checks positions, and asks the judge's questions."""
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         match view.wants:
@@ -56,7 +56,7 @@ class ExtractiveDebater:
                 return advocate.position(view)
             case "items":
                 return advocate.parts(view)
-            case "pick" if (picked := advocate.pick(view, options(view))) is not None:
+            case "pick" if (picked := advocate.pick(view, options(view), asking.seed)) is not None:
                 return picked
             case _:
                 raise _misseated("extractive-debater", view)
@@ -69,6 +69,8 @@ class LexicalJudge:
         match view.wants:
             case "belief":
                 return Belief(p=view.in_trial_order(tuple(weighing.weigh(view))), method="baseline")
+            case "pick" if view.kind == "stop":
+                return Pick(index=int(weighing.has_heard_enough(view)))
             case "pick":
                 return _picked(view, Random(asking.seed))
             case "rating":

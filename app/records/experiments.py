@@ -314,11 +314,11 @@ async def find_round(session: AsyncSession, experiment: uuid.UUID, name: str) ->
 
 
 async def finished_trials(session: AsyncSession, experiment: uuid.UUID) -> list[tuple[Trial, Arm]]:
-    """Trials that can be judged (again), with their arms: those whose judge took no part in the talk."""
+    """Trials that can be judged (again), with their arms; where a judge took part, its talk is read as it stands."""
     rows = await session.execute(
         select(Trial, Arm)
         .join(Arm, Arm.id == Trial.arm_id)
-        .where(Trial.experiment_id == experiment, Trial.state == "done", Trial.judge_id.is_(None))
+        .where(Trial.experiment_id == experiment, Trial.state == "done")
         .order_by(Trial.position)
     )
     return [(row[0], row[1]) for row in rows]

@@ -143,16 +143,23 @@ async def moves_of(
 
 
 async def finish_trial(
-    session: AsyncSession, trial: Trial, outcome: Mapping[str, Any], judge: uuid.UUID | None
+    session: AsyncSession,
+    trial: Trial,
+    outcome: Mapping[str, Any],
+    argues: Mapping[str, int] | None = None,
+    judge: uuid.UUID | None = None,
 ) -> None:
     """Mark a trial done and, unless its experiment is paused or cancelled, queue its judgements, in one transaction.
 
-    `judge` is who took part in the talk as its judge, if anybody did.
+    `argues` says who argued for which answer where that was chosen in the talk, and `judge` who took part as its judge.
     """
+    chosen = {} if argues is None else {"argues": dict(argues)}
     await session.execute(
         update(Trial)
         .where(Trial.id == trial.id, Trial.state != "done")
-        .values(state="done", error=None, outcome=dict(outcome), judge_id=judge, finished_at=func.now())
+        .values(
+            state="done", error=None, outcome=dict(outcome), judge_id=judge, finished_at=func.now(), **chosen
+        )
     )
     await session.execute(
         update(SeatPlace)

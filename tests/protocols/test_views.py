@@ -25,9 +25,11 @@ from app.protocols.core import (
     answered,
 )
 from app.protocols.critique import Critique
-from app.protocols.debate import Debate
+from app.protocols.debate import SIDES, Debate
+from app.protocols.interactive import InteractiveConsultancy, InteractiveDebate
 from app.protocols.judging import Elicit
 from app.protocols.market_making import MarketMaking
+from app.protocols.open import OpenDebate
 from app.protocols.prover_estimator import ProverEstimator
 from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.quotes import MarkedText
@@ -66,15 +68,25 @@ class Sight:
     """Seats whose words of the rounds before its own it reads."""
     same_round: tuple[str, ...] = ()
     """Seats whose words of its own round it reads as well."""
+    later: tuple[str, ...] = ()
+    """Seats of which that is so from the second round on."""
 
 
-def debate_sights(protocol: Debate) -> dict[str, Sight]:
-    both = ("debater_a", "debater_b")
-    answers_back = () if protocol.simultaneous else ("debater_a",)
+def debate_sights(both: tuple[str, str], *, simultaneous: bool) -> dict[str, Sight]:
+    first, second = both
     return {
-        "debater_a": Sight(True, both),
-        "debater_b": Sight(True, both, answers_back),
+        first: Sight(True, both),
+        second: Sight(True, both, () if simultaneous else (first,)),
         "judge": Sight(False, both, both),
+    }
+
+
+def interactive_sights(speakers: tuple[str, ...]) -> dict[str, Sight]:
+    """The judge opens each round; whoever speaks in it reads what the judge said, and what came before."""
+    everybody = ("judge", *speakers)
+    return {
+        **{name: Sight(True, everybody, ("judge",), later=speakers[:at]) for at, name in enumerate(speakers)},
+        "judge": Sight(False, everybody),
     }
 
 
@@ -115,8 +127,14 @@ def sights(protocol: Protocol) -> Mapping[str, Sight] | None:
                 "consultant_b": Sight(True, ("consultant_b",)),
                 "judge": Sight(False, both, both),
             }
+        case OpenDebate():  # one after the other, the choice says who begins: tests/protocols/test_open.py
+            return debate_sights(("protagonist", "antagonist"), simultaneous=protocol.simultaneous)
         case Debate():
-            return debate_sights(protocol)
+            return debate_sights(SIDES, simultaneous=protocol.simultaneous)
+        case InteractiveDebate():
+            return interactive_sights(SIDES)
+        case InteractiveConsultancy():
+            return interactive_sights(("consultant",))
         case Critique():
             return critique_sights(protocol)
         case ProverVerifier():
@@ -134,19 +152,32 @@ def may_hear(sight: Sight, ask: Ask, rounds: Mapping[str, int], seats: Mapping[s
     """Paths of the speeches and notes that belong in the view of `ask`."""
     if ask.seat == "checker":
         return {ask.path.removesuffix("/position")}
-    now = rounds.get(ask.path, max(rounds.values(), default=0))
+    own = re.match(r"r(\d+)/", ask.path)
+    over = 1 + max(rounds.values(), default=0)
+    now = int(own[1]) if own else over if ask.path.startswith("judging/") else 0
     return {
         path
         for path, number in rounds.items()
         if (number < now and seats[path] in sight.earlier)
-        or (number == now and seats[path] in sight.same_round)
+        or (number == now and seats[path] in (*sight.same_round, *(sight.later if now > 1 else ())))
     }
 
 
 def rounds_of(paths: Iterable[str]) -> dict[str, int]:
-    """The round of every speech and note: `r2/…` is of round 2, quotes alone are of round 0."""
-    named = {path: re.fullmatch(r"(?:r(\d+)|q)/\w+", path) for path in paths}
-    return {path: int(match[1] or 0) for path, match in named.items() if match}
+    """The round of every speech and note: `r2/…` is of round 2, quotes alone are of round 0.
+
+    A remark in whose round nobody spoke was made beside the decision to end the talk, and is for nobody.
+    """
+    named = {path: re.fullmatch(r"(?:r(\d+)|q)/(\w+)", path) for path in paths}
+    spoken_in = {match[1] for match in named.values() if match and match[2] != "judge"}
+    return {path: int(match[1] or 0) for path, match in named.items() if match and match[1] in spoken_in}
+
+
+def _follows_from_what_is_said(protocol: Protocol) -> bool:
+    """Whether who hears whom hangs on prices, questions or choices made in the talk."""
+    return isinstance(protocol, MarketMaking | Trees) or (
+        isinstance(protocol, OpenDebate) and not protocol.simultaneous
+    )
 
 
 @dataclass(frozen=True)
@@ -183,7 +214,7 @@ def everything_seen(draw: st.DrawFn, among: st.SearchStrategy[Protocol] = protoc
 
 
 @UNHURRIED
-@given(everything_seen(protocols.filter(lambda protocol: not isinstance(protocol, MarketMaking | Trees))))
+@given(everything_seen(protocols.filter(lambda protocol: not _follows_from_what_is_said(protocol))))
 def test_a_seat_hears_whom_it_may_hear_and_never_a_round_that_is_not_over(everything: list[Seen]) -> None:
     for seen in everything:
         rounds = rounds_of(seen.moves)
