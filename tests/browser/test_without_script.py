@@ -155,7 +155,7 @@ async def test_a_debater_argues_without_script(stage: Stage, forms: Forms) -> No
         await forms.press("Send")
     await expect(page.get_by_role("alert")).to_contain_text("it is not in the passage")
     await forms.press("Send it as it is")
-    await expect(page.get_by_role("heading", name="Waiting for the others")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Your speech · round 2 of 2")).to_be_visible()
     forms.check(DEBATERS, SITTERS)
 
 

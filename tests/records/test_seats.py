@@ -9,7 +9,10 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.engine import Engine
-from app.experiments.spec import SpecError
+from app.experiments.check import check
+from app.experiments.estimate import estimate, gathered
+from app.experiments.freeze import start
+from app.experiments.spec import SpecError, parse_spec
 from app.protocols import PROTOCOLS
 from app.protocols.core import Belief, Note, Pick, RuleChanged, Speech
 from app.protocols.quotes import MarkedText
@@ -544,3 +547,29 @@ async def _waiting(database: Database) -> tuple[int, int, int]:
         [listed] = (await attention.waiting_by_experiment(session, None)).rows
     assert (listed.open, listed.held) == (found.open, found.held)
     return found.open, found.held, found.people
+
+
+async def test_what_it_takes_and_a_preflight_are_told_although_people_hold_seats(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PROTOCOLS, "interactive-debate", InteractiveDebate)
+    await hired(database, 1)
+    await imported(database, passage("Alba", 1))
+    live = {"protocol": "interactive-debate", "seats": {"debaters": "advocate"}}
+    arms = {"debate": {**DEBATE, "simultaneous": False}, "live": live}
+    wanted = parse_spec(talks(arms, judges=[{"humans": 2}]))
+    async with database.session() as session:
+        material = await gathered(session, wanted)
+    told = estimate(wanted, material)
+    assert [(arm.name, arm.trials) for arm in told.arms] == [("debate", 2), ("live", 4)]
+    assert any("Arm debate: people hold debater_a, debater_b" in line for line in told.assumptions)
+    assert any("Arm live: people hold judge" in line for line in told.assumptions)
+
+    found = await check(
+        wanted, material.drawn, {item.question.passage.key: "A text." for item in material.drawn}
+    )
+    assert found.errors == []
+    async with database.session.begin() as session:
+        experiment = (await start(session, wanted)).experiment
+        assert await session.scalar(select(func.count()).select_from(Trial)) == told.trials
+        assert (await start(session, wanted)).experiment.id == experiment.id
