@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from app.participants.base import BuiltinSettings, EndpointSettings, ModelSettings
 from app.participants.prompts import PromptError, load, read_override
 from app.protocols import PROTOCOLS
+from app.protocols.combinators import Argued
 from app.protocols.core import Protocol, Seat
 from app.protocols.judging import Elicit
 
@@ -405,7 +406,9 @@ def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> Arm:
         _known(str(key), [*rules.model_fields, *_ArmFile.model_fields], where, "key")
     protocol = _part(rules, settings, where)
     overrides, sources = _prompts(where, protocol, arm.prompts, folder)
-    return Arm(name, protocol, _seated(where, protocol, arm.seats, cast), overrides, sources)
+    seated = _seated(where, protocol, arm.seats, cast)
+    _vary(where, protocol, seated, cast)
+    return Arm(name, protocol, seated, overrides, sources)
 
 
 def _named(where: str, name: str) -> None:
@@ -435,6 +438,19 @@ def _holder(where: str, seat: Seat, named: Mapping[str, str], filled: Mapping[st
             f"{where}: nobody holds the seat {seat.name}; add seats: {{{seat.group or seat.name}: NAME}}."
         )
     return holder
+
+
+def _vary(where: str, protocol: Protocol, seated: Mapping[str, str], cast: Cast) -> None:
+    """Refuse candidates of a speech, or several critiques, by a model that says the same every time it is asked."""
+    if not isinstance(protocol, Argued):
+        return
+    for seat in protocol.writers:
+        settings = cast.participants[seated[seat]]
+        if isinstance(settings, ModelSettings) and settings.temperature == 0:
+            raise SpecError(
+                f"{where}: {seated[seat]} is asked several times for the same as {seat}, and at temperature 0 it says the "
+                "same each time: give it a temperature above 0, such as 0.8."
+            )
 
 
 def _prompts(

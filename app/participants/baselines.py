@@ -37,12 +37,14 @@ def _misseated(name: str, view: View) -> ParticipantError:
 
 
 class ExtractiveDebater:
-    """Argues with sentences of the passage; also checks positions, and asks the judge's questions."""
+    """Argues with sentences of the passage; also checks positions, coaches, and asks the judge's questions."""
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         match view.wants:
             case "speech":
                 return advocate.speak(view, asking)
+            case "note" if view.kind == "coach":
+                return advocate.advice(view, asking.seed)
             case "note":
                 return advocate.question(view, asking.seed)
             case "stance":

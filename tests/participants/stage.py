@@ -112,7 +112,7 @@ async def play(
     witness = Witness(speaker or debater())
     judging = Witness(reader or lexical_judge(), witness.views, witness.prompts)
     holders = {name: Holder(witness, Elicitation()) for name in rules.rights()}
-    for seat in ("judge", "predictor"):
+    for seat in ("judge", "predictor", "preference"):
         holders[seat] = Holder(judging, Elicitation())
     book = book or PromptBook(load({}, rules.name))
     sitting = Sitting(rules, trial, indexed(passage), holders, book, NoCalls())

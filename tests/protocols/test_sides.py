@@ -19,6 +19,7 @@ from app.protocols.core import (
     Note,
     Pick,
     Protocol,
+    Rating,
     Speech,
     Stance,
     Thought,
@@ -75,6 +76,8 @@ def by_side(view: View, ask: Ask) -> AnyContent:
             return Speech(said=MarkedText(text=text, quotes=()), words=len(text.split()))
         case "note":
             return Note(text=f"Why? {weight(said)}")
+        case "rating":
+            return Rating(value=1 / weight(said))
         case _:
             return Stance(stance="holds")
 
