@@ -70,15 +70,28 @@ def quotations(
                 return
 
 
-def _best_quotations(view: View, passage: Passage, side: int) -> Iterator[Quotation]:
+def _best_quotations(view: View, asking: Asking, side: int) -> Iterator[Quotation]:
     """Quotes that speak of the answer, best first; where the passage has none, its first words that can be quoted."""
     assert view.passage is not None
-    index, weights = indexed(view.passage), _wanted(view, side)
-    found = quotations(view, passage, index.ranked(weights), weights)
+    passage, index, weights = asking.passage, indexed(view.passage), _wanted(view, side)
+    found = quotations(view, passage, _varied(index.ranked(weights), asking), weights)
     first = next(found, None)
     if first is None:
         return islice(quotations(view, passage, index.sentences, {}), 1)
     return chain([first], found)
+
+
+_CANDIDATE = re.compile(r"/c(\d+)$")
+
+
+def _varied(sentences: Sequence[Sentence], asking: Asking) -> list[Sentence]:
+    """The sentences; for the second and further candidates of one speech, some of the best are left out by chance."""
+    number = _CANDIDATE.search(asking.path)
+    if number is None or number[1] == "1" or len(sentences) < 2:
+        return list(sentences)
+    rng = Random(asking.seed)
+    kept = [sentence for sentence in sentences if rng.random() < 0.5]
+    return kept or list(sentences[1:])
 
 
 def _wanted(view: View, side: int) -> dict[str, float]:
@@ -276,7 +289,7 @@ def speak(view: View, asking: Asking) -> Speech:
             f"The built-in extractive-debater cannot speak as {view.label}: "
             "seat it where the passage is read and an answer is argued for."
         )
-    found = _best_quotations(view, asking.passage, view.side)
+    found = _best_quotations(view, asking, view.side)
     if view.limits.only_quotes:
         return spoken(view, asking, "\n".join(quotation.tagged for quotation in found))
     return spoken(view, asking, _compose(view, found, rng))
