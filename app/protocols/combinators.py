@@ -190,13 +190,17 @@ class Argued(Spoken):
         ]
 
     def _refined(self, case: Case, ask: Ask, draft: Move) -> Talk[Move]:
-        """The speech as it is rewritten after the most helpful critique of its draft."""
-        shows, facts = (*ask.shows, (draft.path,)), {"side": self.cause(ask.seat, case.argues)}
+        """The speech as it is rewritten after the most helpful critique of its draft.
+
+        Who helps reads the speaker's answer first, so that neither side is helped better for where it is listed.
+        """
+        shows, cause = (*ask.shows, (draft.path,)), self.cause(ask.seat, case.argues)
+        order = (cause, *(answer for answer in range(len(case.answers)) if answer != cause))
+        wanted = Ask(f"{ask.path}/critique", COACH, "coach", "note", shows, order, _CRITIQUE, {"side": 0})
         critiques = yield [
-            Ask(f"{ask.path}/critique{number}", COACH, "coach", "note", shows, limits=_CRITIQUE, facts=facts)
-            for number in range(1, self.refinements + 1)
+            replace(wanted, path=f"{wanted.path}{number}") for number in range(1, self.refinements + 1)
         ]
-        best = critiques[(yield from _most_helpful(critiques, shows, facts))]
+        best = critiques[(yield from _most_helpful(wanted, critiques))]
         rewriting = {**ask.facts, "draft": draft.path}
         return (
             yield from one(
@@ -208,11 +212,20 @@ class Argued(Spoken):
 _CRITIQUE = Limits(target_words=80, max_words=150)
 
 
-def _most_helpful(critiques: Sequence[Move], shows: Shown, facts: Mapping[str, Any]) -> Talk[int]:
+def _most_helpful(wanted: Ask, critiques: Sequence[Move]) -> Talk[int]:
+    """Which of the critiques that `wanted` asked for is the most helpful: each is rated alone."""
     if len(critiques) == 1:
         return 0
     rated = yield [
-        Ask(f"{move.path}/helpful", PREFERENCE, "helpful", "rating", (*shows, (move.path,)), facts=facts)
+        Ask(
+            f"{move.path}/helpful",
+            PREFERENCE,
+            "helpful",
+            "rating",
+            (*wanted.shows, (move.path,)),
+            wanted.order,
+            facts=wanted.facts,
+        )
         for move in critiques
     ]
     ratings = [_rated(move) for move in rated]

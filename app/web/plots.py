@@ -9,13 +9,14 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 import altair as alt
 import numpy as np
 import vl_convert
 
+from app.experiments.pressure import Dialled
 from app.reports.accuracy import Cell
 from app.reports.calibration import BINS, bin_of
 from app.reports.contrasts import Contrast
@@ -55,6 +56,8 @@ class Figures:
     """With arms and judges as labelled."""
     verdicts: Sequence[Judged]
     contrasts: Sequence[Contrast] = ()
+    """With arms and judges as labelled."""
+    dialled: Sequence[Dialled] = ()
     """With arms and judges as labelled."""
 
     @property
@@ -174,6 +177,14 @@ def _contrast_rows(figures: Figures) -> list[Row]:
         for named in figures.contrasts
         if named.difference is not None
     ]
+
+
+def _candidate_rows(figures: Figures) -> list[Row]:
+    """Every judge on every line of arms that differ in their number of candidates alone."""
+    return [
+        {"line": f"{item.line}, {item.judge}", **{key: value for key, value in asdict(item).items() if key != "line"}}
+        for item in figures.dialled
+    ]  # fmt: skip
 
 
 def _share_right(verdicts: Sequence[Judged]) -> Row:
@@ -377,6 +388,26 @@ def _belief_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
     return _panels([dots, spread], rows, "judge", width, 220)
 
 
+def _candidate_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
+    unit = alt.Scale(domain=[0, 1])
+    numbers = sorted({row["candidates"] for row in rows})
+    told = _told_apart(rows, "line", width)
+    base = _chart(rows).encode(
+        x=alt.X(
+            "candidates:Q",
+            title=_lines("candidates of each speech, of which the most convincing is given", width),
+            scale=alt.Scale(type="log", base=2, domain=[numbers[0] / 1.2, numbers[-1] * 1.2], nice=False),
+            axis=alt.Axis(values=numbers, format="d", grid=False),
+        ),
+        color=told["color"],
+    )
+    right = alt.Y("accuracy:Q", title="accuracy", scale=unit)
+    dots = base.mark_point(filled=True, size=90, opacity=1).encode(y=right, shape=told["shape"])
+    lines = base.mark_line().encode(y=right)
+    spread = base.mark_rule(opacity=0.5, strokeWidth=2).encode(y=alt.Y("low:Q", scale=unit), y2="high:Q")
+    return _finish(alt.layer(lines, spread, dots).properties(width=width, height=260, autosize=_FIT))
+
+
 def _time_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
     unit = alt.Scale(domain=[0, 1])
     title = "minutes at work on a verdict, mean of a quarter"
@@ -426,6 +457,14 @@ PLOTS: dict[str, Plot] = {
         "Accuracy of the first arm less that of the second on the questions judged under both, with 95% intervals clustered "
         "by passage; right of the dashed line the first arm is better.",
         "The file of the experiment names no contrasts, or no question has been judged under both arms of one.",
+    ),
+    "candidates": Plot(
+        "Accuracy against the number of candidates",
+        _candidate_rows,
+        _candidate_chart,
+        "Accuracy as speeches are chosen from more and more candidates, with 95% intervals clustered by passage; one line for each "
+        "judge and for each set of arms that differ in nothing else.",
+        "No two arms of the experiment differ only in their number of candidates, or nobody has judged them yet.",
     ),
     "reliability": Plot(
         "Reliability",

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from anyio import CapacityLimiter, to_thread
 
+from app.experiments.pressure import Dialled
 from app.experiments.report import Facts, Report, computed, facts, starred
 from app.records import browse, verdicts
 from app.records.database import Database
@@ -93,7 +94,7 @@ def _failed(task: asyncio.Task[Any]) -> bool:
 
 def _made(held: Facts, seconds: Mapping[uuid.UUID, float]) -> Made:
     result = computed(held)
-    figures = figures_of(result, held, seconds)
+    figures = replace(figures_of(result, held, seconds), dialled=dialled_of(result))
     return Made(result, {name: plot.rows(figures) for name, plot in PLOTS.items()})
 
 
@@ -104,6 +105,16 @@ def figures_of(result: Report, held: Facts, seconds: Mapping[uuid.UUID, float]) 
         verdicts=[_judged(row, result, seconds) for row in held.verdicts if not row.knows_story],
         contrasts=[_contrast(item, result.contrast_names(item)) for item in result.contrasts],
     )
+
+
+def dialled_of(result: Report) -> list[Dialled]:
+    """Accuracy against the number of candidates, arms and judges starred as in the table."""
+    return [_dialled(item, result) for item in result.dialled]
+
+
+def _dialled(item: Dialled, result: Report) -> Dialled:
+    (line, judge), (arm, _) = (result.names(name, item.judge) for name in (item.line, item.arm))
+    return replace(item, line=line, arm=arm, judge=judge)
 
 
 def _cell(cell: Cell, names: tuple[str, str]) -> Cell:
