@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.protocols import PROTOCOLS
-from app.protocols.core import AnyContent, Speech, Stance, parse_content
+from app.protocols.core import AnyContent, Note, Speech, Stance, parse_content
 from app.protocols.views import LETTERS, label
 from app.records.browse import Transcript
 from app.web.marking import Piece, Stretch, marked_passage, pieces
@@ -33,6 +33,8 @@ class Turn:
     """What a position check of it found."""
     checked: tuple[Move, Participant] | None
     """That check."""
+    dropped: bool
+    """Whether it is a candidate, a draft or a critique: a speech or note of a finished trial that no judge reads."""
 
     @property
     def anchor(self) -> str:
@@ -72,7 +74,12 @@ def _turn(
         pieces(content.said) if isinstance(content, Speech) else (),
         stance.stance if isinstance(stance, Stance) else None,
         checked,
+        isinstance(content, Speech | Note) and trial.outcome is not None and move.path not in _read(trial),
     )
+
+
+def _read(trial: Trial) -> set[str]:
+    return {path for group in (trial.outcome or {})["transcript"] for path in group}
 
 
 def labels(arm: Arm, trial: Trial) -> dict[str, str]:
