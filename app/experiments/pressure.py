@@ -24,6 +24,11 @@ def _rules(arm: Arm) -> Argued | None:
     return protocol if isinstance(protocol, Argued) else None
 
 
+def _candidates(arm: Arm) -> int:
+    rules = _rules(arm)
+    return rules.candidates if rules else 1
+
+
 def _but(arm: Arm, *settings: str) -> str:
     """All of an arm but its name, these settings, and who chooses among candidates."""
     seats = {seat: holder for seat, holder in arm["seats"].items() if seat != PREFERENCE}
@@ -61,7 +66,7 @@ def dialled(arms: Sequence[Arm], figures: Iterable[Cell], liked: Mapping[str, fl
         Dialled(
             line[0]["name"],
             arm["name"],
-            arm["candidates"],
+            _candidates(arm),
             cell.judge,
             cell.accuracy,
             cell.low,
@@ -84,11 +89,11 @@ def _lines(arms: Sequence[Arm]) -> list[list[Arm]]:
             alike[_but(arm, "candidates")].append(arm)
     found = []
     for group in alike.values():
-        readers = dict.fromkeys(arm["seats"][PREFERENCE] for arm in group if arm["candidates"] > 1)
+        readers = dict.fromkeys(arm["seats"][PREFERENCE] for arm in group if _candidates(arm) > 1)
         for reader in readers:
             line = [arm for arm in group if arm["seats"].get(PREFERENCE, reader) == reader]
-            if len({arm["candidates"] for arm in line}) > 1:
-                found.append(sorted(line, key=lambda arm: arm["candidates"]))
+            if len({_candidates(arm) for arm in line}) > 1:
+                found.append(sorted(line, key=_candidates))
     return found
 
 
