@@ -45,6 +45,8 @@ class Dialled:
 
     line: str
     """The arm of the line with the fewest candidates."""
+    reader: str
+    """Who holds `preference` in the arms of the line that have candidates."""
     arm: str
     candidates: int
     judge: str
@@ -65,6 +67,7 @@ def dialled(arms: Sequence[Arm], figures: Iterable[Cell], liked: Mapping[str, fl
     return [
         Dialled(
             line[0]["name"],
+            reader,
             arm["name"],
             _candidates(arm),
             cell.judge,
@@ -75,14 +78,14 @@ def dialled(arms: Sequence[Arm], figures: Iterable[Cell], liked: Mapping[str, fl
             cell.verdicts,
             liked.get(arm["name"]),
         )
-        for line in _lines(arms)
+        for reader, line in _lines(arms)
         for arm in line
         for cell in by_arm[arm["name"]]
     ]
 
 
-def _lines(arms: Sequence[Arm]) -> list[list[Arm]]:
-    """Arms that differ only in `candidates`, by N; an arm without candidates is on the line of every reader of them."""
+def _lines(arms: Sequence[Arm]) -> list[tuple[str, list[Arm]]]:
+    """By who chooses, arms that differ only in `candidates`, by N; an arm without candidates is on the line of every reader of them."""
     alike: dict[str, list[Arm]] = defaultdict(list)
     for arm in arms:
         if _rules(arm):
@@ -93,7 +96,7 @@ def _lines(arms: Sequence[Arm]) -> list[list[Arm]]:
         for reader in readers:
             line = [arm for arm in group if arm["seats"].get(PREFERENCE, reader) == reader]
             if len({_candidates(arm) for arm in line}) > 1:
-                found.append(sorted(line, key=_candidates))
+                found.append((reader, sorted(line, key=_candidates)))
     return found
 
 

@@ -181,10 +181,18 @@ def _contrast_rows(figures: Figures) -> list[Row]:
 
 def _candidate_rows(figures: Figures) -> list[Row]:
     """Every judge on every line of arms that differ in their number of candidates alone."""
+    readers: dict[str, set[str]] = defaultdict(set)
+    for item in figures.dialled:
+        readers[item.line].add(item.reader)
     return [
-        {"line": f"{item.line}, {item.judge}", **{key: value for key, value in asdict(item).items() if key != "line"}}
+        {**asdict(item), "line": _line_name(item, several=len(readers[item.line]) > 1)}
         for item in figures.dialled
-    ]  # fmt: skip
+    ]
+
+
+def _line_name(item: Dialled, *, several: bool) -> str:
+    """Arm and judge, and who chose where arms differ in that too."""
+    return f"{item.line}, {item.judge}" + (f", chosen by {item.reader}" if several else "")
 
 
 def _share_right(verdicts: Sequence[Judged]) -> Row:

@@ -14,6 +14,7 @@ from app.experiments.spec import SpecError, parse_spec
 from app.records.database import Database
 from app.records.verdicts import Placed
 from app.reports.accuracy import cells
+from app.web.plots import PLOTS, Figures
 from models import Arm, Experiment, Move, Trial
 from tests.experiments.test_estimate import estimated, long_passage
 from tests.factories import finished, imported, passage, played, spec, started
@@ -194,11 +195,16 @@ def test_readers_of_candidates_have_lines_of_their_own_and_share_the_arm_without
     )
     rows = [verdict(arm["name"], f"q{n}", 0.7).reading for arm in made for n in range(3)]
     found = dialled(made, cells(rows, naive=None, expert=None, seed=1), {"dice": 0.6})
-    assert [(item.line, item.arm, item.candidates, item.preference) for item in found] == [
-        ("one", "one", 1, None),
-        ("one", "lexical", 4, None),
-        ("one", "one", 1, None),
-        ("one", "dice", 4, 0.6),
+    assert [(item.line, item.reader, item.arm, item.candidates, item.preference) for item in found] == [
+        ("one", "lexical", "one", 1, None),
+        ("one", "lexical", "lexical", 4, None),
+        ("one", "dice", "one", 1, None),
+        ("one", "dice", "dice", 4, 0.6),
+    ]
+    drawn = PLOTS["candidates"].rows(Figures([], [], dialled=found))
+    assert [row["line"] for row in drawn[::2]] == [
+        "one, weak, chosen by lexical",
+        "one, weak, chosen by dice",
     ]
 
 
