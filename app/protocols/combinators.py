@@ -80,15 +80,13 @@ class Argued(Spoken):
 
     @model_validator(mode="after")
     def _somebody_attacks(self) -> Self:
-        speakers = [seat.name for seat in self.seats() if seat.reads_passage and seat.name != COACH]
         if self.attacker and self.attack == "none":
             raise ValueError(
                 f"attacker: {self.attacker} has no attack to make: set attack, or leave attacker out"
             )
-        if self.attacker and self.attacker not in speakers:
-            raise ValueError(
-                f"attacker: no seat {self.attacker} argues here; valid are {', '.join(speakers)}"
-            )
+        if self.attacker and self.attacker not in self.speakers:
+            valid = ", ".join(self.speakers)
+            raise ValueError(f"attacker: no seat {self.attacker} argues here; valid are {valid}")
         return self
 
     def seated(self, *seats: Seat) -> tuple[Seat, ...]:
@@ -115,17 +113,21 @@ class Argued(Spoken):
         )
 
     @property
+    def speakers(self) -> list[str]:
+        """The seats that argue."""
+        return [seat.name for seat in self.seats() if seat.reads_passage and seat.name != COACH]
+
+    @property
     def writers(self) -> list[str]:
         """The seats that are asked for several texts of which one is chosen."""
-        speakers = [seat.name for seat in self.seats() if seat.reads_passage and seat.name != COACH]
-        return speakers * (self.candidates > 1) + [COACH] * (self.refinements > 1)
+        return self.speakers * (self.candidates > 1) + [COACH] * (self.refinements > 1)
 
     @property
     def attacking(self) -> str | None:
         """The seat that attacks the judge, if one does."""
         if self.attack == "none":
             return None
-        return self.attacker or next(seat.name for seat in self.seats() if seat.reads_passage)
+        return self.attacker or self.speakers[0]
 
     def two_sided(self, first: str, second: str, *, exchanged: bool) -> tuple[Assignment, ...]:
         """The assignments of a protocol in which two seats argue: a second one, with the seats exchanged, where that could

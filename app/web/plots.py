@@ -466,14 +466,6 @@ PLOTS: dict[str, Plot] = {
         "by passage; right of the dashed line the first arm is better.",
         "The file of the experiment names no contrasts, or no question has been judged under both arms of one.",
     ),
-    "candidates": Plot(
-        "Accuracy against the number of candidates",
-        _candidate_rows,
-        _candidate_chart,
-        "Accuracy as speeches are chosen from more and more candidates, with 95% intervals clustered by passage; one line for each "
-        "judge and for each set of arms that differ in nothing else.",
-        "No two arms of the experiment differ only in their number of candidates, or nobody has judged them yet.",
-    ),
     "reliability": Plot(
         "Reliability",
         _reliability_rows,
@@ -481,6 +473,14 @@ PLOTS: dict[str, Plot] = {
         "Verdicts of each arm in ten equal bins of confidence, with 95% intervals clustered by passage; on the dashed line a "
         "judge is as often right as it is sure. Larger marks hold more verdicts.",
         "Nobody has judged anything yet.",
+    ),
+    "candidates": Plot(
+        "Accuracy against the number of candidates",
+        _candidate_rows,
+        _candidate_chart,
+        "Accuracy as speeches are chosen from more and more candidates, with 95% intervals clustered by passage; one line for each "
+        "judge and for each set of arms that differ in nothing else.",
+        "No two arms of the experiment differ only in their number of candidates, or nobody has judged them yet.",
     ),
     "belief": Plot(
         "Belief on gold by step",
