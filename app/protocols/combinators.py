@@ -37,7 +37,7 @@ Attack = Literal["none", "impersonate-judge", "inject-instructions", "forge-mark
 
 
 class Spoken(Protocol):
-    """A protocol in which speeches are made; holds the bounds that every speech has."""
+    """A protocol in which speeches are made, for an answer or not; holds the bounds that every speech has."""
 
     target_words: int = Field(100, ge=10, le=2000)
     """Words that a speech is asked to have."""
@@ -59,9 +59,18 @@ class Spoken(Protocol):
         """The bounds on one speech."""
         return Limits(self.target_words, self.min_words, self.max_words, self.quote_characters)
 
+    def speech(self, seat: str, kind: str, said: Said, *, number: int, rounds: int, **more: Any) -> Ask:
+        """Ask `seat` for its speech of round `number`, showing what was said; `more` are further facts for the prompt."""
+        facts = {"round": number, "rounds": rounds, **more}
+        return Ask(f"r{number}/{seat}", seat, kind, "speech", paths(said), limits=self.limits, facts=facts)
+
+    def spoken(self, case: Case, *asks: Ask) -> Talk[tuple[Move, ...]]:
+        """Have these speeches made side by side, unseen by one another: every speech of every protocol passes here."""
+        return tuple((yield list(asks)))
+
 
 class Argued(Spoken):
-    """A protocol in which seats argue; holds the settings that every such protocol has.
+    """A protocol in which seats argue for an answer, or against one; holds the settings that every such protocol has.
 
     Any arguing seat may be put under pressure to persuade: the best of N candidates, and rewriting after a critique (Khan
     et al. 2024, appendix D.3); or be told to attack the judge.
@@ -140,20 +149,13 @@ class Argued(Spoken):
         """The answer that a seat speaks for."""
         return argues[seat]
 
-    def speech(self, seat: str, kind: str, said: Said, *, number: int, rounds: int, **more: Any) -> Ask:
-        """Ask `seat` for its speech of round `number`, showing what was said; `more` are further facts for the prompt."""
-        attack = {"attack": self.attack} if seat == self.attacking else {}
-        facts = {"round": number, "rounds": rounds, **more, **attack}
-        return Ask(f"r{number}/{seat}", seat, kind, "speech", paths(said), limits=self.limits, facts=facts)
-
     def spoken(self, case: Case, *asks: Ask) -> Talk[tuple[Move, ...]]:
-        """Have these speeches made side by side, unseen by one another: every argument of every protocol passes here.
-
-        The best of the candidates is taken, and that one is refined.
-        """
+        """Have these speeches made side by side: of each, the best of the candidates is taken, and that one is refined."""
         return tuple((yield from together(*(self._made(case, ask) for ask in asks))))
 
     def _made(self, case: Case, ask: Ask) -> Talk[Move]:
+        if ask.seat == self.attacking:
+            ask = replace(ask, facts={**ask.facts, "attack": self.attack})
         draft = yield from best_of(ask, self.candidates, partial(self._most_convincing, case, ask))
         return (yield from self._refined(case, ask, draft)) if self.refinements else draft
 
