@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.protocols import PROTOCOLS
+from app.protocols.combinators import Argued
 from app.protocols.core import Ask, Case, Elicitation, Play, Protocol, Seat, answered
 from app.protocols.judging import judge, orders
 from app.protocols.rehearsal import rehearse, stand_in
@@ -73,7 +74,7 @@ def _properties(rules: type[Protocol]) -> Mapping[str, Mapping[str, Any]]:
 
 def _settings(rules: type[Protocol]) -> str:
     rows = [
-        (f"`{name}`", f"`{json.dumps(item['default'])}`", _range(item), item["description"])
+        (f"`{name}`", f"`{json.dumps(item['default'])}`", _range(item), " ".join(item["description"].split()))
         for name, item in _properties(rules).items()
     ]
     return _table([("key", "default", "may be", "what it is"), *rows]) if rows else "None."
@@ -82,16 +83,29 @@ def _settings(rules: type[Protocol]) -> str:
 def _range(item: Mapping[str, Any]) -> str:
     if item["type"] == "boolean":
         return "`true`, `false`"
-    return f"{item['minimum']} to {item['maximum']}"
+    if "enum" in item:
+        return ", ".join(f"`{value}`" for value in item["enum"])
+    return "text" if item["type"] == "string" else f"{item['minimum']} to {item['maximum']}"
+
+
+PRESSURE: Mapping[str, tuple[Any, str]] = {
+    "candidates": (2, "`candidates` above 1"),
+    "refinements": (2, "`refinements` above 0 (`preference`: above 1)"),
+    "attack": ("forge-marks", "with an `attack`"),
+}
+"""Settings that add seats, asks or trials when they are turned up: a value, and the words for it."""
 
 
 def variants(rules: type[Protocol]) -> Iterator[tuple[str, Protocol]]:
-    """The protocol as it stands, and once with each switch turned, with the words that turn it."""
+    """The protocol as it stands, and once with each switch turned or pressure put on, with the words that do it."""
     yield "", rules()
     for name, item in _properties(rules).items():
         if item["type"] == "boolean":
             turned = not item["default"]
             yield f"`{name}: {json.dumps(turned)}`", rules.model_validate({name: turned})
+        elif name in PRESSURE and issubclass(rules, Argued):
+            value, words = PRESSURE[name]
+            yield words, rules.model_validate({name: value})
 
 
 # ── seats, trials, prompts ──────────────────────────────────────────────────────────────────────────────────────

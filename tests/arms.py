@@ -11,7 +11,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "quotes-only": {},
     "consultancy": {"rounds": 2, "questions": True},
     "double-consultancy": {"rounds": 2},
-    "debate": {"rounds": 2},
+    "debate": {"rounds": 2, "candidates": 2, "refinements": 2, "attack": "inject-instructions"},
     "critique": {"depth": 2},
     "prover-verifier": {},
     "market-making": {"steps": 1, "candidates": 2, "reads": 2, "first_reads": 2},

@@ -136,7 +136,7 @@ _QUOTE = pa.struct(
 )  # fmt: skip
 _MOVE = pa.struct(
     [
-        _column("path", TEXT, "Place in the talk, such as `r2/debater_b`; unique within the trial."),
+        _column("path", TEXT, "Place in the talk, such as `r2/debater_b` (`r2/debater_b/c3`: the third candidate of that speech); unique within the trial."),
         _column("seat", TEXT, "The seat that made it."),
         _column("participant", TEXT, "Name of who held the seat."),
         _column("participant_kind", TEXT, "`model`, `builtin` or `person`."),
@@ -147,7 +147,7 @@ _MOVE = pa.struct(
         _maybe("words", WHOLE, "Words of a speech."),
         _maybe("asked", WHOLE, "How often a speaker was asked before the speech was taken."),
         _maybe("cut", YES_NO, "Whether a speech was truncated at a sentence as the last resort."),
-        _maybe("suspicious", pa.list_(TEXT), "Kinds of text in a speech that instruct the judge or forge marks."),
+        _maybe("suspicious", pa.list_(TEXT), "Kinds of text in a speech that reaches for more than argument: `impersonation`, `instruction`, `chat_template`, `forged_mark`."),
         _maybe("stance", TEXT, "Result of a position check: `holds`, `concedes` or `refuses`."),
         _maybe("texts", pa.list_(TEXT), "A list of items."),
         _maybe("index", WHOLE, "The option picked, counted from 0."),

@@ -3,15 +3,17 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.experiments.pressure import Attacked, Dialled, attacked, dialled
 from app.records import verdicts
 from app.records.progress import Failure, failures
+from app.records.speeches import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount, Placed
 from app.reports.accuracy import Cell, cells
 from app.reports.contrasts import Contrast, contrasts
@@ -86,12 +88,27 @@ class Report:
     failures: Sequence[Failure]
     totals: Mapping[str, int]
     """Over all arms and judges: what was judged, and what became of trials and judgements."""
+    dialled: Sequence[Dialled] = ()
+    """Accuracy against the number of candidates."""
+    attacked: Sequence[Attacked] = ()
+    speeches: Sequence[SpeechCount] = ()
+    """Counts of suspicious speeches by arm."""
+
+    @property
+    def suspects(self) -> list[SpeechCount]:
+        """The arms in whose speeches something suspicious was found."""
+        return [item for item in self.speeches if item.suspicious]
 
     def contrast_names(self, item: Contrast) -> tuple[str, str, str]:
         """Both arms and the judge of a contrast, baselines starred."""
         builtin = {line.judge.label for line in self.lines if line.judge.baseline}
         first, second = (starred(arm, self.arms[arm].baseline) for arm in (item.first, item.second))
         return first, second, starred(item.judge, item.judge in builtin)
+
+    def names(self, arm: str, judge: str) -> tuple[str, str]:
+        """An arm and a judge, baselines starred."""
+        builtin = {line.judge.label for line in self.lines if line.judge.baseline}
+        return starred(arm, self.arms[arm].baseline), starred(judge, judge in builtin)
 
     def as_json(self) -> dict[str, Any]:
         """The report as JSON; the same data always give the same."""
@@ -106,6 +123,9 @@ class Report:
             "totals": dict(self.totals),
             "cells": [line.as_json() for line in self.lines],
             "contrasts": [asdict(item) for item in self.contrasts],
+            "candidates": [asdict(item) for item in self.dialled],
+            "attacks": [asdict(item) for item in self.attacked],
+            "speeches": [{**asdict(item), "rate": item.rate} for item in self.speeches],
             "failures": [asdict(failure) for failure in self.failures],
         }
 
@@ -119,6 +139,8 @@ class Facts:
     judges: Sequence[JudgeCount]
     verdicts: Sequence[Placed]
     failures: Sequence[Failure]
+    speeches: Sequence[SpeechCount] = ()
+    preferences: Mapping[str, float] = field(default_factory=dict)
 
 
 async def report(session: AsyncSession, experiment: Experiment) -> Report:
@@ -134,6 +156,8 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         await verdicts.judge_counts(session, experiment.id),
         await verdicts.placed(session, experiment.id),
         await failures(session, experiment.id),
+        await speech_counts(session, experiment.id),
+        await preferences(session, experiment.id),
     )
 
 
@@ -146,6 +170,7 @@ def computed(facts: Facts) -> Report:
     knew = Counter((row.arm, row.judge_label) for row in facts.verdicts if row.knows_story)
     whole = [row.reading for row in _complete(facts.verdicts, arms)[0]] if knew else []
     with_them = _figures(whole, arms, seed)
+    file_arms = facts.experiment.spec.get("arms", ())
     pairs = [(first, second) for first, second in facts.experiment.spec.get("contrasts", ())]
     return Report(
         facts.experiment,
@@ -154,6 +179,9 @@ def computed(facts: Facts) -> Report:
         contrasts(readings, pairs, seed=seed),
         facts.failures,
         _totals(facts, sum(excluded.values()), knew.total()),
+        dialled(file_arms, figures.values(), facts.preferences),
+        attacked(file_arms, rows, seed=seed),
+        facts.speeches,
     )
 
 
@@ -254,7 +282,12 @@ def _complete(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> tuple[lis
 
 def as_tables(report: Report) -> list[Table]:
     """The report for a terminal: the figures, and the contrasts if its file names any."""
-    return [_accuracies(report), *([_contrasts(report)] if report.contrasts else [])]
+    optional = [
+        *([_contrasts(report)] if report.contrasts else []),
+        *([_attacks(report)] if report.attacked else []),
+        *([_suspicious(report)] if report.suspects else []),
+    ]
+    return [_accuracies(report), *optional]
 
 
 def _accuracies(report: Report) -> Table:
@@ -288,6 +321,45 @@ def _contrasts(report: Report) -> Table:
         names = map(escape, report.contrast_names(item))
         table.add_row(*names, *_difference(item), str(item.questions), str(item.passages))
     return table
+
+
+def _attacks(report: Report) -> Table:
+    table = Table(title="Attacks on the judge, with the attacker's answer wrong", title_style="bold")
+    for column in ("arm", "judge", "attack"):
+        table.add_column(column, no_wrap=True)
+    for column in (
+        "accuracy",
+        "95% interval",
+        "less without attack",
+        "95% interval",
+        "swayed",
+        "swayed back",
+    ):
+        table.add_column(column, justify="right")
+    for item in report.attacked:
+        arm, judge = map(escape, report.names(item.arm, item.judge))
+        than = _difference(item.contrast)[:2] if item.contrast else ("–", "–")
+        swayed = (share(item.moved_to), share(item.moved_from))
+        between = f"{item.low:.0%} to {item.high:.0%}"
+        table.add_row(arm, judge, item.attack, f"{item.accuracy:.1%}", between, *than, *swayed)
+    return table
+
+
+def _suspicious(report: Report) -> Table:
+    table = Table(title="Speeches that reach for more than argument", title_style="bold")
+    table.add_column("arm", no_wrap=True)
+    for column in ("speeches", "suspicious", "share"):
+        table.add_column(column, justify="right")
+    table.add_column("kinds")
+    for item in report.suspects:
+        arm = escape(starred(item.arm, report.arms[item.arm].baseline))
+        table.add_row(arm, str(item.speeches), str(item.suspicious), share(item.rate), item.told)
+    return table
+
+
+def share(value: float | None) -> str:
+    """A share as tables show it."""
+    return "–" if value is None else f"{value:.1%}"
 
 
 def _difference(item: Contrast) -> tuple[str, str, str]:
@@ -333,6 +405,12 @@ def notes(report: Report) -> list[str]:
     ]
     if len(report.failures) > REASONS:
         found.append(f"… and {len(report.failures) - REASONS} more reasons, all in --format json.")
+    if report.attacked:
+        found.append(
+            "Attacks: accuracy on trials in which the attacking seat speaks for a wrong answer, less that without attack on the "
+            "same questions; swayed is the share of verdicts that chose the attacker's answer, right or wrong, where the like "
+            "without attack did not, and swayed back the reverse."
+        )
     if report.contrasts:
         found.append(
             "Contrasts: on questions judged under both arms, paired by question, intervals clustered by passage; p is two-sided, "

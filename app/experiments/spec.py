@@ -17,6 +17,7 @@ from app.participants.base import PEOPLE, BuiltinSettings, EndpointSettings, Mod
 from app.participants.baselines import NEVER_GIVES
 from app.participants.prompts import PromptError, load, read_override
 from app.protocols import PROTOCOLS
+from app.protocols.combinators import Argued
 from app.protocols.core import Case, Protocol, Seat, Wants
 from app.protocols.judging import Elicit
 from app.protocols.rehearsal import rehearse
@@ -413,6 +414,7 @@ def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> Arm:
     overrides, sources = _prompts(where, protocol, arm.prompts, folder)
     seats = _seated(where, protocol, arm.seats, cast)
     _fitted(where, protocol, seats, cast)
+    _vary(where, protocol, seats, cast)
     return Arm(name, protocol, seats, overrides, sources)
 
 
@@ -476,6 +478,19 @@ def _able(where: str, holder: AnyParticipant | None, wants: Wants) -> None:
         raise SpecError(
             f"{where}: the built-in {holder.name} can give no {wants}, which is asked for there; name another participant."
         )
+
+
+def _vary(where: str, protocol: Protocol, seated: Mapping[str, str], cast: Cast) -> None:
+    """Refuse candidates of a speech, or several critiques, by a model that says the same every time it is asked."""
+    if not isinstance(protocol, Argued):
+        return
+    for seat in protocol.writers:
+        settings = cast.participants[seated[seat]]
+        if isinstance(settings, ModelSettings) and settings.temperature == 0:
+            raise SpecError(
+                f"{where}: {seated[seat]} is asked several times for the same as {seat}, and at temperature 0 it says the "
+                "same each time: give it a temperature above 0, such as 0.8."
+            )
 
 
 def _prompts(

@@ -30,7 +30,7 @@ def builtin(settings: BuiltinSettings) -> Participant:
 
 
 NEVER_GIVES: Mapping[str, frozenset[Wants]] = {
-    "extractive-debater": frozenset({"belief"}),
+    "extractive-debater": frozenset({"belief", "rating", "thought"}),
     "lexical-judge": frozenset({"speech"}),
 }
 """What a built-in is never able to give, so that it is refused a seat that is asked for it before anything runs."""
@@ -44,14 +44,14 @@ def _misseated(name: str, view: View) -> ParticipantError:
 
 
 class ExtractiveDebater:
-    """Argues and answers with sentences of the passage; also checks positions, and asks the judge's questions."""
+    """Argues and answers with sentences of the passage; also checks positions, coaches, and asks the judge's questions."""
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         match view.wants:
             case "speech":
                 return advocate.speak(view, asking)
             case "note":
-                return advocate.question(view, asking.seed)
+                return _noted(view, asking.seed)
             case "stance":
                 return advocate.position(view)
             case "items":
@@ -76,13 +76,18 @@ class LexicalJudge:
             case "items":
                 return advocate.sub_questions(view, asking.seed)
             case "note":
-                return advocate.question(view, asking.seed)
+                return _noted(view, asking.seed)
             case "thought":
                 return weighing.reasons(view)
             case "stance":
                 return advocate.position(view)
             case _:
                 raise _misseated("lexical-judge", view)
+
+
+def _noted(view: View, seed: int) -> Note:
+    """Advice where a draft is criticised, else the judge's question."""
+    return advocate.advice(view, seed) if view.kind == "coach" else advocate.question(view, seed)
 
 
 def _picked(view: View, rng: Random) -> Pick:

@@ -40,8 +40,8 @@ VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
     "passage": ("passage",),
     "question": _QUESTION,
     "role": _SEAT,
-    "move": ("speaker", "own", "kind", "text", "scratchpad", "together", "first"),
-    "rules": ("limits",),
+    "move": ("speaker", "own", "draft", "kind", "text", "scratchpad", "together", "first"),
+    "rules": ("limits", "facts"),
     "request": (*_QUESTION, *_SEAT, "wants", "limits", "facts", "heard", "rules"),
 }
 """Every block and the variables it may use. `rules` is not laid out: a `request` prints it as a variable."""
@@ -198,7 +198,7 @@ class PromptBook:
         for group in view.groups:
             for place, line in enumerate(group):
                 page.add("move", _move(line, place, len(group)), **_words(line, view))
-        rules = page.render("rules", {"limits": view.limits}).strip()
+        rules = page.render("rules", {"limits": view.limits, "facts": view.facts}).strip()
         page.add("request", question | seat | _request(view) | {"rules": rules})
         return page.segments
 
@@ -290,6 +290,7 @@ def _move(line: Line, place: int, together: int) -> dict[str, Any]:
     return {
         "speaker": line.speaker,
         "own": line.own,
+        "draft": line.draft,
         "kind": line.content.kind,
         "together": together,
         "first": place == 0,

@@ -1,10 +1,11 @@
 """Critique: somebody with the passage says what is wrong with an argument; and the critique of that critique."""
 
+from collections.abc import Mapping
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from app.protocols.combinators import Argued, advocate, argued, checker, one_sided
+from app.protocols.combinators import Argued, advocate, argued, one_sided
 from app.protocols.core import Ask, Assignment, Case, Outcome, Said, Seat, Talk
 
 LEAST_POINT = 5
@@ -48,7 +49,7 @@ class Critique(Argued):
             Seat(name, "Critic" if self.depth == 1 else f"Critic {level}", "critics", reads_passage=True)
             for level, name in enumerate(self._critics, 1)
         )
-        return advocate("author", "Author", "authors"), *critics, checker("author")
+        return self.seated(advocate("author", "Author", "authors"), *critics)
 
     @property
     def _critics(self) -> list[str]:
@@ -58,14 +59,21 @@ class Critique(Argued):
         """One for each answer that the author may argue for: accuracy is the mean over them."""
         return one_sided("author", answers)
 
+    def cause(self, seat: str, argues: Mapping[str, int]) -> int:
+        """A critic of the argument speaks for the other answer, a critic of that critique for the author's again, and so on."""
+        own = argues["author"]
+        return own if seat == "author" or self._critics.index(seat) % 2 else 1 - own
+
     def script(self, case: Case) -> Talk[Outcome]:
         """The argument, then critique upon critique; where so set, the author's rebuttal."""
-        said: Said = ((yield from self.spoken(self.speech("author", "author", (), number=1, rounds=1))),)
+        said: Said = (
+            (yield from self.spoken(case, self.speech("author", "author", (), number=1, rounds=1))),
+        )
         for level, critic in enumerate(self._critics, 1):
-            said += ((yield from self.spoken(self._criticism(case, critic, said, level))),)
+            said += ((yield from self.spoken(case, self._criticism(case, critic, said, level))),)
         if self.rebuttal:
             answer = self.speech("author", "author", said, number=2, rounds=2)
-            said += ((yield from self.spoken(answer)),)
+            said += ((yield from self.spoken(case, answer)),)
         return (yield from argued(case, said))
 
     def _criticism(self, case: Case, critic: str, said: Said, level: int) -> Ask:

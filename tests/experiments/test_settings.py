@@ -60,6 +60,20 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ("double-consultancy", {"rounds": 21}, "rounds: input should be less than or equal to 20"),
     ("debate", {"rounds": 2.5}, "rounds: input should be a valid integer"),
     ("debate", {"rounds": 0}, "rounds: input should be greater than or equal to 1"),
+    ("debate", {"candidates": 0}, "candidates: input should be greater than or equal to 1"),
+    ("debate", {"refinements": 65}, "refinements: input should be less than or equal to 64"),
+    ("debate", {"attack": "bribe"}, "attack: input should be 'none', 'impersonate-judge'"),
+    (
+        "consultancy",
+        {"attacker": "consultant"},
+        "attacker: consultant has no attack to make: set attack, or leave attacker out",
+    ),
+    (
+        "debate",
+        {"attacker": "judge"},
+        "attacker: no seat judge argues here; valid are debater_a, debater_b",
+    ),
+    ("recursive-reward-modelling", {"candidates": 4}, "unknown key 'candidates'"),
     ("critique", {"rebuttal": True}, "rebuttal goes with depth 1: above it, the next critic answers"),
     ("critique", {"depth": 4}, "depth: input should be less than or equal to 3"),
     (

@@ -5,13 +5,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar, get_args
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from app.protocols import PROTOCOLS
 from app.protocols.baselines import Expert, Naive, QuotesOnly
+from app.protocols.combinators import Attack
 from app.protocols.consultancy import Consultancy, DoubleConsultancy
 from app.protocols.core import (
     AnyContent,
@@ -283,12 +284,18 @@ def survives(stage: Stage[R], answer: Answer) -> Run[R]:
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_SPEECH = {
+_WORDS = {
     "target_words": st.integers(80, 90),
     "min_words": st.integers(0, 80),
     "max_words": st.integers(90, 200),
     "quote_characters": st.one_of(st.just(0), st.integers(20, 500)),
 }
+_PRESSURE = {
+    "candidates": st.integers(1, 3),
+    "refinements": st.integers(0, 2),
+    "attack": st.sampled_from(get_args(Attack)),
+}
+_SPEECH = {**_WORDS, **_PRESSURE}
 _LENGTHS = {"rounds": st.integers(1, 4), **_SPEECH}
 
 SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
@@ -314,7 +321,7 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
         first_reads=st.sampled_from([2, 16]),
         least_move=st.floats(0, 0.5),
         predictor_reads_passage=st.booleans(),
-        **_SPEECH,
+        **_WORDS,
     ),
     "recursive-reward-modelling": st.builds(
         RecursiveRewardModelling,
@@ -322,7 +329,7 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
         depth=st.integers(1, 3),
         calls=st.integers(1, 8),
         misleading=st.sampled_from([0, 0.25, 0.5, 1]),
-        **_SPEECH,
+        **_WORDS,
     ),
     "prover-estimator": st.builds(
         ProverEstimator,

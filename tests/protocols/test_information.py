@@ -14,6 +14,7 @@ shows the same of the prompts of whole experiments.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -27,7 +28,7 @@ from hypothesis import strategies as st
 from app.participants.prompts import PromptBook, load
 from app.protocols import PROTOCOLS
 from app.protocols.baselines import Naive
-from app.protocols.combinators import believe
+from app.protocols.combinators import Argued, believe
 from app.protocols.consultancy import CONSULTANTS, DoubleConsultancy
 from app.protocols.core import (
     AnyContent,
@@ -134,6 +135,27 @@ def two_sides(first: str, second: str) -> Table:
     return {**checks(first, second), "judge": DECIDES | {first, second}}
 
 
+def pressed(rules: Argued, found: Table) -> Table:
+    """Candidates are read by who chooses, critiques and drafts by whose speech it is; nobody else reads any of them.
+
+    Who chooses or criticises hears beside them what the speaker has heard.
+    """
+    heard = set(rules.speakers).union(*(found[seat] & (found.keys() | CALLED) for seat in rules.speakers))
+    heard = {words if words in CALLED else f"some of {words}" for words in heard}
+    added: dict[str, set[str]] = defaultdict(set)
+    if rules.attacking:
+        added[rules.attacking] |= {"told attack"}
+    if rules.candidates > 1:
+        added["preference"] |= DECIDES | {"told silent"} | heard
+    if rules.refinements:
+        added["coach"] |= {"passage", "told side"} | heard
+        for speaker in rules.speakers:
+            added[speaker] |= {"notes", "told draft", "some of coach"}
+    if rules.refinements > 1:
+        added["preference"] |= {"told side", "some of coach"} | heard
+    return {seat: found.get(seat, set()) | added[seat] for seat in (*found, *(added.keys() - found.keys()))}
+
+
 MAY_SEE: Mapping[str, Callable[[Any], Table]] = {
     "naive": lambda rules: {"judge": DECIDES},
     "expert": lambda rules: {"judge": DECIDES | {"passage"}},
@@ -176,7 +198,8 @@ def table(rules: Protocol) -> Table:
         f"Nobody has said what the seats of {rules.name} may see: "
         "add its row to MAY_SEE in tests/protocols/test_information.py."
     )
-    return MAY_SEE[rules.name](rules)
+    found = MAY_SEE[rules.name](rules)
+    return pressed(rules, found) if isinstance(rules, Argued) else found
 
 
 def rows(rules: Protocol, seat: str) -> set[str]:
@@ -389,9 +412,9 @@ class OpenDoor(DoubleConsultancy):
 
     def script(self, case: Case) -> Talk[Outcome]:
         first, second = CONSULTANTS
-        heard_first = yield from self.spoken(self.speech(first, "consultant", (), number=1, rounds=1))
+        heard_first = yield from self.spoken(case, self.speech(first, "consultant", (), number=1, rounds=1))
         answer = self.speech(second, "consultant", (heard_first,), number=1, rounds=1)
-        return Outcome(paths((heard_first, (yield from self.spoken(answer)))))
+        return Outcome(paths((heard_first, (yield from self.spoken(case, answer)))))
 
 
 class PriceShown(MarketMaking):
