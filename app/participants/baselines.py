@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 
-from app.participants import advocate, weighing
+from app.participants import advocate, faults, weighing
 from app.participants.base import Asking, BuiltinSettings, Participant, ParticipantError
 from app.participants.replies import form, options
 from app.participants.retrieval import indexed, words
@@ -37,14 +37,16 @@ def _misseated(name: str, view: View) -> ParticipantError:
 
 
 class ExtractiveDebater:
-    """Argues with sentences of the passage; also checks positions, and asks the judge's questions."""
+    """Argues with sentences of the passage; also checks positions, asks the judge's questions, plants and grades flaws."""
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         match view.wants:
             case "speech":
-                return advocate.speak(view, asking)
+                return faults.tampered(view, asking) if view.kind == "tamper" else advocate.speak(view, asking)
             case "note":
-                return advocate.question(view, asking.seed)
+                return faults.flaw(view) if view.kind == "flaw" else advocate.question(view, asking.seed)
+            case "pick" if "point" in view.facts:
+                return faults.picked(view)
             case "stance":
                 return advocate.position(view)
             case _:
@@ -59,7 +61,7 @@ class LexicalJudge:
             case "belief":
                 return Belief(p=view.in_trial_order(tuple(weighing.weigh(view))), method="baseline")
             case "pick":
-                return _picked(view, Random(asking.seed))
+                return faults.picked(view) if "point" in view.facts else _picked(view, Random(asking.seed))
             case "rating":
                 return Rating(value=weighing.acceptance(view))
             case "note":

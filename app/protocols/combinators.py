@@ -83,6 +83,12 @@ def one_sided(seat: str, answers: int) -> tuple[Assignment, ...]:
 
 def argued(case: Case, said: Said) -> Talk[Outcome]:
     """End an argued talk: check the position of every speech that argues for an answer, show none of the checks."""
+    yield from checked(case, said)
+    return Outcome(paths(said))
+
+
+def checked(case: Case, said: Said) -> Talk[None]:
+    """Check whether every speech that argues for an answer still does."""
     yield [
         Ask(
             f"{move.path}/position",
@@ -96,7 +102,6 @@ def argued(case: Case, said: Said) -> Talk[Outcome]:
         for move in group
         if move.seat in case.argues
     ]
-    return Outcome(paths(said))
 
 
 def best_of(ask: Ask, n: int, choose: Callable[[list[Move]], Talk[int]]) -> Talk[Move]:
