@@ -1,8 +1,9 @@
 """What came of an experiment: figures for each arm and judge, and the counts without which they mean nothing."""
 
 import math
+import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -12,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import verdicts
 from app.records.progress import Failure, failures
-from app.records.verdicts import ArmCount, JudgeCount, Placed
+from app.records.verdicts import ArmCount, Finished, JudgeCount, Placed
 from app.reports.accuracy import Cell, cells
 from app.reports.contrasts import Contrast, contrasts
+from app.reports.judged import Judged, Told
+from app.reports.metrics import Measured, measures, metrics
 from app.reports.scores import Reading
 from models import Experiment
 
@@ -83,6 +86,10 @@ class Report:
     lines: Sequence[Line]
     contrasts: Sequence[Contrast]
     """As the experiment's file names them, for each judge."""
+    metrics: Sequence[Measured]
+    """What the protocol of each arm has of its own, for each judge."""
+    measures: Sequence[Measured]
+    """What the talk of each arm left behind, by arm."""
     failures: Sequence[Failure]
     totals: Mapping[str, int]
     """Over all arms and judges: what was judged, and what became of trials and judgements."""
@@ -92,6 +99,12 @@ class Report:
         builtin = {line.judge.label for line in self.lines if line.judge.baseline}
         first, second = (starred(arm, self.arms[arm].baseline) for arm in (item.first, item.second))
         return first, second, starred(item.judge, item.judge in builtin)
+
+    def metric_names(self, item: Measured) -> tuple[str, str]:
+        """Arm and judge of a metric, baselines starred; no judge where it depends on none."""
+        builtin = {line.judge.label for line in self.lines if line.judge.baseline}
+        judge = starred(item.judge, item.judge in builtin) if item.judge else "–"
+        return starred(item.arm, self.arms[item.arm].baseline), judge
 
     def as_json(self) -> dict[str, Any]:
         """The report as JSON; the same data always give the same."""
@@ -106,6 +119,8 @@ class Report:
             "totals": dict(self.totals),
             "cells": [line.as_json() for line in self.lines],
             "contrasts": [asdict(item) for item in self.contrasts],
+            "metrics": [asdict(item) for item in self.metrics],
+            "measures": [asdict(item) for item in self.measures],
             "failures": [asdict(failure) for failure in self.failures],
         }
 
@@ -119,6 +134,9 @@ class Facts:
     judges: Sequence[JudgeCount]
     verdicts: Sequence[Placed]
     failures: Sequence[Failure]
+    finished: Sequence[Finished]
+    marks: Mapping[uuid.UUID, Mapping[int, bool]]
+    """By judgement: what the judge said of each point of a critique."""
 
 
 async def report(session: AsyncSession, experiment: Experiment) -> Report:
@@ -134,6 +152,8 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         await verdicts.judge_counts(session, experiment.id),
         await verdicts.placed(session, experiment.id),
         await failures(session, experiment.id),
+        await verdicts.finished(session, experiment.id),
+        await verdicts.marks(session, experiment.id),
     )
 
 
@@ -152,6 +172,8 @@ def computed(facts: Facts) -> Report:
         arms,
         [_line(arms, judge, figures, excluded, knew, with_them) for judge in facts.judges],
         contrasts(kept, pairs, seed=seed),
+        _metrics(facts, set(kept)),
+        measures(map(_told, facts.finished)),
         facts.failures,
         _totals(facts, sum(excluded.values()), knew.total()),
     )
@@ -191,6 +213,58 @@ def _figures(readings: Sequence[Reading], arms: Mapping[str, ArmCount], seed: in
         arms=list(arms),
     )
     return {(cell.arm, cell.judge): cell for cell in found}
+
+
+def _metrics(facts: Facts, kept: Collection[Reading]) -> list[Measured]:
+    """The metrics of every arm and judge, from the readings that accuracy rests on."""
+    trials = {trial.id: trial for trial in facts.finished}
+    marking = {row.arm for row in facts.verdicts if row.judgement in facts.marks}
+    groups: dict[Place, list[Judged]] = {}
+    for row in facts.verdicts:
+        reading = row.reading
+        if reading in kept and not row.knows_story:
+            # Where judges mark, a critique without a point leaves nothing to accept: it caught nothing.
+            marks = facts.marks.get(row.judgement, {}) if row.judgement and row.arm in marking else None
+            item = _judged(row, reading, trials[row.trial], marks)
+            groups.setdefault((row.arm, row.judge_label), []).append(item)
+    places = [(judge.arm, judge.label) for judge in facts.judges]
+    others = [place for place in groups if place not in set(places)]
+    return [
+        found
+        for arm, judge in (*places, *others)
+        for found in metrics(arm, facts.arms[arm].protocol, judge, groups.get((arm, judge), []))
+    ]
+
+
+def _judged(row: Placed, reading: Reading, trial: Finished, marks: Mapping[int, bool] | None) -> Judged:
+    argued = _argued(trial.argues)
+    return Judged(
+        reading,
+        on_gold=tuple(belief[row.gold] for belief in row.beliefs),
+        p_argued=None if argued is None else row.belief[argued],
+        argues_gold=None if argued is None else argued == row.gold,
+        gold_first=row.gold == 0,
+        measures=trial.measures,
+        accepted=marks,
+    )
+
+
+def _argued(argues: Mapping[str, int]) -> int | None:
+    """The answer that was argued for alone or, in an open debate, by who chose it."""
+    sides = set(argues.values())
+    return argues.get("protagonist", sides.pop() if len(sides) == 1 else None)
+
+
+def _told(trial: Finished) -> Told:
+    return Told(
+        trial.arm,
+        trial.judge,
+        trial.passage,
+        trial.question,
+        trial.assignment,
+        trial.replicate,
+        trial.measures,
+    )
 
 
 def _totals(facts: Facts, excluded: int, knew_story: int) -> dict[str, int]:
@@ -252,7 +326,12 @@ def _complete(
 
 def as_tables(report: Report) -> list[Table]:
     """The report for a terminal: the figures, and the contrasts if its file names any."""
-    return [_accuracies(report), *([_contrasts(report)] if report.contrasts else [])]
+    return [
+        _accuracies(report),
+        *([_contrasts(report)] if report.contrasts else []),
+        *([_figures_of(report, "Metrics of the protocols", report.metrics)] if report.metrics else []),
+        *([_figures_of(report, "Measures of the talks", report.measures)] if report.measures else []),
+    ]
 
 
 def _accuracies(report: Report) -> Table:
@@ -293,6 +372,32 @@ def _difference(item: Contrast) -> tuple[str, str, str]:
         return "–", "–", "–"
     between = f"{100 * item.low:+.0f} to {100 * item.high:+.0f}"
     return f"{100 * item.difference:+.1f} points", between, shown_p(item.p)
+
+
+def _figures_of(report: Report, title: str, items: Sequence[Measured]) -> Table:
+    table = Table(title=title, title_style="bold")
+    for column in ("arm", "judge"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("figure")
+    for column in ("value", "95% interval", "questions"):
+        table.add_column(column, justify="right")
+    for item in items:
+        names = map(escape, report.metric_names(item))
+        table.add_row(*names, escape(item.title), *shown_figure(item), str(item.questions))
+    return table
+
+
+def shown_figure(item: Measured) -> tuple[str, str]:
+    """A metric and its interval as tables show them, with their unit."""
+    if item.value is None:
+        return "–", "–"
+    if item.unit == "share":
+        value, form = f"{100 * item.value:.1f}%", "{:.0%}"
+    else:
+        value, form = f"{round(item.value, 9):.3g} {item.unit}".rstrip(), "{:.2f}"
+    if item.low is None or item.high is None:
+        return value, "–"
+    return value, f"{form.format(item.low)} to {form.format(item.high)}"
 
 
 def shown_p(p: float | None) -> str:
@@ -336,6 +441,8 @@ def notes(report: Report) -> list[str]:
             "Contrasts: on questions judged under both arms, paired by question, intervals clustered by passage; p is two-sided, "
             "from a permutation test that flips the signs of whole passages, and not corrected for the number of contrasts."
         )
+    reasons = dict.fromkeys((item.arm, item.title, item.reason) for item in report.metrics if item.reason)
+    found += [f"{arm}, {title[0].lower()}{title[1:]}: {reason}" for arm, title, reason in reasons]
     found.append(
         "Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage; "
         "a tie of k answers counts 1/k; log score in bits."

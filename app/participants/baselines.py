@@ -42,7 +42,9 @@ class ExtractiveDebater:
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         match view.wants:
             case "speech":
-                return faults.tampered(view, asking) if view.kind == "tamper" else advocate.speak(view, asking)
+                return (
+                    faults.tampered(view, asking) if view.kind == "tamper" else advocate.speak(view, asking)
+                )
             case "note":
                 return faults.flaw(view) if view.kind == "flaw" else advocate.question(view, asking.seed)
             case "pick" if "point" in view.facts:

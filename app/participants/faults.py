@@ -64,7 +64,9 @@ def _beside_the_point(view: View, passage: Passage, argument: Speech, at: int) -
     most = view.limits.max_words or argument.words
     for sentence in sentences:
         for found in quotations(room, passage, [sentence], {}):
-            if view.limits.min_words <= others + len(found.words.split()) <= most and _is_new(found, argument):
+            if view.limits.min_words <= others + len(found.words.split()) <= most and _is_new(
+                found, argument
+            ):
                 yield found.words
 
 
@@ -127,7 +129,9 @@ def _grade(view: View, planted: bool) -> str:
     """
     argument, critique = heard(view)
     point = _point(view, critique)
-    if planted and any(_names(point, line.content.text) for line in view.lines if isinstance(line.content, Note)):
+    if planted and any(
+        _names(point, line.content.text) for line in view.lines if isinstance(line.content, Note)
+    ):
         return "planted"
     if _shows(point, critique, view):
         return "real"

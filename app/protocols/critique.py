@@ -43,7 +43,9 @@ class Critique(Argued):
     @model_validator(mode="after")
     def _planted_stay(self) -> Self:
         if self.planted and self.rebuttal:
-            raise ValueError("planted goes without rebuttal: the author would answer for words of somebody else")
+            raise ValueError(
+                "planted goes without rebuttal: the author would answer for words of somebody else"
+            )
         return self
 
     def seats(self) -> tuple[Seat, ...]:

@@ -16,6 +16,9 @@ GRADES = ("planted", "real", "nitpick", "invented")
 MARKS = ("accept", "reject")
 """What a judge can say of a point."""
 
+MARKING = "judging/mark/"
+"""What the paths of all marks begin with."""
+
 _NUMBERED = re.compile(r"^[\s*_#(>-]*(\d{1,2})[.):][\s*_)]+(?=\S)", re.MULTILINE)
 
 
@@ -99,7 +102,12 @@ def mark(seat: str, transcript: Shown, order: tuple[int, ...], points: Mapping[s
 
 def mark_place(path: str, number: int) -> str:
     """Path of the mark on one point of the move at `path`."""
-    return f"judging/mark/{path}/{number}"
+    return f"{MARKING}{path}/{number}"
+
+
+def marked_point(path: str) -> int:
+    """The number of the point that a mark at `path` is on."""
+    return int(path.rpartition("/")[2])
 
 
 def _text(transcript: Shown, path: str) -> int:

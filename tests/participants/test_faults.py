@@ -44,8 +44,12 @@ async def test_one_confirmed_quote_is_exchanged_for_a_real_one_and_the_reference
     assert changed[0][1] in reference.text
 
 
-@pytest.mark.parametrize("settings", [{"quote_characters": 0}, {"max_words": 70, "target_words": 70, "quote_characters": 0}])
-async def test_without_a_quote_to_exchange_a_false_claim_is_planted_within_the_limits(settings: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "settings", [{"quote_characters": 0}, {"max_words": 70, "target_words": 70, "quote_characters": 0}]
+)
+async def test_without_a_quote_to_exchange_a_false_claim_is_planted_within_the_limits(
+    settings: dict[str, int],
+) -> None:
     played = await tampered(1, **settings)
     after = speech(played, "r1/author/tampered")
     assert FALSE_CLAIM in after.said.text
@@ -56,7 +60,9 @@ async def test_without_a_quote_to_exchange_a_false_claim_is_planted_within_the_l
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_the_critic_numbers_its_points_within_the_limits_and_catches_a_quote_beside_the_point(seed: int) -> None:
+async def test_the_critic_numbers_its_points_within_the_limits_and_catches_a_quote_beside_the_point(
+    seed: int,
+) -> None:
     played = await tampered(seed)
     critique = speech(played, "r1/critic_1")
     assert 1 <= len(points_in(critique.said.text)) <= 4

@@ -10,7 +10,20 @@ from app.protocols.critique import Critique
 from app.protocols.flaws import GRADES, points_in
 from app.protocols.quotes import MarkedText
 from app.protocols.views import View
-from tests.protocols.cast import ANSWERS, QUESTION, Answer, Run, cases, heard, judgement, openly, spoken, survives, trial, witness
+from tests.protocols.cast import (
+    ANSWERS,
+    QUESTION,
+    Answer,
+    Run,
+    cases,
+    heard,
+    judgement,
+    openly,
+    spoken,
+    survives,
+    trial,
+    witness,
+)
 
 
 def pointed(count: int, kinds: Mapping[int, str]) -> Answer:
@@ -18,7 +31,9 @@ def pointed(count: int, kinds: Mapping[int, str]) -> Answer:
 
     def answer(view: View, ask: Ask) -> AnyContent | None:
         if ask.kind == "critic":
-            text = openly(ask.path) + "".join(f"\n{number}. Point {number}." for number in range(1, count + 1))
+            text = openly(ask.path) + "".join(
+                f"\n{number}. Point {number}." for number in range(1, count + 1)
+            )
             return Speech(said=MarkedText(text=text, quotes=()), words=len(text.split()))
         if ask.kind == "grade":
             return Pick(index=ask.facts["options"].index(kinds[ask.facts["point"]]))
@@ -41,7 +56,10 @@ def played(count: int = 3, kinds: Mapping[int, str] | None = None, **settings: o
     ("text", "points"),
     [
         ("No point at all.", []),
-        ("It fails.\n1. One.\n2) Two,\nwhich goes on.\n3: Three.", ["One.", "Two,\nwhich goes on.", "Three."]),
+        (
+            "It fails.\n1. One.\n2) Two,\nwhich goes on.\n3: Three.",
+            ["One.", "Two,\nwhich goes on.", "Three."],
+        ),
         ("**1.** Bold.\n- 2. Listed.", ["Bold.", "Listed."]),
         ("1. In 1960\n1960. A year.\n3. Not the next.", ["In 1960\n1960. A year.\n3. Not the next."]),
         ("2. Begins with two.", []),
@@ -70,14 +88,18 @@ def test_the_share_of_trials_that_are_tampered_with_follows_from_their_seeds() -
     assert "r1/author/tampered" in played(planted=1).moves
 
 
-def test_nobody_but_tamperer_and_grader_ever_sees_the_reference_and_only_the_tamperer_both_arguments() -> None:
+def test_nobody_but_tamperer_and_grader_ever_sees_the_reference_and_only_the_tamperer_both_arguments() -> (
+    None
+):
     run = played(planted=1, depth=3, mark=True)
     own, tampered, reference = "r1/author", "r1/author/tampered", "r1/author/flaw"
     for path, view in run.views.items():
         seat = run.asked[path].seat
         assert (reference in heard(view)) == (seat == "grader"), path
         assert (own in heard(view)) == (seat in ("tamperer", "checker")), path
-        assert (tampered in heard(view)) == (seat.startswith("critic") or seat == "grader" or path == reference), path
+        assert (tampered in heard(view)) == (
+            seat.startswith("critic") or seat == "grader" or path == reference
+        ), path
     assert [path for group in run.outcome.transcript for path in group] == [
         tampered,
         "r1/critic_1",
@@ -116,7 +138,9 @@ def test_an_author_never_answers_for_words_that_somebody_else_wrote() -> None:
 
 
 def test_grades_are_counted_and_a_planted_flaw_is_caught_where_a_point_names_it() -> None:
-    measures = played(4, {1: "nitpick", 2: "planted", 3: "invented", 4: "invented"}, planted=1).outcome.measures
+    measures = played(
+        4, {1: "nitpick", 2: "planted", 3: "invented", 4: "invented"}, planted=1
+    ).outcome.measures
     assert measures == {
         "points": 4,
         "real_points": 0,
@@ -124,7 +148,10 @@ def test_grades_are_counted_and_a_planted_flaw_is_caught_where_a_point_names_it(
         "invented_points": 2,
         "planted": 1,
         "caught": 1,
-        **{f"grade/{number}": GRADES.index(kind) for number, kind in enumerate(("nitpick", "planted", "invented", "invented"), 1)},
+        **{
+            f"grade/{number}": GRADES.index(kind)
+            for number, kind in enumerate(("nitpick", "planted", "invented", "invented"), 1)
+        },
     }
     assert played(1, {1: "real"}, planted=1).outcome.measures["caught"] == 0
 
