@@ -275,23 +275,22 @@ def measures(items: Iterable[Told], confidence: float = 0.95) -> list[Measured]:
             if "/" not in name:
                 place = (item.passage, item.question, item.replicate, item.assignment)
                 groups[item.arm, item.judge, name][place] = value
-    arms = {arm: rank for rank, (arm, _, _) in enumerate(groups)}
-    known = {name: rank for rank, name in enumerate(MEASURES)}
+    arms = {arm: at for at, (arm, _, _) in enumerate(groups)}
+    known = {name: at for at, name in enumerate(MEASURES)}
 
-    def place(group: tuple[str, str | None, str]) -> tuple[int, str, int, str]:
+    def rank(group: tuple[str, str | None, str]) -> tuple[int, str, int, str]:
         arm, judge, name = group
         return arms[arm], judge or "", known.get(name, len(known)), name
 
-    return [_measure(*group, groups[group], confidence) for group in sorted(groups, key=place)]
+    return [_measure(group, groups[group], confidence) for group in sorted(groups, key=rank)]
 
 
 def _measure(
-    arm: str,
-    judge: str | None,
-    name: str,
+    group: tuple[str, str | None, str],
     values: Mapping[tuple[str, str, int, int], float],
     confidence: float,
 ) -> Measured:
+    arm, judge, name = group
     title, unit, scale = MEASURES.get(name, (name.replace("_", " "), "", None))
     readings = {
         Reading(arm, judge or "", *place[:2], place[3], place[2], 0, 1.0, 0.0, 2): value
