@@ -15,10 +15,10 @@ from app.exchange.columns import SCHEMAS, What
 from app.exchange.tabular import STDOUT, ExportRefused, Format, Row, destination, table
 from app.participants.completions import messages
 from app.protocols.core import Speech, parse_content
-from app.protocols.quotes import MarkedText
+from app.protocols.quotes import MarkedText, render
 from app.records import exports
 from app.records.database import Database
-from app.records.exports import AttemptRow, Frame, ThoughtVerdict, TrialRow
+from app.records.exports import AttemptRow, Frame, ThoughtVerdict, TrialRow, Win
 from app.reports.scores import rightness
 from models import Arm, Experiment, Move, Participant, Passage, Question, Trial
 
@@ -68,6 +68,8 @@ class _About:
             case What.TRANSCRIPTS:
                 trials = exports.trials(session, self.experiment.id, texts=include_passage)
                 return trials, self.transcript
+            case What.WINS:
+                return exports.wins(session, self.experiment.id), self.win
             case What.CALLS:
                 return exports.attempts(session, self.experiment.id), self.call
 
@@ -115,6 +117,22 @@ class _About:
                 {"name": name, "value": value} for name, value in sorted(outcome["measures"].items())
             ],
             "finished_at": trial.finished_at,
+        }
+
+    def win(self, item: Win) -> Row:
+        row, content = item.row, parse_content(item.argument.content)
+        assert isinstance(content, Speech)
+        return {
+            **self._arm(row.arm),
+            **self._trial(row.trial, row.question, row.passage),
+            "passage_digest": row.passage.text_digest.hex(),
+            "judge": row.judge.name,
+            "judge_is_baseline": row.judge.kind == "builtin",
+            "reading": row.verdict.reading,
+            "argued": row.question.answers[row.trial.answers[item.argued]],
+            "argument": render(content.said),
+            "acceptance": row.verdict.belief[item.argued],
+            "trial_id": str(row.trial.id),
         }
 
     def call(self, item: AttemptRow) -> Row:

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.experiments import examples
 from app.participants.base import BuiltinSettings, EndpointSettings, ModelSettings
 from app.participants.prompts import PromptError, load, read_override
 from app.protocols import PROTOCOLS
@@ -440,18 +441,32 @@ def _holder(where: str, seat: Seat, named: Mapping[str, str], filled: Mapping[st
 def _prompts(
     where: str, protocol: Protocol, named: Mapping[str, str], folder: Path
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The digest of each template that replaces a shipped one, and all templates of the arm."""
+    """The digest of each text that replaces a shipped one, and all templates of the arm, with its examples."""
     given = {kind: value if is_template(value) else folder / value for kind, value in named.items()}
+    count = getattr(protocol, examples.KIND, 0)
+    lines = given.pop(examples.KIND, None)
+    if lines is not None and examples.KIND not in type(protocol).model_fields:
+        raise SpecError(f"{where}.prompts: {protocol.name} takes no examples; prover-verifier does.")
+    if bool(count) != (lines is not None):
+        raise SpecError(
+            f"{where}: examples: NUMBER and prompts: {{examples: FILE}} go together; "
+            "`arena export NAME --what wins` writes such a file."
+        )
     try:
         sources = load(given, protocol.name)
-        return {kind: digest(read_override(value)) for kind, value in given.items()}, sources
-    except PromptError as error:
+        overrides = {kind: digest(read_override(value)) for kind, value in given.items()}
+        if lines is None or not count:
+            return overrides, sources
+        text = examples.chosen(lines, count)
+    except (PromptError, examples.ExamplesError) as error:
         raise SpecError(f"{where}.prompts: {error}") from error
+    name = f"{protocol.name}/{examples.KIND}"
+    return {**overrides, examples.KIND: digest(text)}, {**sources, name: text}
 
 
 def is_template(value: str) -> bool:
-    """Whether what stands under `prompts` is the text of a template, and no name of a file."""
-    return "{%" in value
+    """Whether what stands under `prompts` is the text itself, of a template or of examples, and no name of a file."""
+    return "{%" in value or examples.is_text(value)
 
 
 def _panel(judges: list[Any], elicit: Elicit, cast: Cast) -> Panel:
