@@ -19,6 +19,8 @@ from app.protocols.quotes import MarkedText, render
 from app.records import exports
 from app.records.database import Database
 from app.records.exports import AttemptRow, Frame, ThoughtVerdict, TrialRow, Win
+from app.records.timing import TAKEN
+from app.records.verdicts import VerdictRow
 from app.reports.scores import rightness
 from models import Arm, Experiment, Move, Participant, Passage, Question, Trial
 
@@ -95,6 +97,7 @@ class _About:
             "reason": verdict.reason,
             "thoughts": _thoughts(item),
             **_effort(item),
+            **_time(row),
             "created_at": verdict.created_at,
             "judgement_id": str(judging.id) if judging else None,
         }
@@ -208,6 +211,15 @@ def _effort(item: ThoughtVerdict) -> Row:
         "active_seconds": math.fsum(effort.active_seconds for effort in item.efforts.values()),
         "effort": [{"step": step, **asdict(effort)} for step, effort in item.efforts.items()],
     }
+
+
+def _time(row: VerdictRow) -> Row:
+    """The time that a person was given and took."""
+    allowed = ((row.round.spec.get("people") or {}) if row.round else {}).get("seconds")
+    taken = row.judgement.flags.get(TAKEN) if row.judgement and allowed is not None else None
+    if allowed is None or taken is None:
+        return {"seconds_allowed": None, "seconds_taken": None, "overtime": None}
+    return {"seconds_allowed": allowed, "seconds_taken": taken, "overtime": taken > allowed}
 
 
 def _thoughts(item: ThoughtVerdict) -> list[Row]:

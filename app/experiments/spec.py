@@ -91,6 +91,8 @@ class People(Part):
     """What a person learns after a verdict: nothing, or the right answer and their score."""
     lease_minutes: int = Field(120, ge=5, le=100_000)
     """How long somebody may keep a trial before it returns to the others."""
+    seconds: int | None = Field(None, ge=5, le=86_400)
+    """Seconds from opening a trial to the verdict that people are asked to keep to; going over is recorded, not refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from app.protocols.core import Ask, Belief, Pick, ProtocolError, RuleChanged
 from app.protocols.flaws import MARKING, MARKS
 from app.protocols.judging import place
 from app.protocols.views import View
-from app.records import assignment, drafts, people, plays
+from app.records import assignment, drafts, people, plays, timing
 from app.records.assignment import Held
 from app.records.database import Database
+from app.records.timing import Clock
 from app.web import telling, trial_page
 from app.web.gate import Db, Refused, Who
 from app.web.limits import limited
@@ -92,6 +93,7 @@ async def trial(request: Request, who: Who, judgement_id: uuid.UUID) -> Response
         if mine.state == "done":
             return await _thanks(request, db, who, mine)
         await assignment.prolong(db, mine.id, _person(who))
+        clock = await timing.clock(db, mine.id)
         earlier = await _earlier(db, mine)
         entered = await drafts.find(db, mine.id)
     # With no transaction open: the engine needs connections of its own.
@@ -102,7 +104,7 @@ async def trial(request: Request, who: Who, judgement_id: uuid.UUID) -> Response
     if ask.kind == "mark":
         return _marks_page(request, mine, due, {})
     entry = trial_page.entry(mine, view, entered.get(ask.path, {}), earlier)
-    return _trial_page(request, mine, due[0], earlier, entry)
+    return _trial_page(request, mine, due[0], earlier, entry, clock)
 
 
 async def _finished(request: Request, who: Account, mine: Held) -> Response:
@@ -164,10 +166,12 @@ def _trial_page(
     due: tuple[Ask, View],
     earlier: Sequence[Belief],
     entry: Entry,
+    clock: Clock | None,
     error: str | None = None,
 ) -> Response:
     shown = trial_page.shown(mine, *due, earlier, entry)
-    return page(request, "pages/judge_trial.html", status=422 if error else 200, **shown, error=error)
+    status = 422 if error else 200
+    return page(request, "pages/judge_trial.html", status=status, **shown, clock=clock, error=error)
 
 
 # ── saving and submitting ───────────────────────────────────────────────────────────────────────────────────────
@@ -204,6 +208,7 @@ async def submit(
         if not await _keep(db, who, mine, sent):
             return onward
         await assignment.flag(db, mine.id, {"knows_story": sent.knows_story})
+        clock = await timing.clock(db, mine.id)
         earlier = await _earlier(db, mine)
     await limited(
         request,
@@ -218,7 +223,10 @@ async def submit(
     shares = sent.shares(len(view.answers))
     error = trial_page.mistake(shares, sent.reason, trial_page.is_final(mine, ask))
     if error or shares is None:
-        return _trial_page(request, mine, due[0], earlier, sent.kept(view), error)
+        return _trial_page(request, mine, due[0], earlier, sent.kept(view), clock, error)
+    if trial_page.is_final(mine, ask):
+        async with _database(request).session.begin() as db:
+            await timing.stop(db, mine.id)
     await _record(request, who, mine, ask, trial_page.belief(view, shares, sent.entry.reason))
     return onward
 
