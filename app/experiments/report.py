@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import verdicts
 from app.records.progress import Failure, failures
-from app.records.verdicts import ArmCount, Finished, JudgeCount, Placed
+from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
 from app.reports.accuracy import Cell, cells
 from app.reports.contrasts import Contrast, contrasts
 from app.reports.judged import Judged, Told
@@ -134,7 +134,7 @@ class Facts:
     judges: Sequence[JudgeCount]
     verdicts: Sequence[Placed]
     failures: Sequence[Failure]
-    finished: Sequence[Finished]
+    played: Sequence[Played]
     marks: Mapping[uuid.UUID, Mapping[int, bool]]
     """By judgement: what the judge said of each point of a critique."""
 
@@ -152,7 +152,7 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         await verdicts.judge_counts(session, experiment.id),
         await verdicts.placed(session, experiment.id),
         await failures(session, experiment.id),
-        await verdicts.finished(session, experiment.id),
+        await verdicts.played(session, experiment.id),
         await verdicts.marks(session, experiment.id),
     )
 
@@ -173,7 +173,7 @@ def computed(facts: Facts) -> Report:
         [_line(arms, judge, figures, excluded, knew, with_them) for judge in facts.judges],
         contrasts(kept, pairs, seed=seed),
         _metrics(facts, set(kept)),
-        measures(map(_told, facts.finished)),
+        measures(map(_told, facts.played)),
         facts.failures,
         _totals(facts, sum(excluded.values()), knew.total()),
     )
@@ -217,7 +217,7 @@ def _figures(readings: Sequence[Reading], arms: Mapping[str, ArmCount], seed: in
 
 def _metrics(facts: Facts, kept: Collection[Reading]) -> list[Measured]:
     """The metrics of every arm and judge, from the readings that accuracy rests on."""
-    trials = {trial.id: trial for trial in facts.finished}
+    trials = {trial.id: trial for trial in facts.played}
     marking = {row.arm for row in facts.verdicts if row.judgement in facts.marks}
     groups: dict[Place, list[Judged]] = {}
     for row in facts.verdicts:
@@ -236,7 +236,7 @@ def _metrics(facts: Facts, kept: Collection[Reading]) -> list[Measured]:
     ]
 
 
-def _judged(row: Placed, reading: Reading, trial: Finished, marks: Mapping[int, bool] | None) -> Judged:
+def _judged(row: Placed, reading: Reading, trial: Played, marks: Mapping[int, bool] | None) -> Judged:
     argued = _argued(trial.argues)
     return Judged(
         reading,
@@ -255,7 +255,7 @@ def _argued(argues: Mapping[str, int]) -> int | None:
     return argues.get("protagonist", sides.pop() if len(sides) == 1 else None)
 
 
-def _told(trial: Finished) -> Told:
+def _told(trial: Played) -> Told:
     return Told(
         trial.arm,
         trial.judge,

@@ -190,8 +190,8 @@ async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A finished trial with what its talk left behind, without any text."""
+class Played:
+    """A trial with what its talk left behind, without any text; with nothing, as long as it is not finished."""
 
     id: uuid.UUID
     arm: str
@@ -208,8 +208,8 @@ class Finished:
     measures: Mapping[str, float]
 
 
-async def finished(session: AsyncSession, experiment: uuid.UUID) -> list[Finished]:
-    """Every finished trial of an experiment, in a fixed order."""
+async def played(session: AsyncSession, experiment: uuid.UUID) -> list[Played]:
+    """Every trial of an experiment, in a fixed order."""
     columns = (
         Trial.id,
         Arm.name,
@@ -228,11 +228,11 @@ async def finished(session: AsyncSession, experiment: uuid.UUID) -> list[Finishe
         .join(Question, Question.id == Trial.question_id)
         .join(Passage, Passage.id == Question.passage_id)
         .outerjoin(Participant, Participant.id == Trial.judge_id)
-        .where(Trial.experiment_id == experiment, Trial.state == "done")
+        .where(Trial.experiment_id == experiment)
         .order_by(Arm.position, Trial.position)
     )
     rows = await session.stream(found.execution_options(yield_per=CHUNK))
-    return [Finished(*row) async for some in rows.partitions() for row in some]
+    return [Played(*row) async for some in rows.partitions() for row in some]
 
 
 async def marks(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID, dict[int, bool]]:
