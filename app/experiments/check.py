@@ -130,7 +130,7 @@ class _Rehearsal:
         seat = protocol.judge.name
         sitting = replace(self._sitting({seat: name}), given=self.talk)
         orders = reading(protocol, len(self.item.answers))
-        script = judge(sitting.case, outcome.transcript, self.spec.panel.elicit, orders, seat)
+        script = judge(sitting.case, outcome.transcript, self.spec.panel.elicit, orders, seat, outcome.points)
         play = Play(script, [seat], self.talk)
         await sitting.play_out(play, {}, self._counter({seat: name}))
 

@@ -34,7 +34,7 @@ from app.protocols.core import (
 )
 from app.protocols.judging import judge
 from app.protocols.quotes import MarkedText, indexed
-from app.protocols.rehearsal import rehearse_with, stand_in
+from app.protocols.rehearsal import making_points, rehearse_with, stand_in
 from app.protocols.views import View, see
 from app.records.tasks import passage_lengths, passage_texts
 from app.reports.power import CORRELATION, DISCORDANCE, smallest_difference
@@ -383,19 +383,26 @@ class _Trials:
         for ask in asks:
             yield from self._asked(ask, case, seated[ask.seat], moves)
         assert play.outcome is not None
-        transcript = play.outcome.transcript
+        transcript, points = play.outcome.transcript, play.outcome.points
         self.minutes = _minutes(transcript, moves, each_step=self._spec.panel.elicit == "each_step")
         for name in () if taking_part else self._spec.panel.judges:
-            yield from self._judging(assignment, transcript, moves, name, mark)
+            yield from self._judging(assignment, transcript, points, moves, name, mark)
 
     def _judging(
-        self, assignment: Assignment, transcript: Shown, talk: Mapping[str, Move], name: str, mark: str
+        self,
+        assignment: Assignment,
+        transcript: Shown,
+        points: Mapping[str, int],
+        talk: Mapping[str, Move],
+        name: str,
+        mark: str,
     ) -> Iterator[_Request]:
         protocol = self._arm.protocol
         seat = protocol.judge.name
         case = self._case(assignment, {seat: name})
         orders = reading(protocol, len(case.answers))
-        play = Play(judge(case, transcript, self._spec.panel.elicit, orders, seat), [seat], talk)
+        script = judge(case, transcript, self._spec.panel.elicit, orders, seat, points)
+        play = Play(script, [seat], talk)
         asks, moves = rehearse_with(play, lambda ask: _content(ask, len(case.answers), f"{mark}/{name}"))
         for ask in asks:
             yield from self._asked(ask, case, name, {**talk, **moves}, given=talk)
@@ -449,7 +456,8 @@ def _content(ask: Ask, answers: int, mark: str) -> AnyContent:
     text = _filler(f"{mark}/{ask.path}", _length(ask))
     match ask.wants:
         case "speech":
-            return Speech(said=MarkedText(text=text, quotes=()), words=len(text) // CHARACTERS_PER_WORD)
+            said = MarkedText(text=making_points(ask, text), quotes=())
+            return Speech(said=said, words=len(text) // CHARACTERS_PER_WORD)
         case "note":
             return Note(text=text)
         case "thought":

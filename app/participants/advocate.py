@@ -23,7 +23,8 @@ from app.participants.retrieval import (
     written_words,
 )
 from app.participants.speeches import Unread, speech
-from app.protocols.core import Items, Note, Pick, Rating, Speech, Stance
+from app.protocols.core import Items, Limits, Note, Pick, Rating, Speech, Stance
+from app.protocols.flaws import numbered
 from app.protocols.quotes import MIN_WORDS, Passage, Span, mark, only_verified
 from app.protocols.views import Line, View
 
@@ -351,7 +352,8 @@ def speak(view: View, asking: Asking) -> Speech:
         found = islice(found, 1)
     if view.limits.only_quotes:
         return spoken(view, asking, "\n".join(quotation.tagged for quotation in found))
-    return spoken(view, asking, _compose(view, found, rng))
+    compose = _criticise if "points" in view.facts else _compose
+    return spoken(view, asking, compose(view, found, rng))
 
 
 def spoken(view: View, asking: Asking, text: str) -> Speech:
@@ -366,11 +368,25 @@ def spoken(view: View, asking: Asking, text: str) -> Speech:
 
 
 def _compose(view: View, found: Iterable[Quotation], rng: Random) -> str:
-    limits = view.limits
-    assert view.side is not None
+    least, target, most = _lengths(view.limits)
+    draft = _opened(view, most, rng)
+    for quotation in found:
+        if draft.words >= target or not draft.add(*_presented(quotation, view, rng)):
+            break
+    draft.fill(least, _unused(view, rng))
+    return draft.text
+
+
+def _lengths(limits: Limits) -> tuple[int, int, int]:
+    """Fewest words, as many as are aimed at, and most."""
     most = limits.max_words or max(2 * (limits.target_words or WORDS_WITHOUT_TARGET), limits.min_words)
     least = min(limits.min_words, most)
-    target = max(least, min(limits.target_words or WORDS_WITHOUT_TARGET, most))
+    return least, max(least, min(limits.target_words or WORDS_WITHOUT_TARGET, most)), most
+
+
+def _opened(view: View, most: int, rng: Random) -> Draft:
+    """A speech that has claim and replies so far."""
+    assert view.side is not None
     draft = Draft(most)
     answer = _harmless(view.answers[view.side]).rstrip(".")
     if not draft.add(rng.choice(_claims(view)).format(answer=answer)):
@@ -379,11 +395,36 @@ def _compose(view: View, found: Iterable[Quotation], rng: Random) -> str:
         draft.add(_ATTACKS[view.facts["attack"]].format(answer=answer))
     for reply in _replies(view, rng):
         draft.add(reply)
-    for quotation in found:
-        if draft.words >= target or not draft.add(*_presented(quotation, view, rng)):
+    return draft
+
+
+def _criticise(view: View, found: Iterable[Quotation], rng: Random) -> str:
+    """A critique: first the quotes that are off the point, then what speaks for the other answer, in numbered points."""
+    least, target, most = _lengths(view.limits)
+    opening = _opened(view, most, rng)
+    points = Draft(most - opening.words)
+    made: list[str] = []
+    for parts in chain(_misused(view), (_presented(quotation, view, rng) for quotation in found)):
+        full = len(made) == view.facts["points"] or opening.words + points.words >= target
+        if full or not points.add(f"{len(made) + 1}.", *parts):
             break
-    draft.fill(least, _unused(view, rng))
-    return draft.text
+        made.append(" ".join(parts))
+    lead = Draft(most - points.words)
+    lead.add(*opening.parts)
+    lead.fill(least - points.words, _unused(view, rng))
+    return f"{lead.text}\n{numbered(made)}".strip()
+
+
+def _misused(view: View) -> Iterator[tuple[str, ...]]:
+    """A point against each confirmed quote of the text that stands last that shares no word with question and answers."""
+    matter = {term for text in (view.question, *view.answers) for term in terms(text)}
+    for heard in _speeches(view, own=False)[-1:]:
+        for quote in only_verified(heard.said):
+            if matter.isdisjoint(terms(quote)):
+                yield (_MISUSED.format(words=" ".join(quote.split())),)
+
+
+_MISUSED = "The words “{words}” do stand in the passage, but they have nothing to do with the question."
 
 
 def _presented(quotation: Quotation, view: View, rng: Random) -> tuple[str, str, str]:

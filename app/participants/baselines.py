@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 
-from app.participants import advocate, weighing
+from app.participants import advocate, faults, weighing
 from app.participants.base import Asking, BuiltinSettings, Participant, ParticipantError
 from app.participants.replies import form, options
 from app.participants.retrieval import indexed, words
@@ -44,14 +44,20 @@ def _misseated(name: str, view: View) -> ParticipantError:
 
 
 class ExtractiveDebater:
-    """Argues and answers with sentences of the passage; also checks positions, coaches, and asks the judge's questions."""
+    """Argues and answers with sentences of the passage; also checks positions, coaches, asks the judge's questions, and plants
+    and grades flaws.
+    """
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         match view.wants:
             case "speech":
-                return advocate.speak(view, asking)
+                return (
+                    faults.tampered(view, asking) if view.kind == "tamper" else advocate.speak(view, asking)
+                )
             case "note":
                 return _noted(view, asking.seed)
+            case "pick" if "point" in view.facts:
+                return faults.picked(view)
             case "stance":
                 return advocate.position(view)
             case "items":
@@ -70,7 +76,7 @@ class LexicalJudge:
             case "belief":
                 return Belief(p=view.in_trial_order(tuple(weighing.weigh(view))), method="baseline")
             case "pick":
-                return _picked(view, Random(asking.seed))
+                return faults.picked(view) if "point" in view.facts else _picked(view, Random(asking.seed))
             case "rating":
                 return Rating(value=weighing.rating(view))
             case "items":
@@ -86,8 +92,14 @@ class LexicalJudge:
 
 
 def _noted(view: View, seed: int) -> Note:
-    """Advice where a draft is criticised, else the judge's question."""
-    return advocate.advice(view, seed) if view.kind == "coach" else advocate.question(view, seed)
+    """Advice on a draft, what flaw was planted, else the judge's question."""
+    match view.kind:
+        case "coach":
+            return advocate.advice(view, seed)
+        case "flaw":
+            return faults.flaw(view)
+        case _:
+            return advocate.question(view, seed)
 
 
 def _picked(view: View, rng: Random) -> Pick:

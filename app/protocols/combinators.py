@@ -130,8 +130,8 @@ class Argued(Spoken):
 
     @property
     def speakers(self) -> list[str]:
-        """The seats that argue."""
-        return [seat.name for seat in self.seats() if seat.reads_passage and seat.name != COACH]
+        """The seats that argue: those of a group, as whoever coaches, tampers or grades is not."""
+        return [seat.name for seat in self.seats() if seat.reads_passage and seat.group]
 
     @property
     def writers(self) -> list[str]:
@@ -265,6 +265,12 @@ def one_sided(seat: str, answers: int) -> tuple[Assignment, ...]:
 
 def argued(case: Case, said: Said) -> Talk[Outcome]:
     """End an argued talk: check the position of every speech that argues for an answer, show none of the checks."""
+    yield from checked(case, said)
+    return Outcome(paths(said))
+
+
+def checked(case: Case, said: Said) -> Talk[None]:
+    """Check whether every speech that argues for an answer still does."""
     yield [
         Ask(
             f"{move.path}/position",
@@ -278,7 +284,6 @@ def argued(case: Case, said: Said) -> Talk[Outcome]:
         for move in group
         if move.seat in case.argues and isinstance(move.content, Speech)
     ]
-    return Outcome(paths(said))
 
 
 def best_of(ask: Ask, n: int, choose: Callable[[list[Move]], Talk[int]]) -> Talk[Move]:

@@ -15,6 +15,10 @@ class ProverVerifier(Argued):
     target_words: int = Field(120, ge=10, le=2000)
     """Words that the argument is asked to have."""
 
+    examples: int = Field(0, ge=0, le=32)
+    """How many arguments for wrong answers, accepted by earlier verifiers on other passages, the judge is shown first; those of
+    the file that stands as `examples` under `prompts`."""
+
     def seats(self) -> tuple[Seat, ...]:
         """The prover, helpful where its answer is right and sneaky where it is wrong, and who checks its position."""
         return self.seated(advocate("prover", "Prover", "provers"))

@@ -75,12 +75,19 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ),
     ("recursive-reward-modelling", {"candidates": 4}, "unknown key 'candidates'"),
     ("critique", {"rebuttal": True}, "rebuttal goes with depth 1: above it, the next critic answers"),
+    (
+        "critique",
+        {"depth": 1, "rebuttal": True, "planted": 0.5},
+        "planted goes without rebuttal: the author would answer for words of somebody else",
+    ),
+    ("critique", {"planted": 2}, "planted: input should be less than or equal to 1"),
     ("critique", {"depth": 4}, "depth: input should be less than or equal to 3"),
     (
         "critique",
         {"points": 20, "min_words": 10, "target_words": 40, "max_words": 50},
         "20 points do not fit into max_words (50): allow 5 words for each, or fewer points",
     ),
+    ("prover-verifier", {"examples": 3}, "examples: NUMBER and prompts: {examples: FILE} go together"),
     (
         "prover-verifier",
         {"target_words": 200},

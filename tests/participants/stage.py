@@ -128,7 +128,9 @@ async def play(
 
     outcome = await sitting.play_out(Play(rules.script(trial), rules.rights()), {}, keep)
     assert outcome is not None
-    script = judge(trial, outcome.transcript, elicit, orders(2, rules.reading_orders), "judge")
+    script = judge(
+        trial, outcome.transcript, elicit, orders(2, rules.reading_orders), "judge", outcome.points
+    )
     readings = await sitting.play_out(Play(script, ["judge"], moves), dict(moves), keep)
     assert readings is not None
     return Played(rules, trial, moves, outcome, readings, witness)

@@ -152,9 +152,12 @@ def judgement(
     """A judge on a finished trial, in as many orders as the protocol says or `count` of them."""
     seat, case = protocol.judge, played.case
     reading = orders(len(case.answers), count or protocol.reading_orders)
-    transcript = run.outcome.transcript
+    transcript, points = run.outcome.transcript, run.outcome.points
     return Stage(
-        lambda: judge(case, transcript, elicit, reading, seat.name), case, protocol.rights(), run.moves
+        lambda: judge(case, transcript, elicit, reading, seat.name, points),
+        case,
+        protocol.rights(),
+        run.moves,
     )
 
 
@@ -311,6 +314,14 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
     "critique": st.one_of(
         st.builds(Critique, depth=st.integers(1, 3), points=st.integers(1, 9), **_SPEECH),
         st.builds(Critique, rebuttal=st.just(True), **_SPEECH),
+        st.builds(
+            Critique,
+            depth=st.integers(1, 3),
+            planted=st.sampled_from([0, 0.5, 1]),
+            grade=st.just(True),
+            mark=st.booleans(),
+            **_SPEECH,
+        ),
     ),
     "prover-verifier": st.builds(ProverVerifier, **_SPEECH),
     "market-making": st.builds(

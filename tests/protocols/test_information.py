@@ -90,14 +90,24 @@ def consultancy(rules: Any) -> Table:
 
 
 def critique(rules: Any) -> Table:
-    """Each critic reads all that was said before; the author reads a critique only where it answers it."""
+    """Each critic reads all that was said before; the author reads a critique only where it answers it.
+
+    Of an argument that was tampered with, nobody but the tamperer knows how it was, and nobody but the grader the flaw.
+    """
     critics = [f"critic_{level}" for level in range(1, rules.depth + 1)]
     about = {"passage", *ROUND, "told side", "told level", "told points"}
+    argument = ({"author"} if rules.planted < 1 else set()) | ({"tamperer"} if rules.planted else set())
+    tampers = {"passage", "told side", "notes", "tamperer", "some of author"}
+    flaw = {"some of tamperer"} if rules.planted else set()
+    grades = {"passage", "told point", "told options", "critic_1", *argument - {"tamperer"}, *flaw}
+    marks = {"told point", "told text", "told options"} if rules.mark else set()
     return {
         "author": SPEAKS | {"author", *critics} if rules.rebuttal else SPEAKS - {"notes"},
-        **{critic: about | {"author", *critics[:level]} for level, critic in enumerate(critics)},
+        **{critic: about | argument | set(critics[:level]) for level, critic in enumerate(critics)},
         **checks("author"),
-        "judge": DECIDES | {"author", *critics},
+        **({"tamperer": tampers} if rules.planted else {}),
+        **({"grader": grades} if rules.graded else {}),
+        "judge": DECIDES | marks | argument | set(critics),
     }
 
 
