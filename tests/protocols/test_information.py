@@ -40,9 +40,11 @@ from app.protocols.core import (
     Outcome,
     Protocol,
     Seat,
+    Speech,
     Talk,
     paths,
 )
+from app.protocols.flaws import MARKING, numbered
 from app.protocols.judging import Elicit
 from app.protocols.market_making import MarketMaking
 from app.protocols.rehearsal import stand_in
@@ -268,11 +270,11 @@ def seen_in(
     return found
 
 
-def _steps_read(path: str) -> int:
-    """How many steps of a transcript a judge has read at a path that `judging.place` begins."""
+def _steps_read(path: str) -> int | None:
+    """How many steps of a transcript a judge has read at a path that `judging.place` begins; None for all, as at marks."""
     found = re.search(r"/step(\d+)", path)
-    assert found
-    return int(found[1])
+    assert found or path.startswith(MARKING)
+    return int(found[1]) if found else None
 
 
 @st.composite
@@ -349,6 +351,11 @@ def swayed(view: View, ask: Ask) -> AnyContent:
             return stand_in(ask, len(view.answers))
         case "items":
             return Items(texts=tuple(f"{openly(ask.path)} {n}" for n in range(ask.facts.get("most", 2))))
+        case "speech" if "points" in ask.facts:
+            speech = witness(view, ask)
+            assert isinstance(speech, Speech)
+            text = f"{speech.said.text}\n{numbered(['…'] * ask.facts['points'])}"
+            return speech.model_copy(update={"said": speech.said.model_copy(update={"text": text})})
         case _:
             return witness(view, ask)
 
