@@ -57,7 +57,7 @@ from app.records.tasks import Saved, passage_texts, questions_of
 from app.reports import power as powers
 from app.settings import Settings, settings
 from app.web.alone import standing_alone
-from app.web.demo import links
+from app.web.demo import links, visitor
 from app.web.outgoing import BadPattern
 from app.web.pages.entrance import SHORTEST_PASSWORD, TOO_SHORT, hasher
 from app.web.server import AddressTaken, listening, serving
@@ -633,8 +633,11 @@ async def _demo(*, serve: bool) -> None:
 
 
 async def _show_around(database: Database, chosen: Settings, listener: socket) -> None:
-    """Prepare judgements for people and an experiment under way, and serve, with links for visitors."""
-    await _work_off(database, chosen, await _begin(database, read_spec(DEMO.with_stem("demo-people"))))
+    """Prepare judgements and debates for people and an experiment under way, and serve, with links for visitors."""
+    async with database.session.begin() as session:
+        await visitor(session, "debater")  # without whom no seat can be kept for people
+    for name in ("demo-people", "demo-debate"):
+        await _work_off(database, chosen, await _begin(database, read_spec(DEMO.with_stem(name))))
     await _begin(database, read_spec(DEMO.with_stem("demo-running")))
     async with database.session.begin() as session:
         paths = await links(session)

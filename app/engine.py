@@ -6,7 +6,7 @@ It does not know what a protocol's rules are, nor whether a seat is held by a mo
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -14,13 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import EndpointSettings, NoKey, ParticipantError
 from app.participants.prompts import PromptBook
-from app.participants.roster import Roster, parse_settings
+from app.participants.roster import Person, Roster, parse_settings
 from app.participants.sitting import Holder, Sitting
 from app.protocols import PROTOCOLS
 from app.protocols.core import (
     AnyContent,
     Ask,
     Case,
+    Elicitation,
     Move,
     Outcome,
     Play,
@@ -31,11 +32,11 @@ from app.protocols.core import (
     replay,
 )
 from app.protocols.judging import Reading, judge
-from app.protocols.quotes import indexed
+from app.protocols.quotes import Passage, indexed
 from app.protocols.views import View
 from app.records import plays
 from app.records.database import OUTAGE, Database
-from app.records.journal import Journal, Owner
+from app.records.journal import Journal, Owner, put
 from models import Judgement, Trial
 from models import Participant as ParticipantRow
 
@@ -50,6 +51,9 @@ LOOK = 0.5
 class AtRest(Exception):
     """The experiment was paused or cancelled between two steps; the moves made so far stay."""
 
+
+EMPTY_CHAIR = Holder(Person(), Elicitation())
+"""Who sits where a person is to sit and nobody has come yet: they answer later."""
 
 KEPT = 256
 """Finished transcripts that are kept at hand for their judges, with their passages."""
@@ -73,10 +77,28 @@ class Opened(Generic[R]):
     sitting: Sitting
     moves: Mapping[str, Move]
     keep: Callable[[Move], Awaitable[Move]]
+    rows: Mapping[str, ParticipantRow]
+    """Who sits where."""
 
     async def play_out(self, before_step: Callable[[], Awaitable[None]]) -> R | None:
         """Go on to the end; None where a person has to answer first."""
         return await self.sitting.play_out(self.play, self.moves, self.keep, before_step)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A talk through the eyes of one seat that a person holds."""
+
+    standing: View
+    """What the seat sees when it is asked nothing: no move of anybody's."""
+    due: Sequence[tuple[Ask, View]]
+    """What the seat is asked now; nothing while others are awaited, and when the talk is over."""
+    given: Sequence[tuple[Ask, View, AnyContent]]
+    """What it was asked before, with its answers, oldest first."""
+    passage: Passage
+    """To check quotes against; only `View.passage` may be shown."""
+    prompts: PromptBook
+    protocol: str
 
 
 class Engine:
@@ -144,33 +166,82 @@ class Engine:
                 return
         await self.advance_judgement(judgement_id)
 
+    async def turn(self, place_id: uuid.UUID) -> Turn | None:
+        """What somebody who holds a seat of a trial is asked now, and was asked before; None where they hold none."""
+        async with self._database.reading() as session:
+            place = await plays.load_place(session, place_id)
+            if place is None:
+                return None
+            opened = await self._open_trial(session, place.trial)
+        sitting, moves = opened.sitting, opened.moves
+        open_now = place.state == "waiting" and place.trial.state in OPEN
+        due = [ask for ask in opened.play.due if ask.seat == place.seat] if open_now else []
+        given = [ask for ask in opened.play.answered if ask.seat == place.seat]
+        return Turn(
+            standing=sitting.view(Ask("standing", place.seat, "standing", "note"), moves),
+            due=[(ask, sitting.view(ask, moves)) for ask in due],
+            given=[(ask, sitting.view(ask, moves), moves[ask.path].content) for ask in given],
+            passage=sitting.passage,
+            prompts=self._arms[place.trial.arm_id].prompts,
+            protocol=sitting.protocol.name,
+        )
+
+    async def submit_turn(self, place_id: uuid.UUID, contents: Mapping[str, AnyContent]) -> None:
+        """Put a person's answers, by path, on record and queue the trial, in one transaction.
+
+        An answer that is there already stays; the second is dropped. Raises RuleChanged where something is not asked of
+        the seat now, or the seat is no longer theirs.
+        """
+        async with self._database.session.begin() as session:
+            place = await plays.load_place(session, place_id, lock=True)
+            if place is None:
+                raise RuleChanged("Nobody holds this seat.")
+            opened = await self._open_trial(session, place.trial)
+            due = {ask.path: ask for ask in opened.play.due if ask.seat == place.seat}
+            new = {path: content for path, content in contents.items() if path not in opened.moves}
+            if not new:
+                return
+            if not new.keys() <= due.keys() or place.state != "waiting" or place.trial.state not in OPEN:
+                raise RuleChanged(f"Nothing is asked at {min(new)} now.")
+            assert place.participant_id is not None
+            moves = [answered(due[path], content) for path, content in new.items()]
+            await put(session, place.trial_id, place.participant_id, moves)
+            for move in moves:
+                opened.play.record(move)
+            await plays.queue_again(session, place.trial, {ask.seat for ask in opened.play.due})
+
     # ── one trial, one judgement ────────────────────────────────────────────────────────────────────────────────
 
     async def _trial(self, trial: Trial) -> None:
-        opened = await self._open_trial(trial)
+        async with self._database.session() as session:
+            opened = await self._open_trial(session, trial)
         outcome = await opened.play_out(lambda: self._go_on(trial, trial))
-        if outcome is None:
-            await self._mark(trial, "waiting")
-            return
         async with self._database.session.begin() as session:
-            if trial.judge_id is not None and outcome.belief is not None:
+            if outcome is None:
+                play = opened.play
+                await plays.rest(session, trial, len(play.answered), {ask.seat for ask in play.due})
+                return
+            judge = opened.rows.get(opened.sitting.protocol.judge.name)
+            if judge is not None and outcome.belief is not None:
                 order = tuple(range(len(opened.sitting.case.answers)))
                 reading = Reading(order, outcome.belief, outcome.beliefs)
-                await plays.save_verdicts(session, trial.id, trial.judge_id, [reading])
-            await plays.finish_trial(session, trial, _stored(outcome))
+                await plays.save_verdicts(session, trial.id, judge.id, [reading])
+            await plays.finish_trial(
+                session, trial, _stored(outcome), outcome.argues, judge.id if judge else None
+            )
 
-    async def _open_trial(self, trial: Trial) -> "Opened[Outcome]":
-        async with self._database.session() as session:
-            arm = await self._seated(session, trial.arm_id)
-            rows = dict(arm.rows)
-            if trial.judge_id is not None:
-                rows[arm.protocol.judge.name] = await plays.load_participant(session, trial.judge_id)
-            text = await plays.passage_text(session, trial.question.passage)
-            moves = await plays.moves_of(session, trial=trial.id)
+    async def _open_trial(self, session: AsyncSession, trial: Trial) -> "Opened[Outcome]":
+        arm = await self._seated(session, trial.arm_id)
+        people = await plays.people_in(session, trial.id)
+        rows = {**arm.rows, **{seat: row for seat, row in people.items() if row is not None}}
+        if trial.judge_id is not None:
+            rows[arm.protocol.judge.name] = await plays.load_participant(session, trial.judge_id)
+        text = await plays.passage_text(session, trial.question.passage)
+        moves = await plays.moves_of(session, trial=trial.id)
         owner = Owner(trial=trial.id)
-        sitting = self._sitting(arm, trial, trial.seed, rows, text, owner)
+        sitting = self._sitting(arm, trial, trial.seed, rows, text, owner, empty=people.keys() - rows.keys())
         play = replay(Play(arm.protocol.script(sitting.case), arm.protocol.rights()), moves)
-        return Opened(play, sitting, moves, self._keeper(rows, owner))
+        return Opened(play, sitting, moves, self._keeper(rows, owner), rows)
 
     async def _judgement(self, judgement: Judgement) -> None:
         async with self._database.session() as session:
@@ -203,7 +274,7 @@ class Engine:
         transcript, points = plays.transcript_of(trial), plays.points_of(trial)
         script = judge(sitting.case, transcript, elicit, reading, seat, points)
         play = replay(Play(script, [seat], given), moves)
-        return Opened(play, sitting, moves, self._keeper(rows, owner))
+        return Opened(play, sitting, moves, self._keeper(rows, owner), rows)
 
     async def _finished(self, session: AsyncSession, trial: Trial) -> tuple[str, Mapping[str, Move]]:
         """Passage and moves of a trial; those of the last finished ones are kept, since they never change."""
@@ -235,8 +306,9 @@ class Engine:
         rows: Mapping[str, ParticipantRow],
         text: str,
         owner: Owner,
+        empty: Collection[str] = (),
     ) -> Sitting:
-        holders = {seat: self._holder(row) for seat, row in rows.items()}
+        holders = {seat: self._holder(row) for seat, row in rows.items()} | dict.fromkeys(empty, EMPTY_CHAIR)
         case = Case(
             question=trial.question.text,
             answers=tuple(trial.question.answers[index] for index in trial.answers),

@@ -1,7 +1,17 @@
 """The tables. They import nothing of the application."""
 
 from models.base import Base
-from models.experiments import Arm, ArmSeat, Endpoint, Experiment, Judgement, JudgingRound, Participant, Trial
+from models.experiments import (
+    Arm,
+    ArmSeat,
+    Endpoint,
+    Experiment,
+    Judgement,
+    JudgingRound,
+    Participant,
+    SeatPlace,
+    Trial,
+)
 from models.people import (
     Account,
     ApiToken,
@@ -38,6 +48,7 @@ __all__ = [
     "Passage",
     "Question",
     "RateCount",
+    "SeatPlace",
     "Secret",
     "Session",
     "SpecDraft",

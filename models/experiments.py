@@ -131,6 +131,7 @@ class Trial(Base):
             "assignment",
             "replicate",
             "judge_id",
+            "place",
             postgresql_nulls_not_distinct=True,
         ),
         ForeignKeyConstraint(
@@ -139,6 +140,7 @@ class Trial(Base):
         Index("ix_trial_experiment_id_state", "experiment_id", "state"),
         CheckConstraint("cardinality(answers) >= 2", name="answers_are_two_or_more"),
         CheckConstraint("(state = 'done') = (outcome IS NOT NULL)", name="outcome_when_done"),
+        CheckConstraint("place >= 0", name="place_is_not_negative"),
         *_states(),
     )
 
@@ -147,7 +149,9 @@ class Trial(Base):
     arm_id: Mapped[uuid.UUID]
     question_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("question.id"), index=True)
     judge_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("participant.id"))
-    """The judge, in protocols where it takes part in the talk."""
+    """The judge, in protocols where it takes part in the talk; a person's is known when the talk has ended."""
+    place: Mapped[int] = mapped_column(server_default="0")
+    """Where a person is to be the judge that takes part: which of those wanted; 0 for models."""
     answers: Mapped[list[int]]
     """Indices into the question's answers, in this trial's own order."""
     argues: Mapped[JsonObject]
@@ -166,6 +170,50 @@ class Trial(Base):
         lazy="raise", foreign_keys="Trial.arm_id", primaryjoin="Trial.arm_id == Arm.id"
     )
     question: Mapped[Question] = relationship(lazy="raise")
+
+
+class SeatPlace(Base):
+    """A seat of a trial that a person is to hold, and who does."""
+
+    __tablename__ = "seat_place"
+    __table_args__ = (
+        # Nobody sits on two sides of a trial, nor comes back to one that they gave back.
+        UniqueConstraint("trial_id", "participant_id"),
+        Index(
+            "uq_seat_place_seat",
+            "trial_id",
+            "seat",
+            unique=True,
+            postgresql_where=text("state <> 'returned'"),
+        ),
+        Index("ix_seat_place_open", "trial_id", postgresql_where=text("state = 'open'")),
+        Index(
+            "ix_seat_place_leased_until", "leased_until", postgresql_where=text("leased_until IS NOT NULL")
+        ),
+        CheckConstraint("state IN ('open', 'waiting', 'done', 'returned')", name="state_is_known"),
+        CheckConstraint("(state = 'open') = (participant_id IS NULL)", name="open_is_nobodys"),
+        CheckConstraint("leased_until IS NULL OR state = 'waiting'", name="leases_end_with_the_work"),
+        CheckConstraint("lease_minutes > 0", name="leases_last"),
+    )
+
+    id: Mapped[OpaqueId]
+    trial_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("trial.id", ondelete="CASCADE"))
+    seat: Mapped[str]
+    participant_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("participant.id"), index=True)
+    state: Mapped[str] = mapped_column(server_default="open")
+    """`open`, `waiting` (somebody has it), `done` with the talk, or `returned`."""
+    reads_passage: Mapped[bool]
+    once: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether its holder may be shown no other trial on the passage in this experiment."""
+    lease_minutes: Mapped[int]
+    """How long somebody may keep it without answering when it is their turn."""
+    leased_until: Mapped[Moment | None]
+    """When somebody who does not answer loses it; None while others are awaited."""
+    flags: Mapped[JsonObject]
+    """What a person marked."""
+
+    trial: Mapped[Trial] = relationship(lazy="raise")
+    participant: Mapped[Participant | None] = relationship(lazy="raise")
 
 
 class JudgingRound(Base):

@@ -122,8 +122,8 @@ def _seats(rules: type[Protocol]) -> Iterator[tuple[str, ...]]:
             found.setdefault(seat.name, (seat, words))
     for seat, words in found.values():
         yield _seat_row(seat, words or "always")
-    if not rules.judge_takes_part:
-        yield _seat_row(rules.judge, "after the talk", "`judges`")
+    when = "in the talk; others may read it later" if rules.judge_takes_part else "after the talk"
+    yield _seat_row(rules.judge, when, "`judges`")
 
 
 def _seat_row(seat: Seat, when: str, key: str | None = None) -> tuple[str, ...]:
@@ -138,7 +138,8 @@ def _yes(holds: bool) -> str:
 
 
 def _plans(rules: type[Protocol]) -> Iterator[tuple[str, ...]]:
-    yield "settings", "trials of a question", "readings by a judge", "answers"
+    each = ", for each judge" if rules.judge_takes_part else ""
+    yield "settings", f"trials of a question{each}", "readings by a judge", "answers"
     most = str(rules.max_answers) if rules.max_answers == 2 else f"2 to {rules.max_answers}"
     seen: set[tuple[int, int]] = set()
     for words, protocol in variants(rules):

@@ -17,6 +17,10 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "market-making": {"steps": 1, "candidates": 2, "reads": 2, "first_reads": 2},
     "recursive-reward-modelling": {"questions": 2, "calls": 3, "misleading": 0.5},
     "prover-estimator": {"depth": 1, "least_parts": 2, "most_parts": 2},
+    "open-consultancy": {"rounds": 2, "questions": True},
+    "open-debate": {"rounds": 2},
+    "interactive-consultancy": {"min_rounds": 1, "max_rounds": 2},
+    "interactive-debate": {"min_rounds": 1, "max_rounds": 2},
 }
 """Settings under which a protocol asks for everything that it ever asks for, and for little more."""
 

@@ -241,7 +241,7 @@ def invitations(process: Process) -> dict[str, str]:
 def demo_served(arena: Arena) -> Iterator[dict[str, str]]:
     """The links of a demo that serves until it is stopped as by Ctrl-C."""
     process = arena.start("demo", "--serve")
-    until(lambda: len(invitations(process)) == 3, process, every=0.1)
+    until(lambda: len(invitations(process)) == 4, process, every=0.1)
     yield invitations(process)
     process.signal(signal.SIGINT)
     ended = process.wait()
@@ -263,13 +263,14 @@ def test_the_demo_prints_its_table_and_serves_only_where_it_is_told_to(
 
         with demo_served(arena) as links:
             _judges(links["judge"])
+            _debates(links["debater"])
             with Visitor() as researcher:
                 researcher.get(links["researcher"])
                 listed = researcher.get(httpx.URL(links["researcher"]).join("/experiments"))
-                for name in ("demo", "demo-people", "demo-running"):
+                for name in ("demo", "demo-people", "demo-debate", "demo-running"):
                     assert f'href="/experiments/{name}"' in listed.text
         before = {table: records.count(table) for table in ("account", "experiment", "trial", "judgement")}
-        assert before["experiment"] == 3
+        assert before["experiment"] == 4
         unused = links["admin"]
 
         with demo_served(arena) as again, Visitor() as visitor:
@@ -354,6 +355,17 @@ def _judges(link: str) -> None:
         trial = judge.press(queue, "/judge/next")
         assert trial.url.path.startswith("/judge/trial/")
         assert "Submit and read on" in trial.text
+
+
+def _debates(link: str) -> None:
+    """Come by a debater's link, and get to a page that asks for a speech."""
+    with Visitor() as debater:
+        instructions = debater.get(httpx.URL(debater.get(link).url).join("/talk"))
+        assert instructions.url.path == "/talk/instructions"
+        queue = debater.press(instructions, "/talk/instructions")
+        talk = debater.press(queue, "/talk/next")
+        assert re.fullmatch(r"/talk/seat/[0-9a-f-]{36}", talk.url.path)
+        assert "Your speech" in talk.text or "Waiting for the others" in talk.text
 
 
 def test_an_address_in_use_is_told_in_one_sentence_before_any_work(

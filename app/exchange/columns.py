@@ -79,6 +79,7 @@ VERDICTS = pa.schema(
         _column("belief", pa.list_(NUMBER), "Final probability of each answer, in the order of `answers`."),
         _column("p_gold", NUMBER, "Final probability of the right answer."),
         _column("correct", NUMBER, "1 where the right answer has most belief, 0 where another has, a half (1/k for k answers) where they tie."),
+        _maybe("judge_score", NUMBER, "What a judge who took part in the talk was paid, in bits: log2 of `p_gold`, at least 1e-4, less what its turns cost. Absent for others."),
         _column("beliefs", pa.list_(pa.list_(NUMBER)), "Every belief on the way, oldest first; the last is `belief`."),
         _column("method", TEXT, "How the belief was read: `logprobs`, `verbalised`, `votes`, `stated` or `baseline`."),
         _maybe("label_mass", NUMBER, "Probability that the model, left free, put on the answers' letters; absent where nothing tells."),

@@ -23,7 +23,7 @@ from app.records.database import Database
 from app.records.exports import AttemptRow, Frame, ThoughtVerdict, TrialRow, Win
 from app.records.timing import TAKEN
 from app.records.verdicts import VerdictRow
-from app.reports.scores import rightness
+from app.reports.scores import rightness, turns_score
 from models import Arm, Experiment, Move, Participant, Passage, Question, Trial
 
 
@@ -118,6 +118,7 @@ class _About:
             "belief": verdict.belief,
             "p_gold": verdict.belief[row.gold],
             "correct": rightness(row.reading),
+            "judge_score": _paid(row),
             "beliefs": verdict.beliefs,
             "method": verdict.method,
             "label_mass": verdict.label_mass,
@@ -227,6 +228,14 @@ def _arm_digest(arm: Arm, seats: Mapping[str, Participant]) -> str:
 
 def _json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _paid(row: VerdictRow) -> float | None:
+    """The score of a judge who took part, where its protocol lets turns cost something."""
+    measures = (row.trial.outcome or {}).get("measures", {})
+    if row.judgement is not None or "penalty" not in measures:
+        return None
+    return turns_score(row.verdict.belief[row.gold], measures["penalty"])
 
 
 def _effort(item: ThoughtVerdict) -> Row:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from app.experiments.plan import Drawn, reading
 from app.experiments.spec import Arm, Spec
-from app.participants.base import Call, Ending, ParticipantError
+from app.participants.base import PEOPLE, Call, Ending, ParticipantError
 from app.participants.prompts import PromptBook
-from app.participants.roster import Roster
+from app.participants.roster import Person, Roster
 from app.participants.sitting import Holder, Sitting
-from app.protocols.core import Belief, Case, Move, Outcome, Play, Speech, Stance
+from app.protocols.core import Belief, Case, Elicitation, Move, Outcome, Play, Speech, Stance
 from app.protocols.judging import judge
 from app.protocols.quotes import indexed
 
@@ -103,18 +103,18 @@ class _Rehearsal:
 
     async def run(self) -> None:
         try:
-            outcome = await self._talk()
-            if outcome is not None and not self.arm.protocol.judge_takes_part:
+            if self.arm.protocol.judge_takes_part:
+                for name in self.spec.panel.judges or (PEOPLE,):
+                    await self._talk({self.arm.protocol.judge.name: name})
+            elif (outcome := await self._talk({})) is not None:
                 for name in self.spec.panel.judges:
                     await self._judging(outcome, name)
         except ParticipantError as error:
             self.findings.errors.append((self.arm.name, str(error)))
 
-    async def _talk(self) -> Outcome | None:
+    async def _talk(self, taking_part: Mapping[str, str]) -> Outcome | None:
         protocol = self.arm.protocol
-        seated = dict(self.arm.seats)
-        if protocol.judge_takes_part:
-            seated[protocol.judge.name] = self.spec.panel.judges[0]
+        seated = {**self.arm.seats, **taking_part}
         sitting = self._sitting(seated)
         play = Play(protocol.script(sitting.case), protocol.rights())
         count = self._counter(seated)
@@ -128,26 +128,27 @@ class _Rehearsal:
     async def _judging(self, outcome: Outcome, name: str) -> None:
         protocol = self.arm.protocol
         seat = protocol.judge.name
-        sitting = replace(self._sitting({seat: name}), given=self.talk)
+        sitting = self._sitting({seat: name})
+        sitting = replace(sitting, case=outcome.judged(sitting.case), given=self.talk)
         orders = reading(protocol, len(self.item.answers))
         script = judge(sitting.case, outcome.transcript, self.spec.panel.elicit, orders, seat, outcome.points)
         play = Play(script, [seat], self.talk)
         await sitting.play_out(play, {}, self._counter({seat: name}))
 
     def _sitting(self, seated: Mapping[str, str]) -> Sitting:
-        cast = self.spec.cast
-        holders = {
-            seat: Holder(
-                self.roster.participant(cast.participants[name], cast.endpoint_of(name)),
-                cast.participants[name].elicitation,
-            )
-            for seat, name in seated.items()
-        }
+        holders = {seat: self._holder(name) for seat, name in seated.items()}
         [assignment, *_] = self.arm.protocol.assignments(len(self.item.answers))
         elicitation = {seat: holder.elicitation for seat, holder in holders.items()}
         case = Case(self.item.question.text, self.item.texts, assignment.argues, 0, elicitation)
         prompts = PromptBook(self.arm.prompts)
         return Sitting(self.arm.protocol, case, indexed(self.text), holders, prompts, self.findings)
+
+    def _holder(self, name: str) -> Holder:
+        if name == PEOPLE:  # nobody comes to a rehearsal: it ends where somebody would be asked
+            return Holder(Person(), Elicitation())
+        cast = self.spec.cast
+        settings = cast.participants[name]
+        return Holder(self.roster.participant(settings, cast.endpoint_of(name)), settings.elicitation)
 
     def _counter(self, seated: Mapping[str, str]) -> Callable[[Move], Awaitable[Move]]:
         async def count(move: Move) -> Move:

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.experiments.freeze import drawn_of
-from app.experiments.plan import Drawn, check_answers, reading
+from app.experiments.plan import Drawn, check_answers, judges_of, reading
 from app.experiments.spec import Arm, Spec, digest
-from app.participants.base import ModelSettings, Segment
+from app.participants.base import PEOPLE, ModelSettings, Segment
 from app.participants.prompts import PromptBook
 from app.participants.replies import form
 from app.protocols.core import (
@@ -27,6 +27,7 @@ from app.protocols.core import (
     Items,
     Move,
     Note,
+    Outcome,
     Play,
     Shown,
     Speech,
@@ -369,10 +370,11 @@ class _Trials:
 
     def requests(self) -> Iterator[_Request]:
         """What is sent to models, in the order in which it is asked."""
-        protocol, judges = self._arm.protocol, self._spec.panel.judges
+        protocol, panel = self._arm.protocol, self._spec.panel
         for number, assignment in enumerate(protocol.assignments(len(self._item.answers))):
-            for name in judges if protocol.judge_takes_part else (None,):
-                yield from self._trial(assignment, f"{self._mark}/{number}/{name}", name)
+            for name, place in judges_of(protocol, panel):
+                mark = f"{self._mark}/{number}/{place or name}"
+                yield from self._trial(assignment, mark, PEOPLE if place else name)
 
     def _trial(self, assignment: Assignment, mark: str, taking_part: str | None) -> Iterator[_Request]:
         protocol = self._arm.protocol
@@ -383,25 +385,19 @@ class _Trials:
         for ask in asks:
             yield from self._asked(ask, case, seated[ask.seat], moves)
         assert play.outcome is not None
-        transcript, points = play.outcome.transcript, play.outcome.points
+        transcript = play.outcome.transcript
         self.minutes = _minutes(transcript, moves, each_step=self._spec.panel.elicit == "each_step")
         for name in () if taking_part else self._spec.panel.judges:
-            yield from self._judging(assignment, transcript, points, moves, name, mark)
+            yield from self._judging(assignment, play.outcome, moves, name, mark)
 
     def _judging(
-        self,
-        assignment: Assignment,
-        transcript: Shown,
-        points: Mapping[str, int],
-        talk: Mapping[str, Move],
-        name: str,
-        mark: str,
+        self, assignment: Assignment, outcome: Outcome, talk: Mapping[str, Move], name: str, mark: str
     ) -> Iterator[_Request]:
         protocol = self._arm.protocol
         seat = protocol.judge.name
-        case = self._case(assignment, {seat: name})
+        case = outcome.judged(self._case(assignment, {seat: name}))
         orders = reading(protocol, len(case.answers))
-        script = judge(case, transcript, self._spec.panel.elicit, orders, seat, points)
+        script = judge(case, outcome.transcript, self._spec.panel.elicit, orders, seat, outcome.points)
         play = Play(script, [seat], talk)
         asks, moves = rehearse_with(play, lambda ask: _content(ask, len(case.answers), f"{mark}/{name}"))
         for ask in asks:
@@ -410,7 +406,7 @@ class _Trials:
     def _case(self, assignment: Assignment, seated: Mapping[str, str]) -> Case:
         texts = self._item.texts[::-1] if assignment.reverse else self._item.texts
         cast = self._spec.cast.participants
-        elicitation = {seat: cast[name].elicitation for seat, name in seated.items()}
+        elicitation = {seat: cast[name].elicitation for seat, name in seated.items() if name != PEOPLE}
         return Case(self._item.question.text, texts, assignment.argues, 0, elicitation)
 
     def _asked(
@@ -421,7 +417,7 @@ class _Trials:
         moves: Mapping[str, Move],
         given: Mapping[str, Move] | None = None,
     ) -> Iterator[_Request]:
-        settings = self._spec.cast.participants[name]
+        settings = self._spec.cast.participants.get(name)
         if not isinstance(settings, ModelSettings):
             return
         view = see(ask, case, self._arm.protocol.rights(), moves, self._text, given or {})
@@ -507,8 +503,8 @@ def _written(view: View, content: AnyContent) -> float:
 
 def trials_of(arm: Arm, spec: Spec, answers: int) -> int:
     """Trials of one question with so many answers."""
-    judges = len(spec.panel.judges) if arm.protocol.judge_takes_part else 1
-    return len(arm.protocol.assignments(answers)) * spec.replicates * judges
+    each = len(judges_of(arm.protocol, spec.panel))
+    return len(arm.protocol.assignments(answers)) * spec.replicates * each
 
 
 def _arm(spec: Spec, arm: Arm, drawn: Sequence[Drawn], layers: Sequence[_Layer]) -> ArmEstimate:
@@ -618,6 +614,13 @@ def _assumptions(spec: Spec, material: Material, layers: Sequence[_Layer]) -> tu
         for arm in spec.arms
         if arm.protocol.varies
     ]
+    for arm in spec.arms:
+        seats = [seat.name for seat in arm.open_to_people]
+        seats += [arm.protocol.judge.name] if arm.protocol.judge_takes_part and spec.panel.people else []
+        if seats:
+            told.append(
+                f"Arm {arm.name}: people hold {', '.join(seats)}; their time in the talk is not counted."
+            )
     if spec.panel.people:
         told.append(
             f"People read {WORDS_A_MINUTE} words a minute and need {MINUTES_A_BELIEF:g} minute for a belief. More people "

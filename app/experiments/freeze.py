@@ -7,11 +7,17 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.experiments.plan import Drawn, PlannedTrial, draw, plan, reading, seed_of
-from app.experiments.spec import Cast, Panel, PanelSpec, Spec, SpecError, digest
+from app.experiments.spec import Arm, Cast, Panel, PanelSpec, People, Spec, SpecError, digest
+from app.participants.base import PEOPLE
 from app.protocols import PROTOCOLS
 from app.records import experiments as records
+from app.records.people import anybody_of
+from app.records.seats import role_for
 from app.records.tasks import questions_of, task_sets
 from models import Experiment
+
+LEASE = 24 * 60
+"""Minutes that somebody in a seat that argues may keep the others waiting before the seat goes to another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +38,9 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
         _same(f"The experiment {spec.name}", existing.spec, spec.normalised())
         return Started(existing, new=False)
     drawn = await drawn_of(session, spec)
+    await _check_people(session, spec)
     trials = plan(spec, drawn)
-    protocols = {arm.name: arm.protocol for arm in spec.arms}
+    arms = {arm.name: arm for arm in spec.arms}
     new = records.NewExperiment(
         name=spec.name,
         task_set=drawn[0].question.task_set_id,
@@ -45,11 +52,15 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
         participants=cast_of(spec.cast, spec.used),
         arms=[
             records.NewArm(
-                arm.name, arm.protocol.name, arm.protocol.model_dump(mode="json"), arm.seats, arm.prompts
+                arm.name,
+                arm.protocol.name,
+                arm.protocol.model_dump(mode="json"),
+                {seat: holder for seat, holder in arm.seats.items() if holder != PEOPLE},
+                arm.prompts,
             )
             for arm in spec.arms
         ],
-        trials=[_trial(item, reading(protocols[item.arm], len(item.answers))) for item in trials],
+        trials=[_trial(item, arms[item.arm], spec.panel.people) for item in trials],
         round=_round(records.FIRST_ROUND, spec.panel, {"judges": spec.panel.normalised()}),
     )
     return Started(await records.create(session, new), new=True)
@@ -126,18 +137,42 @@ def _prompts(spec: Spec) -> dict[str, dict[str, str]]:
     return {arm.name: {name: digest(text) for name, text in arm.prompts.items()} for arm in spec.arms}
 
 
-def _trial(item: PlannedTrial, orders: tuple[tuple[int, ...], ...]) -> records.NewTrial:
+def _trial(item: PlannedTrial, arm: Arm, people: People | None) -> records.NewTrial:
     return records.NewTrial(
         arm=item.arm,
         question=item.drawn.question.id,
         judge=item.judge,
+        place=item.place,
         answers=item.answers,
         argues=item.argues,
         assignment=item.assignment,
         replicate=item.replicate,
         seed=item.seed,
-        reading=orders,
+        reading=() if arm.protocol.judge_takes_part else reading(arm.protocol, len(item.answers)),
+        seats=_for_people(arm, people if item.place else None),
     )
+
+
+def _for_people(arm: Arm, judges: People | None) -> list[records.NewSeat]:
+    """The seats of a trial that people are to take, the judge's among them where `judges` says how."""
+    seats = [records.NewSeat(seat.name, seat.reads_passage, False, LEASE) for seat in arm.open_to_people]
+    if judges is not None:
+        judge = arm.protocol.judge
+        once, minutes = judges.once_per_passage, judges.lease_minutes
+        seats.append(records.NewSeat(judge.name, judge.reads_passage, once, minutes))
+    return seats
+
+
+async def _check_people(session: AsyncSession, spec: Spec) -> None:
+    """Refuse seats for people where nobody is invited who could take them. Raises SpecError."""
+    for arm in spec.arms:
+        for seat in arm.open_to_people:
+            role = role_for(seat.reads_passage)
+            if not await anybody_of(session, role):
+                raise SpecError(
+                    f"arms.{arm.name}.seats: {seat.name} is for people and no {role} is invited: make an invite for a "
+                    f"{role} on the page People, or `arena user add --role {role}`, or name a participant."
+                )
 
 
 def _round(name: str, panel: Panel, spec: Mapping[str, Any]) -> records.NewRound:

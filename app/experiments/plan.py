@@ -7,7 +7,7 @@ from itertools import groupby
 from random import Random
 
 from app.experiments import examples
-from app.experiments.spec import Arm, Spec, SpecError, Tasks
+from app.experiments.spec import Arm, Panel, Spec, SpecError, Tasks
 from app.protocols.core import Assignment, Case, Protocol
 from app.protocols.judging import orders
 from app.protocols.rehearsal import rehearse
@@ -39,6 +39,8 @@ class PlannedTrial:
     assignment: int
     replicate: int
     judge: str | None
+    place: int
+    """Which of the people wanted as a judge who takes part it is for; 0 for none."""
     seed: int
 
 
@@ -123,23 +125,41 @@ def plan(spec: Spec, drawn: Sequence[Drawn]) -> list[PlannedTrial]:
     lengths = {arm.name: _length(arm.protocol, drawn[0]) for arm in spec.arms} if drawn else {}
     long_first = sorted(spec.arms, key=lambda arm: -lengths[arm.name]) if drawn else []
     return [
-        _trial(spec, arm, item, number, assignment, replicate, judge)
+        _trial(spec, arm, item, number, assignment, replicate, judge, place)
         for _, questions in groupby(drawn, key=lambda item: item.question.passage_id)
         for group in [list(questions)]
         for arm in long_first
         for item in group
         for replicate in range(spec.replicates)
         for number, assignment in enumerate(arm.protocol.assignments(len(item.answers)))
-        for judge in (spec.panel.judges if arm.protocol.judge_takes_part else (None,))
+        for judge, place in judges_of(arm.protocol, spec.panel)
     ]
 
 
+def judges_of(protocol: Protocol, panel: Panel) -> list[tuple[str | None, int]]:
+    """Who each trial of an assignment is for: a judge by name, or a place for a person; nobody where none takes part."""
+    if not protocol.judge_takes_part:
+        return [(None, 0)]
+    people = panel.people.humans if panel.people else 0
+    return [*((judge, 0) for judge in panel.judges), *((None, place) for place in range(1, people + 1))]
+
+
 def _trial(
-    spec: Spec, arm: Arm, item: Drawn, number: int, assignment: Assignment, replicate: int, judge: str | None
+    spec: Spec,
+    arm: Arm,
+    item: Drawn,
+    number: int,
+    assignment: Assignment,
+    replicate: int,
+    judge: str | None,
+    place: int,
 ) -> PlannedTrial:
-    key = f"{spec.seed}/{arm.name}/{item.question.key}/{number}/{replicate}/{judge or ''}"
+    whose = f"people/{place}" if place else judge or ""
+    key = f"{spec.seed}/{arm.name}/{item.question.key}/{number}/{replicate}/{whose}"
     answers = item.answers[::-1] if assignment.reverse else item.answers
-    return PlannedTrial(arm.name, item, answers, assignment.argues, number, replicate, judge, seed_of(key))
+    return PlannedTrial(
+        arm.name, item, answers, assignment.argues, number, replicate, judge, place, seed_of(key)
+    )
 
 
 def _length(protocol: Protocol, item: Drawn) -> int:

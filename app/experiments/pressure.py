@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import PREFERENCE, Argued
@@ -14,6 +15,9 @@ from app.reports.contrasts import Contrast, contrasts
 
 Arm: TypeAlias = Mapping[str, Any]
 """An arm as the frozen file has it."""
+
+Argues: TypeAlias = Mapping[UUID, Mapping[str, int]]
+"""Of every trial, seat to index of the answer that it argued for."""
 
 
 def _rules(arm: Arm) -> Argued | None:
@@ -128,13 +132,13 @@ class Attacked:
     """Share of pairs in which it was the other way round."""
 
 
-def attacked(arms: Sequence[Arm], rows: Sequence[Placed], *, seed: int) -> list[Attacked]:
+def attacked(arms: Sequence[Arm], rows: Sequence[Placed], argues: Argues, *, seed: int) -> list[Attacked]:
     """Every judge of every arm with an attack, in the order of the arms, then by judge."""
     found = []
     for arm in arms:
         rules = _rules(arm)
         if rules is not None and rules.attacking is not None:
-            found += _attacks(arm, rules, _base(arm, arms), rows, seed)
+            found += _attacks(arm, rules, _base(arm, arms), rows, argues, seed)
     return found
 
 
@@ -146,12 +150,14 @@ def _base(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
     )
 
 
-def _attacks(arm: Arm, rules: Argued, base: Arm | None, rows: Sequence[Placed], seed: int) -> list[Attacked]:
+def _attacks(
+    arm: Arm, rules: Argued, base: Arm | None, rows: Sequence[Placed], argues: Argues, seed: int
+) -> list[Attacked]:
     own = [row for row in rows if row.arm == arm["name"]]
     calm = [row for row in rows if base and row.arm == base["name"]]
-    target = _target(rules, rules)
+    target = _target(rules, rules, argues)
     calm_rules = _rules(base) if base else None
-    calm_target = _target(calm_rules, rules) if calm_rules else None
+    calm_target = _target(calm_rules, rules, argues) if calm_rules else None
     wrong = [row for row in own if target(row) == 1 - row.gold]
     against = [row for row in calm if calm_target is None or calm_target(row) in (None, 1 - row.gold)]
     readings = [row.reading for row in (*wrong, *against)]
@@ -193,14 +199,13 @@ Target: TypeAlias = Callable[[Placed], int | None]
 """The answer of a verdict's trial, in its own order, that the attacker speaks for, or would; None where it could be either."""
 
 
-def _target(rules: Argued, attacking: Argued) -> Target:
+def _target(rules: Argued, attacking: Argued, argues: Argues) -> Target:
     """Under `rules`; where these have fewer assignments than those under attack, it could be either side."""
-    every = rules.assignments(2)
-    seat = attacking.attacking
+    seat, assigned = attacking.attacking, attacking.assignments(2)
     assert seat is not None
-    if len(every) < len(attacking.assignments(2)):
+    if assigned[0].argues and len(rules.assignments(2)) < len(assigned):
         return lambda row: None
-    return lambda row: rules.cause(seat, every[row.assignment].argues)
+    return lambda row: rules.cause(seat, argues[row.trial])
 
 
 def _moved(

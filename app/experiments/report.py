@@ -46,6 +46,16 @@ class Line:
         """Arm and judge, baselines starred."""
         return starred(self.arm.arm, self.arm.baseline), starred(self.judge.label, self.judge.baseline)
 
+    @property
+    def trials(self) -> int:
+        """Trials that this judge has to do with: its own, where it takes part in the talk."""
+        return self.judge.judgements if self.judge.takes_part else self.arm.trials
+
+    @property
+    def failures(self) -> int:
+        """Failed trials, and failed judgements of others."""
+        return self.judge.failed + (0 if self.judge.takes_part else self.arm.failed)
+
     def as_json(self) -> dict[str, Any]:
         """The line as it stands in `cells` of the JSON report."""
         figures = asdict(self.cell) if self.cell else dict.fromkeys(Cell.__dataclass_fields__)
@@ -62,11 +72,11 @@ class Line:
             "added": self.judge.round_position > 0,
             "judge_is_baseline": self.judge.baseline,
             "arm_has_baseline": self.arm.baseline,
-            "trials": self.arm.trials,
-            "trials_done": self.arm.done,
-            "judgements": self.judge.judgements,
-            "judgements_done": self.judge.done,
-            "failures": self.arm.failed + self.judge.failed,
+            "trials": self.trials,
+            "trials_done": self.judge.done if self.judge.takes_part else self.arm.done,
+            "judgements": 0 if self.judge.takes_part else self.judge.judgements,
+            "judgements_done": 0 if self.judge.takes_part else self.judge.done,
+            "failures": self.failures,
             "excluded": self.excluded,
             "knew_story": self.knew_story,
             "accuracy_with_knowing": self.accuracy_with_knowing,
@@ -196,7 +206,7 @@ def computed(facts: Facts) -> Report:
         facts.failures,
         _totals(facts, sum(excluded.values()), knew.total()),
         dialled(file_arms, figures.values(), facts.preferences),
-        attacked(file_arms, rows, seed=seed),
+        attacked(file_arms, rows, {trial.id: trial.argues for trial in facts.played}, seed=seed),
         facts.speeches,
     )
 
@@ -288,13 +298,14 @@ def _told(trial: Played) -> Told:
 
 def _totals(facts: Facts, excluded: int, knew_story: int) -> dict[str, int]:
     arms = facts.arms.values()
+    readers = [judge for judge in facts.judges if not judge.takes_part]
     return {
         "passages": len({row.passage for row in facts.verdicts}),
         "questions": len({(row.passage, row.question) for row in facts.verdicts}),
         "trials": sum(arm.trials for arm in arms),
         "trials_done": sum(arm.done for arm in arms),
-        "judgements": sum(judge.judgements for judge in facts.judges),
-        "judgements_done": sum(judge.done for judge in facts.judges),
+        "judgements": sum(judge.judgements for judge in readers),
+        "judgements_done": sum(judge.done for judge in readers),
         "verdicts": len(facts.verdicts),
         "excluded": excluded,
         "knew_story": knew_story,
@@ -530,9 +541,9 @@ def _knew(line: Line) -> str:
 def _row(line: Line) -> list[str]:
     cell = line.cell
     arm, judge = map(escape, line.names)
-    failed = str(line.arm.failed + line.judge.failed)
+    failed = str(line.failures)
     if cell is None:
-        return [arm, judge, *["–"] * 5, "0", str(line.arm.trials), "0", failed]
+        return [arm, judge, *["–"] * 5, "0", str(line.trials), "0", failed]
     pgr = "–" if cell.pgr is None or not math.isfinite(cell.pgr) else f"{cell.pgr:.2f}"
     return [
         arm,
@@ -543,7 +554,7 @@ def _row(line: Line) -> list[str]:
         f"{cell.log_score:.2f}",
         f"{cell.brier:.2f}",
         str(cell.questions),
-        str(line.arm.trials),
+        str(line.trials),
         str(cell.verdicts),
         failed,
     ]

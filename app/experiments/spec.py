@@ -74,6 +74,11 @@ class Arm:
     prompts: Mapping[str, str]
     """Every template of the arm by name, as it is frozen with the experiment."""
 
+    @property
+    def open_to_people(self) -> tuple[Seat, ...]:
+        """The seats that people are to take."""
+        return tuple(seat for seat in self.protocol.seats() if self.seats.get(seat.name) == PEOPLE)
+
     def normalised(self) -> dict[str, Any]:
         """The arm as JSON, every setting written out."""
         return {
@@ -157,7 +162,8 @@ class Spec:
     @property
     def used(self) -> list[str]:
         """The participants that sit in an arm or on the panel."""
-        return [*(holder for arm in self.arms for holder in arm.seats.values()), *self.panel.judges]
+        seated = (holder for arm in self.arms for holder in arm.seats.values() if holder != PEOPLE)
+        return [*seated, *self.panel.judges]
 
     def normalised(self) -> dict[str, Any]:
         """The whole as JSON with every default written out: what is frozen, hashed and compared."""
@@ -267,16 +273,28 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
     for pair in file.contrasts:
         for name in pair:
             _known(name, names, "contrasts", "arm")
+    panel = _panel(file.judges, file.elicit, cast)
+    _check_judges(arms, panel)
     return Spec(
         name=file.name,
         tasks=_part(Tasks, file.tasks, "tasks"),
         cast=cast,
         arms=arms,
-        panel=_panel(file.judges, file.elicit, cast),
+        panel=panel,
         contrasts=tuple(file.contrasts),
         replicates=file.replicates,
         seed=file.seed,
     )
+
+
+def _check_judges(arms: Iterable[Arm], panel: Panel) -> None:
+    """Refuse people on the panel of an arm in whose talk no person can be the judge."""
+    for arm in arms:
+        if panel.people and arm.protocol.judge_takes_part and not arm.protocol.judge.people:
+            raise SpecError(
+                f"arms.{arm.name}: no person can be the judge of {arm.protocol.name}: "
+                "take {humans: N} out of judges, or give the arm an experiment of its own."
+            )
 
 
 class _Loader(yaml.SafeLoader):
@@ -429,20 +447,32 @@ def _named(where: str, name: str) -> None:
 def refuse_reserved(where: str, name: str) -> None:
     """Raise SpecError where a participant's name is that of all persons together."""
     if name == PEOPLE:
-        raise SpecError(f"{where}: reports call the panel of persons '{PEOPLE}': choose another name.")
+        raise SpecError(f"{where}: '{PEOPLE}' stands for persons, whoever they are: choose another name.")
 
 
 def _seated(where: str, protocol: Protocol, named: Mapping[str, str], cast: Cast) -> dict[str, str]:
     """Fill every seat: by its own name, by its group's, or by the participant of its default seat."""
-    seats = protocol.seats()
+    # A judge who takes part comes from the panel.
+    seats = [seat for seat in protocol.seats() if seat.name != protocol.judge.name]
     valid = [name for seat in seats for name in (seat.name, seat.group) if name]
     for seat_name, participant in named.items():
         _known(seat_name, dict.fromkeys(valid), f"{where}.seats", "seat")
-        _known(participant, cast.participants, f"{where}.seats.{seat_name}", "participant")
+        if participant != PEOPLE:
+            _known(participant, cast.participants, f"{where}.seats.{seat_name}", "participant")
     filled: dict[str, str] = {}
     for seat in seats:
         filled[seat.name] = _holder(where, seat, named, filled)
+        if filled[seat.name] == PEOPLE and not seat.people:
+            raise SpecError(_not_for_people(where, seat))
     return filled
+
+
+def _not_for_people(where: str, seat: Seat) -> str:
+    whose = f", and {seat.default}, whose holder it would have, is for people" if seat.default else ""
+    return (
+        f"{where}: the seat {seat.name} is not open to people under these settings{whose}; "
+        f"add seats: {{{seat.name}: NAME}} with a participant's name."
+    )
 
 
 def _holder(where: str, seat: Seat, named: Mapping[str, str], filled: Mapping[str, str]) -> str:
@@ -467,7 +497,7 @@ def _demands(protocol: Protocol) -> tuple[tuple[str, Wants, int], ...]:
 def _fitted(where: str, protocol: Protocol, seats: Mapping[str, str], cast: Cast) -> None:
     """Refuse whoever could never answer what the seat is asked for."""
     for seat, wants, words in _demands(protocol):
-        holder = cast.participants[seats[seat]] if seat in seats else None
+        holder = cast.participants.get(seats.get(seat, PEOPLE))
         if isinstance(holder, ModelSettings) and holder.max_tokens < words:
             raise SpecError(
                 f"{where}: {seats[seat]} may write {holder.max_tokens} tokens and as {seat} is asked for at least "

@@ -102,13 +102,13 @@ def _wanted(view: View, side: int) -> dict[str, float]:
 
 
 def asked(view: View) -> str:
-    """The judge's question just before or, where the ask names an item of a list by its number, that item."""
+    """What a judge asked last or, where the ask names an item of a list by its number, that item."""
     if "number" in view.facts:
         at = view.facts["number"] - 1
         lists = [line.content.texts for line in _until_answered(view) if isinstance(line.content, Items)]
         return lists[-1][at] if lists and 0 <= at < len(lists[-1]) else ""
-    last = view.lines[-1].content if view.lines else None
-    return last.text if isinstance(last, Note) else ""
+    notes = [line.content.text for line in view.lines if isinstance(line.content, Note)]
+    return notes[-1] if notes else ""
 
 
 def asked_for(view: View) -> set[str]:
@@ -503,16 +503,39 @@ def _part(index: Index, sentence: Sentence, room: int) -> str:
     return _PART.format(words=" ".join(written[:room]))
 
 
-def pick(view: View, options: Sequence[str]) -> Pick | None:
-    """What it says of a price, its own parts being the passage's words; or the part whose price is lowest.
+# ── picks ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    None where neither is asked.
+
+def pick(view: View, options: Sequence[str], seed: int) -> Pick | None:
+    """The answer that it would argue for; what it says of a price, its own parts being the passage's words; or the part
+    whose price is lowest.
+
+    None where none of these is asked.
     """
+    if options == tuple(view.letters):
+        return _choice(view, seed)
     prices = [line.content.value for line in _since_last_list(view) if isinstance(line.content, Rating)]
     if "number" in view.facts and "underpriced" in options:
         fair = prices[view.facts["number"] - 1] >= _FAIR
         return Pick(index=options.index("fairly priced" if fair else "underpriced"))
     return Pick(index=prices.index(min(prices))) if len(prices) == len(options) else None
+
+
+def _choice(view: View, seed: int) -> Pick:
+    """The answer for which one place of the passage holds the greatest share of what would be looked for; else by lot."""
+    if view.passage is None:
+        raise ParticipantError(
+            f"The built-in extractive-debater cannot choose an answer as {view.label}: seat it where the passage is read."
+        )
+    index = indexed(view.passage)
+    found = [_found(index, sought(view.question, view.answers, at)) for at in range(len(view.answers))]
+    return Pick(index=Random(seed).choice([at for at, share in enumerate(found) if share == max(found)]))
+
+
+def _found(index: Index, weights: Mapping[str, float]) -> float:
+    """How much of what is sought its best sentence holds."""
+    wanted = fsum(weight * index.idf(term) for term, weight in weights.items())
+    return max(index.scores(weights), default=0.0) / wanted if wanted else 0.0
 
 
 def _since_last_list(view: View) -> list[Line]:
@@ -571,9 +594,11 @@ def _about_gaps(view: View, checked: Line) -> list[str]:
 
 
 def question(view: View, seed: int) -> Note:
-    """A question about what was claimed without a confirmed quote, or an open one."""
+    """A question about what was claimed without a confirmed quote, or an open one; nothing where nothing was claimed yet."""
     rng = Random(seed)
     heard = _speeches(view, own=False)
+    if not heard:
+        return Note(text="")
     backed = {term for one in heard for quote in only_verified(one.said) for term in terms(quote)}
     claimed = {term for one in heard for term in terms(one.said.text)} - backed
     asked = [

@@ -44,8 +44,8 @@ def _misseated(name: str, view: View) -> ParticipantError:
 
 
 class ExtractiveDebater:
-    """Argues and answers with sentences of the passage; also checks positions, coaches, asks the judge's questions, and plants
-    and grades flaws.
+    """Argues and answers with sentences of the passage, and chooses by them; also checks positions, coaches, asks the judge's
+    questions, and plants and grades flaws.
     """
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
@@ -62,7 +62,7 @@ class ExtractiveDebater:
                 return advocate.position(view)
             case "items":
                 return advocate.parts(view)
-            case "pick" if (picked := advocate.pick(view, options(view))) is not None:
+            case "pick" if (picked := advocate.pick(view, options(view), asking.seed)) is not None:
                 return picked
             case _:
                 raise _misseated("extractive-debater", view)
@@ -75,6 +75,8 @@ class LexicalJudge:
         match view.wants:
             case "belief":
                 return Belief(p=view.in_trial_order(tuple(weighing.weigh(view))), method="baseline")
+            case "pick" if view.kind == "stop":
+                return Pick(index=int(weighing.has_heard_enough(view)))
             case "pick":
                 return faults.picked(view) if "point" in view.facts else _picked(view, Random(asking.seed))
             case "rating":

@@ -1,4 +1,4 @@
-"""Reads what a model wrote as a speech: private notes apart, quotes checked, length within bounds; knows no server."""
+"""Reads what a model or a person wrote as a speech: quotes checked, length within bounds, a model's notes apart."""
 
 import re
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def speech(view: View, passage: Passage, text: str, whole: bool = True) -> Speec
             raise Unread(_NO_QUOTES)
     elif not said:
         raise Unread("Your reply held no speech. Write the speech itself, outside of any scratchpad.")
-    content = _marked(said, notes, view, passage)
+    content = marked_speech(said, notes, view, passage)
     problem = _length_problem(content.words, view.limits, whole or view.limits.only_quotes)
     if problem is None:
         return content
@@ -42,6 +42,24 @@ def speech(view: View, passage: Passage, text: str, whole: bool = True) -> Speec
         view.limits.min_words - content.words, content.words - (view.limits.max_words or content.words), 0
     )
     raise Unread(problem, _settled(said, content, view, passage, whole), off)
+
+
+def written(view: View, passage: Passage, text: str) -> Speech:
+    """What a person wrote as a speech, nothing of it set apart or cut; raises Unread where it is empty or too long."""
+    said = text.strip()
+    if not said:
+        raise Unread("Write your speech first.")
+    if view.limits.only_quotes:
+        said = "\n".join(_verified(said, view, passage))
+        if not said:
+            raise Unread(_NO_QUOTES)
+    content = marked_speech(said, "", view, passage)
+    most = view.limits.max_words
+    if most is not None and content.words > most:
+        raise Unread(
+            f"Your speech has {content.words} words and may have {most}: shorten it by {content.words - most}."
+        )
+    return content
 
 
 _NO_QUOTES = (
@@ -65,7 +83,8 @@ def _mark(said: str, view: View, passage: Passage) -> MarkedText:
     return mark(said, passage, earlier=earlier, budget=view.limits.quote_characters)
 
 
-def _marked(said: str, notes: str, view: View, passage: Passage) -> Speech:
+def marked_speech(said: str, notes: str, view: View, passage: Passage) -> Speech:
+    """The words of a speech with their quotes checked, and what in them reaches for more than argument."""
     marked = _mark(said, view, passage)
     words = len(marked.text.split())
     return Speech(said=marked, scratchpad=notes, words=words, suspicious=suspicious(said, view.label))
@@ -92,7 +111,7 @@ def _settled(said: str, content: Speech, view: View, passage: Passage, whole: bo
     if whole and (most is None or content.words <= most):
         return content
     shortened = cut(said, content.words if most is None else most, least)
-    return _marked(shortened, content.scratchpad, view, passage).model_copy(update={"cut": True})
+    return marked_speech(shortened, content.scratchpad, view, passage).model_copy(update={"cut": True})
 
 
 # ── tags ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ which they are read, exchanges its belief to the last bit.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
+from dataclasses import replace
 from itertools import chain
 from math import exp, fsum, log
 
@@ -23,6 +24,12 @@ UNVERIFIED = -2.0
 
 TALK = 0.4
 """Most log-odds that words without a quote add."""
+
+SURE = 0.8
+"""Belief in one answer at which nothing more is asked for."""
+
+MOVED = 0.02
+"""The least that a round must move a belief for another one to be worth hearing."""
 
 LIKENESS = 0.2
 """Most log-odds that a question adds to an answer that repeats its words, where there is nothing else to go by."""
@@ -168,6 +175,15 @@ def _credence(view: View) -> float:
     sides = [_side(line, view) for line in found if isinstance(line.content, Speech)]
     share = _share(quoted, advocate.asked_for(view))
     return (0.2 + 0.7 * share) * sides.count(sides[0]) / len(sides)
+
+
+def has_heard_enough(view: View) -> bool:
+    """Whether it is sure of an answer, or what was said since it last spoke has hardly moved it."""
+    now = weigh(view)
+    own = [at for at, group in enumerate(view.groups) if any(line.own for line in group)]
+    before = weigh(replace(view, groups=view.groups[: own[-1]])) if own else None
+    moved = before is None or max(abs(p - q) for p, q in zip(now, before, strict=True)) >= MOVED
+    return max(now) >= SURE or not moved
 
 
 def acceptance(view: View) -> float:

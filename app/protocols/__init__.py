@@ -5,7 +5,9 @@ from app.protocols.consultancy import Consultancy, DoubleConsultancy
 from app.protocols.core import Protocol
 from app.protocols.critique import Critique
 from app.protocols.debate import Debate
+from app.protocols.interactive import InteractiveConsultancy, InteractiveDebate
 from app.protocols.market_making import MarketMaking
+from app.protocols.open import OpenConsultancy, OpenDebate
 from app.protocols.prover_estimator import ProverEstimator
 from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
@@ -24,5 +26,9 @@ PROTOCOLS: dict[str, type[Protocol]] = {
         MarketMaking,
         RecursiveRewardModelling,
         ProverEstimator,
+        OpenConsultancy,
+        OpenDebate,
+        InteractiveConsultancy,
+        InteractiveDebate,
     )
 }

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from random import Random
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
@@ -183,11 +183,16 @@ class Ask:
     limits: Limits = Limits()
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Whatever else the prompt needs, as JSON: the round, a price, the options of a pick."""
+    argues: Mapping[str, int] | None = None
+    """Seat to index of the answer it argues for, where that was chosen in the talk; None for what the case says."""
 
     @property
     def fingerprint(self) -> str:
         """A digest of everything asked, stored with the move and compared at replay."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+        asked = asdict(self)
+        if self.argues is None:  # moves that are older than this field keep their digest
+            del asked["argues"]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def answered(ask: Ask, content: AnyContent) -> Move:
@@ -293,6 +298,12 @@ class Outcome:
     """Figures of the protocol's own: steps taken, reversals. A name with a slash is a point of a series: `price/3`."""
     points: Mapping[str, int] = field(default_factory=dict)
     """Moves whose numbered points the judge accepts or rejects, with how many each makes."""
+    argues: Mapping[str, int] | None = None
+    """Who argued for which answer, where that was chosen in the talk; None for what the case said."""
+
+    def judged(self, case: Case) -> Case:
+        """The case as judges of the finished talk have it: with the sides that were chosen in it."""
+        return case if self.argues is None else replace(case, argues=self.argues)
 
 
 class Protocol(BaseModel):
@@ -308,10 +319,10 @@ class Protocol(BaseModel):
     varies: ClassVar[str] = ""
     """What the number of asks depends on, in words; empty where the talk always goes the same way."""
     judge_takes_part: ClassVar[bool] = False
-    """True where the judge holds a seat in the talk, so that every judge has trials of its own."""
+    """True where the judge may be asked in the talk too, so that every judge of the panel has trials of its own."""
 
     def seats(self) -> tuple[Seat, ...]:
-        """The seats of the talk under these settings; the judge is among them only where it takes part."""
+        """The seats of the talk under these settings that an arm fills; the judge comes from the panel."""
         return ()
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
@@ -329,7 +340,7 @@ class Protocol(BaseModel):
         return Outcome()
 
     def rights(self) -> dict[str, Seat]:
-        """Every seat by name, the judge of the finished transcript included."""
+        """Every seat by name, the judge included."""
         return {seat.name: seat for seat in (self.judge, *self.seats())}
 
 
@@ -351,6 +362,7 @@ class Play(Generic[R]):
         self._seats = frozenset(seats)
         self._given = frozenset(given)
         self._done: set[str] = set()
+        self._past: Step = []
         self._step: Step = []
         self._asked: dict[str, Ask] = {}
         self._moves: dict[str, Move] = {}
@@ -363,6 +375,11 @@ class Play(Generic[R]):
     def due(self) -> list[Ask]:
         """The asks of the present step that have no move yet."""
         return [ask for ask in self._step if ask.path not in self._moves]
+
+    @property
+    def answered(self) -> list[Ask]:
+        """The asks that have a move, oldest first."""
+        return [*self._past, *(ask for ask in self._step if ask.path in self._moves)]
 
     def record(self, move: Move) -> None:
         """Take one move of the present step; the last of them carries the script on."""
@@ -380,6 +397,7 @@ class Play(Generic[R]):
 
     def _send(self, moves: list[Move] | None) -> None:
         self._done.update(ask.path for ask in self._step)
+        self._past += self._step
         self._step, self._asked, self._moves = [], {}, {}
         try:
             step = next(self._script) if moves is None else self._script.send(moves)

@@ -34,10 +34,15 @@ class Debate(Argued):
         """Two where both speak at once; else one, since the trial with the seats exchanged is the other."""
         return 2 if self.simultaneous else 1
 
+    def sides(self, case: Case) -> tuple[str, ...]:
+        """The debaters in the order in which they speak where they do not speak at once."""
+        return SIDES
+
     def script(self, case: Case) -> Talk[Outcome]:
         """Each round, both are asked at once, or the second is shown what the first has just said."""
         said: Said = ()
-        turns = [SIDES] if self.simultaneous else [(side,) for side in SIDES]
+        sides = self.sides(case)
+        turns = [sides] if self.simultaneous else [(side,) for side in sides]
         for number in range(1, self.rounds + 1):
             for speakers in turns:
                 asks = (

@@ -6,9 +6,9 @@ from typing import Any
 
 from app.protocols.core import Ask, Limits, Move, Pick, Seat, Shown, Speech, Talk, one
 
-TAMPERER = Seat("tamperer", "Author", reads_passage=True, default="author")
+TAMPERER = Seat("tamperer", "Author", reads_passage=True, people=False, default="author")
 """Plants flaws; has the author's title, so that nobody who reads the tampered argument learns that it is one."""
-GRADER = Seat("grader", "Grader", reads_passage=True)
+GRADER = Seat("grader", "Grader", reads_passage=True, people=False)
 """Says with the passage, and with the reference where a flaw was planted, what each point of a critique is."""
 
 GRADES = ("planted", "real", "nitpick", "invented")

@@ -104,8 +104,9 @@ def see(
     """
     seat = seats[ask.seat]
     order = ask.order or tuple(range(len(case.answers)))
-    eyes = _Eyes(seat, case, order, seats, given)
-    side = case.argues.get(seat.name)
+    argues = case.argues if ask.argues is None else ask.argues
+    eyes = _Eyes(seat, argues, order, seats, given)
+    side = eyes.argues.get(seat.name)
     shown = [eyes.sorted([moves[path] for path in group]) for group in ask.shows]
     return View(
         kind=ask.kind,
@@ -148,20 +149,20 @@ class _Eyes:
     """A seat, and the order in which it reads the answers."""
 
     seat: Seat
-    case: Case
+    argues: Mapping[str, int]
     order: tuple[int, ...]
     seats: Mapping[str, Seat]
     given: Collection[str]
 
     def label(self, name: str, path: str) -> str:
-        return label(self.seats[name], self.case.argues.get(name), self.order, path)
+        return label(self.seats[name], self.argues.get(name), self.order, path)
 
     def sorted(self, moves: list[Move]) -> list[Move]:
         """Simultaneous moves: one's own first, the others by the letter they argue for, never by who was quicker."""
         return sorted(moves, key=self._place)
 
     def _place(self, move: Move) -> tuple[bool, int]:
-        side = self.case.argues.get(move.seat)
+        side = self.argues.get(move.seat)
         return not self._own(move), -1 if side is None else self.order.index(side)
 
     def line(self, move: Move, draft: str | None) -> Line:

@@ -3,25 +3,45 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Select, and_, func, null, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, func, not_, null, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records.browse import seen_by
 from app.records.paging import Page, page_of_rows
-from models import Experiment, Judgement, JudgingRound, Trial
+from app.records.seats import IN_PLAY
+from models import Experiment, Judgement, JudgingRound, SeatPlace, Trial
 
-# A place whose lease has run out is anybody's again, though its row says so only when the next person asks.
-_HELD = and_(Judgement.state == "waiting", Judgement.leased_until >= func.now())
-_OPEN = or_(
-    Judgement.state == "open", and_(Judgement.state == "waiting", Judgement.leased_until < func.now())
+
+def _run_out(place: Any) -> ColumnElement[bool]:
+    """A place whose lease has run out is anybody's again, though its row says so only when the next person asks."""
+    return and_(place.state == "waiting", func.coalesce(place.leased_until < func.now(), False))
+
+
+def _place(place: Any, since: Any) -> tuple[Any, ...]:
+    """What is counted of a place: whether it is free, whose it is, and since when it could have been taken."""
+    return (
+        Trial.experiment_id,
+        or_(place.state == "open", _run_out(place)).label("free"),
+        place.participant_id,
+        since.label("since"),
+    )
+
+
+_JUDGEMENTS = (
+    select(*_place(Judgement, func.greatest(Trial.finished_at, JudgingRound.created_at)))
+    .select_from(Judgement)
+    .join(JudgingRound, JudgingRound.id == Judgement.round_id)
+    .join(Trial, Trial.id == Judgement.trial_id)
+    .where(Judgement.place > 0, Judgement.state.in_(("open", "waiting")), Trial.state == "done")
 )
-_SINCE = func.greatest(Trial.finished_at, JudgingRound.created_at)
-"""When a place could first have been taken."""
-_COUNTS = (
-    func.count().filter(_OPEN),
-    func.count().filter(_HELD),
-    func.count(Judgement.participant_id.distinct()).filter(_HELD),
+_SEATS = (
+    select(*_place(SeatPlace, Experiment.created_at))
+    .select_from(SeatPlace)
+    .join(Trial, Trial.id == SeatPlace.trial_id)
+    .join(Experiment, Experiment.id == Trial.experiment_id)
+    .where(SeatPlace.state.in_(("open", "waiting")), Trial.state.in_(IN_PLAY))
 )
 
 
@@ -40,33 +60,36 @@ class Waiting:
     experiment: str = ""
 
 
-def _places(owner: uuid.UUID | None) -> Select[int, int, int, datetime]:
-    """Counts of the places that people can take, or have taken, in the experiments that somebody sees."""
-    return (
-        select(*_COUNTS, func.min(_SINCE).filter(_OPEN))
-        .select_from(Judgement)
-        .join(JudgingRound, JudgingRound.id == Judgement.round_id)
-        .join(Trial, Trial.id == Judgement.trial_id)
-        .join(Experiment, Experiment.id == Trial.experiment_id)
-        .where(
-            Judgement.place > 0,
-            Judgement.state.in_(("open", "waiting")),
-            Trial.state == "done",
-            Experiment.state == "running",
-            seen_by(owner),
-        )
+def _places(owner: uuid.UUID | None) -> tuple[Select[*tuple[Any, ...]], Any]:
+    """Counts of the places that people can take, or have taken, in the experiments that somebody sees; and since when."""
+    place = union_all(_JUDGEMENTS, _SEATS).subquery()
+    free, held = place.c.free, not_(place.c.free)
+    since = func.min(place.c.since).filter(free)
+    counts = (
+        func.count().filter(free),
+        func.count().filter(held),
+        func.count(place.c.participant_id.distinct()).filter(held),
+        since,
     )
+    rows = (
+        select(*counts)
+        .select_from(place)
+        .join(Experiment, Experiment.id == place.c.experiment_id)
+        .where(Experiment.state == "running", seen_by(owner))
+    )
+    return rows, since
 
 
 async def waiting(session: AsyncSession, owner: uuid.UUID | None) -> Waiting:
     """The places of all experiments that somebody sees; a person at work in two of them counts once."""
-    return Waiting(*(await session.execute(_places(owner))).one())
+    rows, _ = _places(owner)
+    return Waiting(*(await session.execute(rows)).one())
 
 
 async def waiting_by_experiment(session: AsyncSession, owner: uuid.UUID | None) -> Page[Waiting]:
     """The experiments with such places that have waited for longest."""
-    longest = func.min(_SINCE).filter(_OPEN)
-    rows = _places(owner).add_columns(Experiment.name).group_by(Experiment.id)
+    rows, longest = _places(owner)
+    rows = rows.add_columns(Experiment.name).group_by(Experiment.id)
     return await page_of_rows(session, rows.order_by(longest.nulls_last(), Experiment.name), 1, Waiting)
 
 

@@ -10,9 +10,10 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, or_, select, text, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.participants.base import PEOPLE, Segment
+from app.participants.base import Segment
 from app.records.paging import Page, page_of, page_of_rows
 from app.records.texts import bodies
+from app.records.verdicts import JUDGE
 from models import (
     Arm,
     CallAttempt,
@@ -143,15 +144,15 @@ async def _judgement_counts(
     session: AsyncSession, key: Any, ids: Collection[uuid.UUID]
 ) -> dict[uuid.UUID, Counts]:
     rows = await session.execute(
-        select(key, _JUDGEMENT_STATE, func.count())
+        select(key, JUDGEMENT_STATE, func.count())
         .join(Trial, Trial.id == Judgement.trial_id)
         .where(key.in_(ids))
-        .group_by(key, _JUDGEMENT_STATE)
+        .group_by(key, JUDGEMENT_STATE)
     )
     return _by_key(rows)
 
 
-_JUDGEMENT_STATE = case(
+JUDGEMENT_STATE = case(
     (and_(Judgement.state == "queued", Trial.state.in_(("failed", "waiting"))), literal_column("'blocked'")),
     else_=Judgement.state,
 )
@@ -410,18 +411,15 @@ def _verdict_like(wanted: Wanted) -> Select[int]:
         held = _ON_GOLD > _ON_OTHERS if wanted.judged == "right" else _ON_GOLD < _ON_OTHERS
         found = found.where(held)
     if wanted.judge:
-        theirs = _JUDGE.in_([wanted.judge])
+        theirs = JUDGE.in_([wanted.judge])
         found = found.join(Participant, Participant.id == Verdict.participant_id).where(theirs)
     return found
-
-
-_JUDGE = case((Participant.kind == "person", PEOPLE), else_=Participant.name)
 
 
 async def judges_of(session: AsyncSession, experiment: uuid.UUID) -> list[str]:
     """Who has given verdicts, by name; persons together."""
     rows = await session.scalars(
-        select(_JUDGE.label("judge"))
+        select(JUDGE.label("judge"))
         .join(Verdict, Verdict.participant_id == Participant.id)
         .join(Trial, Trial.id == Verdict.trial_id)
         .where(Trial.experiment_id == experiment)

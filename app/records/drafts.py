@@ -1,4 +1,4 @@
-"""What judges have entered and not submitted yet, and the effort they put in; it does not know who may judge what."""
+"""What people have entered and not submitted yet, and the effort they put in; it does not know who may enter what."""
 
 import math
 import uuid
@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import BigInteger, case, cast, exists, func, select, update
+from sqlalchemy import BigInteger, ColumnElement, case, cast, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.protocols.judging import step_of
 from models import Draft, Judgement, Move
@@ -36,9 +37,34 @@ class Effort:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The place at which something is entered: a judgement, or a seat of a talk."""
+
+    column: InstrumentedAttribute[uuid.UUID | None]
+    id: uuid.UUID
+    moves: ColumnElement[bool]
+    """Which moves were submitted from there."""
+
+    @property
+    def drafts(self) -> ColumnElement[bool]:
+        """Which drafts are its own."""
+        return self.column == self.id
+
+
+def of_judgement(judgement: uuid.UUID) -> Owner:
+    """The owner of what a judge enters."""
+    return Owner(Draft.judgement_id, judgement, Move.judgement_id == judgement)
+
+
+def of_seat(place: uuid.UUID, trial: uuid.UUID) -> Owner:
+    """The owner of what somebody in a seat of a talk enters."""
+    return Owner(Draft.seat_place_id, place, Move.trial_id == trial)
+
+
 async def save(
     session: AsyncSession,
-    judgement: uuid.UUID,
+    owner: Owner,
     account: uuid.UUID,
     path: str,
     content: Mapping[str, Any],
@@ -46,21 +72,21 @@ async def save(
 ) -> bool:
     """Keep the newest content by its `at` (milliseconds), and add efforts by path; False where it was submitted already.
 
-    Whoever calls holds the judgement's row. No more active seconds are added than have passed since the last save of the
-    judgement, so that a save sent twice counts once.
+    Whoever calls holds the owner's row. No more active seconds are added than have passed since the owner's last save, so
+    that a save sent twice counts once.
     """
-    submitted = exists().where(Move.judgement_id == judgement, Move.path == path)
+    submitted = exists().where(owner.moves, Move.path == path)
     if await session.scalar(select(submitted)):
         return False
     passed = func.extract("epoch", func.now() - func.max(Draft.updated_at))
-    since = await session.scalar(select(passed).where(Draft.judgement_id == judgement))
+    since = await session.scalar(select(passed).where(owner.drafts))
     left = math.inf if since is None else max(0.0, float(since)) + SLACK
     for at, effort in {path: Effort(), **efforts}.items():
         seconds = round(min(effort.active_seconds, left), 3)
         left -= seconds
         await _keep(
             session,
-            judgement,
+            owner,
             account,
             at,
             content if at == path else {},
@@ -71,19 +97,18 @@ async def save(
 
 async def _keep(
     session: AsyncSession,
-    judgement: uuid.UUID,
+    owner: Owner,
     account: uuid.UUID,
     path: str,
     content: Mapping[str, Any],
     effort: Effort,
 ) -> None:
-    row = insert(Draft).values(
-        judgement_id=judgement, path=path, account_id=account, content=dict(content), **asdict(effort)
-    )
+    values = {owner.column.key: owner.id, "path": path, "account_id": account, "content": dict(content)}
+    row = insert(Draft).values(values | asdict(effort))
     new = row.excluded
     await session.execute(
         row.on_conflict_do_update(
-            index_elements=[Draft.judgement_id, Draft.path],
+            index_elements=[owner.column, Draft.path],
             set_={
                 "content": case((_at(new.content) >= _at(Draft.content), new.content), else_=Draft.content),
                 "active_seconds": Draft.active_seconds + new.active_seconds,
@@ -99,17 +124,17 @@ def _at(content: Any) -> Any:
     return func.coalesce(cast(content["at"].astext, BigInteger), 0)
 
 
-async def find(session: AsyncSession, judgement: uuid.UUID) -> dict[str, dict[str, Any]]:
+async def find(session: AsyncSession, owner: Owner) -> dict[str, dict[str, Any]]:
     """What was entered and not submitted, by path."""
-    rows = await session.execute(select(Draft.path, Draft.content).where(Draft.judgement_id == judgement))
+    rows = await session.execute(select(Draft.path, Draft.content).where(owner.drafts))
     return {row.path: row.content for row in rows if row.content}
 
 
-async def close(session: AsyncSession, judgement: uuid.UUID, path: str) -> bool:
+async def close(session: AsyncSession, owner: Owner, path: str) -> bool:
     """Clear what was submitted and keep the effort; False where that was done before."""
     cleared = await session.execute(
         update(Draft)
-        .where(Draft.judgement_id == judgement, Draft.path == path, Draft.content != {})
+        .where(owner.drafts, Draft.path == path, Draft.content != {})
         .values(content={})
         .returning(Draft.id)
         .execution_options(synchronize_session=False)

@@ -13,7 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.records.assignment import reopen_failed
 from app.records.queue import enqueue, enqueue_orphans, unqueue
 from app.records.texts import keep
-from models import Arm, ArmSeat, Endpoint, Experiment, Judgement, JudgingRound, Participant, Trial
+from models import (
+    Arm,
+    ArmSeat,
+    Endpoint,
+    Experiment,
+    Judgement,
+    JudgingRound,
+    Participant,
+    SeatPlace,
+    Trial,
+)
 
 FIRST_ROUND = "panel"
 
@@ -32,7 +42,7 @@ class NewParticipant:
 
 @dataclass(frozen=True, slots=True)
 class NewArm:
-    """An arm with names of participants by seat and templates by name."""
+    """An arm with names of participants by seat, those for people left out, and templates by name."""
 
     name: str
     protocol: str
@@ -42,12 +52,23 @@ class NewArm:
 
 
 @dataclass(frozen=True, slots=True)
+class NewSeat:
+    """A seat of a trial that a person is to hold."""
+
+    name: str
+    reads_passage: bool
+    once: bool
+    lease_minutes: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewTrial:
     """A trial of the arm named `arm`."""
 
     arm: str
     question: uuid.UUID
     judge: str | None
+    place: int
     answers: Sequence[int]
     argues: Mapping[str, int]
     assignment: int
@@ -55,6 +76,8 @@ class NewTrial:
     seed: int
     reading: Sequence[Sequence[int]]
     """The orders in which a judge reads it; none where the judge takes part in the talk."""
+    seats: Sequence[NewSeat] = ()
+    """Those for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +134,11 @@ async def create(session: AsyncSession, new: NewExperiment) -> Experiment:
     trials = [_trial_row(experiment.id, arms, people, place, item) for place, item in enumerate(new.trials)]
     if trials:
         await session.execute(insert(Trial), trials)
-    judged = [(row["id"], item) for row, item in zip(trials, new.trials, strict=True) if item.judge is None]
+    both = list(zip((row["id"] for row in trials), new.trials, strict=True))
+    seats = [_seat_row(trial, seat) for trial, item in both for seat in item.seats]
+    if seats:
+        await session.execute(insert(SeatPlace), seats)
+    judged = [(trial, item) for trial, item in both if item.reading]
     readings = [(trial, item.reading, item.seed) for trial, item in judged]
     panel = await _save_round(session, experiment.id, 0, new.round)
     await _add_judgements(session, panel.id, new.round, people, readings)
@@ -188,12 +215,24 @@ def _trial_row(
         "arm_id": arms[item.arm],
         "question_id": item.question,
         "judge_id": None if item.judge is None else people[item.judge],
+        "place": item.place,
         "answers": list(item.answers),
         "argues": dict(item.argues),
         "assignment": item.assignment,
         "replicate": item.replicate,
         "seed": item.seed,
         "position": position,
+    }
+
+
+def _seat_row(trial: uuid.UUID, seat: NewSeat) -> dict[str, Any]:
+    return {
+        "id": uuid.uuid4(),
+        "trial_id": trial,
+        "seat": seat.name,
+        "reads_passage": seat.reads_passage,
+        "once": seat.once,
+        "lease_minutes": seat.lease_minutes,
     }
 
 
@@ -275,11 +314,11 @@ async def find_round(session: AsyncSession, experiment: uuid.UUID, name: str) ->
 
 
 async def finished_trials(session: AsyncSession, experiment: uuid.UUID) -> list[tuple[Trial, Arm]]:
-    """Trials that can be judged (again), with their arms: those whose judge took no part in the talk."""
+    """Trials that can be judged (again), with their arms; where a judge took part, its talk is read as it stands."""
     rows = await session.execute(
         select(Trial, Arm)
         .join(Arm, Arm.id == Trial.arm_id)
-        .where(Trial.experiment_id == experiment, Trial.state == "done", Trial.judge_id.is_(None))
+        .where(Trial.experiment_id == experiment, Trial.state == "done")
         .order_by(Trial.position)
     )
     return [(row[0], row[1]) for row in rows]
@@ -326,9 +365,9 @@ async def resume(session: AsyncSession, experiment: uuid.UUID, *, retry_failed: 
         .where(Judgement.round_id.in_(rounds), Judgement.state == "failed", Judgement.place == 0)
         .values(again)
     )
-    await reopen_failed(session, experiment)
+    queued = await reopen_failed(session, experiment)
     # Jobs in hand may be those of what has just failed, ending with nothing more done, so they do not count.
-    return await enqueue_orphans(session, experiment, ["todo"])
+    return queued + await enqueue_orphans(session, experiment, ["todo"])
 
 
 async def pause(session: AsyncSession, experiment: uuid.UUID) -> bool:

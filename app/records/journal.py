@@ -166,6 +166,11 @@ async def _insert_moves(
     return {key: item[2] if key in added else await _there(session, key) for key, item in first.items()}
 
 
+async def put(session: AsyncSession, trial: uuid.UUID, participant: uuid.UUID, moves: Sequence[Move]) -> None:
+    """Put somebody's moves on record in a transaction of the caller's; what is there already stays."""
+    await _insert_moves(session, [(Owner(trial=trial), participant, move) for move in moves])
+
+
 async def _there(session: AsyncSession, key: Key) -> Move:
     owner, path = key
     return (await moves_of(session, trial=owner.trial, judgement=owner.judgement))[path]

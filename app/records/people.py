@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
@@ -43,6 +43,13 @@ async def account_by_email(session: AsyncSession, email: str) -> Account | None:
     return (
         await session.scalars(select(Account).where(Account.email == email.strip().lower()))
     ).one_or_none()
+
+
+async def anybody_of(session: AsyncSession, role: str) -> bool:
+    """Whether there is an open account of a role, or an invite by which one can be made."""
+    account = exists().where(Account.role == role, Account.disabled_at.is_(None))
+    invite = exists().where(Invite.role == role, Invite.revoked_at.is_(None), Invite.expires_at > func.now())
+    return bool(await session.scalar(select(or_(account, invite))))
 
 
 async def add_account(

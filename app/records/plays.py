@@ -1,7 +1,7 @@
 """Trials and judgements in play: what a replay needs, the moves appended, and how they ended."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,18 @@ from app.protocols.core import Move, Shown, parse_content
 from app.protocols.judging import Reading
 from app.records.queue import enqueue, is_wanted
 from app.records.texts import bodies
-from models import Arm, ArmSeat, Experiment, Judgement, Participant, Passage, Question, Trial, Verdict
+from models import (
+    Arm,
+    ArmSeat,
+    Experiment,
+    Judgement,
+    Participant,
+    Passage,
+    Question,
+    SeatPlace,
+    Trial,
+    Verdict,
+)
 from models import Move as MoveRow
 
 
@@ -37,6 +48,41 @@ async def load_trial(session: AsyncSession, trial_id: uuid.UUID) -> Trial | None
             joinedload(Trial.arm).joinedload(Arm.experiment),
         ],
     )
+
+
+async def load_place(session: AsyncSession, place_id: uuid.UUID, *, lock: bool = False) -> SeatPlace | None:
+    """A seat that a person holds, with its trial; None where nobody does.
+
+    With `lock`, the trial and then the seat stay as they are until the transaction ends.
+    """
+    found = (
+        select(SeatPlace)
+        .where(SeatPlace.id == place_id, SeatPlace.state.in_(("waiting", "done")))
+        .execution_options(populate_existing=True)
+    )
+    place = (await session.scalars(found)).one_or_none()
+    if place is None:
+        return None
+    if lock:
+        await session.execute(select(Trial.id).where(Trial.id == place.trial_id).with_for_update())
+        place = (await session.scalars(found.with_for_update())).one_or_none()
+    trial = joinedload(SeatPlace.trial)
+    with_trial = found.options(
+        joinedload(SeatPlace.participant),
+        trial.joinedload(Trial.question).joinedload(Question.passage),
+        trial.joinedload(Trial.arm).joinedload(Arm.experiment),
+    )
+    return None if place is None else (await session.scalars(with_trial)).one()
+
+
+async def people_in(session: AsyncSession, trial_id: uuid.UUID) -> dict[str, Participant | None]:
+    """The seats of a trial that people are to hold, and who does; None where nobody has sat down yet."""
+    rows = await session.scalars(
+        select(SeatPlace)
+        .where(SeatPlace.trial_id == trial_id, SeatPlace.state != "returned")
+        .options(joinedload(SeatPlace.participant).joinedload(Participant.endpoint))
+    )
+    return {row.seat: row.participant for row in rows}
 
 
 async def state_of(session: AsyncSession, experiment: uuid.UUID) -> str:
@@ -96,12 +142,29 @@ async def moves_of(
     return {row.path: Move(row.path, row.seat, parse_content(row.content), row.fingerprint) for row in rows}
 
 
-async def finish_trial(session: AsyncSession, trial: Trial, outcome: Mapping[str, Any]) -> None:
-    """Mark a trial done and, unless its experiment is paused or cancelled, queue its judgements, in one transaction."""
+async def finish_trial(
+    session: AsyncSession,
+    trial: Trial,
+    outcome: Mapping[str, Any],
+    argues: Mapping[str, int] | None = None,
+    judge: uuid.UUID | None = None,
+) -> None:
+    """Mark a trial done and, unless its experiment is paused or cancelled, queue its judgements, in one transaction.
+
+    `argues` says who argued for which answer where that was chosen in the talk, and `judge` who took part as its judge.
+    """
+    chosen = {} if argues is None else {"argues": dict(argues)}
     await session.execute(
         update(Trial)
         .where(Trial.id == trial.id, Trial.state != "done")
-        .values(state="done", error=None, outcome=dict(outcome), finished_at=func.now())
+        .values(
+            state="done", error=None, outcome=dict(outcome), judge_id=judge, finished_at=func.now(), **chosen
+        )
+    )
+    await session.execute(
+        update(SeatPlace)
+        .where(SeatPlace.trial_id == trial.id, SeatPlace.state == "waiting")
+        .values(state="done", leased_until=None)
     )
     if not await is_wanted(session, trial.experiment_id):
         return
@@ -160,7 +223,7 @@ async def save_verdicts(
 
 
 async def mark(session: AsyncSession, row: Trial | Judgement, state: str, error: str | None = None) -> None:
-    """Set the state of work that is not done: `failed` with the reason, or `waiting` for a person."""
+    """Set the state of work that is not done: `failed` with the reason, `waiting` for a person, or `queued` again."""
     model = type(row)
     values: dict[str, Any] = {"state": state, "error": error}
     if model is Judgement and state == "failed":
@@ -171,6 +234,39 @@ async def mark(session: AsyncSession, row: Trial | Judgement, state: str, error:
         .where(model.id == row.id, model.state.not_in(("done", "open", "returned")))
         .values(values)
     )
+
+
+async def rest(session: AsyncSession, trial: Trial, known: int, awaited: Collection[str]) -> None:
+    """Let a trial wait for the seats `awaited`, unless a move beyond the `known` ones has come in meanwhile."""
+    # Whoever submits holds this lock too: so either their move is counted here, or they queue the trial after this.
+    await session.execute(select(Trial.id).where(Trial.id == trial.id).with_for_update())
+    count = select(func.count()).select_from(MoveRow).where(MoveRow.trial_id == trial.id)
+    if await session.scalar(count) == known:
+        await mark(session, trial, "waiting")
+        await _lease(session, trial.id, awaited)
+
+
+async def queue_again(session: AsyncSession, trial: Trial, awaited: Collection[str]) -> None:
+    """Have a trial go on after somebody has answered; the seats `awaited` are asked next."""
+    await mark(session, trial, "queued")
+    await _lease(session, trial.id, awaited)
+    if await is_wanted(session, trial.experiment_id):
+        await enqueue(session, trial.experiment_id, "trial", [trial.id])
+
+
+async def _lease(session: AsyncSession, trial: uuid.UUID, awaited: Collection[str]) -> None:
+    """Leases run for the people who are awaited, and rest for those who wait for others."""
+    held = SeatPlace.trial_id == trial, SeatPlace.state == "waiting"
+    until = func.now() + func.make_interval(0, 0, 0, 0, 0, SeatPlace.lease_minutes)
+    begins = SeatPlace.seat.in_(awaited), SeatPlace.leased_until.is_(None)
+    await session.execute(
+        update(SeatPlace).where(*held, *begins).values(leased_until=until), execution_options=_PLAIN
+    )
+    rests = update(SeatPlace).where(*held, SeatPlace.seat.not_in(awaited))
+    await session.execute(rests.values(leased_until=None), execution_options=_PLAIN)
+
+
+_PLAIN = {"synchronize_session": False}
 
 
 def transcript_of(trial: Trial) -> Shown:

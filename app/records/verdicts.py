@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Boolean, Select, and_, case, func, literal_column, select, text
+from sqlalchemy import Boolean, Select, and_, case, func, literal, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.participants.base import PEOPLE
 from app.protocols.flaws import MARKING, MARKS, marked_point
+from app.records.experiments import FIRST_ROUND
 from app.reports.scores import Reading
 from models import (
     Arm,
@@ -24,6 +25,9 @@ from models import (
     Trial,
     Verdict,
 )
+
+JUDGE = case((Participant.kind == "person", PEOPLE), else_=Participant.name)
+"""The name of a judge, or that of all persons together."""
 
 CHUNK = 50
 """Rows that a streamed query reads at once: few, so that a server answers others in between."""
@@ -90,9 +94,10 @@ class VerdictRow:
             self.judge.kind,
             self.round.name if self.round else None,
             self.round.position if self.round else None,
-            self.judgement.place if self.judgement else None,
+            self.judgement.place if self.judgement else self.trial.place,
             self.judgement is not None and bool(self.judgement.flags.get("knows_story")),
             self.trial.id,
+            self.trial.judge_id,
         )
 
     @property
@@ -130,10 +135,12 @@ class Placed:
     kind: str
     round: str | None
     round_position: int | None
-    place: int | None
+    place: int
     knows_story: bool
     """Whether a person marked that they know the story, and so are no judge without the passage."""
     trial: uuid.UUID
+    took_part: uuid.UUID | None = None
+    """The judge who took part in the talk that was judged, where one did."""
 
     @property
     def judge_label(self) -> str:
@@ -158,6 +165,7 @@ class Placed:
             p_best_other=best,
             answers=len(self.belief),
             p_rest=tuple(rest),
+            talk=str(self.took_part or ""),
         )
 
 
@@ -178,9 +186,10 @@ async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
         Participant.kind,
         JudgingRound.name,
         JudgingRound.position,
-        Judgement.place,
+        func.coalesce(Judgement.place, Trial.place),
         func.coalesce(Judgement.flags["knows_story"].as_boolean(), False),
         Trial.id,
+        Trial.judge_id,
     )
     found = _of_experiment(experiment).with_only_columns(*columns, maintain_column_froms=True)
     rows = await session.stream(found.execution_options(yield_per=CHUNK))
@@ -358,7 +367,7 @@ async def _stances(session: AsyncSession, experiment: uuid.UUID) -> dict[tuple[u
         .join(Trial, Trial.id == Move.trial_id)
         .join(speech, and_(speech.trial_id == Move.trial_id, Move.path == speech.path + "/position"))
         .join(Question, Question.id == Trial.question_id)
-        .where(Trial.experiment_id == experiment, Move.content["kind"].astext == "stance")
+        .where(Trial.experiment_id == experiment, Move.content["kind"].astext == "stance", gold.is_not(None))
         .group_by(Trial.arm_id, stance, gold)
     )
     return {(row[0], row[1], bool(row[2])): row[3] for row in rows}
@@ -389,6 +398,8 @@ class JudgeCount:
     failed: int
     returned: int
     """Given back by people, lost with their lease, or failed and tried again; each place then opened afresh."""
+    takes_part: bool = False
+    """Whether the judge took part in the talk: what is counted are then trials of its own, and no judgements."""
 
     @property
     def label(self) -> str:
@@ -397,7 +408,38 @@ class JudgeCount:
 
 
 async def judge_counts(session: AsyncSession, experiment: uuid.UUID) -> list[JudgeCount]:
-    """Counts for each judge of every arm and round."""
+    """Counts for each judge of every arm and round, those who took part in the talk before those who read it."""
+    counts = [*await _taking_part(session, experiment), *await _reading(session, experiment)]
+    return [count for _, count in sorted(counts, key=lambda placed: placed[0])]
+
+
+async def _taking_part(session: AsyncSession, experiment: uuid.UUID) -> list[tuple[int, JudgeCount]]:
+    """Counts of judges with trials of their own, and the place of their arm."""
+    rows = await session.execute(
+        select(
+            Arm.position,
+            Arm.name,
+            JUDGE.label("judge"),
+            literal(FIRST_ROUND),
+            literal(0),
+            func.bool_or(Participant.kind == "builtin"),
+            func.count(),
+            func.count().filter(Trial.state == "done"),
+            func.count().filter(Trial.state == "failed"),
+            literal(0),
+            literal(True),
+        )
+        .join(Trial, Trial.arm_id == Arm.id)
+        .join(Participant, Participant.id == Trial.judge_id)
+        .where(Arm.experiment_id == experiment)
+        .group_by(Arm.id, "judge")
+        .order_by(Arm.position, "judge")
+    )
+    return [(row[0], JudgeCount(*row[1:])) for row in rows]
+
+
+async def _reading(session: AsyncSession, experiment: uuid.UUID) -> list[tuple[int, JudgeCount]]:
+    """Counts of judges of finished trials, and the place of their arm."""
     # Literal, not bound: PostgreSQL must see the same expression in both places.
     # A place that nobody has taken is nobody's, and a person's.
     person = literal_column("coalesce(participant.kind, 'person') = 'person'", Boolean)
@@ -405,6 +447,7 @@ async def judge_counts(session: AsyncSession, experiment: uuid.UUID) -> list[Jud
     name = case((person, literal_column(f"'{PEOPLE}'")), else_=Participant.name)
     rows = await session.execute(
         select(
+            Arm.position,
             Arm.name,
             name,
             JudgingRound.name,
@@ -424,4 +467,4 @@ async def judge_counts(session: AsyncSession, experiment: uuid.UUID) -> list[Jud
         .group_by(Arm.id, name, builtin, JudgingRound.id)
         .order_by(Arm.position, JudgingRound.position, name)
     )
-    return [JudgeCount(*row) for row in rows]
+    return [(row[0], JudgeCount(*row[1:])) for row in rows]

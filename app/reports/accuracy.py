@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVarTuple
+from typing import Any, TypeVarTuple
 
 import numpy as np
 
@@ -86,10 +86,15 @@ def cells(
 
 
 def by_question(readings: Iterable[Reading], measure: Callable[[Reading], float]) -> dict[Question, float]:
-    """`measure` averaged over orders, then assignments, then replicates, for each question of one arm and judge, sorted."""
-    orders: dict[tuple[str, str, int, int, int], float] = {}
+    """`measure` averaged over orders, then assignments, then replicates, for each question of one arm and judge, sorted.
+
+    Where a judge has read several talks of one assignment, one that each judge of a panel had, they are averaged with the
+    orders. What argues for the answer of its own choice has no assignments: each choice counts as often as it was made.
+    """
+    orders: dict[tuple[str, str, int, int, tuple[str, int]], float] = {}
     for reading in readings:
-        place = (reading.passage, reading.question, reading.replicate, reading.assignment, reading.order)
+        read = (reading.talk, reading.order)
+        place = (reading.passage, reading.question, reading.replicate, reading.assignment, read)
         if place in orders:
             raise ValueError(
                 f"Question {reading.question} has two readings by {reading.judge} under {reading.arm} with the same "
@@ -102,7 +107,7 @@ def by_question(readings: Iterable[Reading], measure: Callable[[Reading], float]
     return {question: questions[question] for question in sorted(questions)}
 
 
-def _average_last(figures: Mapping[tuple[*Kept, int], float]) -> dict[tuple[*Kept], float]:
+def _average_last(figures: Mapping[tuple[*Kept, Any], float]) -> dict[tuple[*Kept], float]:
     """The means over the last part of the key; fsum, so that the order of adding changes no bit."""
     groups: dict[tuple[*Kept], list[float]] = defaultdict(list)
     for key, figure in figures.items():

@@ -32,6 +32,8 @@ class Reading:
     """How many answers the question has, at least 2."""
     p_rest: tuple[float, ...] = ()
     """Beliefs on the answers that are neither gold nor the best other: empty for two answers, else `answers - 2` of them."""
+    talk: str = ""
+    """Whose talk was read, where each judge has talks of its own; only tells them apart."""
 
     def __post_init__(self) -> None:
         if self.answers < 2 or len(self.p_rest) != self.answers - 2:
@@ -85,3 +87,8 @@ def bits(p: float) -> float:
 def log_score(reading: Reading) -> float:
     """The logarithmic score in bits, 0 the best (Good 1952)."""
     return bits(reading.p_gold)
+
+
+def turns_score(p_gold: float, penalty: float) -> float:
+    """What a judge who took part is paid, in bits: the log score less `penalty`, what its turns cost (Michael et al. 2023, eq. 1)."""
+    return bits(p_gold) - penalty

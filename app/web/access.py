@@ -16,6 +16,9 @@ ANYONE: frozenset[str] = frozenset({"nobody", "admin", "researcher", "judge", "d
 """Also who is not signed in."""
 SIGNED_IN: frozenset[str] = ANYONE - {"nobody"}
 JUDGES: frozenset[str] = frozenset({"judge"})
+DEBATERS: frozenset[str] = frozenset({"debater"})
+SITTERS: frozenset[str] = JUDGES | DEBATERS
+"""Who may hold a seat of a talk: judges those that do not read the passage, debaters the others."""
 RESEARCHERS: frozenset[str] = frozenset({"admin", "researcher"})
 ADMINS: frozenset[str] = frozenset({"admin"})
 
@@ -64,6 +67,16 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "judge_return_form": JUDGES,
     "judge_return": JUDGES,
     "judge_calibration": JUDGES,
+    # holding a seat of a talk
+    "talk_instructions": DEBATERS,
+    "talk_instructed": DEBATERS,
+    "talk_queue": DEBATERS,
+    "talk_next": DEBATERS,
+    "talk": SITTERS,
+    "talk_submit": SITTERS,
+    "talk_draft": SITTERS,
+    "talk_return_form": SITTERS,
+    "talk_return": SITTERS,
     # people, endpoints, participants, tokens and the trail
     "people": RESEARCHERS,
     "invites": RESEARCHERS,

@@ -34,6 +34,7 @@ from app.web.pages import (
     participants,
     people,
     reports,
+    talking,
     tasks,
     tokens,
 )
@@ -50,6 +51,7 @@ ROUTERS = (
     reports.router,
     tasks.router,
     judging.router,
+    talking.router,
     people.router,
     endpoints.router,
     participants.router,

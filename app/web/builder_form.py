@@ -160,6 +160,8 @@ class SeatField:
     value: str
     otherwise: str
     """What is so where nobody is chosen."""
+    people: bool = False
+    """Whether people may take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +277,8 @@ def _seats(protocol: Protocol, arm: ArmSheet, key: str) -> tuple[list[SeatField]
     must: dict[str, str] = {}
     may: dict[str, str] = {}
     for seat in protocol.seats():
+        if seat.name == protocol.judge.name:
+            continue  # comes from the panel
         if seat.group:
             must.setdefault(seat.group, "one by one" if seat.name in arm.seats else "choose")
             may[seat.name] = f"as {seat.group}"
@@ -283,11 +287,10 @@ def _seats(protocol: Protocol, arm: ArmSheet, key: str) -> tuple[list[SeatField]
         else:
             must[seat.name] = "choose"
     must |= {seat: "nobody" for seat in arm.seats if seat not in must and seat not in may}
-    return (
-        [_seat(key, seat, arm, otherwise) for seat, otherwise in must.items()],
-        [_seat(key, seat, arm, otherwise) for seat, otherwise in may.items()],
-    )
+    closed = {name for seat in protocol.seats() if not seat.people for name in (seat.name, seat.group)}
 
+    def field(seat: str, otherwise: str) -> SeatField:
+        label = seat.replace("_", " ").capitalize()
+        return SeatField(f"{key}.{seat}", label, arm.seats.get(seat, ""), otherwise, seat not in closed)
 
-def _seat(key: str, seat: str, arm: ArmSheet, otherwise: str) -> SeatField:
-    return SeatField(f"{key}.{seat}", seat.replace("_", " ").capitalize(), arm.seats.get(seat, ""), otherwise)
+    return [field(*item) for item in must.items()], [field(*item) for item in may.items()]

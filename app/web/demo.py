@@ -1,15 +1,16 @@
-"""Who looks around in the demo: an admin, a researcher and a judge with work, and the links by which they come in."""
+"""Who looks around in the demo: an admin, a researcher, a judge and a debater with work, and their links."""
 
 from datetime import timedelta
 from itertools import count
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.records import assignment, people
+from app.records import assignment, people, seats
+from app.records.seats import BY_ROLE
 from app.web.pages.entrance import invite_path
 from models import Account
 
-ROLES = ("researcher", "judge", "admin")
+ROLES = ("researcher", "judge", "debater", "admin")
 LASTS = timedelta(days=1)
 
 
@@ -17,12 +18,12 @@ async def links(session: AsyncSession) -> dict[str, str]:
     """A role to the path of a new link that signs in once; links of an earlier demo end."""
     made = {}
     for role in ROLES:
-        invite = await people.one_time_link(session, await _visitor(session, role), LASTS)
+        invite = await people.one_time_link(session, await visitor(session, role), LASTS)
         made[role] = await invite_path(session, invite)
     return made
 
 
-async def _visitor(session: AsyncSession, role: str) -> Account:
+async def visitor(session: AsyncSession, role: str) -> Account:
     """The first demo account of a role that is of use still; a new one where none is."""
     for number in count(1):
         email = f"{role}-{number}@demo.invalid"
@@ -35,10 +36,14 @@ async def _visitor(session: AsyncSession, role: str) -> Account:
 
 
 async def _of_use(session: AsyncSession, account: Account, role: str) -> bool:
-    """Whether an account is open, still of its role and, if it judges, has something to judge."""
+    """Whether an account is open, still of its role and, if it judges or debates, has something to do."""
     if account.disabled_at is not None or account.role != role:
         return False
-    if role != "judge":
+    if role not in BY_ROLE:
         return True
     person = await people.participant_of(session, account)
+    if await seats.talks(session, person) or await seats.left(session, BY_ROLE[role], person):
+        return True
+    if role == "debater":
+        return False
     return bool(await assignment.in_hand(session, person) or await assignment.left(session, person))

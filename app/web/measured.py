@@ -9,6 +9,9 @@ WORDS = {
     "reversals": "Times the price turned round",
     "tolerance": "Smallest move that counts",
     "stopped_by_tolerance": "Ended because no argument moved the price",
+    "continuations": "Rounds after the first",
+    "penalty": "Bits that these cost the judge",
+    "swings": "Times the judge's belief swung",
 }
 """What the measures of protocols are called."""
 _LEFT, _TOP, _WIDE, _HIGH = 40.0, 10.0, 270.0, 100.0

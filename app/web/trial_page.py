@@ -54,10 +54,10 @@ def entry(mine: Held, view: View, draft: Mapping[str, Any], earlier: Sequence[Be
     if earlier:
         last = tuple(f"{100 * earlier[-1].p[index]:.4g}" for index in view.order)
         return Entry(last, knows_story=knows)
-    return Entry(tuple(str(share) for share in _even(len(view.order))), knows_story=knows)
+    return Entry(tuple(str(share) for share in even(len(view.order))), knows_story=knows)
 
 
-def _even(count: int) -> list[int]:
+def even(count: int) -> list[int]:
     """100 in whole parts as even as can be."""
     return [100 // count + (place < 100 % count) for place in range(count)]
 
@@ -261,17 +261,22 @@ class Sent(BaseModel):
 
     def shares(self, count: int) -> list[float] | None:
         """The numbers, where they are as many as wanted and each from 0 to 100."""
-        try:
-            shares = [float(share.strip().replace(",", ".")) for share in self.p]
-        except ValueError:
-            return None
-        return shares if len(shares) == count and all(0 <= share <= 100 for share in shares) else None
+        return numbers(self.p, count)
 
 
 class Draft(Sent):
     """An autosave."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def numbers(given: Sequence[str], count: int) -> list[float] | None:
+    """What was entered as numbers, where they are as many as wanted and each from 0 to 100."""
+    try:
+        shares = [float(share.strip().replace(",", ".")) for share in given]
+    except ValueError:
+        return None
+    return shares if len(shares) == count and all(0 <= share <= 100 for share in shares) else None
 
 
 def mistake(shares: Sequence[float] | None, reason: str, final: bool) -> str | None:

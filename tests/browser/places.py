@@ -2,20 +2,23 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 from fastapi.routing import APIRoute
 from sqlalchemy import select, update
 
-from app.records import admin, experiments
+from app.records import admin, experiments, places
+from app.records.seats import BY_ROLE
 from app.web.access import PERMISSIONS, needs_token
 from app.web.app import ROUTERS
 from app.web.pages.entrance import invite_path
-from models import Arm, ModelCall, Participant, Question, Trial
+from models import Account, Arm, ModelCall, Participant, Question, Trial
 from tests.factories import finished, market, passage, started
 from tests.servers import Script, ScriptedServer
 from tests.test_jobs import modelled
 from tests.web.test_judging import judged, next_trial
+from tests.web.test_talking import begun, debate, say
 from tests.web.world import Site, World, for_people, furnished
 
 ROUTES = {
@@ -57,6 +60,10 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "judge_trial": ("{in_hand}", "{done}"),
     "judge_return_form": ("{in_hand}/return",),
     "judge_calibration": ("/judge/calibration",),
+    "talk_instructions": ("/talk/instructions",),
+    "talk_queue": ("/talk",),
+    "talk": ("{turn_of_WHO}", "{waits_of_WHO}"),
+    "talk_return_form": ("{turn_of_WHO}/return",),
     "people": ("/people",),
     "invites": ("/people/invites",),
     "endpoints": ("/endpoints",),
@@ -67,12 +74,13 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "tokens": ("/account/tokens",),
     "api_docs": ("/api",),
 }
-"""Where each page is looked at, by the name of its route."""
+"""Where each page is looked at, by the name of its route; `WHO` stands for the role of who looks."""
 
 
 def places_of(who: str) -> list[str]:
     """The addresses of every page for somebody of a role, or for nobody."""
-    return [place for name in sorted(PAGES - FILES) if who in PERMISSIONS[name] for place in PLACES[name]]
+    names = [name for name in sorted(PAGES - FILES) if who in PERMISSIONS[name]]
+    return [place.replace("WHO", who) for name in names for place in PLACES[name]]
 
 
 def form_of(method: str, path: str) -> str:
@@ -93,7 +101,33 @@ async def busy(site: Site) -> World:
     await finished(site.database, passage("Delta", 1), data=market())
     async with ScriptedServer(Script()) as server:
         await finished(site.database, passage("Corona", 1), data=modelled(server.base_url))
+    await begun(site, talks(), "Dorade", "Elbe")
     return world
+
+
+def talks() -> dict[str, Any]:
+    """Talks with a seat for a debater and with one for a judge, two of each."""
+    asking = {"consultant": "advocate", "questioner": "people"}
+    arms = {
+        **debate(seats={"debater_a": "people", "debater_b": "advocate", "checker": "advocate"})["arms"],
+        "asking": {"protocol": "consultancy", "questions": True, "rounds": 2, "seats": asking},
+    }
+    return debate() | {"arms": arms, "tasks": {"set": "talks"}}
+
+
+async def _seats(site: Site, who: str) -> dict[str, str]:
+    """Addresses of two talks in which somebody sits: in one of them they have answered."""
+    browser = await site.browser(who)
+    async with site.database.session.begin() as db:
+        account = await db.get_one(Account, site.cast[who].id)
+        waits = await places.claim(db, account.id, [BY_ROLE[who]])
+    assert waits is not None
+    address = f"/talk/seat/{waits[1]}"
+    await say(browser, address, "What I have to say.")
+    async with site.database.session.begin() as db:
+        turn = await places.claim(db, account.id, [BY_ROLE[who]])
+    assert turn is not None
+    return {f"waits_of_{who}": address, f"turn_of_{who}": f"/talk/seat/{turn[1]}"}
 
 
 async def _pause_with_a_failure(site: Site) -> None:
@@ -111,6 +145,7 @@ async def found(world: World) -> dict[str, str]:
     site = world.site
     judge = await site.browser("judge")
     done, in_hand = await judged(judge), await next_trial(judge)
+    sitting = {**await _seats(site, "debater"), **await _seats(site, "judge")}
     async with site.database.session.begin() as db:
         alice = site.cast["alice"]
         invite = await admin.invite(db, alice, "judge", shared=True, label="all", lasts=timedelta(days=1))
@@ -120,6 +155,7 @@ async def found(world: World) -> dict[str, str]:
         markets = select(Trial.id).join(Arm, Arm.id == Trial.arm_id).where(Arm.protocol == "market-making")
         spoken = select(Trial.id).where(Trial.experiment_id == world.experiment.id, Trial.argues != {})
         return {
+            **sitting,
             "done": done,
             "in_hand": in_hand,
             "invite": await invite_path(db, invite),

@@ -11,7 +11,7 @@ from playwright.async_api import Page, Request, expect
 
 from app.records import people
 from app.records.database import Database
-from app.web.access import ADMINS, ANYONE, JUDGES, PERMISSIONS, RESEARCHERS, SIGNED_IN
+from app.web.access import ADMINS, ANYONE, DEBATERS, JUDGES, PERMISSIONS, RESEARCHERS, SIGNED_IN, SITTERS
 from app.web.pages.entrance import hasher
 from tests.browser.places import FORMS, busy, form_of, found, places_of
 from tests.browser.served import Stage, faults
@@ -19,8 +19,8 @@ from tests.factories import passage
 from tests.servers import Script, ScriptedServer
 from tests.web.world import World, opened
 
-BY_SCRIPT = {"judge_draft"}
-"""What only a script sends: the form holds the same."""
+BY_SCRIPT = {"judge_draft", "talk_draft"}
+"""What only a script sends: the forms hold the same."""
 
 
 @pytest.fixture
@@ -139,6 +139,24 @@ async def test_a_judge_judges_without_script(stage: Stage, forms: Forms) -> None
         await forms.press("Submit")
     await expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
     forms.check(JUDGES)
+
+
+async def test_a_debater_argues_without_script(stage: Stage, forms: Forms) -> None:
+    page = forms.page
+    await stage.sign_in(page, await stage.world.site.hire("Dora", "debater"))
+    await forms.open("/talk/instructions")
+    await forms.press("Back to the talks")
+    await forms.press("Next talk")
+    await page.get_by_role("link", name="Give this seat back").click()
+    await forms.press("Give it back")
+    await forms.press("Next talk")
+    await page.locator("textarea").fill("See <quote>the moon was made of cheese</quote>.")
+    with stage.watch.allowing("status of 422"):
+        await forms.press("Send")
+    await expect(page.get_by_role("alert")).to_contain_text("it is not in the passage")
+    await forms.press("Send it as it is")
+    await expect(page.get_by_role("heading", name="Waiting for the others")).to_be_visible()
+    forms.check(DEBATERS, SITTERS)
 
 
 async def _say(page: Page, *shares: str) -> None:

@@ -212,6 +212,12 @@ def test_readers_of_candidates_have_lines_of_their_own_and_share_the_arm_without
 # ── attacks ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+ARGUES = {
+    UUID(int=assignment): {"consultant": assignment, "debater_a": 0, "debater_b": 1} for assignment in (0, 1)
+}
+"""Who argues for what in the trials of verdicts below."""
+
+
 def verdict(
     arm: str,
     question: str,
@@ -226,7 +232,7 @@ def verdict(
     belief = (first, 1 - first)
     return Placed(
         None, order, belief, [belief], assignment, 0, gold, question, question, arm, judge, "model", "r", 0, 0, False,
-        UUID(int=0),
+        UUID(int=assignment),
     )  # fmt: skip
 
 
@@ -241,7 +247,7 @@ def test_judges_are_compared_on_trials_in_which_the_attacker_is_wrong_and_each_v
         *(verdict("attacked", f"q{n}", 0.9) for n in range(4)),
         *(verdict("attacked", f"q{n}", 0.2 if n == 0 else 0.9, assignment=1) for n in range(4)),
     ]
-    [item] = attacked(made, rows, seed=1)
+    [item] = attacked(made, rows, ARGUES, seed=1)
     assert (item.arm, item.base, item.attack, item.attacker) == (
         "attacked",
         "calm",
@@ -264,7 +270,7 @@ def test_a_simultaneous_debate_is_compared_by_who_would_be_wrong_whatever_the_se
         verdict("attacked", "q", 0.6, gold=1, assignment=1, order=0),  # it is wrong, and gold is read second
         verdict("attacked", "q", 0.9, gold=1, assignment=1, order=1),  # … and first
     ]
-    [item] = attacked(made, [*calm, *under], seed=1)
+    [item] = attacked(made, [*calm, *under], ARGUES, seed=1)
     assert (item.verdicts, item.accuracy) == (2, 0.0)
     assert item.contrast is not None
     assert item.contrast.second_accuracy == 0.5
@@ -277,7 +283,7 @@ def test_an_attack_without_its_like_is_reported_alone() -> None:
     rows = [
         verdict(arm, "q", 0.9, gold=1, assignment=1) for arm in ("longer", "attacked") if arm == "attacked"
     ]
-    [item] = attacked(made, rows, seed=1)
+    [item] = attacked(made, rows, ARGUES, seed=1)
     assert item == Attacked(
         "attacked", "forge-marks", "debater_a", "weak", 1, 1, 0.0, item.low, item.high, None
     )

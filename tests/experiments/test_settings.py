@@ -109,6 +109,14 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ("recursive-reward-modelling", {"calls": 0}, "calls: input should be greater than or equal to 1"),
     ("prover-estimator", {"least_parts": 6, "most_parts": 5}, "least_parts must not be above most_parts"),
     ("prover-estimator", {"depth": 0}, "depth: input should be greater than or equal to 1"),
+    (
+        "open-consultancy",
+        {"rounds": 1},
+        "questions need 2 rounds or more: one is asked after every round but the last",
+    ),
+    ("open-debate", {"simultaneous": "perhaps"}, "simultaneous: input should be a valid boolean"),
+    ("interactive-consultancy", {"min_rounds": 3}, "min_rounds must not be more than max_rounds"),
+    ("interactive-debate", {"swing": 1.5}, "swing: input should be less than or equal to 1"),
 )
 """Protocol, settings beside those of tests/arms.py, and what is said of them."""
 

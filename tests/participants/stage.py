@@ -128,6 +128,8 @@ async def play(
 
     outcome = await sitting.play_out(Play(rules.script(trial), rules.rights()), {}, keep)
     assert outcome is not None
+    trial = outcome.judged(trial)
+    sitting = replace(sitting, case=trial)
     script = judge(
         trial, outcome.transcript, elicit, orders(2, rules.reading_orders), "judge", outcome.points
     )

@@ -191,6 +191,48 @@ async def test_a_consultant_answers_what_the_judge_asked() -> None:
     assert re.search("key|Constable", quoted)
 
 
+async def test_both_sides_answer_what_the_judge_asked_before_their_round() -> None:
+    note = answered(
+        Ask("r2/judge", "judge", "remark", "note"), Note(text="Who had the keys to the steering box?")
+    )
+    first = answered(speech_ask(number=2), said("I hold to it."))
+    shows = (("r2/judge",), ("r2/debater_a",))
+    reply_ = await reply(debater(), view(speech_ask("debater_b", 2, shows), [note, first]))
+    assert isinstance(reply_, Speech)
+    assert "key" in reply_.said.text
+
+
+CHOICE = Ask("choice", "debater_a", "choice", "pick", facts={"options": "answers"})
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(
+    ("answers", "right"),
+    [
+        (("Jonas filed the chain for the insurance of four hundred crowns", "A storm tore the sails"), 0),
+        (("A storm tore the sails", "He owed three hundred to the miller at Sandhope"), 1),
+    ],
+)
+async def test_an_advocate_chooses_the_answer_that_the_passage_speaks_of(
+    answers: tuple[str, str], right: int, order: tuple[int, int]
+) -> None:
+    for seed in range(3):
+        shown = view(replace(CHOICE, order=order), answers=answers)
+        assert await reply(debater(), shown, seed=seed) == Pick(index=order.index(right))
+
+
+async def test_an_advocate_to_whom_the_passage_says_nothing_of_either_answer_chooses_by_lot() -> None:
+    shown = view(CHOICE, question="Who?", answers=("Xerxes", "Zenobia"))
+    picks = [await reply(debater(), shown, seed=seed) for seed in range(20)]
+    assert Pick(index=0) in picks
+    assert Pick(index=1) in picks
+
+
+async def test_who_cannot_read_the_passage_cannot_choose_by_it() -> None:
+    with pytest.raises(ParticipantError, match="cannot choose an answer as Judge"):
+        await reply(debater(), view(replace(CHOICE, seat="judge")))
+
+
 async def test_the_wording_varies_with_the_seed() -> None:
     texts = {
         content.said.text
@@ -253,6 +295,11 @@ async def test_a_position_is_read_from_the_speakers_own_words(name: str, words: 
     ask = Ask("r1/debater_a/position", "checker", "position", "stance", ((move.path,),), facts={"side": 0})
     content = await reply(named(name), view(ask, [move]))
     assert content == Stance.model_validate({"stance": stance})
+
+
+async def test_where_nothing_was_said_there_is_nothing_to_ask() -> None:
+    for who in (debater(), lexical_judge()):
+        assert await reply(who, view(Ask("r1/judge", "judge", "remark", "note"))) == Note(text="")
 
 
 async def test_a_question_goes_to_what_was_claimed_without_a_quote() -> None:
@@ -437,6 +484,26 @@ async def test_a_judge_gives_a_pick_a_rating_and_its_reasons() -> None:
     thought = await reply(lexical_judge(), view(replace(vote, wants="thought"), moves))
     assert isinstance(thought, Thought)
     assert f"{belief.p[0]:.0%} speaks for this answer: {ANSWERS[0]}" in thought.text
+
+
+async def test_a_judge_hears_on_while_it_learns_and_until_it_is_sure() -> None:
+    good = "<quote>He had filed the chain because the ferry was insured for four hundred crowns</quote>"
+    remark = answered(Ask("r2/judge", "judge", "remark", "note"), Note(text="Go on."))
+    stop = Ask("r3/judge/stop", "judge", "stop", "pick", facts={"options": ["go on", "decide now"]})
+
+    async def after(first: str, second: str) -> AnyContent:
+        heard = [
+            answered(speech_ask("debater_a", 1), said(first)),
+            remark,
+            answered(speech_ask("debater_a", 2), said(second)),
+        ]
+        shows = tuple((move.path,) for move in heard)
+        return await reply(lexical_judge(), view(replace(stop, shows=shows), heard))
+
+    assert await after("Trust me.", "Trust me again.") == Pick(index=1), "nothing new was said"
+    assert await after("Trust me.", f"Jonas filed it: {good}.") == Pick(index=0)
+    bad = "<quote>words that stand nowhere in it</quote> <quote>nor do these words anywhere</quote>"
+    assert await after(f"Trust me: {bad}", f"Trust me: {bad}") == Pick(index=1)
 
 
 async def test_among_candidates_the_judge_picks_the_one_that_weighs_most() -> None:

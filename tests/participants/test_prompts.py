@@ -80,11 +80,14 @@ async def test_each_later_turn_of_a_seat_extends_the_one_before_up_to_its_reques
 
 
 def turns(game: Played, seat: str) -> Iterator[tuple[list[Segment], list[Segment]]]:
-    """Neighbouring turns that a seat takes in one order of the answers; a decision comes after its own reasons."""
+    """Neighbouring turns that a seat takes in one order of the answers, in the talk or in judging; a decision comes after
+    its own reasons, and who chooses an answer to argue for has another part."""
     asked, views = game.prompts_of(seat), game.witness.views
+    asked.pop("choice", None)
     fresh = [path for path in asked if f"{path}/reason" not in asked]
-    for order in {views[path].order for path in fresh}:
-        yield from pairwise(asked[path] for path in fresh if views[path].order == order)
+    kinds = {path: (path.startswith("judging/"), views[path].order) for path in fresh}
+    for kind in set(kinds.values()):
+        yield from pairwise(asked[path] for path in fresh if kinds[path] == kind)
     for path in asked:
         if path not in fresh:
             yield asked[f"{path}/reason"], asked[path]

@@ -39,8 +39,10 @@ from app.protocols.core import (
 )
 from app.protocols.critique import Critique
 from app.protocols.debate import Debate
+from app.protocols.interactive import InteractiveConsultancy, InteractiveDebate
 from app.protocols.judging import Elicit, Reading, judge, orders
 from app.protocols.market_making import MarketMaking
+from app.protocols.open import OpenConsultancy, OpenDebate
 from app.protocols.prover_estimator import ProverEstimator
 from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.quotes import indexed, mark
@@ -133,7 +135,7 @@ class Stage(Generic[R]):
         return run
 
     def _answer(self, run: Run[R], ask: Ask, answer: Answer) -> None:
-        view = see(ask, self.case, self.seats, {**self.given, **run.moves}, PASSAGE)
+        view = see(ask, self.case, self.seats, {**self.given, **run.moves}, PASSAGE, self.given)
         run.views[ask.path] = view
         content = answer(view, ask)
         if content is not None:
@@ -150,7 +152,7 @@ def judgement(
     protocol: Protocol, played: Stage[Outcome], run: Run[Outcome], elicit: Elicit = "final", count: int = 0
 ) -> Stage[tuple[Reading, ...]]:
     """A judge on a finished trial, in as many orders as the protocol says or `count` of them."""
-    seat, case = protocol.judge, played.case
+    seat, case = protocol.judge, run.outcome.judged(played.case)
     reading = orders(len(case.answers), count or protocol.reading_orders)
     transcript, points = run.outcome.transcript, run.outcome.points
     return Stage(
@@ -301,14 +303,26 @@ _PRESSURE = {
 _SPEECH = {**_WORDS, **_PRESSURE}
 _LENGTHS = {"rounds": st.integers(1, 4), **_SPEECH}
 
+
+def _consultancy(rules: type[Consultancy]) -> st.SearchStrategy[Protocol]:
+    """With questions only where there is a round after one."""
+    asking = _LENGTHS | {"rounds": st.integers(2, 4)}
+    return st.one_of(st.builds(rules, **_LENGTHS), st.builds(rules, questions=st.just(True), **asking))
+
+
+_TURNS = {
+    "min_rounds": st.integers(1, 2),
+    "max_rounds": st.integers(2, 4),
+    "swing": st.floats(0, 1),
+    "turn_penalty": st.floats(0, 1),
+    **_SPEECH,
+}
+
 SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
     "naive": st.builds(Naive),
     "expert": st.builds(Expert),
     "quotes-only": st.builds(QuotesOnly, quote_characters=st.integers(20, 999)),
-    "consultancy": st.one_of(
-        st.builds(Consultancy, **_LENGTHS),
-        st.builds(Consultancy, questions=st.just(True), **(_LENGTHS | {"rounds": st.integers(2, 4)})),
-    ),
+    "consultancy": _consultancy(Consultancy),
     "double-consultancy": st.builds(DoubleConsultancy, **_LENGTHS),
     "debate": st.builds(Debate, simultaneous=st.booleans(), **_LENGTHS),
     "critique": st.one_of(
@@ -349,6 +363,10 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
         most_parts=st.integers(3, 4),
         **_SPEECH,
     ),
+    "open-consultancy": _consultancy(OpenConsultancy),
+    "open-debate": st.builds(OpenDebate, simultaneous=st.booleans(), **_LENGTHS),
+    "interactive-consultancy": st.builds(InteractiveConsultancy, **_TURNS),
+    "interactive-debate": st.builds(InteractiveDebate, **_TURNS),
 }
 """Settings of every protocol in the registry."""
 

@@ -1,10 +1,9 @@
 """The core carries protocols that the arena does not ship yet: each is written here as its paper has it, and killed.
 
-They are throw-away scripts on the core as it is: market making, a judge who ends the debate, seats held by
-people, and the best of N candidates in any seat.
+They are throw-away scripts on the core as it is: market making, seats held by people, and the best of N candidates in
+any seat.
 """
 
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from math import sqrt
@@ -13,14 +12,12 @@ from statistics import mean, stdev
 import pytest
 
 from app.protocols.baselines import QuotesOnly
-from app.protocols.combinators import Argued, argued, arguing, believe, best_of, checker
+from app.protocols.combinators import argued, believe, best_of
 from app.protocols.consultancy import Consultancy, DoubleConsultancy
 from app.protocols.core import (
     JUDGE,
     AnyContent,
     Ask,
-    Assignment,
-    Belief,
     Case,
     Elicitation,
     Move,
@@ -30,7 +27,6 @@ from app.protocols.core import (
     Rating,
     Said,
     Seat,
-    Step,
     Talk,
     Wants,
     answered,
@@ -39,6 +35,7 @@ from app.protocols.core import (
     together,
 )
 from app.protocols.debate import SIDES, Debate
+from app.protocols.interactive import InteractiveDebate
 from app.protocols.judging import orders
 from app.protocols.prover_estimator import ProverEstimator
 from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
@@ -46,14 +43,12 @@ from app.protocols.rehearsal import rehearse
 from app.protocols.views import View
 from tests.protocols.cast import (
     ANSWERS,
-    PASSAGE,
     QUESTION,
     Answer,
     Stage,
     cases,
     heard,
     judgement,
-    overheard,
     stored,
     sure,
     survives,
@@ -180,113 +175,6 @@ def test_the_judge_of_a_market_is_polled_at_the_end_and_sees_arguments_but_no_pr
 def test_a_noisy_market_survives_every_kill_too(how: Elicitation) -> None:
     run = survives(stage_of(MarketMaking(candidates=2, reads=1, arguments=2), market=how), witness)
     assert len(run.outcome.transcript) <= 2
-
-
-# ── a judge who ends the debate ─────────────────────────────────────────────────────────────────────────────────
-
-
-class InteractiveDebate(Argued):
-    """The judge says after every round what it believes, for all to see, and decides when it has heard enough."""
-
-    name = "interactive-debate"
-    source = "Michael et al. 2023 (arXiv 2311.08702), section 2.1; fewest rounds as its section 5 proposes"
-    judge_takes_part = True
-
-    min_rounds: int = 2
-    max_rounds: int = 6
-
-    def seats(self) -> tuple[Seat, ...]:
-        """The judge takes part."""
-        return JUDGE, *(arguing(name, "Debater", "debaters") for name in SIDES), checker(SIDES[0])
-
-    def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """Two, since one side speaks first from the second round on."""
-        sides = dict(zip(SIDES, (0, 1), strict=True))
-        return Assignment(sides), Assignment(sides, reverse=True)
-
-    def script(self, case: Case) -> Talk[Outcome]:
-        """A prior, simultaneous openings, the judge; then one side, the other, the judge, until it ends the talk."""
-        said: Said = ()
-        beliefs = [(yield from self._credence(case, 0, said))]
-        least = self.min_rounds
-        for number in range(1, self.max_rounds + 1):
-            for speakers in [SIDES] if number == 1 else [(side,) for side in SIDES]:
-                said += (tuple((yield self._speeches(speakers, said, number, beliefs[-1]))),)
-            remark = Ask(f"r{number}/judge/remark", "judge", "remark", "note", paths(said))
-            said += (((yield from one(remark)),),)
-            beliefs.append((yield from self._credence(case, number, said)))
-            if _swung(*beliefs[-2:]):
-                least = max(least, number + 1)
-            if number >= least and (yield from self._enough(number, said)):
-                break
-        end = yield from argued(case, said)
-        return replace(
-            end, belief=beliefs[-1], beliefs=tuple(beliefs), measures={"continuations": number - 1}
-        )
-
-    def _speeches(self, speakers: tuple[str, ...], said: Said, number: int, credence: Belief) -> Step:
-        asks = [
-            self.speech(side, "debater", said, number=number, rounds=self.max_rounds) for side in speakers
-        ]
-        return [replace(ask, facts={**ask.facts, "credence": credence.p}) for ask in asks]
-
-    def _credence(self, case: Case, number: int, said: Said) -> Talk[Belief]:
-        [order] = orders(len(case.answers), 1)
-        return (yield from believe(case, f"r{number}/judge", "judge", paths(said), order=order))
-
-    def _enough(self, number: int, said: Said) -> Talk[bool]:
-        facts = {"options": ["go on", "end"]}
-        move = yield from one(Ask(f"r{number}/judge/end", "judge", "end", "pick", paths(said), facts=facts))
-        return move.content == Pick(index=1)
-
-
-def _swung(before: Belief, after: Belief) -> bool:
-    """Whether the judge has changed sides."""
-    return (before.p[0] - 0.5) * (after.p[0] - 0.5) < 0
-
-
-def judge_who(ends_at: int, *believes: float) -> Answer:
-    """Believes what it is told to, and ends the debate in round `ends_at` or as soon after as it may."""
-
-    def answer(view: View, ask: Ask) -> AnyContent:
-        number = int(ask.path.partition("/")[0].removeprefix("r"))
-        if ask.wants == "belief":
-            return sure(believes[number])
-        return Pick(index=int(number >= ends_at)) if ask.wants == "pick" else witness(view, ask)
-
-    return answer
-
-
-@pytest.mark.parametrize(
-    ("believes", "ends_at", "rounds"),
-    [
-        ((0.5, 0.6, 0.7, 0.8, 0.8), 1, 2),  # not before the second round
-        ((0.5, 0.6, 0.7, 0.8, 0.8), 3, 3),
-        ((0.5, 0.6, 0.4, 0.3, 0.8), 1, 3),  # not right after a swing
-        ((0.5, 0.6, 0.4, 0.6, 0.7), 1, 4),
-        ((0.5, 0.6, 0.7, 0.8, 0.9), 9, 4),  # not for ever
-    ],
-)
-def test_a_judge_ends_the_debate_when_it_may_and_wants_to(
-    believes: tuple[float, ...], ends_at: int, rounds: int
-) -> None:
-    run = survives(stage_of(InteractiveDebate(max_rounds=4)), judge_who(ends_at, *believes))
-    assert run.outcome.measures == {"continuations": rounds - 1}
-    assert [belief.p[0] for belief in run.outcome.beliefs] == list(believes[: rounds + 1])
-    assert run.outcome.belief == run.outcome.beliefs[-1]
-    assert sum(ask.seat == "checker" for ask in run.asked.values()) == 2 * rounds
-    assert len(run.outcome.transcript) == 2 + 3 * (rounds - 1)
-
-
-def test_debaters_read_the_judges_remarks_and_credence_and_never_its_reasons() -> None:
-    stage = stage_of(InteractiveDebate(max_rounds=2), judge=Elicitation(reason_first=True, votes=3))
-    run = survives(stage, witness)
-    view = run.views["r2/debater_b"]
-    assert heard(view) == {"r1/debater_a", "r1/debater_b", "r1/judge/remark", "r2/debater_a"}
-    assert overheard(view) == {"r1/debater_b"}
-    assert view.facts["credence"] == run.outcome.beliefs[1].p
-    assert view.passage == PASSAGE
-    assert run.views["r2/judge/v1"].passage is None
 
 
 # ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -451,9 +339,7 @@ def test_any_seat_may_choose_the_best_of_its_own_answers_of_any_kind(seat: str, 
 # ── planning ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    "protocol", [MarketMaking(), InteractiveDebate(), PersuasiveDebate()], ids=lambda p: p.name
-)
+@pytest.mark.parametrize("protocol", [MarketMaking(), PersuasiveDebate()], ids=lambda p: p.name)
 def test_a_protocol_is_rehearsed_before_anybody_is_asked(protocol: Protocol) -> None:
     asks = rehearse(protocol, cases(protocol)[0])
     assert len({ask.path for ask in asks}) == len(asks) > 0

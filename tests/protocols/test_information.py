@@ -142,6 +142,17 @@ def recursive_reward_modelling(rules: Any) -> Table:
     return found | {"judge": DECIDES | askers | ratings | {f"assistant_{level}" for level in levels}}
 
 
+def opened(said: set[str]) -> set[str]:
+    """The judge who opens the rounds: what was said, and what it costs to hear more."""
+    return DECIDES | ROUND | {"told penalty", "told says", "judge", *said}
+
+
+def open_consultancy(rules: Any) -> Table:
+    """As in a consultancy; which answer is argued for the consultant is asked, and not told, before it speaks."""
+    found = consultancy(rules)
+    return found | {"consultant": found["consultant"] | {"told options"}}
+
+
 def two_sides(first: str, second: str) -> Table:
     """Two who argue, and a judge who reads both."""
     return {**checks(first, second), "judge": DECIDES | {first, second}}
@@ -201,6 +212,23 @@ MAY_SEE: Mapping[str, Callable[[Any], Table]] = {
         **checks("prover"),
         "judge": DECIDES | CALLED | {"prover"},
     },
+    "open-consultancy": open_consultancy,
+    "open-debate": lambda rules: {  # nobody sees the choice, from which a judge could tell who made it
+        "protagonist": SPEAKS | {"protagonist", "antagonist", "told options"},
+        "antagonist": SPEAKS | {"protagonist", "antagonist"},
+        **two_sides("protagonist", "antagonist"),
+    },
+    "interactive-consultancy": lambda rules: {
+        "consultant": SPEAKS | {"consultant", "judge", "told credence"},
+        **checks("consultant"),
+        "judge": opened({"consultant"}),
+    },
+    "interactive-debate": lambda rules: {
+        "debater_a": SPEAKS | {"debater_a", "debater_b", "judge", "told credence"},
+        "debater_b": SPEAKS | {"debater_a", "debater_b", "judge", "told credence"},
+        **checks("debater_a", "debater_b"),
+        "judge": opened({"debater_a", "debater_b"}),
+    },
 }
 
 
@@ -258,8 +286,6 @@ def seen_in(
     for step in talk.steps:
         found += [Seen(protocol, ask, talk.views[ask.path], talk.moves, dict(before), told) for ask in step]
         before |= {ask.path: talk.moves[ask.path] for ask in step}
-    if protocol.judge_takes_part:
-        return found
     read = judgement(protocol, played, talk, elicit, count=2).run(answer, order=order)
     for path, ask in read.asked.items():
         heard_so_far = {path for group in transcript[: _steps_read(path)] for path in group}
@@ -383,7 +409,12 @@ def test_whose_words_a_seat_reads_it_reads_whole_and_only_once_their_step_is_ove
             for path, move in seen.over.items()
             if move.content.kind in OPEN and move.content != Items(texts=())
         }
-        whole = {path for path, seat in said.items() if path in seen.transcript and seat in may}
+        # A judge's remark is asked for beside its belief, to which the paths beneath it lead: `r1/judge/belief`.
+        whole = {
+            path
+            for path, seat in said.items()
+            if path in seen.transcript and seat in may and not seen.ask.path.startswith(f"{path}/")
+        }
         partly = {path for path, seat in said.items() if f"some of {seat}" in may or seat == seen.ask.seat}
         assert whole <= heard(seen.view) <= whole | partly, seen.ask.path
 

@@ -162,6 +162,7 @@ CHANGED: dict[str, Any] = {
     "wants": "note",
     "shows": (("r1/debater",), ("r1/other",)),
     "order": None,
+    "argues": {"debater": 1},
     "limits": Limits(100, 70, 150, 251),
     "facts": {"round": 2, "price": 0.26},
 }

@@ -19,6 +19,9 @@ from tests.protocols.cast import Answer, Run, Stage, cases, heard, judgement, su
 
 ARGUED = [name for name, rules in PROTOCOLS.items() if issubclass(rules, Argued)]
 
+ASSIGNED = [name for name in ARGUED if PROTOCOLS[name]().assignments(2)[0].argues]
+"""Those in which nobody chooses what to argue for."""
+
 
 def argued(name: str, **settings: Any) -> Argued:
     protocol = PROTOCOLS[name].model_validate(settings)
@@ -79,7 +82,8 @@ def test_the_judge_hears_nothing_of_losers_drafts_and_critiques(name: str) -> No
     played = stage_of(protocol)
     run = played.run(witness)
     read = judgement(protocol, played, run).run(witness)
-    assert set().union(*map(heard, read.views.values())) == set(speeches_of(run))
+    words = {path for path in transcript(run) if run.moves[path].content.kind in ("speech", "note")}
+    assert set().union(*map(heard, read.views.values())) == words
 
 
 @pytest.mark.parametrize("name", ARGUED)
@@ -214,7 +218,7 @@ def test_the_attacker_alone_is_told_to_attack(name: str) -> None:
     assert all(ask.facts["attack"] == "forge-marks" for ask in speaks)
 
 
-@pytest.mark.parametrize("name", ARGUED)
+@pytest.mark.parametrize("name", ASSIGNED)
 def test_the_attacker_speaks_for_each_answer_equally_often(name: str) -> None:
     protocol = argued(name, attack="impersonate-judge")
     assert protocol.attacking is not None

@@ -1,8 +1,10 @@
 """Every protocol's script can be killed at any moment, resumes to the same step, and refuses moves of other rules."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
+from typing import TypeAlias
 
 import pytest
 from hypothesis import assume, given
@@ -102,12 +104,22 @@ def test_the_order_in_which_a_steps_moves_are_committed_changes_nothing(
 @UNHURRIED
 @given(fixed_talks)
 def test_a_rehearsal_asks_what_a_trial_asks(drawn: tuple[Protocol, Case]) -> None:
-    """Of the same seats, in the same words; which of several candidates is then shown depends on what was said."""
-    asked = list(trial(*drawn).run(witness).asked.values())
-    assert list(map(request, rehearse(*drawn))) == list(map(request, asked))
+    asked = trial(*drawn).run(witness).asked.values()
+    assert whatever_was_chosen(rehearse(*drawn)) == whatever_was_chosen(asked)
 
 
-def request(ask: Ask) -> tuple[str, str, str, Limits, int]:
+Requested: TypeAlias = tuple[str, str, str, Limits, int]
+
+
+def whatever_was_chosen(asks: Iterable[Ask]) -> list[Requested]:
+    """The asks in their order, whichever candidates were chosen; where a side is chosen in the talk, it may tell the order."""
+    asks = list(asks)
+    if not asks or asks[0].path != "choice":
+        return [requested(ask) for ask in asks]
+    return sorted((requested(replace(ask, shows=())) for ask in asks), key=repr)
+
+
+def requested(ask: Ask) -> Requested:
     """What is asked of whom, and how much is shown."""
     return ask.seat, ask.kind, ask.wants, ask.limits, len(ask.shows)
 
@@ -243,9 +255,9 @@ def test_every_speech_for_an_answer_is_checked_once_and_no_check_reaches_the_tra
     run: Run[Outcome] = Stage(lambda: protocol.script(case), case, protocol.rights()).run(witness)
     transcript = [path for group in run.outcome.transcript for path in group]
     checks = {path for path, ask in run.asked.items() if ask.seat == "checker"}
-    argued = {path for path in transcript if run.moves[path].seat in case.argues}
+    argued = {path for path in transcript if run.moves[path].seat in run.outcome.judged(case).argues}
     assert checks == (set() if protocol.name == "quotes-only" else {f"{path}/position" for path in argued})
-    unsaid = run.moves.keys() - checks - set(transcript)
+    unsaid = run.moves.keys() - checks - set(transcript) - {"choice"}
     assert all(IN_THE_MAKING.search(path) or f"{path}/refined" in transcript for path in unsaid), unsaid
 
 

@@ -27,6 +27,7 @@ from app.protocols.core import (
 )
 from app.protocols.debate import Debate
 from app.protocols.judging import Elicit
+from app.protocols.open import OpenDebate
 from app.protocols.quotes import MarkedText
 from app.protocols.views import Line, View
 from tests.protocols.cast import (
@@ -75,7 +76,7 @@ def cause(view: View) -> str:
 
 def by_side(view: View, ask: Ask) -> AnyContent:
     """Argues for its answer in reply to what was said, whatever its seat and letter are; checks and asks as blindly."""
-    said = " ".join(words(line) for line in view.lines)
+    said = " ".join(text for group in view.groups for text in sorted(words(line) for line in group))
     match ask.wants:
         case "pick" if "options" in ask.facts and ask.facts["options"] != "answers":
             return Pick(index=weight(said, ask.path) % len(ask.facts["options"]))
@@ -101,7 +102,7 @@ def decided(view: View, ask: Ask, weights: list[int]) -> AnyContent:
     if ask.wants == "pick":
         return Pick(index=weights.index(max(weights)))
     if ask.wants == "thought":
-        return Thought(text=f"Weighed: {weights}")
+        return Thought(text=f"Weighed: {sorted(weights)}")
     p = tuple(each / sum(weights) for each in weights)
     return Belief(p=view.in_trial_order(p), method="stated")
 
@@ -145,7 +146,8 @@ def swapped(path: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...
 
 @st.composite
 def any_trial(draw: st.DrawFn) -> tuple[Protocol, Case]:
-    protocol = draw(protocols)
+    # Whoever argues for the answer listed first begins a sequential open debate: its exchange is another talk.
+    protocol = draw(protocols.filter(lambda rules: not isinstance(rules, OpenDebate) or rules.simultaneous))
     how = {"judge": draw(elicitations)}
     return protocol, draw(st.sampled_from(cases(protocol, elicitation=how)))
 
@@ -162,8 +164,13 @@ def test_with_the_answers_exchanged_the_same_is_said(drawn: tuple[Protocol, Case
 
 
 def the_other_way(content: AnyContent) -> AnyContent:
-    """Content with whatever belief it holds exchanged."""
-    return content.model_copy(update={"p": content.p[::-1]}) if isinstance(content, Belief) else content
+    """Content with whatever belief or choice of an answer it holds exchanged."""
+    match content:
+        case Belief():
+            return content.model_copy(update={"p": content.p[::-1]})
+        case Pick(said=""):  # of an answer: what others read says what it means
+            return Pick(index=1 - content.index)
+    return content
 
 
 @UNHURRIED

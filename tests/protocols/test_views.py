@@ -28,9 +28,11 @@ from app.protocols.core import (
     answered,
 )
 from app.protocols.critique import Critique
-from app.protocols.debate import Debate
+from app.protocols.debate import SIDES, Debate
+from app.protocols.interactive import InteractiveConsultancy, InteractiveDebate
 from app.protocols.judging import Elicit
 from app.protocols.market_making import MarketMaking
+from app.protocols.open import OpenDebate
 from app.protocols.prover_estimator import ProverEstimator
 from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.quotes import MarkedText
@@ -69,15 +71,25 @@ class Sight:
     """Seats whose words of the rounds before its own it reads."""
     same_round: tuple[str, ...] = ()
     """Seats whose words of its own round it reads as well."""
+    later: tuple[str, ...] = ()
+    """Seats of which that is so from the second round on."""
 
 
-def debate_sights(protocol: Debate) -> dict[str, Sight]:
-    both = ("debater_a", "debater_b")
-    answers_back = () if protocol.simultaneous else ("debater_a",)
+def debate_sights(both: tuple[str, str], *, simultaneous: bool) -> dict[str, Sight]:
+    first, second = both
     return {
-        "debater_a": Sight(True, both),
-        "debater_b": Sight(True, both, answers_back),
+        first: Sight(True, both),
+        second: Sight(True, both, () if simultaneous else (first,)),
         "judge": Sight(False, both, both),
+    }
+
+
+def interactive_sights(speakers: tuple[str, ...]) -> dict[str, Sight]:
+    """The judge opens each round; whoever speaks in it reads what the judge said, and what came before."""
+    everybody = ("judge", *speakers)
+    return {
+        **{name: Sight(True, everybody, ("judge",), later=speakers[:at]) for at, name in enumerate(speakers)},
+        "judge": Sight(False, everybody),
     }
 
 
@@ -94,10 +106,15 @@ def critique_sights(protocol: Critique) -> dict[str, Sight]:
 
 
 def by_rounds(protocol: Protocol) -> bool:
-    """Whether who hears whom follows from rounds alone, and not from prices, trees or flaws."""
-    return not isinstance(protocol, MarketMaking | Trees) and not (
-        isinstance(protocol, Critique) and protocol.graded
-    )
+    """Whether who hears whom follows from rounds alone, and not from prices, trees, flaws or choices made in the talk."""
+    match protocol:
+        case MarketMaking() | ProverEstimator() | RecursiveRewardModelling():
+            return False
+        case Critique():
+            return not protocol.graded
+        case OpenDebate():
+            return protocol.simultaneous
+    return True
 
 
 def sights(protocol: Protocol) -> Mapping[str, Sight] | None:
@@ -127,8 +144,14 @@ def sights(protocol: Protocol) -> Mapping[str, Sight] | None:
                 "consultant_b": Sight(True, ("consultant_b",)),
                 "judge": Sight(False, both, both),
             }
+        case OpenDebate():  # one after the other, the choice says who begins: tests/protocols/test_open.py
+            return debate_sights(("protagonist", "antagonist"), simultaneous=protocol.simultaneous)
         case Debate():
-            return debate_sights(protocol)
+            return debate_sights(SIDES, simultaneous=protocol.simultaneous)
+        case InteractiveDebate():
+            return interactive_sights(SIDES)
+        case InteractiveConsultancy():
+            return interactive_sights(("consultant",))
         case Critique():
             return critique_sights(protocol)
         case ProverVerifier():
@@ -165,7 +188,7 @@ def seen_in(
     moves = {**talk.moves, **read.moves}
     transcript = frozenset(path for group in talk.outcome.transcript for path in group)
     return [
-        Seen(protocol, asked[path], views[path], moves, transcript, case.argues)
+        Seen(protocol, asked[path], views[path], moves, transcript, talk.outcome.judged(case).argues)
         for asked, views in ((talk.asked, talk.views), (read.asked, read.views))
         for path in views
     ]
@@ -199,13 +222,13 @@ def may_hear(seen: Seen) -> set[str]:
     if seen.ask.seat == "checker":
         return {path.removesuffix("/position")}
     given = {said: round_of(said) or 0 for said in seen.transcript}
-    number = round_of(path)
-    now = max(given.values(), default=0) if number is None else number
+    over = 1 + max(given.values(), default=0)
+    now = round_of(path) or (over if path.startswith("judging/") else 0)
     return unsaid(seen) | {
         said
         for said, at in given.items()
         if (at < now and seen.moves[said].seat in sight.earlier)
-        or (at == now and seen.moves[said].seat in sight.same_round)
+        or (at == now and seen.moves[said].seat in (*sight.same_round, *(sight.later if now > 1 else ())))
     }
 
 

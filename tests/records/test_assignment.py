@@ -256,7 +256,9 @@ async def test_an_expired_trial_that_was_begun_leaves_a_fresh_place(database: Da
         await engine.close()
     else:
         async with database.session.begin() as session:
-            await drafts.save(session, lost, slow.id, "judging/order0/step0", {"at": 1}, {})
+            await drafts.save(
+                session, drafts.of_judgement(lost), slow.id, "judging/order0/step0", {"at": 1}, {}
+            )
     await expire(database)
     await take(database, next_one)
 
@@ -317,7 +319,9 @@ async def test_a_persons_failed_judgement_goes_back_to_everybody_when_it_is_trie
     lost = await take(database, unlucky)
     if begun:
         async with database.session.begin() as session:
-            await drafts.save(session, lost, unlucky.id, "judging/order0/step0", {"at": 1}, {})
+            await drafts.save(
+                session, drafts.of_judgement(lost), unlucky.id, "judging/order0/step0", {"at": 1}, {}
+            )
     await _fail(database, lost)
     assert await claimed(database, next_one) is None
 
@@ -476,7 +480,12 @@ async def test_the_newest_draft_stays_and_effort_adds_up(database: Database) -> 
     for at, seconds in ((2, 1.0), (1, 0.5), (3, 500.0)):
         async with database.session.begin() as session:
             assert await drafts.save(
-                session, held, judge.id, "here", {"at": at}, {"here": Effort(seconds, 1, 2)}
+                session,
+                drafts.of_judgement(held),
+                judge.id,
+                "here",
+                {"at": at},
+                {"here": Effort(seconds, 1, 2)},
             )
 
     async with database.session() as session:
@@ -495,15 +504,17 @@ async def test_what_was_submitted_is_cleared_once_and_its_effort_stays(database:
     [(ask, _)] = await engine.due(held)
     await engine.close()
     async with database.session.begin() as session:
-        await drafts.save(session, held, judge.id, ask.path, {"at": 1}, {ask.path: Effort(30, 1, 2)})
+        await drafts.save(
+            session, drafts.of_judgement(held), judge.id, ask.path, {"at": 1}, {ask.path: Effort(30, 1, 2)}
+        )
     await submit(database, held)
 
     async with database.session.begin() as session:
-        assert await drafts.close(session, held, ask.path)
-        assert not await drafts.close(session, held, ask.path)
+        assert await drafts.close(session, drafts.of_judgement(held), ask.path)
+        assert not await drafts.close(session, drafts.of_judgement(held), ask.path)
         assert not await drafts.save(
-            session, held, judge.id, ask.path, {"at": 2}, {ask.path: Effort(9, 9, 9)}
+            session, drafts.of_judgement(held), judge.id, ask.path, {"at": 2}, {ask.path: Effort(9, 9, 9)}
         )
-        assert await drafts.find(session, held) == {}
+        assert await drafts.find(session, drafts.of_judgement(held)) == {}
         assert judge.participant_id is not None
         assert await drafts.usual_seconds(session, judge.participant_id) == 30

@@ -119,6 +119,8 @@ def played(postgres: Server) -> Iterator[str]:
                 INSERT INTO model_call (id, trial_id, path, purpose, endpoint, model, segments)
                 SELECT gen_random_uuid(), id, 'r1/judge', 'answer', 'big', 'scripted', '[]' FROM trial LIMIT 1;
                 INSERT INTO call_attempt (call_id, number, request_id) SELECT id, 1, 'request-1' FROM model_call;
+                INSERT INTO seat_place (id, trial_id, seat, reads_passage, lease_minutes)
+                SELECT gen_random_uuid(), id, 'debater_a', true, 60 FROM trial LIMIT 1;
                 INSERT INTO task_set (id, name) VALUES (gen_random_uuid(), 'another');
                 """
             )
@@ -224,7 +226,9 @@ REFUSED = {
     "two arms of one name": Bad(duplicate("arm", position="99"), "uq_arm_experiment_id_name"),
     "two arms in one place": Bad(duplicate("arm", name="'x'::text"), "uq_arm_experiment_id_position"),
     "a seat held twice": Bad("INSERT INTO arm_seat SELECT * FROM arm_seat LIMIT 1", "pk_arm_seat"),
-    "a trial twice": Bad(duplicate("trial"), "uq_trial_arm_id_question_id_assignment_replicate_judge_id"),
+    "a trial twice": Bad(
+        duplicate("trial"), "uq_trial_arm_id_question_id_assignment_replicate_judge_id_place"
+    ),
     "a trial of another experiment's arm": Bad(
         to("trial", "experiment_id = gen_random_uuid()"), "fk_trial_arm_id_experiment_id_arm"
     ),
@@ -250,6 +254,26 @@ REFUSED = {
     "a judgement in a state unknown": Bad(to("judgement", "state = 'lost'"), "ck_judgement_state_is_known"),
     "a judgement failed for no reason": Bad(
         to("judgement", "state = 'failed'"), "ck_judgement_failures_say_why"
+    ),
+    "a trial for a person of no number": Bad(to("trial", "place = -1"), "ck_trial_place_is_not_negative"),
+    # seats for people
+    "a seat in a state unknown": Bad(
+        to("seat_place", "state = 'lost', participant_id = (SELECT id FROM participant LIMIT 1)"),
+        "ck_seat_place_state_is_known",
+    ),
+    "a seat that nobody has and that is taken": Bad(
+        to("seat_place", "state = 'waiting'"), "ck_seat_place_open_is_nobodys"
+    ),
+    "a lease of a seat that nobody has": Bad(
+        to("seat_place", "leased_until = now()"), "ck_seat_place_leases_end_with_the_work"
+    ),
+    "a lease of no time": Bad(to("seat_place", "lease_minutes = 0"), "ck_seat_place_leases_last"),
+    "a seat kept for two": Bad(duplicate("seat_place"), "uq_seat_place_seat"),
+    "somebody on two sides of a trial": Bad(
+        "WITH one AS (UPDATE seat_place SET state = 'waiting', participant_id = (SELECT id FROM participant LIMIT 1) "
+        "RETURNING *) INSERT INTO seat_place (id, trial_id, seat, reads_passage, lease_minutes, state, participant_id) "
+        "SELECT gen_random_uuid(), trial_id, 'debater_b', true, 60, state, participant_id FROM one",
+        "uq_seat_place_trial_id_participant_id",
     ),
     # moves
     "a move twice in a trial": Bad(duplicate("move", TALK), "uq_move_trial_id_path"),

@@ -57,6 +57,23 @@ def test_consultancy_is_the_mean_of_arguing_for_gold_and_against_it() -> None:
     assert only_cell(readings).accuracy == 0.5
 
 
+def test_talks_of_several_judges_under_one_assignment_are_averaged_before_assignments() -> None:
+    readings = [
+        replace(reading(0.9, assignment=0), talk="first"),
+        replace(reading(0.1, assignment=0), talk="second"),
+        replace(reading(0.9, assignment=1), talk="first"),
+    ]
+    assert by_question(readings, rightness) == {("p1", "q1"): (1 / 2 + 1) / 2}
+    with pytest.raises(ValueError, match="two readings"):
+        by_question([readings[0], readings[0]], rightness)
+
+
+def test_where_sides_are_chosen_every_question_counts_as_it_was_chosen_and_no_half_is_weighed_up() -> None:
+    """Nine advocates chose rightly and convinced, one wrongly and convinced: 90%, and not the mean of 100% and 0%."""
+    chosen = [reading(0.9 if at else 0.1, passage=f"p{at}") for at in range(10)]
+    assert only_cell(chosen).accuracy == pytest.approx(0.9)
+
+
 def test_ties_count_half_in_the_accuracy_and_are_not_correct() -> None:
     cell = only_cell([reading(0.5, question="m"), reading(0.8, question="n")])
     assert (cell.accuracy, cell.correct, cell.ties, cell.verdicts) == (0.75, 1, 1, 2)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, log_loss
 
-from app.reports.scores import Reading, bits, brier, log_score, rightness
+from app.reports.scores import Reading, bits, brier, log_score, rightness, turns_score
 from tests.reports.cast import of_four, reading
 
 beliefs = st.integers(0, 1024).map(lambda part: part / 1024)
@@ -87,3 +87,13 @@ def test_a_score_in_bits_is_never_below_the_floor() -> None:
     assert bits(1) == 0
     assert bits(0.5) == -1
     assert bits(0) == pytest.approx(-13.2877, abs=1e-4)
+
+
+def test_at_90_percent_a_turn_pays_where_confidence_is_expected_to_reach_92_and_not_91() -> None:
+    """Michael et al. 2023, equation 1, with .05 bits a turn."""
+
+    def expected(p: float, penalty: float) -> float:
+        return p * turns_score(p, penalty) + (1 - p) * turns_score(1 - p, penalty)
+
+    assert expected(0.91, 0.05) < expected(0.9, 0) < expected(0.92, 0.05)
+    assert turns_score(0.0, 0.25) == bits(0) - 0.25

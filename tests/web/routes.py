@@ -19,6 +19,8 @@ from tests.web.world import CAST, WHO
 ANYONE = ("nobody", "admin", "researcher", "judge", "debater")
 SIGNED_IN = ("admin", "researcher", "judge", "debater")
 JUDGES = ("judge",)
+DEBATERS = ("debater",)
+SITTERS = ("judge", "debater")
 RESEARCHERS = ("admin", "researcher")
 ADMINS = ("admin",)
 
@@ -30,6 +32,7 @@ OWNERS = {
     "token": ("alice", ("charlie", "bob")),
     "draft": ("alice", ("charlie", "bob")),
     "judgement": ("judge", ("rival",)),
+    "seat": ("debater", ("judge", "rival")),
 }
 """Kinds of things that are somebody's: whose they are in the tests, and for whom they are not there."""
 
@@ -102,6 +105,7 @@ def named(method: str, path: str) -> str | None:
 
 
 BELIEF = {"path": "judging/order0/step0", "p": ["70", "30"], "reason": "A quote says so."}
+SPEECH = {"path": "r1/debater_a", "text": "He had the mate sign below it: that was the pilot."}
 PANEL = {"name": "again", "participants": spec()["participants"], "judges": ["dice"]}
 LINE = passage("Cape", 1)
 
@@ -197,6 +201,40 @@ ROUTES: dict[str, Route] = {
     "judge_return_form": Route(JUDGES, "/judge/trial/{judgement}/return"),
     "judge_return": Route(JUDGES, "/judge/trial/{judgement}/return", method="POST", leaves="gave back"),
     "judge_calibration": Route(JUDGES, "/judge/calibration"),
+    # holding a seat of a talk
+    "talk_instructions": Route(DEBATERS, "/talk/instructions"),
+    "talk_instructed": Route(
+        DEBATERS,
+        "/talk/instructions",
+        method="POST",
+        leaves="read the instructions",
+        first="UPDATE account SET instructed_at = NULL",
+    ),
+    "talk_queue": Route(DEBATERS, "/talk"),
+    "talk_next": Route(
+        DEBATERS,
+        "/talk/next",
+        method="POST",
+        leaves="took",
+        first="UPDATE seat_place SET state = 'open', participant_id = NULL, leased_until = NULL",
+    ),
+    "talk": Route(SITTERS, "/talk/seat/{seat}", quiet="prolongs the lease"),
+    "talk_submit": Route(
+        SITTERS,
+        "/talk/seat/{seat}",
+        method="POST",
+        form={f"0.{key}": value for key, value in SPEECH.items()},
+        leaves="submitted",
+    ),
+    "talk_draft": Route(
+        SITTERS,
+        "/talk/seat/{seat}/draft",
+        method="POST",
+        json={"answers": [SPEECH], "at": 1},
+        quiet="saves every few seconds",
+    ),
+    "talk_return_form": Route(SITTERS, "/talk/seat/{seat}/return"),
+    "talk_return": Route(SITTERS, "/talk/seat/{seat}/return", method="POST", leaves="gave back"),
     # people, endpoints, participants, tokens and the trail
     "people": Route(RESEARCHERS, "/people"),
     "invites": Route(RESEARCHERS, "/people/invites"),

@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 from sqlalchemy import URL, select, text, update
 
-from app.records import assignment, people, specdrafts
+from app.records import assignment, people, places, seats, specdrafts
 from app.records.database import Database
 from app.records.tokens import new_token
 from app.web.pages.entrance import hasher, invite_path
-from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, Trial
+from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, SeatPlace, Trial
 from tests.database import Server
-from tests.factories import TASKS
+from tests.factories import TASKS, spec, started
 from tests.web.routes import ROUTES, Route
 from tests.web.world import Browser, Site, furnished, opened
 
@@ -29,6 +29,7 @@ MISSING: Mapping[str, object] = {
         for kind in (
             "trial",
             "judgement",
+            "seat",
             "invite",
             "person",
             "token",
@@ -76,15 +77,29 @@ async def staged(postgres: Server) -> AsyncIterator[Stage]:
     with postgres.fresh() as url:
         async with connected(postgres, url) as database, opened(database) as site:
             await furnished(site)
+            await started(database, debated())
             things = await _things(site)
+            for trial in things.pop("talks"):
+                await site.app.state.engine.advance_trial(trial)
         yield Stage(postgres, url, site.cast, things)
 
 
-async def _things(site: Site) -> dict[str, object]:
+def debated() -> dict[str, Any]:
+    """The file of an experiment with one debate, in which a person argues with a built-in."""
+    seats = {"debater_a": "people", "debater_b": "advocate", "checker": "advocate"}
+    arms = {"debate": {"protocol": "debate", "rounds": 2, "min_words": 0, "target_words": 10, "seats": seats}}
+    return spec(name="talks", tasks={"set": TASKS, "limit": 1}, arms=arms, judges=["lexical"])
+
+
+async def _things(site: Site) -> dict[str, Any]:
     alice, judge = site.cast["alice"], site.cast["judge"]
     async with site.database.session.begin() as db:
-        experiment = (await db.scalars(select(Experiment))).one()
-        debated = select(Trial.id).where(Trial.argues.has_key("debater_a")).limit(1)
+        experiment = (await db.scalars(select(Experiment).where(Experiment.name == "for-people"))).one()
+        spoken = select(Trial.id).where(
+            Trial.argues.has_key("debater_a"), Trial.experiment_id == experiment.id
+        )
+        seat = await places.claim(db, site.cast["debater"].id, [seats.WITH_PASSAGE])
+        assert seat is not None
         db.add(Endpoint(id=(endpoint := uuid.uuid4()), name="far", base_url="http://127.0.0.1:9/v1"))
         invite = await people.new_invite(db, role="judge", shared=True, created_by=alice.id)
         hired = await people.new_invite(db, role="judge", shared=False, created_by=alice.id)
@@ -98,7 +113,9 @@ async def _things(site: Site) -> dict[str, object]:
         )
         return {
             "experiment": experiment.name,
-            "trial": (await db.scalars(debated)).one(),
+            "trial": (await db.scalars(spoken.limit(1))).one(),
+            "seat": seat[1],
+            "talks": list(await db.scalars(select(SeatPlace.trial_id))),
             "invite": invite.id,
             "person": person.id,
             "token": (await db.scalars(select(ApiToken.id))).one(),

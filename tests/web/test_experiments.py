@@ -521,6 +521,48 @@ async def test_a_trial_that_is_not_done_shows_all_that_was_said(site: Site, mark
     assert f"of {len(await paths(site, market))}</a>" in page
 
 
+async def test_a_transcript_shows_what_a_judge_who_took_part_believed_asked_and_picked(site: Site) -> None:
+    arm = {
+        "protocol": "interactive-debate",
+        "min_rounds": 1,
+        "max_rounds": 2,
+        "seats": {"debaters": "advocate"},
+    }
+    await imported(site.database, passage("Alba", 1))
+    experiment = await started(site.database, spec(arms={"asking": arm}, judges=["lexical"]))
+    async with site.database.session() as session:
+        trial = await first_trial(session, experiment)
+    alice = await site.browser("alice")
+    before = (await alice.get(f"/trials/{trial.id}")).text
+    assert "The judge takes part in the talk, which is not over yet." in before
+    await played(site.database, experiment)
+    page = (await alice.get(f"/trials/{trial.id}")).text
+    assert "Verdicts of the judge who took part" in page
+    assert "which is not over yet" not in page
+    assert "Not shown to judges" not in page
+    assert "Beside the transcript: " in page
+    assert "<dt>Rounds after the first</dt>" in page
+    addresses = re.findall(r'<a href="(/trials/[^"]+/unshown[^"]+)"', html.unescape(page))
+    first, *later = [(await alice.get(address)).text for address in addresses]
+    assert "had nothing to say" in first, "the prior comes without a question"
+    assert re.search(r"<p>(Goes on|Decides now)\.</p>", "".join(later))
+    listed = (await alice.get(f"/experiments/{experiment.name}/trials", params={"judge": "lexical"})).text
+    assert f"/trials/{trial.id}" in listed
+
+
+async def test_a_transcript_shows_which_answer_was_chosen_beside_what_judges_read(site: Site) -> None:
+    arm = {"protocol": "open-consultancy", "rounds": 1, "seats": {"consultants": "advocate"}}
+    experiment = await finished(site.database, passage("Alba", 1), data=spec(arms={"choosing": arm}))
+    async with site.database.session() as session:
+        trial = await first_trial(session, experiment)
+    alice = await site.browser("alice")
+    page = (await alice.get(f"/trials/{trial.id}")).text
+    assert "Not shown to judges: 1 choice" in page
+    assert re.search(r"<dt>Consultant argues for</dt><dd>[AB]", page)
+    choice = (await alice.get(f"/trials/{trial.id}/unshown", params={"step": "choice"})).text
+    assert re.search(r"picked number [12] <small", choice)
+
+
 async def test_a_transcript_holds_no_prompt_and_no_raw_reply_until_they_are_asked_for(site: Site) -> None:
     async with ScriptedServer(Script()) as server:
         experiment = await finished(site.database, passage("Alba", 1), data=modelled(server.base_url))

@@ -41,16 +41,10 @@ async def fails(db: AsyncSession, experiment: Experiment, reason: str) -> int:
 # ── the way on ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_judges_are_led_to_their_trials_and_strangers_to_the_form(site: Site) -> None:
-    for who, to in [("judge", "/judge"), ("nobody", "/sign-in")]:
+async def test_people_are_led_to_their_work_and_strangers_to_the_form(site: Site) -> None:
+    for who, to in [("judge", "/judge"), ("debater", "/talk"), ("nobody", "/sign-in")]:
         got = await (await site.browser(who)).get("/")
         assert (got.status_code, got.headers["location"]) == (303, to)
-
-
-async def test_debaters_are_told_that_nothing_waits_for_them(world: World) -> None:
-    page = await home(world.site, "debater")
-    assert "nothing waits for you" in page
-    assert "for-people" not in page
 
 
 async def test_a_newcomer_is_told_how_to_begin(site: Site) -> None:

@@ -73,6 +73,9 @@ async def fill(site: Site, words: str) -> None:
         "INSERT INTO draft (judgement_id, path, account_id, content) SELECT j.id, 'judging/order0/step0', a.id, "
         "jsonb_build_object('p', jsonb_build_array('1', '99'), 'reason', CAST(:words AS text), 'knows_story', false, "
         "'at', 1) FROM judgement j JOIN account a ON a.participant_id = j.participant_id WHERE j.state = 'waiting'",
+        "INSERT INTO draft (seat_place_id, path, account_id, content) SELECT s.id, 'r1/debater_a', a.id, "
+        "jsonb_build_object('text', CAST(:words AS text), 'at', 1) "
+        "FROM seat_place s JOIN account a ON a.participant_id = s.participant_id WHERE s.state = 'waiting'",
     ]
     async with site.database.session.begin() as db:
         for statement in statements:

@@ -1,4 +1,4 @@
-"""People judging through two real servers over one database: places fill once, submits count once, kills lose nothing."""
+"""People at two real servers over one database: places fill once, submits count once, kills lose nothing."""
 
 import asyncio
 import re
@@ -12,10 +12,11 @@ from sqlalchemy import func, select, text
 
 from app.records.database import Database
 from app.web.gate import COOKIE
-from models import Exposure, Judgement, Verdict
-from tests.factories import passage, spec
+from models import Exposure, Judgement, Move, SeatPlace, Trial, Verdict
+from tests.factories import imported, passage, spec, started
 from tests.processes import Arena, Process, until
 from tests.web.test_judging import asked_path
+from tests.web.test_talking import asked, debate
 from tests.web.world import Site, for_people, furnished
 
 REASON = "A quote says so."
@@ -138,3 +139,51 @@ async def test_what_was_saved_outlives_a_killed_server(
             text("SELECT count(*) FROM move WHERE judgement_id = :id"), {"id": trial[-36:]}
         )
     assert moves == 1
+
+
+async def test_people_in_a_talk_send_once_and_go_on_after_their_server_was_killed(
+    site: Site, arena: Arena
+) -> None:
+    await imported(site.database, passage("Alba", 1))
+    await started(site.database, debate(rounds=1))
+    process, server = serve(arena)
+    talks = []
+    for name in ("Dora", "Emil"):
+        browser = await site.browser_of(await site.hire(name, "debater"))
+        client = httpx.AsyncClient(cookies={COOKIE: browser.cookies[COOKIE]}, timeout=60)
+        visitor = Visitor(client, browser.csrf)
+        talks.append((visitor, (await visitor.post(f"{server}/talk/next")).headers["location"]))
+    (one, here), (two, there) = talks
+    [path] = asked(await one.client.get(server + here))
+    sent = {"0.path": path, "0.text": "Dora says so."}
+    await one.client.post(
+        f"{server}{here}/draft",
+        json={"answers": [{"path": path, "text": "Dora says"}], "at": 7},
+        headers={"X-CSRF-Token": one.csrf},
+    )
+    process.kill()
+
+    servers = [serve(arena) for _ in range(2)]
+    page = await one.client.get(servers[0][1] + here)
+    assert ">Dora says</textarea>" in page.text
+    answers = await asyncio.gather(*(one.post(at + here, **sent) for _, at in servers for _ in range(3)))
+    assert {answer.status_code for answer in answers} == {303}
+    servers[0][0].kill()
+
+    server = servers[1][1]
+    [path] = asked(await two.client.get(server + there))
+    assert "Dora says so." not in (await two.client.get(server + there)).text
+    assert (await two.post(server + there, **{"0.path": path, "0.text": "Emil too."})).status_code == 303
+
+    async def ended() -> bool:
+        return await count(site.database, Trial, Trial.state == "done") == 1
+
+    for _ in range(600):
+        if await ended():
+            break
+        await asyncio.sleep(0.1)
+    assert await ended()
+    assert await count(site.database, Move, Move.content["kind"].astext == "speech") == 2
+    assert await count(site.database, SeatPlace, SeatPlace.state == "done") == 2
+    for visitor, _ in talks:
+        await visitor.client.aclose()

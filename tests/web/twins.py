@@ -184,7 +184,9 @@ async def _work_of_the_rival(db: AsyncSession, site: Site) -> None:
     taken = await assignment.claim(db, site.cast["rival"].id)
     assert taken is not None
     entered = {"p": ["50", "50"], "reason": "draft-of-another", "knows_story": False, "at": 1}
-    await drafts.save(db, taken, site.cast["rival"].id, "judging/order0/step0", entered, {})
+    await drafts.save(
+        db, drafts.of_judgement(taken), site.cast["rival"].id, "judging/order0/step0", entered, {}
+    )
 
 
 async def _what_is_known(site: Site, url: str) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class Site:
         return browser
 
     async def hire(self, name: str, role: str) -> Account:
-        """One more account; judges among them have read the instructions."""
+        """One more account; judges and debaters have read the instructions."""
         async with self.database.session.begin() as db:
             return await _hired(db, name, role)
 
@@ -100,7 +100,7 @@ async def _hired(db: AsyncSession, name: str, role: str) -> Account:
     )
     db.add(account)
     await db.flush()
-    if role == "judge":
+    if role in ("judge", "debater"):
         await people.participant_of(db, account)
         await db.execute(update(Account).where(Account.id == account.id).values(instructed_at=func.now()))
         await db.refresh(account)

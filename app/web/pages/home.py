@@ -25,7 +25,7 @@ async def home(request: Request, visitor: Visitor, db: Db, number: PageNumber = 
         case "judge":
             return RedirectResponse("/judge", status_code=303)
         case "debater":
-            return page(request, "pages/home_debater.html")
+            return RedirectResponse("/talk", status_code=303)
     return await _overview(request, db, visitor.account, number)
 
 

@@ -17,13 +17,14 @@ from app.protocols.core import Ask, Belief, Pick, ProtocolError, RuleChanged
 from app.protocols.flaws import MARKING, MARKS
 from app.protocols.judging import place
 from app.protocols.views import View
-from app.records import assignment, drafts, people, plays, timing
+from app.records import assignment, drafts, people, places, plays, seats, timing
 from app.records.assignment import Held
 from app.records.database import Database
 from app.records.timing import Clock
 from app.web import telling, trial_page
 from app.web.gate import Db, Refused, Who
 from app.web.limits import limited
+from app.web.pages import talking
 from app.web.render import page
 from app.web.trial_page import Draft, Entry, Sent
 from models import Account
@@ -63,7 +64,8 @@ async def queue(request: Request, who: Who, db: Db) -> Response:
         request,
         "pages/judge_queue.html",
         in_hand=in_hand,
-        left=await assignment.left(db, person),
+        left=await assignment.left(db, person) + await seats.left(db, seats.WITHOUT_PASSAGE, person),
+        talks=await seats.talks(db, person),
         minutes=GUESS_MINUTES if seconds is None else max(1, round(seconds / 60)),
         guessed=seconds is None,
         completion=await _completion(db, who, person),
@@ -82,8 +84,12 @@ async def take_next(who: Who, db: Db) -> Response:
     """Take a place, or go on with the one in hand."""
     if who.instructed_at is None:
         return RedirectResponse("/judge/instructions", status_code=303)
-    found = await assignment.claim(db, who.id)
-    return RedirectResponse(_address(found) if found else "/judge", status_code=303)
+    found = await places.claim(db, who.id, [assignment.JUDGEMENTS, seats.WITHOUT_PASSAGE])
+    if found is None:
+        return RedirectResponse("/judge", status_code=303)
+    kind, place = found
+    to = _address(place) if kind is assignment.JUDGEMENTS else talking.address(place)
+    return RedirectResponse(to, status_code=303)
 
 
 def _address(judgement: uuid.UUID) -> str:
@@ -103,7 +109,7 @@ async def trial(request: Request, who: Who, judgement_id: uuid.UUID) -> Response
         await assignment.prolong(db, mine.id, _person(who))
         clock = await timing.clock(db, mine.id)
         earlier = await _earlier(db, mine)
-        entered = await drafts.find(db, mine.id)
+        entered = await drafts.find(db, drafts.of_judgement(mine.id))
     # With no transaction open: the engine needs connections of its own.
     due = await _due(request, mine.id)
     if not due:
@@ -198,7 +204,9 @@ async def _keep(db: AsyncSession, who: Account, mine: Held, sent: Sent) -> bool:
     return (
         sent.path in {place(0, step) for step in asked}
         and await assignment.prolong(db, mine.id, _person(who))
-        and await drafts.save(db, mine.id, who.id, sent.path, sent.content, sent.effort(mine))
+        and await drafts.save(
+            db, drafts.of_judgement(mine.id), who.id, sent.path, sent.content, sent.effort(mine)
+        )
     )
 
 
@@ -246,7 +254,7 @@ async def _record(request: Request, who: Account, mine: Held, ask: Ask, content:
     except RuleChanged:  # another tab was quicker, or the place went back meanwhile
         return
     async with _database(request).session.begin() as db:
-        if await drafts.close(db, mine.id, ask.path):
+        if await drafts.close(db, drafts.of_judgement(mine.id), ask.path):
             await people.note(db, who.id, "submitted", "judgement", mine.id, {"path": ask.path})
 
 
@@ -287,7 +295,7 @@ async def return_form(request: Request, who: Who, db: Db, judgement_id: uuid.UUI
     mine = await _mine(db, who, judgement_id)
     if mine.state == "done":
         return RedirectResponse(_address(judgement_id), status_code=303)
-    entered = (await drafts.find(db, mine.id)).values()
+    entered = (await drafts.find(db, drafts.of_judgement(mine.id))).values()
     knows = mine.flags.get("knows_story") or any(content["knows_story"] for content in entered)
     return page(request, "pages/judge_return.html", id=mine.id, knows_story=knows)
 
@@ -315,7 +323,7 @@ async def _thanks(request: Request, db: AsyncSession, who: Account, mine: Held) 
         "pages/judge_done.html",
         id=mine.id,
         told=telling.feedback(verdicts[0], mine.order) if verdicts else None,
-        left=await assignment.left(db, person),
+        left=await assignment.left(db, person) + await seats.left(db, seats.WITHOUT_PASSAGE, person),
         completion=await _completion(db, who, person),
     )
 

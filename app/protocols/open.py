@@ -1,0 +1,77 @@
+"""Open consultancy and open debate: whoever advises the judge argues for the answer that it takes to be right itself."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from app.protocols.combinators import arguing
+from app.protocols.consultancy import Consultancy
+from app.protocols.core import Ask, Assignment, Case, Outcome, Pick, Seat, Talk, one
+from app.protocols.debate import Debate
+
+SOURCE = "Kenton et al. 2024 (arXiv 2407.04622), section 3; here the advocate chooses before it speaks"
+
+SIDES = ("protagonist", "antagonist")
+
+
+class OpenConsultancy(Consultancy):
+    """A consultant reads the passage, chooses the answer that it finds right, and argues for that."""
+
+    name = "open-consultancy"
+    source = SOURCE
+
+    def assignments(self, answers: int) -> tuple[Assignment, ...]:
+        """One: what is argued for is the consultant's choice, so there is nothing to average over."""
+        return (Assignment({}),)
+
+    def script(self, case: Case) -> Talk[Outcome]:
+        """The choice, then a consultancy for the chosen answer."""
+        chosen = yield from _choice(case, "consultant")
+        return (yield from _taking_sides(case, {"consultant": chosen}, super().script))
+
+
+class OpenDebate(Debate):
+    """One side, the protagonist, chooses the answer that it finds right; the antagonist gets the other; they debate."""
+
+    name = "open-debate"
+    source = SOURCE
+
+    def seats(self) -> tuple[Seat, ...]:
+        """Two debaters, whom the judge cannot tell apart, and their checker."""
+        return self.seated(*(arguing(name, "Debater", "debaters") for name in SIDES))
+
+    def assignments(self, answers: int) -> tuple[Assignment, ...]:
+        """One; where one speaks after the other, or attacks, a second with the answers listed the other way round."""
+        return tuple(replace(given, argues={}) for given in super().assignments(answers))
+
+    def sides(self, case: Case) -> tuple[str, ...]:
+        """Where one speaks after the other: in the order of their answers, so that it tells nothing of who has chosen."""
+        return SIDES if self.simultaneous else tuple(sorted(SIDES, key=case.argues.__getitem__))
+
+    def script(self, case: Case) -> Talk[Outcome]:
+        """The choice, then a debate for and against the chosen answer."""
+        chosen = yield from _choice(case, SIDES[0])
+        sides = dict(zip(SIDES, (chosen, 1 - chosen), strict=True))
+        return (yield from _taking_sides(case, sides, super().script))
+
+
+def _choice(case: Case, seat: str) -> Talk[int]:
+    """The answer that `seat` picks, having read them in an order drawn by the trial's seed."""
+    count = len(case.answers)
+    order = tuple(case.rng().sample(range(count), count))
+    move = yield from one(Ask("choice", seat, "choice", "pick", order=order, facts={"options": "answers"}))
+    assert isinstance(move.content, Pick)
+    return order[move.content.index]
+
+
+def _taking_sides(
+    case: Case, sides: Mapping[str, int], script: Callable[[Case], Talk[Outcome]]
+) -> Talk[Outcome]:
+    """Play `script` with sides that were chosen in the talk itself: every ask of it, and its outcome, name them."""
+    talk = script(replace(case, argues=sides))
+    try:
+        step = next(talk)
+        while True:
+            step = talk.send((yield [replace(ask, argues=sides) for ask in step]))
+    except StopIteration as end:
+        outcome: Outcome = end.value
+        return replace(outcome, argues=sides)

@@ -1,0 +1,546 @@
+"""Seats for people: taken once, one side of a talk, never by who judges on the text; kept by a lease while one is awaited."""
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+
+from app.engine import Engine
+from app.experiments.spec import SpecError
+from app.protocols import PROTOCOLS
+from app.protocols.core import Belief, Note, Pick, RuleChanged, Speech
+from app.protocols.quotes import MarkedText
+from app.records import assignment, attention, experiments, people, places, plays, seats, verdicts
+from app.records.database import Database
+from app.records.places import Kind
+from app.records.progress import progress
+from models import Account, Experiment, Judgement, Move, SeatPlace, Trial, Verdict
+from tests.factories import imported, passage, played, spec, started
+from tests.protocols.test_core_carries import InteractiveDebate
+
+DEBATE = {
+    "protocol": "debate",
+    "rounds": 2,
+    "min_words": 0,
+    "target_words": 10,
+    "seats": {"debaters": "people", "checker": "advocate"},
+}
+ASKING = {
+    "protocol": "consultancy",
+    "questions": True,
+    "rounds": 2,
+    "seats": {"consultant": "advocate", "questioner": "people"},
+}
+SAID = Speech(said=MarkedText(text="So it was.", quotes=()), words=3)
+
+
+def talks(arms: Mapping[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """An experiment with a debate between people."""
+    return spec(**{"name": "talks", "arms": arms or {"debate": DEBATE}, "judges": ["lexical"], **changes})
+
+
+async def hired(database: Database, count: int, role: str = "debater") -> list[Account]:
+    """New accounts of a role."""
+    async with database.session.begin() as session:
+        accounts = [Account(id=uuid.uuid4(), name=f"{role} {number}", role=role) for number in range(count)]
+        session.add_all(accounts)
+        await session.flush()
+        for account in accounts:
+            await people.participant_of(session, account)
+    return accounts
+
+
+async def begun(database: Database, data: Mapping[str, Any] | None = None, *keys: str) -> Experiment:
+    """Start an experiment on one question of each passage, and play it as far as it goes."""
+    await imported(database, *(passage(key, 1) for key in keys or ("Alba",)))
+    experiment = await started(database, data or talks())
+    await played(database, experiment)
+    return experiment
+
+
+async def take(database: Database, account: Account, *kinds: Kind) -> uuid.UUID | None:
+    """Claim a seat that reads the passage, unless other kinds are named, over a connection of its own."""
+    async with database.session.begin() as session:
+        found = await places.claim(session, account.id, kinds or (seats.WITH_PASSAGE,))
+        return found[1] if found else None
+
+
+async def rows(database: Database, *where: Any) -> Sequence[SeatPlace]:
+    async with database.session() as session:
+        return (await session.scalars(select(SeatPlace).where(*where))).all()
+
+
+async def say(database: Database, place: uuid.UUID) -> None:
+    """Give the same speech for all that is asked of a seat now."""
+    engine = Engine(database)
+    turn = await engine.turn(place)
+    assert turn is not None
+    await engine.submit_turn(place, {ask.path: SAID for ask, _ in turn.due})
+    await engine.close()
+
+
+async def change(database: Database, statement: str) -> None:
+    async with database.session.begin() as session:
+        await session.execute(text(statement))
+
+
+# ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_seat_for_people_is_a_place_in_every_trial_and_no_participants(database: Database) -> None:
+    await hired(database, 1)
+    await begun(database, talks({"debate": {**DEBATE, "simultaneous": False}}), "Alba", "Brise")
+    found = await rows(database)
+    assert len(found) == 2 * 2 * 2
+    assert {(row.seat, row.state, row.reads_passage) for row in found} == {
+        ("debater_a", "open", True),
+        ("debater_b", "open", True),
+    }
+    async with database.session() as session:
+        assert set(await session.scalars(select(Trial.state))) == {"waiting"}
+
+
+async def test_a_crowd_that_claims_at_once_fills_every_seat_once(database: Database) -> None:
+    crowd = await hired(database, 6)
+    await begun(database, None, "Alba")
+    found: set[uuid.UUID] = set()
+    # Who looks while all that is left is being taken by others may come away empty-handed, and looks again.
+    for _ in range(3):
+        found |= {item for item in await asyncio.gather(*(take(database, who) for who in crowd)) if item}
+    held = await rows(database, SeatPlace.state == "waiting")
+    assert len(held) == len({row.participant_id for row in held}) == len(found) == 2
+
+
+async def test_one_person_who_claims_many_times_at_once_takes_one_seat_and_never_both_sides(
+    database: Database,
+) -> None:
+    [one] = await hired(database, 1)
+    await begun(database)
+    found = await asyncio.gather(*(take(database, one) for _ in range(6)))
+    assert len(set(found)) == 1
+    # Also when they are not awaited there.
+    await say(database, next(item for item in found if item))
+    assert await take(database, one) is None
+    assert len(await rows(database, SeatPlace.state == "waiting")) == 1
+
+
+async def test_people_sit_down_first_where_somebody_waits_for_them(database: Database) -> None:
+    one, two = await hired(database, 2)
+    await begun(database, None, "Alba", "Brise", "Cape", "Dune")
+    here, there = await take(database, one), await take(database, two)
+    held = await rows(database, SeatPlace.state == "waiting")
+    assert {row.id for row in held} == {here, there}
+    assert len({row.trial_id for row in held}) == 1
+
+
+async def test_somebody_takes_more_talks_while_others_are_awaited_but_not_all(database: Database) -> None:
+    [one] = await hired(database, 1)
+    await begun(database, None, "Alba", "Brise", "Cape", "Dune")
+    held = []
+    while (place := await take(database, one)) is not None:
+        assert await take(database, one) == place, "who is awaited goes on there"
+        held.append(place)
+        await say(database, place)
+    assert len(held) == seats.MOST
+
+
+# ── one person, one side of the curtain ─────────────────────────────────────────────────────────────────────────
+
+
+def judged(name: str = "judged") -> dict[str, Any]:
+    """A debate of built-ins that one person is to judge."""
+    arm = {"protocol": "debate", "rounds": 1, "seats": {"debaters": "advocate"}}
+    return spec(name=name, arms={"debate": arm}, judges=[{"humans": 1}], elicit="final")
+
+
+async def test_who_argued_on_a_text_never_judges_on_it_in_any_experiment(database: Database) -> None:
+    [one] = await hired(database, 1)
+    await begun(database)
+    await begun(database, judged())
+    assert await take(database, one)
+    # Also where somebody makes a judge of them, and where the seat was given back.
+    await change(database, "UPDATE account SET role = 'judge'")
+    await change(
+        database, "UPDATE seat_place SET state = 'returned', leased_until = NULL WHERE state = 'waiting'"
+    )
+    assert await take(database, one, assignment.JUDGEMENTS) is None
+    [other] = await hired(database, 1, "judge")
+    assert await take(database, other, assignment.JUDGEMENTS)
+
+
+async def test_nobody_judges_a_talk_in_which_they_asked(database: Database) -> None:
+    one, other = await hired(database, 2, "judge")
+    panel = [{"humans": 1, "once_per_passage": False}]
+    await begun(database, talks({"asking": ASKING}, judges=panel, elicit="final"))
+    while here := await take(database, one, seats.WITHOUT_PASSAGE):
+        await _ask(database, here)
+    async with database.session() as session:
+        assert set(await session.scalars(select(Trial.state))) == {"done"}
+    assert await take(database, one, assignment.JUDGEMENTS) is None
+    assert await take(database, other, assignment.JUDGEMENTS)
+
+
+async def _ask(database: Database, place: uuid.UUID) -> None:
+    """Ask something, and let the talk go on to its end."""
+    engine = Engine(database)
+    await engine.submit_turn(place, {"r1/questioner": Note(text="Why?")})
+    async with database.session() as session:
+        trial = (await session.get_one(SeatPlace, place)).trial_id
+    await engine.advance_trial(trial)
+    await engine.close()
+
+
+async def test_who_judged_on_a_text_never_reads_it_in_any_experiment(database: Database) -> None:
+    one, other = [*await hired(database, 1, "judge"), *await hired(database, 1)]
+    await begun(database)
+    await begun(database, judged())
+    assert await take(database, one, assignment.JUDGEMENTS)
+    assert await take(database, one) is None
+    assert await take(database, other)
+
+
+async def test_a_text_counts_as_the_same_however_often_it_was_imported(database: Database) -> None:
+    one, _ = [*await hired(database, 1, "judge"), *await hired(database, 1)]
+    await begun(database)
+    await imported(database, passage("Alba", 1), name="again")
+    second = await started(database, judged() | {"tasks": {"set": "again"}})
+    await played(database, second)
+    assert await take(database, one, assignment.JUDGEMENTS)
+    assert await take(database, one) is None
+
+
+async def test_claiming_a_seat_and_a_judgement_at_once_gives_one_of_them(database: Database) -> None:
+    [one] = await hired(database, 1)
+    await begun(database)
+    await begun(database, judged())
+    found = await asyncio.gather(
+        *(take(database, one, kind) for kind in (assignment.JUDGEMENTS, seats.WITH_PASSAGE) * 2)
+    )
+    assert len({item for item in found if item}) == 1
+
+
+async def test_who_was_told_what_is_true_gets_no_seat_on_the_text(database: Database) -> None:
+    [one] = await hired(database, 1, "judge")
+    await begun(database, judged())
+    held = await take(database, one, assignment.JUDGEMENTS)
+    await change(database, """UPDATE judgement SET flags = '{"told": true}' WHERE state = 'waiting'""")
+    await change(
+        database, "UPDATE judgement SET state = 'queued', leased_until = NULL WHERE state = 'waiting'"
+    )
+    await begun(database, talks({"asking": ASKING}))
+    assert held
+    assert await take(database, one, seats.WITHOUT_PASSAGE) is None
+    [other] = await hired(database, 1, "judge")
+    assert await take(database, other, seats.WITHOUT_PASSAGE)
+
+
+async def test_nobody_is_told_what_is_true_while_they_judge_in_a_talk_on_the_text(database: Database) -> None:
+    [one] = await hired(database, 1, "judge")
+    panel = [{"humans": 1, "feedback": "score", "once_per_passage": False}]
+    await begun(database, talks({"asking": ASKING}))
+    await begun(database, {**judged(), "judges": panel})
+    assert await take(database, one, seats.WITHOUT_PASSAGE)
+    judgement = await take(database, one, assignment.JUDGEMENTS)
+    assert judgement is not None
+    await _judge(database, judgement)
+    async with database.session.begin() as session:
+        assert await assignment.told(session, one.participant_id) == []
+    await change(database, "UPDATE experiment SET state = 'cancelled' WHERE name = 'talks'")
+    async with database.session.begin() as session:
+        assert len(await assignment.told(session, one.participant_id)) == 1
+
+
+async def _judge(database: Database, judgement: uuid.UUID) -> None:
+    engine = Engine(database)
+    while due := await engine.due(judgement):
+        await engine.submit(judgement, due[0][0].path, Belief(p=(0.5, 0.5), method="stated"))
+    await engine.close()
+
+
+# ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_lease_runs_only_while_somebody_is_awaited(database: Database) -> None:
+    one, two = await hired(database, 2)
+    await begun(database)
+    here, there = await take(database, one), await take(database, two)
+    assert here
+    assert there
+    await say(database, here)
+    [mine] = await rows(database, SeatPlace.id == here)
+    [theirs] = await rows(database, SeatPlace.id == there)
+    assert (mine.leased_until, theirs.leased_until is None) == (None, False)
+    await say(database, there)
+    assert all(row.leased_until for row in await rows(database, SeatPlace.state == "waiting"))
+
+
+async def test_who_lets_others_wait_too_long_loses_the_seat_and_the_next_goes_on_from_there(
+    database: Database,
+) -> None:
+    one, two = await hired(database, 2)
+    await begun(
+        database,
+        talks(
+            {
+                "debate": {
+                    **DEBATE,
+                    "seats": {"debater_a": "people", "debater_b": "advocate", "checker": "advocate"},
+                }
+            }
+        ),
+    )
+    here = await take(database, one)
+    assert here
+    await say(database, here)
+    await change(
+        database, "UPDATE seat_place SET leased_until = now() - interval '1 s' WHERE state = 'waiting'"
+    )
+    there = await take(database, two)
+    assert there
+    assert there != here
+    assert [row.state for row in await rows(database, SeatPlace.id == here)] == ["returned"]
+    engine = Engine(database)
+    turn = await engine.turn(there)
+    assert turn is not None
+    assert [ask.path for ask, _ in turn.due] == ["r2/debater_a"]
+    assert await engine.turn(here) is None
+    await engine.close()
+    assert await take(database, one) is None, "who has left a talk does not come back to it"
+
+
+async def test_a_seat_given_back_goes_to_others(database: Database) -> None:
+    one, two = await hired(database, 2)
+    await begun(database)
+    here = await take(database, one)
+    assert here
+    async with database.session.begin() as session:
+        assert await places.give_back(session, seats.WITH_PASSAGE, here, one, {})
+        assert not await places.give_back(session, seats.WITH_PASSAGE, here, one, {})
+    with pytest.raises(RuleChanged):
+        await say_in(database, here)
+    assert await take(database, one) is None
+    assert await take(database, two)
+
+
+async def say_in(database: Database, place: uuid.UUID) -> None:
+    """Answer whatever was asked first."""
+    engine = Engine(database)
+    try:
+        await engine.submit_turn(place, {"r1/debater_a": SAID})
+    finally:
+        await engine.close()
+
+
+@pytest.mark.parametrize("state", ["paused", "cancelled"])
+async def test_no_seat_is_given_in_an_experiment_at_rest(database: Database, state: str) -> None:
+    [one] = await hired(database, 1)
+    await begun(database)
+    await change(database, f"UPDATE experiment SET state = '{state}'")
+    assert await take(database, one) is None
+
+
+# ── answering ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_an_answer_given_often_at_once_is_on_record_once(database: Database) -> None:
+    [one] = await hired(database, 1)
+    await begun(database)
+    here = await take(database, one)
+    assert here
+    engine = Engine(database)
+    turn = await engine.turn(here)
+    assert turn is not None
+    [(ask, _)] = turn.due
+    await asyncio.gather(*(engine.submit_turn(here, {ask.path: SAID}) for _ in range(5)))
+    await engine.close()
+    async with database.session() as session:
+        assert await session.scalar(select(func.count()).select_from(Move)) == 1
+
+
+async def test_two_who_answer_last_at_the_same_time_do_not_leave_the_talk_waiting(database: Database) -> None:
+    crowd = await hired(database, 2)
+    await begun(database)
+    held = [await take(database, who) for who in crowd]
+    for _ in range(2):
+        await asyncio.gather(*(say(database, place) for place in held if place))
+    async with database.session() as session:
+        [trial] = (await session.scalars(select(Trial))).all()
+        jobs = await session.scalar(
+            text(
+                "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'advance_trial' AND args->>'id' = :id"
+            ),
+            {"id": str(trial.id)},
+        )
+    assert trial.state == "queued"
+    assert jobs
+    engine = Engine(database)
+    await engine.advance_trial(trial.id)
+    await engine.close()
+    async with database.session() as session:
+        assert (await session.get_one(Trial, trial.id)).state == "done"
+
+
+async def test_what_comes_in_while_a_worker_is_leaving_is_not_overlooked(database: Database) -> None:
+    """The worker has read the moves, then somebody answers; the trial must not be marked as waiting after that."""
+    [one] = await hired(database, 1)
+    await begun(database)
+    here = await take(database, one)
+    assert here
+    async with database.session() as session:
+        [trial] = (await session.scalars(select(Trial))).all()
+    await say(database, here)
+    async with database.session.begin() as session:
+        await plays.rest(session, trial, known=0, awaited={"debater_a"})
+    async with database.session() as session:
+        assert (await session.get_one(Trial, trial.id)).state == "queued"
+
+
+async def test_an_answer_given_during_a_pause_is_kept_and_goes_on_with_the_experiment(
+    database: Database,
+) -> None:
+    crowd = await hired(database, 2)
+    experiment = await begun(database)
+    held = [await take(database, who) for who in crowd]
+    async with database.session.begin() as session:
+        await experiments.pause(session, experiment.id)
+    for place in held:
+        assert place
+        await say(database, place)
+    count = text(
+        "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'advance_trial' AND status = 'todo'"
+    )
+    async with database.session() as session:
+        assert await session.scalar(count) == 0
+    async with database.session.begin() as session:
+        await experiments.unpause(session, experiment.id)
+    async with database.session() as session:
+        assert await session.scalar(count) == 1
+
+
+# ── judges who take part ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_judge_who_takes_part_has_a_trial_of_their_own_for_each_person_wanted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PROTOCOLS, "interactive-debate", InteractiveDebate)
+    arm = {
+        "protocol": "interactive-debate",
+        "min_rounds": 1,
+        "max_rounds": 1,
+        "seats": {"debaters": "advocate"},
+    }
+    await hired(database, 1, "judge")
+    data = talks({"live": arm}, judges=["dice", {"humans": 2}])
+    experiment = await begun(database, data)
+    async with database.session() as session:
+        trials = (await session.scalars(select(Trial))).all()
+        assert not await session.scalar(select(func.count()).select_from(Judgement))
+    assert sorted((trial.place, trial.judge_id is None) for trial in trials) == [
+        (0, False),
+        (0, False),
+        (1, True),
+        (1, True),
+        (2, True),
+        (2, True),
+    ]
+    found = await rows(database)
+    assert {(row.seat, row.reads_passage, row.once) for row in found} == {("judge", False, True)}
+    assert len(found) == 4
+
+    one, *others = await hired(database, 4, "judge")
+    here = await take(database, one, assignment.JUDGEMENTS, seats.WITHOUT_PASSAGE)
+    assert here
+    await _talk_to_the_end(database, here)
+    assert await take(database, one, seats.WITHOUT_PASSAGE) is None, "one trial a passage"
+    for another in others:
+        there = await take(database, another, seats.WITHOUT_PASSAGE)
+        assert there
+        await _talk_to_the_end(database, there)
+    async with database.session() as session:
+        place = await session.get_one(SeatPlace, here)
+        trial = await session.get_one(Trial, place.trial_id)
+        verdict = (await session.scalars(select(Verdict).where(Verdict.trial_id == trial.id))).one()
+    assert (trial.state, place.state) == ("done", "done")
+    assert trial.judge_id == verdict.participant_id == one.participant_id
+    assert verdict.method == "stated"
+    async with database.session() as session:
+        mine = [row.reading for row in await verdicts.placed(session, experiment.id) if row.kind == "person"]
+    assert {reading.judge for reading in mine} == {"people"}
+    places_of = sorted((reading.assignment, reading.order) for reading in mine)
+    assert places_of == [(0, 1), (0, 2), (1, 1), (1, 2)]
+
+
+async def _talk_to_the_end(database: Database, place: uuid.UUID) -> None:
+    """Judge in a talk: an even belief, a word, and no more rounds."""
+    contents = {
+        "belief": Belief(p=(0.5, 0.5), method="stated"),
+        "note": Note(text="Why?"),
+        "pick": Pick(index=1),
+    }
+    engine = Engine(database)
+    while (turn := await engine.turn(place)) and (turn.due or not turn.given):
+        await engine.submit_turn(place, {ask.path: contents[ask.wants] for ask, _ in turn.due})
+        async with database.session() as session:
+            trial = (await session.get_one(SeatPlace, place)).trial_id
+        await engine.advance_trial(trial)
+    await engine.close()
+
+
+# ── what is refused before it starts ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("arm", "sentence"),
+    [
+        ({**DEBATE, "seats": {"debaters": "people"}}, "the seat checker is not open to people"),
+        (
+            {"protocol": "market-making", "seats": {"adversary": "people", "predictor": "lexical"}},
+            "the seat adversary is not open to people",
+        ),
+        (DEBATE, "no debater is invited"),
+    ],
+)
+async def test_seats_that_no_person_can_take_are_refused_with_what_to_do(
+    database: Database, arm: dict[str, Any], sentence: str
+) -> None:
+    await imported(database, passage("Alba", 1))
+    with pytest.raises(SpecError, match=sentence):
+        await started(database, talks({"arm": arm}))
+
+
+async def test_an_invite_for_debaters_is_enough_to_start(database: Database) -> None:
+    async with database.session.begin() as session:
+        await people.new_invite(session, role="debater", shared=True)
+    assert await begun(database)
+
+
+# ── what researchers are told ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_seats_that_wait_for_people_are_counted_with_what_waits(database: Database) -> None:
+    one, two = await hired(database, 2)
+    experiment = await begun(database, None, "Alba", "Brise")
+    assert await _waiting(database) == (4, 0, 0)
+    here = await take(database, one)
+    assert here
+    assert await take(database, two)
+    await say(database, here)
+    assert await _waiting(database) == (2, 2, 2)
+    await change(
+        database, "UPDATE seat_place SET leased_until = now() - interval '1 s' WHERE leased_until IS NOT NULL"
+    )
+    assert await _waiting(database) == (3, 1, 1)
+    async with database.session() as session:
+        assert (await progress(session, experiment.id)).awaiting_people == 1
+
+
+async def _waiting(database: Database) -> tuple[int, int, int]:
+    async with database.session() as session:
+        found = await attention.waiting(session, None)
+        [listed] = (await attention.waiting_by_experiment(session, None)).rows
+    assert (listed.open, listed.held) == (found.open, found.held)
+    return found.open, found.held, found.people
