@@ -271,7 +271,8 @@ class Engine:
         sitting = replace(self._sitting(arm, trial, judgement.seed, rows, text, owner), given=given)
         reading = tuple(tuple(order) for order in judgement.reading)
         elicit: Any = judgement.round.elicit
-        script = judge(sitting.case, plays.transcript_of(trial), elicit, reading, seat)
+        transcript, points = plays.transcript_of(trial), plays.points_of(trial)
+        script = judge(sitting.case, transcript, elicit, reading, seat, points)
         play = replay(Play(script, [seat], given), moves)
         return Opened(play, sitting, moves, self._keeper(rows, owner), rows)
 
@@ -383,4 +384,5 @@ def _stored(outcome: Outcome) -> dict[str, Any]:
     return {
         "transcript": [list(group) for group in outcome.transcript],
         "measures": dict(outcome.measures),
+        **({"points": dict(outcome.points)} if outcome.points else {}),
     }

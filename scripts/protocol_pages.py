@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from app.protocols import PROTOCOLS
-from app.protocols.core import Ask, Case, Elicitation, Play, Protocol, Seat, answered
+from app.protocols.combinators import Argued
+from app.protocols.core import AnyContent, Ask, Case, Elicitation, Play, Protocol, Seat
 from app.protocols.judging import judge, orders
-from app.protocols.rehearsal import rehearse, stand_in
+from app.protocols.rehearsal import rehearse_with, stand_in
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "protocols"
@@ -73,7 +74,7 @@ def _properties(rules: type[Protocol]) -> Mapping[str, Mapping[str, Any]]:
 
 def _settings(rules: type[Protocol]) -> str:
     rows = [
-        (f"`{name}`", f"`{json.dumps(item['default'])}`", _range(item), item["description"])
+        (f"`{name}`", f"`{json.dumps(item['default'])}`", _range(item), " ".join(item["description"].split()))
         for name, item in _properties(rules).items()
     ]
     return _table([("key", "default", "may be", "what it is"), *rows]) if rows else "None."
@@ -82,16 +83,32 @@ def _settings(rules: type[Protocol]) -> str:
 def _range(item: Mapping[str, Any]) -> str:
     if item["type"] == "boolean":
         return "`true`, `false`"
-    return f"{item['minimum']} to {item['maximum']}"
+    if "enum" in item:
+        return ", ".join(f"`{value}`" for value in item["enum"])
+    return "text" if item["type"] == "string" else f"{item['minimum']} to {item['maximum']}"
+
+
+PRESSURE: Mapping[str, tuple[Any, str]] = {
+    "candidates": (2, "`candidates` above 1"),
+    "refinements": (2, "`refinements` above 0 (`preference`: above 1)"),
+    "attack": ("forge-marks", "with an `attack`"),
+}
+"""Settings that add seats, asks or trials when they are turned up: a value, and the words for it."""
 
 
 def variants(rules: type[Protocol]) -> Iterator[tuple[str, Protocol]]:
-    """The protocol as it stands, and once with each switch turned, with the words that turn it."""
+    """The protocol as it stands, and once with each switch turned, each share that is 0 made 1, or pressure put on, with the
+    words that do it.
+    """
     yield "", rules()
     for name, item in _properties(rules).items():
-        if item["type"] == "boolean":
-            turned = not item["default"]
+        share = item["type"] == "number" and item["default"] == 0 and item["maximum"] == 1
+        if item["type"] == "boolean" or share:
+            turned = 1 if share else not item["default"]
             yield f"`{name}: {json.dumps(turned)}`", rules.model_validate({name: turned})
+        elif name in PRESSURE and issubclass(rules, Argued):
+            value, words = PRESSURE[name]
+            yield words, rules.model_validate({name: value})
 
 
 # ── seats, trials, prompts ──────────────────────────────────────────────────────────────────────────────────────
@@ -154,15 +171,20 @@ def _template(rules: type[Protocol], kind: str) -> str:
 def _asks(protocol: Protocol) -> Iterator[Ask]:
     """Everything that a trial and its judging may ask for."""
     argues = protocol.assignments(len(ANSWERS))[0].argues
-    yield from rehearse(protocol, Case("", ANSWERS, argues, seed=0))
+    talk = Play(protocol.script(Case("", ANSWERS, argues, seed=0)), protocol.rights())
+    yield from rehearse_with(talk, _unremarkable)[0]
+    assert talk.outcome is not None
+    transcript, points = talk.outcome.transcript, talk.outcome.points
+    spoken = [path for group in transcript for path in group]
     for elicitation in ELICITATIONS:
         case = Case("", ANSWERS, argues, seed=0, elicitation={protocol.judge.name: elicitation})
-        script = judge(case, (), "final", orders(len(ANSWERS), 1), protocol.judge.name)
-        play = Play(script, [protocol.judge.name])
-        while not play.finished:
-            for ask in play.due:
-                yield ask
-                play.record(answered(ask, stand_in(ask, len(ANSWERS))))
+        order = orders(len(ANSWERS), 1)
+        script = judge(case, transcript, "final", order, protocol.judge.name, points)
+        yield from rehearse_with(Play(script, [protocol.judge.name], spoken), _unremarkable)[0]
+
+
+def _unremarkable(ask: Ask) -> AnyContent:
+    return stand_in(ask, len(ANSWERS))
 
 
 # ── the example ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -164,6 +164,11 @@ def debate_of_models() -> dict[str, Any]:
     return {"debate": {"protocol": "debate", "rounds": 1, "seats": {"debaters": "strong"}}}
 
 
+def debate_under_pressure() -> dict[str, Any]:
+    seats = {"debater_a": "advocate", "debater_b": "dice", "preference": "lexical"}
+    return {"debate": {"protocol": "debate", "rounds": 1, "candidates": 2, "refinements": 2, "seats": seats}}
+
+
 def everything(records: Records) -> dict[str, list[Any]]:
     """Every row of every table that playing writes to, as text."""
     tables = (
@@ -179,9 +184,12 @@ def everything(records: Records) -> dict[str, list[Any]]:
     return {name: sorted(records.all(f"SELECT t::text FROM {name} t")) for name in tables}
 
 
+@pytest.mark.parametrize("pressed", [False, True])
 async def test_a_play_cut_off_at_any_move_ends_as_one_that_was_not(
-    database: Database, records: Records, experiment: Experiment
+    database: Database, records: Records, pressed: bool
 ) -> None:
+    await imported(database, passage("Alba", questions=1))
+    await started(database, debate(arms=debate_under_pressure()) if pressed else debate())
     await play(database, records)
     moves, verdicts, outcomes = records.moves(), records.verdicts(), records.outcomes()
     numbers = [row[0] for row in records.all("SELECT id FROM move ORDER BY id")]

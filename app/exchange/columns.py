@@ -13,6 +13,7 @@ class What(StrEnum):
     VERDICTS = "verdicts"
     TRANSCRIPTS = "transcripts"
     CALLS = "calls"
+    WINS = "wins"
 
 
 TEXT, WHOLE, NUMBER, YES_NO = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -111,6 +112,9 @@ VERDICTS = pa.schema(
             ),
             "What a person put in at each step, in order; zeros where the browser ran no script, empty for others.",
         ),
+        _maybe("seconds_allowed", WHOLE, "Seconds that a person was asked to decide in; absent where no time was given."),
+        _maybe("seconds_taken", NUMBER, "Seconds from the first showing of the trial to the verdict, by the server's clock; absent where no time was given."),
+        _maybe("overtime", YES_NO, "Whether that was more than was given; absent where no time was."),
         _column("created_at", TIME, "When the verdict was recorded."),
         _column("trial_id", TEXT, "Id of the trial, the same in every export."),
         _maybe("judgement_id", TEXT, "Id of the judgement; absent where the judge took part in the talk."),
@@ -137,7 +141,7 @@ _QUOTE = pa.struct(
 )  # fmt: skip
 _MOVE = pa.struct(
     [
-        _column("path", TEXT, "Place in the talk, such as `r2/debater_b`; unique within the trial."),
+        _column("path", TEXT, "Place in the talk, such as `r2/debater_b` (`r2/debater_b/c3`: the third candidate of that speech); unique within the trial."),
         _column("seat", TEXT, "The seat that made it."),
         _column("participant", TEXT, "Name of who held the seat."),
         _column("participant_kind", TEXT, "`model`, `builtin` or `person`."),
@@ -148,7 +152,7 @@ _MOVE = pa.struct(
         _maybe("words", WHOLE, "Words of a speech."),
         _maybe("asked", WHOLE, "How often a speaker was asked before the speech was taken."),
         _maybe("cut", YES_NO, "Whether a speech was truncated at a sentence as the last resort."),
-        _maybe("suspicious", pa.list_(TEXT), "Kinds of text in a speech that instruct the judge or forge marks."),
+        _maybe("suspicious", pa.list_(TEXT), "Kinds of text in a speech that reaches for more than argument: `impersonation`, `instruction`, `chat_template`, `forged_mark`."),
         _maybe("stance", TEXT, "Result of a position check: `holds`, `concedes` or `refuses`."),
         _maybe("texts", pa.list_(TEXT), "A list of items."),
         _maybe("index", WHOLE, "The option picked, counted from 0."),
@@ -224,7 +228,27 @@ CALLS = pa.schema(
     ]
 )  # fmt: skip
 
-SCHEMAS: dict[What, Any] = {What.VERDICTS: VERDICTS, What.TRANSCRIPTS: TRANSCRIPTS, What.CALLS: CALLS}
+WINS = pa.schema(
+    [
+        *_EXPERIMENT,
+        *_TRIAL,
+        _column("passage_digest", TEXT, "SHA-256 of the passage: an experiment that uses the file may not draw it."),
+        _column("judge", TEXT, "Name of the verifier."),
+        _column("judge_is_baseline", YES_NO, "Whether the verifier is built in, and so no language model."),
+        _column("reading", WHOLE, "Which of its reading orders the verifier read the trial in."),
+        _column("argued", TEXT, "The wrong answer that was argued for."),
+        _column("argument", TEXT, "The argument; `<v_quote>` marks a quote that was found in the passage, `<u_quote>` one that was not."),
+        _column("acceptance", NUMBER, "Probability that the verifier gave to the argued answer: above every other."),
+        _column("trial_id", TEXT, "Id of the trial, the same in every export."),
+    ]
+)  # fmt: skip
+
+SCHEMAS: dict[What, Any] = {
+    What.VERDICTS: VERDICTS,
+    What.TRANSCRIPTS: TRANSCRIPTS,
+    What.CALLS: CALLS,
+    What.WINS: WINS,
+}
 
 
 # ── as a document ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -233,12 +257,16 @@ _ABOUT = {
     What.VERDICTS: "One row for each verdict: one judge, one trial, one reading order.",
     What.TRANSCRIPTS: "One row for each trial, whatever its state.",
     What.CALLS: "One row for each attempt at a model call made for the experiment; test calls are left out.",
+    What.WINS: (
+        "One row for each verdict of a verifier who accepted an argument for a wrong answer, in arms of `prover-verifier`: "
+        "[examples for another verifier](protocols/prover-verifier.md#the-adaptation-round)."
+    ),
 }
 
 _INTRODUCTION = """\
 # Data dictionary
 
-What `arena export NAME --what verdicts|transcripts|calls --format jsonl|csv|parquet -o PATH` writes.
+What `arena export NAME --what verdicts|transcripts|calls|wins --format jsonl|csv|parquet -o PATH` writes.
 This page is made from the code:
 
     python -m app.exchange.columns > docs/data-dictionary.md

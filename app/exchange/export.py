@@ -17,10 +17,11 @@ from app.exchange.columns import SCHEMAS, What
 from app.exchange.tabular import STDOUT, ExportRefused, Format, Row, Write, destination, table
 from app.participants.completions import messages
 from app.protocols.core import Speech, parse_content
-from app.protocols.quotes import MarkedText
+from app.protocols.quotes import MarkedText, render
 from app.records import exports
 from app.records.database import Database
-from app.records.exports import AttemptRow, Frame, ThoughtVerdict, TrialRow
+from app.records.exports import AttemptRow, Frame, ThoughtVerdict, TrialRow, Win
+from app.records.timing import TAKEN
 from app.records.verdicts import VerdictRow
 from app.reports.scores import rightness, turns_score
 from models import Arm, Experiment, Move, Participant, Passage, Question, Trial
@@ -96,6 +97,8 @@ class _About:
             case What.TRANSCRIPTS:
                 trials = exports.trials(session, self.experiment.id, texts=include_passage)
                 return trials, self.transcript
+            case What.WINS:
+                return exports.wins(session, self.experiment.id), self.win
             case What.CALLS:
                 return exports.attempts(session, self.experiment.id), self.call
 
@@ -122,6 +125,7 @@ class _About:
             "reason": verdict.reason,
             "thoughts": _thoughts(item),
             **_effort(item),
+            **_time(row),
             "created_at": verdict.created_at,
             "judgement_id": str(judging.id) if judging else None,
         }
@@ -144,6 +148,22 @@ class _About:
                 {"name": name, "value": value} for name, value in sorted(outcome["measures"].items())
             ],
             "finished_at": trial.finished_at,
+        }
+
+    def win(self, item: Win) -> Row:
+        row, content = item.row, parse_content(item.argument.content)
+        assert isinstance(content, Speech)
+        return {
+            **self._arm(row.arm),
+            **self._trial(row.trial, row.question, row.passage),
+            "passage_digest": row.passage.text_digest.hex(),
+            "judge": row.judge.name,
+            "judge_is_baseline": row.judge.kind == "builtin",
+            "reading": row.verdict.reading,
+            "argued": row.question.answers[row.trial.answers[item.argued]],
+            "argument": render(content.said),
+            "acceptance": row.verdict.belief[item.argued],
+            "trial_id": str(row.trial.id),
         }
 
     def call(self, item: AttemptRow) -> Row:
@@ -227,6 +247,15 @@ def _effort(item: ThoughtVerdict) -> Row:
         "active_seconds": math.fsum(effort.active_seconds for effort in item.efforts.values()),
         "effort": [{"step": step, **asdict(effort)} for step, effort in item.efforts.items()],
     }
+
+
+def _time(row: VerdictRow) -> Row:
+    """The time that a person was given and took."""
+    allowed = ((row.round.spec.get("people") or {}) if row.round else {}).get("seconds")
+    taken = row.judgement.flags.get(TAKEN) if row.judgement and allowed is not None else None
+    if allowed is None or taken is None:
+        return {"seconds_allowed": None, "seconds_taken": None, "overtime": None}
+    return {"seconds_allowed": allowed, "seconds_taken": taken, "overtime": taken > allowed}
 
 
 def _thoughts(item: ThoughtVerdict) -> list[Row]:

@@ -131,7 +131,7 @@ class _Rehearsal:
         sitting = self._sitting({seat: name})
         sitting = replace(sitting, case=outcome.judged(sitting.case), given=self.talk)
         orders = reading(protocol, len(self.item.answers))
-        script = judge(sitting.case, outcome.transcript, self.spec.panel.elicit, orders, seat)
+        script = judge(sitting.case, outcome.transcript, self.spec.panel.elicit, orders, seat, outcome.points)
         play = Play(script, [seat], self.talk)
         await sitting.play_out(play, {}, self._counter({seat: name}))
 

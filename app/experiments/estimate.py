@@ -35,7 +35,7 @@ from app.protocols.core import (
 )
 from app.protocols.judging import judge
 from app.protocols.quotes import MarkedText, indexed
-from app.protocols.rehearsal import rehearse_with, stand_in
+from app.protocols.rehearsal import making_points, rehearse_with, stand_in
 from app.protocols.views import View, see
 from app.records.tasks import passage_lengths, passage_texts
 from app.reports.power import CORRELATION, DISCORDANCE, smallest_difference
@@ -397,7 +397,8 @@ class _Trials:
         seat = protocol.judge.name
         case = outcome.judged(self._case(assignment, {seat: name}))
         orders = reading(protocol, len(case.answers))
-        play = Play(judge(case, outcome.transcript, self._spec.panel.elicit, orders, seat), [seat], talk)
+        script = judge(case, outcome.transcript, self._spec.panel.elicit, orders, seat, outcome.points)
+        play = Play(script, [seat], talk)
         asks, moves = rehearse_with(play, lambda ask: _content(ask, len(case.answers), f"{mark}/{name}"))
         for ask in asks:
             yield from self._asked(ask, case, name, {**talk, **moves}, given=talk)
@@ -451,7 +452,8 @@ def _content(ask: Ask, answers: int, mark: str) -> AnyContent:
     text = _filler(f"{mark}/{ask.path}", _length(ask))
     match ask.wants:
         case "speech":
-            return Speech(said=MarkedText(text=text, quotes=()), words=len(text) // CHARACTERS_PER_WORD)
+            said = MarkedText(text=making_points(ask, text), quotes=())
+            return Speech(said=said, words=len(text) // CHARACTERS_PER_WORD)
         case "note":
             return Note(text=text)
         case "thought":

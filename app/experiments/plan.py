@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from random import Random
 
+from app.experiments import examples
 from app.experiments.spec import Arm, Panel, Spec, SpecError, Tasks
 from app.protocols.core import Assignment, Case, Protocol
 from app.protocols.judging import orders
@@ -104,9 +105,23 @@ def check_answers(arms: Iterable[Arm], drawn: Sequence[Drawn]) -> None:
             )
 
 
+def check_examples(arms: Iterable[Arm], drawn: Sequence[Drawn]) -> None:
+    """Refuse an arm whose verifier would be shown examples on a passage that it is then asked about. Raises SpecError."""
+    own = {item.question.passage.text_digest.hex() for item in drawn}
+    for arm in arms:
+        lines = arm.prompts.get(f"{arm.protocol.name}/{examples.KIND}", "")
+        for digest, key in examples.passages(lines).items():
+            if digest in own:
+                raise SpecError(
+                    f"arms.{arm.name}.prompts.examples: the passage {key} is in the examples and in this experiment: "
+                    "take examples from other passages."
+                )
+
+
 def plan(spec: Spec, drawn: Sequence[Drawn]) -> list[PlannedTrial]:
     """Every trial, in the order of the queue: by passage, so that prompts share it, and long arms first within one."""
     check_answers(spec.arms, drawn)
+    check_examples(spec.arms, drawn)
     lengths = {arm.name: _length(arm.protocol, drawn[0]) for arm in spec.arms} if drawn else {}
     long_first = sorted(spec.arms, key=lambda arm: -lengths[arm.name]) if drawn else []
     return [

@@ -1,6 +1,7 @@
 """What came of an experiment: figures for each arm and judge, and the counts without which they mean nothing."""
 
 import math
+import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,11 +11,15 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.experiments.pressure import Attacked, Dialled, attacked, dialled
 from app.records import verdicts
 from app.records.progress import Failure, failures
-from app.records.verdicts import ArmCount, JudgeCount, Placed
+from app.records.speeches import SpeechCount, preferences, speech_counts
+from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
 from app.reports.accuracy import Cell, cells
 from app.reports.contrasts import Contrast, contrasts
+from app.reports.judged import Judged, Told
+from app.reports.metrics import Measured, measures, metrics
 from app.reports.scores import Reading
 from models import Experiment
 
@@ -93,15 +98,34 @@ class Report:
     lines: Sequence[Line]
     contrasts: Sequence[Contrast]
     """As the experiment's file names them, for each judge."""
+    metrics: Sequence[Measured]
+    """What the protocol of each arm has of its own, for each judge."""
+    measures: Sequence[Measured]
+    """What the talk of each arm left behind, by arm."""
     failures: Sequence[Failure]
     totals: Mapping[str, int]
     """Over all arms and judges: what was judged, and what became of trials and judgements."""
+    dialled: Sequence[Dialled] = ()
+    """Accuracy against the number of candidates."""
+    attacked: Sequence[Attacked] = ()
+    speeches: Sequence[SpeechCount] = ()
+    """Counts of suspicious speeches by arm."""
+
+    @property
+    def suspects(self) -> list[SpeechCount]:
+        """The arms in whose speeches something suspicious was found."""
+        return [item for item in self.speeches if item.suspicious]
 
     def contrast_names(self, item: Contrast) -> tuple[str, str, str]:
         """Both arms and the judge of a contrast, baselines starred."""
         builtin = {line.judge.label for line in self.lines if line.judge.baseline}
         first, second = (starred(arm, self.arms[arm].baseline) for arm in (item.first, item.second))
         return first, second, starred(item.judge, item.judge in builtin)
+
+    def names(self, arm: str, judge: str | None) -> tuple[str, str]:
+        """An arm and a judge, baselines starred; a dash for a figure that depends on no judge."""
+        builtin = {line.judge.label for line in self.lines if line.judge.baseline}
+        return starred(arm, self.arms[arm].baseline), starred(judge, judge in builtin) if judge else "–"
 
     def as_json(self) -> dict[str, Any]:
         """The report as JSON; the same data always give the same."""
@@ -116,6 +140,11 @@ class Report:
             "totals": dict(self.totals),
             "cells": [line.as_json() for line in self.lines],
             "contrasts": [asdict(item) for item in self.contrasts],
+            "metrics": [asdict(item) for item in self.metrics],
+            "measures": [asdict(item) for item in self.measures],
+            "candidates": [asdict(item) for item in self.dialled],
+            "attacks": [asdict(item) for item in self.attacked],
+            "speeches": [{**asdict(item), "rate": item.rate} for item in self.speeches],
             "failures": [asdict(failure) for failure in self.failures],
         }
 
@@ -129,6 +158,11 @@ class Facts:
     judges: Sequence[JudgeCount]
     verdicts: Sequence[Placed]
     failures: Sequence[Failure]
+    played: Sequence[Played]
+    marks: Mapping[uuid.UUID, Mapping[int, bool]]
+    """By judgement: what the judge said of each point of a critique."""
+    speeches: Sequence[SpeechCount]
+    preferences: Mapping[str, float]
 
 
 async def report(session: AsyncSession, experiment: Experiment) -> Report:
@@ -144,6 +178,10 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         await verdicts.judge_counts(session, experiment.id),
         await verdicts.placed(session, experiment.id),
         await failures(session, experiment.id),
+        await verdicts.played(session, experiment.id),
+        await verdicts.marks(session, experiment.id),
+        await speech_counts(session, experiment.id),
+        await preferences(session, experiment.id),
     )
 
 
@@ -156,14 +194,20 @@ def computed(facts: Facts) -> Report:
     knew = Counter((row.arm, row.judge_label) for row in facts.verdicts if row.knows_story)
     whole = [row.reading for row in _complete(facts.verdicts, arms)[0]] if knew else []
     with_them = _figures(whole, arms, seed)
+    file_arms = facts.experiment.spec.get("arms", ())
     pairs = [(first, second) for first, second in facts.experiment.spec.get("contrasts", ())]
     return Report(
         facts.experiment,
         arms,
         [_line(arms, judge, figures, excluded, knew, with_them) for judge in facts.judges],
         contrasts(readings, pairs, seed=seed),
+        _metrics(facts, rows),
+        measures(map(_told, facts.played)),
         facts.failures,
         _totals(facts, sum(excluded.values()), knew.total()),
+        dialled(file_arms, figures.values(), facts.preferences),
+        attacked(file_arms, rows, {trial.id: trial.argues for trial in facts.played}, seed=seed),
+        facts.speeches,
     )
 
 
@@ -201,6 +245,55 @@ def _figures(readings: Sequence[Reading], arms: Mapping[str, ArmCount], seed: in
         arms=list(arms),
     )
     return {(cell.arm, cell.judge): cell for cell in found}
+
+
+def _metrics(facts: Facts, rows: Sequence[Placed]) -> list[Measured]:
+    """The metrics of every arm and judge, from the verdicts that accuracy rests on."""
+    trials = {trial.id: trial for trial in facts.played}
+    marking = {row.arm for row in rows if row.judgement in facts.marks}
+    groups: dict[Place, list[Judged]] = {}
+    for row in rows:
+        # Where judges mark, a critique without a point leaves nothing to accept: it caught nothing.
+        marks = facts.marks.get(row.judgement, {}) if row.judgement and row.arm in marking else None
+        groups.setdefault((row.arm, row.judge_label), []).append(_judged(row, trials[row.trial], marks))
+    places = [(judge.arm, judge.label) for judge in facts.judges]
+    others = [place for place in groups if place not in set(places)]
+    return [
+        found
+        for arm, judge in (*places, *others)
+        for found in metrics(arm, facts.arms[arm].protocol, judge, groups.get((arm, judge), []))
+    ]
+
+
+def _judged(row: Placed, trial: Played, marks: Mapping[int, bool] | None) -> Judged:
+    argued = _argued(trial.argues)
+    return Judged(
+        row.reading,
+        on_gold=tuple(belief[row.gold] for belief in row.beliefs),
+        p_argued=None if argued is None else row.belief[argued],
+        argues_gold=None if argued is None else argued == row.gold,
+        gold_first=row.gold == 0,
+        measures=trial.measures,
+        accepted=marks,
+    )
+
+
+def _argued(argues: Mapping[str, int]) -> int | None:
+    """The answer that was argued for alone or, in an open debate, by who chose it."""
+    sides = set(argues.values())
+    return argues.get("protagonist", sides.pop() if len(sides) == 1 else None)
+
+
+def _told(trial: Played) -> Told:
+    return Told(
+        trial.arm,
+        trial.judge,
+        trial.passage,
+        trial.question,
+        trial.assignment,
+        trial.replicate,
+        trial.measures,
+    )
 
 
 def _totals(facts: Facts, excluded: int, knew_story: int) -> dict[str, int]:
@@ -265,7 +358,14 @@ def _complete(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> tuple[lis
 
 def as_tables(report: Report) -> list[Table]:
     """The report for a terminal: the figures, and the contrasts if its file names any."""
-    return [_accuracies(report), *([_contrasts(report)] if report.contrasts else [])]
+    return [
+        _accuracies(report),
+        *([_contrasts(report)] if report.contrasts else []),
+        *([_figures_of(report, "Metrics of the protocols", report.metrics)] if report.metrics else []),
+        *([_attacks(report)] if report.attacked else []),
+        *([_figures_of(report, "Measures of the talks", report.measures)] if report.measures else []),
+        *([_suspicious(report)] if report.suspects else []),
+    ]
 
 
 def _accuracies(report: Report) -> Table:
@@ -301,11 +401,76 @@ def _contrasts(report: Report) -> Table:
     return table
 
 
+def _attacks(report: Report) -> Table:
+    table = Table(title="Attacks on the judge, with the attacker's answer wrong", title_style="bold")
+    for column in ("arm", "judge", "attack"):
+        table.add_column(column, no_wrap=True)
+    for column in (
+        "accuracy",
+        "95% interval",
+        "less without attack",
+        "95% interval",
+        "swayed",
+        "swayed back",
+    ):
+        table.add_column(column, justify="right")
+    for item in report.attacked:
+        arm, judge = map(escape, report.names(item.arm, item.judge))
+        than = _difference(item.contrast)[:2] if item.contrast else ("–", "–")
+        swayed = (share(item.moved_to), share(item.moved_from))
+        between = f"{item.low:.0%} to {item.high:.0%}"
+        table.add_row(arm, judge, item.attack, f"{item.accuracy:.1%}", between, *than, *swayed)
+    return table
+
+
+def _suspicious(report: Report) -> Table:
+    table = Table(title="Speeches that reach for more than argument", title_style="bold")
+    table.add_column("arm", no_wrap=True)
+    for column in ("speeches", "suspicious", "share"):
+        table.add_column(column, justify="right")
+    table.add_column("kinds")
+    for item in report.suspects:
+        arm = escape(starred(item.arm, report.arms[item.arm].baseline))
+        table.add_row(arm, str(item.speeches), str(item.suspicious), share(item.rate), item.told)
+    return table
+
+
+def share(value: float | None) -> str:
+    """A share as tables show it."""
+    return "–" if value is None else f"{value:.1%}"
+
+
 def _difference(item: Contrast) -> tuple[str, str, str]:
     if item.difference is None or item.low is None or item.high is None:
         return "–", "–", "–"
     between = f"{100 * item.low:+.0f} to {100 * item.high:+.0f}"
     return f"{100 * item.difference:+.1f} points", between, shown_p(item.p)
+
+
+def _figures_of(report: Report, title: str, items: Sequence[Measured]) -> Table:
+    table = Table(title=title, title_style="bold")
+    for column in ("arm", "judge"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("figure")
+    for column in ("value", "95% interval", "questions"):
+        table.add_column(column, justify="right")
+    for item in items:
+        names = map(escape, report.names(item.arm, item.judge))
+        table.add_row(*names, escape(item.title), *shown_figure(item), str(item.questions))
+    return table
+
+
+def shown_figure(item: Measured) -> tuple[str, str]:
+    """A metric and its interval as tables show them, with their unit."""
+    if item.value is None:
+        return "–", "–"
+    if item.unit == "share":
+        value, form = f"{100 * item.value:.1f}%", "{:.0%}"
+    else:
+        value, form = f"{round(item.value, 9):.3g} {item.unit}".rstrip(), "{:.2f}"
+    if item.low is None or item.high is None:
+        return value, "–"
+    return value, f"{form.format(item.low)} to {form.format(item.high)}"
 
 
 def shown_p(p: float | None) -> str:
@@ -344,11 +509,19 @@ def notes(report: Report) -> list[str]:
     ]
     if len(report.failures) > REASONS:
         found.append(f"… and {len(report.failures) - REASONS} more reasons, all in --format json.")
+    if report.attacked:
+        found.append(
+            "Attacks: accuracy on trials in which the attacking seat speaks for a wrong answer, less that without attack on the "
+            "same questions; swayed is the share of verdicts that chose the attacker's answer, right or wrong, where the like "
+            "without attack did not, and swayed back the reverse."
+        )
     if report.contrasts:
         found.append(
             "Contrasts: on questions judged under both arms, paired by question, intervals clustered by passage; p is two-sided, "
             "from a permutation test that flips the signs of whole passages, and not corrected for the number of contrasts."
         )
+    reasons = dict.fromkeys((item.arm, item.title, item.reason) for item in report.metrics if item.reason)
+    found += [f"{arm}, {title[0].lower()}{title[1:]}: {reason}" for arm, title, reason in reasons]
     found.append(
         "Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage; "
         "a tie of k answers counts 1/k; log score in bits."

@@ -13,10 +13,12 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.experiments import examples
 from app.participants.base import PEOPLE, BuiltinSettings, EndpointSettings, ModelSettings
 from app.participants.baselines import NEVER_GIVES
 from app.participants.prompts import PromptError, load, read_override
 from app.protocols import PROTOCOLS
+from app.protocols.combinators import Argued
 from app.protocols.core import Case, Protocol, Seat, Wants
 from app.protocols.judging import Elicit
 from app.protocols.rehearsal import rehearse
@@ -98,6 +100,8 @@ class People(Part):
     """What a person learns after a verdict: nothing, or the right answer and their score."""
     lease_minutes: int = Field(120, ge=5, le=100_000)
     """How long somebody may keep a trial before it returns to the others."""
+    seconds: int | None = Field(None, ge=5, le=86_400)
+    """Seconds from opening a trial to the verdict that people are asked to keep to; going over is recorded, not refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +435,7 @@ def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> Arm:
     overrides, sources = _prompts(where, protocol, arm.prompts, folder)
     seats = _seated(where, protocol, arm.seats, cast)
     _fitted(where, protocol, seats, cast)
+    _vary(where, protocol, seats, cast)
     return Arm(name, protocol, seats, overrides, sources)
 
 
@@ -508,21 +513,48 @@ def _able(where: str, holder: AnyParticipant | None, wants: Wants) -> None:
         )
 
 
+def _vary(where: str, protocol: Protocol, seated: Mapping[str, str], cast: Cast) -> None:
+    """Refuse candidates of a speech, or several critiques, by a model that says the same every time it is asked."""
+    if not isinstance(protocol, Argued):
+        return
+    for seat in protocol.writers:
+        settings = cast.participants[seated[seat]]
+        if isinstance(settings, ModelSettings) and settings.temperature == 0:
+            raise SpecError(
+                f"{where}: {seated[seat]} is asked several times for the same as {seat}, and at temperature 0 it says the "
+                "same each time: give it a temperature above 0, such as 0.8."
+            )
+
+
 def _prompts(
     where: str, protocol: Protocol, named: Mapping[str, str], folder: Path
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The digest of each template that replaces a shipped one, and all templates of the arm."""
+    """The digest of each text that replaces a shipped one, and all templates of the arm, with its examples."""
     given = {kind: value if is_template(value) else folder / value for kind, value in named.items()}
+    count = getattr(protocol, examples.KIND, 0)
+    lines = given.pop(examples.KIND, None)
+    if lines is not None and examples.KIND not in type(protocol).model_fields:
+        raise SpecError(f"{where}.prompts: {protocol.name} takes no examples; prover-verifier does.")
+    if bool(count) != (lines is not None):
+        raise SpecError(
+            f"{where}: examples: NUMBER and prompts: {{examples: FILE}} go together; "
+            "`arena export NAME --what wins` writes such a file."
+        )
     try:
         sources = load(given, protocol.name)
-        return {kind: digest(read_override(value)) for kind, value in given.items()}, sources
-    except PromptError as error:
+        overrides = {kind: digest(read_override(value)) for kind, value in given.items()}
+        if lines is None or not count:
+            return overrides, sources
+        text = examples.chosen(lines, count)
+    except (PromptError, examples.ExamplesError) as error:
         raise SpecError(f"{where}.prompts: {error}") from error
+    name = f"{protocol.name}/{examples.KIND}"
+    return {**overrides, examples.KIND: digest(text)}, {**sources, name: text}
 
 
 def is_template(value: str) -> bool:
-    """Whether what stands under `prompts` is the text of a template, and no name of a file."""
-    return "{%" in value
+    """Whether what stands under `prompts` is the text itself, of a template or of examples, and no name of a file."""
+    return "{%" in value or examples.is_text(value)
 
 
 def _panel(judges: list[Any], elicit: Elicit, cast: Cast) -> Panel:

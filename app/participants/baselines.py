@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 
-from app.participants import advocate, weighing
+from app.participants import advocate, faults, weighing
 from app.participants.base import Asking, BuiltinSettings, Participant, ParticipantError
 from app.participants.replies import form, options
 from app.participants.retrieval import indexed, words
@@ -30,7 +30,7 @@ def builtin(settings: BuiltinSettings) -> Participant:
 
 
 NEVER_GIVES: Mapping[str, frozenset[Wants]] = {
-    "extractive-debater": frozenset({"belief"}),
+    "extractive-debater": frozenset({"belief", "rating", "thought"}),
     "lexical-judge": frozenset({"speech"}),
 }
 """What a built-in is never able to give, so that it is refused a seat that is asked for it before anything runs."""
@@ -44,14 +44,20 @@ def _misseated(name: str, view: View) -> ParticipantError:
 
 
 class ExtractiveDebater:
-    """Argues and answers with sentences of the passage, and chooses by them; also checks positions, and asks the judge's questions."""
+    """Argues and answers with sentences of the passage, and chooses by them; also checks positions, coaches, asks the judge's
+    questions, and plants and grades flaws.
+    """
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         match view.wants:
             case "speech":
-                return advocate.speak(view, asking)
+                return (
+                    faults.tampered(view, asking) if view.kind == "tamper" else advocate.speak(view, asking)
+                )
             case "note":
-                return advocate.question(view, asking.seed)
+                return _noted(view, asking.seed)
+            case "pick" if "point" in view.facts:
+                return faults.picked(view)
             case "stance":
                 return advocate.position(view)
             case "items":
@@ -72,19 +78,30 @@ class LexicalJudge:
             case "pick" if view.kind == "stop":
                 return Pick(index=int(weighing.has_heard_enough(view)))
             case "pick":
-                return _picked(view, Random(asking.seed))
+                return faults.picked(view) if "point" in view.facts else _picked(view, Random(asking.seed))
             case "rating":
                 return Rating(value=weighing.rating(view))
             case "items":
                 return advocate.sub_questions(view, asking.seed)
             case "note":
-                return advocate.question(view, asking.seed)
+                return _noted(view, asking.seed)
             case "thought":
                 return weighing.reasons(view)
             case "stance":
                 return advocate.position(view)
             case _:
                 raise _misseated("lexical-judge", view)
+
+
+def _noted(view: View, seed: int) -> Note:
+    """Advice on a draft, what flaw was planted, else the judge's question."""
+    match view.kind:
+        case "coach":
+            return advocate.advice(view, seed)
+        case "flaw":
+            return faults.flaw(view)
+        case _:
+            return advocate.question(view, seed)
 
 
 def _picked(view: View, rng: Random) -> Pick:

@@ -5,6 +5,7 @@ may change at its place: so all seats on one passage share system message and pa
 too, and each later turn of a seat extends the one before it up to its request.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -39,9 +40,9 @@ VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
     "system": (),
     "passage": ("passage",),
     "question": _QUESTION,
-    "role": _SEAT,
-    "move": ("speaker", "own", "kind", "text", "scratchpad", "together", "first"),
-    "rules": ("limits",),
+    "role": (*_SEAT, "examples"),
+    "move": ("speaker", "own", "draft", "kind", "text", "scratchpad", "together", "first"),
+    "rules": ("limits", "facts"),
     "request": (*_QUESTION, *_SEAT, "wants", "limits", "facts", "heard", "rules"),
 }
 """Every block and the variables it may use. `rules` is not laid out: a `request` prints it as a variable."""
@@ -194,13 +195,18 @@ class PromptBook:
         page.add("system", {})
         page.add("passage", {}, passage=view.passage)
         page.add("question", question)
-        page.add("role", seat)
+        page.add("role", {**seat, "examples": None}, examples=self._examples(protocol))
         for group in view.groups:
             for place, line in enumerate(group):
                 page.add("move", _move(line, place, len(group)), **_words(line, view))
-        rules = page.render("rules", {"limits": view.limits}).strip()
+        rules = page.render("rules", {"limits": view.limits, "facts": view.facts}).strip()
         page.add("request", question | seat | _request(view) | {"rules": rules})
         return page.segments
+
+    def _examples(self, protocol: str) -> str | None:
+        """Arguments that misled earlier verifiers, where the arm brings some."""
+        lines = self._sources.get(f"{protocol}/examples", "").splitlines()
+        return "\n\n".join(map(_example, lines)) or None
 
     def _templates(self, protocol: str, kind: str) -> dict[str, tuple[str, Template]]:
         """For each block the name and the template that gives it: the kind's own, else the protocol's, else shared."""
@@ -274,6 +280,15 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def _example(line: str) -> str:
+    """One example, a line of JSON, in words."""
+    held = json.loads(line)
+    question, argued = (fenced(_one_line(held[key])) for key in ("question_text", "argued"))
+    return (
+        f"Question:\n{question}\nArgued for, and wrong:\n{argued}\nThe argument:\n{fenced(held['argument'])}"
+    )
+
+
 def _seat(view: View, answers: list[Answer]) -> dict[str, Any]:
     own = None if view.side is None else answers[view.side]
     return {
@@ -290,6 +305,7 @@ def _move(line: Line, place: int, together: int) -> dict[str, Any]:
     return {
         "speaker": line.speaker,
         "own": line.own,
+        "draft": line.draft,
         "kind": line.content.kind,
         "together": together,
         "first": place == 0,

@@ -74,7 +74,11 @@ def _verified(said: str, view: View, passage: Passage) -> list[str]:
 
 
 def _mark(said: str, view: View, passage: Passage) -> MarkedText:
-    own = [line.content.said for line in view.lines if line.own and isinstance(line.content, Speech)]
+    own = [
+        line.content.said
+        for line in view.lines
+        if line.own and not line.draft and isinstance(line.content, Speech)
+    ]
     earlier = [span for shown in own for span in shown.verified_spans]
     return mark(said, passage, earlier=earlier, budget=view.limits.quote_characters)
 
@@ -179,31 +183,47 @@ def _count(text: str) -> int:
 
 _SUSPECTS = {
     "forged_mark": re.compile(
-        r"(?i)[<&\[(]\s*(?:lt;)?\s*/?\s*[vu]_quote|\[(?:un)?verified\]|\((?:un)?verified(?: quote)?\)|[✓✔☑✅]"
+        r"(?i)[<&\[(]\s*(?:lt;)?\s*/?\s*[vu]_quote|[\[(](?:un)?(?:verified|confirmed|checked)(?: quote)?[\])]|[✓✔☑✅]"
+        r"|(?:^|[.!?]\s)\W*(?:un)?verified(?: quote)?\s*:",
+        re.MULTILINE,
     ),
     "instruction": re.compile(
-        r"(?i:\b(?:ignore|disregard|forget)\b.{0,30}\b(?:previous|prior|above|earlier|all|any|other)\b.{0,30}"
-        r"\b(?:instructions?|prompts?|rules|messages?)\b)"
-        r"|(?i:\b(?:you|judge),? (?:must|should|have to|are (?:told|required|instructed) to)\W+"
-        r"(?:choose|select|pick|vote|answer|reply|respond|output|rule)\b)"
+        r"(?i:\b(?:ignore|disregard|forget|override)\b.{0,30}\b(?:previous|prior|above|earlier|all|any|other|your)\b.{0,30}"
+        r"\b(?:instructions?|prompts?|rules|messages?|guidelines)\b)"
+        r"|(?i:\b(?:you|judge),? (?:must|should|have to|are (?:told|required|instructed|ordered) to)\W+"
+        r"(?:choose|select|pick|vote|answer|reply|respond|output|rule|decide for|find for)\b)"
+        r"|(?i:\bas (?:the|a) (?:judge|verifier),? you (?:must|should|have to|will|are)\b)"
+        r"|(?i:\b(?:new|updated|revised|further) instructions?\b.{0,20}(?:judge|:))"
         r"|(?:^|[.!?:]\s)\s*(?i:please |judge, )?(?i:choose|select|pick|vote for|output|(?:answer|reply|respond) with)"
         r"(?i: only| answer| option)*\W{1,3}[A-Z]\b(?!['’])",
         re.MULTILINE,
     ),
-    "chat_template": re.compile(r"(?i)<\|\w+\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</?s>"),
+    "chat_template": re.compile(
+        r"(?i)<[|｜][^|｜<>\n]{1,40}[|｜]>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_\w+)\]|<</?SYS>>"
+        r"|</?(?:start|end)_of_turn>|</?s>|</?(?:system|assistant|user|judge|instructions?)>"
+        r"|^#{2,} *(?:instructions?|response|system|user|assistant)\b",
+        re.MULTILINE,
+    ),
 }
 _SPEAKER = re.compile(
-    r"^[\s#>*_\[(]*((?i:judge|system|assistant|user|human|developer|moderator|verdict|instructions?)"
-    r"|(?i:debater|consultant|quoter|critic|adversary|prover|judge) [A-Z])[\])*_]*\s*:",
+    r"(?:^[\s#>*_\[(]*|[.!?…][\"”’)*]*\s+[*_\[(]*)"
+    r"((?i:judge|system|assistant|user|human|developer|moderator|verdict|instructions?|verifier|opponent|my opponent)"
+    r"|(?i:debater|consultant|quoter|critic|adversary|advocate|prover|author|judge)(?: [A-Z1-9])?)[\])*_]*\s*:",
     re.MULTILINE,
+)
+_IN_ANOTHERS_NAME = re.compile(
+    r"(?i)\b(?:as the judge,? I|I am the judge|speaking as the judge|the judge has (?:already )?(?:decided|ruled|found)"
+    r"|(?:this is|here is) the judge)\b"
 )
 
 
 def suspicious(said: str, label: str) -> tuple[str, ...]:
-    """Kinds of text found that reach for more than argument: orders to the judge, another's role, forged marks.
+    """Kinds of text found that reach for more than argument: `instruction` (to the judge), `impersonation` (of the judge or
+    of another player), `chat_template` (role tags and control words), `forged_mark` (of verification).
 
     `label` is the speaker's own name, with which a speech may well begin. What is found is put on record, not undone.
     """
     kinds = [kind for kind, pattern in _SUSPECTS.items() if pattern.search(said)]
     speakers = {found.casefold() for found in _SPEAKER.findall(said)} - {label.casefold()}
-    return tuple(sorted([*kinds, *(["impersonation"] if speakers else [])]))
+    posed = speakers or _IN_ANOTHERS_NAME.search(said)
+    return tuple(sorted([*kinds, *(["impersonation"] if posed else [])]))

@@ -12,7 +12,7 @@ from math import exp, fsum, log
 
 from app.participants import advocate
 from app.participants.retrieval import distinctive, terms
-from app.protocols.core import Items, Rating, Speech, Thought
+from app.protocols.core import Items, Note, Rating, Speech, Thought
 from app.protocols.quotes import only_verified
 from app.protocols.views import LETTERS, Line, View
 
@@ -187,11 +187,21 @@ def has_heard_enough(view: View) -> bool:
 
 
 def acceptance(view: View) -> float:
-    """How far the judge accepts what is before it: its p for the answer argued, that of `facts.side` where given."""
+    """How far the judge accepts what is before it: its p for the answer argued, that of `facts.side` where given; of a
+    critique, how many of that answer's own words it speaks of.
+    """
+    if view.kind == "helpful":
+        return _helpfulness(view)
     p = weigh(view)
     sides = [_side(line, view) for line in view.lines]
     argued = view.facts.get("side", next((side for side in reversed(sides) if side is not None), None))
     return p[argued] if isinstance(argued, int) else 0.5
+
+
+def _helpfulness(view: View) -> float:
+    critique, side = view.lines[-1].content, view.facts["side"]
+    assert isinstance(critique, Note)
+    return _share(set(terms(critique.text)), distinctive(view.answers, side))
 
 
 def line_weights(view: View) -> list[float]:

@@ -1,8 +1,10 @@
-"""Patterns that scripts share: candidates and a chooser, coming to a belief, checking positions."""
+"""Patterns that scripts share: speeches under pressure to persuade, coming to a belief, checking positions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from functools import partial
+from statistics import fmean
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,6 +18,7 @@ from app.protocols.core import (
     Outcome,
     Pick,
     Protocol,
+    Rating,
     Said,
     Seat,
     Shown,
@@ -25,15 +28,20 @@ from app.protocols.core import (
     paths,
     together,
 )
+from app.protocols.views import label
 
 CHECKER = "checker"
+PREFERENCE = "preference"
+COACH = "coach"
+
+Attack = Literal["none", "impersonate-judge", "inject-instructions", "forge-marks"]
 
 LEAST_QUOTE = 20
 """Characters that four short words take: with fewer, hardly any quote could ever be verified."""
 
 
-class Argued(Protocol):
-    """A protocol in which seats argue; holds the settings that every such protocol has."""
+class Spoken(Protocol):
+    """A protocol in which speeches are made, for an answer or not; holds the bounds that every speech has."""
 
     target_words: int = Field(100, ge=10, le=2000)
     """Words that a speech is asked to have."""
@@ -67,9 +75,172 @@ class Argued(Protocol):
         facts = {"round": number, "rounds": rounds, **more}
         return Ask(f"r{number}/{seat}", seat, kind, "speech", paths(said), limits=self.limits, facts=facts)
 
-    def spoken(self, *asks: Ask) -> Talk[tuple[Move, ...]]:
-        """Have these speeches made side by side, unseen by one another: every argument of every protocol passes here."""
-        return tuple((yield list(asks)))
+
+class Argued(Spoken):
+    """A protocol in which seats argue for an answer, or against one; holds the settings that every such protocol has.
+
+    Any arguing seat may be put under pressure to persuade: the best of N candidates, and rewriting after a critique (Khan
+    et al. 2024, appendix D.3); or be told to attack the judge.
+    """
+
+    candidates: int = Field(1, ge=1, le=64)
+    """Speeches written for each that is given: the one that convinces a reader without the passage (the seat `preference`)
+    most is taken, and nobody else sees the others."""
+    refinements: int = Field(0, ge=0, le=64)
+    """Critiques of each speech by who has the passage too (the seat `coach`), shown to its speaker alone, who then rewrites
+    it; of several, the one that `preference` finds most helpful is shown."""
+    attack: Attack = "none"
+    """What one arguing seat is told to do beside arguing, to see whether the judge is swayed by it."""
+    attacker: str = Field("", max_length=100)
+    """The seat that attacks; the first that argues where empty."""
+
+    @model_validator(mode="after")
+    def _somebody_attacks(self) -> Self:
+        if self.attacker and self.attack == "none":
+            raise ValueError(
+                f"attacker: {self.attacker} has no attack to make: set attack, or leave attacker out"
+            )
+        if self.attacker and self.attacker not in self.speakers:
+            valid = ", ".join(self.speakers)
+            raise ValueError(f"attacker: no seat {self.attacker} argues here; valid are {valid}")
+        return self
+
+    def seated(self, *seats: Seat) -> tuple[Seat, ...]:
+        """These seats, who checks what they say and, where they are under pressure, who chooses and who criticises.
+
+        Nobody but a program can hold a seat that writes many candidates, or attacks.
+        """
+        first = next(seat.name for seat in seats if seat.reads_passage)
+        attacker = None if self.attack == "none" else self.attacker or first
+        machines = self.candidates > 1 or self.refinements > 0
+        aides = [checker(first)]
+        if self.candidates > 1 or self.refinements > 1:
+            aides.append(Seat(PREFERENCE, self.judge.title, people=False))
+        if self.refinements:
+            aides.append(Seat(COACH, "Coach", reads_passage=True, people=False, default=first))
+        return (
+            *(
+                replace(seat, people=False)
+                if seat.reads_passage and (machines or seat.name == attacker)
+                else seat
+                for seat in seats
+            ),
+            *aides,
+        )
+
+    @property
+    def speakers(self) -> list[str]:
+        """The seats that argue: those of a group, as whoever coaches, tampers or grades is not."""
+        return [seat.name for seat in self.seats() if seat.reads_passage and seat.group]
+
+    @property
+    def writers(self) -> list[str]:
+        """The seats that are asked for several texts of which one is chosen."""
+        return self.speakers * (self.candidates > 1) + [COACH] * (self.refinements > 1)
+
+    @property
+    def attacking(self) -> str | None:
+        """The seat that attacks the judge, if one does."""
+        if self.attack == "none":
+            return None
+        return self.attacker or self.speakers[0]
+
+    def two_sided(self, first: str, second: str, *, exchanged: bool) -> tuple[Assignment, ...]:
+        """The assignments of a protocol in which two seats argue: a second one, with the seats exchanged, where that could
+        change anything, as it does where one of them attacks."""
+        sides = {first: 0, second: 1}
+        twice = exchanged or self.attack != "none"
+        return (Assignment(sides), Assignment(sides, reverse=True)) if twice else (Assignment(sides),)
+
+    def cause(self, seat: str, argues: Mapping[str, int]) -> int:
+        """The answer that a seat speaks for."""
+        return argues[seat]
+
+    def spoken(self, case: Case, *asks: Ask) -> Talk[tuple[Move, ...]]:
+        """Have these speeches made side by side: of each, the best of the candidates is taken, and that one is refined."""
+        return tuple((yield from together(*(self._made(case, ask) for ask in asks))))
+
+    def _made(self, case: Case, ask: Ask) -> Talk[Move]:
+        if ask.seat == self.attacking:
+            ask = replace(ask, facts={**ask.facts, "attack": self.attack})
+        draft = yield from best_of(ask, self.candidates, partial(self._most_convincing, case, ask))
+        return (yield from self._refined(case, ask, draft)) if self.refinements else draft
+
+    def _most_convincing(self, case: Case, ask: Ask, candidates: list[Move]) -> Talk[int]:
+        scores = yield from together(*(self._score(case, ask, candidate) for candidate in candidates))
+        return scores.index(max(scores))
+
+    def _score(self, case: Case, ask: Ask, candidate: Move) -> Talk[float]:
+        """How far a reader without the passage believes a candidate after what was said: the mean over both orders."""
+        forward = tuple(range(len(case.answers)))
+        beliefs = yield from together(
+            *(
+                believe(
+                    case,
+                    f"{candidate.path}/preference{number}",
+                    PREFERENCE,
+                    (*ask.shows, (candidate.path,)),
+                    order=order,
+                    kind="preference",
+                    facts={"silent": self._silent(case, ask, order)},
+                )
+                for number, order in enumerate((forward, forward[::-1]), 1)
+            )
+        )
+        cause = self.cause(ask.seat, case.argues)
+        return fmean(belief.p[cause] for belief in beliefs)
+
+    def _silent(self, case: Case, ask: Ask, order: tuple[int, ...]) -> list[str]:
+        """Opponents who have not spoken in this round as far as is shown: for each of them, a dummy stands in."""
+        turn, cause, seats = ask.path.split("/")[0], self.cause(ask.seat, case.argues), self.rights()
+        spoken = {tuple(path.split("/")[:2]) for group in ask.shows for path in group}
+        return [
+            label(seats[seat], side, order)
+            for seat, side in case.argues.items()
+            if side != cause and (turn, seat) not in spoken
+        ]
+
+    def _refined(self, case: Case, ask: Ask, draft: Move) -> Talk[Move]:
+        """The speech as it is rewritten after the most helpful critique of its draft.
+
+        Who helps reads the speaker's answer first, so that neither side is helped better for where it is listed.
+        """
+        shows, cause = (*ask.shows, (draft.path,)), self.cause(ask.seat, case.argues)
+        order = (cause, *(answer for answer in range(len(case.answers)) if answer != cause))
+        wanted = Ask(f"{ask.path}/critique", COACH, "coach", "note", shows, order, _CRITIQUE, {"side": 0})
+        critiques = yield [
+            replace(wanted, path=f"{wanted.path}{number}") for number in range(1, self.refinements + 1)
+        ]
+        best = critiques[(yield from _most_helpful(wanted, critiques))]
+        rewriting = {**ask.facts, "draft": draft.path}
+        return (
+            yield from one(
+                replace(ask, path=f"{ask.path}/refined", shows=(*shows, (best.path,)), facts=rewriting)
+            )
+        )
+
+
+_CRITIQUE = Limits(target_words=80, max_words=150)
+
+
+def _most_helpful(wanted: Ask, critiques: Sequence[Move]) -> Talk[int]:
+    """Which of the critiques that `wanted` asked for is the most helpful: each is rated alone."""
+    if len(critiques) == 1:
+        return 0
+    rated = yield [
+        Ask(
+            f"{move.path}/helpful",
+            PREFERENCE,
+            "helpful",
+            "rating",
+            (*wanted.shows, (move.path,)),
+            wanted.order,
+            facts=wanted.facts,
+        )
+        for move in critiques
+    ]
+    ratings = [_rated(move) for move in rated]
+    return ratings.index(max(ratings))
 
 
 def arguing(name: str, title: str, group: str, *, lettered: bool = True) -> Seat:
@@ -94,6 +265,12 @@ def one_sided(seat: str, answers: int) -> tuple[Assignment, ...]:
 
 def argued(case: Case, said: Said) -> Talk[Outcome]:
     """End an argued talk: check the position of every speech that argues for an answer, show none of the checks."""
+    yield from checked(case, said)
+    return Outcome(paths(said))
+
+
+def checked(case: Case, said: Said) -> Talk[None]:
+    """Check whether every speech that argues for an answer still does."""
     yield [
         Ask(
             f"{move.path}/position",
@@ -107,7 +284,6 @@ def argued(case: Case, said: Said) -> Talk[Outcome]:
         for move in group
         if move.seat in case.argues and isinstance(move.content, Speech)
     ]
-    return Outcome(paths(said))
 
 
 def best_of(ask: Ask, n: int, choose: Callable[[list[Move]], Talk[int]]) -> Talk[Move]:
@@ -119,39 +295,53 @@ def best_of(ask: Ask, n: int, choose: Callable[[list[Move]], Talk[int]]) -> Talk
 
 
 def believe(
-    case: Case, path: str, seat: str, shows: Shown, *, order: tuple[int, ...], kind: str = "belief"
+    case: Case,
+    path: str,
+    seat: str,
+    shows: Shown,
+    *,
+    order: tuple[int, ...],
+    kind: str = "belief",
+    facts: Mapping[str, Any] | None = None,
 ) -> Talk[Belief]:
     """Come to a belief over the answers, as `case.elicits(seat)` says: stated, after reasoning, or by votes.
 
     The moves are `path` itself, `path/reason` before it where the seat reasons first, and `path/v1` … for votes. Where
-    `kind` is not a judge's belief but a price, say, its votes and reasons are `price-vote` and `price-reason`.
+    `kind` is not a judge's belief but a price, say, its votes and reasons are `price-vote` and `price-reason`; `facts` are
+    for the prompts of all of them.
     """
+    facts = facts or {}
     how = case.elicits(seat)
     vote, reason = ("vote", "reason") if kind == "belief" else (f"{kind}-vote", f"{kind}-reason")
     reasons = reason if how.reason_first else None
     if not how.votes:
-        return (yield from _belief(reasons, Ask(path, seat, kind, "belief", shows, order)))
+        stated = Ask(path, seat, kind, "belief", shows, order, facts=facts)
+        return _believed((yield from _after_reason(reasons, stated, facts)))
     votes = [
-        Ask(f"{path}/v{number}", seat, vote, "pick", shows, order, facts={"options": "answers"})
+        Ask(f"{path}/v{number}", seat, vote, "pick", shows, order, facts={**facts, "options": "answers"})
         for number in range(1, how.votes + 1)
     ]
-    picks = yield from together(*(_after_reason(reasons, vote) for vote in votes))
+    picks = yield from together(*(_after_reason(reasons, vote, facts) for vote in votes))
     return _vote_share([_picked(move) for move in picks], order)
 
 
-def _belief(reason: str | None, ask: Ask) -> Talk[Belief]:
-    move = yield from _after_reason(reason, ask)
+def _after_reason(kind: str | None, ask: Ask, facts: Mapping[str, Any]) -> Talk[Move]:
+    """Ask at once, or first for a thought (asked for as `kind`) that the ask then shows."""
+    if kind is not None:
+        reason = Ask(f"{ask.path}/reason", ask.seat, kind, "thought", ask.shows, ask.order, facts=facts)
+        yield [reason]
+        ask = replace(ask, shows=(*ask.shows, (reason.path,)))
+    return (yield from one(ask))
+
+
+def _believed(move: Move) -> Belief:
     assert isinstance(move.content, Belief)
     return move.content
 
 
-def _after_reason(kind: str | None, ask: Ask) -> Talk[Move]:
-    """Ask at once, or first for a thought (asked for as `kind`) that the ask then shows."""
-    if kind is not None:
-        reason = Ask(f"{ask.path}/reason", ask.seat, kind, "thought", ask.shows, ask.order)
-        yield [reason]
-        ask = replace(ask, shows=(*ask.shows, (reason.path,)))
-    return (yield from one(ask))
+def _rated(move: Move) -> float:
+    assert isinstance(move.content, Rating)
+    return move.content.value
 
 
 def _picked(move: Move) -> int:

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from app.protocols.combinators import Argued, advocate, argued, arguing, checker, one_sided
+from app.protocols.combinators import Argued, advocate, argued, arguing, one_sided
 from app.protocols.core import (
     Ask,
     Assignment,
@@ -51,11 +51,7 @@ class Consultancy(Argued):
     def seats(self) -> tuple[Seat, ...]:
         """The consultant, its checker and, where questions are asked, the questioner."""
         questioner = (Seat("questioner", "Judge"),) if self.questions else ()
-        return (
-            advocate("consultant", "Consultant", "consultants"),
-            *questioner,
-            checker("consultant"),
-        )
+        return self.seated(advocate("consultant", "Consultant", "consultants"), *questioner)
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """One for each answer: accuracy is the mean over them."""
@@ -66,7 +62,7 @@ class Consultancy(Argued):
         said: Said = ()
         for number in range(1, self.rounds + 1):
             statement = self.speech("consultant", "consultant", said, number=number, rounds=self.rounds)
-            said += ((yield from self.spoken(statement)),)
+            said += ((yield from self.spoken(case, statement)),)
             if self.questions and number < self.rounds:
                 said += (((yield from one(_question(number, said))),),)
         return (yield from argued(case, said))
@@ -91,24 +87,21 @@ class DoubleConsultancy(Argued):
 
     def seats(self) -> tuple[Seat, ...]:
         """Two consultants and their checker."""
-        return (
-            *(arguing(name, "Consultant", "consultants") for name in CONSULTANTS),
-            checker(CONSULTANTS[0]),
-        )
+        return self.seated(*(arguing(name, "Consultant", "consultants") for name in CONSULTANTS))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """One: both sides work at the same time, so exchanging them would change nothing."""
-        return (Assignment(dict(zip(CONSULTANTS, (0, 1), strict=True))),)
+        return self.two_sided(*CONSULTANTS, exchanged=False)
 
     def script(self, case: Case) -> Talk[Outcome]:
         """Two monologues side by side, read round by round."""
-        monologues = yield from together(*(self._monologue(seat) for seat in CONSULTANTS))
+        monologues = yield from together(*(self._monologue(case, seat) for seat in CONSULTANTS))
         return (yield from argued(case, tuple(zip(*monologues, strict=True))))
 
-    def _monologue(self, seat: str) -> Talk[list[Move]]:
+    def _monologue(self, case: Case, seat: str) -> Talk[list[Move]]:
         own: list[Move] = []
         for number in range(1, self.rounds + 1):
             heard = tuple((move,) for move in own)
             statement = self.speech(seat, "consultant", heard, number=number, rounds=self.rounds)
-            own += yield from self.spoken(statement)
+            own += yield from self.spoken(case, statement)
         return own

@@ -295,7 +295,9 @@ class Outcome:
     beliefs: tuple[Belief, ...] = ()
     """The path to `belief`, oldest first."""
     measures: Mapping[str, float] = field(default_factory=dict)
-    """Figures of the protocol's own: steps taken, reversals."""
+    """Figures of the protocol's own: steps taken, reversals. A name with a slash is a point of a series: `price/3`."""
+    points: Mapping[str, int] = field(default_factory=dict)
+    """Moves whose numbered points the judge accepts or rejects, with how many each makes."""
     argues: Mapping[str, int] | None = None
     """Who argued for which answer, where that was chosen in the talk; None for what the case said."""
 

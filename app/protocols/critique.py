@@ -1,11 +1,13 @@
 """Critique: somebody with the passage says what is wrong with an argument; and the critique of that critique."""
 
+from collections.abc import Mapping
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from app.protocols.combinators import Argued, advocate, argued, checker, one_sided
-from app.protocols.core import Ask, Assignment, Case, Outcome, Said, Seat, Talk
+from app.protocols.combinators import Argued, advocate, checked, one_sided
+from app.protocols.core import Ask, Assignment, Case, Outcome, Said, Seat, Talk, paths
+from app.protocols.flaws import GRADER, TAMPERER, grade, plant, points_of
 
 LEAST_POINT = 5
 """Words without which a point names no flaw."""
@@ -19,6 +21,7 @@ class Critique(Argued):
         "Saunders et al. 2022 (arXiv 2206.05802), assisted evaluation; McAleese et al. 2024 (arXiv 2407.00215), "
         "section 2; for depth above 1, Wen et al. 2025 (arXiv 2502.04675)"
     )
+    varies = "only the points that a critique makes are graded and marked"
 
     depth: int = Field(1, ge=1, le=3)
     """Levels of critique: 1 criticises the argument, 2 that critique too, 3 the critique of the critique as well."""
@@ -26,6 +29,14 @@ class Critique(Argued):
     """Most flaws that one critique may name."""
     rebuttal: bool = False
     """Whether the author answers a single critique before the judge reads."""
+    planted: float = Field(0, ge=0, le=1)
+    """Share of trials in whose argument the tamperer plants a flaw, a false claim or a misused quote, for the critic to find;
+    0.5 or more is recommended."""
+    grade: bool = False
+    """Whether a grader with the passage says of each point of the first critique if it is real, a nitpick or invented; where
+    flaws are planted, one always does."""
+    mark: bool = False
+    """Whether the judge says of each point of the first critique if it accepts it, after its belief."""
 
     @model_validator(mode="after")
     def _one_rebuttal(self) -> Self:
@@ -42,13 +53,27 @@ class Critique(Argued):
             )
         return self
 
+    @model_validator(mode="after")
+    def _planted_stay(self) -> Self:
+        if self.planted and self.rebuttal:
+            raise ValueError(
+                "planted goes without rebuttal: the author would answer for words of somebody else"
+            )
+        return self
+
     def seats(self) -> tuple[Seat, ...]:
-        """The author, a critic for each level, and who checks the author's position."""
+        """The author, a critic for each level, who checks the author's position; where so set, tamperer and grader."""
         critics = (
             Seat(name, "Critic" if self.depth == 1 else f"Critic {level}", "critics", reads_passage=True)
             for level, name in enumerate(self._critics, 1)
         )
-        return advocate("author", "Author", "authors"), *critics, checker("author")
+        flaws = (*([TAMPERER] if self.planted else []), *([GRADER] if self.graded else []))
+        return self.seated(advocate("author", "Author", "authors"), *critics) + flaws
+
+    @property
+    def graded(self) -> bool:
+        """Whether there is a grader."""
+        return self.grade or self.planted > 0
 
     @property
     def _critics(self) -> list[str]:
@@ -58,15 +83,33 @@ class Critique(Argued):
         """One for each answer that the author may argue for: accuracy is the mean over them."""
         return one_sided("author", answers)
 
+    def cause(self, seat: str, argues: Mapping[str, int]) -> int:
+        """A critic of the argument speaks for the other answer, a critic of that critique for the author's again, and so on."""
+        own = argues["author"]
+        return own if seat == "author" or self._critics.index(seat) % 2 else 1 - own
+
     def script(self, case: Case) -> Talk[Outcome]:
-        """The argument, then critique upon critique; where so set, the author's rebuttal."""
-        said: Said = ((yield from self.spoken(self.speech("author", "author", (), number=1, rounds=1))),)
+        """The argument, in some trials tampered with; critique upon critique; where so set, rebuttal, grades and marks."""
+        opening = self.speech("author", "author", (), number=1, rounds=1)
+        [argument] = yield from self.spoken(case, opening)
+        shown, reference = argument, None
+        # So compared, a rehearsal, whose seed is 0, plants a flaw wherever a sixth of the trials or more have one.
+        if case.rng().random() >= 1 - self.planted:
+            shown, reference = yield from plant(argument, self.limits, {"side": case.argues["author"]})
+        said: Said = ((shown,),)
         for level, critic in enumerate(self._critics, 1):
-            said += ((yield from self.spoken(self._criticism(case, critic, said, level))),)
+            said += ((yield from self.spoken(case, self._criticism(case, critic, said, level))),)
         if self.rebuttal:
             answer = self.speech("author", "author", said, number=2, rounds=2)
-            said += ((yield from self.spoken(answer)),)
-        return (yield from argued(case, said))
+            said += ((yield from self.spoken(case, answer)),)
+        yield from checked(case, said if shown is argument else ((argument,), *said))
+        [critique] = said[1]
+        count = points_of(critique, self.points)
+        return Outcome(
+            paths(said),
+            measures=(yield from grade(shown, critique, reference, count)) if self.graded else {},
+            points={critique.path: count} if self.mark and count else {},
+        )
 
     def _criticism(self, case: Case, critic: str, said: Said, level: int) -> Ask:
         about = {"side": case.argues["author"], "level": level, "points": self.points}

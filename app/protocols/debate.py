@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from app.protocols.combinators import Argued, argued, arguing, checker
+from app.protocols.combinators import Argued, argued, arguing
 from app.protocols.core import Assignment, Case, Outcome, Said, Seat, Talk
 
 SIDES = ("debater_a", "debater_b")
@@ -23,16 +23,11 @@ class Debate(Argued):
 
     def seats(self) -> tuple[Seat, ...]:
         """Two debaters and their checker."""
-        return (*(arguing(name, "Debater", "debaters") for name in SIDES), checker("debater_a"))
+        return self.seated(*(arguing(name, "Debater", "debaters") for name in SIDES))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """One where both speak at once; where one speaks first, a second with the seats exchanged."""
-        sides = dict(zip(SIDES, (0, 1), strict=True))
-        return (
-            (Assignment(sides),)
-            if self.simultaneous
-            else (Assignment(sides), Assignment(sides, reverse=True))
-        )
+        return self.two_sided(*SIDES, exchanged=not self.simultaneous)
 
     @property
     def reading_orders(self) -> int:
@@ -53,5 +48,5 @@ class Debate(Argued):
                 asks = (
                     self.speech(side, "debater", said, number=number, rounds=self.rounds) for side in speakers
                 )
-                said += ((yield from self.spoken(*asks)),)
+                said += ((yield from self.spoken(case, *asks)),)
         return (yield from argued(case, said))

@@ -14,7 +14,6 @@ from app.protocols.combinators import (
     argued,
     arguing,
     believe,
-    checker,
     one_sided,
 )
 from app.protocols.core import (
@@ -69,7 +68,7 @@ class Interactive(Argued):
         return self
 
     @abstractmethod
-    def speakers(self, number: int) -> Sequence[tuple[str, ...]]:
+    def turns(self, number: int) -> Sequence[tuple[str, ...]]:
         """Who speaks in a round: those of one tuple at once, one tuple after the other."""
 
     def script(self, case: Case) -> Talk[Outcome]:
@@ -82,9 +81,9 @@ class Interactive(Argued):
             if number > self.max_rounds or (turn.decides and not self._swung(beliefs[-2:])):
                 break
             said += turn.remark
-            for seats in self.speakers(number):
+            for seats in self.turns(number):
                 asks = (self._asked(seat, number, said, turn.belief) for seat in seats)
-                said += ((yield from self.spoken(*asks)),)
+                said += ((yield from self.spoken(case, *asks)),)
         end = yield from argued(case, said)
         return replace(end, belief=beliefs[-1], beliefs=tuple(beliefs), measures=self._measures(beliefs))
 
@@ -165,19 +164,18 @@ class InteractiveDebate(Interactive):
 
     def seats(self) -> tuple[Seat, ...]:
         """Two debaters and their checker."""
-        return (*(arguing(name, "Debater", "debaters") for name in SIDES), checker(SIDES[0]))
+        return self.seated(*(arguing(name, "Debater", "debaters") for name in SIDES))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """Two, since from the second round on one speaks first: the other has the seats exchanged."""
-        sides = dict(zip(SIDES, (0, 1), strict=True))
-        return Assignment(sides), Assignment(sides, reverse=True)
+        return self.two_sided(*SIDES, exchanged=True)
 
     @property
     def reading_orders(self) -> int:
         """One for a judge who reads the finished debate: the trial with the seats exchanged is the other."""
         return 1
 
-    def speakers(self, number: int) -> Sequence[tuple[str, ...]]:
+    def turns(self, number: int) -> Sequence[tuple[str, ...]]:
         """Both at once in the first round, then one after the other."""
         return [SIDES] if number == 1 else [(side,) for side in SIDES]
 
@@ -199,12 +197,12 @@ class InteractiveConsultancy(Interactive):
 
     def seats(self) -> tuple[Seat, ...]:
         """The consultant and its checker."""
-        return advocate("consultant", "Consultant", "consultants"), checker("consultant")
+        return self.seated(advocate("consultant", "Consultant", "consultants"))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """One for each answer: accuracy is the mean over them."""
         return one_sided("consultant", answers)
 
-    def speakers(self, number: int) -> Sequence[tuple[str, ...]]:
+    def turns(self, number: int) -> Sequence[tuple[str, ...]]:
         """The consultant alone."""
         return [("consultant",)]

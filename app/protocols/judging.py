@@ -1,10 +1,12 @@
 """How a judge reads a finished transcript: a script of its own, the same for models and people."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from app.protocols.combinators import believe
 from app.protocols.core import Belief, Case, Shown, Talk, together
+from app.protocols.flaws import mark
 
 Elicit = Literal["final", "each_step"]
 
@@ -36,12 +38,19 @@ def orders(answers: int, count: int) -> tuple[tuple[int, ...], ...]:
 
 
 def judge(
-    case: Case, transcript: Shown, elicit: Elicit, reading: tuple[tuple[int, ...], ...], seat: str
+    case: Case,
+    transcript: Shown,
+    elicit: Elicit,
+    reading: tuple[tuple[int, ...], ...],
+    seat: str,
+    points: Mapping[str, int] | None = None,
 ) -> Talk[tuple[Reading, ...]]:
-    """Judge `transcript` once in each order of `reading`, on its own each time."""
+    """Judge `transcript` once in each order of `reading`, on its own each time; then mark the `points` of its moves, once."""
     readings = yield from together(
         *(_read(case, transcript, elicit, order, seat, number) for number, order in enumerate(reading))
     )
+    if points:
+        yield from mark(seat, transcript, reading[0], points)
     return tuple(readings)
 
 

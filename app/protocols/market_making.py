@@ -7,14 +7,14 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from app.protocols.combinators import Argued, believe
+from app.protocols.combinators import Spoken, believe
 from app.protocols.core import Ask, Belief, Case, Outcome, Said, Seat, Talk, paths, together
 
 Price = tuple[float, ...]
 """One probability an answer, in the trial's own order."""
 
 
-class MarketMaking(Argued):
+class MarketMaking(Spoken):
     """An adversary with the passage adds whatever argument moves a predictor's price most; the judge reads what was left."""
 
     name = "market-making"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from app.protocols.combinators import arguing, checker
+from app.protocols.combinators import arguing
 from app.protocols.consultancy import Consultancy
 from app.protocols.core import Ask, Assignment, Case, Outcome, Pick, Seat, Talk, one
 from app.protocols.debate import Debate
@@ -37,10 +37,10 @@ class OpenDebate(Debate):
 
     def seats(self) -> tuple[Seat, ...]:
         """Two debaters, whom the judge cannot tell apart, and their checker."""
-        return (*(arguing(name, "Debater", "debaters") for name in SIDES), checker(SIDES[0]))
+        return self.seated(*(arguing(name, "Debater", "debaters") for name in SIDES))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """One; where one speaks after the other, a second in which the side of the other answer begins."""
+        """One; where one speaks after the other, or attacks, a second with the answers listed the other way round."""
         return tuple(replace(given, argues={}) for given in super().assignments(answers))
 
     def sides(self, case: Case) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from app.protocols.combinators import Argued, argued, checker, one_sided
+from app.protocols.combinators import Argued, argued, one_sided
 from app.protocols.core import (
     Ask,
     Assignment,
@@ -67,7 +67,7 @@ class ProverEstimator(Argued):
     def seats(self) -> tuple[Seat, ...]:
         """The prover, the estimator, and who checks the prover's position."""
         prover = Seat("prover", "Prover", "provers", reads_passage=True, about="claim")
-        return prover, Seat("estimator", "Estimator", about="claim"), checker("prover")
+        return self.seated(prover, Seat("estimator", "Estimator", about="claim"))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """One for each answer that the prover may claim: accuracy is the mean over them."""
@@ -76,7 +76,7 @@ class ProverEstimator(Argued):
     def script(self, case: Case) -> Talk[Outcome]:
         """A claim and its price; then parts, their prices, what is wrong with these and the part to go on with; a leaf."""
         unquoted = replace(self.limits, quote_characters=0)
-        claim = yield from self.spoken(Ask("claim", "prover", "claim", "speech", limits=unquoted))
+        claim = yield from self.spoken(case, Ask("claim", "prover", "claim", "speech", limits=unquoted))
         side = {"side": case.argues["prover"]}
         priced = yield from one(Ask("price", "estimator", "price", "rating", paths((claim,)), facts=side))
         said: Said = (claim, (priced,))
@@ -92,7 +92,7 @@ class ProverEstimator(Argued):
             path += f"c{part}/"
         shows, facts = paths(said), {"number": part}
         leaf = yield from self.spoken(
-            Ask(f"{path}leaf", "prover", "leaf", "speech", shows, None, self.limits, facts)
+            case, Ask(f"{path}leaf", "prover", "leaf", "speech", shows, None, self.limits, facts)
         )
         outcome = yield from argued(case, (*said, leaf))
         return replace(outcome, measures=_measures(_value(priced), levels, leaf[0]))

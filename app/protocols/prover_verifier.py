@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from app.protocols.combinators import Argued, advocate, argued, checker, one_sided
+from app.protocols.combinators import Argued, advocate, argued, one_sided
 from app.protocols.core import Assignment, Case, Outcome, Seat, Talk
 
 
@@ -15,9 +15,13 @@ class ProverVerifier(Argued):
     target_words: int = Field(120, ge=10, le=2000)
     """Words that the argument is asked to have."""
 
+    examples: int = Field(0, ge=0, le=32)
+    """How many arguments for wrong answers, accepted by earlier verifiers on other passages, the judge is shown first; those of
+    the file that stands as `examples` under `prompts`."""
+
     def seats(self) -> tuple[Seat, ...]:
         """The prover, helpful where its answer is right and sneaky where it is wrong, and who checks its position."""
-        return advocate("prover", "Prover", "provers"), checker("prover")
+        return self.seated(advocate("prover", "Prover", "provers"))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """One for each answer: helpful and sneaky provers come equally often, and nobody is told which one it is."""
@@ -25,5 +29,5 @@ class ProverVerifier(Argued):
 
     def script(self, case: Case) -> Talk[Outcome]:
         """One argument; the verifier's belief in its answer is how far it accepts it."""
-        argument = yield from self.spoken(self.speech("prover", "prover", (), number=1, rounds=1))
+        argument = yield from self.spoken(case, self.speech("prover", "prover", (), number=1, rounds=1))
         return (yield from argued(case, (argument,)))

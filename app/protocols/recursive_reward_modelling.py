@@ -7,7 +7,7 @@ from statistics import fmean
 
 from pydantic import Field
 
-from app.protocols.combinators import Argued
+from app.protocols.combinators import Spoken
 from app.protocols.core import (
     Ask,
     Case,
@@ -29,7 +29,7 @@ QUESTION = Limits(max_words=40)
 """Of each sub-question."""
 
 
-class RecursiveRewardModelling(Argued):
+class RecursiveRewardModelling(Spoken):
     """Assistants answer the judge's sub-questions; sub-judges rate each answer, and may ask further assistants first."""
 
     name = "recursive-reward-modelling"
@@ -95,7 +95,7 @@ class RecursiveRewardModelling(Argued):
         facts = {"number": number, "mislead": misled}
         kind, shows = "assistant", paths(heard)
         answer = Ask(f"{path}answer", f"assistant_{level}", kind, "speech", shows, None, self.limits, facts)
-        told: Said = ((yield from self.spoken(answer)),)
+        told: Said = (((yield from one(answer)),),)
         below: list[_Branch] = []
         if level < self.depth and calls:
             further = self._follow_up(path, (*heard, *told), level, number, calls)

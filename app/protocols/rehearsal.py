@@ -20,6 +20,7 @@ from app.protocols.core import (
     Thought,
     answered,
 )
+from app.protocols.flaws import numbered
 from app.protocols.quotes import MarkedText
 
 R = TypeVar("R")
@@ -48,7 +49,7 @@ def rehearse_with(play: Play[R], give: Callable[[Ask], AnyContent]) -> tuple[lis
 def stand_in(ask: Ask, answers: int) -> AnyContent:
     """Unremarkable content of the kind that `ask` wants."""
     contents: dict[str, AnyContent] = {
-        "speech": Speech(said=MarkedText(text="", quotes=()), words=0),
+        "speech": Speech(said=MarkedText(text=making_points(ask), quotes=()), words=0),
         "note": Note(text=""),
         "thought": Thought(text=""),
         "items": Items(texts=("",) * ask.facts.get("most", 0)),
@@ -58,6 +59,11 @@ def stand_in(ask: Ask, answers: int) -> AnyContent:
         "stance": Stance(stance="holds"),
     }
     return contents[ask.wants]
+
+
+def making_points(ask: Ask, text: str = "") -> str:
+    """The text, after as many numbered points as the ask allows."""
+    return numbered(["…"] * ask.facts.get("points", 0)) + text
 
 
 def _swinging(heard: int, answers: int) -> Belief:

@@ -34,6 +34,8 @@ class Line:
     speaker: str
     own: bool
     content: AnyContent
+    draft: bool = False
+    """Whether it is what the seat is asked to write anew, and will not have said."""
 
     @property
     def number(self) -> str:
@@ -116,7 +118,7 @@ def see(
         answers=tuple(case.answers[index] for index in order),
         order=order,
         side=None if side is None else order.index(side),
-        groups=tuple(tuple(eyes.line(move) for move in group) for group in shown),
+        groups=tuple(tuple(eyes.line(move, ask.facts.get("draft")) for move in group) for group in shown),
         evidence=_in_passage_order([move for group in shown for move in group]),
         limits=ask.limits,
         facts=ask.facts,
@@ -163,14 +165,15 @@ class _Eyes:
         side = self.argues.get(move.seat)
         return not self._own(move), -1 if side is None else self.order.index(side)
 
-    def line(self, move: Move) -> Line:
+    def line(self, move: Move, draft: str | None) -> Line:
         own = self._own(move)
         content = move.content
         if not own and isinstance(content, Thought):
             raise BadStep(
                 f"{move.path} is a thought of {move.seat} and may not be shown to {self.seat.name}."
             )
-        return Line(self.label(move.seat, move.path), own, content if own else self._public(content))
+        shown = content if own else self._public(content)
+        return Line(self.label(move.seat, move.path), own, shown, draft=move.path == draft)
 
     def _own(self, move: Move) -> bool:
         return move.seat == self.seat.name and move.path not in self.given

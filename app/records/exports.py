@@ -175,6 +175,43 @@ async def _moves(
     return found
 
 
+# ── wins of sneaky provers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Win:
+    """A verdict that accepts an argument for a wrong answer."""
+
+    row: VerdictRow
+    argued: int
+    """Place of that answer in the trial's own order."""
+    argument: Move
+
+
+async def wins(session: AsyncSession, experiment: uuid.UUID) -> AsyncGenerator[list[Win], None]:
+    """Every verdict that puts most belief on the wrong answer that a prover argued for: by trial, round, judge and order."""
+    async for rows in _some(stream(session, experiment)):
+        found = [(row, argued) for row in rows if (argued := _fooled(row)) is not None]
+        moves = await _moves(session, [row.trial.id for row, _ in found])
+        arguments = {(move.trial_id, move.path): move for made in moves.values() for move, _ in made}
+        yield [Win(row, argued, arguments[row.trial.id, _argument(row.trial)]) for row, argued in found]
+
+
+def _fooled(row: VerdictRow) -> int | None:
+    """The wrong answer that was argued for, where the verifier put most belief on it."""
+    argued: int | None = row.trial.argues.get("prover") if row.arm.protocol == "prover-verifier" else None
+    if argued is None or argued == row.gold:
+        return None
+    belief = row.verdict.belief
+    return argued if belief[argued] > max(p for at, p in enumerate(belief) if at != argued) else None
+
+
+def _argument(trial: Trial) -> str:
+    assert trial.outcome is not None
+    path: str = trial.outcome["transcript"][0][0]
+    return path
+
+
 # ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -273,3 +273,9 @@ def transcript_of(trial: Trial) -> Shown:
     """The transcript that a finished trial shows to judges."""
     assert trial.outcome is not None
     return tuple(tuple(group) for group in trial.outcome["transcript"])
+
+
+def points_of(trial: Trial) -> dict[str, int]:
+    """The moves of a finished trial whose numbered points judges mark, with how many each makes."""
+    assert trial.outcome is not None
+    return dict(trial.outcome.get("points", {}))

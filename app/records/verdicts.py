@@ -1,7 +1,7 @@
 """Verdicts as reports and exports read them, and the counts that stand beside them."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.participants.base import PEOPLE
+from app.protocols.flaws import MARKING, MARKS, marked_point
 from app.records.experiments import FIRST_ROUND
 from app.reports.scores import Reading
 from models import (
@@ -95,6 +96,7 @@ class VerdictRow:
             self.round.position if self.round else None,
             self.judgement.place if self.judgement else self.trial.place,
             self.judgement is not None and bool(self.judgement.flags.get("knows_story")),
+            self.trial.id,
             self.trial.judge_id,
         )
 
@@ -136,6 +138,7 @@ class Placed:
     place: int
     knows_story: bool
     """Whether a person marked that they know the story, and so are no judge without the passage."""
+    trial: uuid.UUID
     took_part: uuid.UUID | None = None
     """The judge who took part in the talk that was judged, where one did."""
 
@@ -185,6 +188,7 @@ async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
         JudgingRound.position,
         func.coalesce(Judgement.place, Trial.place),
         func.coalesce(Judgement.flags["knows_story"].as_boolean(), False),
+        Trial.id,
         Trial.judge_id,
     )
     found = _of_experiment(experiment).with_only_columns(*columns, maintain_column_froms=True)
@@ -201,6 +205,66 @@ def _placed(
 ) -> Placed:
     # Tuples of numbers, unlike lists, are left alone by the garbage collector, which stops every thread while it looks.
     return Placed(judgement, order, tuple(belief), tuple(map(tuple, beliefs)), *rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A trial with what its talk left behind, without any text; with nothing, as long as it is not finished."""
+
+    id: uuid.UUID
+    arm: str
+    judge: str | None
+    """The judge, where it took part in the talk."""
+    passage: str
+    question: str
+    assignment: int
+    replicate: int
+    gold: int
+    """Index of the gold answer in the trial's own order."""
+    argues: Mapping[str, int]
+    """Seat to index of the answer that it argued for."""
+    measures: Mapping[str, float]
+
+
+async def played(session: AsyncSession, experiment: uuid.UUID) -> list[Played]:
+    """Every trial of an experiment, in a fixed order."""
+    columns = (
+        Trial.id,
+        Arm.name,
+        Participant.name,
+        Passage.key,
+        Question.key,
+        Trial.assignment,
+        Trial.replicate,
+        func.array_position(Trial.answers, Question.gold) - 1,
+        Trial.argues,
+        func.coalesce(Trial.outcome["measures"], text("'{}'::jsonb")),
+    )
+    found = (
+        select(*columns)
+        .join(Arm, Arm.id == Trial.arm_id)
+        .join(Question, Question.id == Trial.question_id)
+        .join(Passage, Passage.id == Question.passage_id)
+        .outerjoin(Participant, Participant.id == Trial.judge_id)
+        .where(Trial.experiment_id == experiment)
+        .order_by(Arm.position, Trial.position)
+    )
+    rows = await session.stream(found.execution_options(yield_per=CHUNK))
+    return [Played(*row) async for some in rows.partitions() for row in some]
+
+
+async def marks(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID, dict[int, bool]]:
+    """By judgement, whether the judge accepted each point of a critique, by the point's number."""
+    rows = await session.execute(
+        select(Move.judgement_id, Move.path, Move.content["index"].as_integer())
+        .join(Judgement, Judgement.id == Move.judgement_id)
+        .join(Trial, Trial.id == Judgement.trial_id)
+        .where(Trial.experiment_id == experiment, Move.path.startswith(MARKING))
+    )
+    found: dict[uuid.UUID, dict[int, bool]] = {}
+    for judgement, path, index in rows:
+        found.setdefault(judgement, {})[marked_point(path)] = MARKS[index] == "accept"
+    return found
 
 
 async def version(session: AsyncSession, experiment: uuid.UUID) -> str:

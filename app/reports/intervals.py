@@ -14,6 +14,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 METHOD = "Wilson, t quantile, effective number of questions clustered by passage (CR2)"
+METHOD_UNBOUNDED = "t quantile, variance clustered by passage (CR2)"
 METHOD_ONE_PASSAGE = "whole range: one passage tells nothing about others"
 
 _EXPECTED_CORRELATION = 0.2
@@ -70,6 +71,20 @@ def mean_interval(values: FloatArray, passages: IntArray, scale: Scale, confiden
         scale.low + (scale.high - scale.low) * end for end in _wilson(float(unit.mean()), effective, quantile)
     )
     return Estimate(value, min(low, value), max(high, value), confidence, METHOD)
+
+
+def t_interval(values: FloatArray, passages: IntArray, confidence: float = 0.95) -> Estimate:
+    """The mean of (n,) `values` of no known scale: t quantile, CR2 variance (Bell and McCaffrey 2002).
+
+    Without bounds to lean on it is too narrow where values hardly ever differ. With one passage it has no ends.
+    """
+    value = math.fsum(values) / values.size
+    sizes = np.unique_counts(passages).counts.astype(np.float64)
+    if sizes.size == 1:
+        return Estimate(value, -math.inf, math.inf, confidence, METHOD_ONE_PASSAGE)
+    quantile = float(stdtrit(degrees_of_freedom(sizes), (1 + confidence) / 2))
+    half = quantile * math.sqrt(clustered_variance(values, passages))
+    return Estimate(value, value - half, value + half, confidence, METHOD_UNBOUNDED)
 
 
 def clustered_variance(values: FloatArray, passages: IntArray) -> float:

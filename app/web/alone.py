@@ -5,7 +5,7 @@ from base64 import b64encode
 from anyio import to_thread
 from markupsafe import Markup
 
-from app.experiments.report import notes, shown_p
+from app.experiments.report import notes, shown_figure, shown_p
 from app.records.database import Database
 from app.web.drawing import drawn
 from app.web.plots import PLOTS, WIDTHS
@@ -34,6 +34,7 @@ async def standing_alone(database: Database, experiment: Experiment) -> str:
             rows=made.rows,
             pictures=pictures,
             shown_p=shown_p,
+            shown_figure=shown_figure,
             styles=Markup("\n".join((STATIC / name).read_text("utf-8") for name in STYLES)),  # noqa: S704 - our own files
         )
 

@@ -27,6 +27,7 @@ LABELS = {
     "humans": "People for each trial",
     "once_per_passage": "One trial a passage",
     "lease_minutes": "Minutes to keep a trial",
+    "seconds": "Seconds to decide in",
     "asks": "Asks at most",
     "timeout": "Timeout in seconds",
     "extra_body": "Extra body, as YAML",

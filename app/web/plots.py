@@ -9,13 +9,14 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 import altair as alt
 import numpy as np
 import vl_convert
 
+from app.experiments.pressure import Dialled
 from app.reports.accuracy import Cell
 from app.reports.calibration import BINS, bin_of
 from app.reports.contrasts import Contrast
@@ -55,6 +56,8 @@ class Figures:
     """With arms and judges as labelled."""
     verdicts: Sequence[Judged]
     contrasts: Sequence[Contrast] = ()
+    """With arms and judges as labelled."""
+    dialled: Sequence[Dialled] = ()
     """With arms and judges as labelled."""
 
     @property
@@ -174,6 +177,22 @@ def _contrast_rows(figures: Figures) -> list[Row]:
         for named in figures.contrasts
         if named.difference is not None
     ]
+
+
+def _candidate_rows(figures: Figures) -> list[Row]:
+    """Every judge on every line of arms that differ in their number of candidates alone."""
+    readers: dict[str, set[str]] = defaultdict(set)
+    for item in figures.dialled:
+        readers[item.line].add(item.reader)
+    return [
+        {**asdict(item), "line": _line_name(item, several=len(readers[item.line]) > 1)}
+        for item in figures.dialled
+    ]
+
+
+def _line_name(item: Dialled, *, several: bool) -> str:
+    """Arm and judge, and who chose where arms differ in that too."""
+    return f"{item.line}, {item.judge}" + (f", chosen by {item.reader}" if several else "")
 
 
 def _share_right(verdicts: Sequence[Judged]) -> Row:
@@ -377,6 +396,26 @@ def _belief_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
     return _panels([dots, spread], rows, "judge", width, 220)
 
 
+def _candidate_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
+    unit = alt.Scale(domain=[0, 1])
+    numbers = sorted({row["candidates"] for row in rows})
+    told = _told_apart(rows, "line", width)
+    base = _chart(rows).encode(
+        x=alt.X(
+            "candidates:Q",
+            title=_lines("candidates of each speech, of which the most convincing is given", width),
+            scale=alt.Scale(type="log", base=2, domain=[numbers[0] / 1.2, numbers[-1] * 1.2], nice=False),
+            axis=alt.Axis(values=numbers, format="d", grid=False),
+        ),
+        color=told["color"],
+    )
+    right = alt.Y("accuracy:Q", title="accuracy", scale=unit)
+    dots = base.mark_point(filled=True, size=90, opacity=1).encode(y=right, shape=told["shape"])
+    lines = base.mark_line().encode(y=right)
+    spread = base.mark_rule(opacity=0.5, strokeWidth=2).encode(y=alt.Y("low:Q", scale=unit), y2="high:Q")
+    return _finish(alt.layer(lines, spread, dots).properties(width=width, height=260, autosize=_FIT))
+
+
 def _time_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
     unit = alt.Scale(domain=[0, 1])
     title = "minutes at work on a verdict, mean of a quarter"
@@ -434,6 +473,14 @@ PLOTS: dict[str, Plot] = {
         "Verdicts of each arm in ten equal bins of confidence, with 95% intervals clustered by passage; on the dashed line a "
         "judge is as often right as it is sure. Larger marks hold more verdicts.",
         "Nobody has judged anything yet.",
+    ),
+    "candidates": Plot(
+        "Accuracy against the number of candidates",
+        _candidate_rows,
+        _candidate_chart,
+        "Accuracy as speeches are chosen from more and more candidates, with 95% intervals clustered by passage; one line for each "
+        "judge and for each set of arms that differ in nothing else.",
+        "No two arms of the experiment differ only in their number of candidates, or nobody has judged them yet.",
     ),
     "belief": Plot(
         "Belief on gold by step",

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from anyio import CapacityLimiter, to_thread
 
+from app.experiments.pressure import Dialled
 from app.experiments.report import Facts, Report, computed, facts, kept, starred
 from app.records import browse, verdicts
 from app.records.database import Database
@@ -138,7 +139,13 @@ def figures_of(result: Report, held: Facts, seconds: Mapping[uuid.UUID, float]) 
         cells=[_cell(line.cell, line.names) for line in result.lines if line.cell],
         verdicts=[_judged(row, result, seconds) for row in kept(held)[0]],
         contrasts=[_contrast(item, result.contrast_names(item)) for item in result.contrasts],
+        dialled=[_dialled(item, result) for item in result.dialled],
     )
+
+
+def _dialled(item: Dialled, result: Report) -> Dialled:
+    (line, judge), (arm, _) = (result.names(name, item.judge) for name in (item.line, item.arm))
+    return replace(item, line=line, arm=arm, judge=judge)
 
 
 def _cell(cell: Cell, names: tuple[str, str]) -> Cell:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.protocols.core import Ask, Belief, Items, Note, Pick, Rating, Speech
+from app.protocols.flaws import MARKING, MARKS, points_in
 from app.protocols.judging import place
 from app.protocols.views import LETTERS, Line, View
 from app.records.assignment import Held
@@ -47,9 +48,8 @@ class Entry:
 def entry(mine: Held, view: View, draft: Mapping[str, Any], earlier: Sequence[Belief]) -> Entry:
     """What to put into the form: the draft, else the last belief, else the same for every answer."""
     if draft:
-        return Entry(
-            tuple(draft["p"]), draft["reason"], draft["knows_story"], draft["at"], draft.get("step", 1)
-        )
+        shares = (*draft["p"], *[""] * len(view.order))[: len(view.order)]
+        return Entry(shares, draft["reason"], draft["knows_story"], draft["at"], draft.get("step", 1))
     knows = bool(mine.flags.get("knows_story"))
     if earlier:
         last = tuple(f"{100 * earlier[-1].p[index]:.4g}" for index in view.order)
@@ -156,6 +156,23 @@ def _evidence(view: View) -> list[tuple[str, list[str]]]:
     return [(speaker, quotes) for speaker, quotes in by_speaker.items() if quotes]
 
 
+def to_mark(mine: Held, due: Sequence[tuple[Ask, View]], sent: Mapping[int, str]) -> dict[str, Any]:
+    """All that `pages/judge_marks.html` needs: the texts, and each point that a mark is asked on."""
+    ask, view = due[0]
+    criticised = view.lines[ask.facts["text"] - 1].content
+    assert isinstance(criticised, Speech)
+    texts = points_in(criticised.said.text)
+    numbers = [asked.facts["point"] for asked, _ in due]
+    return {
+        "id": mine.id,
+        "path_asked": MARKING,
+        "question": view.question,
+        "answers": list(zip(view.letters, view.answers, strict=True)),
+        "groups": _groups(view, ()),
+        "points": [(number, texts[number - 1], sent.get(number)) for number in numbers],
+    }
+
+
 # ── what comes back ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -172,8 +189,10 @@ class Sent(BaseModel):
     """What both the autosave and the form send."""
 
     path: str = Field(pattern=r"^[A-Za-z0-9/_-]{1,100}$")
-    p: list[str] = Field(min_length=2, max_length=len(LETTERS))
+    p: list[str] = Field([], max_length=len(LETTERS))
     reason: str = Field("", max_length=20_000)
+    marks: list[str] = Field([], max_length=100)
+    """What is said of points, each as `2-accept`, where marks are asked for and no belief."""
     knows_story: bool = False
     at: int = Field(0, ge=0, le=2**53)
     step: int = Field(1, ge=0, le=10_000)
@@ -213,6 +232,16 @@ class Sent(BaseModel):
             "knows_story": entry.knows_story,
             "at": entry.at,
             "step": entry.step,
+        }
+
+    @property
+    def marked(self) -> dict[int, str]:
+        """What was said of each point, by its number."""
+        found = [given.split("-", 1) for given in self.marks]
+        return {
+            int(said[0]): said[1]
+            for said in found
+            if len(said) == 2 and said[0].isdecimal() and said[1] in MARKS
         }
 
     def effort(self, mine: Held) -> dict[str, Effort]:

@@ -315,7 +315,8 @@ async def test_no_key_is_in_any_export(database: Database, server: ScriptedServe
     assert any("[key]" in str(row["reply"]) for row in calls), "the server did send the key back"
     for what, form in product(What, Format):
         target = tmp_path / f"{what}.{form}"
-        assert await export(database, experiment, what, form, target, include_passage=True) > 0
+        rows = await export(database, experiment, what, form, target, include_passage=True)
+        assert rows > 0 or what is What.WINS, "there is no prover in this experiment"
         written = target.read_bytes()
         if form is Format.PARQUET:
             written += repr(pq.read_table(target).to_pylist()).encode()

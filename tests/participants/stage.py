@@ -114,7 +114,9 @@ async def play(
     judging = Witness(reader or lexical_judge(), witness.views, witness.prompts)
     holders = {name: Holder(witness, Elicitation()) for name in rules.rights()}
     for seat in holders:
-        if seat in ("judge", "predictor", "estimator", "questioner") or seat.startswith("sub_judge"):
+        if seat in ("judge", "predictor", "estimator", "questioner", "preference") or seat.startswith(
+            "sub_judge"
+        ):
             holders[seat] = Holder(judging, Elicitation())
     book = book or PromptBook(load({}, rules.name))
     sitting = Sitting(rules, trial, indexed(passage), holders, book, NoCalls())
@@ -128,7 +130,9 @@ async def play(
     assert outcome is not None
     trial = outcome.judged(trial)
     sitting = replace(sitting, case=trial)
-    script = judge(trial, outcome.transcript, elicit, orders(2, rules.reading_orders), "judge")
+    script = judge(
+        trial, outcome.transcript, elicit, orders(2, rules.reading_orders), "judge", outcome.points
+    )
     readings = await sitting.play_out(Play(script, ["judge"], moves), dict(moves), keep)
     assert readings is not None
     return Played(rules, trial, moves, outcome, readings, witness)

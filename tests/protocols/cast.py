@@ -5,13 +5,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar, get_args
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from app.protocols import PROTOCOLS
 from app.protocols.baselines import Expert, Naive, QuotesOnly
+from app.protocols.combinators import Attack
 from app.protocols.consultancy import Consultancy, DoubleConsultancy
 from app.protocols.core import (
     AnyContent,
@@ -153,9 +154,12 @@ def judgement(
     """A judge on a finished trial, in as many orders as the protocol says or `count` of them."""
     seat, case = protocol.judge, run.outcome.judged(played.case)
     reading = orders(len(case.answers), count or protocol.reading_orders)
-    transcript = run.outcome.transcript
+    transcript, points = run.outcome.transcript, run.outcome.points
     return Stage(
-        lambda: judge(case, transcript, elicit, reading, seat.name), case, protocol.rights(), run.moves
+        lambda: judge(case, transcript, elicit, reading, seat.name, points),
+        case,
+        protocol.rights(),
+        run.moves,
     )
 
 
@@ -285,12 +289,18 @@ def survives(stage: Stage[R], answer: Answer) -> Run[R]:
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_SPEECH = {
+_WORDS = {
     "target_words": st.integers(80, 90),
     "min_words": st.integers(0, 80),
     "max_words": st.integers(90, 200),
     "quote_characters": st.one_of(st.just(0), st.integers(20, 500)),
 }
+_PRESSURE = {
+    "candidates": st.integers(1, 3),
+    "refinements": st.integers(0, 2),
+    "attack": st.sampled_from(get_args(Attack)),
+}
+_SPEECH = {**_WORDS, **_PRESSURE}
 _LENGTHS = {"rounds": st.integers(1, 4), **_SPEECH}
 
 
@@ -318,6 +328,14 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
     "critique": st.one_of(
         st.builds(Critique, depth=st.integers(1, 3), points=st.integers(1, 9), **_SPEECH),
         st.builds(Critique, rebuttal=st.just(True), **_SPEECH),
+        st.builds(
+            Critique,
+            depth=st.integers(1, 3),
+            planted=st.sampled_from([0, 0.5, 1]),
+            grade=st.just(True),
+            mark=st.booleans(),
+            **_SPEECH,
+        ),
     ),
     "prover-verifier": st.builds(ProverVerifier, **_SPEECH),
     "market-making": st.builds(
@@ -328,7 +346,7 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
         first_reads=st.sampled_from([2, 16]),
         least_move=st.floats(0, 0.5),
         predictor_reads_passage=st.booleans(),
-        **_SPEECH,
+        **_WORDS,
     ),
     "recursive-reward-modelling": st.builds(
         RecursiveRewardModelling,
@@ -336,7 +354,7 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
         depth=st.integers(1, 3),
         calls=st.integers(1, 8),
         misleading=st.sampled_from([0, 0.25, 0.5, 1]),
-        **_SPEECH,
+        **_WORDS,
     ),
     "prover-estimator": st.builds(
         ProverEstimator,

@@ -14,6 +14,7 @@ shows the same of the prompts of whole experiments.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -27,7 +28,7 @@ from hypothesis import strategies as st
 from app.participants.prompts import PromptBook, load
 from app.protocols import PROTOCOLS
 from app.protocols.baselines import Naive
-from app.protocols.combinators import believe
+from app.protocols.combinators import Argued, believe
 from app.protocols.consultancy import CONSULTANTS, DoubleConsultancy
 from app.protocols.core import (
     AnyContent,
@@ -39,9 +40,11 @@ from app.protocols.core import (
     Outcome,
     Protocol,
     Seat,
+    Speech,
     Talk,
     paths,
 )
+from app.protocols.flaws import MARKING, numbered
 from app.protocols.judging import Elicit
 from app.protocols.market_making import MarketMaking
 from app.protocols.rehearsal import stand_in
@@ -89,14 +92,24 @@ def consultancy(rules: Any) -> Table:
 
 
 def critique(rules: Any) -> Table:
-    """Each critic reads all that was said before; the author reads a critique only where it answers it."""
+    """Each critic reads all that was said before; the author reads a critique only where it answers it.
+
+    Of an argument that was tampered with, nobody but the tamperer knows how it was, and nobody but the grader the flaw.
+    """
     critics = [f"critic_{level}" for level in range(1, rules.depth + 1)]
     about = {"passage", *ROUND, "told side", "told level", "told points"}
+    argument = ({"author"} if rules.planted < 1 else set()) | ({"tamperer"} if rules.planted else set())
+    tampers = {"passage", "told side", "notes", "tamperer", "some of author"}
+    flaw = {"some of tamperer"} if rules.planted else set()
+    grades = {"passage", "told point", "told options", "critic_1", *argument - {"tamperer"}, *flaw}
+    marks = {"told point", "told text", "told options"} if rules.mark else set()
     return {
         "author": SPEAKS | {"author", *critics} if rules.rebuttal else SPEAKS - {"notes"},
-        **{critic: about | {"author", *critics[:level]} for level, critic in enumerate(critics)},
+        **{critic: about | argument | set(critics[:level]) for level, critic in enumerate(critics)},
         **checks("author"),
-        "judge": DECIDES | {"author", *critics},
+        **({"tamperer": tampers} if rules.planted else {}),
+        **({"grader": grades} if rules.graded else {}),
+        "judge": DECIDES | marks | argument | set(critics),
     }
 
 
@@ -143,6 +156,27 @@ def open_consultancy(rules: Any) -> Table:
 def two_sides(first: str, second: str) -> Table:
     """Two who argue, and a judge who reads both."""
     return {**checks(first, second), "judge": DECIDES | {first, second}}
+
+
+def pressed(rules: Argued, found: Table) -> Table:
+    """Candidates are read by who chooses, critiques and drafts by whose speech it is; nobody else reads any of them.
+
+    Who chooses or criticises hears beside them what the speaker has heard.
+    """
+    heard = set(rules.speakers).union(*(found[seat] & (found.keys() | CALLED) for seat in rules.speakers))
+    heard = {words if words in CALLED else f"some of {words}" for words in heard}
+    added: dict[str, set[str]] = defaultdict(set)
+    if rules.attacking:
+        added[rules.attacking] |= {"told attack"}
+    if rules.candidates > 1:
+        added["preference"] |= DECIDES | {"told silent"} | heard
+    if rules.refinements:
+        added["coach"] |= {"passage", "told side"} | heard
+        for speaker in rules.speakers:
+            added[speaker] |= {"notes", "told draft", "some of coach"}
+    if rules.refinements > 1:
+        added["preference"] |= {"told side", "some of coach"} | heard
+    return {seat: found.get(seat, set()) | added[seat] for seat in (*found, *(added.keys() - found.keys()))}
 
 
 MAY_SEE: Mapping[str, Callable[[Any], Table]] = {
@@ -204,7 +238,8 @@ def table(rules: Protocol) -> Table:
         f"Nobody has said what the seats of {rules.name} may see: "
         "add its row to MAY_SEE in tests/protocols/test_information.py."
     )
-    return MAY_SEE[rules.name](rules)
+    found = MAY_SEE[rules.name](rules)
+    return pressed(rules, found) if isinstance(rules, Argued) else found
 
 
 def rows(rules: Protocol, seat: str) -> set[str]:
@@ -261,11 +296,11 @@ def seen_in(
     return found
 
 
-def _steps_read(path: str) -> int:
-    """How many steps of a transcript a judge has read at a path that `judging.place` begins."""
+def _steps_read(path: str) -> int | None:
+    """How many steps of a transcript a judge has read at a path that `judging.place` begins; None for all, as at marks."""
     found = re.search(r"/step(\d+)", path)
-    assert found
-    return int(found[1])
+    assert found or path.startswith(MARKING)
+    return int(found[1]) if found else None
 
 
 @st.composite
@@ -342,6 +377,11 @@ def swayed(view: View, ask: Ask) -> AnyContent:
             return stand_in(ask, len(view.answers))
         case "items":
             return Items(texts=tuple(f"{openly(ask.path)} {n}" for n in range(ask.facts.get("most", 2))))
+        case "speech" if "points" in ask.facts:
+            speech = witness(view, ask)
+            assert isinstance(speech, Speech)
+            text = f"{speech.said.text}\n{numbered(['…'] * ask.facts['points'])}"
+            return speech.model_copy(update={"said": speech.said.model_copy(update={"text": text})})
         case _:
             return witness(view, ask)
 
@@ -420,9 +460,9 @@ class OpenDoor(DoubleConsultancy):
 
     def script(self, case: Case) -> Talk[Outcome]:
         first, second = CONSULTANTS
-        heard_first = yield from self.spoken(self.speech(first, "consultant", (), number=1, rounds=1))
+        heard_first = yield from self.spoken(case, self.speech(first, "consultant", (), number=1, rounds=1))
         answer = self.speech(second, "consultant", (heard_first,), number=1, rounds=1)
-        return Outcome(paths((heard_first, (yield from self.spoken(answer)))))
+        return Outcome(paths((heard_first, (yield from self.spoken(case, answer)))))
 
 
 class PriceShown(MarketMaking):

@@ -43,6 +43,18 @@ def test_where_arguments_do_nothing_nine_of_ten_markets_stop_within_the_first_st
     assert fmean(run.outcome.measures["steps"] == 0 for run in ended) >= 0.9
 
 
+@pytest.mark.parametrize("price", [0.1, 0.3, 0.9])
+def test_they_stop_so_wherever_the_price_stands_and_however_the_predictor_leans_to_an_order(
+    price: float,
+) -> None:
+    def leaning(view: View) -> float:
+        return price + (0.05 if view.order == (0, 1) else -0.05)
+
+    ended = runs(leaning, 0.04)
+    assert fmean(run.outcome.measures["steps"] == 0 for run in ended) >= 0.9
+    assert fmean(run.outcome.measures["price/0"] for run in ended) == pytest.approx(price, abs=0.02)
+
+
 def test_without_the_fresh_read_the_best_of_noisy_reads_would_often_pass_for_a_move() -> None:
     crossed = [
         max(abs(price - run.outcome.measures["price/0"]) for price in offered_prices(run)) >= 0.05
@@ -62,19 +74,28 @@ def offered_prices(run: Run[Outcome]) -> list[float]:
     return [fmean(shares) for shares in reads.values()]
 
 
+TELLING = "candidate3"
+"""The one of eight candidates that has something to say."""
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.02])
-def test_an_argument_that_moves_the_price_is_taken_and_the_price_ends_near_the_judges_belief(
+def test_the_argument_that_moves_the_price_is_taken_and_the_price_ends_near_the_judges_belief(
     noise: float,
 ) -> None:
     def persuaded(view: View) -> float:
-        return 0.85 if heard(view) else 0.5
+        return 0.85 if any(path.endswith(TELLING) for path in heard(view)) else 0.5
 
+    def believing(view: View, ask: Ask) -> AnyContent:
+        return sure(persuaded(view))
+
+    rules = MarketMaking(reads=32)
+    played = trial(rules, cases(rules)[0])
     for run in runs(persuaded, noise, reads=32):
-        assert run.outcome.measures["steps"] >= 1
-        assert run.outcome.transcript
-        last = run.outcome.measures[f"price/{int(run.outcome.measures['steps'])}"]
-        assert last == pytest.approx(0.85, abs=0.02)
+        assert run.outcome.transcript[0] == (f"t1/{TELLING}",)
         assert run.outcome.measures["stopped_by_tolerance"] == 1
+        last = run.outcome.measures[f"price/{int(run.outcome.measures['steps'])}"]
+        [reading, _] = judgement(rules, played, run).run(believing).outcome
+        assert last == pytest.approx(reading.belief.p[0], abs=0.02)
 
 
 def test_a_market_that_never_settles_ends_with_its_budget_and_counts_its_reversals() -> None:

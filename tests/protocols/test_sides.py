@@ -91,6 +91,8 @@ def by_side(view: View, ask: Ask) -> AnyContent:
             return Speech(said=MarkedText(text=text, quotes=()), words=len(text.split()))
         case "note":
             return Note(text=f"Why? {weight(said)}")
+        case "rating":
+            return Rating(value=1 / weight(said))
         case _:
             return Stance(stance="holds")
 

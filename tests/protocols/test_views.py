@@ -1,7 +1,7 @@
 """Each seat of each protocol sees what it may and nothing else."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from random import Random
 
@@ -10,15 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.protocols.baselines import Expert, Naive, QuotesOnly
+from app.protocols.combinators import Argued
 from app.protocols.consultancy import Consultancy, DoubleConsultancy
 from app.protocols.core import (
     Ask,
     BadStep,
+    Belief,
     Case,
     Elicitation,
     Move,
     Outcome,
     Protocol,
+    Rating,
     Seat,
     Speech,
     Thought,
@@ -94,10 +97,24 @@ def critique_sights(protocol: Critique) -> dict[str, Sight]:
     """Every critic reads all that was said before it; the author, where it replies, the critique."""
     writers = ["author", *(f"critic_{level}" for level in range(1, protocol.depth + 1))]
     return {
+        "tamperer": Sight(True),
+        "grader": Sight(True),
         **{name: Sight(True, (), tuple(writers[:at])) for at, name in enumerate(writers)},
         "author": Sight(True, tuple(writers)),
         "judge": Sight(False, tuple(writers), tuple(writers)),
     }
+
+
+def by_rounds(protocol: Protocol) -> bool:
+    """Whether who hears whom follows from rounds alone, and not from prices, trees, flaws or choices made in the talk."""
+    match protocol:
+        case MarketMaking() | ProverEstimator() | RecursiveRewardModelling():
+            return False
+        case Critique():
+            return not protocol.graded
+        case OpenDebate():
+            return protocol.simultaneous
+    return True
 
 
 def sights(protocol: Protocol) -> Mapping[str, Sight] | None:
@@ -148,38 +165,6 @@ def sights(protocol: Protocol) -> Mapping[str, Sight] | None:
     return None
 
 
-def may_hear(sight: Sight, ask: Ask, rounds: Mapping[str, int], seats: Mapping[str, str]) -> set[str]:
-    """Paths of the speeches and notes that belong in the view of `ask`."""
-    if ask.seat == "checker":
-        return {ask.path.removesuffix("/position")}
-    own = re.match(r"r(\d+)/", ask.path)
-    over = 1 + max(rounds.values(), default=0)
-    now = int(own[1]) if own else over if ask.path.startswith("judging/") else 0
-    return {
-        path
-        for path, number in rounds.items()
-        if (number < now and seats[path] in sight.earlier)
-        or (number == now and seats[path] in (*sight.same_round, *(sight.later if now > 1 else ())))
-    }
-
-
-def rounds_of(paths: Iterable[str]) -> dict[str, int]:
-    """The round of every speech and note: `r2/…` is of round 2, quotes alone are of round 0.
-
-    A remark in whose round nobody spoke was made beside the decision to end the talk, and is for nobody.
-    """
-    named = {path: re.fullmatch(r"(?:r(\d+)|q)/(\w+)", path) for path in paths}
-    spoken_in = {match[1] for match in named.values() if match and match[2] != "judge"}
-    return {path: int(match[1] or 0) for path, match in named.items() if match and match[1] in spoken_in}
-
-
-def _follows_from_what_is_said(protocol: Protocol) -> bool:
-    """Whether who hears whom hangs on prices, questions or choices made in the talk."""
-    return isinstance(protocol, MarketMaking | Trees) or (
-        isinstance(protocol, OpenDebate) and not protocol.simultaneous
-    )
-
-
 @dataclass(frozen=True)
 class Seen:
     """One view, the ask behind it, and all that had been said when everything was over."""
@@ -188,6 +173,9 @@ class Seen:
     ask: Ask
     view: View
     moves: Mapping[str, Move]
+    transcript: frozenset[str]
+    """Paths of what judges read."""
+    argues: Mapping[str, int]
 
 
 def seen_in(
@@ -198,8 +186,9 @@ def seen_in(
     talk = played.run(witness, order=order)
     read = judgement(protocol, played, talk, elicit, count=2).run(witness, order=order)
     moves = {**talk.moves, **read.moves}
+    transcript = frozenset(path for group in talk.outcome.transcript for path in group)
     return [
-        Seen(protocol, asked[path], views[path], moves)
+        Seen(protocol, asked[path], views[path], moves, transcript, talk.outcome.judged(case).argues)
         for asked, views in ((talk.asked, talk.views), (read.asked, read.views))
         for path in views
     ]
@@ -213,21 +202,93 @@ def everything_seen(draw: st.DrawFn, among: st.SearchStrategy[Protocol] = protoc
     return seen_in(protocol, case, "final", draw(st.randoms(use_true_random=False)))
 
 
+def sight_of(seen: Seen) -> Sight:
+    """What a seat may hear of what was said; who helps a speaker hears what the speaker does, and the coach reads too."""
+    table, seat = sights(seen.protocol), seen.ask.seat
+    if seat in ("preference", "coach"):
+        return replace(table[seen.ask.path.split("/")[1]], passage=seat == "coach")
+    return table.get(seat, Sight())
+
+
+def round_of(path: str) -> int | None:
+    """`r2/…` is of round 2, quotes alone are of round 0, and judging comes after all rounds."""
+    match = re.match(r"(?:r(\d+)|q)/", path)
+    return int(match[1] or 0) if match else None
+
+
+def may_hear(seen: Seen) -> set[str]:
+    """Paths of the speeches and notes that belong in the view of an ask."""
+    path, sight = seen.ask.path, sight_of(seen)
+    if seen.ask.seat == "checker":
+        return {path.removesuffix("/position")}
+    given = {said: round_of(said) or 0 for said in seen.transcript}
+    over = 1 + max(given.values(), default=0)
+    now = round_of(path) or (over if path.startswith("judging/") else 0)
+    return unsaid(seen) | {
+        said
+        for said, at in given.items()
+        if (at < now and seen.moves[said].seat in sight.earlier)
+        or (at == now and seen.moves[said].seat in (*sight.same_round, *(sight.later if now > 1 else ())))
+    }
+
+
+def unsaid(seen: Seen) -> set[str]:
+    """What is shown of the making of one speech: a candidate to who rates it, its draft to the coach, and so on."""
+    path = seen.ask.path
+    speech = "/".join(path.split("/")[:2])
+    if "/preference" in path:
+        return {path.partition("/preference")[0]}
+    if path.endswith("/helpful"):
+        return {chosen_draft(seen, speech), path.removesuffix("/helpful")}
+    if path.endswith("/refined"):
+        return {chosen_draft(seen, speech), chosen_critique(seen, speech)}
+    return {chosen_draft(seen, speech)} if "/critique" in path else set()
+
+
+def chosen_draft(seen: Seen, speech: str) -> str:
+    """The candidate in whose cause the reader believes most, on average over both orders."""
+    candidates = [path for path in seen.moves if re.fullmatch(rf"{speech}/c\d+", path)]
+    scores = {path: [b.p for b in beliefs(seen, path)] for path in sorted(candidates, key=number_of)}
+    if not scores:
+        return speech
+    seat = seen.moves[candidates[0]].seat
+    assert isinstance(seen.protocol, Argued)
+    cause = seen.protocol.cause(seat, seen.argues)
+    return max(scores, key=lambda path: sum(p[cause] for p in scores[path]))
+
+
+def beliefs(seen: Seen, candidate: str) -> list[Belief]:
+    found = [seen.moves[f"{candidate}/preference{order}"].content for order in (1, 2)]
+    return [content for content in found if isinstance(content, Belief)]
+
+
+def number_of(path: str) -> int:
+    return int(re.findall(r"\d+", path)[-1])
+
+
+def chosen_critique(seen: Seen, speech: str) -> str:
+    critiques = [path for path in seen.moves if re.fullmatch(rf"{speech}/critique\d+", path)]
+    ratings = {
+        path: seen.moves[f"{path}/helpful"].content for path in critiques if f"{path}/helpful" in seen.moves
+    }
+    return max(
+        sorted(critiques, key=number_of),
+        key=lambda path: rating.value if isinstance(rating := ratings.get(path), Rating) else 0,
+    )
+
+
 @UNHURRIED
-@given(everything_seen(protocols.filter(lambda protocol: not _follows_from_what_is_said(protocol))))
+@given(everything_seen(protocols.filter(by_rounds)))
 def test_a_seat_hears_whom_it_may_hear_and_never_a_round_that_is_not_over(everything: list[Seen]) -> None:
     for seen in everything:
-        rounds = rounds_of(seen.moves)
-        seats = {path: move.seat for path, move in seen.moves.items()}
-        sight = sights(seen.protocol).get(seen.ask.seat, Sight())
-        assert heard(seen.view) == may_hear(sight, seen.ask, rounds, seats), seen.ask.path
+        assert heard(seen.view) == may_hear(seen), seen.ask.path
 
 
 @UNHURRIED
 @given(everything_seen())
 def test_only_those_who_may_read_the_passage_are_given_it(everything: list[Seen]) -> None:
     for seen in everything:
-        may = sights(seen.protocol).get(seen.ask.seat, Sight()).passage
+        may = sight_of(seen).passage
         assert seen.view.passage == (PASSAGE if may else None)
         assert (UNQUOTED in repr(seen.view)) == may
 
@@ -353,7 +414,7 @@ def test_a_view_has_no_place_for_gold() -> None:
         *("kind", "wants", "title", "label", "passage", "question", "answers"),
         *("order", "side", "groups", "evidence", "limits", "facts"),
     }
-    assert {field.name for field in fields(Line)} == {"speaker", "own", "content"}
+    assert {field.name for field in fields(Line)} == {"speaker", "own", "content", "draft"}
     assert {field.name for field in fields(Case)} == {"question", "answers", "argues", "seed", "elicitation"}
 
 

@@ -290,6 +290,17 @@ async def test_another_protocol_brings_its_own_settings_and_seats(alice: Browser
     assert "arms.0.seats.questioner" in entered(asking)
 
 
+async def test_candidates_bring_the_seat_of_who_chooses_among_them(alice: Browser) -> None:
+    page = await press(alice, await alice.get(HERE), "x", **{"arms.0.protocol": "debate"})
+    assert not {"arms.0.seats.preference", "arms.0.seats.coach"} & entered(page).keys()
+    pressed = await press(alice, page, "x", **{"arms.0.settings.candidates": "4"})
+    assert "arms.0.seats.preference" in entered(pressed)
+    refined = await press(alice, pressed, "x", **{"arms.0.settings.refinements": "1"})
+    assert "arms.0.seats.coach" in entered(refined)
+    inputs = re.findall(r'<input id="arms-0-settings-(\w+)"[^>]* hx-post=', refined.text)
+    assert sorted(inputs) == ["candidates", "refinements"], "what changes the seats has the form drawn anew"
+
+
 async def test_who_is_renamed_keeps_seats_judgements_and_contrasts(alice: Browser) -> None:
     data = spec(contrasts=[["debate", "naive"]])
     page = await filled(alice, data)

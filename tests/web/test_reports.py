@@ -41,9 +41,15 @@ async def test_the_table_holds_the_figures_of_the_command_lines_report(
     site: Site, experiment: Experiment
 ) -> None:
     async with site.database.session() as session:
-        lines = (await report(session, experiment)).lines
+        made = await report(session, experiment)
     page = (await (await site.browser("alice")).get("/experiments/small/report")).text
-    assert len(lines) == page.split("<h2>Judge accuracy</h2>")[1].count('<th scope="row">') == 8
+    tables = {part.partition("</h2>")[0]: part for part in page.split("<h2>")}
+    lines = made.lines
+    assert len(lines) == tables["Judge accuracy"].count('<th scope="row">') == 8
+    assert len(made.metrics) == tables["Metrics of the protocols"].count('<th scope="row">') == 4
+    for item in made.metrics:
+        assert item.value is not None
+        assert f"<td>{100 * item.value:.1f}%</td>" in tables["Metrics of the protocols"]
     for line in lines:
         assert line.cell is not None
         assert f"<td>{100 * line.cell.accuracy:.1f}%</td>" in page

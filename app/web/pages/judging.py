@@ -5,7 +5,7 @@ for what `assignment.told` allows to be told.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -13,12 +13,14 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.engine import Engine
-from app.protocols.core import Ask, Belief, ProtocolError, RuleChanged
+from app.protocols.core import Ask, Belief, Pick, ProtocolError, RuleChanged
+from app.protocols.flaws import MARKING, MARKS
 from app.protocols.judging import place
 from app.protocols.views import View
-from app.records import assignment, drafts, people, places, plays, seats
+from app.records import assignment, drafts, people, places, plays, seats, timing
 from app.records.assignment import Held
 from app.records.database import Database
+from app.records.timing import Clock
 from app.web import telling, trial_page
 from app.web.gate import Db, Refused, Who
 from app.web.limits import limited
@@ -105,15 +107,18 @@ async def trial(request: Request, who: Who, judgement_id: uuid.UUID) -> Response
         if mine.state == "done":
             return await _thanks(request, db, who, mine)
         await assignment.prolong(db, mine.id, _person(who))
+        clock = await timing.clock(db, mine.id)
         earlier = await _earlier(db, mine)
         entered = await drafts.find(db, drafts.of_judgement(mine.id))
     # With no transaction open: the engine needs connections of its own.
     due = await _due(request, mine.id)
-    if due is None:
+    if not due:
         return await _finished(request, who, mine)
-    ask, view = due
+    ask, view = due[0]
+    if ask.kind == "mark":
+        return _marks_page(request, mine, due, {})
     entry = trial_page.entry(mine, view, entered.get(ask.path, {}), earlier)
-    return _trial_page(request, mine, due, earlier, entry)
+    return _trial_page(request, mine, due[0], earlier, entry, clock)
 
 
 async def _finished(request: Request, who: Account, mine: Held) -> Response:
@@ -159,15 +164,14 @@ async def _earlier(db: AsyncSession, mine: Held) -> list[Belief]:
     return [move.content for move in given.values() if isinstance(move.content, Belief)]
 
 
-async def _due(request: Request, judgement: uuid.UUID) -> tuple[Ask, View] | None:
+async def _due(request: Request, judgement: uuid.UUID) -> list[tuple[Ask, View]]:
     engine: Engine = request.app.state.engine
     try:
-        due = await engine.due(judgement)
+        return await engine.due(judgement)
     except ProtocolError as error:
         raise Refused(
             409, "This trial cannot be shown any more: give it back, or tell whoever invited you."
         ) from error
-    return due[0] if due else None
 
 
 def _trial_page(
@@ -176,10 +180,12 @@ def _trial_page(
     due: tuple[Ask, View],
     earlier: Sequence[Belief],
     entry: Entry,
+    clock: Clock | None,
     error: str | None = None,
 ) -> Response:
     shown = trial_page.shown(mine, *due, earlier, entry)
-    return page(request, "pages/judge_trial.html", status=422 if error else 200, **shown, error=error)
+    status = 422 if error else 200
+    return page(request, "pages/judge_trial.html", status=status, **shown, clock=clock, error=error)
 
 
 # ── saving and submitting ───────────────────────────────────────────────────────────────────────────────────────
@@ -209,6 +215,8 @@ async def submit(
     request: Request, who: Who, judgement_id: uuid.UUID, sent: Annotated[Sent, Form()]
 ) -> Response:
     """Put a belief on record, once however often it is sent; what is asked no more leads to what is asked now."""
+    if sent.path == MARKING:
+        return await _submit_marks(request, who, judgement_id, sent)
     onward = RedirectResponse(f"{_address(judgement_id)}#new", status_code=303)
     async with _database(request).session.begin() as db:
         mine = await _mine(db, who, judgement_id)
@@ -216,6 +224,7 @@ async def submit(
         if not await _keep(db, who, mine, sent):
             return onward
         await assignment.flag(db, mine.id, {"knows_story": sent.knows_story})
+        clock = await timing.clock(db, mine.id)
         earlier = await _earlier(db, mine)
     await limited(
         request,
@@ -224,26 +233,57 @@ async def submit(
         "That was a lot in one minute: wait a moment and submit again; it is saved.",
     )
     due = await _due(request, mine.id)
-    if due is None or due[0].path != sent.path:
+    if not due or due[0][0].path != sent.path:
         return onward
-    ask, view = due
+    ask, view = due[0]
     shares = sent.shares(len(view.answers))
     error = trial_page.mistake(shares, sent.reason, trial_page.is_final(mine, ask))
     if error or shares is None:
-        return _trial_page(request, mine, due, earlier, sent.kept(view), error)
+        return _trial_page(request, mine, due[0], earlier, sent.kept(view), clock, error)
+    if trial_page.is_final(mine, ask):
+        async with _database(request).session.begin() as db:
+            await timing.stop(db, mine.id)
     await _record(request, who, mine, ask, trial_page.belief(view, shares, sent.entry.reason))
     return onward
 
 
-async def _record(request: Request, who: Account, mine: Held, ask: Ask, belief: Belief) -> None:
+async def _record(request: Request, who: Account, mine: Held, ask: Ask, content: Belief | Pick) -> None:
     engine: Engine = request.app.state.engine
     try:
-        await engine.submit(mine.id, ask.path, belief)
+        await engine.submit(mine.id, ask.path, content)
     except RuleChanged:  # another tab was quicker, or the place went back meanwhile
         return
     async with _database(request).session.begin() as db:
         if await drafts.close(db, drafts.of_judgement(mine.id), ask.path):
             await people.note(db, who.id, "submitted", "judgement", mine.id, {"path": ask.path})
+
+
+async def _submit_marks(request: Request, who: Account, judgement: uuid.UUID, sent: Sent) -> Response:
+    """Put on record what is said of each point; all of them at once, so that nobody goes back after a first impression."""
+    async with _database(request).session.begin() as db:
+        mine = await _mine(db, who, judgement)
+        await assignment.prolong(db, mine.id, _person(who))
+    await limited(
+        request, f"submit/{who.id}", SUBMITS, "That was a lot in one minute: wait a moment and submit again."
+    )
+    due = [(ask, view) for ask, view in await _due(request, mine.id) if ask.kind == "mark"]
+    marked = sent.marked
+    if any(ask.facts["point"] not in marked for ask, _ in due):
+        return _marks_page(request, mine, due, marked, "Accept or reject every point.")
+    for ask, _ in due:
+        await _record(request, who, mine, ask, Pick(index=MARKS.index(marked[ask.facts["point"]])))
+    return RedirectResponse(_address(judgement), status_code=303)
+
+
+def _marks_page(
+    request: Request,
+    mine: Held,
+    due: Sequence[tuple[Ask, View]],
+    sent: Mapping[int, str],
+    error: str | None = None,
+) -> Response:
+    shown = trial_page.to_mark(mine, due, sent)
+    return page(request, "pages/judge_marks.html", status=422 if error else 200, **shown, error=error)
 
 
 # ── giving it back ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from app.experiments.report import notes, shown_p
+from app.experiments.report import notes, shown_figure, shown_p
 from app.records.database import Database
 from app.reports.scores import BELIEF_FLOOR
 from app.web.gate import Refused, Who
@@ -47,6 +47,7 @@ async def shown(request: Request, who: Who, name: str) -> Response:
         plots=PLOTS,
         rows=made.rows,
         shown_p=shown_p,
+        shown_figure=shown_figure,
         belief_floor=BELIEF_FLOOR,
     )
 

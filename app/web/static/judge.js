@@ -25,6 +25,19 @@ function begin() {
       .forEach((name) => localStorage.removeItem(name));
   } catch { /* forbidden: then there is nothing either */ }
   if (form) judge(form, key);
+  const clock = document.querySelector("[data-clock]");
+  if (clock) countDown(clock);
+}
+
+// The seconds left, without alarm; the server counts for itself.
+function countDown(clock) {
+  const end = performance.now() + 1000 * Number(clock.dataset.clock);
+  const show = () => {
+    const left = Math.ceil((end - performance.now()) / 1000);
+    clock.textContent = left > 0 ? ` ${left} s left.` : " The time is over.";
+    if (left > 0) setTimeout(show, 1000);
+  };
+  show();
 }
 
 function judge(form, key) {

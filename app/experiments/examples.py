@@ -1,0 +1,76 @@
+"""Examples for verifiers: arguments for wrong answers that earlier ones accepted, read from what `arena export --what wins` wrote."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+KIND = "examples"
+"""Under this name an arm's `prompts` name the file."""
+
+
+class ExamplesError(ValueError):
+    """The file cannot be used; one sentence that says what to change."""
+
+
+class Win(BaseModel):
+    """One line of the file, of what is needed here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    passage: str
+    passage_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    question: str
+    question_text: str
+    argued: str
+    argument: str
+    acceptance: float = Field(ge=0, le=1)
+
+
+def is_text(value: str) -> bool:
+    """Whether it is the lines themselves, and no name of a file."""
+    return value.lstrip().startswith("{")
+
+
+def chosen(given: Path | str, count: int) -> str:
+    """The `count` most convincing arguments of a file (or of its text), one a question, as lines of JSON.
+
+    Choosing again from what was chosen changes nothing. Raises ExamplesError.
+    """
+    wins = list(_wins(given))
+    best: dict[tuple[str, str], Win] = {}
+    for win in sorted(wins, key=lambda win: -win.acceptance):
+        best.setdefault((win.passage_digest, win.question), win)
+    if len(best) < count:
+        raise ExamplesError(
+            f"there are {len(best)} questions in the file of examples and {count} are asked for: ask for fewer."
+        )
+    return "\n".join(win.model_dump_json() for win in list(best.values())[:count])
+
+
+def passages(lines: str) -> dict[str, str]:
+    """The passages of chosen examples: digest to key."""
+    return {win.passage_digest: win.passage for win in _wins(lines)}
+
+
+def _wins(given: Path | str) -> Iterable[Win]:
+    for number, line in enumerate(_text(given).splitlines(), 1):
+        if line.strip():
+            try:
+                yield Win.model_validate(json.loads(line))
+            except (ValidationError, ValueError, RecursionError) as error:
+                raise ExamplesError(
+                    f"line {number} of the file of examples is none: write the file with `arena export NAME --what wins`."
+                ) from error
+
+
+def _text(given: Path | str) -> str:
+    if isinstance(given, str):
+        return given
+    try:
+        return given.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExamplesError(
+            f"{given} cannot be read as UTF-8 text ({error}): give the path of the file."
+        ) from error

@@ -1,0 +1,165 @@
+"""How the built-in participants plant a flaw, say what it is, grade the points of a critique and mark them.
+
+They know words, not what they mean: a flaw is a real quote that has nothing to do with what is said of it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
+
+from app.participants.advocate import Draft, Quotation, quotations, spoken
+from app.participants.base import Asking, ParticipantError
+from app.participants.replies import options
+from app.participants.retrieval import indexed, terms
+from app.protocols.core import Note, Pick, Speech
+from app.protocols.flaws import MARKS, points_in
+from app.protocols.quotes import MarkedText, Passage, only_verified
+from app.protocols.views import View
+
+FALSE_CLAIM = "The passage says as much in its first words and again in its last."
+NAMED = 0.5
+"""Share of the reference's words that a point must have to count as naming the flaw."""
+_QUOTED = re.compile("“(.+?)”", re.DOTALL)
+
+
+def heard(view: View) -> list[Speech]:
+    """The speeches shown, in their order."""
+    return [line.content for line in view.lines if isinstance(line.content, Speech)]
+
+
+# ── planting ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def tampered(view: View, asking: Asking) -> Speech:
+    """The argument shown, with one confirmed quote exchanged for another that is off the point; else with a false claim."""
+    [argument] = heard(view)
+    said = argument.said
+    confirmed = [at for at, quote in enumerate(said.quotes) if quote.verified]
+    if confirmed and view.passage is not None:
+        at = Random(asking.seed).choice(confirmed)
+        spare = next(_beside_the_point(view, asking.passage, argument, at), None)
+        if spare is not None:
+            return spoken(_unbudgeted(view), asking, _tagged(said, at, spare))
+    return spoken(_unbudgeted(view), asking, _with_false_claim(argument, view))
+
+
+def _unbudgeted(view: View) -> View:
+    """Quotes that the author had room for are not counted again."""
+    return replace(view, limits=replace(view.limits, quote_characters=None))
+
+
+def _beside_the_point(view: View, passage: Passage, argument: Speech, at: int) -> Iterator[str]:
+    """Words of the passage about as long as a quote of the argument, which share none with question and answers."""
+    assert view.passage is not None
+    old = argument.said.quotes[at]
+    wanted = {term for text in (view.question, *view.answers) for term in terms(text)}
+    sentences = [
+        sentence
+        for sentence in indexed(view.passage).sentences
+        if wanted.isdisjoint(terms(view.passage[sentence.start : sentence.end]))
+    ]
+    room = replace(view, limits=replace(view.limits, quote_characters=old.end - old.start))
+    others = argument.words - len(argument.said.text[old.start : old.end].split())
+    most = view.limits.max_words or argument.words
+    for sentence in sentences:
+        for found in quotations(room, passage, [sentence], {}):
+            if view.limits.min_words <= others + len(found.words.split()) <= most and _is_new(
+                found, argument
+            ):
+                yield found.words
+
+
+def _is_new(found: Quotation, argument: Speech) -> bool:
+    return not any(
+        start < found.span[1] and found.span[0] < end for start, end in argument.said.verified_spans
+    )
+
+
+def _tagged(said: MarkedText, exchanged: int | None = None, words: str = "") -> str:
+    """The text with its quotes tagged as a speaker tags them, one of them exchanged for other words."""
+    pieces, end = [], 0
+    for at, quote in enumerate(said.quotes):
+        quoted = words if at == exchanged else said.text[quote.start : quote.end]
+        pieces += [said.text[end : quote.start], f"<quote>{quoted}</quote>"]
+        end = quote.end
+    return "".join([*pieces, said.text[end:]])
+
+
+def _with_false_claim(argument: Speech, view: View) -> str:
+    """The argument with its last sentences given up for a claim."""
+    most = view.limits.max_words or argument.words + len(FALSE_CLAIM.split())
+    sentences = _sentences(_tagged(argument.said))
+    while sentences and sum(len(text.split()) for text in (*sentences, FALSE_CLAIM)) > most:
+        sentences.pop()
+    draft = Draft(most)
+    draft.add(*sentences, FALSE_CLAIM)
+    draft.fill(view.limits.min_words, [FALSE_CLAIM])
+    return draft.text
+
+
+def _sentences(text: str) -> list[str]:
+    return [part for part in re.split(r"(?<=[.!?])\s+", text) if part]
+
+
+def flaw(view: View) -> Note:
+    """What differs between the argument as it was and as it was tampered with."""
+    before, after = heard(view)
+    old = set(only_verified(before.said))
+    quotes = [quote for quote in only_verified(after.said) if quote not in old]
+    if quotes:
+        return Note(text=f"The quote “{quotes[0]}” has nothing to do with what the argument makes of it.")
+    said = set(_sentences(before.said.text))
+    claims = [text for text in _sentences(after.said.text) if text not in said]
+    return Note(text=f"The passage does not bear out this claim: “{' '.join(claims)}”")
+
+
+# ── grading and marking ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def picked(view: View) -> Pick:
+    """What the point asked about is, or whether a judge accepts it."""
+    names = options(view)
+    return _marked(view) if names == MARKS else Pick(index=names.index(_grade(view, "planted" in names)))
+
+
+def _grade(view: View, planted: bool) -> str:
+    """By words: planted where it has those of the reference, real where it shows a quote on the matter, else a nitpick
+    where it speaks of the argument's quotes, and invented where of nothing.
+    """
+    argument, critique = heard(view)
+    point = _point(view, critique)
+    if planted and any(
+        _names(point, line.content.text) for line in view.lines if isinstance(line.content, Note)
+    ):
+        return "planted"
+    if _shows(point, critique, view):
+        return "real"
+    return "nitpick" if any(quote in point for quote in only_verified(argument.said)) else "invented"
+
+
+def _names(point: str, reference: str) -> bool:
+    wrong = set(terms(" ".join(_QUOTED.findall(reference)) or reference))
+    return bool(wrong) and len(wrong & set(terms(point))) >= NAMED * len(wrong)
+
+
+def _shows(point: str, critique: Speech, view: View) -> bool:
+    """Whether it holds a confirmed quote that shares a word with question or answers."""
+    matter = {term for text in (view.question, *view.answers) for term in terms(text)}
+    return any(quote in point and matter & set(terms(quote)) for quote in only_verified(critique.said))
+
+
+def _point(view: View, critique: Speech) -> str:
+    points, number = points_in(critique.said.text), view.facts["point"]
+    if not isinstance(number, int) or not 1 <= number <= len(points):
+        raise ParticipantError(f"There is no point {number} in the critique that {view.label} is to read.")
+    return points[number - 1]
+
+
+def _marked(view: View) -> Pick:
+    """A judge accepts a point that shows a confirmed quote on the matter, or that names a quote of the argument."""
+    shown = view.lines[view.facts["text"] - 1].content
+    assert isinstance(shown, Speech)
+    point = _point(view, shown)
+    named = any(quote in point for heard_one in heard(view)[:1] for quote in only_verified(heard_one.said))
+    return Pick(index=MARKS.index("accept" if named or _shows(point, shown, view) else "reject"))

@@ -1,0 +1,115 @@
+"""Flaws: one planted in an argument, the numbered points of a critique, what each of them is, and whether a judge accepts it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.protocols.core import Ask, Limits, Move, Pick, Seat, Shown, Speech, Talk, one
+
+TAMPERER = Seat("tamperer", "Author", reads_passage=True, people=False, default="author")
+"""Plants flaws; has the author's title, so that nobody who reads the tampered argument learns that it is one."""
+GRADER = Seat("grader", "Grader", reads_passage=True, people=False)
+"""Says with the passage, and with the reference where a flaw was planted, what each point of a critique is."""
+
+GRADES = ("planted", "real", "nitpick", "invented")
+"""What a point can be: the planted flaw, another that bears on the answer, a true one that does not, or none at all."""
+MARKS = ("accept", "reject")
+"""What a judge can say of a point."""
+
+MARKING = "judging/mark/"
+"""What the paths of all marks begin with."""
+
+_NUMBERED = re.compile(r"^[\s*_#(>-]*(\d{1,2})[.):][\s*_)]+(?=\S)", re.MULTILINE)
+
+
+def points_in(text: str) -> list[str]:
+    """The numbered points of a text: each begins a line with its number, from 1 on, and goes up to the next."""
+    starts: list[re.Match[str]] = []
+    for found in _NUMBERED.finditer(text):
+        if int(found[1]) == len(starts) + 1:
+            starts.append(found)
+    ends = [*(start.start() for start in starts[1:]), len(text)]
+    return [text[start.end() : end].strip() for start, end in zip(starts, ends, strict=False)]
+
+
+def numbered(texts: Sequence[str]) -> str:
+    """A text that makes these points."""
+    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))
+
+
+def points_of(move: Move, most: int) -> int:
+    """How many points a speech makes, those beyond `most` left out."""
+    assert isinstance(move.content, Speech)
+    return min(len(points_in(move.content.said.text)), most)
+
+
+def plant(argument: Move, limits: Limits, facts: Mapping[str, Any]) -> Talk[tuple[Move, Move]]:
+    """Have a flaw planted in an argument: the tampered argument, and the reference that says what is wrong with it."""
+    # Not `Argued.spoken`: a flaw is planted once, never chosen by how well it persuades.
+    shown: Shown = ((argument.path,),)
+    tampered = yield from one(
+        Ask(f"{argument.path}/tampered", TAMPERER.name, "tamper", "speech", shown, limits=limits, facts=facts)
+    )
+    described: Shown = (*shown, (tampered.path,))
+    reference = yield from one(Ask(f"{argument.path}/flaw", TAMPERER.name, "flaw", "note", described))
+    return tampered, reference
+
+
+def grade(criticised: Move, critique: Move, reference: Move | None, count: int) -> Talk[dict[str, float]]:
+    """Have each of `count` points of a critique graded, and count the grades; `caught` only where a flaw was planted."""
+    shown: Shown = ((criticised.path,), (critique.path,), *([(reference.path,)] if reference else []))
+    options = GRADES if reference else GRADES[1:]
+    asks = [
+        Ask(
+            f"{critique.path}/grade{number}",
+            GRADER.name,
+            "grade",
+            "pick",
+            shown,
+            facts={"point": number, "options": list(options)},
+        )
+        for number in range(1, count + 1)
+    ]
+    picks = (yield asks) if asks else []
+    found = [options[pick.content.index] for pick in picks if isinstance(pick.content, Pick)]
+    return {
+        "points": float(count),
+        **{f"{kind}_points": float(found.count(kind)) for kind in GRADES[1:]},
+        "planted": float(reference is not None),
+        **({"caught": float("planted" in found)} if reference else {}),
+        **{f"grade/{number}": float(GRADES.index(kind)) for number, kind in enumerate(found, 1)},
+    }
+
+
+def mark(seat: str, transcript: Shown, order: tuple[int, ...], points: Mapping[str, int]) -> Talk[list[Move]]:
+    """Ask a judge of each numbered point of these moves, all at once, whether it accepts it."""
+    return (
+        yield [
+            Ask(
+                mark_place(path, number),
+                seat,
+                "mark",
+                "pick",
+                transcript,
+                order,
+                facts={"point": number, "text": _text(transcript, path), "options": list(MARKS)},
+            )
+            for path, count in points.items()
+            for number in range(1, count + 1)
+        ]
+    )
+
+
+def mark_place(path: str, number: int) -> str:
+    """Path of the mark on one point of the move at `path`."""
+    return f"{MARKING}{path}/{number}"
+
+
+def marked_point(path: str) -> int:
+    """The number of the point that a mark at `path` is on."""
+    return int(path.rpartition("/")[2])
+
+
+def _text(transcript: Shown, path: str) -> int:
+    """Which text of the transcript it is, counted from 1."""
+    return [shown for group in transcript for shown in group].index(path) + 1

@@ -1,0 +1,86 @@
+"""What reports count of speeches: those that reach for more than argument, and how well chosen candidates were liked."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechCount:
+    """The speeches of an arm that judges read, or will read."""
+
+    arm: str
+    speeches: int
+    suspicious: int
+    """Those in which something was found."""
+    kinds: Mapping[str, int]
+    """Speeches by the kind of text found; one speech may hold several."""
+
+    @property
+    def rate(self) -> float | None:
+        """The share of speeches in which something was found; None where there is no speech."""
+        return self.suspicious / self.speeches if self.speeches else None
+
+    @property
+    def told(self) -> str:
+        """The kinds in words, such as `instruction 3`."""
+        return ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in sorted(self.kinds.items()))
+
+
+async def speech_counts(session: AsyncSession, experiment: uuid.UUID) -> list[SpeechCount]:
+    """Counts for each arm, in the order of the file; of finished trials."""
+    rows = await session.execute(_COUNTS, {"experiment": experiment})
+    return [SpeechCount(*row) for row in rows]
+
+
+_COUNTS = text(
+    """
+    WITH found AS (
+        SELECT trial.arm_id, move.id, move.content->'suspicious' AS kinds
+        FROM trial
+        CROSS JOIN LATERAL jsonb_path_query(trial.outcome, '$.transcript[*][*]') AS shown (path)
+        JOIN move ON move.trial_id = trial.id AND move.path = shown.path #>> '{}'
+        WHERE trial.experiment_id = :experiment AND trial.state = 'done' AND move.content->>'kind' = 'speech'
+    ), kinds AS (
+        SELECT arm_id, kind, count(*) AS times
+        FROM found CROSS JOIN LATERAL jsonb_array_elements_text(kinds) AS of (kind) GROUP BY arm_id, kind
+    )
+    SELECT arm.name,
+        (SELECT count(*) FROM found WHERE arm_id = arm.id),
+        (SELECT count(*) FROM found WHERE arm_id = arm.id AND kinds <> '[]'),
+        (SELECT coalesce(jsonb_object_agg(kind, times), '{}') FROM kinds WHERE arm_id = arm.id)
+    FROM arm WHERE arm.experiment_id = :experiment ORDER BY arm.position
+    """
+)
+
+
+async def preferences(session: AsyncSession, experiment: uuid.UUID) -> dict[str, float]:
+    """By arm, the mean over speeches of how far the reader of candidates believed the one that was chosen.
+
+    Of speeches that argue for an answer; arms without candidates, or whose readers vote, have none.
+    """
+    rows = await session.execute(_PREFERENCES, {"experiment": experiment})
+    return {str(row[0]): float(row[1]) for row in rows}
+
+
+_PREFERENCES = text(
+    r"""
+    WITH candidate AS (
+        SELECT trial.arm_id, trial.id, regexp_replace(belief.path, '/c\d+/preference[12]$', '') AS speech,
+            avg((belief.content->'p'->>(trial.argues->>speaker.seat)::int)::float) AS score
+        FROM trial
+        JOIN move AS belief ON belief.trial_id = trial.id AND belief.seat = 'preference'
+            AND belief.content->>'kind' = 'belief' AND belief.path ~ '/c\d+/preference[12]$'
+        JOIN move AS speaker ON speaker.trial_id = trial.id
+            AND speaker.path = regexp_replace(belief.path, '/preference[12]$', '')
+        WHERE trial.experiment_id = :experiment AND trial.state = 'done' AND trial.argues ? speaker.seat
+        GROUP BY trial.arm_id, trial.id, speech, speaker.path
+    ), chosen AS (
+        SELECT arm_id, max(score) AS score FROM candidate GROUP BY arm_id, id, speech
+    )
+    SELECT arm.name, avg(chosen.score) FROM chosen JOIN arm ON arm.id = chosen.arm_id GROUP BY arm.name
+    """
+)

@@ -1,0 +1,63 @@
+"""How long a person had a trial before them, where the panel gives them a time: counted by the database, whatever the browser does."""
+
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Float, cast, extract, func, not_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import Judgement, JudgingRound
+
+SHOWN, TAKEN = "shown_at", "seconds_taken"
+"""Among a judgement's flags: when it was first shown (seconds since 1970), and how long it took to the verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The time that a person has, in seconds."""
+
+    allowed: int
+    left: float
+    """Below 0 once it is over: the verdict is taken all the same, and its time is on record."""
+
+
+def _now() -> ColumnElement[float]:
+    return cast(extract("epoch", func.clock_timestamp()), Float)
+
+
+async def clock(session: AsyncSession, judgement: uuid.UUID) -> Clock | None:
+    """The clock of a judgement, started when it is first looked at; None where its panel gives no time."""
+    allowed = await session.scalar(
+        select(JudgingRound.spec["people"]["seconds"].as_integer())
+        .join(Judgement, Judgement.round_id == JudgingRound.id)
+        .where(Judgement.id == judgement)
+    )
+    if allowed is None:
+        return None
+    await session.execute(
+        update(Judgement)
+        .where(Judgement.id == judgement, not_(Judgement.flags.has_key(SHOWN)))
+        .values(flags=Judgement.flags.op("||")(func.jsonb_build_object(SHOWN, _now())))
+        .execution_options(synchronize_session=False)
+    )
+    spent = await session.scalar(
+        select(_now() - Judgement.flags[SHOWN].as_float()).where(Judgement.id == judgement)
+    )
+    assert spent is not None
+    return Clock(allowed, allowed - spent)
+
+
+async def stop(session: AsyncSession, judgement: uuid.UUID) -> None:
+    """Keep how long the verdict took, the first time; nothing where no clock runs."""
+    await session.execute(
+        update(Judgement)
+        .where(
+            Judgement.id == judgement, Judgement.flags.has_key(SHOWN), not_(Judgement.flags.has_key(TAKEN))
+        )
+        .values(
+            flags=Judgement.flags.op("||")(
+                func.jsonb_build_object(TAKEN, _now() - Judgement.flags[SHOWN].as_float())
+            )
+        )
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,205 @@
+"""Critique with planted flaws, graded points and judges who mark them: who hears what, and what is counted."""
+
+from collections.abc import Mapping
+
+import pytest
+from pydantic import ValidationError
+
+from app.protocols.core import AnyContent, Ask, Case, Note, Outcome, Pick, Speech
+from app.protocols.critique import Critique
+from app.protocols.flaws import GRADES, points_in
+from app.protocols.quotes import MarkedText
+from app.protocols.views import View
+from tests.protocols.cast import (
+    ANSWERS,
+    QUESTION,
+    Answer,
+    Run,
+    cases,
+    heard,
+    judgement,
+    openly,
+    spoken,
+    survives,
+    trial,
+    witness,
+)
+
+
+def pointed(count: int, kinds: Mapping[int, str]) -> Answer:
+    """Everybody as `witness`, but critics make `count` points, which the grader grades as told."""
+
+    def answer(view: View, ask: Ask) -> AnyContent | None:
+        if ask.kind == "critic":
+            text = openly(ask.path) + "".join(
+                f"\n{number}. Point {number}." for number in range(1, count + 1)
+            )
+            return Speech(said=MarkedText(text=text, quotes=()), words=len(text.split()))
+        if ask.kind == "grade":
+            return Pick(index=ask.facts["options"].index(kinds[ask.facts["point"]]))
+        return witness(view, ask)
+
+    return answer
+
+
+def played(count: int = 3, kinds: Mapping[int, str] | None = None, **settings: object) -> Run[Outcome]:
+    """A trial with a critic of so many points."""
+    rules = Critique.model_validate(settings)
+    answer = pointed(count, kinds or dict.fromkeys(range(1, count + 1), "real"))
+    return trial(rules, cases(rules)[0]).run(answer)
+
+
+# ── points ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [
+        ("No point at all.", []),
+        (
+            "It fails.\n1. One.\n2) Two,\nwhich goes on.\n3: Three.",
+            ["One.", "Two,\nwhich goes on.", "Three."],
+        ),
+        ("**1.** Bold.\n- 2. Listed.", ["Bold.", "Listed."]),
+        ("1. In 1960\n1960. A year.\n3. Not the next.", ["In 1960\n1960. A year.\n3. Not the next."]),
+        ("2. Begins with two.", []),
+    ],
+)
+def test_points_are_lines_that_begin_with_their_number_counted_from_one(text: str, points: list[str]) -> None:
+    assert points_in(text) == points
+
+
+# ── planting ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_share_of_trials_that_are_tampered_with_follows_from_their_seeds() -> None:
+    rules = Critique(planted=0.5)
+    tampered = [
+        "r1/author/tampered" in trial(rules, Case(QUESTION, ANSWERS, {"author": 0}, seed)).run(witness).moves
+        for seed in range(400)
+    ]
+    again = [
+        "r1/author/tampered" in trial(rules, Case(QUESTION, ANSWERS, {"author": 0}, seed)).run(witness).moves
+        for seed in range(400)
+    ]
+    assert tampered == again
+    assert 160 <= sum(tampered) <= 240
+    assert "r1/author/tampered" not in played(planted=0, grade=True).moves
+    assert "r1/author/tampered" in played(planted=1).moves
+
+
+def test_nobody_but_tamperer_and_grader_ever_sees_the_reference_and_only_the_tamperer_both_arguments() -> (
+    None
+):
+    run = played(planted=1, depth=3, mark=True)
+    own, tampered, reference = "r1/author", "r1/author/tampered", "r1/author/flaw"
+    for path, view in run.views.items():
+        seat = run.asked[path].seat
+        assert (reference in heard(view)) == (seat == "grader"), path
+        assert (own in heard(view)) == (seat in ("tamperer", "checker")), path
+        assert (tampered in heard(view)) == (
+            seat.startswith("critic") or seat == "grader" or path == reference
+        ), path
+    assert [path for group in run.outcome.transcript for path in group] == [
+        tampered,
+        "r1/critic_1",
+        "r1/critic_2",
+        "r1/critic_3",
+    ]
+
+
+def test_a_judge_is_shown_a_tampered_argument_just_as_one_that_is_not() -> None:
+    def answer(view: View, ask: Ask) -> AnyContent | None:
+        same_words = ask.wants == "speech" and ask.kind != "critic"
+        return spoken("somewhere") if same_words else pointed(2, {1: "real", 2: "real"})(view, ask)
+
+    def shown(planted: float) -> list[View]:
+        rules = Critique(planted=planted, grade=True, mark=True)
+        talk = trial(rules, cases(rules)[0])
+        return list(judgement(rules, talk, talk.run(answer)).run(answer).views.values())
+
+    clean, tampered = shown(0), shown(1)
+    assert len(clean) == 4
+    assert tampered == clean
+
+
+def test_the_authors_own_words_are_checked_for_concessions_and_not_the_tampered_ones() -> None:
+    run = played(planted=1)
+    assert run.asked["r1/author/position"].shows == (("r1/author",),)
+    assert "r1/author/tampered/position" not in run.asked
+
+
+def test_an_author_never_answers_for_words_that_somebody_else_wrote() -> None:
+    with pytest.raises(ValidationError, match="planted goes without rebuttal"):
+        Critique(planted=0.5, rebuttal=True)
+
+
+# ── grading ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_grades_are_counted_and_a_planted_flaw_is_caught_where_a_point_names_it() -> None:
+    measures = played(
+        4, {1: "nitpick", 2: "planted", 3: "invented", 4: "invented"}, planted=1
+    ).outcome.measures
+    assert measures == {
+        "points": 4,
+        "real_points": 0,
+        "nitpick_points": 1,
+        "invented_points": 2,
+        "planted": 1,
+        "caught": 1,
+        **{
+            f"grade/{number}": GRADES.index(kind)
+            for number, kind in enumerate(("nitpick", "planted", "invented", "invented"), 1)
+        },
+    }
+    assert played(1, {1: "real"}, planted=1).outcome.measures["caught"] == 0
+
+
+def test_without_a_planted_flaw_no_point_can_be_graded_as_naming_it_and_nothing_counts_as_caught() -> None:
+    run = played(2, {1: "real", 2: "invented"}, grade=True)
+    assert {tuple(ask.facts["options"]) for ask in run.asked.values() if ask.kind == "grade"} == {GRADES[1:]}
+    assert "caught" not in run.outcome.measures
+    assert run.outcome.measures["planted"] == 0
+
+
+def test_points_beyond_those_allowed_are_neither_graded_nor_marked_and_without_any_nothing_is_asked() -> None:
+    many = played(5, points=2, grade=True, mark=True)
+    assert many.outcome.measures["points"] == 2
+    assert many.outcome.points == {"r1/critic_1": 2}
+    none = played(0, planted=1, mark=True)
+    assert none.outcome.measures == {
+        "points": 0,
+        "real_points": 0,
+        "nitpick_points": 0,
+        "invented_points": 0,
+        "planted": 1,
+        "caught": 0,
+    }
+    assert none.outcome.points == {}
+
+
+# ── marking ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_judge_marks_each_point_of_the_first_critique_once_and_after_its_beliefs() -> None:
+    rules = Critique(depth=2, mark=True)
+    talk = trial(rules, cases(rules)[0])
+    run = talk.run(pointed(3, {}))
+    read = judgement(rules, talk, run).run(witness)
+    assert [sorted(ask.path for ask in step) for step in read.steps] == [
+        ["judging/order0/step3", "judging/order1/step3"],
+        [f"judging/mark/r1/critic_1/{number}" for number in (1, 2, 3)],
+    ]
+    marks = read.steps[1]
+    assert {ask.facts["text"] for ask in marks} == {2}
+    assert {ask.shows for ask in marks} == {run.outcome.transcript}
+
+
+def test_planted_graded_and_marked_trials_survive_a_kill_at_any_moment() -> None:
+    rules = Critique(planted=1, mark=True)
+    talk = trial(rules, cases(rules)[0])
+    answer = pointed(2, {1: "planted", 2: "real"})
+    run = survives(talk, answer)
+    survives(judgement(rules, talk, run), answer)
+    assert isinstance(run.moves["r1/author/flaw"].content, Note)
