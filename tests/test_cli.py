@@ -319,7 +319,7 @@ def test_a_proxys_address_stands_in_everything_that_is_printed(database_url: str
         demo = arena.start("demo", "--serve")
         until(lambda: "Ctrl-C" in demo.err, demo, every=0.1)
         links = re.findall(r"^  \w+: +(\S+?)/invite/\S+$", demo.err, re.MULTILINE)
-        assert links == 3 * ["https://arena.example.org"]
+        assert links == 4 * ["https://arena.example.org"]
     added = CliRunner().invoke(
         cli, ["user", "add", "ada@x.org"], "a long password\n", {"DATABASE_URL": database_url, **public}
     )

@@ -1,5 +1,6 @@
 """Judges who take part in the talk, and sides that are chosen in it, from the plan to report and export."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from app.experiments.report import Report, report
 from app.experiments.spec import Panel, PanelSpec, parse_spec
 from app.records.database import Database
 from app.reports.scores import bits
-from models import Experiment, Judgement, Move, Question, Trial, Verdict
+from models import Arm, Experiment, Judgement, Move, Question, Trial, Verdict
 from tests.exchange.test_export import rows_of
 from tests.factories import TEXT, finished, imported, passage, played, spec, started
 from tests.servers import Script, ScriptedServer
@@ -158,13 +159,14 @@ async def test_a_later_round_reads_every_talk_as_it_stands_and_averages_over_who
     assert cell.accuracy == pytest.approx(sum(sum(worth) / len(worth) for worth in by_question) / 2)
 
 
-async def test_with_people_alone_on_the_panel_an_interactive_arm_has_no_trials_yet(
+async def test_with_people_alone_on_the_panel_each_of_them_has_trials_of_an_interactive_arm(
     database: Database,
 ) -> None:
     await imported(database, passage("Alba", questions=1))
     experiment = await started(database, spec(arms=INTERACTIVE, judges=[{"humans": 2}]))
     async with database.session() as session:
-        assert len(list(await session.scalars(select(Trial)))) == 1
+        trials = await session.scalars(select(Arm.protocol).join(Trial, Trial.arm_id == Arm.id))
+        assert Counter(trials) == {"naive": 1, "interactive-debate": 4, "interactive-consultancy": 4}
     lines = (await reported(database, experiment)).lines
     assert [(line.arm.arm, line.judge.label) for line in lines] == [("naive", "people")]
 

@@ -413,8 +413,9 @@ async def test_the_report_is_the_command_lines(world: World, program: Programs) 
     assert (await alice.get(f"{PATH}/for-people/report")).json() == result.as_json()
     text = (await alice.get(f"{PATH}/for-people/report.txt")).text
     assert all(line in text for line in notes(result))
-    assert text.count("lexical") == sum(line.judge.label == "lexical" for line in result.lines)
-    assert as_tables(result)[0].row_count == len(result.lines)
+    tables = as_tables(result)
+    assert all(str(table.title) in text for table in tables)
+    assert tables[0].row_count == len(result.lines)
 
 
 @pytest.mark.parametrize("what", ["verdicts", "transcripts", "calls"])
