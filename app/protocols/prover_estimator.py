@@ -169,7 +169,7 @@ def _measures(price: float, levels: list[_Level], leaf: Move) -> dict[str, float
     return {
         "price": price,
         "leaf_price": levels[-1].prices[levels[-1].chosen] if levels else price,
-        "steps": float(len(levels)),
+        "levels": float(len(levels)),
         "inconsistency": max(off, default=0.0),
         **{f"inconsistency/{level}": figure for level, figure in enumerate(off, 1)},
         "overpriced": float(called.count("overpriced")),

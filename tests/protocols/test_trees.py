@@ -321,7 +321,7 @@ def test_a_prover_who_names_no_parts_goes_to_the_leaf_and_of_too_many_the_first_
     run = debated(pricing({}, parts=named))
     prices = [ask for ask in run.asked.values() if ask.kind == "part-price"]
     assert len(prices) == 2 * min(named, 5)
-    assert run.outcome.measures["steps"] == (2 if named else 0)
+    assert run.outcome.measures["levels"] == (2 if named else 0)
     assert ("leaf" in run.asked) == (named == 0)
 
 
@@ -355,7 +355,7 @@ def test_a_debate_is_measured_by_its_prices_its_calls_and_its_leaf() -> None:
     assert measures == {
         "price": 0.5,
         "leaf_price": 0.7,
-        "steps": 2,
+        "levels": 2,
         "inconsistency": pytest.approx(0.1),
         "inconsistency/1": pytest.approx(0.1),
         "inconsistency/2": pytest.approx(0.1),
