@@ -17,7 +17,7 @@ import psycopg
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 120.0
+PATIENCE = 240
 """Seconds after which a process that should have ended is taken for stuck."""
 
 
