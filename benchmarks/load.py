@@ -142,11 +142,11 @@ async def _autosaves(visitor: Visitor, trial: str, shown: Answer) -> dict[str, A
         "p": [str(first), str(100 - first)],
         "reason": f"Because of {visitor.dice.random()}.",
         "at": int(time.time() * 1000),
-        "active_seconds": 1.0,
-        "edits": 2,
     }
+    efforts = [{"step": 1, "active_seconds": 1.0, "edits": 2}]
     headers = {"X-CSRF-Token": shown.field("csrf_token")}
-    await visitor.ask("autosave", "POST", f"{trial}/draft", 200, json=entered, headers=headers)
+    saved = entered | {"efforts": efforts}
+    await visitor.ask("autosave", "POST", f"{trial}/draft", 200, json=saved, headers=headers)
     return {**entered, "csrf_token": headers["X-CSRF-Token"]}
 
 
