@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from app.records import admin
 from app.web.pages.entrance import invite_path
@@ -67,10 +67,15 @@ async def believe(page: Page, keys: Keyboard, reason: str) -> None:
 
 async def submit(page: Page, keys: Keyboard) -> None:
     """Submit and confirm, each pressed twice as quickly as can be; wait for what comes next."""
-    asked = await page.locator("input[name=path]").get_attribute("value")
+    next_one = await after_this(page)
     await keys.press("s", "Enter", "Enter", "s", "Enter")
-    next_one = page.locator(f"input[name=path]:not([value='{asked}']), [data-done]")
     await expect(next_one).to_be_attached()
+
+
+async def after_this(page: Page) -> Locator:
+    """What a page holds once another belief than the present one is asked for, or none."""
+    asked = await page.locator("input[name=path]").get_attribute("value")
+    return page.locator(f"input[name=path]:not([value='{asked}']), [data-done]")
 
 
 async def entered(page: Page) -> list[str]:
@@ -178,10 +183,10 @@ async def test_two_tabs_that_submit_the_same_belief_at_once_give_one(stage: Stag
 
 
 async def _submit(tab: Page) -> None:
-    """Press the button, and wait until it is thanked for, or until it says that the other tab was quicker."""
+    """Press the button, and wait for what comes next, or until the page says that the other tab was quicker."""
+    next_one = await after_this(tab)
     await tab.locator("[data-submit]").click()
-    settled = tab.locator("[data-done]").or_(tab.get_by_text("was submitted already"))
-    await expect(settled).to_be_attached()
+    await expect(next_one.or_(tab.get_by_text("was submitted already"))).to_be_attached()
 
 
 async def test_the_keys_are_listed_on_demand_and_leave_the_form_alone(stage: Stage, width: int) -> None:
