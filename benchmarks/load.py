@@ -38,7 +38,7 @@ ALONE = 0.25
 TWICE = 0.1
 """Share of submissions that are sent twice at once, as by an impatient finger."""
 EMPTY, EMPTY_ALONE = "empty page beside them", "empty page alone"
-JUDGES = ("next trial", "trial page", "autosave", "submission", "thanks page")
+JUDGES = ("queue", "next trial", "trial page", "autosave", "submission", "thanks page")
 
 
 @dataclass(slots=True)
@@ -111,6 +111,8 @@ async def reads_empty_pages(visitor: Visitor, kind: str) -> None:
 
 async def judges(visitor: Visitor) -> None:
     """Take a trial, read and believe to its end, take the next."""
+    # Not all in the same instant: they keep to the rate from their first request on.
+    await visitor.pause()
     csrf = (await visitor.ask("queue", "GET", "/judge", 200)).field("csrf_token")
     while True:
         await visitor.pause()
