@@ -6,7 +6,7 @@ from typing import Literal
 
 from app.protocols.combinators import believe
 from app.protocols.core import Belief, Case, Shown, Talk, together
-from app.protocols.flaws import mark
+from app.protocols.flaws import mark, mark_place
 
 Elicit = Literal["final", "each_step"]
 
@@ -29,6 +29,12 @@ def place(order: int, step: int) -> str:
 def step_of(path: str) -> int:
     """The step of a path that `place` made."""
     return int(path.rpartition("/step")[2])
+
+
+def last_places(steps: int, points: Mapping[str, int]) -> set[str]:
+    """Paths of what ends a reading of so many steps in one order: nothing is asked any more once all are on record."""
+    marks = {mark_place(path, number) for path, count in points.items() for number in range(1, count + 1)}
+    return {place(0, steps), *marks}
 
 
 def orders(answers: int, count: int) -> tuple[tuple[int, ...], ...]:

@@ -25,7 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.records import places
+from app.protocols.judging import last_places
+from app.records import places, plays
 from app.records.people import note
 from app.records.places import Kind, Statement, is_taken, open_to, read_by, seen_by, told_to, works_for
 from app.records.queue import enqueue
@@ -114,12 +115,10 @@ def _fewest_verdicts_first(person: uuid.UUID) -> tuple[Any, ...]:
 
 async def _made_by_worker(session: AsyncSession, row: Judgement) -> bool:
     """Let a worker make the verdict of somebody who has answered everything: the server died before it did."""
-    last = func.concat("judging/order0/step", func.jsonb_array_length(Trial.outcome["transcript"]))
-    found = select(Move.id).where(Move.judgement_id == row.id, Move.path == last)
-    given = found.join(Judgement, Judgement.id == Move.judgement_id).join(
-        Trial, Trial.id == Judgement.trial_id
-    )
-    if (await session.scalars(given)).first() is None:
+    trial = await session.get_one(Trial, row.trial_id)
+    asked = last_places(len(plays.transcript_of(trial)), plays.points_of(trial))
+    given = select(func.count()).where(Move.judgement_id == row.id, Move.path.in_(asked))
+    if await session.scalar(given) != len(asked):
         return False
     row.state, row.leased_until = "queued", None
     await session.flush()

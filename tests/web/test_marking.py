@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, text, update
 
 from app.experiments.report import report
 from models import Judgement, Move, Trial
@@ -78,6 +78,20 @@ async def test_a_point_left_out_is_asked_for_again_and_what_was_said_stays(
         assert "Accept or reject every point." in answer.text
         assert f'value="{last}-reject" selected' in answer.text
         assert await marks(site) == {}
+
+
+async def test_a_trial_whose_points_nobody_marked_goes_to_another_once_its_lease_ends(site: Site) -> None:
+    first = await with_a_critique(site)
+    trial = await next_trial(first)
+    await believe(first, trial)
+    async with site.database.session.begin() as session:
+        mine = update(Judgement).where(Judgement.state == "waiting").returning(Judgement.trial_id)
+        left = (await session.scalars(mine.values(leased_until=func.now() - text("interval '1 hour'")))).one()
+    await next_trial(await site.browser("rival"))
+    async with site.database.session() as session:
+        places = await session.scalars(select(Judgement.state).where(Judgement.trial_id == left))
+        assert "returned" in set(places)
+        assert await session.scalar(select(func.count()).where(Judgement.state == "queued")) == 0
 
 
 async def test_marks_before_the_belief_change_nothing(site: Site) -> None:
