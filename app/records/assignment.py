@@ -28,9 +28,9 @@ from sqlalchemy.orm import aliased
 from app.protocols.judging import last_places
 from app.records import places, plays
 from app.records.people import note
-from app.records.places import Kind, Statement, is_taken, open_to, read_by, seen_by, told_to, works_for
+from app.records.places import PERSON, READ, SEEN, Kind, Statement, is_taken
 from app.records.queue import enqueue
-from app.records.seats import may_still_sit, sat_by
+from app.records.seats import MAY_STILL_SIT, SAT, WITHOUT_PASSAGE
 from models import (
     Account,
     Draft,
@@ -47,16 +47,17 @@ from models import (
 # ── judgements as places ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _once(judging_round: Any) -> ColumnElement[bool]:
-    """Whether the round shows nobody two trials on one passage."""
-    once: ColumnElement[bool] = judging_round.spec["people"]["once_per_passage"].as_boolean()
-    return once
+ONCE: ColumnElement[bool] = JudgingRound.spec["people"]["once_per_passage"].as_boolean()
+"""Whether the round shows nobody two trials on one passage."""
 
 
-def _judged_by(person: uuid.UUID | None) -> ColumnElement[bool]:
-    """Whether somebody has, or had, any judgement on the trial."""
+def _judged_trial() -> ColumnElement[bool]:
     mine = aliased(Judgement)
-    return exists(select(1).where(mine.trial_id == Trial.id, mine.participant_id == person))
+    return exists(select(1).where(mine.trial_id == Trial.id, mine.participant_id == PERSON))
+
+
+_JUDGED_TRIAL = _judged_trial()
+"""Whether PERSON has, or had, any judgement on the trial."""
 
 
 def _with_all(statement: Statement) -> Statement:
@@ -71,21 +72,7 @@ def _with_all(statement: Statement) -> Statement:
     )
 
 
-def _may_judge(person: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
-    return Trial.state == "done", *_may_come_to_judge(person)
-
-
-def _may_come_to_judge(person: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
-    """What lets somebody judge a trial once it is done."""
-    return (
-        not_(_judged_by(person)),
-        not_(and_(_once(JudgingRound), seen_by(person))),
-        not_(read_by(person)),
-        not_(sat_by(person)),
-    )
-
-
-def _judged_the_other_way(person: uuid.UUID) -> ScalarSelect[int]:
+def _judged_the_other_way() -> ScalarSelect[int]:
     """How many others have a place on the same question and arm under another assignment, where sides are exchanged."""
     taken, other = aliased(Judgement), aliased(Trial)
     return (
@@ -98,19 +85,11 @@ def _judged_the_other_way(person: uuid.UUID) -> ScalarSelect[int]:
             other.assignment != Trial.assignment,
             taken.place > 0,
             is_taken(taken),
-            taken.participant_id != person,
+            taken.participant_id != PERSON,
         )
         .correlate(Trial)
         .scalar_subquery()
     )
-
-
-def _fewest_verdicts_first(person: uuid.UUID) -> tuple[Any, ...]:
-    """Trials with fewer verdicts, then those on a question that others have judged under another assignment.
-
-    So honest and dishonest ones stay even.
-    """
-    return Judgement.place, _judged_the_other_way(person).desc()
 
 
 async def _made_by_worker(session: AsyncSession, row: Judgement) -> bool:
@@ -152,53 +131,26 @@ JUDGEMENTS = Kind(
     joined=_with_all,
     own=(Judgement.place > 0,),
     turn=(),
-    may=_may_judge,
-    once=_once(JudgingRound),
+    alive=Trial.state != "failed",
+    may=(not_(_JUDGED_TRIAL), not_(and_(ONCE, SEEN)), not_(READ), not_(SAT)),
+    now=Trial.state == "done",
+    once=ONCE,
     minutes=JudgingRound.spec["people"]["lease_minutes"].as_integer(),
-    order=_fewest_verdicts_first,
+    # Trials with fewer verdicts, then those on a question that others have judged under another assignment: so honest and
+    # dishonest ones stay even.
+    order=(Judgement.place, _judged_the_other_way().desc()),
+    counted=case(
+        (ONCE, func.concat(cast(Experiment.id, String), "/", cast(Question.passage_id, String))),
+        else_=cast(Trial.id, String),
+    ),
     settled=_made_by_worker,
     untouched=_untouched,
     renewed=_renewed,
 )
 """Judgements of finished trials."""
 
-
-async def left(session: AsyncSession, person: uuid.UUID) -> int:
-    """How many trials somebody may still get as things stand: one a passage where the round says so.
-
-    Places whose lease has ended go back before the count, but for somebody's own: that is theirs until another takes it.
-    """
-    await places.return_expired(session, JUDGEMENTS, spare=person)
-    apart = case(
-        (
-            _once(JudgingRound),
-            func.concat(cast(Experiment.id, String), "/", cast(Question.passage_id, String)),
-        ),
-        else_=cast(Trial.id, String),
-    )
-    found = _with_all(select(func.count(apart.distinct()))).where(*open_to(JUDGEMENTS, person))
-    return await session.scalar(found) or 0
-
-
-async def has_finished(session: AsyncSession, person: uuid.UUID) -> bool:
-    """Whether somebody has judged something, has nothing in hand, and no place is free for them or will be.
-
-    A place counts whose trial is under way or whose experiment is paused. One that somebody else holds does not: it may
-    come back, but nobody is kept waiting for that.
-    """
-    judged = select(Judgement.id).where(Judgement.participant_id == person, Judgement.state == "done")
-    to_come = _with_all(select(Judgement.id)).where(
-        *JUDGEMENTS.own,
-        Judgement.state == "open",
-        Trial.state != "failed",
-        Experiment.state != "cancelled",
-        *_may_come_to_judge(person),
-        not_(told_to(person)),
-        works_for(person),
-    )
-    if await in_hand(session, person) is not None:
-        return False
-    return bool(await session.scalar(select(and_(exists(judged), not_(exists(to_come))))))
+OF_JUDGES = (JUDGEMENTS, WITHOUT_PASSAGE)
+"""All that judges do: they judge finished trials, and take part in talks without the passage."""
 
 
 async def claim(session: AsyncSession, account_id: uuid.UUID) -> uuid.UUID | None:
@@ -257,29 +209,32 @@ class Held:
     steps: int
     """Groups of moves in the transcript."""
     each_step: bool
+    seconds: int | None
+    """The time that the panel gives; None where it gives none."""
     order: tuple[int, ...]
     """The answers of the trial in the order in which this person reads them."""
     flags: Mapping[str, Any]
 
 
+_HELD = _with_all(
+    select(
+        Judgement.id,
+        Judgement.state,
+        (Experiment.state == "cancelled").label("cancelled"),
+        func.coalesce(func.jsonb_array_length(Trial.outcome["transcript"]), 0).label("steps"),
+        (JudgingRound.elicit == "each_step").label("each_step"),
+        JudgingRound.spec["people"]["seconds"].as_integer().label("seconds"),
+        Judgement.reading[0].label("order"),
+        Judgement.flags,
+    )
+).where(Judgement.participant_id == PERSON, Judgement.place > 0)
+
+
 async def held(session: AsyncSession, judgement: uuid.UUID, person: uuid.UUID | None) -> Held | None:
     """A judgement, if it is this person's."""
-    found = _with_all(select(Judgement, JudgingRound.elicit, Experiment.state, Trial.outcome)).where(
-        Judgement.id == judgement, Judgement.participant_id == person, Judgement.place > 0
-    )
-    row = (await session.execute(found)).one_or_none()
-    if row is None:
-        return None
-    mine, elicit, state, outcome = row
-    return Held(
-        mine.id,
-        mine.state,
-        state == "cancelled",
-        len(outcome["transcript"]) if outcome else 0,
-        elicit == "each_step",
-        tuple(mine.reading[0]),
-        mine.flags,
-    )
+    found = await session.execute(_HELD.where(Judgement.id == judgement), {"person": person})
+    row = found.mappings().one_or_none()
+    return None if row is None else Held(**{**row, "order": tuple(row["order"])})
 
 
 async def flag(session: AsyncSession, judgement: uuid.UUID, flags: Mapping[str, bool]) -> None:
@@ -314,6 +269,29 @@ class Told:
     gold: int
 
 
+def _may_still_judge() -> ColumnElement[bool]:
+    """Whether PERSON has work on a passage in hand, or may get some: also places that are not free yet."""
+    begun = and_(Judgement.state == "waiting", Judgement.participant_id == PERSON)
+    to_come = and_(Judgement.state.in_(("open", "waiting")), not_(_JUDGED_TRIAL), not_(and_(ONCE, SEEN)))
+    texts = _with_all(select(Passage.text_digest)).where(
+        Judgement.place > 0, Experiment.state != "cancelled", or_(begun, to_come)
+    )
+    return or_(Passage.text_digest.in_(texts.correlate(None)), MAY_STILL_SIT)
+
+
+_TELLABLE = (
+    _with_all(select(Judgement, Verdict, Trial, Question))
+    .join(Verdict, Verdict.judgement_id == Judgement.id)
+    .where(
+        Judgement.participant_id == PERSON,
+        Judgement.state == "done",
+        JudgingRound.spec["people"]["feedback"].astext == "score",
+        or_(Judgement.flags["told"].as_boolean(), not_(_may_still_judge())),
+    )
+    .order_by(Judgement.finished_at, Judgement.id)
+)
+
+
 async def told(
     session: AsyncSession, person: uuid.UUID | None, judgement: uuid.UUID | None = None
 ) -> list[Told]:
@@ -322,24 +300,12 @@ async def told(
     Never before their last possible verdict on the passage, in whatever experiment; whoever is told gets no trial on
     that passage any more.
     """
-    verdicts = (
-        _with_all(select(Judgement, Verdict, Trial, Question))
-        .join(Verdict, Verdict.judgement_id == Judgement.id)
-        .where(
-            Judgement.participant_id == person,
-            Judgement.state == "done",
-            JudgingRound.spec["people"]["feedback"].astext == "score",
-            or_(Judgement.flags["told"].as_boolean(), not_(_may_still_judge(person))),
-        )
-        .order_by(Judgement.finished_at, Judgement.id)
-    )
-    if judgement is not None:
-        verdicts = verdicts.where(Judgement.id == judgement)
+    verdicts = _TELLABLE if judgement is None else _TELLABLE.where(Judgement.id == judgement)
     # As `claim` does, so that nobody is given a trial on a passage while they are being told of it.
     await session.execute(
         select(Account.id).where(Account.participant_id == person).with_for_update(key_share=True)
     )
-    rows = (await session.execute(verdicts)).all()
+    rows = (await session.execute(verdicts, {"person": person})).all()
     for mine, *_ in rows:
         if not mine.flags.get("told"):
             await flag(session, mine.id, {"told": True})
@@ -353,17 +319,3 @@ async def told(
         )
         for mine, verdict, trial, question in rows
     ]
-
-
-def _may_still_judge(person: uuid.UUID | None) -> ColumnElement[bool]:
-    """Whether somebody has work on a passage in hand, or may get some: also places that are not free yet."""
-    begun = and_(Judgement.state == "waiting", Judgement.participant_id == person)
-    to_come = and_(
-        Judgement.state.in_(("open", "waiting")),
-        not_(_judged_by(person)),
-        not_(and_(_once(JudgingRound), seen_by(person))),
-    )
-    texts = _with_all(select(Passage.text_digest)).where(
-        Judgement.place > 0, Experiment.state != "cancelled", or_(begun, to_come)
-    )
-    return or_(Passage.text_digest.in_(texts.correlate(None)), may_still_sit(person))

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -15,6 +16,9 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     String,
+    Uuid,
+    and_,
+    bindparam,
     cast,
     exists,
     func,
@@ -31,6 +35,9 @@ from sqlalchemy.orm import aliased
 from app.records.people import note, participant_of
 from models import Account, Experiment, Exposure, Invite, Judgement, Passage, Question, SeatPlace, Trial
 
+PERSON = bindparam("person", type_=Uuid())
+"""Whoever a condition speaks of. Statements are put together once and then run with `{"person": …}`: for a large one, putting it
+together takes longer than running it."""
 SWEEP = 100
 """Expired leases that one look brings back."""
 
@@ -38,7 +45,7 @@ Statement = Select[*tuple[Any, ...]]
 Conditions = tuple[ColumnElement[bool], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """One kind of place, and how it differs from others."""
 
@@ -52,14 +59,20 @@ class Kind:
     """Which rows of the table are such places."""
     turn: Conditions
     """When whoever has one is awaited."""
-    may: Callable[[uuid.UUID], Conditions]
-    """What makes an open one of a running experiment one that somebody may have, whoever else they work for."""
+    alive: ColumnElement[bool]
+    """Whether the trial is one on which there is, or will be, something to do."""
+    may: Conditions
+    """What makes a place one that PERSON may have, now or later, whoever else they work for."""
+    now: ColumnElement[bool]
+    """What must hold besides for PERSON to have it now."""
     once: ColumnElement[bool]
     """Whether nobody is shown two trials on one passage of its experiment."""
     minutes: ColumnElement[int]
     """How long a lease lasts."""
-    order: Callable[[uuid.UUID], tuple[Any, ...]]
+    order: tuple[Any, ...]
     """Which go first, where arms are even."""
+    counted: ColumnElement[Any]
+    """What PERSON can have one of, of places that are the same here."""
     settled: Callable[[AsyncSession, Any], Awaitable[bool]]
     """Sees to a row whose lease has ended but for which nobody has to do anything; False where somebody has."""
     untouched: Callable[[AsyncSession, Any], Awaitable[bool]]
@@ -71,17 +84,13 @@ class Kind:
 # ── who may have what ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def works_for(person: uuid.UUID) -> ColumnElement[bool]:
-    """Whether an experiment may ask somebody: a researcher's own people see nothing of other researchers'.
-
-    Experiments of the command line and of admins ask everybody, and whom no researcher invited is asked by all.
-    """
+def _works_for() -> ColumnElement[bool]:
     owner, inviter = aliased(Account), aliased(Account)
     by_researchers = (
         select(Invite.created_by)
         .join(Account, Account.id == Invite.account_id)
         .join(inviter, inviter.id == Invite.created_by)
-        .where(Account.participant_id == person, inviter.role == "researcher")
+        .where(Account.participant_id == PERSON, inviter.role == "researcher")
     )
     return or_(
         Experiment.owner_id.is_(None),
@@ -91,54 +100,94 @@ def works_for(person: uuid.UUID) -> ColumnElement[bool]:
     )
 
 
-def seen_by(person: uuid.UUID | None) -> ColumnElement[bool]:
-    """Whether somebody was shown a trial on the passage in this experiment."""
-    return exists(
-        select(1).where(
-            Exposure.experiment_id == Experiment.id,
-            Exposure.participant_id == person,
-            Exposure.passage_id == Question.passage_id,
-        )
+WORKS_FOR = _works_for()
+"""Whether an experiment may ask PERSON: a researcher's own people see nothing of other researchers'.
+
+Experiments of the command line and of admins ask everybody, and whom no researcher invited is asked by all.
+"""
+
+SEEN = exists(
+    select(1).where(
+        Exposure.experiment_id == Experiment.id,
+        Exposure.participant_id == PERSON,
+        Exposure.passage_id == Question.passage_id,
     )
+)
+"""Whether PERSON was shown a trial on the passage in this experiment."""
 
 
-def _texts(place: Any, person: uuid.UUID | None, *where: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Whether the passage's text, in whatever experiment, is one of those on which somebody has or had such a place."""
+def _texts(place: Any, *where: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether the passage's text, in whatever experiment, is one of those on which PERSON has or had such a place."""
     digests = (
         select(Passage.text_digest)
         .join(Question, Question.passage_id == Passage.id)
         .join(Trial, Trial.question_id == Question.id)
         .join(place, place.trial_id == Trial.id)
-        .where(place.participant_id == person, *where)
+        .where(place.participant_id == PERSON, *where)
     )
     return Passage.text_digest.in_(digests.correlate(None))
 
 
-def told_to(person: uuid.UUID) -> ColumnElement[bool]:
-    """Whether somebody has been told what is true of the passage, in whatever experiment."""
-    return _texts(Judgement, person, Judgement.flags["told"].as_boolean())
+TOLD = _texts(Judgement, Judgement.flags["told"].as_boolean())
+"""Whether PERSON has been told what is true of the passage, in whatever experiment."""
+READ = _texts(SeatPlace, SeatPlace.reads_passage.is_(True))
+"""Whether PERSON has held a seat that reads the passage, in whatever experiment."""
+JUDGED = or_(_texts(Judgement), _texts(SeatPlace, not_(SeatPlace.reads_passage)))
+"""Whether PERSON has judged on the passage, or sat in a talk on it without reading it, in whatever experiment."""
 
 
-def read_by(person: uuid.UUID | None) -> ColumnElement[bool]:
-    """Whether somebody has held a seat that reads the passage, in whatever experiment."""
-    return _texts(SeatPlace, person, SeatPlace.reads_passage.is_(True))
+def _may_have(kind: Kind) -> Conditions:
+    """What makes a place one that PERSON may have, now or later."""
+    return (*kind.own, *kind.may, not_(TOLD), WORKS_FOR)
 
 
-def judged_by(person: uuid.UUID) -> ColumnElement[bool]:
-    """Whether somebody has judged on the passage, or sat in a talk on it without reading it, in whatever experiment."""
-    return or_(_texts(Judgement, person), _texts(SeatPlace, person, not_(SeatPlace.reads_passage)))
+def _not_held(kind: Kind) -> ColumnElement[bool]:
+    """Whether a place is open, or would be if somebody looked: another has kept it for too long."""
+    table = kind.table
+    expired = and_(table.state == "waiting", table.leased_until < func.now(), table.participant_id != PERSON)
+    return or_(table.state == "open", expired)
 
 
-def open_to(kind: Kind, person: uuid.UUID) -> Conditions:
-    """What makes a place one that somebody may claim now."""
-    return (
-        *kind.own,
-        kind.table.state == "open",
-        Experiment.state == "running",
-        *kind.may(person),
-        not_(told_to(person)),
-        works_for(person),
+async def left(session: AsyncSession, person: uuid.UUID, kinds: Sequence[Kind]) -> int:
+    """How many places somebody may still get as things stand: one a passage where its experiment says so."""
+    found: int | None = await session.scalar(_left(tuple(kinds)), {"person": person})
+    return found or 0
+
+
+@cache
+def _left(kinds: tuple[Kind, ...]) -> Select[Any]:
+    counts = (
+        kind.joined(select(func.count(kind.counted.distinct())))
+        .where(*_may_have(kind), _not_held(kind), kind.now, Experiment.state == "running")
+        .scalar_subquery()
+        for kind in kinds
     )
+    total: ColumnElement[int] = next(counts)
+    for count in counts:
+        total = total + count
+    return select(total)
+
+
+async def has_finished(session: AsyncSession, person: uuid.UUID, kinds: Sequence[Kind]) -> bool:
+    """Whether somebody has done something, has nothing in hand, and no place is free for them or will be.
+
+    A place counts whose trial is under way or whose experiment is paused. One that somebody else holds does not: it may
+    come back, but nobody is kept waiting for that.
+    """
+    return bool(await session.scalar(_finished(tuple(kinds)), {"person": person}))
+
+
+@cache
+def _finished(kinds: tuple[Kind, ...]) -> Select[Any]:
+    done, to_do = [], []
+    for kind in kinds:
+        table, places = kind.table, kind.joined(select(kind.table.id)).correlate(None)
+        mine = (*kind.own, table.participant_id == PERSON)
+        done.append(exists(places.where(*mine, table.state == "done")))
+        wanted = Experiment.state != "cancelled", kind.alive
+        to_do.append(exists(places.where(*mine, table.state == "waiting", *wanted)))
+        to_do.append(exists(places.where(*_may_have(kind), _not_held(kind), *wanted)))
+    return select(and_(or_(*done), not_(or_(*to_do))))
 
 
 # ── taking a place ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,22 +221,32 @@ async def claim(
 
 async def in_hand(session: AsyncSession, kind: Kind, person: uuid.UUID) -> uuid.UUID | None:
     """A place that somebody has and where they are awaited."""
+    return (await session.scalars(_in_hand(kind), {"person": person})).first()
+
+
+@cache
+def _in_hand(kind: Kind) -> Statement:
     found = kind.joined(select(kind.table.id)).where(
         *kind.own,
         *kind.turn,
-        kind.table.participant_id == person,
+        kind.table.participant_id == PERSON,
         kind.table.state == "waiting",
         Experiment.state != "cancelled",
     )
-    return (await session.scalars(found.order_by(kind.table.id).limit(1))).first()
+    return found.order_by(kind.table.id).limit(1)
 
 
 async def _next(session: AsyncSession, kind: Kind, person: uuid.UUID) -> Any:
     """The place that somebody gets, locked; places that others are taking at this moment are passed over."""
     await return_expired(session, kind, spare=person)
-    arms = _taken(kind, person)
+    return (await session.execute(_first_open(kind), {"person": person})).first()
+
+
+@cache
+def _first_open(kind: Kind) -> Statement:
+    arms = _taken(kind)
     mine, everybody = (func.coalesce(count, 0) for count in (arms.c.mine, arms.c.everybody))
-    lot = func.md5(func.concat(cast(kind.table.id, String), str(person)))
+    lot = func.md5(func.concat(cast(kind.table.id, String), cast(PERSON, String)))
     found = kind.joined(
         select(
             kind.table.id,
@@ -200,22 +259,20 @@ async def _next(session: AsyncSession, kind: Kind, person: uuid.UUID) -> Any:
         )
     )
     return (
-        await session.execute(
-            found.outerjoin(arms, arms.c.arm_id == Trial.arm_id)
-            .where(*open_to(kind, person))
-            .order_by(mine, everybody, *kind.order(person), lot)
-            .limit(1)
-            .with_for_update(of=kind.table, skip_locked=True)
-        )
-    ).first()
+        found.outerjoin(arms, arms.c.arm_id == Trial.arm_id)
+        .where(*_may_have(kind), kind.now, kind.table.state == "open", Experiment.state == "running")
+        .order_by(mine, everybody, *kind.order, lot)
+        .limit(1)
+        .with_for_update(of=kind.table, skip_locked=True)
+    )
 
 
-def _taken(kind: Kind, person: uuid.UUID) -> CTE:
-    """How many places of each arm are taken: by this person and by everybody.
+def _taken(kind: Kind) -> CTE:
+    """How many places of each arm are taken: by PERSON and by everybody.
 
     Counted once a statement: the planner, left alone, may count anew for every open place.
     """
-    mine = func.count().filter(kind.table.participant_id == person)
+    mine = func.count().filter(kind.table.participant_id == PERSON)
     taken = kind.joined(select(Trial.arm_id, mine.label("mine"), func.count().label("everybody")))
     counted = taken.where(*kind.own, is_taken(kind.table), Experiment.state == "running")
     return counted.group_by(Trial.arm_id).cte(f"arms_of_{kind.name}").prefix_with("MATERIALIZED")
@@ -252,20 +309,21 @@ async def _take(session: AsyncSession, kind: Kind, person: uuid.UUID, found: Any
 
 async def prolong(session: AsyncSession, kind: Kind, place: uuid.UUID, person: uuid.UUID) -> bool:
     """Let the lease of a place in hand begin anew; False where it is not (or no longer) this person's."""
-    mine = (
-        kind.table.id == place,
-        kind.table.participant_id == person,
-        kind.table.state == "waiting",
-    )
-    minutes = kind.joined(select(kind.minutes)).where(kind.table.id == place).scalar_subquery()
-    kept = await session.execute(
+    kept = await session.execute(_prolonged(kind), {"person": person, "held": place})
+    return kept.first() is not None
+
+
+@cache
+def _prolonged(kind: Kind) -> Any:
+    this = kind.table.id == bindparam("held", type_=Uuid())
+    minutes = kind.joined(select(kind.minutes)).where(this).scalar_subquery()
+    return (
         update(kind.table)
-        .where(*mine)
+        .where(this, kind.table.participant_id == PERSON, kind.table.state == "waiting")
         .values(leased_until=func.now() + func.make_interval(0, 0, 0, 0, 0, minutes))
         .returning(kind.table.id)
         .execution_options(synchronize_session=False)
     )
-    return kept.first() is not None
 
 
 async def give_back(
@@ -289,21 +347,25 @@ async def give_back(
 
 async def return_expired(session: AsyncSession, kind: Kind, spare: uuid.UUID) -> None:
     """Bring back what others have kept for too long: as it was where nothing was done, else as a fresh place."""
-    expired = (
+    for row in (await session.scalars(_expired(kind), {"person": spare})).all():
+        await put_back(session, kind, row, "lease expired")
+    await session.flush()
+
+
+@cache
+def _expired(kind: Kind) -> Statement:
+    return (
         select(kind.table)
         .where(
             *kind.own,
             kind.table.state == "waiting",
             kind.table.leased_until < func.now(),
-            kind.table.participant_id != spare,
+            kind.table.participant_id != PERSON,
         )
         .order_by(kind.table.id)
         .limit(SWEEP)
         .with_for_update(skip_locked=True)
     )
-    for row in (await session.scalars(expired)).all():
-        await put_back(session, kind, row, "lease expired")
-    await session.flush()
 
 
 async def put_back(session: AsyncSession, kind: Kind, row: Any, why: str) -> bool:

@@ -13,8 +13,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select, upd
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.records import places
-from app.records.places import Kind, Statement, is_taken, judged_by, open_to, read_by, seen_by
+from app.records.places import JUDGED, PERSON, READ, SEEN, Kind, Statement, is_taken
 from models import Experiment, Passage, Question, SeatPlace, Trial
 
 MOST = 3
@@ -34,14 +33,17 @@ def _with_all(statement: Statement) -> Statement:
     )
 
 
-def sat_by(person: uuid.UUID | None) -> ColumnElement[bool]:
-    """Whether somebody holds, or has held, any seat of the trial."""
+def _sat() -> ColumnElement[bool]:
     mine = aliased(SeatPlace)
-    return exists(select(1).where(mine.trial_id == Trial.id, mine.participant_id == person))
+    return exists(select(1).where(mine.trial_id == Trial.id, mine.participant_id == PERSON))
 
 
-def _has_room(person: uuid.UUID) -> ColumnElement[bool]:
-    """Whether somebody has fewer talks in hand than they may."""
+SAT = _sat()
+"""Whether PERSON holds, or has held, any seat of the trial."""
+
+
+def _has_room() -> ColumnElement[bool]:
+    """Whether PERSON has fewer talks in hand than they may."""
     mine, talk, experiment = aliased(SeatPlace), aliased(Trial), aliased(Experiment)
     held = (
         select(func.count())
@@ -49,7 +51,7 @@ def _has_room(person: uuid.UUID) -> ColumnElement[bool]:
         .join(talk, talk.id == mine.trial_id)
         .join(experiment, experiment.id == talk.experiment_id)
         .where(
-            mine.participant_id == person,
+            mine.participant_id == PERSON,
             mine.state == "waiting",
             talk.state.in_(IN_PLAY),
             experiment.state != "cancelled",
@@ -58,20 +60,7 @@ def _has_room(person: uuid.UUID) -> ColumnElement[bool]:
     return held.scalar_subquery() < MOST
 
 
-def _may_sit(person: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
-    return (
-        Trial.state.in_(IN_PLAY),
-        not_(sat_by(person)),
-        not_(and_(SeatPlace.once, seen_by(person))),
-        or_(
-            and_(SeatPlace.reads_passage, not_(judged_by(person))),
-            not_(or_(SeatPlace.reads_passage, read_by(person))),
-        ),
-        _has_room(person),
-    )
-
-
-def _where_others_wait(person: uuid.UUID) -> tuple[Any, ...]:
+def _where_others_wait() -> tuple[Any, ...]:
     """Talks in which others sit already; then those on a question on which fewer talks are held."""
     beside, there, other = aliased(SeatPlace), aliased(SeatPlace), aliased(Trial)
     others = (
@@ -108,26 +97,31 @@ def _renewed(row: SeatPlace) -> SeatPlace:
     )
 
 
-def _seats(own: ColumnElement[bool]) -> Kind:
+def _seats(own: ColumnElement[bool], apart: ColumnElement[bool]) -> Kind:
+    """Such seats; nobody sits there of whom `apart` holds."""
+    in_play = Trial.state.in_(IN_PLAY)
     return Kind(
         name="seat",
         table=SeatPlace,
         joined=_with_all,
         own=(own,),
-        turn=(SeatPlace.leased_until.is_not(None), Trial.state.in_(IN_PLAY)),
-        may=_may_sit,
+        turn=(SeatPlace.leased_until.is_not(None), in_play),
+        alive=in_play,
+        may=(in_play, not_(SAT), not_(and_(SeatPlace.once, SEEN)), not_(apart)),
+        now=_has_room(),
         once=SeatPlace.__table__.c.once,
         minutes=SeatPlace.__table__.c.lease_minutes,
-        order=_where_others_wait,
+        order=_where_others_wait(),
+        counted=Trial.__table__.c.id,
         settled=_never,
         untouched=_never,
         renewed=_renewed,
     )
 
 
-WITH_PASSAGE = _seats(SeatPlace.reads_passage.is_(True))
+WITH_PASSAGE = _seats(SeatPlace.reads_passage.is_(True), JUDGED)
 """Seats that read the passage: held by debaters."""
-WITHOUT_PASSAGE = _seats(SeatPlace.reads_passage.is_(False))
+WITHOUT_PASSAGE = _seats(SeatPlace.reads_passage.is_(False), READ)
 """Seats that do not: held by judges."""
 BY_ROLE = {"debater": WITH_PASSAGE, "judge": WITHOUT_PASSAGE}
 """Role of an account to the seats that it may hold."""
@@ -138,21 +132,9 @@ def role_for(reads_passage: bool) -> str:
     return "debater" if reads_passage else "judge"
 
 
-async def left(session: AsyncSession, kind: Kind, person: uuid.UUID) -> int:
-    """In how many talks somebody could sit down as things stand."""
-    await places.return_expired(session, kind, spare=person)
-    found = _with_all(select(func.count(Trial.id.distinct()))).where(*open_to(kind, person))
-    return await session.scalar(found) or 0
-
-
-def may_still_sit(person: uuid.UUID | None) -> ColumnElement[bool]:
-    """Whether somebody judges in a talk on the passage, or may come to: also in seats that are not free yet."""
-    begun = and_(SeatPlace.state == "waiting", SeatPlace.participant_id == person)
-    to_come = and_(
-        SeatPlace.state.in_(("open", "waiting")),
-        not_(sat_by(person)),
-        not_(and_(SeatPlace.once, seen_by(person))),
-    )
+def _may_still_sit() -> ColumnElement[bool]:
+    begun = and_(SeatPlace.state == "waiting", SeatPlace.participant_id == PERSON)
+    to_come = and_(SeatPlace.state.in_(("open", "waiting")), not_(SAT), not_(and_(SeatPlace.once, SEEN)))
     texts = _with_all(select(Passage.text_digest)).where(
         not_(SeatPlace.reads_passage),
         Trial.state.in_(IN_PLAY),
@@ -160,6 +142,10 @@ def may_still_sit(person: uuid.UUID | None) -> ColumnElement[bool]:
         or_(begun, to_come),
     )
     return Passage.text_digest.in_(texts.correlate(None))
+
+
+MAY_STILL_SIT = _may_still_sit()
+"""Whether PERSON judges in a talk on the passage, or may come to: also in seats that are not free yet."""
 
 
 # ── one's own ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -180,9 +166,12 @@ class Held:
     question: str
 
 
-def _held(person: uuid.UUID | None, *where: ColumnElement[bool]) -> Statement:
-    columns = select(SeatPlace, Trial.state, Experiment.state, Question.text)
-    return _with_all(columns).where(SeatPlace.participant_id == person, *where)
+_MINE = _with_all(select(SeatPlace, Trial.state, Experiment.state, Question.text)).where(
+    SeatPlace.participant_id == PERSON
+)
+_TALKS = _MINE.where(
+    SeatPlace.state == "waiting", Trial.state.in_(IN_PLAY), Experiment.state != "cancelled"
+).order_by(SeatPlace.leased_until.nulls_last(), SeatPlace.id)
 
 
 def _told(row: Any) -> Held:
@@ -195,19 +184,13 @@ def _told(row: Any) -> Held:
 
 async def held(session: AsyncSession, place: uuid.UUID, person: uuid.UUID | None) -> Held | None:
     """A seat, if it is this person's."""
-    row = (await session.execute(_held(person, SeatPlace.id == place))).one_or_none()
+    row = (await session.execute(_MINE.where(SeatPlace.id == place), {"person": person})).one_or_none()
     return None if row is None else _told(row)
 
 
 async def talks(session: AsyncSession, person: uuid.UUID) -> Sequence[Held]:
     """The talks that somebody has in hand, those first in which they are awaited."""
-    here = _held(
-        person,
-        SeatPlace.state == "waiting",
-        Trial.state.in_(IN_PLAY),
-        Experiment.state != "cancelled",
-    ).order_by(SeatPlace.leased_until.nulls_last(), SeatPlace.id)
-    return [_told(row) for row in await session.execute(here)]
+    return [_told(row) for row in await session.execute(_TALKS, {"person": person})]
 
 
 async def keep(session: AsyncSession, place: uuid.UUID, person: uuid.UUID, *, turn: bool) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Float, cast, extract, func, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models import Judgement, JudgingRound
+from models import Judgement
 
 SHOWN, TAKEN = "shown_at", "seconds_taken"
 """Among a judgement's flags: when it was first shown (seconds since 1970), and how long it took to the verdict."""
@@ -25,15 +25,8 @@ def _now() -> ColumnElement[float]:
     return cast(extract("epoch", func.clock_timestamp()), Float)
 
 
-async def clock(session: AsyncSession, judgement: uuid.UUID) -> Clock | None:
-    """The clock of a judgement, started when it is first looked at; None where its panel gives no time."""
-    allowed = await session.scalar(
-        select(JudgingRound.spec["people"]["seconds"].as_integer())
-        .join(Judgement, Judgement.round_id == JudgingRound.id)
-        .where(Judgement.id == judgement)
-    )
-    if allowed is None:
-        return None
+async def clock(session: AsyncSession, judgement: uuid.UUID, allowed: int) -> Clock:
+    """The clock of a judgement, started when it is first looked at; `allowed` is what its panel gives, in seconds."""
     await session.execute(
         update(Judgement)
         .where(Judgement.id == judgement, not_(Judgement.flags.has_key(SHOWN)))

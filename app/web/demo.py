@@ -5,7 +5,7 @@ from itertools import count
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.records import assignment, people, seats
+from app.records import assignment, people, places, seats
 from app.records.seats import BY_ROLE
 from app.web.pages.entrance import invite_path
 from models import Account
@@ -42,8 +42,7 @@ async def _of_use(session: AsyncSession, account: Account, role: str) -> bool:
     if role not in BY_ROLE:
         return True
     person = await people.participant_of(session, account)
-    if await seats.talks(session, person) or await seats.left(session, BY_ROLE[role], person):
+    kinds = assignment.OF_JUDGES if role == "judge" else (BY_ROLE[role],)
+    if await seats.talks(session, person) or await places.left(session, person, kinds):
         return True
-    if role == "debater":
-        return False
-    return bool(await assignment.in_hand(session, person) or await assignment.left(session, person))
+    return role == "judge" and await assignment.in_hand(session, person) is not None

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select, text
 
 from app.engine import Engine
 from app.protocols.core import Belief
-from app.records import assignment, drafts, experiments, people, plays
+from app.records import assignment, drafts, experiments, people, places, plays
 from app.records.database import Database
 from app.records.drafts import Effort
 from app.records.progress import progress
@@ -84,7 +84,7 @@ async def expire(database: Database) -> None:
 async def left(database: Database, judge: Account) -> int:
     assert judge.participant_id is not None
     async with database.session() as session:
-        return await assignment.left(session, judge.participant_id)
+        return await places.left(session, judge.participant_id, [assignment.JUDGEMENTS])
 
 
 async def trials(database: Database) -> dict[uuid.UUID, tuple[Trial, Question]]:

@@ -64,7 +64,7 @@ async def queue(request: Request, who: Who, db: Db) -> Response:
         request,
         "pages/judge_queue.html",
         in_hand=in_hand,
-        left=await assignment.left(db, person) + await seats.left(db, seats.WITHOUT_PASSAGE, person),
+        left=await places.left(db, person, assignment.OF_JUDGES),
         talks=await seats.talks(db, person),
         minutes=GUESS_MINUTES if seconds is None else max(1, round(seconds / 60)),
         guessed=seconds is None,
@@ -74,9 +74,10 @@ async def queue(request: Request, who: Who, db: Db) -> Response:
 
 async def _completion(db: AsyncSession, who: Account, person: uuid.UUID) -> people.Completion | None:
     """What they take to their recruiter, once nothing is left to do."""
-    if not await assignment.has_finished(db, person):
+    completion = await people.completion_of(db, who.id)
+    if completion is None or not await places.has_finished(db, person, assignment.OF_JUDGES):
         return None
-    return await people.completion_of(db, who.id)
+    return completion
 
 
 @router.post("/next", name="judge_next")
@@ -84,7 +85,7 @@ async def take_next(who: Who, db: Db) -> Response:
     """Take a place, or go on with the one in hand."""
     if who.instructed_at is None:
         return RedirectResponse("/judge/instructions", status_code=303)
-    found = await places.claim(db, who.id, [assignment.JUDGEMENTS, seats.WITHOUT_PASSAGE])
+    found = await places.claim(db, who.id, assignment.OF_JUDGES)
     if found is None:
         return RedirectResponse("/judge", status_code=303)
     kind, place = found
@@ -107,7 +108,7 @@ async def trial(request: Request, who: Who, judgement_id: uuid.UUID) -> Response
         if mine.state == "done":
             return await _thanks(request, db, who, mine)
         await assignment.prolong(db, mine.id, _person(who))
-        clock = await timing.clock(db, mine.id)
+        clock = await _clock(db, mine)
         earlier = await _earlier(db, mine)
         entered = await drafts.find(db, drafts.of_judgement(mine.id))
     # With no transaction open: the engine needs connections of its own.
@@ -156,6 +157,10 @@ def _person(who: Account) -> uuid.UUID:
 def _database(request: Request) -> Database:
     database: Database = request.app.state.database
     return database
+
+
+async def _clock(db: AsyncSession, mine: Held) -> Clock | None:
+    return None if mine.seconds is None else await timing.clock(db, mine.id, mine.seconds)
 
 
 async def _earlier(db: AsyncSession, mine: Held) -> list[Belief]:
@@ -224,7 +229,7 @@ async def submit(
         if not await _keep(db, who, mine, sent):
             return onward
         await assignment.flag(db, mine.id, {"knows_story": sent.knows_story})
-        clock = await timing.clock(db, mine.id)
+        clock = await _clock(db, mine)
         earlier = await _earlier(db, mine)
     await limited(
         request,
@@ -323,7 +328,7 @@ async def _thanks(request: Request, db: AsyncSession, who: Account, mine: Held) 
         "pages/judge_done.html",
         id=mine.id,
         told=telling.feedback(verdicts[0], mine.order) if verdicts else None,
-        left=await assignment.left(db, person) + await seats.left(db, seats.WITHOUT_PASSAGE, person),
+        left=await places.left(db, person, assignment.OF_JUDGES),
         completion=await _completion(db, who, person),
     )
 

@@ -58,7 +58,7 @@ async def queue(request: Request, who: Who, db: Db) -> Response:
         request,
         "pages/talk_queue.html",
         talks=await seats.talks(db, person),
-        left=await seats.left(db, BY_ROLE[who.role], person),
+        left=await places.left(db, person, [BY_ROLE[who.role]]),
         most=seats.MOST,
     )
 
