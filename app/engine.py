@@ -86,6 +86,25 @@ class Opened(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
+class Desk:
+    """A judgement that waits for its judge, as it stood when it was opened."""
+
+    judgement: Judgement
+    opened: Opened[tuple[Reading, ...]]
+
+    @property
+    def due(self) -> list[tuple[Ask, View]]:
+        """What is asked now, each through the judge's eyes; nothing once all is answered."""
+        opened = self.opened
+        return [(ask, opened.sitting.view(ask, opened.moves)) for ask in opened.play.due]
+
+    @property
+    def given(self) -> list[AnyContent]:
+        """What the judge has answered, oldest first."""
+        return [self.opened.moves[ask.path].content for ask in self.opened.play.answered]
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """A talk through the eyes of one seat that a person holds."""
 
@@ -134,37 +153,32 @@ class Engine:
         if judgement.state in OPEN and judgement.trial.state == "done":
             await self._guard(judgement, lambda: self._judgement(judgement))
 
-    async def due(self, judgement_id: uuid.UUID) -> list[tuple[Ask, View]]:
-        """What a judgement asks for now, each through the eyes of its seat; nothing where it is not open."""
-        async with self._database.reading() as session:
-            judgement = await plays.load_judgement(session, judgement_id)
-            if judgement is None or judgement.state not in OPEN or judgement.trial.state != "done":
-                return []
-            opened = await self._open_judgement(session, judgement)
-        return [(ask, opened.sitting.view(ask, opened.moves)) for ask in opened.play.due]
+    async def desk(
+        self, session: AsyncSession, judgement_id: uuid.UUID, *, lock: bool = False
+    ) -> Desk | None:
+        """What a person's judgement asks for now; None where it waits for nobody.
 
-    async def submit(self, judgement_id: uuid.UUID, path: str, content: AnyContent) -> None:
-        """Put a person's answer on record and go on. An answer that is there already stays; the second is dropped.
-
-        Raises RuleChanged where `path` is not asked for.
+        With `lock`, the judgement stays as it is until the transaction ends.
         """
-        async with self._database.reading() as session:
-            judgement = await plays.load_judgement(session, judgement_id)
-            if judgement is None:
-                raise RuleChanged("There is no such judgement.")
-            opened = await self._open_judgement(session, judgement)
-        if path not in opened.moves:
-            due = {ask.path: ask for ask in opened.play.due}
-            if path not in due or judgement.state not in OPEN:
-                raise RuleChanged(f"Nothing is asked at {path} now.")
-            kept = await opened.keep(answered(due[path], content))
-            if len(due) == 1 and not _at_rest(judgement, judgement.trial):
-                # No answer beside this one can have come meanwhile, so there is nothing to load anew.
-                opened.play.record(kept)
-                going_on = replace(opened, moves={**opened.moves, path: kept})
-                await self._guard(judgement, lambda: self._judge_on(judgement, going_on))
-                return
-        await self.advance_judgement(judgement_id)
+        judgement = await plays.load_judgement(session, judgement_id, lock=lock)
+        if judgement is None or judgement.state not in OPEN or judgement.trial.state != "done":
+            return None
+        return Desk(judgement, await self._open_judgement(session, judgement))
+
+    async def submit(self, session: AsyncSession, desk: Desk, contents: Mapping[str, AnyContent]) -> None:
+        """Put a judge's answers, by path, on record, and the verdict after the last, in the caller's transaction.
+
+        Raises RuleChanged where something is not asked for.
+        """
+        judgement, play = desk.judgement, desk.opened.play
+        assert judgement.participant_id is not None
+        moves = _answers(play, contents)
+        owner = Owner(judgement=judgement.id)
+        for move in await put(session, owner, judgement.participant_id, moves):
+            play.record(move)
+        if play.finished:
+            assert play.outcome is not None
+            await plays.finish_judgement(session, judgement, play.outcome)
 
     async def turn(self, place_id: uuid.UUID) -> Turn | None:
         """What somebody who holds a seat of a trial is asked now, and was asked before; None where they hold none."""
@@ -197,16 +211,14 @@ class Engine:
             if place is None:
                 raise RuleChanged("Nobody holds this seat.")
             opened = await self._open_trial(session, place.trial)
-            due = {ask.path: ask for ask in opened.play.due if ask.seat == place.seat}
             new = {path: content for path, content in contents.items() if path not in opened.moves}
             if not new:
                 return
-            if not new.keys() <= due.keys() or place.state != "waiting" or place.trial.state not in OPEN:
-                raise RuleChanged(f"Nothing is asked at {min(new)} now.")
+            if place.state != "waiting" or place.trial.state not in OPEN:
+                raise RuleChanged("This seat is asked nothing now.")
             assert place.participant_id is not None
-            moves = [answered(due[path], content) for path, content in new.items()]
-            await put(session, place.trial_id, place.participant_id, moves)
-            for move in moves:
+            moves = _answers(opened.play, new, place.seat)
+            for move in await put(session, Owner(trial=place.trial_id), place.participant_id, moves):
                 opened.play.record(move)
             await plays.queue_again(session, place.trial, {ask.seat for ask in opened.play.due})
 
@@ -377,6 +389,15 @@ class Engine:
 def _at_rest(row: Trial | Judgement, trial: Trial) -> bool:
     """Whether machines are to leave it alone: its experiment was paused or cancelled. What a person has begun goes on."""
     return row.state == "queued" and trial.arm.experiment.state != "running"
+
+
+def _answers(play: Play[Any], contents: Mapping[str, AnyContent], seat: str | None = None) -> list[Move]:
+    """Moves that answer what is due, of one seat where it is named; raises RuleChanged where something else is answered."""
+    due = {ask.path: ask for ask in play.due if seat in (None, ask.seat)}
+    for path in contents:
+        if path not in due:
+            raise RuleChanged(f"Nothing is asked at {path} now.")
+    return [answered(due[path], content) for path, content in contents.items()]
 
 
 def _stored(outcome: Outcome) -> dict[str, Any]:

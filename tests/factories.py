@@ -1,6 +1,7 @@
 """Small experiments for tests, made by the arena's own functions: imported, frozen, and played without the queue."""
 
 import asyncio
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from app.engine import Engine
 from app.exchange.taskfile import Passage
 from app.experiments.freeze import start
 from app.experiments.spec import parse_spec
+from app.protocols.core import Belief
 from app.records import tasks
 from app.records.database import Database
 from models import Experiment, Judgement, JudgingRound, Trial
@@ -108,3 +110,22 @@ async def finished(
     experiment = await started(database, data or spec())
     await played(database, experiment)
     return experiment
+
+
+async def judge_on(
+    database: Database, judgement: uuid.UUID, p: float = 0.75, *, most: int | None = None
+) -> list[str]:
+    """State a belief for all that a person's judgement asks, or for the first `most`; returns their paths."""
+    engine = Engine(database)
+    asked: list[str] = []
+    while most is None or len(asked) < most:
+        async with database.session.begin() as session:
+            desk = await engine.desk(session, judgement, lock=True)
+            if desk is None:
+                break
+            [(ask, _)] = desk.due
+            belief = Belief(p=(p, 1 - p), method="stated", reason="so")
+            await engine.submit(session, desk, {ask.path: belief})
+        asked.append(ask.path)
+    await engine.close()
+    return asked

@@ -75,11 +75,13 @@ async def save(
     Whoever calls holds the owner's row. No more active seconds are added than have passed since the owner's last save, so
     that a save sent twice counts once.
     """
-    submitted = exists().where(owner.moves, Move.path == path)
-    if await session.scalar(select(submitted)):
-        return False
     passed = func.extract("epoch", func.now() - func.max(Draft.updated_at))
-    since = await session.scalar(select(passed).where(owner.drafts))
+    look = select(
+        exists().where(owner.moves, Move.path == path), select(passed).where(owner.drafts).scalar_subquery()
+    )
+    submitted, since = (await session.execute(look)).one()
+    if submitted:
+        return False
     left = math.inf if since is None else max(0.0, float(since)) + SLACK
     for at, effort in {path: Effort(), **efforts}.items():
         seconds = round(min(effort.active_seconds, left), 3)

@@ -166,9 +166,12 @@ async def _insert_moves(
     return {key: item[2] if key in added else await _there(session, key) for key, item in first.items()}
 
 
-async def put(session: AsyncSession, trial: uuid.UUID, participant: uuid.UUID, moves: Sequence[Move]) -> None:
-    """Put somebody's moves on record in a transaction of the caller's; what is there already stays."""
-    await _insert_moves(session, [(Owner(trial=trial), participant, move) for move in moves])
+async def put(
+    session: AsyncSession, owner: Owner, participant: uuid.UUID, moves: Sequence[Move]
+) -> list[Move]:
+    """Put somebody's moves on record in a transaction of the caller's; what is there already stays, and is returned."""
+    kept = await _insert_moves(session, [(owner, participant, move) for move in moves])
+    return [kept[owner, move.path] for move in moves]
 
 
 async def _there(session: AsyncSession, key: Key) -> Move:

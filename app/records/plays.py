@@ -19,6 +19,7 @@ from models import (
     ArmSeat,
     Experiment,
     Judgement,
+    JudgingRound,
     Participant,
     Passage,
     Question,
@@ -90,25 +91,37 @@ async def state_of(session: AsyncSession, experiment: uuid.UUID) -> str:
     return (await session.scalars(select(Experiment.state).where(Experiment.id == experiment))).one()
 
 
-async def load_judgement(session: AsyncSession, judgement_id: uuid.UUID) -> Judgement | None:
-    """A judgement with its judge, its round and its trial."""
-    trial = joinedload(Judgement.trial)
+async def load_judgement(
+    session: AsyncSession, judgement_id: uuid.UUID, *, lock: bool = False
+) -> Judgement | None:
+    """A judgement with its judge, its round and its trial, but for what is long and not needed to go on.
+
+    With `lock`, it stays as it is until the transaction ends.
+    """
+    trial, round_, person = (
+        joinedload(Judgement.trial),
+        joinedload(Judgement.round),
+        joinedload(Judgement.participant),
+    )
+    arm = trial.joinedload(Trial.arm)
     return await session.get(
         Judgement,
         judgement_id,
         options=[
-            joinedload(Judgement.participant).joinedload(Participant.endpoint),
-            joinedload(Judgement.round),
+            person.joinedload(Participant.endpoint),
+            round_.load_only(JudgingRound.experiment_id, JudgingRound.elicit),
             trial.joinedload(Trial.question).joinedload(Question.passage),
-            trial.joinedload(Trial.arm).joinedload(Arm.experiment),
+            arm.load_only(Arm.experiment_id),
+            arm.joinedload(Arm.experiment).load_only(Experiment.state),
         ],
+        with_for_update={"of": Judgement} if lock else None,
     )
 
 
 async def load_arm(session: AsyncSession, arm_id: uuid.UUID) -> LoadedArm:
     """An arm, to be kept: nothing of it ever changes."""
-    arm = await session.get_one(Arm, arm_id)
-    # Not by way of `arm`, which the session may know already, without them.
+    # Anew, and its seats not by way of it: the session may know an arm already, without all that.
+    arm = await session.get_one(Arm, arm_id, populate_existing=True)
     held = joinedload(ArmSeat.participant).joinedload(Participant.endpoint)
     seats = await session.scalars(select(ArmSeat).where(ArmSeat.arm_id == arm_id).options(held))
     digests = {name: bytes.fromhex(value) for name, value in arm.prompts.items()}

@@ -10,13 +10,12 @@ import pytest
 from sqlalchemy import delete, func, select, text
 
 from app.engine import Engine
-from app.protocols.core import Belief
 from app.records import assignment, drafts, experiments, people, places, plays
 from app.records.database import Database
 from app.records.drafts import Effort
 from app.records.progress import progress
 from models import Account, Draft, Experiment, Exposure, Judgement, Question, Trial, Verdict
-from tests.factories import finished, imported, passage, played, spec, started
+from tests.factories import finished, imported, judge_on, passage, played, spec, started
 
 CONSULTANCY = {"consultancy": spec()["arms"]["consultancy"]}
 
@@ -53,14 +52,6 @@ async def take(database: Database, judge: Account) -> uuid.UUID:
     found = await claimed(database, judge)
     assert found is not None
     return found
-
-
-async def submit(database: Database, judgement: uuid.UUID, p: float = 0.75) -> None:
-    """State a belief for all that is asked."""
-    engine = Engine(database)
-    while due := await engine.due(judgement):
-        await engine.submit(judgement, due[0][0].path, Belief(p=(p, 1 - p), method="stated", reason="so"))
-    await engine.close()
 
 
 async def rows(database: Database, *where: Any) -> Sequence[Judgement]:
@@ -107,7 +98,7 @@ async def test_somebody_with_a_trial_in_hand_gets_that_one_again(database: Datab
     first = await take(database, judge)
 
     assert await claimed(database, judge) == first
-    await submit(database, first)
+    await judge_on(database, first)
     assert await take(database, judge) != first
 
 
@@ -139,7 +130,7 @@ async def test_nobody_judges_a_trial_twice(database: Database) -> None:
     seen = []
     while found := await claimed(database, judge):
         seen.append(found)
-        await submit(database, found)
+        await judge_on(database, found)
 
     whose = await trials(database)
     assert len(seen) == len({whose[item][0].id for item in seen}) == 2
@@ -153,7 +144,7 @@ async def test_nobody_is_shown_a_second_trial_on_a_passage(database: Database) -
     seen = []
     while found := await claimed(database, judge):
         seen.append(found)
-        await submit(database, found)
+        await judge_on(database, found)
 
     whose = await trials(database)
     assert len(seen) == len({whose[item][1].passage_id for item in seen}) == 2
@@ -178,7 +169,7 @@ async def test_arms_are_evened_out_for_each_person(database: Database) -> None:
     seen = []
     for _ in range(8):
         seen.append(await take(database, judge))
-        await submit(database, seen[-1])
+        await judge_on(database, seen[-1])
 
     whose = await trials(database)
     assert set(Counter(whose[item][0].arm_id for item in seen).values()) == {2}
@@ -212,7 +203,7 @@ async def test_what_somebody_gets_next_does_not_depend_on_what_is_true(database:
     for _ in range(6):
         either_way = {await _would_take(database, judge, exchanged) for exchanged in (False, True)}
         assert len(either_way) == 1
-        await submit(database, await take(database, judge))
+        await judge_on(database, await take(database, judge))
 
 
 async def _would_take(database: Database, judge: Account, exchanged: bool) -> uuid.UUID | None:
@@ -250,10 +241,7 @@ async def test_an_expired_trial_that_was_begun_leaves_a_fresh_place(database: Da
     slow, next_one = await judges(database, 2)
     lost = await take(database, slow)
     if begun == "a move":
-        engine = Engine(database)
-        [(ask, _)] = await engine.due(lost)
-        await engine.submit(lost, ask.path, Belief(p=(0.5, 0.5), method="stated"))
-        await engine.close()
+        await judge_on(database, lost, most=1)
     else:
         async with database.session.begin() as session:
             await drafts.save(
@@ -332,7 +320,7 @@ async def test_a_persons_failed_judgement_goes_back_to_everybody_when_it_is_trie
     if begun:
         [old] = await rows(database, Judgement.id == lost)
         assert (old.state, old.error, old.participant_id) == ("returned", None, unlucky.participant_id)
-    await submit(database, taken)
+    await judge_on(database, taken)
     async with database.session() as session:
         assert (await progress(session, experiment.id)).finished
 
@@ -342,7 +330,7 @@ async def test_whoever_had_answered_everything_before_it_failed_loses_nothing(da
     experiment = await finished(database, passage("Alba", 1), data=naive)
     [judge] = await judges(database, 1)
     held = await take(database, judge)
-    await submit(database, held)
+    await judge_on(database, held)
     async with database.session.begin() as session:
         await session.execute(delete(Verdict))
     await _fail(database, held)
@@ -374,7 +362,7 @@ async def test_submitting_many_times_at_once_makes_one_verdict(database: Databas
     [judge] = await judges(database, 1)
     held = await take(database, judge)
 
-    await asyncio.gather(*(submit(database, held, p) for p in (0.1, 0.5, 0.9)), return_exceptions=True)
+    await asyncio.gather(*(judge_on(database, held, p) for p in (0.1, 0.5, 0.9)), return_exceptions=True)
 
     assert await count(database, Verdict, Verdict.judgement_id == held) == 1
 
@@ -390,9 +378,9 @@ async def test_submitting_while_giving_back_fills_the_place_once(database: Datab
         async with database.session.begin() as session:
             await assignment.give_back(session, held, holder, {})
 
-    await asyncio.gather(submit(database, held), give_back(), return_exceptions=True)
+    await asyncio.gather(judge_on(database, held), give_back(), return_exceptions=True)
     if (again := await claimed(database, other)) is not None:
-        await submit(database, again)
+        await judge_on(database, again)
 
     assert await count(database, Verdict) == 1
     assert [row.state for row in await rows(database, Judgement.state != "returned")] == ["done"]
@@ -429,7 +417,7 @@ async def told(database: Database, judge: Account) -> list[assignment.Told]:
 async def test_nothing_is_told_where_the_policy_is_none(database: Database) -> None:
     await finished(database, data=for_people())
     [judge] = await judges(database, 1)
-    await submit(database, await take(database, judge))
+    await judge_on(database, await take(database, judge))
     assert await told(database, judge) == []
 
 
@@ -437,7 +425,7 @@ async def test_the_truth_is_told_where_no_second_trial_on_the_passage_can_come(d
     await finished(database, data=for_people(judges=[{"humans": 1, "feedback": "score"}]))
     [judge] = await judges(database, 1)
     held = await take(database, judge)
-    await submit(database, held)
+    await judge_on(database, held)
 
     [verdict] = await told(database, judge)
     assert verdict.answers[verdict.gold] == "The pilot had overslept."
@@ -449,18 +437,18 @@ async def test_the_truth_waits_for_the_last_possible_verdict_on_the_passage(data
         database, passage("Alba", 1), data=for_people(judges=wanted(feedback="score"), arms=CONSULTANCY)
     )
     judge, other = await judges(database, 2)
-    await submit(database, await take(database, judge))
+    await judge_on(database, await take(database, judge))
     theirs = await take(database, other)
     # The other trial is in another's hands, from where it may come back.
     assert await told(database, judge) == []
-    await submit(database, theirs)
+    await judge_on(database, theirs)
     assert len(await told(database, judge)) == 1
 
 
 async def test_who_was_told_gets_no_trial_on_the_passage_any_more(database: Database) -> None:
     await finished(database, passage("Alba", 1), data=for_people(judges=[{"humans": 1, "feedback": "score"}]))
     [judge] = await judges(database, 1)
-    await submit(database, await take(database, judge))
+    await judge_on(database, await take(database, judge))
     assert len(await told(database, judge)) == 1
 
     later = await started(database, for_people(name="later", judges=wanted()))
@@ -497,23 +485,21 @@ async def test_the_newest_draft_stays_and_effort_adds_up(database: Database) -> 
 
 
 async def test_what_was_submitted_is_cleared_once_and_its_effort_stays(database: Database) -> None:
-    await finished(database, data=for_people())
+    await finished(database, data=for_people(arms={"naive": {"protocol": "naive"}}))
     [judge] = await judges(database, 1)
     held = await take(database, judge)
-    engine = Engine(database)
-    [(ask, _)] = await engine.due(held)
-    await engine.close()
+    path = "judging/order0/step0"
     async with database.session.begin() as session:
         await drafts.save(
-            session, drafts.of_judgement(held), judge.id, ask.path, {"at": 1}, {ask.path: Effort(30, 1, 2)}
+            session, drafts.of_judgement(held), judge.id, path, {"at": 1}, {path: Effort(30, 1, 2)}
         )
-    await submit(database, held)
+    assert await judge_on(database, held) == [path]
 
     async with database.session.begin() as session:
-        assert await drafts.close(session, drafts.of_judgement(held), ask.path)
-        assert not await drafts.close(session, drafts.of_judgement(held), ask.path)
+        assert await drafts.close(session, drafts.of_judgement(held), path)
+        assert not await drafts.close(session, drafts.of_judgement(held), path)
         assert not await drafts.save(
-            session, drafts.of_judgement(held), judge.id, ask.path, {"at": 2}, {ask.path: Effort(9, 9, 9)}
+            session, drafts.of_judgement(held), judge.id, path, {"at": 2}, {path: Effort(9, 9, 9)}
         )
         assert await drafts.find(session, drafts.of_judgement(held)) == {}
         assert judge.participant_id is not None

@@ -21,7 +21,7 @@ from app.records.database import Database
 from app.records.places import Kind
 from app.records.progress import progress
 from models import Account, Experiment, Judgement, Move, SeatPlace, Trial, Verdict
-from tests.factories import imported, passage, played, spec, started
+from tests.factories import imported, judge_on, passage, played, spec, started
 from tests.protocols.test_core_carries import InteractiveDebate
 
 DEBATE = {
@@ -248,19 +248,12 @@ async def test_nobody_is_told_what_is_true_while_they_judge_in_a_talk_on_the_tex
     assert await take(database, one, seats.WITHOUT_PASSAGE)
     judgement = await take(database, one, assignment.JUDGEMENTS)
     assert judgement is not None
-    await _judge(database, judgement)
+    await judge_on(database, judgement)
     async with database.session.begin() as session:
         assert await assignment.told(session, one.participant_id) == []
     await change(database, "UPDATE experiment SET state = 'cancelled' WHERE name = 'talks'")
     async with database.session.begin() as session:
         assert len(await assignment.told(session, one.participant_id)) == 1
-
-
-async def _judge(database: Database, judgement: uuid.UUID) -> None:
-    engine = Engine(database)
-    while due := await engine.due(judgement):
-        await engine.submit(judgement, due[0][0].path, Belief(p=(0.5, 0.5), method="stated"))
-    await engine.close()
 
 
 # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────────

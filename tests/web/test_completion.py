@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from models import Experiment, Invite, Judgement, Trial
+from tests.factories import spec
 from tests.web.stage import bearer
 from tests.web.test_judging import judged, next_trial
+from tests.web.test_talking import advanced, asked, begun
 from tests.web.world import Browser, Site, World
 
 CODE, URL = "C1A2B3", "https://app.prolific.com/submissions/complete?cc=C1A2B3"
@@ -120,6 +122,51 @@ async def test_a_place_that_somebody_else_holds_keeps_nobody_waiting(
         await db.execute(delete(Judgement).where(Judgement.state == "open", Judgement.place == 2))
         await db.execute(update(Judgement).where(Judgement.state == "open").values(**held))
     assert told(await shown(recruited))
+
+
+ASKING = spec(
+    name="asking",
+    arms={
+        "consultancy": {
+            "protocol": "consultancy",
+            "questions": True,
+            "rounds": 2,
+            "seats": {"consultant": "advocate", "questioner": "people"},
+        }
+    },
+    judges=["lexical"],
+    elicit="final",
+)
+"""People ask in talks; nobody judges afterwards."""
+
+
+async def test_a_seat_in_a_talk_is_work_to_be_done(world: World, recruited: Browser) -> None:
+    await begun(world.site, {**ASKING, "tasks": {"set": "talks"}}, "Corona")
+    for _ in range(2):
+        await judged(recruited)
+    assert not told(await shown(recruited))
+    assert "/talk/" in await next_trial(recruited)
+    assert not told(await shown(recruited)), "a talk in hand is work too"
+
+
+async def test_who_has_only_sat_in_talks_has_done_something(site: Site) -> None:
+    alice = await site.browser("alice")
+    await begun(site, ASKING)
+    judge = await come(site, await link(alice, completion_code=CODE), "Paul")
+    assert not told(await shown(judge))
+    while "/talk/" in (here := await next_trial(judge)):
+        while paths := asked(await judge.get(here)):
+            assert not told(await shown(judge))
+            await judge.submit(
+                here,
+                {
+                    f"{at}.{key}": value
+                    for at, path in enumerate(paths)
+                    for key, value in (("path", path), ("text", "Who says so?"))
+                },
+            )
+            await advanced(site)
+    assert told(await shown(judge))
 
 
 async def test_a_new_link_leads_to_the_code_of_the_first(world: World, recruited: Browser) -> None:

@@ -12,18 +12,17 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.engine import Engine
-from app.protocols.core import Ask, Belief, Pick, ProtocolError, RuleChanged
+from app.engine import Desk, Engine
+from app.protocols.core import AnyContent, Ask, Belief, Pick, ProtocolError
 from app.protocols.flaws import MARKING, MARKS
 from app.protocols.judging import place
 from app.protocols.views import View
-from app.records import assignment, drafts, people, places, plays, seats, timing
+from app.records import assignment, drafts, people, places, seats, timing
 from app.records.assignment import Held
 from app.records.database import Database
 from app.records.timing import Clock
 from app.web import telling, trial_page
 from app.web.gate import Db, Refused, Who
-from app.web.limits import limited
 from app.web.pages import talking
 from app.web.render import page
 from app.web.trial_page import Draft, Entry, Sent
@@ -109,17 +108,15 @@ async def trial(request: Request, who: Who, judgement_id: uuid.UUID) -> Response
             return await _thanks(request, db, who, mine)
         await assignment.prolong(db, mine.id, _person(who))
         clock = await _clock(db, mine)
-        earlier = await _earlier(db, mine)
         entered = await drafts.find(db, drafts.of_judgement(mine.id))
-    # With no transaction open: the engine needs connections of its own.
-    due = await _due(request, mine.id)
-    if not due:
+        desk = await _desk(request, db, mine)
+    if desk is None or not desk.due:
         return await _finished(request, who, mine)
-    ask, view = due[0]
+    ask, view = desk.due[0]
     if ask.kind == "mark":
-        return _marks_page(request, mine, due, {})
-    entry = trial_page.entry(mine, view, entered.get(ask.path, {}), earlier)
-    return _trial_page(request, mine, due[0], earlier, entry, clock)
+        return _marks_page(request, mine, desk.due, {})
+    entry = trial_page.entry(mine, view, entered.get(ask.path, {}), _beliefs(desk))
+    return _trial_page(request, mine, desk, entry, clock)
 
 
 async def _finished(request: Request, who: Account, mine: Held) -> Response:
@@ -163,16 +160,15 @@ async def _clock(db: AsyncSession, mine: Held) -> Clock | None:
     return None if mine.seconds is None else await timing.clock(db, mine.id, mine.seconds)
 
 
-async def _earlier(db: AsyncSession, mine: Held) -> list[Belief]:
-    """The beliefs that this judge gave on the trial so far, oldest first."""
-    given = await plays.moves_of(db, judgement=mine.id)
-    return [move.content for move in given.values() if isinstance(move.content, Belief)]
+def _beliefs(desk: Desk) -> list[Belief]:
+    """The beliefs that the judge gave on the trial so far, oldest first."""
+    return [content for content in desk.given if isinstance(content, Belief)]
 
 
-async def _due(request: Request, judgement: uuid.UUID) -> list[tuple[Ask, View]]:
+async def _desk(request: Request, db: AsyncSession, mine: Held, *, lock: bool = False) -> Desk | None:
     engine: Engine = request.app.state.engine
     try:
-        return await engine.due(judgement)
+        return await engine.desk(db, mine.id, lock=lock)
     except ProtocolError as error:
         raise Refused(
             409, "This trial cannot be shown any more: give it back, or tell whoever invited you."
@@ -182,13 +178,12 @@ async def _due(request: Request, judgement: uuid.UUID) -> list[tuple[Ask, View]]
 def _trial_page(
     request: Request,
     mine: Held,
-    due: tuple[Ask, View],
-    earlier: Sequence[Belief],
+    desk: Desk,
     entry: Entry,
     clock: Clock | None,
     error: str | None = None,
 ) -> Response:
-    shown = trial_page.shown(mine, *due, earlier, entry)
+    shown = trial_page.shown(mine, *desk.due[0], _beliefs(desk), entry)
     status = 422 if error else 200
     return page(request, "pages/judge_trial.html", status=status, **shown, clock=clock, error=error)
 
@@ -228,39 +223,42 @@ async def submit(
         # Before anything else: what was sent is safe now, and the place is theirs while it is put on record.
         if not await _keep(db, who, mine, sent):
             return onward
-        await assignment.flag(db, mine.id, {"knows_story": sent.knows_story})
+        if sent.knows_story != bool(mine.flags.get("knows_story")):
+            await assignment.flag(db, mine.id, {"knows_story": sent.knows_story})
         clock = await _clock(db, mine)
-        earlier = await _earlier(db, mine)
-    await limited(
-        request,
-        f"submit/{who.id}",
-        SUBMITS,
-        "That was a lot in one minute: wait a moment and submit again; it is saved.",
-    )
-    due = await _due(request, mine.id)
-    if not due or due[0][0].path != sent.path:
-        return onward
-    ask, view = due[0]
-    shares = sent.shares(len(view.answers))
-    error = trial_page.mistake(shares, sent.reason, trial_page.is_final(mine, ask))
-    if error or shares is None:
-        return _trial_page(request, mine, due[0], earlier, sent.kept(view), clock, error)
-    if trial_page.is_final(mine, ask):
-        async with _database(request).session.begin() as db:
+        patient = await _patient(db, who)
+    if not patient:
+        raise Refused(429, "That was a lot in one minute: wait a moment and submit again; it is saved.")
+    async with _database(request).session.begin() as db:
+        desk = await _desk(request, db, mine, lock=True)
+        if desk is None or not desk.due or desk.due[0][0].path != sent.path:
+            return onward
+        ask, view = desk.due[0]
+        shares = sent.shares(len(view.answers))
+        error = trial_page.mistake(shares, sent.reason, trial_page.is_final(mine, ask))
+        if error or shares is None:
+            return _trial_page(request, mine, desk, sent.kept(view), clock, error)
+        if trial_page.is_final(mine, ask):
             await timing.stop(db, mine.id)
-    await _record(request, who, mine, ask, trial_page.belief(view, shares, sent.entry.reason))
+        belief = trial_page.belief(view, shares, sent.entry.reason)
+        await _record(request, db, who, desk, {ask.path: belief})
     return onward
 
 
-async def _record(request: Request, who: Account, mine: Held, ask: Ask, content: Belief | Pick) -> None:
+async def _patient(db: AsyncSession, who: Account) -> bool:
+    """Count one more submission; whether there were not too many."""
+    return await people.within_limit(db, f"submit/{who.id}", SUBMITS, seconds=60)
+
+
+async def _record(
+    request: Request, db: AsyncSession, who: Account, desk: Desk, contents: Mapping[str, AnyContent]
+) -> None:
     engine: Engine = request.app.state.engine
-    try:
-        await engine.submit(mine.id, ask.path, content)
-    except RuleChanged:  # another tab was quicker, or the place went back meanwhile
-        return
-    async with _database(request).session.begin() as db:
-        if await drafts.close(db, drafts.of_judgement(mine.id), ask.path):
-            await people.note(db, who.id, "submitted", "judgement", mine.id, {"path": ask.path})
+    await engine.submit(db, desk, contents)
+    judgement = desk.judgement.id
+    for path in contents:
+        await drafts.close(db, drafts.of_judgement(judgement), path)
+        await people.note(db, who.id, "submitted", "judgement", judgement, {"path": path})
 
 
 async def _submit_marks(request: Request, who: Account, judgement: uuid.UUID, sent: Sent) -> Response:
@@ -268,15 +266,18 @@ async def _submit_marks(request: Request, who: Account, judgement: uuid.UUID, se
     async with _database(request).session.begin() as db:
         mine = await _mine(db, who, judgement)
         await assignment.prolong(db, mine.id, _person(who))
-    await limited(
-        request, f"submit/{who.id}", SUBMITS, "That was a lot in one minute: wait a moment and submit again."
-    )
-    due = [(ask, view) for ask, view in await _due(request, mine.id) if ask.kind == "mark"]
-    marked = sent.marked
-    if any(ask.facts["point"] not in marked for ask, _ in due):
-        return _marks_page(request, mine, due, marked, "Accept or reject every point.")
-    for ask, _ in due:
-        await _record(request, who, mine, ask, Pick(index=MARKS.index(marked[ask.facts["point"]])))
+        patient = await _patient(db, who)
+    if not patient:
+        raise Refused(429, "That was a lot in one minute: wait a moment and submit again.")
+    async with _database(request).session.begin() as db:
+        desk = await _desk(request, db, mine, lock=True)
+        due = [(ask, view) for ask, view in desk.due if ask.kind == "mark"] if desk else []
+        marked = sent.marked
+        if any(ask.facts["point"] not in marked for ask, _ in due):
+            return _marks_page(request, mine, due, marked, "Accept or reject every point.")
+        if desk and due:
+            picks = {ask.path: Pick(index=MARKS.index(marked[ask.facts["point"]])) for ask, _ in due}
+            await _record(request, db, who, desk, picks)
     return RedirectResponse(_address(judgement), status_code=303)
 
 
