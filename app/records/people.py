@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, exists, func, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import contains_eager
 
 from models import Account, Audit, Invite, Participant, RateCount, Secret, Session
 
@@ -225,21 +225,28 @@ async def open_session(session: AsyncSession, account: uuid.UUID) -> str:
     return token
 
 
+_DIGEST = bindparam("digest", type_=Session.token_digest.type)
+_OPEN_SESSION = (
+    select(Session)
+    .join(Session.account)
+    .where(
+        or_(
+            Session.token_digest == _DIGEST,
+            and_(
+                Session.previous_digest == _DIGEST,
+                or_(Session.previous_until.is_(None), Session.previous_until > func.now()),
+            ),
+        ),
+        Session.expires_at > func.now(),
+        Account.disabled_at.is_(None),
+    )
+    .options(contains_eager(Session.account))
+)
+
+
 async def session_of(session: AsyncSession, token: str) -> Session | None:
     """The session of a cookie, with its account; none where it has ended or the account is disabled."""
-    digest = token_digest(token)
-    not_over = Session.previous_until.is_(None) | (Session.previous_until > func.now())
-    found = (
-        select(Session)
-        .join(Account, Account.id == Session.account_id)
-        .where(
-            (Session.token_digest == digest) | ((Session.previous_digest == digest) & not_over),
-            Session.expires_at > func.now(),
-            Account.disabled_at.is_(None),
-        )
-        .options(joinedload(Session.account))
-    )
-    return (await session.scalars(found)).one_or_none()
+    return (await session.scalars(_OPEN_SESSION, {"digest": token_digest(token)})).one_or_none()
 
 
 async def rotate(session: AsyncSession, row: Session, token: str) -> str | None:
@@ -310,12 +317,11 @@ async def note(
     detail: Mapping[str, Any] | None = None,
 ) -> None:
     """Add to the audit trail, in the transaction of what it tells."""
-    session.add(
-        Audit(
-            account_id=account,
-            action=action,
-            object_kind=kind,
-            object_id=str(identity),
-            detail=dict(detail or {}),
-        )
+    row = insert(Audit).values(
+        account_id=account,
+        action=action,
+        object_kind=kind,
+        object_id=str(identity),
+        detail=dict(detail or {}),
     )
+    await session.execute(row)
