@@ -258,6 +258,8 @@ class Held:
     steps: int
     """Groups of moves in the transcript."""
     each_step: bool
+    marks: bool
+    """Whether points are marked once the belief is given."""
     order: tuple[int, ...]
     """The answers of the trial in the order in which this person reads them."""
     flags: Mapping[str, Any]
@@ -278,6 +280,7 @@ async def held(session: AsyncSession, judgement: uuid.UUID, person: uuid.UUID | 
         state == "cancelled",
         len(outcome["transcript"]) if outcome else 0,
         elicit == "each_step",
+        bool(outcome and outcome.get("points")),
         tuple(mine.reading[0]),
         mine.flags,
     )

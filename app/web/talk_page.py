@@ -6,6 +6,7 @@ what the asks want (a speech, a belief …), so that a seat of any protocol has 
 
 import hashlib
 import json
+import logging
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from app.records.seats import Held
 from app.web import trial_page
 from app.web.marking import Piece, marked_passage, pieces
 
+log = logging.getLogger(__name__)
 HEADINGS = {
     "speech": "Your speech",
     "note": "Your words",
@@ -47,7 +49,12 @@ HEADINGS = {
 """What an ask is called by what it wants, where its kind says no more."""
 KINDS = {"question": "Your question", "remark": "Your remark", "critic": "Your critique"}
 ITEMS = 50
-"""Most lines of a list."""
+"""Most lines of a list whose ask names no fewer."""
+NO_REQUEST = (
+    "It cannot be shown: the wording that this study brings for it does not fit what is asked here. Go by the heading and "
+    "the limits above, and tell whoever invited you."
+)
+"""What stands in the place of the request to a model, where its template fails."""
 
 
 # ── what comes back ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -152,7 +159,7 @@ def _content(view: View, passage: Passage, answer: Answer) -> AnyContent:
         case "thought":
             return Thought(text=_words(view, answer))
         case "items":
-            return _items(answer)
+            return _items(view, answer)
         case "pick":
             return _pick(view, answer)
         case "rating":
@@ -172,13 +179,23 @@ def _words(view: View, answer: Answer) -> str:
     return said
 
 
-def _items(answer: Answer) -> Items:
+def _items(view: View, answer: Answer) -> Items:
     lines = [" ".join(line.split()) for line in answer.words.splitlines() if line.strip()]
-    if not lines:
-        raise Unread("Write at least one line.")
-    if len(lines) > ITEMS:
-        raise Unread(f"There are {len(lines)} lines and {ITEMS} are taken: leave some out.")
+    least, most = _bounds(view.facts)
+    if len(lines) < least:
+        raise Unread(f"Write at least {'one line' if least == 1 else f'{least} lines'}.")
+    if len(lines) > most:
+        raise Unread(f"There are {len(lines)} lines and {most} are taken: leave some out.")
+    words = view.limits.max_words
+    for number, line in enumerate(lines, 1):
+        if words is not None and (count := len(line.split())) > words:
+            raise Unread(f"Line {number} has {count} words and may have {words}: shorten it.")
     return Items(texts=tuple(lines))
+
+
+def _bounds(facts: Mapping[str, Any]) -> tuple[int, int]:
+    """Fewest and most lines of a list."""
+    return facts.get("least", 1), facts.get("most", ITEMS)
 
 
 def _pick(view: View, answer: Answer) -> Pick:
@@ -342,11 +359,20 @@ def _form(
         "limits": limits,
         "text": draft.get("text", ""),
         "shares": list(zip(view.letters, view.answers, _shares(view, draft), strict=True)),
+        "lines": _lines(ask.facts) if ask.wants == "items" else "",
         "options": _options(view) if ask.wants == "pick" else (),
         "pick": draft.get("pick", ""),
         "rating": draft.get("rating", ""),
         "error": outcome.errors.get(ask.path) if outcome else None,
     }
+
+
+def _lines(facts: Mapping[str, Any]) -> str:
+    """How many lines a list may have, in words."""
+    least, most = _bounds(facts)
+    if not least:
+        return f"One a line, at most {most}; leave it empty for none."
+    return f"One a line, {least if least == most else f'{least} to {most}'} of them."
 
 
 def _shares(view: View, draft: Mapping[str, Any]) -> list[str]:
@@ -365,5 +391,7 @@ def _request(turn: Turn, view: View) -> str:
     """What a model in this seat would be asked, word for word."""
     try:
         return turn.prompts.segments(turn.protocol, view)[-1].text.strip()
-    except ParticipantError:
-        return ""
+    except ParticipantError as error:
+        # Its reason names the template and what stands in it: for whoever runs the study.
+        log.warning("What %s asks for as %s cannot be shown: %s", turn.protocol, view.kind, error)
+        return NO_REQUEST

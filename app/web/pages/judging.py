@@ -6,7 +6,7 @@ for what `assignment.told` allows to be told.
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -116,7 +116,7 @@ async def trial(request: Request, who: Who, judgement_id: uuid.UUID) -> Response
         return await _finished(request, who, mine)
     ask, view = due[0]
     if ask.kind == "mark":
-        return _marks_page(request, mine, due, {})
+        return _marks_page(request, mine, due, entered.get(MARKING, {}))
     entry = trial_page.entry(mine, view, entered.get(ask.path, {}), earlier)
     return _trial_page(request, mine, due[0], earlier, entry, clock)
 
@@ -200,9 +200,10 @@ async def draft(who: Who, db: Db, judgement_id: uuid.UUID, sent: Draft) -> Respo
 
 async def _keep(db: AsyncSession, who: Account, mine: Held, sent: Sent) -> bool:
     """Save what was entered and prolong the lease; False where it is not (or no longer) asked of this person."""
-    asked = range(mine.steps + 1) if mine.each_step else (mine.steps,)
+    steps = range(mine.steps + 1) if mine.each_step else (mine.steps,)
+    asked = {*(place(0, step) for step in steps), *([MARKING] if mine.marks else [])}
     return (
-        sent.path in {place(0, step) for step in asked}
+        sent.path in asked
         and await assignment.prolong(db, mine.id, _person(who))
         and await drafts.save(
             db, drafts.of_judgement(mine.id), who.id, sent.path, sent.content, sent.effort(mine)
@@ -226,12 +227,7 @@ async def submit(
         await assignment.flag(db, mine.id, {"knows_story": sent.knows_story})
         clock = await timing.clock(db, mine.id)
         earlier = await _earlier(db, mine)
-    await limited(
-        request,
-        f"submit/{who.id}",
-        SUBMITS,
-        "That was a lot in one minute: wait a moment and submit again; it is saved.",
-    )
+    await _not_too_often(request, who)
     due = await _due(request, mine.id)
     if not due or due[0][0].path != sent.path:
         return onward
@@ -243,46 +239,57 @@ async def submit(
     if trial_page.is_final(mine, ask):
         async with _database(request).session.begin() as db:
             await timing.stop(db, mine.id)
-    await _record(request, who, mine, ask, trial_page.belief(view, shares, sent.entry.reason))
+    belief = trial_page.belief(view, shares, sent.entry.reason)
+    await _record(request, who, mine, sent.path, {ask.path: belief})
     return onward
 
 
-async def _record(request: Request, who: Account, mine: Held, ask: Ask, content: Belief | Pick) -> None:
+async def _not_too_often(request: Request, who: Account) -> None:
+    sentence = "That was a lot in one minute: wait a moment and submit again; it is saved."
+    await limited(request, f"submit/{who.id}", SUBMITS, sentence)
+
+
+async def _record(
+    request: Request, who: Account, mine: Held, entered: str, contents: Mapping[str, Belief | Pick]
+) -> None:
+    """Put what was entered at one path on record, by the paths of what it answers."""
     engine: Engine = request.app.state.engine
     try:
-        await engine.submit(mine.id, ask.path, content)
+        for path, content in contents.items():
+            await engine.submit(mine.id, path, content)
     except RuleChanged:  # another tab was quicker, or the place went back meanwhile
         return
     async with _database(request).session.begin() as db:
-        if await drafts.close(db, drafts.of_judgement(mine.id), ask.path):
-            await people.note(db, who.id, "submitted", "judgement", mine.id, {"path": ask.path})
+        if await drafts.close(db, drafts.of_judgement(mine.id), entered):
+            await people.note(db, who.id, "submitted", "judgement", mine.id, {"path": entered})
 
 
 async def _submit_marks(request: Request, who: Account, judgement: uuid.UUID, sent: Sent) -> Response:
     """Put on record what is said of each point; all of them at once, so that nobody goes back after a first impression."""
+    onward = RedirectResponse(_address(judgement), status_code=303)
     async with _database(request).session.begin() as db:
         mine = await _mine(db, who, judgement)
-        await assignment.prolong(db, mine.id, _person(who))
-    await limited(
-        request, f"submit/{who.id}", SUBMITS, "That was a lot in one minute: wait a moment and submit again."
-    )
+        if not await _keep(db, who, mine, sent):
+            return onward
+    await _not_too_often(request, who)
     due = [(ask, view) for ask, view in await _due(request, mine.id) if ask.kind == "mark"]
     marked = sent.marked
     if any(ask.facts["point"] not in marked for ask, _ in due):
-        return _marks_page(request, mine, due, marked, "Accept or reject every point.")
-    for ask, _ in due:
-        await _record(request, who, mine, ask, Pick(index=MARKS.index(marked[ask.facts["point"]])))
-    return RedirectResponse(_address(judgement), status_code=303)
+        return _marks_page(request, mine, due, sent.content, "Accept or reject every point.")
+    picks = {ask.path: Pick(index=MARKS.index(marked[ask.facts["point"]])) for ask, _ in due}
+    if picks:
+        await _record(request, who, mine, MARKING, picks)
+    return onward
 
 
 def _marks_page(
     request: Request,
     mine: Held,
     due: Sequence[tuple[Ask, View]],
-    sent: Mapping[int, str],
+    entered: Mapping[str, Any],
     error: str | None = None,
 ) -> Response:
-    shown = trial_page.to_mark(mine, due, sent)
+    shown = trial_page.to_mark(mine, due, entered)
     return page(request, "pages/judge_marks.html", status=422 if error else 200, **shown, error=error)
 
 
@@ -296,7 +303,7 @@ async def return_form(request: Request, who: Who, db: Db, judgement_id: uuid.UUI
     if mine.state == "done":
         return RedirectResponse(_address(judgement_id), status_code=303)
     entered = (await drafts.find(db, drafts.of_judgement(mine.id))).values()
-    knows = mine.flags.get("knows_story") or any(content["knows_story"] for content in entered)
+    knows = mine.flags.get("knows_story") or any(content.get("knows_story") for content in entered)
     return page(request, "pages/judge_return.html", id=mine.id, knows_story=knows)
 
 
