@@ -278,6 +278,7 @@ def shown(
     return {
         "id": held.id,
         "over": held.over,
+        "handed_on": held.handed_on and bool(turn.given),
         "label": view.label,
         "question": view.question,
         "answers": [(letter, text, place == view.side) for place, (letter, text) in _lettered(view)],
