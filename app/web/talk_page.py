@@ -30,7 +30,7 @@ from app.protocols.core import (
     Thought,
 )
 from app.protocols.quotes import MIN_WORDS, Passage
-from app.protocols.views import LETTERS, View
+from app.protocols.views import LETTERS, Line, View
 from app.records.drafts import Effort
 from app.records.seats import Held
 from app.web import trial_page
@@ -47,7 +47,16 @@ HEADINGS = {
     "belief": "What you believe now",
 }
 """What an ask is called by what it wants, where its kind says no more."""
-KINDS = {"question": "Your question", "remark": "Your remark", "critic": "Your critique"}
+KINDS = {
+    "question": "Your question",
+    "remark": "Your remark",
+    "critic": "Your critique",
+    "sub-questions": "Your sub-questions",
+    "follow-up": "Your further questions, if any",
+    "subclaims": "The parts of your claim",
+    "call": "What you say of the price",
+    "stop": "Go on, or end the talk",
+}
 ITEMS = 50
 """Most lines of a list whose ask names no fewer."""
 NO_REQUEST = (
@@ -274,18 +283,18 @@ def shown(
     """All that `pages/talk.html` needs; `drafts` is what was entered, by path, `outcome` what came of sending it."""
     view = turn.due[0][1] if turn.due else turn.given[-1][1] if turn.given else turn.standing
     sent = [] if turn.due else _sent(turn)
-    groups = [[_line(line.speaker, line.own, line.content, view) for line in group] for group in view.groups]
+    groups = [[_line(line, view) for line in group] for group in view.groups]
     return {
         "id": held.id,
         "over": held.over,
         "handed_on": held.handed_on and bool(turn.given),
-        "label": view.label,
+        "label": view.label.partition(", ")[0],
         "question": view.question,
         "answers": [(letter, text, place == view.side) for place, (letter, text) in _lettered(view)],
         "argues": None if view.side is None else view.answers[view.side],
         "passage": None if view.passage is None else _marked(view, [content for _, _, content in turn.given]),
         "groups": groups,
-        "sent": [_line(view.label, True, content, asked) for _, asked, content in sent],
+        "sent": [_line(Line(asked.label, True, content), asked) for _, asked, content in sent],
         "asks": [
             _form(number, ask, asked, drafts.get(ask.path, {}), outcome)
             for number, (ask, asked) in enumerate(turn.due)
@@ -312,26 +321,26 @@ def _marked(view: View, own: Iterable[AnyContent]) -> list[Any]:
     return marked_passage(view.passage or "", [item.said for item in seen if isinstance(item, Speech)])
 
 
-def _line(speaker: str, own: bool, content: AnyContent, view: View) -> dict[str, Any]:
+def _line(line: Line, view: View) -> dict[str, Any]:
     """A move as the page needs it."""
-    return {"speaker": speaker, "own": own, "pieces": _pieces(content, view)}
+    return {"speaker": line.speaker, "own": line.own, "pieces": _pieces(line, view)}
 
 
-def _pieces(content: AnyContent, view: View) -> list[Piece]:
-    match content:
+def _pieces(line: Line, view: View) -> list[Piece]:
+    match content := line.content:
         case Speech():
             return pieces(content.said)
         case Note() | Thought():
             return [Piece(content.text)]
         case Items():
-            return [Piece("\n".join(f"{at}. {text}" for at, text in enumerate(content.texts, 1)))]
+            return [Piece("\n".join(line.numbered()))]
         case Belief():
             shares = (f"{letter} {100 * content.p[index]:.3g}" for letter, index in _as_read(view))
             return [Piece(f"Belief: {', '.join(shares)}" + (f"\n{content.reason}" if content.reason else ""))]
         case Rating():
             return [Piece(f"Rating: {100 * content.value:.3g} of 100")]
         case Pick():
-            return [Piece(f"Choice: {_named(content.index, view)}")]
+            return [Piece(content.said or f"Choice: {_named(content.index, view)}")]
         case other:
             raise TypeError(f"No page can show a {other.kind} yet.")
 
@@ -356,6 +365,7 @@ def _form(
         "path": ask.path,
         "wants": ask.wants,
         "heading": KINDS.get(ask.kind, HEADINGS[ask.wants]),
+        "about": view.label.partition(", ")[2],
         "round": rounds if rounds[1] and rounds[1] > 1 else None,
         "limits": limits,
         "text": draft.get("text", ""),

@@ -286,6 +286,27 @@ async def breaking_up(site: Site) -> tuple[Browser, str]:
     return browser, here
 
 
+async def test_what_is_asked_of_several_parts_at_once_says_of_which_and_is_read_back_in_words(
+    site: Site,
+) -> None:
+    browser, here = await breaking_up(site)
+    await say(browser, here, "The log says so.\nThe mate signed it.")
+    await advanced(site)
+    page = await browser.get(here)
+    about = re.findall(r'What you say of the price <span class="quiet">· ([^<]+)</span>', page.text)
+    assert about == ["claim 1", "claim 2"]
+    assert "1. The log says so." in page.text
+    paths = asked(page)
+    form = {f"{at}.path": path for at, path in enumerate(paths)} | {"0.pick": "0", "1.pick": "2"}
+    assert (await browser.submit(here, form)).status_code == 303
+    await advanced(site)
+    page = await browser.get(here)
+    assert re.findall(r"The price is (?:too high|fair)\.", page.text) == [
+        "The price is too high.",
+        "The price is fair.",
+    ]
+
+
 async def test_a_list_that_may_be_empty_is_taken_empty(site: Site) -> None:
     seats = {
         "questioner": "lexical",
