@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.protocols import PROTOCOLS
+from app.protocols.core import Protocol, Seat
 
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "naive": {},
@@ -23,6 +24,37 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "interactive-debate": {"min_rounds": 1, "max_rounds": 2},
 }
 """Settings under which a protocol asks for everything that it ever asks for, and for little more."""
+
+
+PRESSURE = {"candidates": 1, "refinements": 0, "attack": "none"}
+"""Settings that close seats to people, as they are where people may sit."""
+
+
+def open_seats() -> list[tuple[str, Seat]]:
+    """Every seat that a protocol opens to people, with the protocol's name, and the judge where it takes part or marks."""
+    found = []
+    for name in PROTOCOLS:
+        protocol = _for_people(name, {})
+        found += [(name, seat) for seat in protocol.seats() if seat.people]
+        if protocol.judge_takes_part or getattr(protocol, "mark", False):
+            found.append((name, protocol.judge))
+    return found
+
+
+def with_a_person(name: str, seat: str, reader: str, other: str, **settings: Any) -> dict[str, Any]:
+    """The arm of a protocol in which a person holds one seat, and the built-ins `reader` and `other` all others."""
+    protocol = _for_people(name, settings)
+    held: dict[str, str] = {}
+    for one in protocol.seats():
+        held[one.name] = held[one.default] if one.default else reader if one.reads_passage else other
+    taken = {seat: "people"} if seat in held else {}
+    return {"protocol": name, **protocol.model_dump(exclude_unset=True), "seats": held | taken}
+
+
+def _for_people(name: str, settings: Mapping[str, Any]) -> Protocol:
+    rules = PROTOCOLS[name]
+    known = {key: value for key, value in {**settings, **PRESSURE}.items() if key in rules.model_fields}
+    return rules.model_validate({**SMALL[name], **known})
 
 
 def arms(reader: str, other: str, **settings: Any) -> dict[str, dict[str, Any]]:

@@ -211,6 +211,8 @@ class Held:
     each_step: bool
     seconds: int | None
     """The time that the panel gives; None where it gives none."""
+    marks: bool
+    """Whether points are marked once the belief is given."""
     order: tuple[int, ...]
     """The answers of the trial in the order in which this person reads them."""
     flags: Mapping[str, Any]
@@ -224,6 +226,7 @@ _HELD = _with_all(
         func.coalesce(func.jsonb_array_length(Trial.outcome["transcript"]), 0).label("steps"),
         (JudgingRound.elicit == "each_step").label("each_step"),
         JudgingRound.spec["people"]["seconds"].as_integer().label("seconds"),
+        Trial.outcome.has_key("points").label("marks"),
         Judgement.reading[0].label("order"),
         Judgement.flags,
     )

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.protocols.flaws import MARKING
 from app.protocols.judging import step_of
 from models import Draft, Judgement, Move
 
@@ -147,9 +148,14 @@ async def close(session: AsyncSession, owner: Owner, path: str) -> bool:
 async def put_in(
     session: AsyncSession, judgements: Collection[uuid.UUID]
 ) -> Mapping[uuid.UUID, dict[int, Effort]]:
-    """The efforts of people by judgement and by the step up to which they had read; empty where there are none."""
+    """The efforts of people by judgement and by the step up to which they had read; empty where there are none.
+
+    What went into marks, after the belief, is left out.
+    """
     rows = await session.scalars(
-        select(Draft).where(Draft.judgement_id.in_(judgements)).order_by(func.length(Draft.path), Draft.path)
+        select(Draft)
+        .where(Draft.judgement_id.in_(judgements), Draft.path != MARKING)
+        .order_by(func.length(Draft.path), Draft.path)
     )
     found: dict[uuid.UUID, dict[int, Effort]] = defaultdict(dict)
     for row in rows:

@@ -164,9 +164,23 @@ class Held:
     turn: bool
     """Whether they are awaited."""
     question: str
+    handed_on: bool
+    """Whether somebody else held the seat before."""
 
 
-_MINE = _with_all(select(SeatPlace, Trial.state, Experiment.state, Question.text)).where(
+def _handed_on() -> ColumnElement[bool]:
+    before = aliased(SeatPlace)
+    return exists(
+        select(1).where(
+            before.trial_id == SeatPlace.trial_id,
+            before.seat == SeatPlace.seat,
+            before.state == "returned",
+            before.participant_id != PERSON,
+        )
+    )
+
+
+_MINE = _with_all(select(SeatPlace, Trial.state, Experiment.state, Question.text, _handed_on())).where(
     SeatPlace.participant_id == PERSON
 )
 _TALKS = _MINE.where(
@@ -175,11 +189,11 @@ _TALKS = _MINE.where(
 
 
 def _told(row: Any) -> Held:
-    place, trial, experiment, question = row
+    place, trial, experiment, question, handed_on = row
     over = trial if trial not in IN_PLAY else "cancelled" if experiment == "cancelled" else ""
     turn = place.leased_until is not None and not over
     kind = WITH_PASSAGE if place.reads_passage else WITHOUT_PASSAGE
-    return Held(place.id, place.trial_id, kind, place.state, over, turn, question)
+    return Held(place.id, place.trial_id, kind, place.state, over, turn, question, handed_on)
 
 
 async def held(session: AsyncSession, place: uuid.UUID, person: uuid.UUID | None) -> Held | None:

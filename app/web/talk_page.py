@@ -6,6 +6,7 @@ what the asks want (a speech, a belief …), so that a seat of any protocol has 
 
 import hashlib
 import json
+import logging
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,12 +30,13 @@ from app.protocols.core import (
     Thought,
 )
 from app.protocols.quotes import MIN_WORDS, Passage
-from app.protocols.views import LETTERS, View
+from app.protocols.views import LETTERS, Line, View
 from app.records.drafts import Effort
 from app.records.seats import Held
 from app.web import trial_page
 from app.web.marking import Piece, marked_passage, pieces
 
+log = logging.getLogger(__name__)
 HEADINGS = {
     "speech": "Your speech",
     "note": "Your words",
@@ -45,9 +47,23 @@ HEADINGS = {
     "belief": "What you believe now",
 }
 """What an ask is called by what it wants, where its kind says no more."""
-KINDS = {"question": "Your question", "remark": "Your remark", "critic": "Your critique"}
+KINDS = {
+    "question": "Your question",
+    "remark": "Your remark",
+    "critic": "Your critique",
+    "sub-questions": "Your sub-questions",
+    "follow-up": "Your further questions, if any",
+    "subclaims": "The parts of your claim",
+    "call": "What you say of the price",
+    "stop": "Go on, or end the talk",
+}
 ITEMS = 50
-"""Most lines of a list."""
+"""Most lines of a list whose ask names no fewer."""
+NO_REQUEST = (
+    "It cannot be shown: the wording that this study brings for it does not fit what is asked here. Go by the heading and "
+    "the limits above, and tell whoever invited you."
+)
+"""What stands in the place of the request to a model, where its template fails."""
 
 
 # ── what comes back ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -152,7 +168,7 @@ def _content(view: View, passage: Passage, answer: Answer) -> AnyContent:
         case "thought":
             return Thought(text=_words(view, answer))
         case "items":
-            return _items(answer)
+            return _items(view, answer)
         case "pick":
             return _pick(view, answer)
         case "rating":
@@ -172,13 +188,23 @@ def _words(view: View, answer: Answer) -> str:
     return said
 
 
-def _items(answer: Answer) -> Items:
+def _items(view: View, answer: Answer) -> Items:
     lines = [" ".join(line.split()) for line in answer.words.splitlines() if line.strip()]
-    if not lines:
-        raise Unread("Write at least one line.")
-    if len(lines) > ITEMS:
-        raise Unread(f"There are {len(lines)} lines and {ITEMS} are taken: leave some out.")
+    least, most = _bounds(view.facts)
+    if len(lines) < least:
+        raise Unread(f"Write at least {'one line' if least == 1 else f'{least} lines'}.")
+    if len(lines) > most:
+        raise Unread(f"There are {len(lines)} lines and {most} are taken: leave some out.")
+    words = view.limits.max_words
+    for number, line in enumerate(lines, 1):
+        if words is not None and (count := len(line.split())) > words:
+            raise Unread(f"Line {number} has {count} words and may have {words}: shorten it.")
     return Items(texts=tuple(lines))
+
+
+def _bounds(facts: Mapping[str, Any]) -> tuple[int, int]:
+    """Fewest and most lines of a list."""
+    return facts.get("least", 1), facts.get("most", ITEMS)
 
 
 def _pick(view: View, answer: Answer) -> Pick:
@@ -257,17 +283,18 @@ def shown(
     """All that `pages/talk.html` needs; `drafts` is what was entered, by path, `outcome` what came of sending it."""
     view = turn.due[0][1] if turn.due else turn.given[-1][1] if turn.given else turn.standing
     sent = [] if turn.due else _sent(turn)
-    groups = [[_line(line.speaker, line.own, line.content, view) for line in group] for group in view.groups]
+    groups = [[_line(line, view) for line in group] for group in view.groups]
     return {
         "id": held.id,
         "over": held.over,
-        "label": view.label,
+        "handed_on": held.handed_on and bool(turn.given),
+        "label": view.label.partition(", ")[0],
         "question": view.question,
         "answers": [(letter, text, place == view.side) for place, (letter, text) in _lettered(view)],
         "argues": None if view.side is None else view.answers[view.side],
         "passage": None if view.passage is None else _marked(view, [content for _, _, content in turn.given]),
         "groups": groups,
-        "sent": [_line(view.label, True, content, asked) for _, asked, content in sent],
+        "sent": [_line(Line(asked.label, True, content), asked) for _, asked, content in sent],
         "asks": [
             _form(number, ask, asked, drafts.get(ask.path, {}), outcome)
             for number, (ask, asked) in enumerate(turn.due)
@@ -294,26 +321,26 @@ def _marked(view: View, own: Iterable[AnyContent]) -> list[Any]:
     return marked_passage(view.passage or "", [item.said for item in seen if isinstance(item, Speech)])
 
 
-def _line(speaker: str, own: bool, content: AnyContent, view: View) -> dict[str, Any]:
+def _line(line: Line, view: View) -> dict[str, Any]:
     """A move as the page needs it."""
-    return {"speaker": speaker, "own": own, "pieces": _pieces(content, view)}
+    return {"speaker": line.speaker, "own": line.own, "pieces": _pieces(line, view)}
 
 
-def _pieces(content: AnyContent, view: View) -> list[Piece]:
-    match content:
+def _pieces(line: Line, view: View) -> list[Piece]:
+    match content := line.content:
         case Speech():
             return pieces(content.said)
         case Note() | Thought():
             return [Piece(content.text)]
         case Items():
-            return [Piece("\n".join(f"{at}. {text}" for at, text in enumerate(content.texts, 1)))]
+            return [Piece("\n".join(line.numbered()))]
         case Belief():
             shares = (f"{letter} {100 * content.p[index]:.3g}" for letter, index in _as_read(view))
             return [Piece(f"Belief: {', '.join(shares)}" + (f"\n{content.reason}" if content.reason else ""))]
         case Rating():
             return [Piece(f"Rating: {100 * content.value:.3g} of 100")]
         case Pick():
-            return [Piece(f"Choice: {_named(content.index, view)}")]
+            return [Piece(content.said or f"Choice: {_named(content.index, view)}")]
         case other:
             raise TypeError(f"No page can show a {other.kind} yet.")
 
@@ -338,15 +365,25 @@ def _form(
         "path": ask.path,
         "wants": ask.wants,
         "heading": KINDS.get(ask.kind, HEADINGS[ask.wants]),
+        "about": view.label.partition(", ")[2],
         "round": rounds if rounds[1] and rounds[1] > 1 else None,
         "limits": limits,
         "text": draft.get("text", ""),
         "shares": list(zip(view.letters, view.answers, _shares(view, draft), strict=True)),
+        "lines": _lines(ask.facts) if ask.wants == "items" else "",
         "options": _options(view) if ask.wants == "pick" else (),
         "pick": draft.get("pick", ""),
         "rating": draft.get("rating", ""),
         "error": outcome.errors.get(ask.path) if outcome else None,
     }
+
+
+def _lines(facts: Mapping[str, Any]) -> str:
+    """How many lines a list may have, in words."""
+    least, most = _bounds(facts)
+    if not least:
+        return f"One a line, at most {most}; leave it empty for none."
+    return f"One a line, {least if least == most else f'{least} to {most}'} of them."
 
 
 def _shares(view: View, draft: Mapping[str, Any]) -> list[str]:
@@ -365,5 +402,7 @@ def _request(turn: Turn, view: View) -> str:
     """What a model in this seat would be asked, word for word."""
     try:
         return turn.prompts.segments(turn.protocol, view)[-1].text.strip()
-    except ParticipantError:
-        return ""
+    except ParticipantError as error:
+        # Its reason names the template and what stands in it: for whoever runs the study.
+        log.warning("What %s asks for as %s cannot be shown: %s", turn.protocol, view.kind, error)
+        return NO_REQUEST

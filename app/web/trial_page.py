@@ -5,9 +5,9 @@ It knows no request and no database, and of a trial only what the judge's own vi
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -156,20 +156,30 @@ def _evidence(view: View) -> list[tuple[str, list[str]]]:
     return [(speaker, quotes) for speaker, quotes in by_speaker.items() if quotes]
 
 
-def to_mark(mine: Held, due: Sequence[tuple[Ask, View]], sent: Mapping[int, str]) -> dict[str, Any]:
-    """All that `pages/judge_marks.html` needs: the texts, and each point that a mark is asked on."""
+def to_mark(mine: Held, due: Sequence[tuple[Ask, View]], draft: Mapping[str, Any]) -> dict[str, Any]:
+    """All that `pages/judge_marks.html` needs: the texts, each point that a mark is asked on, and the marks so far."""
     ask, view = due[0]
     criticised = view.lines[ask.facts["text"] - 1].content
     assert isinstance(criticised, Speech)
     texts = points_in(criticised.said.text)
     numbers = [asked.facts["point"] for asked, _ in due]
+    chosen = marked(draft.get("marks", ()))
     return {
         "id": mine.id,
         "path_asked": MARKING,
         "question": view.question,
         "answers": list(zip(view.letters, view.answers, strict=True)),
         "groups": _groups(view, ()),
-        "points": [(number, texts[number - 1], sent.get(number)) for number in numbers],
+        "points": [(number, texts[number - 1], chosen.get(number)) for number in numbers],
+        "at": draft.get("at", 0),
+    }
+
+
+def marked(given: Iterable[str]) -> dict[int, str]:
+    """What was said of each point, by its number, from marks such as `2-accept`."""
+    found = [mark.split("-", 1) for mark in given]
+    return {
+        int(said[0]): said[1] for said in found if len(said) == 2 and said[0].isdecimal() and said[1] in MARKS
     }
 
 
@@ -191,7 +201,7 @@ class Sent(BaseModel):
     path: str = Field(pattern=r"^[A-Za-z0-9/_-]{1,100}$")
     p: list[str] = Field([], max_length=len(LETTERS))
     reason: str = Field("", max_length=20_000)
-    marks: list[str] = Field([], max_length=100)
+    marks: list[Annotated[str, Field(max_length=20)]] = Field([], max_length=100)
     """What is said of points, each as `2-accept`, where marks are asked for and no belief."""
     knows_story: bool = False
     at: int = Field(0, ge=0, le=2**53)
@@ -225,6 +235,8 @@ class Sent(BaseModel):
     @property
     def content(self) -> dict[str, Any]:
         """What was entered, as it is kept."""
+        if self.path == MARKING:
+            return {"marks": [f"{number}-{said}" for number, said in self.marked.items()], "at": self.at}
         entry = self.entry
         return {
             "p": list(entry.p),
@@ -237,18 +249,14 @@ class Sent(BaseModel):
     @property
     def marked(self) -> dict[int, str]:
         """What was said of each point, by its number."""
-        found = [given.split("-", 1) for given in self.marks]
-        return {
-            int(said[0]): said[1]
-            for said in found
-            if len(said) == 2 and said[0].isdecimal() and said[1] in MARKS
-        }
+        return marked(self.marks)
 
     def effort(self, mine: Held) -> dict[str, Effort]:
-        """Effort by path: under `each_step` all of it belongs to the belief asked for, else to the step being read."""
+        """Effort by path: under `each_step`, and at the marks, all of it belongs there, else to the step being read."""
         found: dict[str, Effort] = {}
         for item in self.efforts:
-            path = self.path if mine.each_step else place(0, min(item.step, mine.steps))
+            there = mine.each_step or self.path == MARKING
+            path = self.path if there else place(0, min(item.step, mine.steps))
             put_in = Effort(item.active_seconds, item.focus_changes, item.edits)
             found[path] = found.get(path, Effort()) + put_in
         return found

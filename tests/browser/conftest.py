@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from app.records.database import Database
-from scripts.browser import FLAGS, WHAT_TO_DO, find
-from tests.browser.served import WAIT, WIDTHS, Served, Stage
-from tests.processes import PATIENCE, Arena, Records
+from scripts.browser import WHAT_TO_DO, find
+from tests.browser.served import WAIT, WIDTHS, Served, Stage, launched
+from tests.processes import Arena, Records
 from tests.web.world import World, furnished, opened
 
 expect.set_options(timeout=WAIT)
@@ -34,12 +34,8 @@ def chromium() -> str:
 @pytest.fixture
 async def browser(chromium: str) -> AsyncIterator[Browser]:
     """A headless browser with an empty profile."""
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(
-            executable_path=chromium, args=list(FLAGS), timeout=PATIENCE * 1000
-        )
+    async with launched(chromium) as started:
         yield started
-        await started.close()
 
 
 @pytest.fixture(params=WIDTHS.values(), ids=WIDTHS.keys())

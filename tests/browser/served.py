@@ -1,17 +1,26 @@
 """A served arena in a process of its own, and people in front of a real browser; what goes wrong there is written down."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    WebError,
+    async_playwright,
+)
 
 from app.records import people
 from app.web.gate import COOKIE
 from models import Account
-from tests.processes import Arena, Process, until
+from scripts.browser import FLAGS
+from tests.processes import PATIENCE, Arena, Process, until
 from tests.web.world import WHO, World
 
 AXE = Path(__file__).resolve().parents[2] / ".venv" / "axe.min.js"
@@ -19,6 +28,17 @@ WIDTHS = {"desktop": 1280, "phone": 360}
 HEIGHT = 800
 WAIT = 60_000
 """Milliseconds after which what a page should show is taken for never coming."""
+
+
+@asynccontextmanager
+async def launched(chromium: str) -> AsyncIterator[Browser]:
+    """A headless browser with an empty profile."""
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(
+            executable_path=chromium, args=list(FLAGS), timeout=PATIENCE * 1000
+        )
+        yield started
+        await started.close()
 
 
 class Served:

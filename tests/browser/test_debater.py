@@ -17,6 +17,7 @@ SPEECHES = """
     SELECT content FROM move
     WHERE content->>'kind' = 'speech' AND trial_id IN (SELECT trial_id FROM seat_place) ORDER BY path
 """
+EFFORT = "SELECT sum(edits)::int FROM draft"
 TALK = "SELECT state FROM trial WHERE experiment_id = (SELECT id FROM experiment WHERE name = 'talks')"
 
 
@@ -33,6 +34,9 @@ async def come(stage: Stage, name: str, width: int, *, script: bool = True) -> P
     await page.goto("/")
     await page.get_by_role("button", name="Next talk").click()
     await expect(page.get_by_role("heading", name="The text")).to_be_visible()
+    if script:
+        # The script shows the button: before that, nothing that is typed is counted.
+        await expect(page.locator("[data-quote]")).to_be_visible()
     return page
 
 
@@ -172,8 +176,6 @@ async def test_what_was_written_outlives_the_network_and_the_server(stage: Stage
 async def test_the_keyboard_is_enough_to_quote(stage: Stage) -> None:
     await begin(stage, debate())
     page = await come(stage, "Dora", 1280)
-    # The script shows the button: before that, keys do nothing.
-    await expect(page.locator("[data-quote]")).to_be_visible()
     await page.locator("[data-passage]").focus()
     await page.keyboard.press("ControlOrMeta+A")
     await page.evaluate("getSelection().selectAllChildren(document.querySelector('[data-passage]'))")
@@ -204,3 +206,37 @@ async def test_a_person_debates_without_script(stage: Stage, confirm: bool) -> N
             return
         await page.wait_for_timeout(500)
     raise AssertionError("the talk never ended")
+
+
+async def test_effort_of_a_refused_save_counts_with_the_next(stage: Stage, records: Records) -> None:
+    await begin(stage, debate())
+    page = await come(stage, "Dora", 1280)
+    refused = "**/draft"
+    await page.route(refused, lambda route: route.fulfill(status=503))
+    with stage.watch.allowing("status of 503"):
+        await page.locator("textarea[data-speech]").press_sequentially("Twelve marks")
+        await expect(page.locator(SAVED)).to_contain_text("the server is in trouble")
+        assert records.one("SELECT count(*)::int FROM draft") == 0
+        await page.unroute(refused)
+        await expect(page.locator(SAVED)).to_have_text("Saved")
+    assert records.one(EFFORT) == len("Twelve marks")
+
+
+async def test_a_page_that_htmx_has_touched_again_counts_and_saves_everything_once(
+    stage: Stage, records: Records
+) -> None:
+    await begin(stage, debate())
+    page = await come(stage, "Dora", 1280)
+    heard = await page.evaluate(
+        """() => {
+            let added = 0;
+            const add = addEventListener;
+            window.addEventListener = (...given) => { added += 1; return add(...given); };
+            const settled = new CustomEvent("htmx:afterSettle", { bubbles: true });
+            for (let time = 0; time < 3; time += 1) document.getElementById("talk").dispatchEvent(settled);
+            return added;
+        }"""
+    )
+    assert heard == 0
+    await write(page, "Once.")
+    assert records.one(EFFORT) == len("Once.")

@@ -38,6 +38,12 @@ ASKING = {
     "seats": {"consultant": "advocate", "questioner": "people"},
 }
 SAID = Speech(said=MarkedText(text="So it was.", quotes=()), words=3)
+JUDGED: Mapping[str, Any] = {
+    "belief": Belief(p=(0.5, 0.5), method="stated"),
+    "note": Note(text="Why?"),
+    "pick": Pick(index=1),
+}
+"""What a judge in a talk says, by what is wanted: an even belief, a word, and no more rounds."""
 
 
 def talks(arms: Mapping[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
@@ -330,6 +336,57 @@ async def say_in(database: Database, place: uuid.UUID) -> None:
         await engine.close()
 
 
+async def test_a_seat_given_back_in_the_middle_goes_to_nobody_from_across_the_curtain_nor_from_the_same_talk(
+    database: Database,
+) -> None:
+    one, opposite, judge, fresh = [*await hired(database, 2), *await hired(database, 2, "judge")]
+    await begun(database)
+    await begun(database, judged())
+    here, there = await take(database, one), await take(database, opposite)
+    assert here
+    assert there
+    assert await take(database, judge, assignment.JUDGEMENTS)
+    for place in (here, there):
+        await say(database, place)
+    async with database.session.begin() as session:
+        assert await places.give_back(session, seats.WITH_PASSAGE, here, one, {})
+    await change(database, "UPDATE account SET role = 'debater'")
+    assert await take(database, one) is None
+    assert await take(database, opposite) == there, "who sits opposite stays there"
+    assert await take(database, judge) is None
+    again = await take(database, fresh)
+    [row] = await rows(database, SeatPlace.id == again)
+    [left] = await rows(database, SeatPlace.id == here)
+    assert (row.trial_id, row.seat, row.participant_id) == (left.trial_id, left.seat, fresh.participant_id)
+
+
+async def test_a_judges_seat_given_back_in_the_middle_goes_to_nobody_who_has_read_the_text(
+    database: Database,
+) -> None:
+    one, *others = await hired(database, 3, "judge")
+    [reader] = await hired(database, 1)
+    rules = {"protocol": "interactive-debate", "min_rounds": 1, "max_rounds": 2}
+    live = {**rules, "seats": {"debaters": "advocate"}}
+    await begun(database, talks({"live": live}, judges=[{"humans": 1}], elicit="final"))
+    await begun(database, talks(name="argued"))
+    assert await take(database, reader)
+    here = await take(database, one, seats.WITHOUT_PASSAGE)
+    assert here
+    engine = Engine(database)
+    turn = await engine.turn(here)
+    assert turn is not None
+    await engine.submit_turn(here, {ask.path: JUDGED[ask.wants] for ask, _ in turn.due})
+    await engine.close()
+    async with database.session.begin() as session:
+        assert await places.give_back(session, seats.WITHOUT_PASSAGE, here, one, {})
+    await change(database, "UPDATE account SET role = 'judge'")
+    for away in (reader, one):
+        assert await take(database, away, seats.WITHOUT_PASSAGE) is None
+    taken = [await take(database, other, seats.WITHOUT_PASSAGE) for other in others]
+    [left] = await rows(database, SeatPlace.id == here)
+    assert left.trial_id in {row.trial_id for row in await rows(database, SeatPlace.id.in_(taken))}
+
+
 @pytest.mark.parametrize("state", ["paused", "cancelled"])
 async def test_no_seat_is_given_in_an_experiment_at_rest(database: Database, state: str) -> None:
     [one] = await hired(database, 1)
@@ -472,14 +529,9 @@ async def test_a_judge_who_takes_part_has_a_trial_of_their_own_for_each_person_w
 
 async def _talk_to_the_end(database: Database, place: uuid.UUID) -> None:
     """Judge in a talk: an even belief, a word, and no more rounds."""
-    contents = {
-        "belief": Belief(p=(0.5, 0.5), method="stated"),
-        "note": Note(text="Why?"),
-        "pick": Pick(index=1),
-    }
     engine = Engine(database)
     while (turn := await engine.turn(place)) and (turn.due or not turn.given):
-        await engine.submit_turn(place, {ask.path: contents[ask.wants] for ask, _ in turn.due})
+        await engine.submit_turn(place, {ask.path: JUDGED[ask.wants] for ask, _ in turn.due})
         async with database.session() as session:
             trial = (await session.get_one(SeatPlace, place)).trial_id
         await engine.advance_trial(trial)

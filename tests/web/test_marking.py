@@ -1,14 +1,19 @@
 """A person who judges a critique accepts or rejects its points, once, after the belief, in a page that works without script."""
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import func, select, text, update
 
+from app.exchange.columns import What
+from app.exchange.export import export
+from app.exchange.tabular import Format
 from app.experiments.report import report
-from models import Judgement, Move, Trial
+from models import Draft, Experiment, Judgement, Move, Trial
 from tests.factories import passage, spec
 from tests.web.test_judging import believe, next_trial
 from tests.web.world import Browser, Site, furnished
@@ -92,6 +97,62 @@ async def test_a_trial_whose_points_nobody_marked_goes_to_another_once_its_lease
         places = await session.scalars(select(Judgement.state).where(Judgement.trial_id == left))
         assert "returned" in set(places)
         assert await session.scalar(select(func.count()).where(Judgement.state == "queued")) == 0
+
+
+async def autosave(browser: Browser, trial: str, *said: str, **more: Any) -> httpx.Response:
+    sent = {"path": "judging/mark/", "marks": list(said), "at": 5, **more}
+    return await browser.post(f"{trial}/draft", json=sent, headers={"X-CSRF-Token": browser.csrf})
+
+
+async def test_marks_are_kept_as_they_are_chosen_and_are_none_before_they_are_sent(site: Site) -> None:
+    browser = await with_a_critique(site)
+    trial = await next_trial(browser)
+    await believe(browser, trial)
+    assert (await autosave(browser, trial, "", "2-reject", at=7)).json() == {"saved": 7}
+    await autosave(browser, trial, "1-accept", at=6)
+    page = await browser.get(trial)
+    assert 'value="2-reject" selected' in page.text
+    assert 'value="1-accept" selected' not in page.text, "the newest counts, in whatever order they come"
+    assert 'name="at" value="7"' in page.text
+    assert (await browser.get(f"{trial}/return")).status_code == 200
+    assert await marks(site) == {}
+    await submit(browser, trial, *(f"{number}-accept" for number in points(page)))
+    assert (await autosave(browser, trial, "1-reject", at=9)).json() == {"saved": None}
+    assert set((await marks(site)).values()) == {0}
+    async with site.database.session() as session:
+        assert await session.scalar(select(Draft.content).where(Draft.path == "judging/mark/")) == {}
+
+
+@pytest.mark.parametrize(
+    ("mark", "more", "status"),
+    [(False, {}, 200), (True, {"more": 1}, 422), (True, {"marks": ["9" * 5000 + "-accept"]}, 422)],
+)
+async def test_marks_that_nobody_asks_for_or_of_another_shape_are_not_kept(
+    site: Site, mark: bool, more: dict[str, Any], status: int
+) -> None:
+    browser = await with_a_critique(site, mark=mark)
+    trial = await next_trial(browser)
+    answer = await autosave(browser, trial, "1-accept", **more)
+    assert answer.status_code == status
+    assert status == 422 or answer.json() == {"saved": None}
+    async with site.database.session() as session:
+        assert (await session.scalars(select(Draft))).all() == []
+
+
+async def test_work_on_marks_is_kept_and_is_none_on_the_belief(site: Site, tmp_path: Path) -> None:
+    browser = await with_a_critique(site)
+    trial = await next_trial(browser)
+    await believe(browser, trial)
+    await autosave(browser, trial, "1-accept", efforts=[{"step": 0, "active_seconds": 1.5, "edits": 3}])
+    page = await browser.get(trial)
+    await submit(browser, trial, *(f"{number}-accept" for number in points(page)))
+    async with site.database.session() as session:
+        draft = (await session.scalars(select(Draft).where(Draft.path == "judging/mark/"))).one()
+        experiment = (await session.scalars(select(Experiment))).one()
+    assert (draft.active_seconds, draft.edits) == (1.5, 3)
+    await export(site.database, experiment, What.VERDICTS, Format.JSONL, tmp_path / "verdicts.jsonl")
+    [row] = [json.loads(line) for line in (tmp_path / "verdicts.jsonl").read_text("utf-8").splitlines()]
+    assert row["active_seconds"] == 0
 
 
 async def test_marks_before_the_belief_change_nothing(site: Site) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 import html
+import json
 import re
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,8 +14,11 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.engine import Engine
+from app.exchange.columns import What
+from app.exchange.export import export
+from app.exchange.tabular import Format
 from app.records import people
-from models import Account, Draft, Experiment, Move, SeatPlace, Trial
+from models import Account, Draft, Experiment, Move, Participant, SeatPlace, Trial
 from tests.factories import imported, passage, spec, started
 from tests.web.world import Browser, Site, statements
 
@@ -223,6 +228,101 @@ async def test_whether_the_other_has_written_is_not_told_before_one_has_written_
     assert await seen() == before
 
 
+async def test_a_request_that_cannot_be_shown_is_said_to_be_so_and_no_reason_why(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = "{% block request %}{{ answers[7].text }}{% endblock %}"
+    await begun(site, debate(prompts={"debater": broken}))
+    browser = await debater(site)
+    page = await browser.get(await seated(browser))
+    assert page.status_code == 200
+    assert "the wording that this study brings for it does not fit" in page.text
+    assert "Your speech" in page.text
+    assert "template" not in page.text
+    assert "debate/debater cannot be rendered" in caplog.text
+
+
+# ── lists ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (1, "Write at least 2 lines."),
+        (4, "There are 4 lines and 3 are taken: leave some out."),
+        (2, None),
+        (3, None),
+    ],
+)
+async def test_a_list_has_as_many_lines_as_are_asked_for(
+    site: Site, lines: int, sentence: str | None
+) -> None:
+    browser, here = await breaking_up(site)
+    page = await browser.get(here)
+    assert "One a line, 2 to 3 of them. Each may have 40 words." in page.text
+    answer = await say(browser, here, "\n\n".join(f"Part {number}." for number in range(lines)))
+    assert answer.status_code == (422 if sentence else 303)
+    assert (sentence or "") in answer.text
+    if sentence:
+        assert "Part 0." in (await browser.get(here)).text
+
+
+async def test_a_line_of_a_list_may_not_be_longer_than_asked_for(site: Site) -> None:
+    browser, here = await breaking_up(site)
+    answer = await say(browser, here, f"Short.\n{'word ' * 41}")
+    assert answer.status_code == 422
+    assert "Line 2 has 41 words and may have 40: shorten it." in answer.text
+
+
+async def breaking_up(site: Site) -> tuple[Browser, str]:
+    """A prover who is to break a claim up into two or three parts."""
+    seats = {"prover": "people", "estimator": "lexical", "checker": "advocate"}
+    arm = {"protocol": "prover-estimator", "depth": 1, "least_parts": 2, "most_parts": 3, "seats": seats}
+    await begun(site, spec(name="parts", arms={"parts": arm}, judges=["lexical"], elicit="final"))
+    browser = await debater(site)
+    here = await seated(browser)
+    await say(browser, here, "It was the fog.")
+    await advanced(site)
+    return browser, here
+
+
+async def test_what_is_asked_of_several_parts_at_once_says_of_which_and_is_read_back_in_words(
+    site: Site,
+) -> None:
+    browser, here = await breaking_up(site)
+    await say(browser, here, "The log says so.\nThe mate signed it.")
+    await advanced(site)
+    page = await browser.get(here)
+    about = re.findall(r'What you say of the price <span class="quiet">· ([^<]+)</span>', page.text)
+    assert about == ["claim 1", "claim 2"]
+    assert "1. The log says so." in page.text
+    paths = asked(page)
+    form = {f"{at}.path": path for at, path in enumerate(paths)} | {"0.pick": "0", "1.pick": "2"}
+    assert (await browser.submit(here, form)).status_code == 303
+    await advanced(site)
+    page = await browser.get(here)
+    assert re.findall(r"The price is (?:too high|fair)\.", page.text) == [
+        "The price is too high.",
+        "The price is fair.",
+    ]
+
+
+async def test_a_list_that_may_be_empty_is_taken_empty(site: Site) -> None:
+    seats = {
+        "questioner": "lexical",
+        "assistants": "advocate",
+        "sub_judge_1": "people",
+        "sub_judge_2": "lexical",
+    }
+    arm = {"protocol": "recursive-reward-modelling", "questions": 1, "calls": 2, "seats": seats}
+    await begun(site, spec(name="tree", arms={"tree": arm}, judges=["lexical"], elicit="final"))
+    judge = await site.browser("judge")
+    here = (await judge.submit("/judge/next")).headers["location"]
+    assert "One a line, at most 1; leave it empty for none." in (await judge.get(here)).text
+    assert (await say(judge, here, "")).status_code == 303
+    assert await count(site, Move, Move.content == {"kind": "items", "texts": []}) == 1
+
+
 # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -394,6 +494,56 @@ async def test_giving_back_asks_first_and_somebody_else_goes_on(site: Site) -> N
     assert (await autosave(one, here, "x", path="r1/debater_a")).status_code == 410
     assert await seated(one) == "/talk"
     assert await seated(two) != here
+
+
+async def test_a_seat_given_back_in_the_middle_goes_on_under_somebody_else_and_each_move_names_its_author(
+    site: Site, tmp_path: Path
+) -> None:
+    seats = {"debater_a": "people", "debater_b": "advocate", "checker": "advocate"}
+    experiment = await begun(site, debate(seats=seats))
+    one, two = await debater(site, "Dora"), await debater(site, "Emil")
+    here = await seated(one)
+    await say(one, here, "Dora opens.")
+    await advanced(site)
+    await autosave(one, here, "Half a thought.")
+    await one.submit(f"{here}/return")
+
+    there = await seated(two)
+    page = await two.get(there)
+    assert asked(page) == ["r2/debater_a"]
+    assert "Dora opens." in page.text
+    assert "Somebody else began in this seat and left" in page.text
+    assert "Half a thought." not in page.text
+    await say(two, there, "Emil closes.")
+    await advanced(site)
+    assert "This talk has ended" in (await two.get(there)).text
+
+    await export(site.database, experiment, What.TRANSCRIPTS, Format.JSONL, tmp_path / "talks.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "talks.jsonl").read_text("utf-8").splitlines()]
+    authors = {
+        move["path"]: move["participant"]
+        for row in rows
+        for move in row["moves"]
+        if move["participant_kind"] == "person"
+    }
+    async with site.database.session() as db:
+        names = [
+            (await db.get_one(Participant, who.account.participant_id)).name
+            for who in (one, two)
+            if who.account
+        ]
+    assert authors == dict(zip(["r1/debater_a", "r2/debater_a"], names, strict=True))
+    assert len(set(names)) == 2
+
+
+async def test_who_has_no_one_before_them_is_told_of_nobody(site: Site) -> None:
+    seats = {"debater_a": "people", "debater_b": "advocate", "checker": "advocate"}
+    await begun(site, debate(seats=seats))
+    browser = await debater(site)
+    here = await seated(browser)
+    await say(browser, here)
+    await advanced(site)
+    assert "Somebody else began" not in (await browser.get(here)).text
 
 
 @pytest.mark.parametrize(

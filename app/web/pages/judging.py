@@ -6,7 +6,7 @@ for what `assignment.told` allows to be told.
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -114,7 +114,7 @@ async def trial(request: Request, who: Who, judgement_id: uuid.UUID) -> Response
         return await _finished(request, who, mine)
     ask, view = desk.due[0]
     if ask.kind == "mark":
-        return _marks_page(request, mine, desk.due, {})
+        return _marks_page(request, mine, desk.due, entered.get(MARKING, {}))
     entry = trial_page.entry(mine, view, entered.get(ask.path, {}), _beliefs(desk))
     return _trial_page(request, mine, desk, entry, clock)
 
@@ -200,9 +200,10 @@ async def draft(who: Who, db: Db, judgement_id: uuid.UUID, sent: Draft) -> Respo
 
 async def _keep(db: AsyncSession, who: Account, mine: Held, sent: Sent) -> bool:
     """Save what was entered and prolong the lease; False where it is not (or no longer) asked of this person."""
-    asked = range(mine.steps + 1) if mine.each_step else (mine.steps,)
+    steps = range(mine.steps + 1) if mine.each_step else (mine.steps,)
+    asked = {*(place(0, step) for step in steps), *([MARKING] if mine.marks else [])}
     return (
-        sent.path in {place(0, step) for step in asked}
+        sent.path in asked
         and await assignment.prolong(db, mine.id, _person(who))
         and await drafts.save(
             db, drafts.of_judgement(mine.id), who.id, sent.path, sent.content, sent.effort(mine)
@@ -215,80 +216,85 @@ async def submit(
     request: Request, who: Who, judgement_id: uuid.UUID, sent: Annotated[Sent, Form()]
 ) -> Response:
     """Put a belief on record, once however often it is sent; what is asked no more leads to what is asked now."""
-    if sent.path == MARKING:
-        return await _submit_marks(request, who, judgement_id, sent)
     onward = RedirectResponse(f"{_address(judgement_id)}#new", status_code=303)
     async with _database(request).session.begin() as db:
         mine = await _mine(db, who, judgement_id)
         # Before anything else: what was sent is safe now, and the place is theirs while it is put on record.
         if not await _keep(db, who, mine, sent):
             return onward
-        if sent.knows_story != bool(mine.flags.get("knows_story")):
+        # A page of marks does not ask whether they know the story: it stays as it was said before.
+        if sent.path != MARKING and sent.knows_story != bool(mine.flags.get("knows_story")):
             await assignment.flag(db, mine.id, {"knows_story": sent.knows_story})
         clock = await _clock(db, mine)
-        patient = await _patient(db, who)
+        patient = await people.within_limit(db, f"submit/{who.id}", SUBMITS, seconds=60)
     if not patient:
         raise Refused(429, "That was a lot in one minute: wait a moment and submit again; it is saved.")
     async with _database(request).session.begin() as db:
         desk = await _desk(request, db, mine, lock=True)
-        if desk is None or not desk.due or desk.due[0][0].path != sent.path:
+        if desk is None:
             return onward
-        ask, view = desk.due[0]
-        shares = sent.shares(len(view.answers))
-        error = trial_page.mistake(shares, sent.reason, trial_page.is_final(mine, ask))
-        if error or shares is None:
-            return _trial_page(request, mine, desk, sent.kept(view), clock, error)
-        if trial_page.is_final(mine, ask):
-            await timing.stop(db, mine.id)
-        belief = trial_page.belief(view, shares, sent.entry.reason)
-        await _record(request, db, who, desk, {ask.path: belief})
-    return onward
+        if sent.path == MARKING:
+            refusal = await _put_marks(request, db, who, mine, desk, sent)
+        else:
+            refusal = await _put_belief(request, db, who, mine, desk, sent, clock)
+    return refusal or onward
 
 
-async def _patient(db: AsyncSession, who: Account) -> bool:
-    """Count one more submission; whether there were not too many."""
-    return await people.within_limit(db, f"submit/{who.id}", SUBMITS, seconds=60)
+async def _put_belief(
+    request: Request, db: AsyncSession, who: Account, mine: Held, desk: Desk, sent: Sent, clock: Clock | None
+) -> Response | None:
+    """Put a belief on record; the page again where it cannot be taken as it is."""
+    if not desk.due or desk.due[0][0].path != sent.path:
+        return None
+    ask, view = desk.due[0]
+    shares = sent.shares(len(view.answers))
+    error = trial_page.mistake(shares, sent.reason, trial_page.is_final(mine, ask))
+    if error or shares is None:
+        return _trial_page(request, mine, desk, sent.kept(view), clock, error)
+    if trial_page.is_final(mine, ask):
+        await timing.stop(db, mine.id)
+    belief = trial_page.belief(view, shares, sent.entry.reason)
+    await _record(request, db, who, desk, sent.path, {ask.path: belief})
+    return None
+
+
+async def _put_marks(
+    request: Request, db: AsyncSession, who: Account, mine: Held, desk: Desk, sent: Sent
+) -> Response | None:
+    """Put on record what is said of each point; all of them at once, so that nobody goes back after a first impression."""
+    due = [(ask, view) for ask, view in desk.due if ask.kind == "mark"]
+    marked = sent.marked
+    if any(ask.facts["point"] not in marked for ask, _ in due):
+        return _marks_page(request, mine, due, sent.content, "Accept or reject every point.")
+    picks = {ask.path: Pick(index=MARKS.index(marked[ask.facts["point"]])) for ask, _ in due}
+    if picks:
+        await _record(request, db, who, desk, MARKING, picks)
+    return None
 
 
 async def _record(
-    request: Request, db: AsyncSession, who: Account, desk: Desk, contents: Mapping[str, AnyContent]
+    request: Request,
+    db: AsyncSession,
+    who: Account,
+    desk: Desk,
+    entered: str,
+    contents: Mapping[str, AnyContent],
 ) -> None:
+    """Put what was entered at one path on record, by the paths of what it answers."""
     engine: Engine = request.app.state.engine
     await engine.submit(db, desk, contents)
-    judgement = desk.judgement.id
-    for path in contents:
-        await drafts.close(db, drafts.of_judgement(judgement), path)
-        await people.note(db, who.id, "submitted", "judgement", judgement, {"path": path})
-
-
-async def _submit_marks(request: Request, who: Account, judgement: uuid.UUID, sent: Sent) -> Response:
-    """Put on record what is said of each point; all of them at once, so that nobody goes back after a first impression."""
-    async with _database(request).session.begin() as db:
-        mine = await _mine(db, who, judgement)
-        await assignment.prolong(db, mine.id, _person(who))
-        patient = await _patient(db, who)
-    if not patient:
-        raise Refused(429, "That was a lot in one minute: wait a moment and submit again.")
-    async with _database(request).session.begin() as db:
-        desk = await _desk(request, db, mine, lock=True)
-        due = [(ask, view) for ask, view in desk.due if ask.kind == "mark"] if desk else []
-        marked = sent.marked
-        if any(ask.facts["point"] not in marked for ask, _ in due):
-            return _marks_page(request, mine, due, marked, "Accept or reject every point.")
-        if desk and due:
-            picks = {ask.path: Pick(index=MARKS.index(marked[ask.facts["point"]])) for ask, _ in due}
-            await _record(request, db, who, desk, picks)
-    return RedirectResponse(_address(judgement), status_code=303)
+    await drafts.close(db, drafts.of_judgement(desk.judgement.id), entered)
+    await people.note(db, who.id, "submitted", "judgement", desk.judgement.id, {"path": entered})
 
 
 def _marks_page(
     request: Request,
     mine: Held,
     due: Sequence[tuple[Ask, View]],
-    sent: Mapping[int, str],
+    entered: Mapping[str, Any],
     error: str | None = None,
 ) -> Response:
-    shown = trial_page.to_mark(mine, due, sent)
+    shown = trial_page.to_mark(mine, due, entered)
     return page(request, "pages/judge_marks.html", status=422 if error else 200, **shown, error=error)
 
 
@@ -302,7 +308,7 @@ async def return_form(request: Request, who: Who, db: Db, judgement_id: uuid.UUI
     if mine.state == "done":
         return RedirectResponse(_address(judgement_id), status_code=303)
     entered = (await drafts.find(db, drafts.of_judgement(mine.id))).values()
-    knows = mine.flags.get("knows_story") or any(content["knows_story"] for content in entered)
+    knows = mine.flags.get("knows_story") or any(content.get("knows_story") for content in entered)
     return page(request, "pages/judge_return.html", id=mine.id, knows_story=knows)
 
 

@@ -3,10 +3,6 @@
 // word that it is one's turn. Without this script the page is a plain form, and works as one.
 
 (() => {
-  const PAUSE = 600;
-  const PATIENCE = [1000, 2000, 4000, 8000, 15_000, 30_000];
-  const TIMEOUT = 15_000;
-  const IDLE = 30_000;
   const TAG = /<\s*\/?\s*quote\s*>/gi;
   const page = () => document.getElementById("talk");
   const counted = (text) => (text.replace(TAG, "").match(/\S+/g) || []).length;
@@ -27,32 +23,17 @@
   });
 
   // ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────
+  let written = null;
+
   function begin() {
     const form = page()?.querySelector("[data-talk]");
-    if (form) write(form);
+    if (!form || form === written) return;
+    written = form;
+    write(form);
   }
 
   function write(form) {
     const parts = [...form.querySelectorAll("[data-ask]")];
-    const status = form.querySelector("[data-saved]");
-    const button = form.querySelector("[data-submit]");
-    const key = `arena-talk:${form.dataset.draft}:${parts.map((part) => part.dataset.ask).join()}`;
-    let active = 0;
-    let edits = 0;
-    let lastSign = Date.now();
-    let lastTick = Date.now();
-    let timer = 0;
-    let tries = 0;
-    let sending = null;
-    let dirty = false;
-    let over = false;
-
-    const store = {
-      read() { try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } },
-      write(kept) { try { localStorage.setItem(key, JSON.stringify(kept)); } catch { /* full or forbidden: the server has it */ } },
-      clear() { try { localStorage.removeItem(key); } catch { /* see above */ } },
-    };
-
     const answer = (part) => ({
       path: part.dataset.ask,
       text: part.querySelector("[data-text]")?.value ?? "",
@@ -60,7 +41,18 @@
       pick: part.querySelector("[type=radio]:checked")?.value ?? "",
       rating: part.querySelector("[name$='.rating']")?.value ?? "",
     });
-    const state = () => ({ answers: parts.map(answer), at: Number(form.elements.at.value) });
+
+    const saving = autosave.begin(form, {
+      what: parts.map((part) => part.dataset.ask).join(),
+      read: () => ({ answers: parts.map(answer) }),
+      fits: (kept) => Array.isArray(kept.answers) && kept.answers.length === parts.length,
+      put,
+      show: () => parts.forEach(count),
+      saved: ({ counts }) => parts.forEach((part) => countQuotes(part, counts[part.dataset.ask])),
+      // Effort is put into the page as a whole.
+      effort: ([{ step, ...whole } = { active_seconds: 0, focus_changes: 0, edits: 0 }]) => whole,
+      words: { doing: "Sending …", done: "sent", again: "send it again", lost: "this seat is no longer yours" },
+    });
 
     function put(kept) {
       kept.answers.forEach((was, at) => {
@@ -72,7 +64,6 @@
         const rating = part.querySelector("[name$='.rating']");
         if (rating) rating.value = was.rating;
       });
-      form.elements.at.value = kept.at;
     }
 
     // ── what is counted ─────────────────────────────────────────────────────────────────────────────────────
@@ -139,7 +130,7 @@
       speech.selectionStart = speech.selectionEnd = before.length + added.length;
       caret = [speech.selectionStart, speech.selectionEnd];
       told.textContent = "Quoted.";
-      changed();
+      saving.edited();
     }
 
     if (quoting && speech && passage) {
@@ -155,158 +146,14 @@
       };
     }
 
-    // ── autosave ────────────────────────────────────────────────────────────────────────────────────────────
-    function tick() {
-      const now = Date.now();
-      // A machine that slept makes one long tick: that was no activity.
-      if (document.hasFocus() && now - lastSign < IDLE) active += Math.min(now - lastTick, 2000) / 1000;
-      lastTick = now;
-    }
-    const takeEffort = () => {
-      tick();
-      const taken = { active_seconds: Math.round(active * 10) / 10, edits };
-      active = edits = 0;
-      return taken;
-    };
-
-    function say(text, trouble = false) {
-      if (status.textContent !== text) status.textContent = text;
-      status.classList.toggle("trouble", trouble);
-    }
-
-    function changed() {
-      if (over) return;
-      edits += 1;
-      form.elements.at.value = Math.max(Date.now(), Number(form.elements.at.value) + 1);
-      parts.forEach(count);
-      dirty = true;
-      store.write(state());
-      say("Saving …");
-      later(PAUSE);
-    }
-
-    function later(wait) {
-      clearTimeout(timer);
-      timer = setTimeout(save, wait);
-    }
-
-    // One save at a time; whoever asks meanwhile waits for the one under way.
-    function save() {
-      clearTimeout(timer);
-      if (over) return Promise.resolve();
-      sending ??= send().finally(() => {
-        sending = null;
-        if (dirty && !over && tries === 0) later(PAUSE);
-      });
-      return sending;
-    }
-
-    const request = (sent, effort, options) => fetch(form.dataset.draft, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-CSRF-Token": form.elements.csrf_token.value },
-      body: JSON.stringify({ ...sent, ...effort }),
-      redirect: "manual",
-      ...options,
-    });
-
-    async function send() {
-      const sent = state();
-      const effort = takeEffort();
-      dirty = false;
-      try {
-        const response = await request(sent, effort, { signal: AbortSignal.timeout?.(TIMEOUT) });
-        if (response.ok) return acknowledged(sent, await response.json());
-        return refused(response);
-      } catch {
-        active += effort.active_seconds;
-        edits += effort.edits;
-        return again("Not saved: no connection, will try again");
-      }
-    }
-
-    function acknowledged(sent, { saved, counts }) {
-      tries = 0;
-      if (saved === null) {
-        over = true;
-        store.clear();
-        return say("This was sent already: load the page again to go on.", true);
-      }
-      parts.forEach((part) => countQuotes(part, counts[part.dataset.ask]));
-      if (dirty) return undefined;
-      if ((store.read()?.at ?? 0) <= sent.at) store.clear();
-      return say("Saved");
-    }
-
-    function refused(response) {
-      if (response.status >= 500 || response.status === 429) return again("Not saved: the server is in trouble, will try again");
-      over = true;
-      if (response.type === "opaqueredirect" || response.status === 403) {
-        return say("Not saved: you are signed out. What you wrote is kept in this browser: open your own link again.", true);
-      }
-      return say("Not saved: this seat is no longer yours. Go to the start for the next one.", true);
-    }
-
-    function again(text) {
-      dirty = true;
-      say(text, true);
-      later(PATIENCE[Math.min(tries, PATIENCE.length - 1)]);
-      tries += 1;
-    }
-
-    // ── sending ─────────────────────────────────────────────────────────────────────────────────────────────
-    // First saved and then submitted: so nothing is lost where the network goes just now.
-    async function submit() {
-      say("Sending …");
-      button.setAttribute("aria-busy", "true");
-      if (!over) store.write(state());
-      if (sending) await sending;
-      await save();
-      if (over || tries > 0) return stay();
-      over = true;
-      const effort = takeEffort();
-      form.elements.active_seconds.value = effort.active_seconds;
-      form.elements.edits.value = effort.edits;
-      form.submit();
-      // Where no answer comes, the page stays as it is, and may be sent again.
-      setTimeout(() => { over = false; stay(); }, TIMEOUT);
-      return undefined;
-    }
-
-    function stay() {
-      delete form.dataset.sent;
-      button.removeAttribute("aria-busy");
-      if (!over) say("Not sent yet: no answer. It is kept here; send it again.", true);
-    }
-
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      if (form.dataset.sent) return;
-      form.dataset.sent = "yes";
-      submit();
-    });
     form.addEventListener("input", () => {
       // Whoever was warned and then wrote something else is to be warned of that.
       form.elements.confirmed.value = "";
-      changed();
+      saving.edited();
     });
-    for (const sign of ["keydown", "pointerdown", "pointermove", "scroll", "wheel", "touchstart"]) {
-      addEventListener(sign, () => { lastSign = Date.now(); }, { passive: true, capture: true });
-    }
-    setInterval(tick, 1000);
-    addEventListener("online", () => { if (dirty) save(); });
-    addEventListener("pagehide", () => {
-      if (!over && dirty) request(state(), takeEffort(), { keepalive: true }).catch(() => undefined);
-    });
-
-    // ── beginning ───────────────────────────────────────────────────────────────────────────────────────────
-    const kept = store.read();
-    if (kept && Array.isArray(kept.answers) && kept.answers.length === parts.length && kept.at > Number(form.elements.at.value)) put(kept);
-    parts.forEach(count);
+    saving.restore();
     // What stands there already is saved once more, so that its quotes are counted.
-    if (parts.some((part) => part.querySelector("[data-text]")?.value)) {
-      dirty = true;
-      later(0);
-    }
+    if (parts.some((part) => part.querySelector("[data-text]")?.value)) saving.saveSoon();
   }
 
   begin();

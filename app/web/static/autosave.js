@@ -1,0 +1,265 @@
+"use strict";
+// What the forms of judges and of people in talks share: what was entered outlives reloads, lost networks and dead servers;
+// effort is counted; a form is saved before it is submitted. It knows no form: a page says what its own is made of.
+
+const autosave = (() => {
+  const PAUSE = 600;
+  const PATIENCE = [1000, 2000, 4000, 8000, 15_000, 30_000];
+  const TIMEOUT = 15_000;
+  const IDLE = 30_000;
+  const MEASURES = ["active_seconds", "focus_changes", "edits"];
+
+  // ── the page ────────────────────────────────────────────────────────────────────────────────────────────────
+  // Listened to once, however many forms come and go: the last one that began is told.
+  let current = null;
+  let lastSign = Date.now();
+  for (const sign of ["keydown", "pointerdown", "pointermove", "scroll", "wheel", "touchstart"]) {
+    addEventListener(sign, () => { lastSign = Date.now(); }, { passive: true, capture: true });
+  }
+  for (const change of ["focus", "blur"]) addEventListener(change, () => current?.focusChanged());
+  addEventListener("online", () => current?.online());
+  addEventListener("pagehide", () => current?.leave());
+  document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") current?.leave(); });
+  addEventListener("pageshow", (event) => { if (event.persisted && current) location.reload(); });
+  setInterval(() => current?.tick(), 1000);
+  // Effort alone is saved once in a while too, and the place kept, as long as somebody is reading.
+  setInterval(() => current?.keep(), 30_000);
+
+  // ── the newest state, kept in this browser until the server has it ──────────────────────────────────────────
+  const named = (address, what) => `arena-draft:${address}:${what}`;
+
+  function storeOf(key) {
+    return {
+      read() { try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } },
+      write(kept) { try { localStorage.setItem(key, JSON.stringify(kept)); } catch { /* full or forbidden: the server has it */ } },
+      clear() { try { localStorage.removeItem(key); } catch { /* see above */ } },
+    };
+  }
+
+  // What was submitted since is not needed here any more.
+  function forget(address, but = null) {
+    try {
+      Object.keys(localStorage)
+        .filter((name) => name.startsWith(named(address, "")) && name !== but)
+        .forEach((name) => localStorage.removeItem(name));
+    } catch { /* forbidden: then there is nothing either */ }
+  }
+
+  // ── effort ──────────────────────────────────────────────────────────────────────────────────────────────────
+  function effortsBy(step) {
+    const efforts = new Map();
+    let lastTick = Date.now();
+
+    function now(at = step()) {
+      if (!efforts.has(at)) efforts.set(at, { step: at, active_seconds: 0, focus_changes: 0, edits: 0 });
+      return efforts.get(at);
+    }
+    function tick() {
+      const time = Date.now();
+      // A machine that slept makes one long tick: that was no activity.
+      if (document.hasFocus() && time - lastSign < IDLE) now().active_seconds += Math.min(time - lastTick, 2000) / 1000;
+      lastTick = time;
+    }
+    function take() {
+      tick();
+      const taken = [...efforts.values()].map((some) => ({ ...some, active_seconds: Math.round(some.active_seconds * 10) / 10 }));
+      efforts.clear();
+      return taken;
+    }
+    function giveBack(taken) {
+      for (const some of taken) {
+        const mine = now(some.step);
+        for (const name of MEASURES) mine[name] += some[name];
+      }
+    }
+    const spent = () => [...efforts.values()].reduce((sum, some) => sum + some.active_seconds, 0);
+    return { now, tick, take, giveBack, spent };
+  }
+
+  // ── one form ────────────────────────────────────────────────────────────────────────────────────────────────
+  // A page hands in: `what` is asked; `read()` what stands in the form, `put(kept)` back what `fits(kept)`; `show()` what
+  // follows from it; `effort(taken)` as the fields that the server takes; `words` for what it does. It may hand in: the
+  // `step()` that effort goes into, what to do once it is `saved(answer)`, and `hold()`, true where it is not to be sent yet.
+  function begin(form, page) {
+    current?.retire();
+    const status = form.querySelector("[data-saved]");
+    const button = form.querySelector("[data-submit]");
+    const address = form.dataset.draft;
+    const key = named(address, page.what);
+    const store = storeOf(key);
+    const effort = effortsBy(page.step ?? (() => 0));
+    const at = () => Number(form.elements.at.value);
+    const state = () => ({ ...page.read(), at: at() });
+    let timer = 0;
+    let tries = 0;
+    let sending = null;
+    let over = false;
+    let dirty = false;
+
+    function say(text, trouble = false) {
+      if (status.textContent !== text) status.textContent = text;
+      status.classList.toggle("trouble", trouble);
+    }
+
+    function edited() {
+      if (!over) effort.now().edits += 1;
+      changed();
+    }
+
+    function changed() {
+      if (over) return;
+      form.elements.at.value = Math.max(Date.now(), at() + 1);
+      page.show();
+      store.write(state());
+      saveSoon(PAUSE);
+    }
+
+    function saveSoon(wait = 0) {
+      dirty = true;
+      say("Saving …");
+      later(wait);
+    }
+
+    function later(wait) {
+      clearTimeout(timer);
+      timer = setTimeout(save, wait);
+    }
+
+    const request = (sent, taken, options) => fetch(address, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-CSRF-Token": form.elements.csrf_token.value },
+      body: JSON.stringify({ ...sent, ...page.effort(taken) }),
+      redirect: "manual",
+      ...options,
+    });
+
+    // One save at a time; whoever asks meanwhile waits for the one under way.
+    function save() {
+      clearTimeout(timer);
+      if (over) return Promise.resolve();
+      sending ??= send().finally(() => {
+        sending = null;
+        if (dirty && !over && tries === 0) later(PAUSE);
+      });
+      return sending;
+    }
+
+    async function send() {
+      const sent = state();
+      const taken = effort.take();
+      dirty = false;
+      try {
+        const response = await request(sent, taken, { signal: AbortSignal.timeout?.(TIMEOUT) });
+        if (response.ok) return acknowledged(sent, await response.json());
+        effort.giveBack(taken);
+        return refused(response);
+      } catch {
+        effort.giveBack(taken);
+        return again("Not saved: no connection, will try again");
+      }
+    }
+
+    function acknowledged(sent, answer) {
+      tries = 0;
+      if (answer.saved === null) {
+        over = true;
+        store.clear();
+        return say(`This was ${page.words.done} already: load the page again to go on.`, true);
+      }
+      page.saved?.(answer);
+      if (dirty) return undefined;
+      if ((store.read()?.at ?? 0) <= sent.at) store.clear();
+      return say("Saved");
+    }
+
+    function refused(response) {
+      if (response.status >= 500 || response.status === 429) return again("Not saved: the server is in trouble, will try again");
+      over = true;
+      if (response.type === "opaqueredirect" || response.status === 403) {
+        return say("Not saved: you are signed out. What you entered is kept in this browser: open your own link again.", true);
+      }
+      if (response.status === 404 || response.status === 410) {
+        store.clear();
+        return say(`Not saved: ${page.words.lost}. Go to the start for the next one.`, true);
+      }
+      return say("Not saved: the server does not take this. What you entered is kept in this browser: load the page again.", true);
+    }
+
+    function again(text) {
+      dirty = true;
+      say(text, true);
+      later(PATIENCE[Math.min(tries, PATIENCE.length - 1)]);
+      tries += 1;
+    }
+
+    async function leave() {
+      effort.tick();
+      if (over || (!dirty && effort.spent() < 1)) return;
+      const taken = effort.take();
+      const kept = await request(state(), taken, { keepalive: true }).catch(() => null);
+      // Whoever only looked away comes back to what they have put in.
+      if (!kept?.ok) effort.giveBack(taken);
+    }
+
+    // First saved and then submitted: so nothing is lost where the network goes just now.
+    async function submit() {
+      say(page.words.doing);
+      button.setAttribute("aria-busy", "true");
+      if (!over) store.write(state());
+      if (sending) await sending;
+      await save();
+      if (over || tries > 0) return stay();
+      over = true;
+      const taken = effort.take();
+      for (const [name, value] of Object.entries(page.effort(taken))) {
+        form.elements[name].value = Array.isArray(value) ? JSON.stringify(value) : value;
+      }
+      form.submit();
+      // Where no answer comes, the page stays as it is, and may be submitted again.
+      setTimeout(() => { over = false; effort.giveBack(taken); stay(); }, TIMEOUT);
+      return undefined;
+    }
+
+    function stay() {
+      delete form.dataset.sent;
+      button.removeAttribute("aria-busy");
+      if (!over) say(`Not ${page.words.done} yet: no answer. It is kept here; ${page.words.again}.`, true);
+    }
+
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (form.dataset.sent || page.hold?.()) return;
+      form.dataset.sent = "yes";
+      submit();
+    });
+
+    // Put back what this browser has and the server has not.
+    function restore() {
+      const kept = store.read();
+      if (kept && page.fits(kept) && kept.at > at()) {
+        page.put(kept);
+        form.elements.at.value = kept.at;
+        saveSoon();
+      } else {
+        store.clear();
+        if (at() > 0) say("Saved");
+      }
+      page.show();
+    }
+
+    forget(address, key);
+    current = {
+      say, edited, changed, saveSoon, restore, leave,
+      tick: effort.tick,
+      focusChanged() { effort.tick(); effort.now().focus_changes += 1; },
+      online() { if (dirty) save(); },
+      keep() { if (!dirty && effort.spent() >= 20) save(); },
+      retire() { leave(); clearTimeout(timer); over = true; },
+    };
+    return current;
+  }
+
+  const done = document.querySelector("[data-done]");
+  if (done) forget(done.dataset.done);
+  return { begin };
+})();
