@@ -25,10 +25,15 @@ async def empty(request: Request, who: Who) -> Response:
     return page(request, "empty.html")
 
 
-if __name__ == "__main__":
+def with_an_empty_page() -> None:
+    """Give every app made from here on the page."""
     assert environment.loader is not None
     environment.loader = ChoiceLoader([environment.loader, DictLoader({"empty.html": EMPTY})])
     access.PERMISSIONS["empty"] = access.SIGNED_IN
     # First, so that it is found no later than any other page.
     web.ROUTERS = (router, *web.ROUTERS)  # type: ignore[assignment]
+
+
+if __name__ == "__main__":
+    with_an_empty_page()
     main()

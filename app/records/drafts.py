@@ -5,10 +5,24 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, case, cast, exists, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Select,
+    String,
+    Uuid,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -38,29 +52,38 @@ class Effort:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """One kind of place at which something is entered."""
+
+    place: InstrumentedAttribute[uuid.UUID | None]
+    """The column of drafts that names it."""
+    moves: InstrumentedAttribute[uuid.UUID | None]
+    """The column of moves that names where those are kept that are submitted from there."""
+
+
+JUDGEMENT = Kind(Draft.judgement_id, Move.judgement_id)
+SEAT = Kind(Draft.seat_place_id, Move.trial_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """The place at which something is entered: a judgement, or a seat of a talk."""
 
-    column: InstrumentedAttribute[uuid.UUID | None]
+    kind: Kind
     id: uuid.UUID
-    moves: ColumnElement[bool]
-    """Which moves were submitted from there."""
-
-    @property
-    def drafts(self) -> ColumnElement[bool]:
-        """Which drafts are its own."""
-        return self.column == self.id
+    of_moves: uuid.UUID
+    """What moves are kept under that are submitted from there."""
 
 
 def of_judgement(judgement: uuid.UUID) -> Owner:
     """The owner of what a judge enters."""
-    return Owner(Draft.judgement_id, judgement, Move.judgement_id == judgement)
+    return Owner(JUDGEMENT, judgement, judgement)
 
 
 def of_seat(place: uuid.UUID, trial: uuid.UUID) -> Owner:
     """The owner of what somebody in a seat of a talk enters."""
-    return Owner(Draft.seat_place_id, place, Move.trial_id == trial)
+    return Owner(SEAT, place, trial)
 
 
 async def save(
@@ -76,51 +99,53 @@ async def save(
     Whoever calls holds the owner's row. No more active seconds are added than have passed since the owner's last save, so
     that a save sent twice counts once.
     """
-    passed = func.extract("epoch", func.now() - func.max(Draft.updated_at))
-    look = select(
-        exists().where(owner.moves, Move.path == path), select(passed).where(owner.drafts).scalar_subquery()
-    )
-    submitted, since = (await session.execute(look)).one()
+    known = {"owner": owner.id, "of_moves": owner.of_moves, "at": path}
+    submitted, since = (await session.execute(_before(owner.kind), known)).one()
     if submitted:
         return False
     left = math.inf if since is None else max(0.0, float(since)) + SLACK
     for at, effort in {path: Effort(), **efforts}.items():
         seconds = round(min(effort.active_seconds, left), 3)
         left -= seconds
-        await _keep(
-            session,
-            owner,
-            account,
-            at,
-            content if at == path else {},
-            replace(effort, active_seconds=seconds),
-        )
+        row = {
+            owner.kind.place.key: owner.id,
+            "path": at,
+            "account_id": account,
+            "content": dict(content) if at == path else {},
+        }
+        put_in = asdict(replace(effort, active_seconds=seconds))
+        await session.execute(_kept(owner.kind), row | put_in)
     return True
 
 
-async def _keep(
-    session: AsyncSession,
-    owner: Owner,
-    account: uuid.UUID,
-    path: str,
-    content: Mapping[str, Any],
-    effort: Effort,
-) -> None:
-    values = {owner.column.key: owner.id, "path": path, "account_id": account, "content": dict(content)}
-    row = insert(Draft).values(values | asdict(effort))
+# Statements are put together once: that takes longer than running them.
+@cache
+def _before(kind: Kind) -> Select[Any]:
+    """Whether something was submitted at a path, and how many seconds ago its owner's last save was."""
+    there = exists().where(kind.moves == _uuid("of_moves"), Move.path == bindparam("at", type_=String))
+    passed = func.extract("epoch", func.now() - func.max(Draft.updated_at))
+    return select(there, select(passed).where(kind.place == _uuid("owner")).scalar_subquery())
+
+
+@cache
+def _kept(kind: Kind) -> Insert:
+    """Keeps a draft, or what is newer of it and of the one that is there, with the efforts of both."""
+    row = insert(Draft.metadata.tables["draft"])
     new = row.excluded
-    await session.execute(
-        row.on_conflict_do_update(
-            index_elements=[owner.column, Draft.path],
-            set_={
-                "content": case((_at(new.content) >= _at(Draft.content), new.content), else_=Draft.content),
-                "active_seconds": Draft.active_seconds + new.active_seconds,
-                "focus_changes": Draft.focus_changes + new.focus_changes,
-                "edits": Draft.edits + new.edits,
-                "updated_at": func.now(),
-            },
-        )
+    return row.on_conflict_do_update(
+        index_elements=[kind.place, Draft.path],
+        set_={
+            "content": case((_at(new.content) >= _at(Draft.content), new.content), else_=Draft.content),
+            "active_seconds": Draft.active_seconds + new.active_seconds,
+            "focus_changes": Draft.focus_changes + new.focus_changes,
+            "edits": Draft.edits + new.edits,
+            "updated_at": func.now(),
+        },
     )
+
+
+def _uuid(name: str) -> BindParameter[uuid.UUID]:
+    return bindparam(name, type_=Uuid())
 
 
 def _at(content: Any) -> Any:
@@ -129,7 +154,7 @@ def _at(content: Any) -> Any:
 
 async def find(session: AsyncSession, owner: Owner) -> dict[str, dict[str, Any]]:
     """What was entered and not submitted, by path."""
-    rows = await session.execute(select(Draft.path, Draft.content).where(owner.drafts))
+    rows = await session.execute(select(Draft.path, Draft.content).where(owner.kind.place == owner.id))
     return {row.path: row.content for row in rows if row.content}
 
 
@@ -137,7 +162,7 @@ async def close(session: AsyncSession, owner: Owner, path: str) -> bool:
     """Clear what was submitted and keep the effort; False where that was done before."""
     cleared = await session.execute(
         update(Draft)
-        .where(owner.drafts, Draft.path == path, Draft.content != {})
+        .where(owner.kind.place == owner.id, Draft.path == path, Draft.content != {})
         .values(content={})
         .returning(Draft.id)
         .execution_options(synchronize_session=False)

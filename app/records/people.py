@@ -294,15 +294,18 @@ async def close_session(session: AsyncSession, session_id: uuid.UUID) -> None:
 # ── limits and the trail ────────────────────────────────────────────────────────────────────────────────────────
 
 
+_RATES = RateCount.metadata.tables["rate_count"]
+_ONE_MORE = (
+    insert(_RATES)
+    .on_conflict_do_update(index_elements=["key", "window"], set_={"count": _RATES.c.count + 1})
+    .returning(_RATES.c.count)
+)
+
+
 async def within_limit(session: AsyncSession, key: str, most: int, seconds: int) -> bool:
     """Count one try of `key`; False where there were more than `most` in this window of `seconds`."""
     window = int(datetime.now(UTC).timestamp()) // seconds
-    counted = insert(RateCount).values(key=key, window=window, count=1)
-    count = await session.scalar(
-        counted.on_conflict_do_update(
-            index_elements=[RateCount.key, RateCount.window], set_={"count": RateCount.count + 1}
-        ).returning(RateCount.count)
-    )
+    count = await session.scalar(_ONE_MORE, {"key": key, "window": window, "count": 1})
     if count == 1:
         await session.execute(delete(RateCount).where(RateCount.key == key, RateCount.window < window))
     return (count or 0) <= most
