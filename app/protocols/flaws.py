@@ -105,9 +105,10 @@ def mark_place(path: str, number: int) -> str:
     return f"{MARKING}{path}/{number}"
 
 
-def marked_point(path: str) -> int:
-    """The number of the point that a mark at `path` is on."""
-    return int(path.rpartition("/")[2])
+def marked_place(path: str) -> tuple[str, int]:
+    """What `mark_place` made a path of: the move that makes the point, and the point's number."""
+    move, _, number = path.removeprefix(MARKING).rpartition("/")
+    return move, int(number)
 
 
 def _text(transcript: Shown, path: str) -> int:

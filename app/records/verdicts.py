@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.participants.base import PEOPLE
-from app.protocols.flaws import MARKING, MARKS, marked_point
+from app.protocols.flaws import MARKING, MARKS, marked_place
 from app.records.experiments import FIRST_ROUND
 from app.reports.scores import Reading
 from models import (
@@ -22,6 +22,7 @@ from models import (
     Participant,
     Passage,
     Question,
+    SeatPlace,
     Trial,
     Verdict,
 )
@@ -45,6 +46,7 @@ def _of_experiment(experiment: uuid.UUID) -> Select[*tuple[Any, ...]]:
             Participant,
             JudgingRound,
             Judgement,
+            SeatPlace,
         )
         .join(Trial, Trial.id == Verdict.trial_id)
         .join(Arm, Arm.id == Trial.arm_id)
@@ -53,6 +55,14 @@ def _of_experiment(experiment: uuid.UUID) -> Select[*tuple[Any, ...]]:
         .join(Participant, Participant.id == Verdict.participant_id)
         .outerjoin(Judgement, Judgement.id == Verdict.judgement_id)
         .outerjoin(JudgingRound, JudgingRound.id == Judgement.round_id)
+        .outerjoin(
+            SeatPlace,
+            and_(
+                Verdict.judgement_id.is_(None),
+                SeatPlace.trial_id == Verdict.trial_id,
+                SeatPlace.participant_id == Verdict.participant_id,
+            ),
+        )
         .where(Trial.experiment_id == experiment)
         .order_by(Trial.position, JudgingRound.position, Participant.name, Verdict.reading)
     )
@@ -70,6 +80,8 @@ class VerdictRow:
     judge: Participant
     round: JudgingRound | None
     judgement: Judgement | None
+    seat: SeatPlace | None
+    """The judge's place in the talk, where a person took part."""
 
     @property
     def gold(self) -> int:
@@ -95,7 +107,7 @@ class VerdictRow:
             self.round.name if self.round else None,
             self.round.position if self.round else None,
             self.judgement.place if self.judgement else self.trial.place,
-            self.judgement is not None and bool(self.judgement.flags.get("knows_story")),
+            any(held.flags.get("knows_story") for held in (self.judgement, self.seat) if held),
             self.trial.id,
             self.trial.judge_id,
         )
@@ -187,7 +199,9 @@ async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
         JudgingRound.name,
         JudgingRound.position,
         func.coalesce(Judgement.place, Trial.place),
-        func.coalesce(Judgement.flags["knows_story"].as_boolean(), False),
+        func.coalesce(
+            Judgement.flags["knows_story"].as_boolean(), SeatPlace.flags["knows_story"].as_boolean(), False
+        ),
         Trial.id,
         Trial.judge_id,
     )
@@ -263,7 +277,7 @@ async def marks(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID,
     )
     found: dict[uuid.UUID, dict[int, bool]] = {}
     for judgement, path, index in rows:
-        found.setdefault(judgement, {})[marked_point(path)] = MARKS[index] == "accept"
+        found.setdefault(judgement, {})[marked_place(path)[1]] = MARKS[index] == "accept"
     return found
 
 

@@ -12,8 +12,10 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.engine import Engine
+from app.exchange.columns import What
 from app.records import people
 from models import Account, Draft, Experiment, Move, SeatPlace, Trial
+from tests.exchange.test_export import rows_of
 from tests.factories import imported, passage, spec, started
 from tests.web.world import Browser, Site, statements
 
@@ -269,6 +271,29 @@ async def test_drafts_of_another_shape_or_for_what_is_not_asked_are_not_kept(
     answer = await autosave(browser, await seated(browser), "x", **change)
     assert answer.status_code == status
     assert await count(site, Draft) == 0
+
+
+async def test_what_people_put_in_is_exported_by_seat_also_of_who_gave_it_back(site: Site) -> None:
+    experiment = await begun(site)
+    one, two, three = [await debater(site, name) for name in ("Dora", "Emil", "Finn")]
+    here, there = await seated(one), await seated(two)
+    await autosave(one, here, "So", active_seconds=2.5, edits=7)
+    await say(one, here, "So it was.", active_seconds="1.5", edits="2")
+    await autosave(two, there, "No", active_seconds=0.5, edits=1)
+    await two.submit(f"{there}/return")
+    await say(three, await seated(three), "Not so.")
+    [row] = await rows_of(site.database, experiment, What.TRANSCRIPTS)
+    dora, emil, finn = sorted(row["people"], key=lambda item: -item["active_seconds"])
+    assert dora["seat"] != emil["seat"] == finn["seat"]
+    assert len({item["participant"] for item in row["people"]}) == 3
+    told = {"participant", "seat", "effort"}
+    assert [{key: item[key] for key in item.keys() - told} for item in (dora, emil, finn)] == [
+        {"state": "waiting", "active_seconds": 4.0, "knows_story": False},
+        {"state": "returned", "active_seconds": 0.5, "knows_story": False},
+        {"state": "waiting", "active_seconds": 0, "knows_story": False},
+    ]
+    assert dora["effort"] == [{"path": f"r1/{dora['seat']}", "active_seconds": 4.0, "edits": 9}]
+    assert emil["effort"] == [{"path": f"r1/{emil['seat']}", "active_seconds": 0.5, "edits": 1}]
 
 
 async def test_a_speech_is_kept_as_those_of_models_are(site: Site) -> None:
