@@ -110,7 +110,7 @@ VERDICTS = pa.schema(
             ),
             "What the judge said of each point of a critique, once, after its last belief: the same in every reading order. Empty where it was not asked.",
         ),
-        _maybe("knows_story", YES_NO, "Whether a person marked that they know the story: reports leave such verdicts out and count them. Absent for others."),
+        _maybe("knows_story", YES_NO, "Whether a person marked that they know the story, as the judge or in a seat of the talk that does not read it: reports leave such verdicts out and count them. Absent where no person did of whom it is asked."),
         _maybe("active_seconds", NUMBER, "Seconds that a person was at work on it, page in front and a sign of life in the last 30 s. Absent for others."),
         _column(
             "effort",

@@ -245,7 +245,7 @@ def _paid(row: VerdictRow) -> float | None:
 def _effort(item: ThoughtVerdict) -> Row:
     """What a person marked and put in, as a reader of the talk or in a seat of it."""
     if item.row.judge.kind != "person":
-        return {"knows_story": None, "active_seconds": None, "effort": []}
+        return {"knows_story": item.row.knows_story or None, "active_seconds": None, "effort": []}
     return {
         "knows_story": item.row.knows_story,
         "active_seconds": _active(item.efforts if item.row.judgement else item.in_seat),

@@ -202,7 +202,7 @@ def computed(facts: Facts) -> Report:
         [_line(arms, judge, figures, excluded, knew, with_them) for judge in facts.judges],
         contrasts(readings, pairs, seed=seed),
         _metrics(facts, rows),
-        measures(map(_told, facts.played)),
+        measures(map(_told, _without_knowing(facts))),
         facts.failures,
         _totals(facts, sum(excluded.values()), knew.total()),
         dialled(file_arms, figures.values(), facts.preferences),
@@ -282,6 +282,12 @@ def _argued(argues: Mapping[str, int]) -> int | None:
     """The answer that was argued for alone or, in an open debate, by who chose it."""
     sides = set(argues.values())
     return argues.get("protagonist", sides.pop() if len(sides) == 1 else None)
+
+
+def _without_knowing(facts: Facts) -> list[Played]:
+    """The talks in which nobody who judged knows the story."""
+    known = {row.trial for row in facts.verdicts if row.knows_story and row.judgement is None}
+    return [trial for trial in facts.played if trial.id not in known]
 
 
 def _told(trial: Played) -> Told:
@@ -533,8 +539,8 @@ def _knew(line: Line) -> str:
     figure = line.accuracy_with_knowing
     also = "" if figure is None else f"; with them accuracy is {figure:.1%}"
     return (
-        f"{line.arm.arm}, {line.judge.label}: {line.knew_story} verdicts of people who marked that they know the story "
-        f"are left out{also}."
+        f"{line.arm.arm}, {line.judge.label}: {line.knew_story} verdicts of people who marked that they know the story, "
+        f"or from talks in which such people judged or asked, are left out{also}."
     )
 
 

@@ -60,7 +60,8 @@
       pick: part.querySelector("[type=radio]:checked")?.value ?? "",
       rating: part.querySelector("[name$='.rating']")?.value ?? "",
     });
-    const state = () => ({ answers: parts.map(answer), at: Number(form.elements.at.value) });
+    const knows = form.elements.knows_story;
+    const state = () => ({ answers: parts.map(answer), at: Number(form.elements.at.value), knows_story: knows?.checked ?? false });
 
     function put(kept) {
       kept.answers.forEach((was, at) => {
@@ -72,6 +73,7 @@
         const rating = part.querySelector("[name$='.rating']");
         if (rating) rating.value = was.rating;
       });
+      if (knows) knows.checked = kept.knows_story ?? knows.checked;
       form.elements.at.value = kept.at;
     }
 
