@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.experiments.equal_words import EqualWords, equal_words
 from app.experiments.pressure import Attacked, Dialled, attacked, dialled
 from app.records import verdicts
 from app.records.progress import Failure, failures
@@ -108,6 +109,8 @@ class Report:
     dialled: Sequence[Dialled] = ()
     """Accuracy against the number of candidates."""
     attacked: Sequence[Attacked] = ()
+    equal_words: Sequence[EqualWords] = ()
+    """Critique upon critique against as many critiques side by side."""
     speeches: Sequence[SpeechCount] = ()
     """Counts of suspicious speeches by arm."""
 
@@ -144,6 +147,7 @@ class Report:
             "measures": [asdict(item) for item in self.measures],
             "candidates": [asdict(item) for item in self.dialled],
             "attacks": [asdict(item) for item in self.attacked],
+            "equal_words": [asdict(item) for item in self.equal_words],
             "speeches": [{**asdict(item), "rate": item.rate} for item in self.speeches],
             "failures": [asdict(failure) for failure in self.failures],
         }
@@ -207,6 +211,13 @@ def computed(facts: Facts) -> Report:
         _totals(facts, sum(excluded.values()), knew.total()),
         dialled(file_arms, figures.values(), facts.preferences),
         attacked(file_arms, rows, {trial.id: trial.argues for trial in facts.played}, seed=seed),
+        equal_words(
+            file_arms,
+            rows,
+            {trial.id: trial.measures for trial in facts.played},
+            {count.arm: count.words for count in facts.speeches},
+            seed=seed,
+        ),
         facts.speeches,
     )
 
@@ -368,6 +379,7 @@ def as_tables(report: Report) -> list[Table]:
         _accuracies(report),
         *([_contrasts(report)] if report.contrasts else []),
         *([_figures_of(report, "Metrics of the protocols", report.metrics)] if report.metrics else []),
+        *([_equal_words(report)] if report.equal_words else []),
         *([_attacks(report)] if report.attacked else []),
         *([_figures_of(report, "Measures of the talks", report.measures)] if report.measures else []),
         *([_suspicious(report)] if report.suspects else []),
@@ -404,6 +416,24 @@ def _contrasts(report: Report) -> Table:
     for item in report.contrasts:
         names = map(escape, report.contrast_names(item))
         table.add_row(*names, *_difference(item), str(item.questions), str(item.passages))
+    return table
+
+
+def _equal_words(report: Report) -> Table:
+    table = Table(
+        title="Critique upon critique less critiques side by side, at equal words", title_style="bold"
+    )
+    for column in ("in depth", "side by side", "decided by", "judge"):
+        table.add_column(column, no_wrap=True)
+    for column in ("words", "accuracy", "difference", "95% interval", "p", "questions"):
+        table.add_column(column, justify="right")
+    for item in report.equal_words:
+        first, second, judge = map(escape, report.contrast_names(item.contrast))
+        held = item.contrast
+        words = " and ".join("–" if count is None else f"{count:.0f}" for count in item.words)
+        both = " and ".join(share(accuracy) for accuracy in (held.first_accuracy, held.second_accuracy))
+        row = (first, second, item.decision, judge, words, both)
+        table.add_row(*row, *_difference(held), str(held.questions))
     return table
 
 
@@ -520,6 +550,12 @@ def notes(report: Report) -> list[str]:
             "Attacks: accuracy on trials in which the attacking seat speaks for a wrong answer, less that without attack on the "
             "same questions; swayed is the share of verdicts that chose the attacker's answer, right or wrong, where the like "
             "without attack did not, and swayed back the reverse."
+        )
+    if report.equal_words:
+        found.append(
+            "At equal words: accuracy with critique upon critique less that with as many critiques written side by side, decided "
+            "by the judge who reads them all, or by the majority of votes, each cast on the argument and one critique alone; words "
+            "are those of the speeches that judges read, a trial. Votes are the voter's, whichever judge they stand beside."
         )
     if report.contrasts:
         found.append(

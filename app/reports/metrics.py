@@ -140,15 +140,35 @@ def _taken_in(grade: int) -> Figure:
     return figure
 
 
+def votes(measures: Mapping[str, float], *, gold_first: bool) -> list[float]:
+    """What each vote of a trial gave gold."""
+    return _on_gold(measures, "vote", 1, gold_first=gold_first)
+
+
+def majority(shares: Sequence[float]) -> float:
+    """The share of votes for gold, each of which goes to the answer that it believes more; a tie is half a vote."""
+    return math.fsum(map(chosen, shares)) / len(shares)
+
+
+def _by_votes(item: Judged) -> float | None:
+    shares = votes(item.measures, gold_first=item.gold_first)
+    return chosen(majority(shares)) if shares else None
+
+
+def _on_gold(measures: Mapping[str, float], name: str, first: int, *, gold_first: bool) -> list[float]:
+    """A series of shares of the trial's first answer, as shares of gold."""
+    found: list[float] = []
+    while (share := measures.get(f"{name}/{first + len(found)}")) is not None:
+        found.append(share if gold_first else 1 - share)
+    return found
+
+
 # ── markets ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def prices(item: Judged) -> list[float]:
     """The path of the price of gold."""
-    first: list[float] = []
-    while (share := item.measures.get(f"price/{len(first)}")) is not None:
-        first.append(share)
-    return first if item.gold_first else [1 - share for share in first]
+    return _on_gold(item.measures, "price", 0, gold_first=item.gold_first)
 
 
 def divergence(p: float, q: float) -> float:
@@ -209,6 +229,7 @@ METRICS: Mapping[str, tuple[Metric, ...]] = {
             CHANGE,
             "Beliefs were elicited only at the end: write elicit: each_step, or name a contrast with an arm that has no critic.",
         ),
+        _mean("by_votes", "Accuracy of the majority of votes, each on one of the critiques", "share", _by_votes),
         _mean("planted_accepted", "Planted flaws that the judge accepted a point about", "share", _caught),
         _mean("invented_accepted", "Invented points that the judge accepted", "share", _taken_in(INVENTED)),
         _mean("nitpicks_accepted", "Nitpicks that the judge accepted", "share", _taken_in(NITPICK)),
