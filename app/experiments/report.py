@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.experiments.equal_words import EqualWords, equal_words
 from app.experiments.pressure import Attacked, Dialled, attacked, dialled
+from app.protocols import PROTOCOLS
 from app.records import verdicts
 from app.records.progress import Failure, failures
 from app.records.speeches import SpeechCount, preferences, speech_counts
@@ -206,7 +207,10 @@ def computed(facts: Facts) -> Report:
         [_line(arms, judge, figures, excluded, knew, with_them) for judge in facts.judges],
         contrasts(readings, pairs, seed=seed),
         _metrics(facts, rows),
-        measures(map(_told, _without_knowing(facts))),
+        measures(
+            map(_told, _without_knowing(facts)),
+            {name: PROTOCOLS[arm.protocol] for name, arm in facts.arms.items()},
+        ),
         facts.failures,
         _totals(facts, sum(excluded.values()), knew.total()),
         dialled(file_arms, figures.values(), facts.preferences),

@@ -6,8 +6,20 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from app.protocols.combinators import Argued, advocate, believe, checked, one_sided
-from app.protocols.core import Ask, Assignment, Case, Move, Outcome, Said, Seat, Talk, paths, together
-from app.protocols.flaws import GRADER, TAMPERER, grade, plant, points_of
+from app.protocols.core import (
+    Ask,
+    Assignment,
+    Case,
+    Measure,
+    Move,
+    Outcome,
+    Said,
+    Seat,
+    Talk,
+    paths,
+    together,
+)
+from app.protocols.flaws import GRADER, MEASURES, TAMPERER, grade, plant, points_of
 
 LEAST_POINT = 5
 """Words without which a point names no flaw."""
@@ -22,6 +34,8 @@ class Critique(Argued):
         "section 2; for depth above 1, Wen et al. 2025 (arXiv 2502.04675)"
     )
     varies = "only the points that a critique makes are graded and marked"
+
+    measures = (*MEASURES, Measure("vote/", "First answer's share in the vote on critique", "probability"))
 
     depth: int = Field(1, ge=1, le=3)
     """Levels of critique: 1 criticises the argument, 2 that critique too, 3 the critique of the critique as well."""
