@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import EndpointSettings, NoKey, ParticipantError
-from app.participants.prompts import PromptBook
+from app.participants.prompts import Example, PromptBook
 from app.participants.roster import Person, Roster, parse_settings
 from app.participants.sitting import Holder, Sitting
 from app.protocols import PROTOCOLS
@@ -142,6 +142,15 @@ class Engine:
                 return []
             opened = await self._open_judgement(session, judgement)
         return [(ask, opened.sitting.view(ask, opened.moves)) for ask in opened.play.due]
+
+    async def examples(self, judgement_id: uuid.UUID) -> list[Example]:
+        """Arguments that misled others, which whoever judges the trial is shown first; most arms have none."""
+        async with self._database.reading() as session:
+            arm_id = await plays.arm_of_judgement(session, judgement_id)
+            if arm_id is None:
+                return []
+            arm = await self._seated(session, arm_id)
+        return arm.prompts.examples(arm.protocol.name)
 
     async def submit(self, judgement_id: uuid.UUID, path: str, content: AnyContent) -> None:
         """Put a person's answer on record and go on. An answer that is there already stays; the second is dropped.

@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.records import places
+from app.records.example_texts import examples_tell_of_work_in_hand
 from app.records.people import note
 from app.records.places import Kind, Statement, is_taken, open_to, read_by, seen_by, told_to, works_for
 from app.records.queue import enqueue
@@ -71,7 +72,11 @@ def _with_all(statement: Statement) -> Statement:
 
 
 def _may_judge(person: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
-    return Trial.state == "done", *_may_come_to_judge(person)
+    return (
+        Trial.state == "done",
+        not_(examples_tell_of_work_in_hand(person)),
+        *_may_come_to_judge(person),
+    )
 
 
 def _may_come_to_judge(person: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
@@ -132,7 +137,8 @@ async def _made_by_worker(session: AsyncSession, row: Judgement) -> bool:
 async def _untouched(session: AsyncSession, row: Judgement) -> bool:
     moved = exists().where(Move.judgement_id == row.id)
     drafted = exists().where(Draft.judgement_id == row.id)
-    return not await session.scalar(select(or_(moved, drafted)))
+    # What is among the flags is theirs alone: a clock that runs, examples that were read.
+    return not row.flags and not await session.scalar(select(or_(moved, drafted)))
 
 
 def _renewed(row: Judgement) -> Judgement:

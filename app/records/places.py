@@ -28,6 +28,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from app.records.example_texts import told_by_examples
 from app.records.people import note, participant_of
 from models import Account, Experiment, Exposure, Invite, Judgement, Passage, Question, SeatPlace, Trial
 
@@ -116,7 +117,7 @@ def _texts(place: Any, person: uuid.UUID | None, *where: ColumnElement[bool]) ->
 
 def told_to(person: uuid.UUID) -> ColumnElement[bool]:
     """Whether somebody has been told what is true of the passage, in whatever experiment."""
-    return _texts(Judgement, person, Judgement.flags["told"].as_boolean())
+    return or_(_texts(Judgement, person, Judgement.flags["told"].as_boolean()), told_by_examples(person))
 
 
 def read_by(person: uuid.UUID | None) -> ColumnElement[bool]:

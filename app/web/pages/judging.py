@@ -26,12 +26,14 @@ from app.web.gate import Db, Refused, Who
 from app.web.limits import limited
 from app.web.pages import talking
 from app.web.render import page
-from app.web.trial_page import Draft, Entry, Sent
+from app.web.trial_page import Draft, Entry, Misled, Sent
 from models import Account
 
 router = APIRouter(prefix="/judge")
 GUESS_MINUTES = 6
 """How long a trial takes, as long as nothing is known of this person."""
+EXAMPLES_READ = "examples_read"
+"""Among a judgement's flags: that its examples were read."""
 SUBMITS = 30
 """Beliefs that one person may submit in a minute."""
 
@@ -100,13 +102,21 @@ def _address(judgement: uuid.UUID) -> str:
 
 
 @router.get("/trial/{judgement_id}", name="judge_trial")
-async def trial(request: Request, who: Who, judgement_id: uuid.UUID) -> Response:
-    """The trial as far as it is revealed, and the belief asked for now; thanks where it is finished."""
+async def trial(request: Request, who: Who, judgement_id: uuid.UUID, read: bool = False) -> Response:
+    """The trial as far as it is revealed, and the belief asked for now; thanks where it is finished.
+
+    Where the arm has examples they come first, on a page of their own that no clock counts, until they were `read`.
+    """
+    examples = await _examples(request, who, judgement_id)
     async with _database(request).session.begin() as db:
         mine = await _mine(db, who, judgement_id)
         if mine.state == "done":
             return await _thanks(request, db, who, mine)
         await assignment.prolong(db, mine.id, _person(who))
+        if examples and not read and EXAMPLES_READ not in mine.flags:
+            return page(request, "pages/judge_examples.html", id=mine.id, examples=examples)
+        if examples:
+            await assignment.flag(db, mine.id, {EXAMPLES_READ: True})
         clock = await timing.clock(db, mine.id)
         earlier = await _earlier(db, mine)
         entered = await drafts.find(db, drafts.of_judgement(mine.id))
@@ -118,7 +128,16 @@ async def trial(request: Request, who: Who, judgement_id: uuid.UUID) -> Response
     if ask.kind == "mark":
         return _marks_page(request, mine, due, {})
     entry = trial_page.entry(mine, view, entered.get(ask.path, {}), earlier)
-    return _trial_page(request, mine, due[0], earlier, entry, clock)
+    return _trial_page(request, mine, due[0], earlier, entry, clock, examples)
+
+
+async def _examples(request: Request, who: Account, judgement: uuid.UUID) -> list[Misled]:
+    """What misled others before, where the arm of somebody's own trial has examples."""
+    engine: Engine = request.app.state.engine
+    async with _database(request).reading() as db:
+        if await assignment.held(db, judgement, who.participant_id) is None:
+            return []
+    return [trial_page.misled(example) for example in await engine.examples(judgement)]
 
 
 async def _finished(request: Request, who: Account, mine: Held) -> Response:
@@ -181,11 +200,13 @@ def _trial_page(
     earlier: Sequence[Belief],
     entry: Entry,
     clock: Clock | None,
+    examples: Sequence[Misled],
     error: str | None = None,
 ) -> Response:
     shown = trial_page.shown(mine, *due, earlier, entry)
     status = 422 if error else 200
-    return page(request, "pages/judge_trial.html", status=status, **shown, clock=clock, error=error)
+    also = {"clock": clock, "examples": examples, "error": error}
+    return page(request, "pages/judge_trial.html", status=status, **shown, **also)
 
 
 # ── saving and submitting ───────────────────────────────────────────────────────────────────────────────────────
@@ -239,7 +260,8 @@ async def submit(
     shares = sent.shares(len(view.answers))
     error = trial_page.mistake(shares, sent.reason, trial_page.is_final(mine, ask))
     if error or shares is None:
-        return _trial_page(request, mine, due[0], earlier, sent.kept(view), clock, error)
+        examples = await _examples(request, who, mine.id)
+        return _trial_page(request, mine, due[0], earlier, sent.kept(view), clock, examples, error)
     if trial_page.is_final(mine, ask):
         async with _database(request).session.begin() as db:
             await timing.stop(db, mine.id)
