@@ -390,9 +390,26 @@ def as_tables(report: Report) -> list[Table]:
     ]
 
 
+def together(reports: Sequence[Mapping[str, Any]]) -> Table:
+    """The figures of several experiments in one table, from the JSON of their reports."""
+    table = _of_accuracy("Judge accuracy of all experiments", "experiment and arm", "judge")
+    for told in reports:
+        for cell in told["cells"]:
+            arm = starred(f"{told['experiment']}: {cell['arm']}", cell["arm_has_baseline"])
+            table.add_row(escape(arm), escape(starred(cell["judge"], cell["judge_is_baseline"])), *_row(cell))
+    return table
+
+
 def _accuracies(report: Report) -> Table:
-    table = Table(title=f"Judge accuracy: {escape(report.experiment.name)}", title_style="bold")
-    for column in ("arm", "judge"):
+    table = _of_accuracy(f"Judge accuracy: {escape(report.experiment.name)}", "arm", "judge")
+    for line in report.lines:
+        table.add_row(*map(escape, line.names), *_row(line.as_json()))
+    return table
+
+
+def _of_accuracy(title: str, *names: str) -> Table:
+    table = Table(title=title, title_style="bold")
+    for column in names:
         table.add_column(column, no_wrap=True)
     for column in (
         "accuracy",
@@ -406,8 +423,6 @@ def _accuracies(report: Report) -> Table:
         "failures",
     ):
         table.add_column(column, justify="right")
-    for line in report.lines:
-        table.add_row(*_row(line))
     return table
 
 
@@ -584,23 +599,17 @@ def _knew(line: Line) -> str:
     )
 
 
-def _row(line: Line) -> list[str]:
-    cell = line.cell
-    arm, judge = map(escape, line.names)
-    failed = str(line.failures)
-    if cell is None:
-        return [arm, judge, *["–"] * 5, "0", str(line.trials), "0", failed]
-    pgr = "–" if cell.pgr is None or not math.isfinite(cell.pgr) else f"{cell.pgr:.2f}"
+def _row(cell: Mapping[str, Any]) -> list[str]:
+    """The figures of one arm and judge, as `Line.as_json` has them."""
+    counts = [str(cell[key]) for key in ("questions", "trials", "verdicts", "failures")]
+    if cell["accuracy"] is None:
+        return [*["–"] * 5, *counts]
+    pgr = cell["pgr"]
     return [
-        arm,
-        judge,
-        f"{cell.accuracy:.1%}",
-        f"{cell.low:.0%} to {cell.high:.0%}",
-        pgr,
-        f"{cell.log_score:.2f}",
-        f"{cell.brier:.2f}",
-        str(cell.questions),
-        str(line.trials),
-        str(cell.verdicts),
-        failed,
+        f"{cell['accuracy']:.1%}",
+        f"{cell['low']:.0%} to {cell['high']:.0%}",
+        "–" if pgr is None or not math.isfinite(pgr) else f"{pgr:.2f}",
+        f"{cell['log_score']:.2f}",
+        f"{cell['brier']:.2f}",
+        *counts,
     ]
