@@ -143,13 +143,9 @@ class Engine:
             opened = await self._open_judgement(session, judgement)
         return [(ask, opened.sitting.view(ask, opened.moves)) for ask in opened.play.due]
 
-    async def examples(self, judgement_id: uuid.UUID) -> list[Example]:
+    async def examples(self, session: AsyncSession, judgement_id: uuid.UUID) -> list[Example]:
         """Arguments that misled others, which whoever judges the trial is shown first; most arms have none."""
-        async with self._database.reading() as session:
-            arm_id = await plays.arm_of_judgement(session, judgement_id)
-            if arm_id is None:
-                return []
-            arm = await self._seated(session, arm_id)
+        arm = await self._seated(session, await plays.arm_of_judgement(session, judgement_id))
         return arm.prompts.examples(arm.protocol.name)
 
     async def submit(self, judgement_id: uuid.UUID, path: str, content: AnyContent) -> None:

@@ -50,10 +50,10 @@ async def load_trial(session: AsyncSession, trial_id: uuid.UUID) -> Trial | None
     )
 
 
-async def arm_of_judgement(session: AsyncSession, judgement_id: uuid.UUID) -> uuid.UUID | None:
+async def arm_of_judgement(session: AsyncSession, judgement_id: uuid.UUID) -> uuid.UUID:
     """The arm of the trial that is judged."""
     found = select(Trial.arm_id).join(Judgement, Judgement.trial_id == Trial.id)
-    return (await session.scalars(found.where(Judgement.id == judgement_id))).one_or_none()
+    return (await session.scalars(found.where(Judgement.id == judgement_id))).one()
 
 
 async def load_place(session: AsyncSession, place_id: uuid.UUID, *, lock: bool = False) -> SeatPlace | None:

@@ -107,12 +107,12 @@ async def trial(request: Request, who: Who, judgement_id: uuid.UUID, read: bool 
 
     Where the arm has examples they come first, on a page of their own that no clock counts, until they were `read`.
     """
-    examples = await _examples(request, who, judgement_id)
     async with _database(request).session.begin() as db:
         mine = await _mine(db, who, judgement_id)
         if mine.state == "done":
             return await _thanks(request, db, who, mine)
         await assignment.prolong(db, mine.id, _person(who))
+        examples = await _examples(request, db, mine)
         if examples and not read and EXAMPLES_READ not in mine.flags:
             return page(request, "pages/judge_examples.html", id=mine.id, examples=examples)
         if examples:
@@ -131,13 +131,10 @@ async def trial(request: Request, who: Who, judgement_id: uuid.UUID, read: bool 
     return _trial_page(request, mine, due[0], earlier, entry, clock, examples)
 
 
-async def _examples(request: Request, who: Account, judgement: uuid.UUID) -> list[Misled]:
-    """What misled others before, where the arm of somebody's own trial has examples."""
+async def _examples(request: Request, db: AsyncSession, mine: Held) -> list[Misled]:
+    """What misled others before, where the arm of the trial has examples."""
     engine: Engine = request.app.state.engine
-    async with _database(request).reading() as db:
-        if await assignment.held(db, judgement, who.participant_id) is None:
-            return []
-    return [trial_page.misled(example) for example in await engine.examples(judgement)]
+    return [trial_page.misled(example) for example in await engine.examples(db, mine.id)]
 
 
 async def _finished(request: Request, who: Account, mine: Held) -> Response:
@@ -247,6 +244,7 @@ async def submit(
         await assignment.flag(db, mine.id, {"knows_story": sent.knows_story})
         clock = await timing.clock(db, mine.id)
         earlier = await _earlier(db, mine)
+        examples = await _examples(request, db, mine)
     await limited(
         request,
         f"submit/{who.id}",
@@ -260,7 +258,6 @@ async def submit(
     shares = sent.shares(len(view.answers))
     error = trial_page.mistake(shares, sent.reason, trial_page.is_final(mine, ask))
     if error or shares is None:
-        examples = await _examples(request, who, mine.id)
         return _trial_page(request, mine, due[0], earlier, sent.kept(view), clock, examples, error)
     if trial_page.is_final(mine, ask):
         async with _database(request).session.begin() as db:
