@@ -42,7 +42,7 @@ from app.experiments.estimate import Price, estimate, gathered
 from app.experiments.freeze import judge_again, refuse_cancelled, start
 from app.experiments.plan import check_answers, draw
 from app.experiments.reach import reach
-from app.experiments.report import as_tables, notes, report
+from app.experiments.report import Report, as_tables, notes, report, together
 from app.experiments.spec import Spec, SpecError, read_panel, read_spec
 from app.jobs import follow, working
 from app.participants.base import EndpointSettings, ParticipantError
@@ -422,9 +422,10 @@ def report_command(
         typer.Option(help="A table, JSON with every figure, or one HTML page with the plots in it."),
     ] = ReportFormat.TABLE,
 ) -> None:
-    """Print how often each judge was right under each arm."""
+    """Print how often each judge was right under each arm: of several experiments together, then of each."""
     if format is not ReportFormat.TABLE and len(names) > 1:
         raise UserError(f"{format.value.upper()} holds one report: name one experiment at a time.")
+    names = list(dict.fromkeys(names))
     elsewhere = _elsewhere()
     if elsewhere and format is ReportFormat.HTML:
         raise UserError(
@@ -435,11 +436,13 @@ def report_command(
 
 async def _report_elsewhere(remote: Remote, names: list[str], format: ReportFormat) -> None:
     async with remote:
+        if format is ReportFormat.JSON:
+            print(json.dumps(await remote.report(names[0]), indent=2))
+            return
+        if len(names) > 1:
+            console.wide(together([await remote.report(name) for name in names]))
         for name in names:
-            if format is ReportFormat.JSON:
-                print(json.dumps(await remote.report(name), indent=2))
-            else:
-                await _print_text(remote, name)
+            await _print_text(remote, name)
 
 
 async def _report(names: list[str], format: ReportFormat) -> None:
@@ -448,18 +451,23 @@ async def _report(names: list[str], format: ReportFormat) -> None:
         if format is ReportFormat.HTML:
             print(await standing_alone(database, experiments[0]))
             return
-        for experiment in experiments:
-            await _print_report(database, experiment, format)
-
-
-async def _print_report(
-    database: Database, experiment: Experiment, format: ReportFormat = ReportFormat.TABLE
-) -> None:
-    async with database.session() as session:
-        result = await report(session, experiment)
+        async with database.session() as session:
+            made = [await report(session, experiment) for experiment in experiments]
     if format is ReportFormat.JSON:
-        print(json.dumps(result.as_json(), indent=2))
+        print(json.dumps(made[0].as_json(), indent=2))
         return
+    if len(made) > 1:
+        console.wide(together([result.as_json() for result in made]))
+    for result in made:
+        _print(result)
+
+
+async def _print_report(database: Database, experiment: Experiment) -> None:
+    async with database.session() as session:
+        _print(await report(session, experiment))
+
+
+def _print(result: Report) -> None:
     for table in as_tables(result):
         console.wide(table)
     for note in notes(result):

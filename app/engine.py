@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import EndpointSettings, NoKey, ParticipantError
-from app.participants.prompts import PromptBook
+from app.participants.prompts import Example, PromptBook
 from app.participants.roster import Person, Roster, parse_settings
 from app.participants.sitting import Holder, Sitting
 from app.protocols import PROTOCOLS
@@ -91,6 +91,8 @@ class Desk:
 
     judgement: Judgement
     opened: Opened[tuple[Reading, ...]]
+    examples: Sequence[Example]
+    """Arguments that misled others, which whoever judges the trial is shown first; most arms have none."""
 
     @property
     def due(self) -> list[tuple[Ask, View]]:
@@ -163,7 +165,9 @@ class Engine:
         judgement = await plays.load_judgement(session, judgement_id, lock=lock)
         if judgement is None or judgement.state not in OPEN or judgement.trial.state != "done":
             return None
-        return Desk(judgement, await self._open_judgement(session, judgement))
+        opened = await self._open_judgement(session, judgement)
+        arm = self._arms[judgement.trial.arm_id]
+        return Desk(judgement, opened, arm.prompts.examples(arm.protocol.name))
 
     async def submit(self, session: AsyncSession, desk: Desk, contents: Mapping[str, AnyContent]) -> None:
         """Put a judge's answers, by path, on record, and the verdict after the last, in the caller's transaction.

@@ -88,16 +88,18 @@ def _range(item: Mapping[str, Any]) -> str:
     return "text" if item["type"] == "string" else f"{item['minimum']} to {item['maximum']}"
 
 
-PRESSURE: Mapping[str, tuple[Any, str]] = {
+TURNED_UP: Mapping[str, tuple[Any, str]] = {
     "candidates": (2, "`candidates` above 1"),
     "refinements": (2, "`refinements` above 0 (`preference`: above 1)"),
     "attack": ("forge-marks", "with an `attack`"),
+    "depth": (2, "`depth` above 1"),
+    "votes": (2, "`votes` above 1"),
 }
 """Settings that add seats, asks or trials when they are turned up: a value, and the words for it."""
 
 
 def variants(rules: type[Protocol]) -> Iterator[tuple[str, Protocol]]:
-    """The protocol as it stands, and once with each switch turned, each share that is 0 made 1, or pressure put on, with the
+    """The protocol as it stands, and once with each switch turned, each share that is 0 made 1, or turned up, with the
     words that do it.
     """
     yield "", rules()
@@ -106,8 +108,8 @@ def variants(rules: type[Protocol]) -> Iterator[tuple[str, Protocol]]:
         if item["type"] == "boolean" or share:
             turned = 1 if share else not item["default"]
             yield f"`{name}: {json.dumps(turned)}`", rules.model_validate({name: turned})
-        elif name in PRESSURE and issubclass(rules, Argued):
-            value, words = PRESSURE[name]
+        elif name in TURNED_UP and issubclass(rules, Argued):
+            value, words = TURNED_UP[name]
             yield words, rules.model_validate({name: value})
 
 

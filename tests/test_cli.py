@@ -302,6 +302,23 @@ def test_a_report_as_a_page_stands_alone(arena: Arena, ferries: Path, tmp_path: 
     is_one_sentence(arena.run("report", "small", "small", "--format", "html"), "HTML holds one report")
 
 
+def test_several_experiments_are_reported_in_one_table_and_then_each(
+    arena: Arena, ferries: Path, tmp_path: Path
+) -> None:
+    for name in ("small", "other"):
+        assert arena.run("run", write_spec(tmp_path / f"{name}.yaml", spec(name=name))).code == 0
+    alone = {name: arena.run("report", name).out for name in ("small", "other")}
+    both = arena.run("report", "small", "other", "small")
+    assert (both.code, both.err) == (0, "")
+    table, first, second = both.out.partition(alone["small"])
+    assert (first, second) == (alone["small"], alone["other"])
+    figures = re.search(r"debate\* +│ lexical\* +│(.+)", alone["other"])
+    assert figures is not None
+    rows = re.findall(r"(\w+): debate\* +│ lexical\* +│(.+)", table)
+    assert [name for name, _ in rows] == ["small", "other"]
+    assert rows[1][1].split() == figures[1].split()
+
+
 def test_a_page_is_not_made_of_an_arena_elsewhere(tmp_path: Path) -> None:
     with Arena(tmp_path / "runs", ARENA_SERVER="http://127.0.0.1:1", ARENA_TOKEN="t") as arena:
         is_one_sentence(arena.run("report", "small", "--format", "html"), "leave --server out")
@@ -504,7 +521,8 @@ def test_a_name_that_belongs_to_another_spec_is_refused_naming_the_difference(
 
 def test_what_there_is_not_is_named_with_what_there_is(arena: Arena, ferries: Path, tmp_path: Path) -> None:
     assert arena.run("run", write_spec(tmp_path / "small.yaml", spec())).code == 0
-    for command in (["report", "smal"], ["export", "smal", "--what", "verdicts", "-o", tmp_path / "x"]):
+    export = ["export", "smal", "--what", "verdicts", "-o", tmp_path / "x"]
+    for command in (["report", "smal"], ["report", "small", "smal"], export):
         is_one_sentence(arena.run(*command), "There is no experiment smal", "small")
 
 

@@ -96,7 +96,21 @@ VERDICTS = pa.schema(
             ),
             "What the judge wrote for itself before its beliefs in this reading order, oldest first.",
         ),
-        _maybe("knows_story", YES_NO, "Whether a person marked that they know the story: reports leave such verdicts out and count them. Absent for others."),
+        _column(
+            "marks",
+            pa.list_(
+                pa.struct(
+                    [
+                        _column("path", TEXT, "Path of the critique in the talk."),
+                        _column("point", WHOLE, "Number of the point, from 1."),
+                        _column("accepted", YES_NO, "Whether the judge accepts it."),
+                        _maybe("grade", TEXT, "What the grader, who has the passage, says it is: `planted` (the flaw that was planted), `real`, `nitpick` or `invented`. Absent where points are not graded."),
+                    ]
+                )
+            ),
+            "What the judge said of each point of a critique, once, after its last belief: the same in every reading order. Empty where it was not asked.",
+        ),
+        _maybe("knows_story", YES_NO, "Whether a person marked that they know the story, as the judge or in a seat of the talk that does not read it: reports leave such verdicts out and count them. Absent where no person did of whom it is asked."),
         _maybe("active_seconds", NUMBER, "Seconds that a person was at work on it, page in front and a sign of life in the last 30 s. Absent for others."),
         _column(
             "effort",
@@ -110,7 +124,7 @@ VERDICTS = pa.schema(
                     ]
                 )
             ),
-            "What a person put in at each step, in order; zeros where the browser ran no script, empty for others.",
+            "What a person put in at each step, in order; zeros where the browser ran no script. Empty for others, and for who took part in the talk: see `people` of its transcript.",
         ),
         _maybe("seconds_allowed", WHOLE, "Seconds that a person was asked to decide in; absent where no time was given."),
         _maybe("seconds_taken", NUMBER, "Seconds from the first showing of the trial to the verdict, by the server's clock; absent where no time was given."),
@@ -165,6 +179,29 @@ _MOVE = pa.struct(
     ]
 )  # fmt: skip
 
+_PERSON = pa.struct(
+    [
+        _column("seat", TEXT, "Name of the seat."),
+        _column("participant", TEXT, "Name of the person."),
+        _column("state", TEXT, "`waiting` while the talk goes on, `done` with it, or `returned` (given back, or lost with its lease)."),
+        _column("knows_story", YES_NO, "Whether they marked that they know the story; only seats without the passage are asked."),
+        _column("active_seconds", NUMBER, "Seconds at work, page in front and a sign of life in the last 30 s."),
+        _column(
+            "effort",
+            pa.list_(
+                pa.struct(
+                    [
+                        _column("path", TEXT, "Path of what was asked; of things asked at once, the first has the effort of all."),
+                        _column("active_seconds", NUMBER, "Seconds at work."),
+                        _column("edits", WHOLE, "Changes to what was entered."),
+                    ]
+                )
+            ),
+            "What they put in for each answer, in the order of asking; zeros where the browser ran no script.",
+        ),
+    ]
+)  # fmt: skip
+
 TRANSCRIPTS = pa.schema(
     [
         *_EXPERIMENT,
@@ -184,6 +221,7 @@ TRANSCRIPTS = pa.schema(
             ),
             "Figures of the protocol's own, by name.",
         ),
+        _column("people", pa.list_(_PERSON), "Everybody who held a seat for people, by seat; those who gave it back after the one who has it."),
         _maybe("finished_at", TIME, "When the trial was done."),
         _column("trial_id", TEXT, "Id of the trial, the same in every export."),
     ]

@@ -17,10 +17,12 @@ from app.exchange.columns import SCHEMAS, What
 from app.exchange.tabular import STDOUT, ExportRefused, Format, Row, Write, destination, table
 from app.participants.completions import messages
 from app.protocols.core import Speech, parse_content
+from app.protocols.flaws import GRADES
 from app.protocols.quotes import MarkedText, render
 from app.records import exports
 from app.records.database import Database
-from app.records.exports import AttemptRow, Frame, ThoughtVerdict, TrialRow, Win
+from app.records.drafts import Effort
+from app.records.exports import AttemptRow, Frame, Sat, ThoughtVerdict, TrialRow, Win
 from app.records.timing import TAKEN
 from app.records.verdicts import VerdictRow
 from app.reports.scores import rightness, turns_score
@@ -124,6 +126,7 @@ class _About:
             "label_mass": verdict.label_mass,
             "reason": verdict.reason,
             "thoughts": _thoughts(item),
+            "marks": _marks(item),
             **_effort(item),
             **_time(row),
             "created_at": verdict.created_at,
@@ -144,6 +147,7 @@ class _About:
             "error": trial.error,
             "moves": [_move(move, participant) for move, participant in item.moves],
             "transcript": outcome["transcript"],
+            "people": [_person(sat) for sat in item.people],
             "measures": [
                 {"name": name, "value": value} for name, value in sorted(outcome["measures"].items())
             ],
@@ -239,14 +243,28 @@ def _paid(row: VerdictRow) -> float | None:
 
 
 def _effort(item: ThoughtVerdict) -> Row:
-    """What a person marked and put in."""
+    """What a person marked and put in, as a reader of the talk or in a seat of it."""
     if item.row.judge.kind != "person":
-        return {"knows_story": None, "active_seconds": None, "effort": []}
+        return {"knows_story": item.row.knows_story or None, "active_seconds": None, "effort": []}
     return {
         "knows_story": item.row.knows_story,
-        "active_seconds": math.fsum(effort.active_seconds for effort in item.efforts.values()),
+        "active_seconds": _active(item.efforts if item.row.judgement else item.in_seat),
         "effort": [{"step": step, **asdict(effort)} for step, effort in item.efforts.items()],
     }
+
+
+def _active(efforts: Mapping[Any, Effort]) -> float:
+    return math.fsum(effort.active_seconds for effort in efforts.values())
+
+
+def _marks(item: ThoughtVerdict) -> list[Row]:
+    """What the judge said of each point, beside what the point is."""
+    measures = (item.row.trial.outcome or {}).get("measures", {})
+    grades = {number: measures.get(f"grade/{number}") for number in {mark.point for mark in item.marks}}
+    return [
+        {**asdict(mark), "grade": None if (grade := grades[mark.point]) is None else GRADES[int(grade)]}
+        for mark in item.marks
+    ]
 
 
 def _time(row: VerdictRow) -> Row:
@@ -256,6 +274,21 @@ def _time(row: VerdictRow) -> Row:
     if allowed is None or taken is None:
         return {"seconds_allowed": None, "seconds_taken": None, "overtime": None}
     return {"seconds_allowed": allowed, "seconds_taken": taken, "overtime": taken > allowed}
+
+
+def _person(sat: Sat) -> Row:
+    """Who held a seat, and what they put in."""
+    return {
+        "seat": sat.place.seat,
+        "participant": sat.person.name,
+        "state": sat.place.state,
+        "knows_story": bool(sat.place.flags.get("knows_story")),
+        "active_seconds": _active(sat.efforts),
+        "effort": [
+            {"path": path, "active_seconds": effort.active_seconds, "edits": effort.edits}
+            for path, effort in sat.efforts.items()
+        ],
+    }
 
 
 def _thoughts(item: ThoughtVerdict) -> list[Row]:

@@ -11,7 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.experiments.equal_words import EqualWords, equal_words
 from app.experiments.pressure import Attacked, Dialled, attacked, dialled
+from app.protocols import PROTOCOLS
 from app.records import verdicts
 from app.records.progress import Failure, failures
 from app.records.speeches import SpeechCount, preferences, speech_counts
@@ -108,6 +110,8 @@ class Report:
     dialled: Sequence[Dialled] = ()
     """Accuracy against the number of candidates."""
     attacked: Sequence[Attacked] = ()
+    equal_words: Sequence[EqualWords] = ()
+    """Critique upon critique against as many critiques side by side."""
     speeches: Sequence[SpeechCount] = ()
     """Counts of suspicious speeches by arm."""
 
@@ -144,6 +148,7 @@ class Report:
             "measures": [asdict(item) for item in self.measures],
             "candidates": [asdict(item) for item in self.dialled],
             "attacks": [asdict(item) for item in self.attacked],
+            "equal_words": [asdict(item) for item in self.equal_words],
             "speeches": [{**asdict(item), "rate": item.rate} for item in self.speeches],
             "failures": [asdict(failure) for failure in self.failures],
         }
@@ -202,11 +207,21 @@ def computed(facts: Facts) -> Report:
         [_line(arms, judge, figures, excluded, knew, with_them) for judge in facts.judges],
         contrasts(readings, pairs, seed=seed),
         _metrics(facts, rows),
-        measures(map(_told, facts.played)),
+        measures(
+            map(_told, _without_knowing(facts)),
+            {name: PROTOCOLS[arm.protocol] for name, arm in facts.arms.items()},
+        ),
         facts.failures,
         _totals(facts, sum(excluded.values()), knew.total()),
         dialled(file_arms, figures.values(), facts.preferences),
         attacked(file_arms, rows, {trial.id: trial.argues for trial in facts.played}, seed=seed),
+        equal_words(
+            file_arms,
+            rows,
+            {trial.id: trial.measures for trial in facts.played},
+            {count.arm: count.words for count in facts.speeches},
+            seed=seed,
+        ),
         facts.speeches,
     )
 
@@ -282,6 +297,12 @@ def _argued(argues: Mapping[str, int]) -> int | None:
     """The answer that was argued for alone or, in an open debate, by who chose it."""
     sides = set(argues.values())
     return argues.get("protagonist", sides.pop() if len(sides) == 1 else None)
+
+
+def _without_knowing(facts: Facts) -> list[Played]:
+    """The talks in which nobody who judged knows the story."""
+    known = {row.trial for row in facts.verdicts if row.knows_story and row.judgement is None}
+    return [trial for trial in facts.played if trial.id not in known]
 
 
 def _told(trial: Played) -> Told:
@@ -362,15 +383,33 @@ def as_tables(report: Report) -> list[Table]:
         _accuracies(report),
         *([_contrasts(report)] if report.contrasts else []),
         *([_figures_of(report, "Metrics of the protocols", report.metrics)] if report.metrics else []),
+        *([_equal_words(report)] if report.equal_words else []),
         *([_attacks(report)] if report.attacked else []),
         *([_figures_of(report, "Measures of the talks", report.measures)] if report.measures else []),
         *([_suspicious(report)] if report.suspects else []),
     ]
 
 
+def together(reports: Sequence[Mapping[str, Any]]) -> Table:
+    """The figures of several experiments in one table, from the JSON of their reports."""
+    table = _of_accuracy("Judge accuracy of all experiments", "experiment and arm", "judge")
+    for told in reports:
+        for cell in told["cells"]:
+            arm = starred(f"{told['experiment']}: {cell['arm']}", cell["arm_has_baseline"])
+            table.add_row(escape(arm), escape(starred(cell["judge"], cell["judge_is_baseline"])), *_row(cell))
+    return table
+
+
 def _accuracies(report: Report) -> Table:
-    table = Table(title=f"Judge accuracy: {escape(report.experiment.name)}", title_style="bold")
-    for column in ("arm", "judge"):
+    table = _of_accuracy(f"Judge accuracy: {escape(report.experiment.name)}", "arm", "judge")
+    for line in report.lines:
+        table.add_row(*map(escape, line.names), *_row(line.as_json()))
+    return table
+
+
+def _of_accuracy(title: str, *names: str) -> Table:
+    table = Table(title=title, title_style="bold")
+    for column in names:
         table.add_column(column, no_wrap=True)
     for column in (
         "accuracy",
@@ -384,8 +423,6 @@ def _accuracies(report: Report) -> Table:
         "failures",
     ):
         table.add_column(column, justify="right")
-    for line in report.lines:
-        table.add_row(*_row(line))
     return table
 
 
@@ -398,6 +435,24 @@ def _contrasts(report: Report) -> Table:
     for item in report.contrasts:
         names = map(escape, report.contrast_names(item))
         table.add_row(*names, *_difference(item), str(item.questions), str(item.passages))
+    return table
+
+
+def _equal_words(report: Report) -> Table:
+    table = Table(
+        title="Critique upon critique less critiques side by side, at equal words", title_style="bold"
+    )
+    for column in ("in depth", "side by side", "decided by", "judge"):
+        table.add_column(column, no_wrap=True)
+    for column in ("words", "accuracy", "difference", "95% interval", "p", "questions"):
+        table.add_column(column, justify="right")
+    for item in report.equal_words:
+        first, second, judge = map(escape, report.contrast_names(item.contrast))
+        held = item.contrast
+        words = " and ".join("–" if count is None else f"{count:.0f}" for count in item.words)
+        both = " and ".join(share(accuracy) for accuracy in (held.first_accuracy, held.second_accuracy))
+        row = (first, second, item.decision, judge, words, both)
+        table.add_row(*row, *_difference(held), str(held.questions))
     return table
 
 
@@ -515,6 +570,12 @@ def notes(report: Report) -> list[str]:
             "same questions; swayed is the share of verdicts that chose the attacker's answer, right or wrong, where the like "
             "without attack did not, and swayed back the reverse."
         )
+    if report.equal_words:
+        found.append(
+            "At equal words: accuracy with critique upon critique less that with as many critiques written side by side, decided "
+            "by the judge who reads them all, or by the majority of votes, each cast on the argument and one critique alone; words "
+            "are those of the speeches that judges read, a trial. Votes are the voter's, whichever judge they stand beside."
+        )
     if report.contrasts:
         found.append(
             "Contrasts: on questions judged under both arms, paired by question, intervals clustered by passage; p is two-sided, "
@@ -533,28 +594,22 @@ def _knew(line: Line) -> str:
     figure = line.accuracy_with_knowing
     also = "" if figure is None else f"; with them accuracy is {figure:.1%}"
     return (
-        f"{line.arm.arm}, {line.judge.label}: {line.knew_story} verdicts of people who marked that they know the story "
-        f"are left out{also}."
+        f"{line.arm.arm}, {line.judge.label}: {line.knew_story} verdicts of people who marked that they know the story, "
+        f"or from talks in which such people judged or asked, are left out{also}."
     )
 
 
-def _row(line: Line) -> list[str]:
-    cell = line.cell
-    arm, judge = map(escape, line.names)
-    failed = str(line.failures)
-    if cell is None:
-        return [arm, judge, *["–"] * 5, "0", str(line.trials), "0", failed]
-    pgr = "–" if cell.pgr is None or not math.isfinite(cell.pgr) else f"{cell.pgr:.2f}"
+def _row(cell: Mapping[str, Any]) -> list[str]:
+    """The figures of one arm and judge, as `Line.as_json` has them."""
+    counts = [str(cell[key]) for key in ("questions", "trials", "verdicts", "failures")]
+    if cell["accuracy"] is None:
+        return [*["–"] * 5, *counts]
+    pgr = cell["pgr"]
     return [
-        arm,
-        judge,
-        f"{cell.accuracy:.1%}",
-        f"{cell.low:.0%} to {cell.high:.0%}",
-        pgr,
-        f"{cell.log_score:.2f}",
-        f"{cell.brier:.2f}",
-        str(cell.questions),
-        str(line.trials),
-        str(cell.verdicts),
-        failed,
+        f"{cell['accuracy']:.1%}",
+        f"{cell['low']:.0%} to {cell['high']:.0%}",
+        "–" if pgr is None or not math.isfinite(pgr) else f"{pgr:.2f}",
+        f"{cell['log_score']:.2f}",
+        f"{cell['brier']:.2f}",
+        *counts,
     ]

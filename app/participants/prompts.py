@@ -177,6 +177,16 @@ class Answer(NamedTuple):
     text: str
 
 
+class Example(NamedTuple):
+    """An argument that an earlier verifier accepted."""
+
+    question: str
+    argued: str
+    """The wrong answer that it argues for."""
+    argument: str
+    """As `quotes.render` made it."""
+
+
 class PromptBook:
     """Prompts from a snapshot of templates: `sources` is what `load` once gave, and nothing else is read."""
 
@@ -203,10 +213,13 @@ class PromptBook:
         page.add("request", question | seat | _request(view) | {"rules": rules})
         return page.segments
 
-    def _examples(self, protocol: str) -> str | None:
+    def examples(self, protocol: str) -> list[Example]:
         """Arguments that misled earlier verifiers, where the arm brings some."""
-        lines = self._sources.get(f"{protocol}/examples", "").splitlines()
-        return "\n\n".join(map(_example, lines)) or None
+        lines = map(json.loads, self._sources.get(f"{protocol}/examples", "").splitlines())
+        return [Example(held["question_text"], held["argued"], held["argument"]) for held in lines]
+
+    def _examples(self, protocol: str) -> str | None:
+        return "\n\n".join(map(_example, self.examples(protocol))) or None
 
     def _templates(self, protocol: str, kind: str) -> dict[str, tuple[str, Template]]:
         """For each block the name and the template that gives it: the kind's own, else the protocol's, else shared."""
@@ -280,13 +293,10 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _example(line: str) -> str:
-    """One example, a line of JSON, in words."""
-    held = json.loads(line)
-    question, argued = (fenced(_one_line(held[key])) for key in ("question_text", "argued"))
-    return (
-        f"Question:\n{question}\nArgued for, and wrong:\n{argued}\nThe argument:\n{fenced(held['argument'])}"
-    )
+def _example(held: Example) -> str:
+    """One example in words."""
+    question, argued = (fenced(_one_line(text)) for text in (held.question, held.argued))
+    return f"Question:\n{question}\nArgued for, and wrong:\n{argued}\nThe argument:\n{fenced(held.argument)}"
 
 
 def _seat(view: View, answers: list[Answer]) -> dict[str, Any]:

@@ -306,6 +306,34 @@ class Outcome:
         return case if self.argues is None else replace(case, argues=self.argues)
 
 
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a figure that a script leaves behind is called wherever it is told."""
+
+    name: str
+    """As in `Outcome.measures`; `price/` stands for a series of which `price/3` is a point."""
+    title: str
+    """In the plural or as a name, so that it goes with one trial as with the mean of many."""
+    unit: str
+    """`share` for what happened or did not, `probability` for what was believed."""
+    words: tuple[str, ...] = ()
+    """What 0, 1 … stand for in one trial, where it is no number there."""
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it lies between 0 and 1."""
+        return self.unit in ("share", "probability")
+
+    def told(self, value: float) -> str:
+        """The figure of one trial."""
+        if self.words:
+            return self.words[int(value)]
+        return f"{100 * value:.1f} of 100" if self.unit == "probability" else f"{value:g}"
+
+
+NO_YES = ("no", "yes")
+
+
 class Protocol(BaseModel):
     """The rules of one protocol; its fields are its settings."""
 
@@ -320,6 +348,23 @@ class Protocol(BaseModel):
     """What the number of asks depends on, in words; empty where the talk always goes the same way."""
     judge_takes_part: ClassVar[bool] = False
     """True where the judge may be asked in the talk too, so that every judge of the panel has trials of its own."""
+    measures: ClassVar[tuple[Measure, ...]] = ()
+    """What the figures of `Outcome.measures` are called, in the order in which they are told."""
+
+    @classmethod
+    def measure(cls, name: str) -> Measure:
+        """What a figure is called, with its place in a series; by its name alone where an older version of the rules left it."""
+        series, slash, place = name.partition("/")
+        called = {known.name: known for known in cls.measures}
+        found = called.get(series + slash, Measure(name, series.replace("_", " "), ""))
+        return replace(found, title=f"{found.title} {place}") if slash else found
+
+    @classmethod
+    def rank(cls, name: str) -> tuple[int, int, str]:
+        """Where a figure stands among all that the protocol leaves behind; unknown ones last."""
+        known = [measure.name for measure in cls.measures]
+        kind = cls.measure(name).name
+        return known.index(kind) if kind in known else len(known), len(name), name
 
     def seats(self) -> tuple[Seat, ...]:
         """The seats of the talk under these settings that an arm fills; the judge comes from the panel."""

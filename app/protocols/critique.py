@@ -1,13 +1,25 @@
-"""Critique: somebody with the passage says what is wrong with an argument; and the critique of that critique."""
+"""Critique: who has the passage says what is wrong with an argument; others what is wrong with that, or each the same alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from app.protocols.combinators import Argued, advocate, checked, one_sided
-from app.protocols.core import Ask, Assignment, Case, Outcome, Said, Seat, Talk, paths
-from app.protocols.flaws import GRADER, TAMPERER, grade, plant, points_of
+from app.protocols.combinators import Argued, advocate, believe, checked, one_sided
+from app.protocols.core import (
+    Ask,
+    Assignment,
+    Case,
+    Measure,
+    Move,
+    Outcome,
+    Said,
+    Seat,
+    Talk,
+    paths,
+    together,
+)
+from app.protocols.flaws import GRADER, MEASURES, TAMPERER, grade, plant, points_of
 
 LEAST_POINT = 5
 """Words without which a point names no flaw."""
@@ -23,8 +35,13 @@ class Critique(Argued):
     )
     varies = "only the points that a critique makes are graded and marked"
 
+    measures = (*MEASURES, Measure("vote/", "First answer's share in the vote on critique", "probability"))
+
     depth: int = Field(1, ge=1, le=3)
     """Levels of critique: 1 criticises the argument, 2 that critique too, 3 the critique of the critique as well."""
+    votes: int = Field(1, ge=1, le=9)
+    """Critiques of the argument written side by side in place of deeper ones, which take as many words: the judge reads them all;
+    where there are several, the seat `voter`, without the passage, votes once on each of them."""
     points: int = Field(4, ge=1, le=20)
     """Most flaws that one critique may name."""
     rebuttal: bool = False
@@ -45,6 +62,14 @@ class Critique(Argued):
         return self
 
     @model_validator(mode="after")
+    def _deep_or_wide(self) -> Self:
+        if self.votes > 1 and (self.rebuttal or self.depth > 1):
+            raise ValueError(
+                "votes goes with depth 1 and without rebuttal: give an arm of its own to what it is compared with"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _words_for_points(self) -> Self:
         if self.points * LEAST_POINT > self.max_words:
             raise ValueError(
@@ -62,13 +87,20 @@ class Critique(Argued):
         return self
 
     def seats(self) -> tuple[Seat, ...]:
-        """The author, a critic for each level, who checks the author's position; where so set, tamperer and grader."""
+        """The author, every critic, who checks the author's position; where so set, voter, tamperer and grader."""
+        alone = len(self._critics) == 1
         critics = (
-            Seat(name, "Critic" if self.depth == 1 else f"Critic {level}", "critics", reads_passage=True)
-            for level, name in enumerate(self._critics, 1)
+            Seat(name, "Critic" if alone else f"Critic {number}", "critics", reads_passage=True)
+            for number, name in enumerate(self._critics, 1)
         )
         flaws = (*([TAMPERER] if self.planted else []), *([GRADER] if self.graded else []))
-        return self.seated(advocate("author", "Author", "authors"), *critics) + flaws
+        voter = (Seat("voter", self.judge.title, people=False),) if self.votes > 1 else ()
+        return self.seated(advocate("author", "Author", "authors"), *critics) + voter + flaws
+
+    @property
+    def writers(self) -> list[str]:
+        """Critics side by side are asked for the same."""
+        return super().writers + (self._critics if self.votes > 1 else [])
 
     @property
     def graded(self) -> bool:
@@ -77,7 +109,7 @@ class Critique(Argued):
 
     @property
     def _critics(self) -> list[str]:
-        return [f"critic_{level}" for level in range(1, self.depth + 1)]
+        return [f"critic_{number}" for number in range(1, max(self.depth, self.votes) + 1)]
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """One for each answer that the author may argue for: accuracy is the mean over them."""
@@ -85,8 +117,8 @@ class Critique(Argued):
 
     def cause(self, seat: str, argues: Mapping[str, int]) -> int:
         """A critic of the argument speaks for the other answer, a critic of that critique for the author's again, and so on."""
-        own = argues["author"]
-        return own if seat == "author" or self._critics.index(seat) % 2 else 1 - own
+        level = next((at for at, critics in enumerate(self._levels, 1) if seat in critics), 0)
+        return 1 - argues["author"] if level % 2 else argues["author"]
 
     def script(self, case: Case) -> Talk[Outcome]:
         """The argument, in some trials tampered with; critique upon critique; where so set, rebuttal, grades and marks."""
@@ -97,19 +129,35 @@ class Critique(Argued):
         if case.rng().random() >= 1 - self.planted:
             shown, reference = yield from plant(argument, self.limits, {"side": case.argues["author"]})
         said: Said = ((shown,),)
-        for level, critic in enumerate(self._critics, 1):
-            said += ((yield from self.spoken(case, self._criticism(case, critic, said, level))),)
+        for level, critics in enumerate(self._levels, 1):
+            asks = (self._criticism(case, critic, said, level) for critic in critics)
+            said += ((yield from self.spoken(case, *asks)),)
         if self.rebuttal:
             answer = self.speech("author", "author", said, number=2, rounds=2)
             said += ((yield from self.spoken(case, answer)),)
         yield from checked(case, said if shown is argument else ((argument,), *said))
-        [critique] = said[1]
+        critique, *others = said[1]
         count = points_of(critique, self.points)
-        return Outcome(
-            paths(said),
-            measures=(yield from grade(shown, critique, reference, count)) if self.graded else {},
-            points={critique.path: count} if self.mark and count else {},
+        votes = (yield from self._vote(case, shown, said[1])) if others else {}
+        grades = (yield from grade(shown, critique, reference, count)) if self.graded else {}
+        points = {critique.path: count} if self.mark and count else {}
+        return Outcome(paths(said), measures={**votes, **grades}, points=points)
+
+    @property
+    def _levels(self) -> list[list[str]]:
+        """Who criticises at once, level by level."""
+        return [self._critics] if self.votes > 1 else [[critic] for critic in self._critics]
+
+    def _vote(self, case: Case, argument: Move, critiques: Sequence[Move]) -> Talk[dict[str, float]]:
+        """What a reader of the argument and one critique alone believes of the first answer, critique by critique."""
+        order = tuple(range(len(case.answers)))
+        beliefs = yield from together(
+            *(
+                believe(case, f"{move.path}/vote", "voter", ((argument.path,), (move.path,)), order=order)
+                for move in critiques
+            )
         )
+        return {f"vote/{number}": belief.p[0] for number, belief in enumerate(beliefs, 1)}
 
     def _criticism(self, case: Case, critic: str, said: Said, level: int) -> Ask:
         about = {"side": case.argues["author"], "level": level, "points": self.points}

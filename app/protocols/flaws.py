@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.protocols.core import Ask, Limits, Move, Pick, Seat, Shown, Speech, Talk, one
+from app.protocols.core import NO_YES, Ask, Limits, Measure, Move, Pick, Seat, Shown, Speech, Talk, one
 
 TAMPERER = Seat("tamperer", "Author", reads_passage=True, people=False, default="author")
 """Plants flaws; has the author's title, so that nobody who reads the tampered argument learns that it is one."""
@@ -15,6 +15,18 @@ GRADES = ("planted", "real", "nitpick", "invented")
 """What a point can be: the planted flaw, another that bears on the answer, a true one that does not, or none at all."""
 MARKS = ("accept", "reject")
 """What a judge can say of a point."""
+
+_EACH = "points per critique"
+MEASURES = (
+    Measure("points", "Points of the first critique", _EACH),
+    Measure("real_points", "Real points", _EACH),
+    Measure("nitpick_points", "Nitpicks", _EACH),
+    Measure("invented_points", "Invented points", _EACH),
+    Measure("planted", "Arguments with a planted flaw", "share", NO_YES),
+    Measure("caught", "Planted flaws that the critic caught", "share", NO_YES),
+    Measure("grade/", "Grade of point", "grade", GRADES),
+)
+"""What `grade` counts."""
 
 MARKING = "judging/mark/"
 """What the paths of all marks begin with."""
@@ -105,9 +117,10 @@ def mark_place(path: str, number: int) -> str:
     return f"{MARKING}{path}/{number}"
 
 
-def marked_point(path: str) -> int:
-    """The number of the point that a mark at `path` is on."""
-    return int(path.rpartition("/")[2])
+def marked_place(path: str) -> tuple[str, int]:
+    """What `mark_place` made a path of: the move that makes the point, and the point's number."""
+    move, _, number = path.removeprefix(MARKING).rpartition("/")
+    return move, int(number)
 
 
 def _text(transcript: Shown, path: str) -> int:

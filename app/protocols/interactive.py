@@ -22,6 +22,7 @@ from app.protocols.core import (
     Belief,
     Case,
     Limits,
+    Measure,
     Move,
     Note,
     Outcome,
@@ -49,6 +50,11 @@ class Interactive(Argued):
     )
     judge_takes_part = True
     varies = "the judge ends the talk when it has heard enough, after `min_rounds` to `max_rounds` rounds"
+    measures = (
+        Measure("continuations", "Rounds after the first", "rounds"),
+        Measure("penalty", "What these cost the judge", "bits"),
+        Measure("swings", "Swings of the judge's belief", "swings"),
+    )
     speech_kind: ClassVar[str]
     """Which prompt asks for a speech."""
 

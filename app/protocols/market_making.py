@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from app.protocols.combinators import Spoken, believe
-from app.protocols.core import Ask, Belief, Case, Outcome, Said, Seat, Talk, paths, together
+from app.protocols.core import NO_YES, Ask, Belief, Case, Measure, Outcome, Said, Seat, Talk, paths, together
 
 Price = tuple[float, ...]
 """One probability an answer, in the trial's own order."""
@@ -20,6 +20,16 @@ class MarketMaking(Spoken):
     name = "market-making"
     source = "Hubinger 2020, AI safety via market making (alignmentforum.org/posts/YWwzccGbcHMJMpT45)"
     varies = "a market may settle at its first step or go on for as many as `steps`, each of which asks as much again"
+
+    measures = (
+        Measure("steps", "Arguments that moved the price", "arguments"),
+        Measure("reversals", "Turns of the price", "turns"),
+        Measure("tolerance", "Smallest move of the price that counted", "probability"),
+        Measure(
+            "stopped_by_tolerance", "Markets that settled before their budget was spent", "share", NO_YES
+        ),
+        Measure("price/", "Price of the first answer after argument", "probability"),
+    )
 
     steps: int = Field(6, ge=1, le=20)
     """Most arguments that are added."""

@@ -40,8 +40,12 @@ class OpenDebate(Debate):
         return self.seated(*(arguing(name, "Debater", "debaters") for name in SIDES))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """One; where one speaks after the other, or attacks, a second with the answers listed the other way round."""
-        return tuple(replace(given, argues={}) for given in super().assignments(answers))
+        """One; where one speaks after the other, a second with the answers listed the other way round.
+
+        An attack adds none: for which answer it is made is the protagonist's choice, and would be the same again.
+        """
+        once = Assignment({})
+        return (once,) if self.simultaneous else (once, Assignment({}, reverse=True))
 
     def sides(self, case: Case) -> tuple[str, ...]:
         """Where one speaks after the other: in the order of their answers, so that it tells nothing of who has chosen."""

@@ -8,11 +8,13 @@ from pydantic import Field, model_validator
 
 from app.protocols.combinators import Argued, argued, one_sided
 from app.protocols.core import (
+    NO_YES,
     Ask,
     Assignment,
     Case,
     Items,
     Limits,
+    Measure,
     Move,
     Outcome,
     Pick,
@@ -44,6 +46,17 @@ class ProverEstimator(Argued):
     name = "prover-estimator"
     source = "Brown-Cohen, Irving and Piliouras 2025 (arXiv 2506.13609), with a quote as the leaf"
     varies = "the prover breaks a claim into fewer or more parts, each of which is priced"
+
+    measures = (
+        Measure("price", "Price of the claim", "probability"),
+        Measure("leaf_price", "Price of the part that was gone down to", "probability"),
+        Measure("levels", "Times a claim was broken up", "levels"),
+        Measure("inconsistency", "Worst misfit of a claim's price and its parts' prices", "probability"),
+        Measure("overpriced", "Prices that the prover called too high", "prices"),
+        Measure("underpriced", "Prices that the prover called too low", "prices"),
+        Measure("leaf_verified", "Last words that hold a verified quote", "share", NO_YES),
+        Measure("inconsistency/", "Misfit of prices at level", "probability"),
+    )
 
     depth: int = Field(2, ge=1, le=4)
     """How often a claim is broken up on the way down."""

@@ -9,10 +9,12 @@ from pydantic import Field
 
 from app.protocols.combinators import Spoken
 from app.protocols.core import (
+    NO_YES,
     Ask,
     Case,
     Items,
     Limits,
+    Measure,
     Move,
     Outcome,
     Rating,
@@ -38,6 +40,16 @@ class RecursiveRewardModelling(Spoken):
         "with `depth: 1` close to the assistant of Bowman et al. 2022 (arXiv 2211.03540)"
     )
     varies = "whoever asks may ask fewer sub-questions than it is allowed, and sub-judges none at all"
+
+    measures = (
+        Measure("sub_questions", "Sub-questions of the judge", "questions"),
+        Measure("calls", "Answers of assistants on all levels", "answers"),
+        Measure("depth", "Levels of sub-questions that were asked", "levels"),
+        Measure("revealed_characters", "Characters of the passage shown in verified quotes", "characters"),
+        Measure("rating_honest", "Mean rating of assistants who were to help", "probability"),
+        Measure("rating_misleading", "Mean rating of assistants who were to mislead", "probability"),
+        Measure("misled/", "To mislead at", "share", NO_YES),
+    )
 
     questions: int = Field(5, ge=1, le=20)
     """Most sub-questions that the judge, or one sub-judge, asks at once."""

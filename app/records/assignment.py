@@ -27,6 +27,7 @@ from sqlalchemy.orm import aliased
 
 from app.protocols.judging import last_places
 from app.records import places, plays
+from app.records.example_texts import examples_tell_of_work_in_hand
 from app.records.people import note
 from app.records.places import PERSON, READ, SEEN, Kind, Statement, is_taken
 from app.records.queue import enqueue
@@ -110,7 +111,8 @@ async def _made_by_worker(session: AsyncSession, row: Judgement) -> bool:
 async def _untouched(session: AsyncSession, row: Judgement) -> bool:
     moved = exists().where(Move.judgement_id == row.id)
     drafted = exists().where(Draft.judgement_id == row.id)
-    return not await session.scalar(select(or_(moved, drafted)))
+    # What is among the flags is theirs alone: a clock that runs, examples that were read.
+    return not row.flags and not await session.scalar(select(or_(moved, drafted)))
 
 
 def _renewed(row: Judgement) -> Judgement:
@@ -133,7 +135,7 @@ JUDGEMENTS = Kind(
     turn=(),
     alive=Trial.state != "failed",
     may=(not_(_JUDGED_TRIAL), not_(and_(ONCE, SEEN)), not_(READ), not_(SAT)),
-    now=Trial.state == "done",
+    now=and_(Trial.state == "done", not_(examples_tell_of_work_in_hand(PERSON))),
     once=ONCE,
     minutes=JudgingRound.spec["people"]["lease_minutes"].as_integer(),
     # Trials with fewer verdicts, then those on a question that others have judged under another assignment: so honest and

@@ -189,6 +189,18 @@ async def put_in(
     return found
 
 
+async def put_in_seats(
+    session: AsyncSession, places: Collection[uuid.UUID]
+) -> Mapping[uuid.UUID, dict[str, Effort]]:
+    """The efforts of people by their place in a talk and by the path that they were asked at, in the order of asking."""
+    rows = await session.scalars(select(Draft).where(Draft.seat_place_id.in_(places)).order_by(Draft.id))
+    found: dict[uuid.UUID, dict[str, Effort]] = defaultdict(dict)
+    for row in rows:
+        assert row.seat_place_id is not None
+        found[row.seat_place_id][row.path] = Effort(row.active_seconds, row.focus_changes, row.edits)
+    return found
+
+
 async def usual_seconds(session: AsyncSession, person: uuid.UUID) -> float | None:
     """The median of somebody's active seconds a finished trial; None before the first."""
     spent = (

@@ -2,17 +2,26 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import Segment
+from app.protocols.flaws import MARKING, MARKS, marked_place
 from app.records.database import Database
-from app.records.drafts import Effort, put_in
+from app.records.drafts import Effort, put_in, put_in_seats
 from app.records.texts import bodies
 from app.records.verdicts import VerdictRow, stream
 from models import (
@@ -27,6 +36,7 @@ from models import (
     Participant,
     Passage,
     Question,
+    SeatPlace,
     TaskSet,
     Trial,
 )
@@ -76,14 +86,28 @@ async def frame(session: AsyncSession, experiment: Experiment) -> Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Marked:
+    """What a judge said of one point of a critique."""
+
+    path: str
+    """Of the critique."""
+    point: int
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ThoughtVerdict:
-    """A verdict and what its judge thought on the way."""
+    """A verdict and what its judge thought, marked and put in on the way."""
 
     row: VerdictRow
-    thoughts: list[Move]
+    thoughts: Sequence[Move] = ()
     """Of all orders in which the judge read the trial, oldest first; none where it took part in the talk."""
-    efforts: Mapping[int, Effort]
-    """What a person put in, by the step up to which they had read; empty for others."""
+    marks: Sequence[Marked] = ()
+    """By critique and point; once, however many orders it was read in."""
+    efforts: Mapping[int, Effort] = field(default_factory=dict)
+    """What a person who read the talk put in, by the step up to which they had read."""
+    in_seat: Mapping[str, Effort] = field(default_factory=dict)
+    """What a person who took part in it put in, by path of what was asked."""
 
 
 async def verdicts(
@@ -92,11 +116,15 @@ async def verdicts(
     """Every verdict of an experiment: by trial, round, judge and reading order."""
     async for rows in _some(stream(session, experiment)):
         judgements = {row.judgement.id for row in rows if row.judgement}
-        thoughts, efforts = await _thoughts(session, judgements), await put_in(session, judgements)
+        thoughts, marks = await _thoughts(session, judgements), await _marks(session, judgements)
+        efforts = await put_in(session, judgements)
+        in_seats = await put_in_seats(session, {row.seat.id for row in rows if row.seat})
         yield [
-            ThoughtVerdict(row, thoughts[row.judgement.id], efforts[row.judgement.id])
+            ThoughtVerdict(
+                row, thoughts[row.judgement.id], marks[row.judgement.id], efforts[row.judgement.id]
+            )
             if row.judgement
-            else ThoughtVerdict(row, [], {})
+            else ThoughtVerdict(row, in_seat=in_seats[row.seat.id] if row.seat else {})
             for row in rows
         ]
 
@@ -116,7 +144,30 @@ async def _thoughts(
     return found
 
 
+async def _marks(
+    session: AsyncSession, judgements: Collection[uuid.UUID]
+) -> Mapping[uuid.UUID, list[Marked]]:
+    rows = await session.execute(
+        select(Move.judgement_id, Move.path, Move.content["index"].as_integer())
+        .where(Move.judgement_id.in_(judgements), Move.path.startswith(MARKING))
+        .order_by(func.length(Move.path), Move.path)
+    )
+    found: dict[uuid.UUID, list[Marked]] = defaultdict(list)
+    for judgement, path, index in rows:
+        found[judgement].append(Marked(*marked_place(path), MARKS[index] == "accept"))
+    return found
+
+
 # ── transcripts ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Sat:
+    """A person's place in a talk, and what they put in by path of what was asked."""
+
+    place: SeatPlace
+    person: Participant
+    efforts: Mapping[str, Effort]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +182,8 @@ class TrialRow:
     """The judge, where it takes part in the talk."""
     moves: list[tuple[Move, Participant]]
     """Oldest first, with who made them."""
+    people: list[Sat]
+    """Everybody who held a seat, also those who gave it back."""
     text: str | None
     """The passage, where it was asked for."""
 
@@ -151,12 +204,34 @@ async def trials(
     )
     found = await session.stream(statement.execution_options(yield_per=AT_ONCE))
     async for rows in _some(found, weigh=lambda row: row[-1], most=MOVES):
-        moves = await _moves(session, [trial.id for trial, *_ in rows])
+        ids = [trial.id for trial, *_ in rows]
+        moves, people = await _moves(session, ids), await _people(session, ids)
         read = await bodies(session, {passage.text_digest for *_, passage, _, _ in rows}) if texts else {}
         yield [
-            TrialRow(trial, arm, question, passage, judge, moves[trial.id], read.get(passage.text_digest))
+            TrialRow(
+                *(trial, arm, question, passage, judge),
+                moves[trial.id],
+                people[trial.id],
+                read.get(passage.text_digest),
+            )
             for trial, arm, question, passage, judge, _ in rows
         ]
+
+
+async def _people(session: AsyncSession, trials: Collection[uuid.UUID]) -> Mapping[uuid.UUID, list[Sat]]:
+    rows = (
+        await session.execute(
+            select(SeatPlace, Participant)
+            .join(Participant, Participant.id == SeatPlace.participant_id)
+            .where(SeatPlace.trial_id.in_(trials))
+            .order_by(SeatPlace.seat, SeatPlace.state == "returned", Participant.name, SeatPlace.id)
+        )
+    ).all()
+    efforts = await put_in_seats(session, {place.id for place, _ in rows})
+    found: dict[uuid.UUID, list[Sat]] = defaultdict(list)
+    for place, person in rows:
+        found[place.trial_id].append(Sat(place, person, efforts[place.id]))
+    return found
 
 
 async def _moves(

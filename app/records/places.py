@@ -32,6 +32,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from app.records.example_texts import told_by_examples
 from app.records.people import note, participant_of
 from models import Account, Experiment, Exposure, Invite, Judgement, Passage, Question, SeatPlace, Trial
 
@@ -128,7 +129,7 @@ def _texts(place: Any, *where: ColumnElement[bool]) -> ColumnElement[bool]:
     return Passage.text_digest.in_(digests.correlate(None))
 
 
-TOLD = _texts(Judgement, Judgement.flags["told"].as_boolean())
+TOLD = or_(_texts(Judgement, Judgement.flags["told"].as_boolean()), told_by_examples(PERSON))
 """Whether PERSON has been told what is true of the passage, in whatever experiment."""
 READ = _texts(SeatPlace, SeatPlace.reads_passage.is_(True))
 """Whether PERSON has held a seat that reads the passage, in whatever experiment."""

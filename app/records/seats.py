@@ -5,7 +5,7 @@ decides, over all experiments. How places are taken and given back is said in `p
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,6 +166,12 @@ class Held:
     question: str
     handed_on: bool
     """Whether somebody else held the seat before."""
+    flags: Mapping[str, Any]
+
+    @property
+    def judges(self) -> bool:
+        """Whether it is a seat without the passage, whose holder may come to know the story only by chance."""
+        return self.kind is WITHOUT_PASSAGE
 
 
 def _handed_on() -> ColumnElement[bool]:
@@ -193,7 +199,7 @@ def _told(row: Any) -> Held:
     over = trial if trial not in IN_PLAY else "cancelled" if experiment == "cancelled" else ""
     turn = place.leased_until is not None and not over
     kind = WITH_PASSAGE if place.reads_passage else WITHOUT_PASSAGE
-    return Held(place.id, place.trial_id, kind, place.state, over, turn, question, handed_on)
+    return Held(place.id, place.trial_id, kind, place.state, over, turn, question, handed_on, place.flags)
 
 
 async def held(session: AsyncSession, place: uuid.UUID, person: uuid.UUID | None) -> Held | None:
@@ -218,3 +224,13 @@ async def keep(session: AsyncSession, place: uuid.UUID, person: uuid.UUID, *, tu
         .execution_options(synchronize_session=False)
     )
     return kept.first() is not None
+
+
+async def flag(session: AsyncSession, place: uuid.UUID, flags: Mapping[str, bool]) -> None:
+    """Keep what a person marked."""
+    await session.execute(
+        update(SeatPlace)
+        .where(SeatPlace.id == place)
+        .values(flags=SeatPlace.flags.op("||")(dict(flags)))
+        .execution_options(synchronize_session=False)
+    )

@@ -18,6 +18,8 @@ class SpeechCount:
     """Those in which something was found."""
     kinds: Mapping[str, int]
     """Speeches by the kind of text found; one speech may hold several."""
+    words: float | None = None
+    """Words of these speeches in a trial, on average; None where no trial is finished."""
 
     @property
     def rate(self) -> float | None:
@@ -39,7 +41,7 @@ async def speech_counts(session: AsyncSession, experiment: uuid.UUID) -> list[Sp
 _COUNTS = text(
     """
     WITH found AS (
-        SELECT trial.arm_id, move.id, move.content->'suspicious' AS kinds
+        SELECT trial.arm_id, move.id, move.content->'suspicious' AS kinds, (move.content->>'words')::int AS words
         FROM trial
         CROSS JOIN LATERAL jsonb_path_query(trial.outcome, '$.transcript[*][*]') AS shown (path)
         JOIN move ON move.trial_id = trial.id AND move.path = shown.path #>> '{}'
@@ -51,7 +53,9 @@ _COUNTS = text(
     SELECT arm.name,
         (SELECT count(*) FROM found WHERE arm_id = arm.id),
         (SELECT count(*) FROM found WHERE arm_id = arm.id AND kinds <> '[]'),
-        (SELECT coalesce(jsonb_object_agg(kind, times), '{}') FROM kinds WHERE arm_id = arm.id)
+        (SELECT coalesce(jsonb_object_agg(kind, times), '{}') FROM kinds WHERE arm_id = arm.id),
+        (SELECT sum(words) FROM found WHERE arm_id = arm.id)::float
+            / (SELECT nullif(count(*), 0) FROM trial WHERE trial.arm_id = arm.id AND trial.state = 'done')
     FROM arm WHERE arm.experiment_id = :experiment ORDER BY arm.position
     """
 )

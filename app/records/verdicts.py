@@ -5,12 +5,24 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Boolean, Select, and_, case, func, literal, literal_column, select, text
+from sqlalchemy import (
+    Boolean,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.participants.base import PEOPLE
-from app.protocols.flaws import MARKING, MARKS, marked_point
+from app.protocols.flaws import MARKING, MARKS, marked_place
 from app.records.experiments import FIRST_ROUND
 from app.reports.scores import Reading
 from models import (
@@ -22,12 +34,30 @@ from models import (
     Participant,
     Passage,
     Question,
+    SeatPlace,
     Trial,
     Verdict,
 )
 
 JUDGE = case((Participant.kind == "person", PEOPLE), else_=Participant.name)
 """The name of a judge, or that of all persons together."""
+
+_TALKER = aliased(SeatPlace)
+KNOWS_STORY = or_(
+    func.coalesce(Judgement.flags["knows_story"].as_boolean(), False),
+    exists(
+        select(1)
+        .where(
+            _TALKER.trial_id == Trial.id,
+            _TALKER.reads_passage.is_(False),
+            _TALKER.flags["knows_story"].as_boolean(),
+            Move.trial_id == _TALKER.trial_id,
+            Move.participant_id == _TALKER.participant_id,
+        )
+        .correlate(Trial)
+    ),
+)
+"""Whether a person marked that they know the story who judged, or who was asked something in the talk without the passage."""
 
 CHUNK = 50
 """Rows that a streamed query reads at once: few, so that a server answers others in between."""
@@ -45,6 +75,8 @@ def _of_experiment(experiment: uuid.UUID) -> Select[*tuple[Any, ...]]:
             Participant,
             JudgingRound,
             Judgement,
+            SeatPlace,
+            KNOWS_STORY,
         )
         .join(Trial, Trial.id == Verdict.trial_id)
         .join(Arm, Arm.id == Trial.arm_id)
@@ -53,6 +85,14 @@ def _of_experiment(experiment: uuid.UUID) -> Select[*tuple[Any, ...]]:
         .join(Participant, Participant.id == Verdict.participant_id)
         .outerjoin(Judgement, Judgement.id == Verdict.judgement_id)
         .outerjoin(JudgingRound, JudgingRound.id == Judgement.round_id)
+        .outerjoin(
+            SeatPlace,
+            and_(
+                Verdict.judgement_id.is_(None),
+                SeatPlace.trial_id == Verdict.trial_id,
+                SeatPlace.participant_id == Verdict.participant_id,
+            ),
+        )
         .where(Trial.experiment_id == experiment)
         .order_by(Trial.position, JudgingRound.position, Participant.name, Verdict.reading)
     )
@@ -70,6 +110,10 @@ class VerdictRow:
     judge: Participant
     round: JudgingRound | None
     judgement: Judgement | None
+    seat: SeatPlace | None
+    """The judge's place in the talk, where a person took part."""
+    knows_story: bool
+    """As `Placed.knows_story`."""
 
     @property
     def gold(self) -> int:
@@ -95,15 +139,10 @@ class VerdictRow:
             self.round.name if self.round else None,
             self.round.position if self.round else None,
             self.judgement.place if self.judgement else self.trial.place,
-            self.judgement is not None and bool(self.judgement.flags.get("knows_story")),
+            self.knows_story,
             self.trial.id,
             self.trial.judge_id,
         )
-
-    @property
-    def knows_story(self) -> bool:
-        """As `Placed.knows_story`."""
-        return self.placed.knows_story
 
     @property
     def judge_label(self) -> str:
@@ -137,7 +176,7 @@ class Placed:
     round_position: int | None
     place: int
     knows_story: bool
-    """Whether a person marked that they know the story, and so are no judge without the passage."""
+    """Whether a person who judged, or was asked something in the talk without the passage, marked that they know the story."""
     trial: uuid.UUID
     took_part: uuid.UUID | None = None
     """The judge who took part in the talk that was judged, where one did."""
@@ -187,7 +226,7 @@ async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
         JudgingRound.name,
         JudgingRound.position,
         func.coalesce(Judgement.place, Trial.place),
-        func.coalesce(Judgement.flags["knows_story"].as_boolean(), False),
+        KNOWS_STORY,
         Trial.id,
         Trial.judge_id,
     )
@@ -263,7 +302,7 @@ async def marks(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID,
     )
     found: dict[uuid.UUID, dict[int, bool]] = {}
     for judgement, path, index in rows:
-        found.setdefault(judgement, {})[marked_point(path)] = MARKS[index] == "accept"
+        found.setdefault(judgement, {})[marked_place(path)[1]] = MARKS[index] == "accept"
     return found
 
 

@@ -1,7 +1,7 @@
 """The protocols' own metrics: which ones each protocol has, and how each follows from readings; knows no trial and no table.
 
 Everything is averaged as accuracy is, orders first, then assignments, then replicates, then questions, with passages as
-the clusters. A metric is a line of `METRICS`, a measure a line of `MEASURES`; a measure without one is reported as it is.
+the clusters. A metric is a line of `METRICS`; what a measure is called is said by the protocol that leaves it.
 """
 
 import math
@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from app.protocols.core import Measure, Protocol
 from app.reports.accuracy import by_question
 from app.reports.intervals import Estimate, FloatArray, IntArray, Scale, mean_interval, t_interval
 from app.reports.judged import Figures, Judged, Told
@@ -140,15 +141,35 @@ def _taken_in(grade: int) -> Figure:
     return figure
 
 
+def votes(measures: Mapping[str, float], *, gold_first: bool) -> list[float]:
+    """What each vote of a trial gave gold."""
+    return _on_gold(measures, "vote", 1, gold_first=gold_first)
+
+
+def majority(shares: Sequence[float]) -> float:
+    """The share of votes for gold, each of which goes to the answer that it believes more; a tie is half a vote."""
+    return math.fsum(map(chosen, shares)) / len(shares)
+
+
+def _by_votes(item: Judged) -> float | None:
+    shares = votes(item.measures, gold_first=item.gold_first)
+    return chosen(majority(shares)) if shares else None
+
+
+def _on_gold(measures: Mapping[str, float], name: str, first: int, *, gold_first: bool) -> list[float]:
+    """A series of shares of the trial's first answer, as shares of gold."""
+    found: list[float] = []
+    while (share := measures.get(f"{name}/{first + len(found)}")) is not None:
+        found.append(share if gold_first else 1 - share)
+    return found
+
+
 # ── markets ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def prices(item: Judged) -> list[float]:
     """The path of the price of gold."""
-    first: list[float] = []
-    while (share := item.measures.get(f"price/{len(first)}")) is not None:
-        first.append(share)
-    return first if item.gold_first else [1 - share for share in first]
+    return _on_gold(item.measures, "price", 0, gold_first=item.gold_first)
 
 
 def divergence(p: float, q: float) -> float:
@@ -209,6 +230,7 @@ METRICS: Mapping[str, tuple[Metric, ...]] = {
             CHANGE,
             "Beliefs were elicited only at the end: write elicit: each_step, or name a contrast with an arm that has no critic.",
         ),
+        _mean("by_votes", "Accuracy of the majority of votes, each on one of the critiques", "share", _by_votes),
         _mean("planted_accepted", "Planted flaws that the judge accepted a point about", "share", _caught),
         _mean("invented_accepted", "Invented points that the judge accepted", "share", _taken_in(INVENTED)),
         _mean("nitpicks_accepted", "Nitpicks that the judge accepted", "share", _taken_in(NITPICK)),
@@ -227,20 +249,6 @@ METRICS: Mapping[str, tuple[Metric, ...]] = {
     ),
 }  # fmt: skip
 """What each protocol adds."""
-
-MEASURES: Mapping[str, tuple[str, str, Scale | None]] = {
-    "steps": ("Arguments added", "arguments", None),
-    "reversals": ("Turns of the price", "turns", None),
-    "tolerance": ("Smallest move of the price that counted", "probability", None),
-    "stopped_by_tolerance": ("Markets that settled before their budget was spent", "share", SHARE),
-    "points": ("Points of the first critique", "points per critique", None),
-    "real_points": ("Real points", "points per critique", None),
-    "nitpick_points": ("Nitpicks", "points per critique", None),
-    "invented_points": ("Invented points", "points per critique", None),
-    "planted": ("Arguments with a planted flaw", "share", SHARE),
-    "caught": ("Planted flaws that the critic caught", "share", SHARE),
-}
-"""Title, unit and scale of the measures that are known; of others the name is the title."""
 
 
 def metrics(
@@ -267,8 +275,13 @@ def _measured(
     return _with(Measured(arm, judge, metric.key, title, metric.unit), figures, within)
 
 
-def measures(items: Iterable[Told], confidence: float = 0.95) -> list[Measured]:
-    """The mean of every measure by arm: arms in the order in which they come, the known measures first; no points of series."""
+def measures(
+    items: Iterable[Told], rules: Mapping[str, type[Protocol]], confidence: float = 0.95
+) -> list[Measured]:
+    """The mean of every measure by arm, arms and measures in the order in which they come; no points of series.
+
+    `rules` holds the protocol of each arm, whose measures come in its own order.
+    """
     groups: dict[tuple[str, str | None, str], dict[tuple[str, str, int, int], float]] = defaultdict(dict)
     for item in items:
         for name, value in item.measures.items():
@@ -276,30 +289,34 @@ def measures(items: Iterable[Told], confidence: float = 0.95) -> list[Measured]:
                 place = (item.passage, item.question, item.replicate, item.assignment)
                 groups[item.arm, item.judge, name][place] = value
     arms = {arm: at for at, (arm, _, _) in enumerate(groups)}
-    known = {name: at for at, name in enumerate(MEASURES)}
 
-    def rank(group: tuple[str, str | None, str]) -> tuple[int, str, int, str]:
+    def rank(group: tuple[str, str | None, str]) -> tuple[int, str, tuple[int, int, str]]:
         arm, judge, name = group
-        return arms[arm], judge or "", known.get(name, len(known)), name
+        return arms[arm], judge or "", rules[arm].rank(name)
 
-    return [_measure(group, groups[group], confidence) for group in sorted(groups, key=rank)]
+    return [
+        _measure(group, rules[group[0]].measure(group[2]), groups[group], confidence)
+        for group in sorted(groups, key=rank)
+    ]
 
 
 def _measure(
     group: tuple[str, str | None, str],
+    called: Measure,
     values: Mapping[tuple[str, str, int, int], float],
     confidence: float,
 ) -> Measured:
     arm, judge, name = group
-    title, unit, scale = MEASURES.get(name, (name.replace("_", " "), "", None))
     readings = {
         Reading(arm, judge or "", *place[:2], place[3], place[2], 0, 1.0, 0.0, 2): value
         for place, value in values.items()
     }
     figures = by_question(readings, readings.__getitem__)
     arrays = _arrays(figures)
-    estimate = mean_interval(*arrays, scale, confidence) if scale else t_interval(*arrays, confidence)
-    return _with(Measured(arm, judge, name, title, unit), figures, estimate)
+    estimate = (
+        mean_interval(*arrays, SHARE, confidence) if called.bounded else t_interval(*arrays, confidence)
+    )
+    return _with(Measured(arm, judge, name, called.title, called.unit), figures, estimate)
 
 
 def _with(held: Measured, figures: Figures, estimate: Estimate) -> Measured:

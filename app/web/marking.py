@@ -1,10 +1,12 @@
 """Quotes marked where they stand, in a speech and in the passage it quotes; knows no page and no seat."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from html import unescape
 from itertools import pairwise
 
-from app.protocols.quotes import MarkedText, Quote
+from app.protocols.quotes import MarkedText, Quote, Status
 
 WORDS = {
     "exact": "word for word",
@@ -65,6 +67,21 @@ def pieces(said: MarkedText) -> list[Piece]:
         found += [Piece(said.text[at : quote.start]), Piece(said.text[quote.start : quote.end], quote)]
         at = quote.end
     return [piece for piece in [*found, Piece(said.text[at:])] if piece.text]
+
+
+_TAGGED = re.compile(r"<([vu])_quote>(.*?)</\1_quote>", re.DOTALL)
+
+
+def rendered_pieces(text: str) -> list[Piece]:
+    """A speech that `quotes.render` made a text of, cut at its quotes; where they stand in their passage is not known."""
+    found = []
+    at = 0
+    for tagged in _TAGGED.finditer(text):
+        status = Status.EXACT if tagged[1] == "v" else Status.ABSENT
+        quote = Quote(start=0, end=0, status=status, spans=(), new_characters=0, repeated=False)
+        found += [Piece(unescape(text[at : tagged.start()])), Piece(unescape(tagged[2]), quote)]
+        at = tagged.end()
+    return [piece for piece in [*found, Piece(unescape(text[at:]))] if piece.text]
 
 
 def marked_passage(text: str, speeches: Iterable[MarkedText]) -> list[Stretch]:

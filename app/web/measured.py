@@ -3,17 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from app.protocols.core import Protocol
+
 PRICE = "price/"
-WORDS = {
-    "steps": "Arguments that moved the price",
-    "reversals": "Times the price turned round",
-    "tolerance": "Smallest move that counts",
-    "stopped_by_tolerance": "Ended because no argument moved the price",
-    "continuations": "Rounds after the first",
-    "penalty": "Bits that these cost the judge",
-    "swings": "Times the judge's belief swung",
-}
-"""What the measures of protocols are called."""
 _LEFT, _TOP, _WIDE, _HIGH = 40.0, 10.0, 270.0, 100.0
 
 
@@ -39,18 +31,11 @@ def course(measures: Mapping[str, float]) -> list[Point]:
     ]
 
 
-def in_words(measures: Mapping[str, float]) -> list[tuple[str, str]]:
-    """Every measure but prices, as its name and value in words."""
-    return [
-        (WORDS.get(name, name), _value(name, value)) for name, value in measures.items() if not _prices(name)
-    ]
+def in_words(measures: Mapping[str, float], rules: type[Protocol]) -> list[tuple[str, str]]:
+    """Every measure but prices, as its name and value in words, in the order of the protocol."""
+    names = sorted((name for name in measures if not _prices(name)), key=rules.rank)
+    return [(rules.measure(name).title, rules.measure(name).told(measures[name])) for name in names]
 
 
 def _prices(name: str) -> bool:
     return name.startswith(PRICE)
-
-
-def _value(name: str, value: float) -> str:
-    if name == "stopped_by_tolerance":
-        return "yes" if value else "no"
-    return f"{100 * value:.1f} points of 100" if name == "tolerance" else f"{value:g}"

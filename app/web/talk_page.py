@@ -102,9 +102,16 @@ class Sent(BaseModel):
     at: int = Field(0, ge=0, le=2**53)
     confirmed: str = Field("", max_length=64)
     """A digest of the words about which somebody was warned and which they send all the same."""
+    knows_story: bool = False
     active_seconds: float = Field(0, ge=0, le=86_400, allow_inf_nan=False)
     focus_changes: int = Field(0, ge=0, le=10_000)
     edits: int = Field(0, ge=0, le=100_000)
+
+    @property
+    def entered(self) -> dict[str, dict[str, Any]]:
+        """What stands in the form, by path, as drafts keep it."""
+        also = {"at": self.at, "knows_story": self.knows_story}
+        return {answer.path: {**answer.content, **also} for answer in self.answers}
 
     @property
     def effort(self) -> Effort:
@@ -302,8 +309,17 @@ def shown(
         "request": None if not turn.due else _request(turn, view),
         "doubts": [doubt for found in (outcome.doubts if outcome else {}).values() for doubt in found],
         "errors": list(outcome.errors.values()) if outcome else [],
+        "knows_story": knows_story(held, drafts),
         "at": max((int(draft.get("at", 0)) for draft in drafts.values()), default=0),
     }
+
+
+def knows_story(held: Held, drafts: Mapping[str, Mapping[str, Any]]) -> bool | None:
+    """Whether the box is ticked, as it was left or else sent; None where there is none, since the seat reads the story."""
+    if not held.judges:
+        return None
+    left = [draft["knows_story"] for draft in drafts.values() if "knows_story" in draft]
+    return bool(left[-1] if left else held.flags.get("knows_story"))
 
 
 def _lettered(view: View) -> Iterable[tuple[int, tuple[str, str]]]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from app.participants.prompts import Example
 from app.protocols.core import Ask, Belief, Items, Note, Pick, Rating, Speech
 from app.protocols.flaws import MARKING, MARKS, points_in
 from app.protocols.judging import place
@@ -18,7 +19,7 @@ from app.protocols.views import LETTERS, Line, View
 from app.records.assignment import Held
 from app.records.drafts import Effort
 from app.reports.scores import bits
-from app.web.marking import Piece, pieces
+from app.web.marking import Piece, pieces, rendered_pieces
 
 EXAMPLES = (1, 10, 25, 50, 75, 90, 99)
 """Percentages of the table of scores."""
@@ -60,6 +61,20 @@ def entry(mine: Held, view: View, draft: Mapping[str, Any], earlier: Sequence[Be
 def even(count: int) -> list[int]:
     """100 in whole parts as even as can be."""
     return [100 // count + (place < 100 % count) for place in range(count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Misled:
+    """An argument on another text that misled somebody before."""
+
+    question: str
+    argued: str
+    pieces: Sequence[Piece]
+
+
+def misled(example: Example) -> Misled:
+    """An example as the page needs it."""
+    return Misled(example.question, example.argued, rendered_pieces(example.argument))
 
 
 # ── what the page shows ─────────────────────────────────────────────────────────────────────────────────────────

@@ -43,6 +43,7 @@ from app.protocols.core import (
     Thought,
     answered,
 )
+from app.protocols.flaws import GRADES
 from app.protocols.judging import Reading
 from app.protocols.quotes import Passage, mark
 from app.records import exports, plays
@@ -232,6 +233,31 @@ async def test_the_verdict_of_a_judge_who_took_part_has_no_judgement(database: D
     rows = await rows_of(database, experiment, What.VERDICTS)
     [row] = [row for row in rows if row["judgement_id"] is None]
     assert (row["round"], row["round_added"], row["correct"], row["thoughts"]) == (None, False, 0.5, [])
+
+
+async def test_what_a_judge_said_of_each_point_stands_beside_what_the_point_is(database: Database) -> None:
+    seats = {"authors": "advocate", "critics": "advocate", "grader": "advocate"}
+    arms = {"planted": {"protocol": "critique", "planted": 1, "mark": True, "seats": seats}}
+    data = spec(name="points", arms=arms, judges=["lexical"])
+    experiment = await finished(database, passage("Alba", 1), passage("Brise", 1), data=data)
+    trials = {row["trial_id"]: row for row in await rows_of(database, experiment, What.TRANSCRIPTS)}
+    async with database.session() as session:
+        given = {
+            (str(row.judgement_id), row.path): row.content["index"]
+            for row in await session.scalars(select(Move).where(Move.path.startswith("judging/mark/")))
+        }
+    seen = set()
+    for row in await rows_of(database, experiment, What.VERDICTS):
+        measures = {item["name"]: item["value"] for item in trials[row["trial_id"]]["measures"]}
+        assert [said["point"] for said in row["marks"]] == list(range(1, int(measures["points"]) + 1))
+        for said in row["marks"]:
+            place = f"judging/mark/{said['path']}/{said['point']}"
+            assert said["accepted"] == (given[row["judgement_id"], place] == 0)
+            assert said["grade"] == GRADES[int(measures[f"grade/{said['point']}"])]
+            seen.add((said["path"], said["grade"]))
+    assert ("r1/critic_1", "planted") in seen
+    assert len({grade for _, grade in seen}) > 1
+    assert all(row["marks"] == [] for row in await rows_of(database, await small(database), What.VERDICTS))
 
 
 async def test_only_the_experiment_asked_for_is_exported(database: Database) -> None:

@@ -328,6 +328,7 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
     "critique": st.one_of(
         st.builds(Critique, depth=st.integers(1, 3), points=st.integers(1, 9), **_SPEECH),
         st.builds(Critique, rebuttal=st.just(True), **_SPEECH),
+        st.builds(Critique, votes=st.integers(2, 3), mark=st.booleans(), **_SPEECH),
         st.builds(
             Critique,
             depth=st.integers(1, 3),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 from pydantic import ValidationError
 
-from app.protocols.core import AnyContent, Ask, Case, Note, Outcome, Pick, Speech
+from app.protocols.core import AnyContent, Ask, Belief, Case, Note, Outcome, Pick, Speech
 from app.protocols.critique import Critique
 from app.protocols.flaws import GRADES, points_in
 from app.protocols.quotes import MarkedText
@@ -203,3 +203,42 @@ def test_planted_graded_and_marked_trials_survive_a_kill_at_any_moment() -> None
     run = survives(talk, answer)
     survives(judgement(rules, talk, run), answer)
     assert isinstance(run.moves["r1/author/flaw"].content, Note)
+
+
+# ── side by side ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_critiques_side_by_side_are_asked_for_at_once_and_each_is_voted_on_alone() -> None:
+    run = played(votes=3)
+    critics = [f"r1/critic_{number}" for number in (1, 2, 3)]
+    argument = ("r1/author",)
+    assert {path: run.asked[path].shows for path in critics} == dict.fromkeys(critics, (argument,))
+    assert {run.asked[path].facts["level"] for path in critics} == {1}
+    assert run.asked["r1/critic_2/vote"].shows == (argument, ("r1/critic_2",))
+    assert run.outcome.transcript == (argument, tuple(critics))
+    votes = {ask.path for ask in run.asked.values() if ask.seat == "voter"}
+    assert votes == {f"{path}/vote" for path in critics}
+    assert not {path for group in run.outcome.transcript for path in group} & votes, "no judge reads a vote"
+
+
+def test_votes_are_measured_by_what_they_give_the_first_answer() -> None:
+    given = {"r1/critic_1/vote": (0.9, 0.1), "r1/critic_2/vote": (0.3, 0.7)}
+
+    def answer(view: View, ask: Ask) -> AnyContent | None:
+        return Belief(p=given[ask.path], method="stated") if ask.path in given else witness(view, ask)
+
+    rules = Critique(votes=2)
+    assert trial(rules, cases(rules)[1]).run(answer).outcome.measures == {"vote/1": 0.9, "vote/2": 0.3}
+
+
+def test_critics_side_by_side_all_speak_against_the_author_and_deep_ones_by_turns() -> None:
+    for settings, sides in (({"votes": 3}, [1, 1, 1]), ({"depth": 3}, [1, 0, 1])):
+        rules = Critique.model_validate(settings)
+        assert [rules.cause(f"critic_{number}", {"author": 0}) for number in (1, 2, 3)] == sides
+        assert rules.cause("author", {"author": 0}) == 0
+
+
+@pytest.mark.parametrize("settings", [{"depth": 2}, {"rebuttal": True}])
+def test_votes_go_with_neither_depth_nor_rebuttal(settings: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="votes goes with depth 1"):
+        Critique.model_validate({"votes": 3, **settings})

@@ -94,9 +94,12 @@ def consultancy(rules: Any) -> Table:
 def critique(rules: Any) -> Table:
     """Each critic reads all that was said before; the author reads a critique only where it answers it.
 
+    Of critiques that are written side by side each reads the argument alone, and the voter one of them at a time.
+
     Of an argument that was tampered with, nobody but the tamperer knows how it was, and nobody but the grader the flaw.
     """
-    critics = [f"critic_{level}" for level in range(1, rules.depth + 1)]
+    critics = [f"critic_{number}" for number in range(1, max(rules.depth, rules.votes) + 1)]
+    alone = rules.votes > 1
     about = {"passage", *ROUND, "told side", "told level", "told points"}
     argument = ({"author"} if rules.planted < 1 else set()) | ({"tamperer"} if rules.planted else set())
     tampers = {"passage", "told side", "notes", "tamperer", "some of author"}
@@ -105,7 +108,11 @@ def critique(rules: Any) -> Table:
     marks = {"told point", "told text", "told options"} if rules.mark else set()
     return {
         "author": SPEAKS | {"author", *critics} if rules.rebuttal else SPEAKS - {"notes"},
-        **{critic: about | argument | set(critics[:level]) for level, critic in enumerate(critics)},
+        **{
+            critic: about | argument | (set() if alone else set(critics[:level]))
+            for level, critic in enumerate(critics)
+        },
+        **({"voter": DECIDES | argument | {f"some of {critic}" for critic in critics}} if alone else {}),
         **checks("author"),
         **({"tamperer": tampers} if rules.planted else {}),
         **({"grader": grades} if rules.graded else {}),

@@ -53,6 +53,15 @@ def test_an_advocate_argues_for_the_answer_that_it_has_picked_in_whatever_order_
         assert run.views[f"r1/{seat}/position"].lines[0].speaker == view.label
 
 
+@pytest.mark.parametrize("attacker", ["protagonist", "antagonist"])
+def test_an_attack_adds_no_trial_since_the_side_is_chosen_in_the_talk(attacker: str) -> None:
+    for simultaneous in (True, False):
+        calm = OpenDebate(simultaneous=simultaneous)
+        attacked = OpenDebate(simultaneous=simultaneous, attack="forge-marks", attacker=attacker)
+        assert attacked.assignments(2) == calm.assignments(2)
+        assert attacked.reading_orders * len(attacked.assignments(2)) == 2, "each order is read once"
+
+
 def test_the_order_in_which_the_answers_are_read_is_drawn_by_the_trials_seed() -> None:
     orders = [open_debate(seed=seed).run(witness).asked["choice"].order for seed in range(40)]
     assert {(0, 1), (1, 0)} == set(orders)

@@ -263,3 +263,26 @@ def test_every_speech_for_an_answer_is_checked_once_and_no_check_reaches_the_tra
 
 IN_THE_MAKING = re.compile(r"/(c\d+|critique\d+)(/preference[12]|/helpful)?$")
 """What a speech is made with: candidates, critiques of its draft, and what was thought of them."""
+
+
+# ── what a talk leaves behind ───────────────────────────────────────────────────────────────────────────────────
+
+
+@UNHURRIED
+@given(protocol_and_case)
+def test_every_figure_that_a_talk_leaves_behind_has_a_name_and_a_unit(
+    protocol_and_case: tuple[Protocol, Case],
+) -> None:
+    protocol, case = protocol_and_case
+    for name, value in trial(protocol, case).run(witness).outcome.measures.items():
+        called = protocol.measure(name)
+        assert called.name in {measure.name for measure in protocol.measures}, (
+            f"{name} has no line in `measures`"
+        )
+        assert called.unit
+        assert called.told(value)
+
+
+@pytest.mark.parametrize("rules", PROTOCOLS.values(), ids=list(PROTOCOLS))
+def test_no_two_figures_of_a_protocol_are_called_the_same(rules: type[Protocol]) -> None:
+    assert len({measure.title for measure in rules.measures}) == len(rules.measures)

@@ -95,23 +95,27 @@ def interactive_sights(speakers: tuple[str, ...]) -> dict[str, Sight]:
 
 def critique_sights(protocol: Critique) -> dict[str, Sight]:
     """Every critic reads all that was said before it; the author, where it replies, the critique."""
-    writers = ["author", *(f"critic_{level}" for level in range(1, protocol.depth + 1))]
+    writers = [
+        "author",
+        *(f"critic_{number}" for number in range(1, max(protocol.depth, protocol.votes) + 1)),
+    ]
     return {
         "tamperer": Sight(True),
         "grader": Sight(True),
         **{name: Sight(True, (), tuple(writers[:at])) for at, name in enumerate(writers)},
         "author": Sight(True, tuple(writers)),
+        "voter": Sight(False),
         "judge": Sight(False, tuple(writers), tuple(writers)),
     }
 
 
 def by_rounds(protocol: Protocol) -> bool:
-    """Whether who hears whom follows from rounds alone, and not from prices, trees, flaws or choices made in the talk."""
+    """Whether who hears whom follows from rounds alone, and not from prices, trees, flaws, votes or choices made in the talk."""
     match protocol:
         case MarketMaking() | ProverEstimator() | RecursiveRewardModelling():
             return False
         case Critique():
-            return not protocol.graded
+            return not protocol.graded and protocol.votes == 1
         case OpenDebate():
             return protocol.simultaneous
     return True

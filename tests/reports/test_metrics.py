@@ -1,7 +1,7 @@
 """The protocols' own metrics, against cases worked by hand and against scikit-learn."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from app.protocols.flaws import GRADES
+from app.protocols.market_making import MarketMaking
 from app.reports import metrics as table
 from app.reports.judged import Judged, Told
 from app.reports.metrics import METRICS, Measured, divergence, measures, metrics
@@ -268,8 +269,12 @@ def told(
     return Told(arm, None, passage, question, assignment, replicate, measures)
 
 
+def measured(items: Sequence[Told]) -> list[Measured]:
+    return measures(items, {"market": MarketMaking})
+
+
 def test_measures_of_any_protocol_are_averaged_as_accuracy_is_and_series_are_left_out() -> None:
-    [steps, unknown] = measures(
+    [steps, unknown] = measured(
         [
             told({"steps": 1, "new_thing": 7, "price/0": 0.5}, question="m", assignment=0),
             told({"steps": 3}, question="m", assignment=1),
@@ -283,7 +288,7 @@ def test_measures_of_any_protocol_are_averaged_as_accuracy_is_and_series_are_lef
 
 def test_the_interval_of_a_measure_without_a_scale_is_that_of_t_by_hand() -> None:
     """Two passages with one question each, 2 and 4: mean 3, standard error 1, t with one degree of freedom 12.706."""
-    [steps] = measures([told({"steps": 2}), told({"steps": 4}, passage="p2")])
+    [steps] = measured([told({"steps": 2}), told({"steps": 4}, passage="p2")])
     assert steps.low == pytest.approx(3 - 12.7062, abs=1e-3)
     assert steps.high == pytest.approx(3 + 12.7062, abs=1e-3)
 

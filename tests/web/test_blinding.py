@@ -122,6 +122,8 @@ async def test_the_judge_reads_every_shape_of_transcript(silent: Original, plain
         "Quoter A</h3>",
         "Nobody speaks in this trial",
         "The text",
+        "Read this first: arguments that misled",
+        "Prover</h3>",
     ):
         assert any(sign in page for page in pages), sign
     assert any("Nobody has said anything yet" in page for page in pages), "before the first step"

@@ -5,6 +5,7 @@ import html
 import json
 import re
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ from app.engine import Engine
 from app.exchange.columns import What
 from app.exchange.export import export
 from app.exchange.tabular import Format
+from app.experiments.report import report
+from app.participants.base import PEOPLE
 from app.records import people
 from models import Account, Draft, Experiment, Move, Participant, SeatPlace, Trial
-from tests.factories import imported, passage, spec, started
+from tests.exchange.test_export import rows_of
+from tests.factories import imported, passage, played, spec, started
 from tests.web.world import Browser, Site, statements
 
 QUOTE = "he had the mate sign below it"
@@ -371,6 +375,29 @@ async def test_drafts_of_another_shape_or_for_what_is_not_asked_are_not_kept(
     assert await count(site, Draft) == 0
 
 
+async def test_what_people_put_in_is_exported_by_seat_also_of_who_gave_it_back(site: Site) -> None:
+    experiment = await begun(site)
+    one, two, three = [await debater(site, name) for name in ("Dora", "Emil", "Finn")]
+    here, there = await seated(one), await seated(two)
+    await autosave(one, here, "So", active_seconds=2.5, edits=7)
+    await say(one, here, "So it was.", active_seconds="1.5", edits="2")
+    await autosave(two, there, "No", active_seconds=0.5, edits=1)
+    await two.submit(f"{there}/return")
+    await say(three, await seated(three), "Not so.")
+    [row] = await rows_of(site.database, experiment, What.TRANSCRIPTS)
+    dora, emil, finn = sorted(row["people"], key=lambda item: -item["active_seconds"])
+    assert dora["seat"] != emil["seat"] == finn["seat"]
+    assert len({item["participant"] for item in row["people"]}) == 3
+    told = {"participant", "seat", "effort"}
+    assert [{key: item[key] for key in item.keys() - told} for item in (dora, emil, finn)] == [
+        {"state": "waiting", "active_seconds": 4.0, "knows_story": False},
+        {"state": "returned", "active_seconds": 0.5, "knows_story": False},
+        {"state": "waiting", "active_seconds": 0, "knows_story": False},
+    ]
+    assert dora["effort"] == [{"path": f"r1/{dora['seat']}", "active_seconds": 4.0, "edits": 9}]
+    assert emil["effort"] == [{"path": f"r1/{emil['seat']}", "active_seconds": 0.5, "edits": 1}]
+
+
 async def test_a_speech_is_kept_as_those_of_models_are(site: Site) -> None:
     await begun(site)
     browser = await debater(site)
@@ -591,3 +618,100 @@ async def test_the_builder_offers_people_where_a_seat_is_open_to_them(site: Site
     fields = dict(re.findall(r'<select id="arms-0-seats-(\w+)".*?>(.*?)</select>', page, re.DOTALL))
     assert 'value="people"' in fields["debaters"]
     assert 'value="people"' not in fields["checker"]
+
+
+# ── who knows the story ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def advised() -> dict[str, Any]:
+    """A consultancy of one round in which a person judges, and another judge reads what the advocate said."""
+    seats = {"consultants": "advocate", "checker": "advocate"}
+    live = {"protocol": "interactive-consultancy", "min_rounds": 1, "max_rounds": 1, "seats": seats}
+    return spec(name="advised", arms={"live": live}, judges=["lexical", {"humans": 1}], elicit="final")
+
+
+async def decide(browser: Browser, talk: str, **more: str) -> None:
+    """Answer everything that is asked of a judge now: 80 to 20, and a remark."""
+    answers: dict[str, Any] = {}
+    for number, path in enumerate(asked(await browser.get(talk))):
+        belief = path.endswith("/belief")
+        answers |= {
+            f"{number}.path": path,
+            f"{number}.{'p' if belief else 'text'}": ["80", "20"] if belief else "Go on.",
+        }
+    assert (await browser.submit(talk, {**answers, **more})).status_code == 303
+
+
+async def told(site: Site, experiment: Experiment) -> tuple[Any, list[dict[str, Any]]]:
+    """The report's line of people, and the exported verdicts of people."""
+    async with site.database.session() as db:
+        found = await report(db, experiment)
+    [line] = [line.as_json() for line in found.lines if line.judge.judge == PEOPLE]
+    rows = await rows_of(site.database, experiment, What.VERDICTS)
+    return line, [row for row in rows if row["judge_kind"] == "person"]
+
+
+async def test_a_judge_in_a_talk_who_knows_the_story_says_so_and_is_counted_apart(site: Site) -> None:
+    experiment = await begun(site, advised())
+    for name, knows in (("Jo", {"knows_story": "true"}), ("Kim", {})):
+        browser = await debater(site, name, "judge")
+        here = (await browser.submit("/judge/next")).headers["location"]
+        await decide(browser, here, **knows)
+        await advanced(site)
+        assert ('name="knows_story" value="true" checked' in (await browser.get(here)).text) is bool(knows)
+        await autosave(browser, here, "", active_seconds=1.5, **({"knows_story": True} if knows else {}))
+        await decide(browser, here, **knows)
+        await advanced(site)
+    line, rows = await told(site, experiment)
+    assert sorted(row["knows_story"] for row in rows) == [False, True]
+    assert [row["active_seconds"] for row in rows] == [1.5, 1.5]
+    assert (line["knew_story"], line["verdicts"], line["excluded"]) == (1, 0, 1)
+    assert line["accuracy_with_knowing"] == sum(row["correct"] for row in rows) / 2
+    known = {row["trial_id"]: row["knows_story"] for row in rows}
+    talks = await rows_of(site.database, experiment, What.TRANSCRIPTS)
+    assert {row["trial_id"]: row["people"][0]["knows_story"] for row in talks if row["people"]} == known
+
+
+async def test_verdicts_on_a_talk_in_which_one_who_knows_the_story_asked_are_counted_apart(
+    site: Site,
+) -> None:
+    seats = {"consultant": "advocate", "questioner": "people"}
+    arm = {"protocol": "consultancy", "questions": True, "rounds": 2, "seats": seats}
+    data = spec(name="asking", arms={"consultancy": arm}, judges=["lexical"], elicit="final")
+    experiment = await begun(site, data)
+    for number in range(2):
+        browser = await debater(site, f"Jo{number}", "judge")
+        here = (await browser.submit("/judge/next")).headers["location"]
+        [path] = asked(await browser.get(here))
+        marked = {} if number else {"knows_story": "true"}
+        await browser.submit(here, {"0.path": path, "0.text": "Who says so?", **marked})
+    await advanced(site)
+    await played(site.database, experiment)
+    rows = await rows_of(site.database, experiment, What.VERDICTS)
+    assert Counter(row["knows_story"] for row in rows) == {True: 2, None: 2}
+    async with site.database.session() as db:
+        [line] = (await report(db, experiment)).lines
+    assert (line.knew_story, line.cell, line.excluded) == (2, None, 2)
+
+
+async def test_only_seats_without_the_text_are_asked_whether_somebody_knows_the_story(site: Site) -> None:
+    await begun(site)
+    browser = await debater(site)
+    here = await seated(browser)
+    assert "knows_story" not in (await browser.get(here)).text
+    await say(browser, here, "So it was.", knows_story="true")
+    assert "knows_story" not in (await browser.get(f"{here}/return")).text
+    await browser.submit(f"{here}/return", {"knows_story": "true"})
+    async with site.database.session() as db:
+        assert {str(flags) for flags in await db.scalars(select(SeatPlace.flags))} == {"{}"}
+
+
+async def test_who_knows_the_story_may_say_so_when_giving_the_seat_back(site: Site) -> None:
+    await begun(site, advised())
+    browser = await debater(site, "Jo", "judge")
+    here = (await browser.submit("/judge/next")).headers["location"]
+    assert 'name="knows_story" value="true">' in (await browser.get(f"{here}/return")).text
+    await browser.submit(f"{here}/return", {"knows_story": "true"})
+    async with site.database.session() as db:
+        [flags] = await db.scalars(select(SeatPlace.flags).where(SeatPlace.state == "returned"))
+    assert flags == {"knows_story": True}

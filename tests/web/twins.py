@@ -3,6 +3,7 @@
 A twin is a copy of a database, so that every id is the same, in which one kind of secret has been exchanged.
 """
 
+import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -30,10 +31,33 @@ from tests.web.world import Browser, Site, opened
 TOKENS = ("barley", "copper", "flax", "ginger", "hemp", "indigo", "linen", "mustard", "nutmeg", "pepper")
 MODEL = "zirconia-7b"
 NAMES = ("quartz-author", "opal-author", "slate-judge", MODEL, "far-endpoint")
-ARMS = ("arm-agate", "arm-beryl", "arm-coral", "arm-dolomite", "arm-epidote", "arm-feldspar", "arm-garnet")
+ARMS = (
+    "arm-agate",
+    "arm-beryl",
+    "arm-coral",
+    "arm-dolomite",
+    "arm-epidote",
+    "arm-feldspar",
+    "arm-garnet",
+    "arm-heliodor",
+)
 STUDIES = ("study-step", "study-final", "study-open", "study-over", "study-broken")
-NOTES = ("private-thought", "reason-of-another", "draft-of-another", "failure-of-opal")
+NOTES = ("key-of-example", "private-thought", "reason-of-another", "draft-of-another", "failure-of-opal")
 """Words that stand for something that no judge may read, wherever it is kept."""
+
+
+EXAMPLE = json.dumps(
+    {
+        "passage": "key-of-example",
+        "passage_digest": "ab" * 32,
+        "question": "key-of-example",
+        "question_text": "Who rang the bell?",
+        "argued": "The sexton did.",
+        "argument": "He had <v_quote>the rope in his hand</v_quote>.",
+        "acceptance": 0.9,
+    }
+)
+"""What misled a verifier before, on a text of no study here."""
 
 
 def hidden(key: str) -> dict[str, Any]:
@@ -90,6 +114,13 @@ def _arms() -> dict[str, Any]:
         {"protocol": "double-consultancy", **short, "seats": {"consultants": "quartz-author"}},
         {"protocol": "quotes-only", "quote_characters": 100, "seats": {"quoters": "quartz-author"}},
         {"protocol": "naive"},
+        {
+            "protocol": "prover-verifier",
+            **{key: value for key, value in short.items() if key != "rounds"},
+            "seats": {"prover": "quartz-author"},
+            "examples": 1,
+            "prompts": {"examples": EXAMPLE},
+        },
     ]
     return dict(zip(ARMS, shapes, strict=True))
 
@@ -268,6 +299,8 @@ EXCHANGES: dict[str, list[str]] = {
         "WHERE jsonb_array_length(outcome->'transcript'->0) = 1",
         "UPDATE trial SET argues = jsonb_build_object('consultant', 1 - (argues->>'consultant')::int) "
         "WHERE argues ? 'consultant'",
+        "UPDATE trial SET argues = jsonb_build_object('prover', 1 - (argues->>'prover')::int) "
+        "WHERE argues ? 'prover'",
         "UPDATE trial SET assignment = assignment + 1000",
         "UPDATE trial t SET assignment = (SELECT min(o.assignment) + max(o.assignment) - 1000 FROM trial o "
         "WHERE o.arm_id = t.arm_id AND o.question_id = t.question_id) - t.assignment",
@@ -435,6 +468,8 @@ class Judge:
         return taken
 
     async def _judge(self, trial: str) -> None:
+        if "Read this first" in (await self.ask("trial", "GET", trial)).text:
+            await self.ask("trial", "GET", f"{trial}?read=true")
         while "data-belief" in (page := await self.ask("trial", "GET", trial)).text:
             found = re.search(r'name="path" value="([^"]+)"', page.text)
             assert found is not None

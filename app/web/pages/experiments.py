@@ -15,6 +15,7 @@ from starlette.background import BackgroundTask
 from app.exchange.columns import What
 from app.exchange.export import export
 from app.exchange.tabular import Format
+from app.protocols import PROTOCOLS
 from app.protocols.core import parse_content
 from app.protocols.views import LETTERS
 from app.records import browse, experiments, people
@@ -207,7 +208,7 @@ async def transcript(
         turns=story.shown[first - 1 : first - 1 + TURNS],
         total=len(story.shown),
         prices=course(measures),
-        measures=in_words(measures),
+        measures=in_words(measures, PROTOCOLS[found.arm.protocol]),
         first=first,
         step=TURNS,
         thoughts={move.id: parse_content(move.content) for item in found.judged for move, _ in item.moves},

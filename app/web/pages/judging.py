@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.engine import Desk, Engine
+from app.participants.prompts import Example
 from app.protocols.core import AnyContent, Ask, Belief, Pick, ProtocolError
 from app.protocols.flaws import MARKING, MARKS
 from app.protocols.judging import place
@@ -31,6 +32,8 @@ from models import Account
 router = APIRouter(prefix="/judge")
 GUESS_MINUTES = 6
 """How long a trial takes, as long as nothing is known of this person."""
+EXAMPLES_READ = "examples_read"
+"""Among a judgement's flags: that its examples were read."""
 SUBMITS = 30
 """Beliefs that one person may submit in a minute."""
 
@@ -100,16 +103,24 @@ def _address(judgement: uuid.UUID) -> str:
 
 
 @router.get("/trial/{judgement_id}", name="judge_trial")
-async def trial(request: Request, who: Who, judgement_id: uuid.UUID) -> Response:
-    """The trial as far as it is revealed, and the belief asked for now; thanks where it is finished."""
+async def trial(request: Request, who: Who, judgement_id: uuid.UUID, read: bool = False) -> Response:
+    """The trial as far as it is revealed, and the belief asked for now; thanks where it is finished.
+
+    Where the arm has examples they come first, on a page of their own that no clock counts, until they were `read`.
+    """
     async with _database(request).session.begin() as db:
         mine = await _mine(db, who, judgement_id)
         if mine.state == "done":
             return await _thanks(request, db, who, mine)
         await assignment.prolong(db, mine.id, _person(who))
+        desk = await _desk(request, db, mine)
+        examples = desk.examples if desk else []
+        if examples and not read and EXAMPLES_READ not in mine.flags:
+            return _examples_page(request, mine, examples)
+        if examples and EXAMPLES_READ not in mine.flags:
+            await assignment.flag(db, mine.id, {EXAMPLES_READ: True})
         clock = await _clock(db, mine)
         entered = await drafts.find(db, drafts.of_judgement(mine.id))
-        desk = await _desk(request, db, mine)
     if desk is None or not desk.due:
         return await _finished(request, who, mine)
     ask, view = desk.due[0]
@@ -117,6 +128,11 @@ async def trial(request: Request, who: Who, judgement_id: uuid.UUID) -> Response
         return _marks_page(request, mine, desk.due, entered.get(MARKING, {}))
     entry = trial_page.entry(mine, view, entered.get(ask.path, {}), _beliefs(desk))
     return _trial_page(request, mine, desk, entry, clock)
+
+
+def _examples_page(request: Request, mine: Held, examples: Sequence[Example]) -> Response:
+    misled = [trial_page.misled(example) for example in examples]
+    return page(request, "pages/judge_examples.html", id=mine.id, examples=misled)
 
 
 async def _finished(request: Request, who: Account, mine: Held) -> Response:
@@ -185,7 +201,9 @@ def _trial_page(
 ) -> Response:
     shown = trial_page.shown(mine, *desk.due[0], _beliefs(desk), entry)
     status = 422 if error else 200
-    return page(request, "pages/judge_trial.html", status=status, **shown, clock=clock, error=error)
+    examples = [trial_page.misled(example) for example in desk.examples]
+    also = {"clock": clock, "examples": examples, "error": error}
+    return page(request, "pages/judge_trial.html", status=status, **shown, **also)
 
 
 # ── saving and submitting ───────────────────────────────────────────────────────────────────────────────────────

@@ -6,9 +6,9 @@ answer, nor whether the others are models or people.
 
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -153,11 +153,10 @@ async def _keep(request: Request, who: Account, held: Held, turn: Turn, sent: Se
     async with _database(request).session.begin() as db:
         if not await seats.keep(db, held.id, _person(who), turn=True):
             return False
-        for number, answer in enumerate(sent.answers):
+        for number, (path, content) in enumerate(sent.entered.items()):
             # Effort is put into the page as a whole: it stands with the first.
-            efforts = {} if number else {answer.path: sent.effort}
-            content = {**answer.content, "at": sent.at}
-            if not await drafts.save(db, _owner(held), who.id, answer.path, content, efforts):
+            efforts = {} if number else {path: sent.effort}
+            if not await drafts.save(db, _owner(held), who.id, path, content, efforts):
                 return False
     return True
 
@@ -181,8 +180,10 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
     )
     outcome = talk_page.taken(turn, sent)
     if outcome.errors or (outcome.doubts and sent.confirmed != sent.digest):
-        entered = {answer.path: {**answer.content, "at": sent.at} for answer in sent.answers}
-        return _again(request, held, turn, entered, outcome, sent.digest)
+        return _again(request, held, turn, sent.entered, outcome, sent.digest)
+    if held.judges:
+        async with _database(request).session.begin() as db:
+            await seats.flag(db, held.id, {"knows_story": sent.knows_story})
     await _record(request, who, held, outcome)
     return onward
 
@@ -229,14 +230,20 @@ async def _record(request: Request, who: Account, held: Held, outcome: Outcome) 
 async def return_form(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> Response:
     """Ask whether they mean it."""
     held = await _mine(db, who, seat_id)
-    return page(request, "pages/talk_return.html", id=held.id)
+    entered = await drafts.find(db, _owner(held))
+    return page(
+        request, "pages/talk_return.html", id=held.id, knows_story=talk_page.knows_story(held, entered)
+    )
 
 
 @router.post("/seat/{seat_id}/return", name="talk_return")
-async def give_back(who: Who, db: Db, seat_id: uuid.UUID) -> Response:
+async def give_back(
+    who: Who, db: Db, seat_id: uuid.UUID, knows_story: Annotated[bool, Form()] = False
+) -> Response:
     """Let somebody else go on in their place; pressed again, or after the end, it changes nothing."""
     held = await seats.held(db, seat_id, who.participant_id)
     if held is None:
         raise Refused(404, NONE_SUCH)
-    await places.give_back(db, held.kind, held.id, who, {})
+    flags = {"knows_story": knows_story} if held.judges else {}
+    await places.give_back(db, held.kind, held.id, who, flags)
     return RedirectResponse("/", status_code=303)

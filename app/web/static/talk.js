@@ -42,9 +42,10 @@
       rating: part.querySelector("[name$='.rating']")?.value ?? "",
     });
 
+    const knows = form.elements.knows_story;
     const saving = autosave.begin(form, {
       what: parts.map((part) => part.dataset.ask).join(),
-      read: () => ({ answers: parts.map(answer) }),
+      read: () => ({ answers: parts.map(answer), knows_story: knows?.checked ?? false }),
       fits: (kept) => Array.isArray(kept.answers) && kept.answers.length === parts.length,
       put,
       show: () => parts.forEach(count),
@@ -64,6 +65,7 @@
         const rating = part.querySelector("[name$='.rating']");
         if (rating) rating.value = was.rating;
       });
+      if (knows) knows.checked = kept.knows_story ?? knows.checked;
     }
 
     // ── what is counted ─────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,56 @@
+"""Before a real browser: what misled others, read before a trial; and the box of a judge in a talk who knows the story."""
+
+from uuid import UUID
+
+from playwright.async_api import expect
+from sqlalchemy import text
+
+from models import Account
+from tests.browser.served import Stage, faults
+from tests.factories import imported, passage, started
+from tests.web.test_misled import adapted
+from tests.web.test_talking import advised
+
+
+async def given(stage: Stage, table: str, experiment: str, person: Account) -> UUID:
+    """Give somebody an open place in an experiment."""
+    of = f"SELECT id FROM trial WHERE experiment_id = (SELECT id FROM experiment WHERE name = '{experiment}')"
+    chosen = f"SELECT id FROM {table} WHERE state = 'open' AND trial_id IN ({of}) LIMIT 1"
+    taken = "state = 'waiting', participant_id = :person, leased_until = now() + interval '1 h'"
+    async with stage.world.site.database.session.begin() as db:
+        found = text(f"UPDATE {table} SET {taken} WHERE id = ({chosen}) RETURNING id")
+        place: UUID = (await db.scalars(found.bindparams(person=person.participant_id))).one()
+        return place
+
+
+async def test_examples_are_read_first_and_can_be_opened_again(stage: Stage, width: int) -> None:
+    await adapted(stage.world.site, "Cormorant", seconds=45)
+    judge = await stage.world.site.hire("Jo", "judge")
+    page = await stage.newcomer(width)
+    await stage.sign_in(page, judge)
+    await page.goto(f"/judge/trial/{await given(stage, 'judgement', 'adapted', judge)}")
+    await expect(page.get_by_role("heading", name="Read this first: arguments that misled")).to_be_visible()
+    assert await faults(page) == []
+    await page.get_by_role("button", name="Go on to the trial").press("Enter")
+    await expect(page.get_by_role("heading", name="Your final belief")).to_be_visible()
+    await page.get_by_text("1 about other texts").click()
+    await expect(page.get_by_text("Who rang the <bell>?")).to_be_visible()
+    assert await faults(page) == []
+    assert stage.watch.problems == []
+
+
+async def test_a_judge_in_a_talk_marks_that_they_know_the_story_and_it_stays_marked(
+    stage: Stage, width: int
+) -> None:
+    await imported(stage.world.site.database, passage("Dunlin", 1), name="talked")
+    await started(stage.world.site.database, {**advised(), "tasks": {"set": "talked"}})
+    judge = await stage.world.site.hire("Kim", "judge")
+    page = await stage.newcomer(width)
+    await stage.sign_in(page, judge)
+    await page.goto(f"/talk/seat/{await given(stage, 'seat_place', 'advised', judge)}")
+    await page.get_by_label("I know this story").check()
+    await expect(page.locator("[data-saved]")).to_have_text("Saved")
+    await page.reload()
+    await expect(page.get_by_label("I know this story")).to_be_checked()
+    assert await faults(page) == []
+    assert stage.watch.problems == []
