@@ -153,7 +153,7 @@ def _asked_for(secret: str, item: Heard) -> bool:
 
 
 @pytest.mark.parametrize("policy", ["plain", "told"])
-async def test_the_passage_is_shown_in_the_arm_that_grants_it_and_nowhere_else(
+def test_the_passage_is_shown_in_the_arm_that_grants_it_and_nowhere_else(
     request: pytest.FixtureRequest, policy: str
 ) -> None:
     answers = request.getfixturevalue(policy).answers
