@@ -16,16 +16,17 @@ from app.protocols.core import (
     Limits,
     Move,
     Outcome,
-    Pick,
     Protocol,
-    Rating,
     Said,
     Seat,
     Shown,
     Speech,
     Talk,
+    believed,
     one,
     paths,
+    picked,
+    rated,
     together,
 )
 from app.protocols.views import label
@@ -74,6 +75,17 @@ class Spoken(Protocol):
         """Ask `seat` for its speech of round `number`, showing what was said; `more` are further facts for the prompt."""
         facts = {"round": number, "rounds": rounds, **more}
         return Ask(f"r{number}/{seat}", seat, kind, "speech", paths(said), limits=self.limits, facts=facts)
+
+
+class Brief(Spoken):
+    """A protocol whose texts are short: an answer to one question, or a claim."""
+
+    target_words: int = Field(60, ge=10, le=2000)
+    """Words that an answer or a claim is asked to have."""
+    min_words: int = Field(0, ge=0, le=2000)
+    """Fewest words that are accepted without asking again."""
+    max_words: int = Field(75, ge=10, le=4000)
+    """Most words that are accepted; a longer one is asked for again, then cut at a sentence."""
 
 
 class Argued(Spoken):
@@ -227,7 +239,7 @@ def _most_helpful(wanted: Ask, critiques: Sequence[Move]) -> Talk[int]:
     """Which of the critiques that `wanted` asked for is the most helpful: each is rated alone."""
     if len(critiques) == 1:
         return 0
-    rated = yield [
+    moves = yield [
         Ask(
             f"{move.path}/helpful",
             PREFERENCE,
@@ -239,7 +251,7 @@ def _most_helpful(wanted: Ask, critiques: Sequence[Move]) -> Talk[int]:
         )
         for move in critiques
     ]
-    ratings = [_rated(move) for move in rated]
+    ratings = [rated(move) for move in moves]
     return ratings.index(max(ratings))
 
 
@@ -316,13 +328,13 @@ def believe(
     reasons = reason if how.reason_first else None
     if not how.votes:
         stated = Ask(path, seat, kind, "belief", shows, order, facts=facts)
-        return _believed((yield from _after_reason(reasons, stated, facts)))
+        return believed((yield from _after_reason(reasons, stated, facts)))
     votes = [
         Ask(f"{path}/v{number}", seat, vote, "pick", shows, order, facts={**facts, "options": "answers"})
         for number in range(1, how.votes + 1)
     ]
     picks = yield from together(*(_after_reason(reasons, vote, facts) for vote in votes))
-    return _vote_share([_picked(move) for move in picks], order)
+    return _vote_share([picked(move) for move in picks], order)
 
 
 def _after_reason(kind: str | None, ask: Ask, facts: Mapping[str, Any]) -> Talk[Move]:
@@ -332,21 +344,6 @@ def _after_reason(kind: str | None, ask: Ask, facts: Mapping[str, Any]) -> Talk[
         yield [reason]
         ask = replace(ask, shows=(*ask.shows, (reason.path,)))
     return (yield from one(ask))
-
-
-def _believed(move: Move) -> Belief:
-    assert isinstance(move.content, Belief)
-    return move.content
-
-
-def _rated(move: Move) -> float:
-    assert isinstance(move.content, Rating)
-    return move.content.value
-
-
-def _picked(move: Move) -> int:
-    assert isinstance(move.content, Pick)
-    return move.content.index
 
 
 def _vote_share(picks: Sequence[int], order: tuple[int, ...]) -> Belief:

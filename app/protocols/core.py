@@ -473,3 +473,30 @@ Said: TypeAlias = tuple[tuple[Move, ...], ...]
 def paths(said: Said) -> Shown:
     """A transcript as the paths that asks name."""
     return tuple(tuple(move.path for move in group) for group in said)
+
+
+# ── what moves hold whose ask says of what kind they are ────────────────────────────────────────────────────────
+
+
+def rated(move: Move) -> float:
+    """The number that was given."""
+    assert isinstance(move.content, Rating)
+    return move.content.value
+
+
+def picked(move: Move) -> int:
+    """The index of the option that was picked."""
+    assert isinstance(move.content, Pick)
+    return move.content.index
+
+
+def listed(move: Move) -> tuple[str, ...]:
+    """The texts that were listed."""
+    assert isinstance(move.content, Items)
+    return move.content.texts
+
+
+def believed(move: Move) -> Belief:
+    """The belief that was given."""
+    assert isinstance(move.content, Belief)
+    return move.content

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.protocols.core import Ask, Limits, Move, Pick, Seat, Shown, Speech, Talk, one
+from app.protocols.core import Ask, Limits, Move, Seat, Shown, Speech, Talk, one, picked
 
 TAMPERER = Seat("tamperer", "Author", reads_passage=True, people=False, default="author")
 """Plants flaws; has the author's title, so that nobody who reads the tampered argument learns that it is one."""
@@ -71,7 +71,7 @@ def grade(criticised: Move, critique: Move, reference: Move | None, count: int) 
         for number in range(1, count + 1)
     ]
     picks = (yield asks) if asks else []
-    found = [options[pick.content.index] for pick in picks if isinstance(pick.content, Pick)]
+    found = [options[picked(pick)] for pick in picks]
     return {
         "points": float(count),
         **{f"{kind}_points": float(found.count(kind)) for kind in GRADES[1:]},
