@@ -14,7 +14,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "debate": {"rounds": 2, "candidates": 2, "refinements": 2, "attack": "inject-instructions"},
     "critique": {"depth": 2, "planted": 1, "mark": True},
     "prover-verifier": {},
-    "market-making": {"steps": 1, "candidates": 2, "reads": 2, "first_reads": 2},
+    "market-making": {"steps": 1, "candidates": 2, "reads": 2, "price_reads": 2},
     "recursive-reward-modelling": {"questions": 2, "calls": 3, "misleading": 0.5},
     "prover-estimator": {"depth": 1, "least_parts": 2, "most_parts": 2},
     "open-consultancy": {"rounds": 2, "questions": True},

@@ -231,6 +231,7 @@ METRICS: Mapping[str, tuple[Metric, ...]] = {
 MEASURES: Mapping[str, tuple[str, str, Scale | None]] = {
     "steps": ("Arguments added", "arguments", None),
     "reversals": ("Turns of the price", "turns", None),
+    "noise": ("Spread of one reading of the price", "probability", None),
     "tolerance": ("Smallest move of the price that counted", "probability", None),
     "stopped_by_tolerance": ("Markets that settled before their budget was spent", "share", SHARE),
     "points": ("Points of the first critique", "points per critique", None),

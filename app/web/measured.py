@@ -7,6 +7,7 @@ PRICE = "price/"
 WORDS = {
     "steps": "Arguments that moved the price",
     "reversals": "Times the price turned round",
+    "noise": "Spread of one reading of the price",
     "tolerance": "Smallest move that counts",
     "stopped_by_tolerance": "Ended because no argument moved the price",
     "continuations": "Rounds after the first",
@@ -53,4 +54,4 @@ def _prices(name: str) -> bool:
 def _value(name: str, value: float) -> str:
     if name == "stopped_by_tolerance":
         return "yes" if value else "no"
-    return f"{100 * value:.1f} points of 100" if name == "tolerance" else f"{value:g}"
+    return f"{100 * value:.1f} points of 100" if name in ("noise", "tolerance") else f"{value:g}"

@@ -178,7 +178,9 @@ async def test_the_keyboard_is_enough_to_quote(stage: Stage) -> None:
     await page.keyboard.press("ControlOrMeta+A")
     await page.evaluate("getSelection().selectAllChildren(document.querySelector('[data-passage]'))")
     await page.keyboard.press("Alt+q")
-    await expect(page.locator("textarea[data-speech]")).to_have_value(re.compile("^<quote>The ferry Corona left"))
+    await expect(page.locator("textarea[data-speech]")).to_have_value(
+        re.compile("^<quote>The ferry Corona left")
+    )
     await expect(page.locator("[data-quotes]")).to_contain_text("0 of 1 quote found")
 
 

@@ -95,8 +95,8 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ),
     (
         "market-making",
-        {"first_reads": 8},
-        "first_reads must be at least 16, or 2 for a predictor that never varies",
+        {"price_reads": 8},
+        "price_reads must be at least 16, or 2 for a predictor that never varies",
     ),
     ("market-making", {"reads": 3}, "reads: input should be a multiple of 2"),
     ("market-making", {"steps": 0}, "steps: input should be greater than or equal to 1"),

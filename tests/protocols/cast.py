@@ -343,7 +343,7 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
         steps=st.integers(1, 3),
         candidates=st.integers(1, 3),
         reads=st.sampled_from([2, 4]),
-        first_reads=st.sampled_from([2, 16]),
+        price_reads=st.sampled_from([2, 16]),
         least_move=st.floats(0, 0.5),
         predictor_reads_passage=st.booleans(),
         **_WORDS,
