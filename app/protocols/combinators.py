@@ -124,21 +124,19 @@ class Argued(Spoken):
         """
         first = next(seat.name for seat in seats if seat.reads_passage)
         attacker = None if self.attack == "none" else self.attacker or first
-        machines = self.candidates > 1 or self.refinements > 0
+        writes_once = self.candidates == 1 and not self.refinements
         aides = [checker(first)]
         if self.candidates > 1 or self.refinements > 1:
             aides.append(Seat(PREFERENCE, self.judge.title, people=False))
         if self.refinements:
             aides.append(Seat(COACH, "Coach", reads_passage=True, people=False, default=first))
-        return (
-            *(
-                replace(seat, people=False)
-                if seat.reads_passage and (machines or seat.name == attacker)
-                else seat
-                for seat in seats
-            ),
-            *aides,
-        )
+        return *(self._open(seat, writes_once, seat.name == attacker) for seat in seats), *aides
+
+    def _open(self, seat: Seat, writes_once: bool, attacks: bool) -> Seat:
+        """A seat as it is open to people, who write a speech once and attack nobody."""
+        closed = seat.reads_passage and seat.people and (attacks or not writes_once)
+        opens = "without attack" if writes_once else "with candidates: 1 and refinements: 0, without attack"
+        return replace(seat, people=False, opens=opens) if closed else seat
 
     @property
     def speakers(self) -> list[str]:

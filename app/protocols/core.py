@@ -268,6 +268,8 @@ class Seat:
     reads_passage: bool = False
     people: bool = True
     """Whether a person may hold it."""
+    opens: str = ""
+    """Under which settings a person may hold it, where that depends on them: `with candidates: 1`."""
     lettered: bool = False
     about: str = ""
     """What the numbers that lead a path count: a seat about a `question` reads `Assistant, question 1.2` at `q1/q2/answer`."""
@@ -328,6 +330,16 @@ class Protocol(BaseModel):
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """Every assignment that a question with so many answers is played under."""
         return (Assignment({}),)
+
+    @property
+    def writers(self) -> list[str]:
+        """The seats that are asked for several texts of which one is chosen."""
+        return []
+
+    @property
+    def steady(self) -> dict[str, str]:
+        """The seats whose beliefs these settings take never to vary, and what to set where they do."""
+        return {}
 
     @property
     def reading_orders(self) -> int:

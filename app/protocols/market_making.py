@@ -45,9 +45,25 @@ class MarketMaking(Spoken):
     def seats(self) -> tuple[Seat, ...]:
         """The adversary, and the predictor; a person could be neither where as much is asked as by default."""
         return (
-            Seat("adversary", "Advocate", reads_passage=True, people=self.candidates == 1),
+            Seat(
+                "adversary",
+                "Advocate",
+                reads_passage=True,
+                people=self.candidates == 1,
+                opens="with candidates: 1",
+            ),
             Seat("predictor", "Predictor", reads_passage=self.predictor_reads_passage, people=False),
         )
+
+    @property
+    def writers(self) -> list[str]:
+        """The adversary, where it offers more than one argument."""
+        return ["adversary"] * (self.candidates > 1)
+
+    @property
+    def steady(self) -> dict[str, str]:
+        """The predictor, where too little is read to tell its noise."""
+        return {"predictor": "set price_reads to 16 or more"} if self.price_reads == 2 else {}
 
     def script(self, case: Case) -> Talk[Outcome]:
         """Take the candidate that moves the price most, price it anew, and go on as long as that moves the price too."""

@@ -46,6 +46,12 @@ class ProverEstimator(Brief, Argued):
             raise ValueError("least_parts must not be above most_parts")
         return self
 
+    @model_validator(mode="after")
+    def _a_leaf_can_quote(self) -> Self:
+        if not self.quote_characters:
+            raise ValueError("quote_characters must be above 0: the leaf is a quote")
+        return self
+
     def seats(self) -> tuple[Seat, ...]:
         """The prover, the estimator, and who checks the prover's position."""
         prover = Seat("prover", "Prover", "provers", reads_passage=True, about="claim")

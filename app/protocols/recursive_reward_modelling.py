@@ -1,8 +1,9 @@
 """Recursive reward modelling at inference: a question is broken up for assistants with the passage, and so is each check."""
 
 from random import Random
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from app.protocols.combinators import Brief
 from app.protocols.core import Ask, Case, Outcome, Said, Seat, Talk, listed, one, paths, together
@@ -27,6 +28,14 @@ class RecursiveRewardModelling(Brief):
     """Most answers of assistants, all levels together."""
     misleading: float = Field(0, ge=0, le=1)
     """Share of the assistants who are told to mislead, drawn anew at each place; nobody else learns which."""
+
+    @model_validator(mode="after")
+    def _calls_reach(self) -> Self:
+        if self.calls < self.depth:
+            raise ValueError(
+                f"calls ({self.calls}) never reach depth {self.depth}: allow as many calls, or a smaller depth"
+            )
+        return self
 
     def seats(self) -> tuple[Seat, ...]:
         """Who asks in the judge's name, and for each level the assistants and their sub-judges."""
