@@ -19,6 +19,7 @@ from app.participants.baselines import NEVER_GIVES
 from app.participants.prompts import PromptError, load, read_override
 from app.protocols import PROTOCOLS
 from app.protocols.core import Case, Protocol, Seat, Wants
+from app.protocols.flaws import ITEMS
 from app.protocols.judging import Elicit
 from app.protocols.rehearsal import rehearse
 
@@ -466,10 +467,26 @@ def _seated(where: str, protocol: Protocol, named: Mapping[str, str], cast: Cast
             _known(participant, cast.participants, f"{where}.seats.{seat_name}", "participant")
     filled: dict[str, str] = {}
     for seat in seats:
+        if seat.only and _builtin(named.get(seat.name), cast) != seat.only:
+            raise SpecError(
+                f"{where}: only the built-in {seat.only} can hold the seat {seat.name} under these settings; add "
+                f"participants: {{items: {{kind: builtin, name: {seat.only}}}}} and seats: {{{seat.name}: items}}."
+            )
         filled[seat.name] = _holder(where, seat, named, filled)
+        if not seat.only and _builtin(filled[seat.name], cast) == ITEMS:
+            raise SpecError(
+                f"{where}: the built-in {ITEMS} says only what comes with a question, and cannot hold the seat "
+                f"{seat.name}; name another participant, or set planted_by: {ITEMS} in an arm of critique."
+            )
         if filled[seat.name] == PEOPLE and not seat.people:
             raise SpecError(_not_for_people(where, seat))
     return filled
+
+
+def _builtin(name: str | None, cast: Cast) -> str:
+    """Which built-in a participant is; nothing where it is none."""
+    settings = cast.participants.get(name or "")
+    return settings.name if isinstance(settings, BuiltinSettings) else ""
 
 
 def _not_for_people(where: str, seat: Seat) -> str:

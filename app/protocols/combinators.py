@@ -281,7 +281,7 @@ def argued(case: Case, said: Said) -> Talk[Outcome]:
 
 def checked(case: Case, said: Said) -> Talk[None]:
     """Check whether every speech that argues for an answer still does."""
-    yield [
+    asks = [
         Ask(
             f"{move.path}/position",
             CHECKER,
@@ -294,6 +294,8 @@ def checked(case: Case, said: Said) -> Talk[None]:
         for move in group
         if move.seat in case.argues and isinstance(move.content, Speech)
     ]
+    if asks:
+        yield asks
 
 
 def best_of(ask: Ask, n: int, choose: Callable[[list[Move]], Talk[int]]) -> Talk[Move]:

@@ -232,6 +232,16 @@ class Elicitation:
 
 
 @dataclass(frozen=True, slots=True)
+class Planted:
+    """An argument with a flaw in it that came with the question."""
+
+    argument: str
+    """With its quotes between `<quote>` and `</quote>`."""
+    reference: str
+    """What the flaw is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """All that a script may know of a trial: neither the passage nor which answer is gold."""
 
@@ -241,6 +251,8 @@ class Case:
     """Seat to index of the answer it argues for."""
     seed: int
     elicitation: Mapping[str, Elicitation] = field(default_factory=dict)
+    planted: Mapping[int, Planted] = field(default_factory=dict)
+    """Flawed arguments that came with the question, by the index of the answer that they are for."""
 
     def rng(self) -> Random:
         """A fresh generator with the trial's seed: a replay draws the same numbers."""
@@ -273,6 +285,8 @@ class Seat:
     lettered: bool = False
     about: str = ""
     """What the numbers that lead a path count: a seat about a `question` reads `Assistant, question 1.2` at `q1/q2/answer`."""
+    only: str = ""
+    """The one built-in participant that can hold it, where no other can."""
     default: str | None = None
     """The seat whose participant also holds this one where the file names none; None: it must be named."""
 

@@ -2,15 +2,22 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from app.protocols.core import Ask, Limits, Move, Seat, Shown, Speech, Talk, one, picked
+from app.protocols.core import Ask, Limits, Move, Planted, Seat, Shown, Speech, Talk, one, picked
 
 TAMPERER = Seat("tamperer", "Author", reads_passage=True, people=False, default="author")
 """Plants flaws; has the author's title, so that nobody who reads the tampered argument learns that it is one."""
+ITEMS = "task-file"
+"""The built-in participant that says what came with the question."""
+BRINGER = replace(TAMPERER, default=None, only=ITEMS)
+"""Brings arguments in which the author of the question has planted a flaw."""
 GRADER = Seat("grader", "Grader", reads_passage=True, people=False)
 """Says with the passage, and with the reference where a flaw was planted, what each point of a critique is."""
 
+KINDS = {"false-claim": "A false claim", "misused-quote": "A misused quote"}
+"""What a flaw that an author plants can be."""
 GRADES = ("planted", "real", "nitpick", "invented")
 """What a point can be: the planted flaw, another that bears on the answer, a true one that does not, or none at all."""
 MARKS = ("accept", "reject")
@@ -53,6 +60,26 @@ def plant(argument: Move, limits: Limits, facts: Mapping[str, Any]) -> Talk[tupl
     described: Shown = (*shown, (tampered.path,))
     reference = yield from one(Ask(f"{argument.path}/flaw", TAMPERER.name, "flaw", "note", described))
     return tampered, reference
+
+
+def bring(planted: Planted, path: str) -> Talk[tuple[Move, Move]]:
+    """Have an argument that came with the question said, and the reference that says what is wrong with it."""
+    tampered, reference = yield [
+        Ask(f"{path}/tampered", BRINGER.name, "tamper", "speech", facts={"brought": planted.argument}),
+        Ask(f"{path}/flaw", BRINGER.name, "flaw", "note", facts={"brought": planted.reference}),
+    ]
+    return tampered, reference
+
+
+def planted_in(meta: Mapping[str, Any], answers: Sequence[int]) -> dict[int, Planted]:
+    """The flawed arguments that a question's file brings for these of its answers, by their places among them."""
+    return {
+        answers.index(item["answer"]): Planted(
+            item["argument"], f"{KINDS[item['kind']]}: {item['reference']}"
+        )
+        for item in meta.get("planted", ())
+        if item["answer"] in answers
+    }
 
 
 def grade(criticised: Move, critique: Move, reference: Move | None, count: int) -> Talk[dict[str, float]]:

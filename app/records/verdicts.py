@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.participants.base import PEOPLE
-from app.protocols.flaws import MARKING, MARKS, marked_point
+from app.protocols.flaws import ITEMS, MARKING, MARKS, marked_point
 from app.records.experiments import FIRST_ROUND
 from app.reports.scores import Reading
 from models import (
@@ -378,7 +378,11 @@ async def _builtin_arms(session: AsyncSession, experiment: uuid.UUID) -> set[uui
         select(ArmSeat.arm_id)
         .join(Arm, Arm.id == ArmSeat.arm_id)
         .join(Participant, Participant.id == ArmSeat.participant_id)
-        .where(Arm.experiment_id == experiment, Participant.kind == "builtin")
+        .where(
+            Arm.experiment_id == experiment,
+            Participant.kind == "builtin",
+            Participant.settings["name"].astext != ITEMS,  # says what somebody else wrote
+        )
     )
     return set(rows)
 

@@ -18,6 +18,7 @@ PARTICIPANTS: Mapping[str, Any] = {
     "lexical": {"kind": "builtin", "name": "lexical-judge"},
     "sure": {"kind": "model", "base_url": "http://127.0.0.1:9/v1", "model": "m", "temperature": 0},
     "voter": {"kind": "model", "base_url": "http://127.0.0.1:9/v1", "model": "m", "belief": "votes"},
+    "items": {"kind": "builtin", "name": "task-file"},
     "terse": {"kind": "model", "base_url": "http://127.0.0.1:9/v1", "model": "m", "max_tokens": 60},
 }
 SEATED = arms("advocate", "lexical")
@@ -82,6 +83,22 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
         "critique",
         {"depth": 1, "rebuttal": True, "planted": 0.5},
         "planted goes without rebuttal: the author would answer for words of somebody else",
+    ),
+    (
+        "critique",
+        {"planted": 0, "planted_by": "task-file", "mark": False},
+        "planted_by: task-file goes with planted above 0, such as 1",
+    ),
+    (
+        "critique",
+        {"planted_by": "task-file"},
+        "only the built-in task-file can hold the seat tamperer under these settings; add participants: "
+        "{items: {kind: builtin, name: task-file}} and seats: {tamperer: items}.",
+    ),
+    (
+        "debate",
+        {"seats": {"debaters": "items", "preference": "lexical", "coach": "advocate"}},
+        "the built-in task-file says only what comes with a question, and cannot hold the seat debater_a",
     ),
     ("critique", {"planted": 2}, "planted: input should be less than or equal to 1"),
     ("critique", {"depth": 4}, "depth: input should be less than or equal to 3"),
