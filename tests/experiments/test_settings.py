@@ -10,6 +10,7 @@ from app.participants.base import ParticipantError
 from app.participants.baselines import NEVER_GIVES, BuiltinSettings, builtin
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import Argued
+from app.protocols.core import Protocol
 from tests.arms import arms
 from tests.participants.talks import Record, ask, asking, seen
 
@@ -224,14 +225,12 @@ ARGUES = sorted(name for name, rules in PROTOCOLS.items() if issubclass(rules, A
 PLAIN = {"candidates": 1, "refinements": 0, "attack": "none", "attacker": ""}
 
 
-def speaker(name: str) -> str:
-    """The first seat that argues."""
-    rules = PROTOCOLS[name].model_validate({k: v for k, v in SEATED[name].items() if k not in NO_SETTINGS})
-    assert isinstance(rules, Argued)
-    return rules.speakers[0]
+def rules(name: str, **changes: Any) -> Protocol:
+    """A protocol as tests/arms.py has it, with these changes."""
+    small = {key: value for key, value in SEATED[name].items() if key not in ("protocol", "seats")}
+    return PROTOCOLS[name].model_validate({**small, **changes})
 
 
-NO_SETTINGS = {"protocol", "seats", "prompts"}
 MACHINES = {"checker": "lexical", "coach": "advocate", "tamperer": "advocate", "preference": "lexical"}
 """Who sits where no person may."""
 CLOSED = "is not open to people under these settings (it is "
@@ -285,14 +284,11 @@ TOGETHER: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str], str]] = {
 @pytest.mark.parametrize("name", ARGUES)
 def test_pressure_that_cannot_be_put_on_a_seat_is_refused_in_every_protocol(name: str, what: str) -> None:
     settings, seats, said = TOGETHER[what]
-    first = speaker(name)
+    protocol = rules(name, **{**PLAIN, **({} if "attacker" in settings else settings)})
+    assert isinstance(protocol, Argued)
+    first = protocol.speakers[0]
     seated = MACHINES | SEATED[name]["seats"] | {k.replace("SPEAKER", first): v for k, v in seats.items()}
-    rules = PROTOCOLS[name].model_validate(
-        {**{k: v for k, v in SEATED[name].items() if k not in NO_SETTINGS}, **PLAIN, **settings}
-        if "attacker" not in settings
-        else {}
-    )
-    there = {seat.name for seat in rules.seats()}
+    there = {seat.name for seat in protocol.seats()}
     held = {seat: holder for seat, holder in seated.items() if seat in there and holder}
     sentence = refusal({**SEATED[name], **PLAIN, **settings, "seats": held})
     assert said.replace("SPEAKER", first) in sentence
@@ -309,9 +305,9 @@ def test_a_judge_named_among_the_seats_of_an_arm_is_sent_to_the_panel(name: str)
 
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
 def test_a_person_in_a_seat_for_machines_is_refused(name: str) -> None:
-    rules = PROTOCOLS[name].model_validate({k: v for k, v in SEATED[name].items() if k not in NO_SETTINGS})
-    for seat in rules.seats():
-        if not seat.people and seat.name != rules.judge.name:
+    protocol = rules(name)
+    for seat in protocol.seats():
+        if not seat.people and seat.name != protocol.judge.name:
             sentence = refusal({**SEATED[name], "seats": {**SEATED[name]["seats"], seat.name: "people"}})
             assert f"the seat {seat.name} is not open to people" in sentence
             assert f"add seats: {{{seat.name}: NAME}} with a participant's name." in sentence
