@@ -31,6 +31,7 @@ from app.protocols.core import (
     answered,
     replay,
 )
+from app.protocols.flaws import planted_in
 from app.protocols.judging import Reading, judge
 from app.protocols.quotes import Passage, indexed
 from app.protocols.views import View
@@ -331,6 +332,7 @@ class Engine:
             argues=trial.argues,
             seed=seed,
             elicitation={seat: holder.elicitation for seat, holder in holders.items()},
+            planted=planted_in(trial.question.meta, trial.answers),
         )
         return Sitting(arm.protocol, case, indexed(text), holders, arm.prompts, self._journal.of(owner))
 

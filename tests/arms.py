@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.protocols import PROTOCOLS
-from app.protocols.core import Protocol, Seat
+from app.protocols.core import Case, Protocol, Seat
+from app.protocols.rehearsal import rehearse
 
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "naive": {},
@@ -15,7 +16,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "debate": {"rounds": 2, "candidates": 2, "refinements": 2, "attack": "inject-instructions"},
     "critique": {"depth": 2, "planted": 1, "mark": True},
     "prover-verifier": {},
-    "market-making": {"steps": 1, "candidates": 2, "reads": 2, "first_reads": 2},
+    "market-making": {"steps": 1, "candidates": 2, "reads": 2, "price_reads": 2},
     "recursive-reward-modelling": {"questions": 2, "calls": 3, "misleading": 0.5},
     "prover-estimator": {"depth": 1, "least_parts": 2, "most_parts": 2},
     "open-consultancy": {"rounds": 2, "questions": True},
@@ -58,7 +59,7 @@ def _for_people(name: str, settings: Mapping[str, Any]) -> Protocol:
 
 
 def arms(reader: str, other: str, **settings: Any) -> dict[str, dict[str, Any]]:
-    """An arm for each protocol by its name: who reads the passage is `reader`, who does not is `other`.
+    """An arm for each protocol by its name: who reads the passage is `reader`, who does not, or weighs it, is `other`.
 
     `settings` go to every arm whose protocol has them; a judge's seat in the talk is left to the panel.
     """
@@ -72,8 +73,10 @@ def _arm(name: str, reader: str, other: str, settings: Mapping[str, Any]) -> dic
     rules = PROTOCOLS[name]
     common = {key: value for key, value in settings.items() if key in rules.model_fields}
     protocol = rules.model_validate({**common, **SMALL[name]})
+    asks = rehearse(protocol, Case("", ("", " "), protocol.assignments(2)[0].argues, seed=0))
+    weighing = {ask.seat for ask in asks if ask.wants in ("belief", "rating", "thought")}
     seats = {
-        seat.name: reader if seat.reads_passage else other
+        seat.name: reader if seat.reads_passage and seat.name not in weighing else other
         for seat in protocol.seats()
         if seat.default is None and seat.name != protocol.judge.name
     }

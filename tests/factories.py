@@ -66,7 +66,7 @@ def spec(**changes: Any) -> dict[str, Any]:
 
 def market() -> dict[str, Any]:
     """The file of an experiment with a market, in which most of what is made is shown to no judge."""
-    few = {"steps": 3, "candidates": 12, "reads": 2, "first_reads": 2, "least_move": 0.0}
+    few = {"steps": 3, "candidates": 12, "reads": 2, "price_reads": 2, "least_move": 0.0}
     seats = {"adversary": "advocate", "predictor": "dice"}
     arms = {"market": {"protocol": "market-making", **few, "seats": seats}}
     return spec(name="market", arms=arms, judges=["lexical"])

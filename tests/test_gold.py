@@ -33,8 +33,8 @@ def spec(base_url: str) -> dict[str, Any]:
     return {
         "name": "gold",
         "tasks": {"set": TASKS},
-        "participants": {"model": model},
-        "arms": arms("model", "model"),
+        "participants": {"model": model, "sure": {**model, "temperature": 0}},
+        "arms": arms("model", "sure"),
         "judges": ["model"],
         "elicit": "each_step",
     }

@@ -35,6 +35,7 @@ def spec(base_url: str) -> dict[str, Any]:
                 "model": "scripted",
                 "belief": "logprobs",
                 "reason_first": True,
+                "temperature": 0,
             },
         },
         "arms": arms("strong", "weak"),

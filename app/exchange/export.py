@@ -17,7 +17,7 @@ from app.exchange.columns import SCHEMAS, What
 from app.exchange.tabular import STDOUT, ExportRefused, Format, Row, Write, destination, table
 from app.participants.completions import messages
 from app.protocols.core import Speech, parse_content
-from app.protocols.flaws import GRADES
+from app.protocols.flaws import GRADES, ITEMS
 from app.protocols.quotes import MarkedText, render
 from app.records import exports
 from app.records.database import Database
@@ -205,7 +205,9 @@ class _About:
             "experiment_digest": self.experiment.digest,
             "arm": arm.name,
             "arm_digest": _arm_digest(arm, seats),
-            "arm_has_baseline": any(holder.kind == "builtin" for holder in seats.values()),
+            "arm_has_baseline": any(
+                holder.kind == "builtin" and holder.settings["name"] != ITEMS for holder in seats.values()
+            ),
             "protocol": arm.protocol,
         }
 

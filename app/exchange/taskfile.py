@@ -4,7 +4,7 @@ import difflib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Annotated, Self
+from typing import IO, Annotated, Literal, Self
 
 import orjson
 from pydantic import (
@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
+
+from app.protocols.quotes import indexed, mark, only_verified
 
 MAX_LINE_BYTES = 64 * 2**20
 """A longer line is refused rather than held in memory: the longest novel is a tenth of it."""
@@ -58,6 +60,19 @@ class _Shape(BaseModel):
     )
 
 
+class PlantedFlaw(_Shape):
+    """A whole argument for one of the answers, in which its author has planted exactly one flaw."""
+
+    answer: Index
+    """Place of the answer that is argued for, counted from 0."""
+    argument: Text
+    """The argument as a judge is to read it, each quote between `<quote>` and `</quote>`."""
+    kind: Literal["false-claim", "misused-quote"]
+    """A claim that the passage contradicts, or a quote that does not show what is said of it."""
+    reference: Text
+    """What the flaw is, for whoever grades what a critic found."""
+
+
 class Question(_Shape):
     """A question on a passage, with its answers in any order."""
 
@@ -71,6 +86,8 @@ class Question(_Shape):
     """Place of the right answer in `answers`, counted from 0."""
     distractor: Index | None = None
     """Place of the most tempting wrong answer in `answers`, counted from 0, where it is known."""
+    planted: tuple[PlantedFlaw, ...] = ()
+    """Flawed arguments for critics to find the flaw in, at most one for each answer."""
     meta: Meta = Field(default_factory=dict)
     """Anything else worth keeping with the question."""
 
@@ -101,6 +118,26 @@ class Question(_Shape):
                 )
         if self.distractor == self.gold:
             raise PydanticCustomError("distractor_is_gold", "distractor and gold are the same answer")
+        return self
+
+    @model_validator(mode="after")
+    def _planted_fit(self) -> Self:
+        argued = [item.answer for item in self.planted]
+        for place in argued:
+            if not 0 <= place < len(self.answers):
+                raise PydanticCustomError(
+                    "planted_nowhere",
+                    "planted: {place} is not the place of one of the {count} answers",
+                    {"place": place, "count": len(self.answers)},
+                )
+            if argued.count(place) > 1:
+                raise PydanticCustomError(
+                    "planted_twice",
+                    "planted: give one argument for answer {place}, not several",
+                    {"place": place},
+                )
+        if "planted" in self.meta:
+            raise PydanticCustomError("planted_in_meta", "meta.planted: put planted beside meta, not into it")
         return self
 
 
@@ -136,6 +173,22 @@ class Passage(_Shape):
             if key in keys[:place]:
                 raise PydanticCustomError("same_question_id", 'holds the id "{key}" twice', {"key": key})
         return questions
+
+    @model_validator(mode="after")
+    def _misused_quotes_are_quotes(self) -> Self:
+        for question in self.questions:
+            for item in question.planted:
+                if item.kind == "misused-quote" and not only_verified(
+                    mark(item.argument, indexed(self.text))
+                ):
+                    raise PydanticCustomError(
+                        "no_quote",
+                        'the argument planted in question "{key}" for answer {place} misuses a quote and none in it stands '
+                        "in the text: put four words or more of the text between <quote> and </quote>, or call it a "
+                        "false-claim",
+                        {"key": question.key, "place": item.answer},
+                    )
+        return self
 
 
 class Problem(_Shape):
@@ -300,7 +353,13 @@ _MUST_BE = {
     "dict_type": "an object",
     "model_type": "an object",
 }
-_WHOLE_CLAUSES = {"no_such_answer", "distractor_is_gold"}
+_WHOLE_CLAUSES = {
+    "no_such_answer",
+    "distractor_is_gold",
+    "planted_nowhere",
+    "planted_twice",
+    "planted_in_meta",
+}
 
 
 def _reason(detail: ErrorDetails) -> str:
@@ -314,6 +373,8 @@ def _reason(detail: ErrorDetails) -> str:
     if kind == "string_pattern_mismatch":
         asked = "must begin with http:// or https://" if detail["loc"][-1] == "url" else "is empty"
         return f"{place} {asked}"
+    if kind == "literal_error":
+        return f"{place} must be {detail['ctx']['expected']}"
     if kind == "string_too_long":
         return f"{place} is longer than {detail['ctx']['max_length']} characters"
     colon = ":" if place and kind in _WHOLE_CLAUSES else ""
@@ -326,7 +387,7 @@ def _place(loc: tuple[int | str, ...]) -> str:
 
 def _unknown_key(detail: ErrorDetails) -> str:
     *inside, key = detail["loc"]
-    shape = Question if inside else Passage
+    shape = PlantedFlaw if "planted" in inside else Question if inside else Passage
     known = [field.alias or name for name, field in shape.model_fields.items()]
     near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)[0]
     owner = f" in {_place(tuple(inside))}" if inside else ""

@@ -10,6 +10,7 @@ from app.participants.prompts import PromptBook
 from app.participants.roster import Person, Roster
 from app.participants.sitting import Holder, Sitting
 from app.protocols.core import Belief, Case, Elicitation, Move, Outcome, Play, Speech, Stance
+from app.protocols.flaws import planted_in
 from app.protocols.judging import judge
 from app.protocols.quotes import indexed
 
@@ -139,7 +140,8 @@ class _Rehearsal:
         holders = {seat: self._holder(name) for seat, name in seated.items()}
         [assignment, *_] = self.arm.protocol.assignments(len(self.item.answers))
         elicitation = {seat: holder.elicitation for seat, holder in holders.items()}
-        case = Case(self.item.question.text, self.item.texts, assignment.argues, 0, elicitation)
+        planted = planted_in(self.item.question.meta, self.item.answers)
+        case = Case(self.item.question.text, self.item.texts, assignment.argues, 0, elicitation, planted)
         prompts = PromptBook(self.arm.prompts)
         return Sitting(self.arm.protocol, case, indexed(self.text), holders, prompts, self.findings)
 

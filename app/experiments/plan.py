@@ -9,6 +9,8 @@ from random import Random
 from app.experiments import examples
 from app.experiments.spec import Arm, Panel, Spec, SpecError, Tasks
 from app.protocols.core import Assignment, Case, Protocol
+from app.protocols.critique import Critique
+from app.protocols.flaws import ITEMS, planted_in
 from app.protocols.judging import orders
 from app.protocols.rehearsal import rehearse
 from models import Question
@@ -118,10 +120,35 @@ def check_examples(arms: Iterable[Arm], drawn: Sequence[Drawn]) -> None:
                 )
 
 
+def check_planted(arms: Iterable[Arm], drawn: Sequence[Drawn]) -> None:
+    """Refuse an arm whose planted flaws come with the questions where none brings any, or a longer argument than it allows.
+
+    Raises SpecError.
+    """
+    for arm in arms:
+        protocol = arm.protocol
+        if not isinstance(protocol, Critique) or protocol.planted_by != ITEMS:
+            continue
+        brought = {item.question.key: planted_in(item.question.meta, item.answers) for item in drawn}
+        if not any(brought.values()):
+            raise SpecError(
+                f"arms.{arm.name}: planted_by: {ITEMS} is set and no question drawn brings a planted flaw: import a file with "
+                "planted arguments (docs/formats/tasks.md), or write planted_by: tamperer."
+            )
+        for key, planted in brought.items():
+            for words in (len(each.argument.split()) for each in planted.values()):
+                if words > protocol.max_words:
+                    raise SpecError(
+                        f"arms.{arm.name}: a planted argument of the question {key} has {words} words and max_words is "
+                        f"{protocol.max_words}: raise max_words, or shorten the argument in its file."
+                    )
+
+
 def plan(spec: Spec, drawn: Sequence[Drawn]) -> list[PlannedTrial]:
     """Every trial, in the order of the queue: by passage, so that prompts share it, and long arms first within one."""
     check_answers(spec.arms, drawn)
     check_examples(spec.arms, drawn)
+    check_planted(spec.arms, drawn)
     lengths = {arm.name: _length(arm.protocol, drawn[0]) for arm in spec.arms} if drawn else {}
     long_first = sorted(spec.arms, key=lambda arm: -lengths[arm.name]) if drawn else []
     return [

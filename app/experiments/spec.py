@@ -18,8 +18,8 @@ from app.participants.base import PEOPLE, BuiltinSettings, EndpointSettings, Mod
 from app.participants.baselines import NEVER_GIVES
 from app.participants.prompts import PromptError, load, read_override
 from app.protocols import PROTOCOLS
-from app.protocols.combinators import Argued
 from app.protocols.core import Case, Protocol, Seat, Wants
+from app.protocols.flaws import ITEMS
 from app.protocols.judging import Elicit
 from app.protocols.rehearsal import rehearse
 
@@ -273,6 +273,8 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
     for pair in file.contrasts:
         for name in pair:
             _known(name, names, "contrasts", "arm")
+        if len(set(pair)) == 1:
+            raise SpecError(f"contrasts: {pair[0]} is compared with itself: name two arms.")
     panel = _panel(file.judges, file.elicit, cast)
     _check_judges(arms, panel)
     return Spec(
@@ -455,22 +457,43 @@ def _seated(where: str, protocol: Protocol, named: Mapping[str, str], cast: Cast
     # A judge who takes part comes from the panel.
     seats = [seat for seat in protocol.seats() if seat.name != protocol.judge.name]
     valid = [name for seat in seats for name in (seat.name, seat.group) if name]
+    if protocol.judge.name in named:
+        raise SpecError(
+            f"{where}.seats: judges are named for all arms together: put them under judges, not here."
+        )
     for seat_name, participant in named.items():
         _known(seat_name, dict.fromkeys(valid), f"{where}.seats", "seat")
         if participant != PEOPLE:
             _known(participant, cast.participants, f"{where}.seats.{seat_name}", "participant")
     filled: dict[str, str] = {}
     for seat in seats:
+        if seat.only and _builtin(named.get(seat.name), cast) != seat.only:
+            raise SpecError(
+                f"{where}: only the built-in {seat.only} can hold the seat {seat.name} under these settings; add "
+                f"participants: {{items: {{kind: builtin, name: {seat.only}}}}} and seats: {{{seat.name}: items}}."
+            )
         filled[seat.name] = _holder(where, seat, named, filled)
+        if not seat.only and _builtin(filled[seat.name], cast) == ITEMS:
+            raise SpecError(
+                f"{where}: the built-in {ITEMS} says only what comes with a question, and cannot hold the seat "
+                f"{seat.name}; name another participant, or set planted_by: {ITEMS} in an arm of critique."
+            )
         if filled[seat.name] == PEOPLE and not seat.people:
             raise SpecError(_not_for_people(where, seat))
     return filled
 
 
+def _builtin(name: str | None, cast: Cast) -> str:
+    """Which built-in a participant is; nothing where it is none."""
+    settings = cast.participants.get(name or "")
+    return settings.name if isinstance(settings, BuiltinSettings) else ""
+
+
 def _not_for_people(where: str, seat: Seat) -> str:
     whose = f", and {seat.default}, whose holder it would have, is for people" if seat.default else ""
+    opens = f" under these settings (it is {seat.opens})" if seat.opens else ""
     return (
-        f"{where}: the seat {seat.name} is not open to people under these settings{whose}; "
+        f"{where}: the seat {seat.name} is not open to people{opens}{whose}; "
         f"add seats: {{{seat.name}: NAME}} with a participant's name."
     )
 
@@ -514,9 +537,7 @@ def _able(where: str, holder: AnyParticipant | None, wants: Wants) -> None:
 
 
 def _vary(where: str, protocol: Protocol, seated: Mapping[str, str], cast: Cast) -> None:
-    """Refuse candidates of a speech, or several critiques, by a model that says the same every time it is asked."""
-    if not isinstance(protocol, Argued):
-        return
+    """Refuse who says the same every time where several texts are wanted, and who varies where nobody would notice."""
     for seat in protocol.writers:
         settings = cast.participants[seated[seat]]
         if isinstance(settings, ModelSettings) and settings.temperature == 0:
@@ -524,6 +545,18 @@ def _vary(where: str, protocol: Protocol, seated: Mapping[str, str], cast: Cast)
                 f"{where}: {seated[seat]} is asked several times for the same as {seat}, and at temperature 0 it says the "
                 "same each time: give it a temperature above 0, such as 0.8."
             )
+    for seat, remedy in protocol.steady.items():
+        settings = cast.participants[seated[seat]]
+        if isinstance(settings, ModelSettings) and _samples(settings):
+            raise SpecError(
+                f"{where}: these settings are for a {seat} that never varies, and {seated[seat]} is sampled: "
+                f"{remedy}, or give it temperature: 0."
+            )
+
+
+def _samples(settings: ModelSettings) -> bool:
+    """Whether a belief of this model comes out otherwise when it is read again."""
+    return settings.temperature > 0 and (settings.reason_first or settings.belief in ("votes", "verbalised"))
 
 
 def _prompts(
@@ -557,9 +590,17 @@ def is_template(value: str) -> bool:
     return "{%" in value or examples.is_text(value)
 
 
+def _people(data: Any) -> People:
+    if isinstance(data, Mapping) and "humans" not in data:
+        raise SpecError(
+            f"judges: {', '.join(map(str, data))} is for people and none are asked for: write {{humans: N, …}}."
+        )
+    return _part(People, data, "judges.humans")
+
+
 def _panel(judges: list[Any], elicit: Elicit, cast: Cast) -> Panel:
     named = [judge for judge in judges if isinstance(judge, str)]
-    people = [_part(People, judge, "judges.humans") for judge in judges if not isinstance(judge, str)]
+    people = [_people(judge) for judge in judges if not isinstance(judge, str)]
     for judge in named:
         _known(judge, cast.participants, "judges", "participant")
         _able("judges", cast.participants[judge], "belief")

@@ -129,10 +129,10 @@ class ModelSettings(Settings):
 
 
 class BuiltinSettings(Settings):
-    """A baseline that needs no model."""
+    """What needs no model: a baseline, or `task-file`, which says what comes with a question."""
 
     kind: Literal["builtin"] = "builtin"
-    name: Literal["extractive-debater", "lexical-judge", "random", "scripted"]
+    name: Literal["extractive-debater", "lexical-judge", "random", "scripted", "task-file"]
     script: dict[str, list[str]] = Field(default_factory=dict)
     """For `scripted`: replies by the kind of ask, used in turn."""
 

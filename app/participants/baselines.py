@@ -11,7 +11,7 @@ from app.participants import advocate, faults, weighing
 from app.participants.base import Asking, BuiltinSettings, Participant, ParticipantError
 from app.participants.replies import form, options
 from app.participants.retrieval import indexed, words
-from app.participants.speeches import Unread
+from app.participants.speeches import Unread, marked_speech
 from app.protocols.core import AnyContent, Belief, Items, Note, Pick, Rating, Speech, Stance, Thought, Wants
 from app.protocols.views import View
 
@@ -27,11 +27,14 @@ def builtin(settings: BuiltinSettings) -> Participant:
             return RandomParticipant()
         case "scripted":
             return Scripted(settings.script)
+        case "task-file":
+            return TaskFile()
 
 
 NEVER_GIVES: Mapping[str, frozenset[Wants]] = {
     "extractive-debater": frozenset({"belief", "rating", "thought"}),
     "lexical-judge": frozenset({"speech"}),
+    "task-file": frozenset({"belief", "rating", "thought", "items", "pick", "stance"}),
 }
 """What a built-in is never able to give, so that it is refused a seat that is asked for it before anything runs."""
 
@@ -41,6 +44,19 @@ def _misseated(name: str, view: View) -> ParticipantError:
         f"The built-in {name} cannot hold the seat {view.label}, which is asked for a {view.wants}: "
         "give that seat to another participant."
     )
+
+
+class TaskFile:
+    """Says what the file of the question brings: an argument in which its author has planted a flaw, and what that is."""
+
+    async def answer(self, view: View, asking: Asking) -> AnyContent:
+        match view.wants, view.facts.get("brought"):
+            case "speech", str(text):
+                return marked_speech(text.strip(), "", faults.unbudgeted(view), asking.passage)
+            case "note", str(text):
+                return Note(text=text)
+            case _:
+                raise _misseated("task-file", view)
 
 
 class ExtractiveDebater:

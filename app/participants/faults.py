@@ -40,11 +40,11 @@ def tampered(view: View, asking: Asking) -> Speech:
         at = Random(asking.seed).choice(confirmed)
         spare = next(_beside_the_point(view, asking.passage, argument, at), None)
         if spare is not None:
-            return spoken(_unbudgeted(view), asking, _tagged(said, at, spare))
-    return spoken(_unbudgeted(view), asking, _with_false_claim(argument, view))
+            return spoken(unbudgeted(view), asking, _tagged(said, at, spare))
+    return spoken(unbudgeted(view), asking, _with_false_claim(argument, view))
 
 
-def _unbudgeted(view: View) -> View:
+def unbudgeted(view: View) -> View:
     """Quotes that the author had room for are not counted again."""
     return replace(view, limits=replace(view.limits, quote_characters=None))
 

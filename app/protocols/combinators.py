@@ -16,16 +16,17 @@ from app.protocols.core import (
     Limits,
     Move,
     Outcome,
-    Pick,
     Protocol,
-    Rating,
     Said,
     Seat,
     Shown,
     Speech,
     Talk,
+    believed,
     one,
     paths,
+    picked,
+    rated,
     together,
 )
 from app.protocols.views import label
@@ -76,6 +77,17 @@ class Spoken(Protocol):
         return Ask(f"r{number}/{seat}", seat, kind, "speech", paths(said), limits=self.limits, facts=facts)
 
 
+class Brief(Spoken):
+    """A protocol whose texts are short: an answer to one question, or a claim."""
+
+    target_words: int = Field(60, ge=10, le=2000)
+    """Words that an answer or a claim is asked to have."""
+    min_words: int = Field(0, ge=0, le=2000)
+    """Fewest words that are accepted without asking again."""
+    max_words: int = Field(75, ge=10, le=4000)
+    """Most words that are accepted; a longer one is asked for again, then cut at a sentence."""
+
+
 class Argued(Spoken):
     """A protocol in which seats argue for an answer, or against one; holds the settings that every such protocol has.
 
@@ -112,21 +124,19 @@ class Argued(Spoken):
         """
         first = next(seat.name for seat in seats if seat.reads_passage)
         attacker = None if self.attack == "none" else self.attacker or first
-        machines = self.candidates > 1 or self.refinements > 0
+        writes_once = self.candidates == 1 and not self.refinements
         aides = [checker(first)]
         if self.candidates > 1 or self.refinements > 1:
             aides.append(Seat(PREFERENCE, self.judge.title, people=False))
         if self.refinements:
             aides.append(Seat(COACH, "Coach", reads_passage=True, people=False, default=first))
-        return (
-            *(
-                replace(seat, people=False)
-                if seat.reads_passage and (machines or seat.name == attacker)
-                else seat
-                for seat in seats
-            ),
-            *aides,
-        )
+        return *(self._open(seat, writes_once, seat.name == attacker) for seat in seats), *aides
+
+    def _open(self, seat: Seat, writes_once: bool, attacks: bool) -> Seat:
+        """A seat as it is open to people, who write a speech once and attack nobody."""
+        closed = seat.reads_passage and seat.people and (attacks or not writes_once)
+        opens = "without attack" if writes_once else "with candidates: 1 and refinements: 0, without attack"
+        return replace(seat, people=False, opens=opens) if closed else seat
 
     @property
     def speakers(self) -> list[str]:
@@ -227,7 +237,7 @@ def _most_helpful(wanted: Ask, critiques: Sequence[Move]) -> Talk[int]:
     """Which of the critiques that `wanted` asked for is the most helpful: each is rated alone."""
     if len(critiques) == 1:
         return 0
-    rated = yield [
+    moves = yield [
         Ask(
             f"{move.path}/helpful",
             PREFERENCE,
@@ -239,7 +249,7 @@ def _most_helpful(wanted: Ask, critiques: Sequence[Move]) -> Talk[int]:
         )
         for move in critiques
     ]
-    ratings = [_rated(move) for move in rated]
+    ratings = [rated(move) for move in moves]
     return ratings.index(max(ratings))
 
 
@@ -271,7 +281,7 @@ def argued(case: Case, said: Said) -> Talk[Outcome]:
 
 def checked(case: Case, said: Said) -> Talk[None]:
     """Check whether every speech that argues for an answer still does."""
-    yield [
+    asks = [
         Ask(
             f"{move.path}/position",
             CHECKER,
@@ -284,6 +294,8 @@ def checked(case: Case, said: Said) -> Talk[None]:
         for move in group
         if move.seat in case.argues and isinstance(move.content, Speech)
     ]
+    if asks:
+        yield asks
 
 
 def best_of(ask: Ask, n: int, choose: Callable[[list[Move]], Talk[int]]) -> Talk[Move]:
@@ -316,13 +328,13 @@ def believe(
     reasons = reason if how.reason_first else None
     if not how.votes:
         stated = Ask(path, seat, kind, "belief", shows, order, facts=facts)
-        return _believed((yield from _after_reason(reasons, stated, facts)))
+        return believed((yield from _after_reason(reasons, stated, facts)))
     votes = [
         Ask(f"{path}/v{number}", seat, vote, "pick", shows, order, facts={**facts, "options": "answers"})
         for number in range(1, how.votes + 1)
     ]
     picks = yield from together(*(_after_reason(reasons, vote, facts) for vote in votes))
-    return _vote_share([_picked(move) for move in picks], order)
+    return _vote_share([picked(move) for move in picks], order)
 
 
 def _after_reason(kind: str | None, ask: Ask, facts: Mapping[str, Any]) -> Talk[Move]:
@@ -332,21 +344,6 @@ def _after_reason(kind: str | None, ask: Ask, facts: Mapping[str, Any]) -> Talk[
         yield [reason]
         ask = replace(ask, shows=(*ask.shows, (reason.path,)))
     return (yield from one(ask))
-
-
-def _believed(move: Move) -> Belief:
-    assert isinstance(move.content, Belief)
-    return move.content
-
-
-def _rated(move: Move) -> float:
-    assert isinstance(move.content, Rating)
-    return move.content.value
-
-
-def _picked(move: Move) -> int:
-    assert isinstance(move.content, Pick)
-    return move.content.index
 
 
 def _vote_share(picks: Sequence[int], order: tuple[int, ...]) -> Belief:

@@ -20,8 +20,31 @@ from app.protocols.core import (
     together,
 )
 
+CONSULTANT = advocate("consultant", "Consultant", "consultants")
 
-class Consultancy(Argued):
+
+class Advised(Argued):
+    """A protocol in which one consultant argues for an assigned answer; every question is played once for each answer."""
+
+    target_words: int = Field(200, ge=10, le=2000)
+    """Words that a statement is asked to have: twice a debater's, so that transcripts are equally long."""
+    min_words: int = Field(140, ge=0, le=2000)
+    """Fewest words that are accepted without asking again."""
+    max_words: int = Field(300, ge=10, le=4000)
+    """Most words that are accepted; a longer statement is asked for again, then cut at a sentence."""
+    quote_characters: int = Field(500, ge=0, le=100_000)
+    """New verified characters of the passage that one statement may quote."""
+
+    def seats(self) -> tuple[Seat, ...]:
+        """The consultant and its checker."""
+        return self.seated(CONSULTANT)
+
+    def assignments(self, answers: int) -> tuple[Assignment, ...]:
+        """One for each answer: accuracy is the mean over them."""
+        return one_sided(CONSULTANT.name, answers)
+
+
+class Consultancy(Advised):
     """One consultant argues for an assigned answer; every question is played once for each answer."""
 
     name = "consultancy"
@@ -33,14 +56,6 @@ class Consultancy(Argued):
     """Statements of the consultant."""
     questions: bool = False
     """Whether a model without the passage (the seat `questioner`) asks a question after every round but the last."""
-    target_words: int = Field(200, ge=10, le=2000)
-    """Words that a statement is asked to have: twice a debater's, so that transcripts are equally long."""
-    min_words: int = Field(140, ge=0, le=2000)
-    """Fewest words that are accepted without asking again."""
-    max_words: int = Field(300, ge=10, le=4000)
-    """Most words that are accepted; a longer statement is asked for again, then cut at a sentence."""
-    quote_characters: int = Field(500, ge=0, le=100_000)
-    """New verified characters of the passage that one statement may quote."""
 
     @model_validator(mode="after")
     def _rounds_for_questions(self) -> Self:
@@ -51,11 +66,7 @@ class Consultancy(Argued):
     def seats(self) -> tuple[Seat, ...]:
         """The consultant, its checker and, where questions are asked, the questioner."""
         questioner = (Seat("questioner", "Judge"),) if self.questions else ()
-        return self.seated(advocate("consultant", "Consultant", "consultants"), *questioner)
-
-    def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """One for each answer: accuracy is the mean over them."""
-        return one_sided("consultant", answers)
+        return self.seated(CONSULTANT, *questioner)
 
     def script(self, case: Case) -> Talk[Outcome]:
         """The consultant speaks; where questions are on, the judge's stand-in asks and it speaks again."""

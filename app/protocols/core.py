@@ -232,6 +232,16 @@ class Elicitation:
 
 
 @dataclass(frozen=True, slots=True)
+class Planted:
+    """An argument with a flaw in it that came with the question."""
+
+    argument: str
+    """With its quotes between `<quote>` and `</quote>`."""
+    reference: str
+    """What the flaw is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """All that a script may know of a trial: neither the passage nor which answer is gold."""
 
@@ -241,6 +251,8 @@ class Case:
     """Seat to index of the answer it argues for."""
     seed: int
     elicitation: Mapping[str, Elicitation] = field(default_factory=dict)
+    planted: Mapping[int, Planted] = field(default_factory=dict)
+    """Flawed arguments that came with the question, by the index of the answer that they are for."""
 
     def rng(self) -> Random:
         """A fresh generator with the trial's seed: a replay draws the same numbers."""
@@ -268,9 +280,13 @@ class Seat:
     reads_passage: bool = False
     people: bool = True
     """Whether a person may hold it."""
+    opens: str = ""
+    """Under which settings a person may hold it, where that depends on them: `with candidates: 1`."""
     lettered: bool = False
     about: str = ""
     """What the numbers that lead a path count: a seat about a `question` reads `Assistant, question 1.2` at `q1/q2/answer`."""
+    only: str = ""
+    """The one built-in participant that can hold it, where no other can."""
     default: str | None = None
     """The seat whose participant also holds this one where the file names none; None: it must be named."""
 
@@ -373,6 +389,16 @@ class Protocol(BaseModel):
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """Every assignment that a question with so many answers is played under."""
         return (Assignment({}),)
+
+    @property
+    def writers(self) -> list[str]:
+        """The seats that are asked for several texts of which one is chosen."""
+        return []
+
+    @property
+    def steady(self) -> dict[str, str]:
+        """The seats whose beliefs these settings take never to vary, and what to set where they do."""
+        return {}
 
     @property
     def reading_orders(self) -> int:
@@ -518,3 +544,30 @@ Said: TypeAlias = tuple[tuple[Move, ...], ...]
 def paths(said: Said) -> Shown:
     """A transcript as the paths that asks name."""
     return tuple(tuple(move.path for move in group) for group in said)
+
+
+# ── what moves hold whose ask says of what kind they are ────────────────────────────────────────────────────────
+
+
+def rated(move: Move) -> float:
+    """The number that was given."""
+    assert isinstance(move.content, Rating)
+    return move.content.value
+
+
+def picked(move: Move) -> int:
+    """The index of the option that was picked."""
+    assert isinstance(move.content, Pick)
+    return move.content.index
+
+
+def listed(move: Move) -> tuple[str, ...]:
+    """The texts that were listed."""
+    assert isinstance(move.content, Items)
+    return move.content.texts
+
+
+def believed(move: Move) -> Belief:
+    """The belief that was given."""
+    assert isinstance(move.content, Belief)
+    return move.content

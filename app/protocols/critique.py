@@ -1,7 +1,7 @@
 """Critique: who has the passage says what is wrong with an argument; others what is wrong with that, or each the same alone."""
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -19,7 +19,17 @@ from app.protocols.core import (
     paths,
     together,
 )
-from app.protocols.flaws import GRADER, MEASURES, TAMPERER, grade, plant, points_of
+from app.protocols.flaws import (
+    BRINGER,
+    GRADER,
+    ITEMS,
+    MEASURES,
+    TAMPERER,
+    bring,
+    grade,
+    plant,
+    points_of,
+)
 
 LEAST_POINT = 5
 """Words without which a point names no flaw."""
@@ -49,6 +59,9 @@ class Critique(Argued):
     planted: float = Field(0, ge=0, le=1)
     """Share of trials in whose argument the tamperer plants a flaw, a false claim or a misused quote, for the critic to find;
     0.5 or more is recommended."""
+    planted_by: Literal["tamperer", "task-file"] = "tamperer"
+    """Who plants the flaws: the tamperer; or the author of the question, whose file brings whole arguments with a flaw in them, of
+    which the trials that argue for such an answer take their share."""
     grade: bool = False
     """Whether a grader with the passage says of each point of the first critique if it is real, a nitpick or invented; where
     flaws are planted, one always does."""
@@ -86,6 +99,12 @@ class Critique(Argued):
             )
         return self
 
+    @model_validator(mode="after")
+    def _something_is_planted(self) -> Self:
+        if self.planted_by == ITEMS and not self.planted:
+            raise ValueError("planted_by: task-file goes with planted above 0, such as 1")
+        return self
+
     def seats(self) -> tuple[Seat, ...]:
         """The author, every critic, who checks the author's position; where so set, voter, tamperer and grader."""
         alone = len(self._critics) == 1
@@ -93,7 +112,8 @@ class Critique(Argued):
             Seat(name, "Critic" if alone else f"Critic {number}", "critics", reads_passage=True)
             for number, name in enumerate(self._critics, 1)
         )
-        flaws = (*([TAMPERER] if self.planted else []), *([GRADER] if self.graded else []))
+        planter = BRINGER if self.planted_by == ITEMS else TAMPERER
+        flaws = (*([planter] if self.planted else []), *([GRADER] if self.graded else []))
         voter = (Seat("voter", self.judge.title, people=False),) if self.votes > 1 else ()
         return self.seated(advocate("author", "Author", "authors"), *critics) + voter + flaws
 
@@ -122,12 +142,7 @@ class Critique(Argued):
 
     def script(self, case: Case) -> Talk[Outcome]:
         """The argument, in some trials tampered with; critique upon critique; where so set, rebuttal, grades and marks."""
-        opening = self.speech("author", "author", (), number=1, rounds=1)
-        [argument] = yield from self.spoken(case, opening)
-        shown, reference = argument, None
-        # So compared, a rehearsal, whose seed is 0, plants a flaw wherever a sixth of the trials or more have one.
-        if case.rng().random() >= 1 - self.planted:
-            shown, reference = yield from plant(argument, self.limits, {"side": case.argues["author"]})
+        own, shown, reference = yield from self._argument(case)
         said: Said = ((shown,),)
         for level, critics in enumerate(self._levels, 1):
             asks = (self._criticism(case, critic, said, level) for critic in critics)
@@ -135,7 +150,7 @@ class Critique(Argued):
         if self.rebuttal:
             answer = self.speech("author", "author", said, number=2, rounds=2)
             said += ((yield from self.spoken(case, answer)),)
-        yield from checked(case, said if shown is argument else ((argument,), *said))
+        yield from checked(case, (*own, *said[1:]))
         critique, *others = said[1]
         count = points_of(critique, self.points)
         votes = (yield from self._vote(case, shown, said[1])) if others else {}
@@ -158,6 +173,18 @@ class Critique(Argued):
             )
         )
         return {f"vote/{number}": belief.p[0] for number, belief in enumerate(beliefs, 1)}
+
+    def _argument(self, case: Case) -> Talk[tuple[Said, Move, Move | None]]:
+        """What the author says, the argument that others read, and the reference where a flaw was planted in that."""
+        opening, side = self.speech("author", "author", (), number=1, rounds=1), case.argues["author"]
+        # So compared, a rehearsal, whose seed is 0, plants a flaw wherever a sixth of the trials or more have one.
+        drawn = case.rng().random() >= 1 - self.planted
+        if drawn and self.planted_by == ITEMS and side in case.planted:
+            return (), *(yield from bring(case.planted[side], opening.path))
+        own = yield from self.spoken(case, opening)
+        if drawn and self.planted_by != ITEMS:
+            return (own,), *(yield from plant(own[0], self.limits, {"side": side}))
+        return (own,), own[0], None
 
     def _criticism(self, case: Case, critic: str, said: Said, level: int) -> Ask:
         about = {"side": case.argues["author"], "level": level, "points": self.points}

@@ -2,15 +2,35 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from app.protocols.core import NO_YES, Ask, Limits, Measure, Move, Pick, Seat, Shown, Speech, Talk, one
+from app.protocols.core import (
+    NO_YES,
+    Ask,
+    Limits,
+    Measure,
+    Move,
+    Planted,
+    Seat,
+    Shown,
+    Speech,
+    Talk,
+    one,
+    picked,
+)
 
 TAMPERER = Seat("tamperer", "Author", reads_passage=True, people=False, default="author")
 """Plants flaws; has the author's title, so that nobody who reads the tampered argument learns that it is one."""
+ITEMS = "task-file"
+"""The built-in participant that says what came with the question."""
+BRINGER = replace(TAMPERER, default=None, only=ITEMS)
+"""Brings arguments in which the author of the question has planted a flaw."""
 GRADER = Seat("grader", "Grader", reads_passage=True, people=False)
 """Says with the passage, and with the reference where a flaw was planted, what each point of a critique is."""
 
+KINDS = {"false-claim": "A false claim", "misused-quote": "A misused quote"}
+"""What a flaw that an author plants can be."""
 GRADES = ("planted", "real", "nitpick", "invented")
 """What a point can be: the planted flaw, another that bears on the answer, a true one that does not, or none at all."""
 MARKS = ("accept", "reject")
@@ -67,6 +87,26 @@ def plant(argument: Move, limits: Limits, facts: Mapping[str, Any]) -> Talk[tupl
     return tampered, reference
 
 
+def bring(planted: Planted, path: str) -> Talk[tuple[Move, Move]]:
+    """Have an argument that came with the question said, and the reference that says what is wrong with it."""
+    tampered, reference = yield [
+        Ask(f"{path}/tampered", BRINGER.name, "tamper", "speech", facts={"brought": planted.argument}),
+        Ask(f"{path}/flaw", BRINGER.name, "flaw", "note", facts={"brought": planted.reference}),
+    ]
+    return tampered, reference
+
+
+def planted_in(meta: Mapping[str, Any], answers: Sequence[int]) -> dict[int, Planted]:
+    """The flawed arguments that a question's file brings for these of its answers, by their places among them."""
+    return {
+        answers.index(item["answer"]): Planted(
+            item["argument"], f"{KINDS[item['kind']]}: {item['reference']}"
+        )
+        for item in meta.get("planted", ())
+        if item["answer"] in answers
+    }
+
+
 def grade(criticised: Move, critique: Move, reference: Move | None, count: int) -> Talk[dict[str, float]]:
     """Have each of `count` points of a critique graded, and count the grades; `caught` only where a flaw was planted."""
     shown: Shown = ((criticised.path,), (critique.path,), *([(reference.path,)] if reference else []))
@@ -83,7 +123,7 @@ def grade(criticised: Move, critique: Move, reference: Move | None, count: int) 
         for number in range(1, count + 1)
     ]
     picks = (yield asks) if asks else []
-    found = [options[pick.content.index] for pick in picks if isinstance(pick.content, Pick)]
+    found = [options[picked(pick)] for pick in picks]
     return {
         "points": float(count),
         **{f"{kind}_points": float(found.count(kind)) for kind in GRADES[1:]},

@@ -2,43 +2,17 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import count, pairwise
-from typing import Any, ClassVar, Self
+from dataclasses import replace
+from itertools import count
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from app.protocols.combinators import (
-    Argued,
-    advocate,
-    argued,
-    arguing,
-    believe,
-    one_sided,
-)
-from app.protocols.core import (
-    Ask,
-    Assignment,
-    Belief,
-    Case,
-    Limits,
-    Measure,
-    Move,
-    Note,
-    Outcome,
-    Pick,
-    Said,
-    Seat,
-    Talk,
-    one,
-    paths,
-    together,
-)
+from app.protocols.combinators import Argued, argued, arguing
+from app.protocols.consultancy import CONSULTANT, Advised
+from app.protocols.core import Ask, Assignment, Belief, Case, Measure, Outcome, Said, Seat, Talk, paths
 from app.protocols.debate import SIDES
-
-DECIDE = 1
-"""The second of the two things that the judge may pick: go on, or decide now."""
-_STOP = {"options": ["go on", "decide now"], "says": ["Goes on.", "Decides now."]}
+from app.protocols.taking_part import Turn, last_turn, measured, swung, turn_of
 
 
 class Interactive(Argued):
@@ -84,79 +58,28 @@ class Interactive(Argued):
         for number in count(1):
             turn = yield from self._judges_turn(case, number, said)
             beliefs.append(turn.belief)
-            if number > self.max_rounds or (turn.decides and not self._swung(beliefs[-2:])):
+            if number > self.max_rounds or (turn.decides and not swung(beliefs, self.swing)):
                 break
             said += turn.remark
             for seats in self.turns(number):
                 asks = (self._asked(seat, number, said, turn.belief) for seat in seats)
                 said += ((yield from self.spoken(case, *asks)),)
         end = yield from argued(case, said)
-        return replace(end, belief=beliefs[-1], beliefs=tuple(beliefs), measures=self._measures(beliefs))
+        measures = measured(beliefs, self.swing, self.turn_penalty)
+        return replace(end, belief=beliefs[-1], beliefs=tuple(beliefs), measures=measures)
 
-    def _judges_turn(self, case: Case, number: int, said: Said) -> Talk["_Turn"]:
-        """Belief, remark and, where there is a choice, whether to go on: asked for together, each unseen by the others."""
-        seat, shows = self.judge.name, paths(said)
-        order = tuple(range(len(case.answers)))
-        belief = believe(case, f"r{number}/{seat}/belief", seat, shows, order=order)
+    def _judges_turn(self, case: Case, number: int, said: Said) -> Talk[Turn]:
+        turn, seat, shows = f"r{number}", self.judge.name, paths(said)
         if number > self.max_rounds:
-            return _Turn((yield from belief))
-        facts: dict[str, Any] = {"round": number, "rounds": self.max_rounds, "penalty": self.turn_penalty}
-        asks = [
-            Ask(f"r{number}/{seat}", seat, "remark", "note", shows, limits=Limits(40, 0, 80), facts=facts)
-        ]
-        if number > self.min_rounds:
-            facts = {**facts, **_STOP}
-            asks.append(Ask(f"r{number}/{seat}/stop", seat, "stop", "pick", shows, facts=facts))
-        given: list[Any] = yield from together(belief, *map(one, asks))
-        return _Turn(*given)
+            return last_turn(case, turn, seat, shows)
+        facts = {"round": number, "rounds": self.max_rounds, "penalty": self.turn_penalty}
+        return turn_of(case, turn, seat, shows, facts, may_stop=number > self.min_rounds)
 
     def _asked(self, seat: str, number: int, said: Said, belief: Belief) -> Ask:
         """Ask for a speech, telling what the judge believes now."""
         credence = [round(share, 4) for share in belief.p]
         rounds = self.max_rounds
         return self.speech(seat, self.speech_kind, said, number=number, rounds=rounds, credence=credence)
-
-    def _swung(self, beliefs: Sequence[Belief]) -> bool:
-        """Whether the last of two beliefs is further than a swing from the one before."""
-        return any(
-            abs(now - then) > self.swing
-            for before, after in pairwise(beliefs)
-            for then, now in zip(before.p, after.p, strict=True)
-        )
-
-    def _measures(self, beliefs: Sequence[Belief]) -> dict[str, float]:
-        continuations = len(beliefs) - 2
-        return {
-            "continuations": float(continuations),
-            "penalty": self.turn_penalty * continuations,
-            "swings": float(sum(self._swung(pair) for pair in pairwise(beliefs))),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """What the judge gave at the opening of a round."""
-
-    belief: Belief
-    note: Move | None = None
-    pick: Move | None = None
-
-    @property
-    def remark(self) -> Said:
-        """What the sides get to read; nothing where the judge had nothing to say."""
-        said = (
-            self.note is not None and isinstance(self.note.content, Note) and self.note.content.text.strip()
-        )
-        return ((self.note,),) if self.note and said else ()
-
-    @property
-    def decides(self) -> bool:
-        """Whether it would rather not go on."""
-        return (
-            self.pick is not None
-            and isinstance(self.pick.content, Pick)
-            and self.pick.content.index == DECIDE
-        )
 
 
 class InteractiveDebate(Interactive):
@@ -186,29 +109,15 @@ class InteractiveDebate(Interactive):
         return [SIDES] if number == 1 else [(side,) for side in SIDES]
 
 
-class InteractiveConsultancy(Interactive):
+class InteractiveConsultancy(Advised, Interactive):
     """One consultant argues for an assigned answer before a judge who asks, says what it believes, and ends the talk."""
 
     name = "interactive-consultancy"
     speech_kind = "consultant"
 
-    target_words: int = Field(200, ge=10, le=2000)
-    """Words that a statement is asked to have: twice a debater's, so that transcripts are equally long."""
-    min_words: int = Field(140, ge=0, le=2000)
-    """Fewest words that are accepted without asking again."""
     max_words: int = Field(250, ge=10, le=4000)
     """Most words that are accepted, about 1500 characters; a longer one is asked for again, then cut at a sentence."""
-    quote_characters: int = Field(500, ge=0, le=100_000)
-    """New verified characters of the passage that one statement may quote."""
-
-    def seats(self) -> tuple[Seat, ...]:
-        """The consultant and its checker."""
-        return self.seated(advocate("consultant", "Consultant", "consultants"))
-
-    def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """One for each answer: accuracy is the mean over them."""
-        return one_sided("consultant", answers)
 
     def turns(self, number: int) -> Sequence[tuple[str, ...]]:
         """The consultant alone."""
-        return [("consultant",)]
+        return [(CONSULTANT.name,)]

@@ -24,6 +24,7 @@ class MarketMaking(Spoken):
     measures = (
         Measure("steps", "Arguments that moved the price", "arguments"),
         Measure("reversals", "Turns of the price", "turns"),
+        Measure("noise", "Spread of one reading of the price", "probability"),
         Measure("tolerance", "Smallest move of the price that counted", "probability"),
         Measure(
             "stopped_by_tolerance", "Markets that settled before their budget was spent", "share", NO_YES
@@ -36,10 +37,11 @@ class MarketMaking(Spoken):
     candidates: int = Field(8, ge=1, le=32)
     """Arguments that the adversary offers at each step, of which the one that moves the price most is taken."""
     reads: int = Field(4, ge=2, le=32, multiple_of=2)
-    """How often a price is read, half of the times in each order of the answers; the price is the mean."""
-    first_reads: int = Field(16, ge=2, le=256, multiple_of=2)
-    """How often the first price is read: the spread of at least 16 reads says how noisy the predictor is. 2 is for one that
-    never varies, such as a model read by log-probabilities at temperature 0."""
+    """How often each candidate is read to choose among them, half of the times in each order of the answers."""
+    price_reads: int = Field(32, ge=2, le=256, multiple_of=2)
+    """How often a price that stands is read, the first one and that of the argument taken; the price is the mean. At least 16
+    tell how noisy the predictor is; 2 is for one that never varies, such as a model read by log-probabilities at temperature
+    0."""
     least_move: float = Field(0.05, ge=0, le=1)
     """The smallest move of the price that counts; more where the predictor is noisy."""
     predictor_reads_passage: bool = False
@@ -47,22 +49,40 @@ class MarketMaking(Spoken):
 
     @model_validator(mode="after")
     def _enough_to_tell_noise(self) -> Self:
-        if 2 < self.first_reads < 16:
-            raise ValueError("first_reads must be at least 16, or 2 for a predictor that never varies")
+        if 2 < self.price_reads < 16:
+            raise ValueError("price_reads must be at least 16, or 2 for a predictor that never varies")
         return self
 
     def seats(self) -> tuple[Seat, ...]:
         """The adversary, and the predictor; a person could be neither where as much is asked as by default."""
         return (
-            Seat("adversary", "Advocate", reads_passage=True, people=self.candidates == 1),
+            Seat(
+                "adversary",
+                "Advocate",
+                reads_passage=True,
+                people=self.candidates == 1,
+                opens="with candidates: 1",
+            ),
             Seat("predictor", "Predictor", reads_passage=self.predictor_reads_passage, people=False),
         )
+
+    @property
+    def writers(self) -> list[str]:
+        """The adversary, where it offers more than one argument."""
+        return ["adversary"] * (self.candidates > 1)
+
+    @property
+    def steady(self) -> dict[str, str]:
+        """The predictor, where too little is read to tell its noise."""
+        return {"predictor": "set price_reads to 16 or more"} if self.price_reads == 2 else {}
 
     def script(self, case: Case) -> Talk[Outcome]:
         """Take the candidate that moves the price most, price it anew, and go on as long as that moves the price too."""
         said: Said = ()
-        first = yield from self._read(case, "t0", said, self.first_reads)
-        tolerance = self._tolerance(first)
+        first = yield from self._read(case, "t0", said, self.price_reads)
+        noise = _noise(first)
+        # ε: at least twice the standard error of the difference of two prices.
+        tolerance = max(self.least_move, 2 * noise * sqrt(2 / self.price_reads))
         prices = [_mean(first)]
         stopped = False
         while len(prices) <= self.steps and not stopped:
@@ -74,12 +94,12 @@ class MarketMaking(Spoken):
             best = max(range(len(offered)), key=lambda at: _distance(prices[-1], _mean(moved[at])))
             extended = (*said, (offered[best],))
             # The best of many noisy reads is biased: only a fresh read tells whether the argument moves anything.
-            price = _mean((yield from self._read(case, f"{step}/taken", extended, self.reads)))
+            price = _mean((yield from self._read(case, f"{step}/taken", extended, self.price_reads)))
             stopped = _distance(prices[-1], price) < tolerance
             if not stopped:
                 said = extended
                 prices.append(price)
-        return Outcome(paths(said), measures=_measures(prices, tolerance, stopped))
+        return Outcome(paths(said), measures=_measures(prices, noise, tolerance, stopped))
 
     def _offer(self, step: str, number: int, said: Said, prices: list[Price]) -> Ask:
         facts = {"step": len(prices), "price": [round(share, 4) for share in prices[-1]]}
@@ -97,11 +117,11 @@ class MarketMaking(Spoken):
             )
         )
 
-    def _tolerance(self, reads: list[Belief]) -> float:
-        """ε: at least twice the standard error of the difference of two prices, by the spread within each order."""
-        by_order = [[read.p[0] for read in reads[start::2]] for start in (0, 1)]
-        within = fmean([variance(shares) if len(shares) > 1 else 0.0 for shares in by_order])
-        return max(self.least_move, 2 * sqrt(2 * within / self.reads))
+
+def _noise(reads: list[Belief]) -> float:
+    """Standard deviation of the reads within one order of the answers, pooled over both; 0 where each was read once."""
+    by_order = [[read.p[0] for read in reads[start::2]] for start in (0, 1)]
+    return sqrt(fmean([variance(shares) if len(shares) > 1 else 0.0 for shares in by_order]))
 
 
 def _mean(reads: list[Belief]) -> Price:
@@ -113,7 +133,7 @@ def _distance(one: Price, other: Price) -> float:
     return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / 2
 
 
-def _measures(prices: list[Price], tolerance: float, stopped: bool) -> dict[str, float]:
+def _measures(prices: list[Price], noise: float, tolerance: float, stopped: bool) -> dict[str, float]:
     """The path of the price of the trial's first answer, and what it tells."""
     path = [price[0] for price in prices]
     moves = [after - before for before, after in pairwise(path)]
@@ -122,6 +142,7 @@ def _measures(prices: list[Price], tolerance: float, stopped: bool) -> dict[str,
         **{f"price/{number}": share for number, share in enumerate(path)},
         "steps": float(len(moves)),
         "reversals": float(reversals),
+        "noise": noise,
         "tolerance": tolerance,
         "stopped_by_tolerance": float(stopped),
     }

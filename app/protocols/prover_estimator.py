@@ -1,46 +1,34 @@
 """Prover–estimator debate: a prover breaks its claim up, an estimator without the passage prices every part."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from app.protocols.combinators import Argued, argued, one_sided
+from app.protocols.combinators import Argued, Brief, argued, one_sided
 from app.protocols.core import (
     NO_YES,
     Ask,
     Assignment,
     Case,
-    Items,
-    Limits,
     Measure,
     Move,
     Outcome,
-    Pick,
-    Rating,
     Said,
     Seat,
-    Speech,
     Talk,
+    listed,
     one,
     paths,
+    picked,
+    rated,
 )
-from app.protocols.quotes import only_verified
+from app.protocols.estimates import CALLS, Level, measured
+from app.protocols.trees import PART, Place
 from app.protocols.views import number
 
-CALLS = {
-    "overpriced": "The price is too high.",
-    "underpriced": "The price is too low.",
-    "fairly priced": "The price is fair.",
-}
-"""What the prover may say of a price, and how others read it."""
-_CALLED = {"options": list(CALLS), "says": list(CALLS.values())}
-SUBCLAIM = Limits(max_words=40)
-"""Of each part of a claim."""
 
-
-class ProverEstimator(Argued):
+class ProverEstimator(Brief, Argued):
     """A prover breaks its claim into parts and picks the one whose price is wrong, down to a part that a quote can show."""
 
     name = "prover-estimator"
@@ -64,17 +52,17 @@ class ProverEstimator(Argued):
     """Fewest parts of a claim that are accepted from a model without asking again."""
     most_parts: int = Field(5, ge=2, le=10)
     """Most parts of a claim that are priced."""
-    target_words: int = Field(60, ge=10, le=2000)
-    """Words that the first claim and the leaf are asked to have."""
-    min_words: int = Field(0, ge=0, le=2000)
-    """Fewest words that are accepted without asking again."""
-    max_words: int = Field(75, ge=10, le=4000)
-    """Most words that are accepted; a longer text is asked for again, then cut at a sentence."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if self.least_parts > self.most_parts:
             raise ValueError("least_parts must not be above most_parts")
+        return self
+
+    @model_validator(mode="after")
+    def _a_leaf_can_quote(self) -> Self:
+        if not self.quote_characters:
+            raise ValueError("quote_characters must be above 0: the leaf is a quote")
         return self
 
     def seats(self) -> tuple[Seat, ...]:
@@ -87,120 +75,64 @@ class ProverEstimator(Argued):
         return one_sided("prover", answers)
 
     def script(self, case: Case) -> Talk[Outcome]:
-        """A claim and its price; then parts, their prices, what is wrong with these and the part to go on with; a leaf."""
+        """The prover claims, the estimator prices; level by level, a claim is broken up and one part gone on with; a leaf."""
         unquoted = replace(self.limits, quote_characters=0)
         claim = yield from self.spoken(case, Ask("claim", "prover", "claim", "speech", limits=unquoted))
         side = {"side": case.argues["prover"]}
         priced = yield from one(Ask("price", "estimator", "price", "rating", paths((claim,)), facts=side))
         said: Said = (claim, (priced,))
-        path, part, price = "", 0, _value(priced)
-        levels: list[_Level] = []
+        place, price, levels = Place(), rated(priced), list[Level]()
         while len(levels) < self.depth:
-            level = yield from self._broken_up(path, part, price, said)
+            level = yield from self._broken_up(place, price, said)
             said += level.said
             if not level.prices:
                 break
             levels.append(level)
-            part, price = level.chosen + 1, level.prices[level.chosen]
-            path += f"c{part}/"
-        shows, facts = paths(said), {"number": part}
-        leaf = yield from self.spoken(
-            case, Ask(f"{path}leaf", "prover", "leaf", "speech", shows, None, self.limits, facts)
-        )
+            place, price = place.parts("c", len(level.prices))[level.chosen], level.price
+        shows, part = paths(said), {"number": place.number}
+        ask = Ask(f"{place.path}leaf", "prover", "leaf", "speech", shows, limits=self.limits, facts=part)
+        leaf = yield from self.spoken(case, ask)
         outcome = yield from argued(case, (*said, leaf))
-        return replace(outcome, measures=_measures(_value(priced), levels, leaf[0]))
+        return replace(outcome, measures=measured(rated(priced), levels, leaf[0]))
 
-    def _broken_up(self, path: str, part: int, price: float, said: Said) -> "Talk[_Level]":
-        """One level: the parts of the claim at `path`, their prices one by one, the prover's calls and its choice."""
-        most = {"number": part, "least": self.least_parts, "most": self.most_parts}
-        kind, shows = "subclaims", paths(said)
-        listed = yield from one(Ask(f"{path}subclaims", "prover", kind, "items", shows, None, SUBCLAIM, most))
-        told: Said = ((listed,),)
-        numbers = range(1, min(_listed(listed), self.most_parts) + 1)
-        prices: list[float] = []
-        for at in numbers:
-            facts = {"number": at, "whole": round(price, 4), "parts": len(numbers)}
-            shows = paths((*said, *told))
-            asked = Ask(f"{path}c{at}/price", "estimator", "part-price", "rating", shows, facts=facts)
-            priced = yield from one(asked)
-            told += ((priced,),)
-            prices.append(_value(priced))
-        if not prices:
-            return _Level(told, price, (), (), 0)
-        shows = paths((*said, *told))
-        calls = yield [
-            Ask(f"{path}c{at}/call", "prover", "call", "pick", shows, facts={"number": at, **_CALLED})
-            for at in numbers
-        ]
+    def _broken_up(self, place: Place, price: float, said: Said) -> Talk[Level]:
+        """The prover names the parts of a claim; each is priced; it says which prices are wrong, and goes on with one."""
+        named = yield from one(self._parts(place, said))
+        parts = place.parts("c", min(len(listed(named)), self.most_parts))
+        if not parts:
+            return Level(((named,),), price)
+        prices = yield from _prices(parts, price, (*said, (named,)))
+        told: Said = ((named,), *((move,) for move in prices))
+        calls = yield [_call(part, (*said, *told)) for part in parts]
         told += (tuple(calls),)
-        names = [f"claim {number(f'{path}c{at}/')}" for at in numbers]
-        shows = paths((*said, *told))
-        chosen = yield from one(
-            Ask(
-                f"{path}choice",
-                "prover",
-                "choice",
-                "pick",
-                shows,
-                facts={"options": names, "says": [f"Goes on with {name}." for name in names]},
-            )
-        )
-        called = tuple(_picked(move) for move in calls)
-        return _Level((*told, (chosen,)), price, tuple(prices), called, _picked(chosen))
+        choice = yield from one(_choice(place, parts, (*said, *told)))
+        figures = tuple(map(rated, prices)), tuple(map(picked, calls)), picked(choice)
+        return Level((*told, (choice,)), price, *figures)
+
+    def _parts(self, place: Place, said: Said) -> Ask:
+        facts = {"number": place.number, "least": self.least_parts, "most": self.most_parts}
+        return Ask(f"{place.path}subclaims", "prover", "subclaims", "items", paths(said), None, PART, facts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Level:
-    """A claim broken up: what was said of it, and in figures."""
-
-    said: Said
-    whole: float
-    """Price of the claim."""
-    prices: tuple[float, ...]
-    """Of its parts."""
-    called: tuple[int, ...]
-    """What the prover said of each price, as an index of CALLS."""
-    chosen: int
-    """Index of the part that the prover goes on with."""
+def _prices(parts: list[Place], whole: float, said: Said) -> Talk[list[Move]]:
+    """The estimator's price of each part, one by one, so that it sees those before."""
+    prices: list[Move] = []
+    for part in parts:
+        facts = {"number": part.number, "whole": round(whole, 4), "parts": len(parts)}
+        shows = paths((*said, *((move,) for move in prices)))
+        ask = Ask(f"{part.path}price", "estimator", "part-price", "rating", shows, facts=facts)
+        prices.append((yield from one(ask)))
+    return prices
 
 
-def inconsistency(whole: float, parts: Sequence[float]) -> float:
-    """How far the price of a claim is from what the prices of its parts leave room for, in [0, 1].
-
-    A claim that is right exactly where all of its parts are can be no likelier than the unlikeliest part, and no less
-    likely than 1 less the sum of what each part lacks (the bounds of Fréchet); prices outside of that lose whatever is true.
-    """
-    most, least = min(parts), max(0.0, 1 - sum(1 - part for part in parts))
-    return max(whole - most, least - whole, 0.0)
+def _call(part: Place, said: Said) -> Ask:
+    """Ask the prover what it says of the price of a part."""
+    facts = {"number": part.number, "options": list(CALLS), "says": list(CALLS.values())}
+    return Ask(f"{part.path}call", "prover", "call", "pick", paths(said), facts=facts)
 
 
-def _measures(price: float, levels: list[_Level], leaf: Move) -> dict[str, float]:
-    """The prices at both ends, how far each level's fit together, and how many the prover called wrong."""
-    off = [inconsistency(level.whole, level.prices) for level in levels]
-    called = [list(CALLS)[call] for level in levels for call in level.called]
-    quoted = isinstance(leaf.content, Speech) and bool(only_verified(leaf.content.said))
-    return {
-        "price": price,
-        "leaf_price": levels[-1].prices[levels[-1].chosen] if levels else price,
-        "levels": float(len(levels)),
-        "inconsistency": max(off, default=0.0),
-        **{f"inconsistency/{level}": figure for level, figure in enumerate(off, 1)},
-        "overpriced": float(called.count("overpriced")),
-        "underpriced": float(called.count("underpriced")),
-        "leaf_verified": float(quoted),
-    }
-
-
-def _listed(move: Move) -> int:
-    assert isinstance(move.content, Items)
-    return len(move.content.texts)
-
-
-def _value(move: Move) -> float:
-    assert isinstance(move.content, Rating)
-    return move.content.value
-
-
-def _picked(move: Move) -> int:
-    assert isinstance(move.content, Pick)
-    return move.content.index
+def _choice(place: Place, parts: list[Place], said: Said) -> Ask:
+    """Ask the prover which part it goes on with."""
+    names = [f"claim {number(part.path)}" for part in parts]
+    facts = {"options": names, "says": [f"Goes on with {name}." for name in names]}
+    return Ask(f"{place.path}choice", "prover", "choice", "pick", paths(said), facts=facts)

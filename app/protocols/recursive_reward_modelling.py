@@ -1,37 +1,29 @@
 """Recursive reward modelling at inference: a question is broken up for assistants with the passage, and so is each check."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from random import Random
-from statistics import fmean
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from app.protocols.combinators import Spoken
+from app.protocols.combinators import Brief
 from app.protocols.core import (
     NO_YES,
     Ask,
     Case,
-    Items,
-    Limits,
     Measure,
-    Move,
     Outcome,
-    Rating,
     Said,
     Seat,
-    Speech,
     Talk,
+    listed,
     one,
     paths,
     together,
 )
-
-QUESTION = Limits(max_words=40)
-"""Of each sub-question."""
+from app.protocols.trees import PART, Branch, Place, drawn, measured, said_in, shared_out
 
 
-class RecursiveRewardModelling(Spoken):
+class RecursiveRewardModelling(Brief):
     """Assistants answer the judge's sub-questions; sub-judges rate each answer, and may ask further assistants first."""
 
     name = "recursive-reward-modelling"
@@ -59,12 +51,14 @@ class RecursiveRewardModelling(Spoken):
     """Most answers of assistants, all levels together."""
     misleading: float = Field(0, ge=0, le=1)
     """Share of the assistants who are told to mislead, drawn anew at each place; nobody else learns which."""
-    target_words: int = Field(60, ge=10, le=2000)
-    """Words that an answer is asked to have."""
-    min_words: int = Field(0, ge=0, le=2000)
-    """Fewest words that are accepted without asking again."""
-    max_words: int = Field(75, ge=10, le=4000)
-    """Most words that are accepted; a longer answer is asked for again, then cut at a sentence."""
+
+    @model_validator(mode="after")
+    def _calls_reach(self) -> Self:
+        if self.calls < self.depth:
+            raise ValueError(
+                f"calls ({self.calls}) never reach depth {self.depth}: allow as many calls, or a smaller depth"
+            )
+        return self
 
     def seats(self) -> tuple[Seat, ...]:
         """Who asks in the judge's name, and for each level the assistants and their sub-judges."""
@@ -80,119 +74,51 @@ class RecursiveRewardModelling(Spoken):
         return Seat("questioner", "Judge"), *assistants, *sub_judges
 
     def script(self, case: Case) -> Talk[Outcome]:
-        """The judge's sub-questions, and under each its answer, what the sub-judge asked further, and its rating."""
-        facts = {"least": 1, "most": min(self.questions, self.calls)}
-        first = Ask("questions", "questioner", "sub-questions", "items", limits=QUESTION, facts=facts)
-        asked = yield from one(first)
-        branches = yield from self._branches(case.rng(), "", ((asked,),), 1, self.calls)
-        said: Said = ((asked,), *(group for branch in branches for group in branch.said))
-        return Outcome(paths(said), measures=_measures(branches))
+        """The judge asks sub-questions; what assistants answer to each, and sub-judges make of it, is read in turn."""
+        most = {"least": 1, "most": min(self.questions, self.calls)}
+        asked = yield from one(
+            Ask("questions", "questioner", "sub-questions", "items", limits=PART, facts=most)
+        )
+        branches = yield from self._branches(case.rng(), Place(), ((asked,),), self.calls)
+        return Outcome(paths(((asked,), *said_in(branches))), measures=measured(branches))
 
-    def _branches(self, rng: Random, path: str, heard: Said, level: int, calls: int) -> "Talk[list[_Branch]]":
+    def _branches(self, rng: Random, place: Place, heard: Said, calls: int) -> Talk[list[Branch]]:
         """Each sub-question that was asked last, side by side; what is left of `calls` is shared out among them."""
-        count = min(_asked(heard[-1][0]), self.questions, calls)
-        misled = _drawn(rng, self.misleading, count)
+        count = min(len(listed(heard[-1][0])), self.questions, calls)
+        misled = drawn(rng, self.misleading, count)
         return together(
             *(
-                self._branch(rng, f"{path}q{at + 1}/", heard, level, at in misled, share)
-                for at, share in enumerate(_shared_out(calls - count, count))
+                self._branch(rng, part, heard, part.number in misled, share)
+                for part, share in zip(place.parts("q", count), shared_out(calls - count, count), strict=True)
             )
         )
 
-    def _branch(
-        self, rng: Random, path: str, heard: Said, level: int, misled: bool, calls: int
-    ) -> "Talk[_Branch]":
-        """One sub-question answered, and the answer rated after whatever its sub-judge asks one level deeper."""
-        number = int(path.rpartition("q")[2].rstrip("/"))
-        facts = {"number": number, "mislead": misled}
-        kind, shows = "assistant", paths(heard)
-        answer = Ask(f"{path}answer", f"assistant_{level}", kind, "speech", shows, None, self.limits, facts)
-        told: Said = (((yield from one(answer)),),)
-        below: list[_Branch] = []
-        if level < self.depth and calls:
-            further = self._follow_up(path, (*heard, *told), level, number, calls)
-            asked = yield from one(further)
-            if _asked(asked):
-                told += ((asked,),)
-                below = yield from self._branches(rng, path, (*heard, *told), level + 1, calls)
-                told += tuple(group for branch in below for group in branch.said)
-        rate = Ask(
-            f"{path}rating",
-            f"sub_judge_{level}",
-            "rating",
-            "rating",
-            paths((*heard, *told)),
-            facts={"number": number},
+    def _branch(self, rng: Random, place: Place, heard: Said, misled: bool, calls: int) -> Talk[Branch]:
+        """A sub-question is answered; its sub-judge asks further where calls are left, and rates the answer after that."""
+        path, level, number = place.path, place.level, {"number": place.number}
+        sub_judge = f"sub_judge_{level}"
+        answer = yield from one(
+            Ask(
+                f"{path}answer",
+                f"assistant_{level}",
+                "assistant",
+                "speech",
+                paths(heard),
+                limits=self.limits,
+                facts={**number, "mislead": misled},
+            )
         )
-        return _Branch(path, level, misled, told, (yield from one(rate)), tuple(below))
-
-    def _follow_up(self, path: str, heard: Said, level: int, number: int, calls: int) -> Ask:
-        facts = {"number": number, "least": 0, "most": min(self.questions, calls)}
-        seat = f"sub_judge_{level}"
-        return Ask(f"{path}questions", seat, "follow-up", "items", paths(heard), None, QUESTION, facts)
-
-
-@dataclass(frozen=True, slots=True)
-class _Branch:
-    """A sub-question with all that came of it."""
-
-    path: str
-    level: int
-    misled: bool
-    told: Said
-    """The answer, then what was asked and found below it."""
-    rating: Move
-    below: "tuple[_Branch, ...]"
-
-    @property
-    def said(self) -> Said:
-        return (*self.told, (self.rating,))
-
-    @property
-    def all(self) -> "Iterator[_Branch]":
-        yield self
-        for branch in self.below:
-            yield from branch.all
-
-
-def _asked(move: Move) -> int:
-    assert isinstance(move.content, Items)
-    return len(move.content.texts)
-
-
-def _drawn(rng: Random, share: float, count: int) -> set[int]:
-    """Which of so many mislead: as many as the share says, rounded up or down by chance so that it holds on average."""
-    return set(rng.sample(range(count), int(share * count + rng.random())))
-
-
-def _shared_out(total: int, parts: int) -> list[int]:
-    return [total // parts + (part < total % parts) for part in range(parts)]
-
-
-def _measures(branches: list[_Branch]) -> dict[str, float]:
-    """The shape of the tree, how those who misled and those who did not were rated, and who misled."""
-    every = [node for branch in branches for node in branch.all]
-    rated = {
-        kind: [_value(node.rating) for node in every if node.misled == misled]
-        for kind, misled in (("honest", False), ("misleading", True))
-    }
-    return {
-        "sub_questions": float(len(branches)),
-        "calls": float(len(every)),
-        "depth": float(max((node.level for node in every), default=0)),
-        "revealed_characters": float(len(_revealed(every))),
-        **{f"rating_{kind}": fmean(values) for kind, values in rated.items() if values},
-        **{f"misled/{node.path.rstrip('/')}": 1.0 for node in every if node.misled},
-    }
-
-
-def _value(move: Move) -> float:
-    assert isinstance(move.content, Rating)
-    return move.content.value
-
-
-def _revealed(every: list[_Branch]) -> set[int]:
-    """Places of the passage that stand in a verified quote."""
-    answers = (node.told[0][0].content for node in every)
-    spans = (span for one in answers if isinstance(one, Speech) for span in one.said.verified_spans)
-    return {place for start, end in spans for place in range(start, end)}
+        heard = (*heard, (answer,))
+        further: Said = ()
+        below: list[Branch] = []
+        if level < self.depth and calls:
+            most = {**number, "least": 0, "most": min(self.questions, calls)}
+            asked = yield from one(
+                Ask(f"{path}questions", sub_judge, "follow-up", "items", paths(heard), None, PART, most)
+            )
+            if listed(asked):
+                below = yield from self._branches(rng, place, (*heard, (asked,)), calls)
+                further = ((asked,), *said_in(below))
+        shows = paths((*heard, *further))
+        rating = yield from one(Ask(f"{path}rating", sub_judge, "rating", "rating", shows, facts=number))
+        return Branch(place, misled, answer, further, rating, tuple(below))

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.participants.base import PEOPLE
-from app.protocols.flaws import MARKING, MARKS, marked_place
+from app.protocols.flaws import ITEMS, MARKING, MARKS, marked_place
 from app.records.experiments import FIRST_ROUND
 from app.reports.scores import Reading
 from models import (
@@ -417,7 +417,11 @@ async def _builtin_arms(session: AsyncSession, experiment: uuid.UUID) -> set[uui
         select(ArmSeat.arm_id)
         .join(Arm, Arm.id == ArmSeat.arm_id)
         .join(Participant, Participant.id == ArmSeat.participant_id)
-        .where(Arm.experiment_id == experiment, Participant.kind == "builtin")
+        .where(
+            Arm.experiment_id == experiment,
+            Participant.kind == "builtin",
+            Participant.settings["name"].astext != ITEMS,  # says what somebody else wrote
+        )
     )
     return set(rows)
 

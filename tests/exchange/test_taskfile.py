@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.exchange import taskfile
-from app.exchange.taskfile import Passage, Question, TaskFile, read_tasks, schema, schema_text
+from app.exchange.taskfile import Passage, PlantedFlaw, Question, TaskFile, read_tasks, schema, schema_text
 
 DOCS = Path(__file__).parents[2] / "docs" / "formats"
 
@@ -24,6 +24,11 @@ Row = dict[str, Any]
 
 def question(**changes: Any) -> Row:
     return {"id": "q1", "question": "Who lied?", "answers": ["Alice", "Bob", "Charlie"], "gold": 0} | changes
+
+
+def flawed(**changes: Any) -> Row:
+    said = "Bob lied: <quote>nobody but Bob</quote> did."
+    return {"answer": 1, "argument": said, "kind": "false-claim", "reference": "Alice lied."} | changes
 
 
 def passage(**changes: Any) -> Row:
@@ -70,6 +75,16 @@ def test_a_full_line_becomes_a_passage_with_its_questions(tmp_path: Path) -> Non
             meta={"level": 3},
         ),
     )
+
+
+def test_a_question_may_bring_arguments_with_a_planted_flaw(tmp_path: Path) -> None:
+    misused = flawed(answer=2, argument="Hm: <quote>Alice lied to Bob</quote>.", kind="misused-quote")
+    found = read_rows(tmp_path, passage(questions=[question(planted=[flawed(), misused])]))
+    assert found.problems == ()
+    assert [(item.answer, item.kind) for item in found.passages[0].questions[0].planted] == [
+        (1, "false-claim"),
+        (2, "misused-quote"),
+    ]
 
 
 def test_text_is_kept_as_it_stands(tmp_path: Path) -> None:
@@ -126,6 +141,34 @@ BAD_ROWS: dict[str, tuple[Row, str]] = {
     "same question id in a passage": (
         passage(questions=[question(), question()]),
         'questions holds the id "q1" twice',
+    ),
+    "a flaw planted for no answer": (
+        passage(questions=[question(planted=[flawed(answer=3)])]),
+        "questions[0]: planted: 3 is not the place of one of the 3 answers",
+    ),
+    "two flaws planted for one answer": (
+        passage(questions=[question(planted=[flawed(), flawed()])]),
+        "questions[0]: planted: give one argument for answer 1, not several",
+    ),
+    "a flaw of no known kind": (
+        passage(questions=[question(planted=[flawed(kind="typo")])]),
+        "questions[0].planted[0].kind must be 'false-claim' or 'misused-quote'",
+    ),
+    "a misused quote that is none": (
+        passage(questions=[question(planted=[flawed(kind="misused-quote")])]),
+        "put four words or more of the text between <quote> and </quote>, or call it a false-claim",
+    ),
+    "a flaw without its reference": (
+        passage(questions=[question(planted=[flawed(reference=" ")])]),
+        "questions[0].planted[0].reference is empty",
+    ),
+    "unknown key of a planted flaw": (
+        passage(questions=[question(planted=[flawed(flaw="x")])]),
+        'unknown key "flaw" in questions[0].planted[0]; the nearest one is "',
+    ),
+    "a planted flaw among the rest": (
+        passage(questions=[question(meta={"planted": []})]),
+        "questions[0]: meta.planted: put planted beside meta, not into it",
     ),
     "NUL in the text": (passage(text="a\0b"), "text holds a NUL character"),
     "NUL deep in meta": (passage(meta={"a": [{"b\0": 1}]}), "meta holds a NUL character"),
@@ -340,6 +383,6 @@ def test_the_example_in_the_docs_is_sound(tmp_path: Path) -> None:
 
 def test_the_docs_name_every_key() -> None:
     page = (DOCS / "tasks.md").read_text(encoding="utf-8")
-    for shape in (Passage, Question):
+    for shape in (Passage, Question, PlantedFlaw):
         for name, field in shape.model_fields.items():
             assert f"`{field.alias or name}`" in page

@@ -24,7 +24,7 @@ ARMS: dict[str, dict[str, Any]] = {
         "protocol": "market-making",
         "candidates": 2,
         "reads": 2,
-        "first_reads": 2,
+        "price_reads": 2,
         "seats": {"adversary": "advocate", "predictor": "lexical"},
     },
     "debate": {"protocol": "debate", "rounds": 1, "seats": {"debaters": "advocate"}},

@@ -9,12 +9,17 @@ from app.experiments.spec import SpecError, parse_spec
 from app.participants.base import ParticipantError
 from app.participants.baselines import NEVER_GIVES, BuiltinSettings, builtin
 from app.protocols import PROTOCOLS
+from app.protocols.combinators import Argued
+from app.protocols.core import Protocol
 from tests.arms import arms
 from tests.participants.talks import Record, ask, asking, seen
 
 PARTICIPANTS: Mapping[str, Any] = {
     "advocate": {"kind": "builtin", "name": "extractive-debater"},
     "lexical": {"kind": "builtin", "name": "lexical-judge"},
+    "sure": {"kind": "model", "base_url": "http://127.0.0.1:9/v1", "model": "m", "temperature": 0},
+    "voter": {"kind": "model", "base_url": "http://127.0.0.1:9/v1", "model": "m", "belief": "votes"},
+    "items": {"kind": "builtin", "name": "task-file"},
     "terse": {"kind": "model", "base_url": "http://127.0.0.1:9/v1", "model": "m", "max_tokens": 60},
 }
 SEATED = arms("advocate", "lexical")
@@ -80,6 +85,22 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
         {"depth": 1, "rebuttal": True, "planted": 0.5},
         "planted goes without rebuttal: the author would answer for words of somebody else",
     ),
+    (
+        "critique",
+        {"planted": 0, "planted_by": "task-file", "mark": False},
+        "planted_by: task-file goes with planted above 0, such as 1",
+    ),
+    (
+        "critique",
+        {"planted_by": "task-file"},
+        "only the built-in task-file can hold the seat tamperer under these settings; add participants: "
+        "{items: {kind: builtin, name: task-file}} and seats: {tamperer: items}.",
+    ),
+    (
+        "debate",
+        {"seats": {"debaters": "items", "preference": "lexical", "coach": "advocate"}},
+        "the built-in task-file says only what comes with a question, and cannot hold the seat debater_a",
+    ),
     ("critique", {"planted": 2}, "planted: input should be less than or equal to 1"),
     ("critique", {"depth": 4}, "depth: input should be less than or equal to 3"),
     (
@@ -95,8 +116,19 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ),
     (
         "market-making",
-        {"first_reads": 8},
-        "first_reads must be at least 16, or 2 for a predictor that never varies",
+        {"price_reads": 8},
+        "price_reads must be at least 16, or 2 for a predictor that never varies",
+    ),
+    (
+        "market-making",
+        {"seats": {"adversary": "sure", "predictor": "lexical"}},
+        "sure is asked several times for the same as adversary, and at temperature 0 it says the same each time",
+    ),
+    (
+        "market-making",
+        {"seats": {"adversary": "voter", "predictor": "voter"}},
+        "these settings are for a predictor that never varies, and voter is sampled: set price_reads to 16 or more, "
+        "or give it temperature: 0.",
     ),
     ("market-making", {"reads": 3}, "reads: input should be a multiple of 2"),
     ("market-making", {"steps": 0}, "steps: input should be greater than or equal to 1"),
@@ -107,6 +139,12 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
         "misleading: input should be less than or equal to 1",
     ),
     ("recursive-reward-modelling", {"calls": 0}, "calls: input should be greater than or equal to 1"),
+    (
+        "recursive-reward-modelling",
+        {"depth": 4, "calls": 3},
+        "calls (3) never reach depth 4: allow as many calls, or a smaller depth",
+    ),
+    ("prover-estimator", {"quote_characters": 0}, "quote_characters must be above 0: the leaf is a quote"),
     ("prover-estimator", {"least_parts": 6, "most_parts": 5}, "least_parts must not be above most_parts"),
     ("prover-estimator", {"depth": 0}, "depth: input should be greater than or equal to 1"),
     (
@@ -178,6 +216,109 @@ def test_a_model_that_may_not_write_as_much_as_it_is_asked_for_is_refused() -> N
     assert refusal({"protocol": "debate", "seats": {"debaters": "terse"}}) == (
         "arms.it: terse may write 60 tokens and as debater_a is asked for at least 70 words: "
         "raise its max_tokens, or lower min_words."
+    )
+
+
+# ── what cannot work together, in every protocol that has it ────────────────────────────────────────────────────
+
+ARGUES = sorted(name for name, rules in PROTOCOLS.items() if issubclass(rules, Argued))
+PLAIN = {"candidates": 1, "refinements": 0, "attack": "none", "attacker": ""}
+
+
+def rules(name: str, **changes: Any) -> Protocol:
+    """A protocol as tests/arms.py has it, with these changes."""
+    small = {key: value for key, value in SEATED[name].items() if key not in ("protocol", "seats")}
+    return PROTOCOLS[name].model_validate({**small, **changes})
+
+
+MACHINES = {"checker": "lexical", "coach": "advocate", "tamperer": "advocate", "preference": "lexical"}
+"""Who sits where no person may."""
+CLOSED = "is not open to people under these settings (it is "
+
+TOGETHER: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str], str]] = {
+    "several candidates and nobody who chooses": (
+        {"candidates": 4},
+        {"preference": ""},
+        "nobody holds the seat preference; add seats: {preference: NAME}.",
+    ),
+    "several critiques and nobody who chooses": (
+        {"refinements": 2},
+        {"preference": ""},
+        "nobody holds the seat preference; add seats: {preference: NAME}.",
+    ),
+    "several candidates by one who always says the same": (
+        {"candidates": 4},
+        {"preference": "lexical", "SPEAKER": "sure"},
+        "sure is asked several times for the same as SPEAKER, and at temperature 0",
+    ),
+    "several candidates by a person": (
+        {"candidates": 4},
+        {"preference": "lexical", "SPEAKER": "people"},
+        f"SPEAKER {CLOSED}with candidates: 1 and refinements: 0, without attack); add seats: {{SPEAKER: NAME}}",
+    ),
+    "drafts of a person": (
+        {"refinements": 1},
+        {"SPEAKER": "people"},
+        f"SPEAKER {CLOSED}with candidates: 1 and refinements: 0, without attack); add seats: {{SPEAKER: NAME}}",
+    ),
+    "a person who attacks": (
+        {"attack": "forge-marks"},
+        {"SPEAKER": "people"},
+        f"SPEAKER {CLOSED}without attack); add seats: {{SPEAKER: NAME}}",
+    ),
+    "an attack by who does not argue": (
+        {"attack": "forge-marks", "attacker": "judge"},
+        {},
+        "attacker: no seat judge argues here; valid are SPEAKER",
+    ),
+    "an attacker without an attack": (
+        {"attacker": "judge"},
+        {},
+        "attacker: judge has no attack to make: set attack, or leave attacker out",
+    ),
+}
+"""What is set, who sits where beside the others, and what is said."""
+
+
+@pytest.mark.parametrize("what", TOGETHER)
+@pytest.mark.parametrize("name", ARGUES)
+def test_pressure_that_cannot_be_put_on_a_seat_is_refused_in_every_protocol(name: str, what: str) -> None:
+    settings, seats, said = TOGETHER[what]
+    protocol = rules(name, **{**PLAIN, **({} if "attacker" in settings else settings)})
+    assert isinstance(protocol, Argued)
+    first = protocol.speakers[0]
+    seated = MACHINES | SEATED[name]["seats"] | {k.replace("SPEAKER", first): v for k, v in seats.items()}
+    there = {seat.name for seat in protocol.seats()}
+    held = {seat: holder for seat, holder in seated.items() if seat in there and holder}
+    sentence = refusal({**SEATED[name], **PLAIN, **settings, "seats": held})
+    assert said.replace("SPEAKER", first) in sentence
+    assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_a_judge_named_among_the_seats_of_an_arm_is_sent_to_the_panel(name: str) -> None:
+    seats = SEATED[name].get("seats", {})
+    assert refusal({**SEATED[name], "seats": {**seats, "judge": "lexical"}}) == (
+        "arms.it.seats: judges are named for all arms together: put them under judges, not here."
+    )
+
+
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_a_person_in_a_seat_for_machines_is_refused(name: str) -> None:
+    protocol = rules(name)
+    for seat in protocol.seats():
+        if not seat.people and seat.name != protocol.judge.name:
+            sentence = refusal({**SEATED[name], "seats": {**SEATED[name]["seats"], seat.name: "people"}})
+            assert f"the seat {seat.name} is not open to people" in sentence
+            assert f"add seats: {{{seat.name}: NAME}} with a participant's name." in sentence
+
+
+def test_a_time_cap_without_people_and_an_arm_compared_with_itself_are_refused() -> None:
+    assert refusal({"protocol": "naive"}, judges=["lexical", {"seconds": 60}]) == (
+        "judges: seconds is for people and none are asked for: write {humans: N, …}."
+    )
+    assert refusal({"protocol": "naive"}, contrasts=[["it", "it"]]) == (
+        "contrasts: it is compared with itself: name two arms."
     )
 
 

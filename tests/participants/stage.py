@@ -35,7 +35,7 @@ ANSWERS = (
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "consultancy": {"questions": True},
     "critique": {"rebuttal": True},
-    "market-making": {"candidates": 3, "first_reads": 2},
+    "market-making": {"candidates": 3, "price_reads": 2},
     "recursive-reward-modelling": {"misleading": 0.5},
 }
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import pytest
 from pydantic import ValidationError
 
-from app.protocols.core import AnyContent, Ask, Belief, Case, Note, Outcome, Pick, Speech
+from app.protocols.core import AnyContent, Ask, Belief, Case, Note, Outcome, Pick, Planted, Speech
 from app.protocols.critique import Critique
-from app.protocols.flaws import GRADES, points_in
+from app.protocols.flaws import GRADES, ITEMS, planted_in, points_in
 from app.protocols.quotes import MarkedText
 from app.protocols.views import View
 from tests.protocols.cast import (
@@ -132,6 +132,81 @@ def test_the_authors_own_words_are_checked_for_concessions_and_not_the_tampered_
 def test_an_author_never_answers_for_words_that_somebody_else_wrote() -> None:
     with pytest.raises(ValidationError, match="planted goes without rebuttal"):
         Critique(planted=0.5, rebuttal=True)
+
+
+# ── flaws that come with the question ───────────────────────────────────────────────────────────────────────────
+
+BROUGHT = Planted(
+    openly("r1/author/tampered") + "The argument as its author spoilt it.",
+    "said:r1/author/flaw; A false claim: it is not so.",
+)
+
+
+def brought(side: int, planted: float = 1, seed: int = 7, **settings: object) -> Run[Outcome]:
+    """A trial whose question brings a flawed argument for its first answer."""
+    rules = Critique.model_validate({"planted": planted, "planted_by": ITEMS, "mark": True, **settings})
+    return trial(rules, Case(QUESTION, ANSWERS, {"author": side}, seed, planted={0: BROUGHT})).run(reciting)
+
+
+def reciting(view: View, ask: Ask) -> AnyContent | None:
+    """Whoever brings what comes with the question says it; everybody else as `pointed`."""
+    if "brought" not in ask.facts:
+        return pointed(2, {1: "real", 2: "nitpick"})(view, ask)
+    words = ask.facts["brought"]
+    return (
+        Note(text=words) if ask.wants == "note" else Speech(said=MarkedText(text=words, quotes=()), words=9)
+    )
+
+
+def test_an_argument_that_comes_with_the_question_stands_for_the_authors_who_is_not_asked() -> None:
+    run = brought(0)
+    assert not any(ask.seat in ("author", "checker") for ask in run.asked.values())
+    assert run.outcome.transcript == (("r1/author/tampered",), ("r1/critic_1",))
+    assert (run.outcome.measures["planted"], run.outcome.measures["caught"]) == (1, 0)
+    for path, view in run.views.items():
+        assert ("not so" in repr(view)) == (path == "r1/author/flaw" or run.asked[path].seat == "grader"), (
+            path
+        )
+    assert {seat.name: seat.only for seat in Critique(planted=1, planted_by=ITEMS).seats()}[
+        "tamperer"
+    ] == ITEMS
+
+
+def test_where_the_question_brings_nothing_for_the_answer_the_author_argues_and_nothing_is_planted() -> None:
+    run = brought(1)
+    assert run.outcome.transcript[0] == ("r1/author",)
+    assert "tamperer" not in {ask.seat for ask in run.asked.values()}
+    assert "r1/author/position" in run.asked
+    assert run.outcome.measures["planted"] == 0
+    shares = [brought(0, 0.5, seed).outcome.measures["planted"] for seed in range(200)]
+    assert 70 <= sum(shares) <= 130
+
+
+def test_a_judge_reads_an_argument_that_comes_with_the_question_as_it_reads_an_authors() -> None:
+    def shown(planted: dict[int, Planted]) -> list[View]:
+        rules = Critique(planted=1, planted_by=ITEMS, mark=True)
+        talk = trial(rules, Case(QUESTION, ANSWERS, {"author": 0}, 7, planted=planted))
+        run = talk.run(same_words)
+        return list(judgement(rules, talk, run).run(same_words).views.values())
+
+    def same_words(view: View, ask: Ask) -> AnyContent | None:
+        said = spoken("somewhere") if ask.wants == "speech" and ask.kind != "critic" else None
+        return said or reciting(view, ask)
+
+    assert shown({0: BROUGHT}) == shown({})
+
+
+def test_a_trial_with_what_comes_with_the_question_survives_a_kill_at_any_moment() -> None:
+    rules = Critique(planted=1, planted_by=ITEMS)
+    survives(trial(rules, Case(QUESTION, ANSWERS, {"author": 0}, 7, planted={0: BROUGHT})), reciting)
+
+
+def test_what_a_question_brings_follows_its_answers_wherever_they_stand() -> None:
+    item = {"answer": 2, "argument": "So.", "kind": "misused-quote", "reference": "Not so."}
+    found = {1: Planted("So.", "A misused quote: Not so.")}
+    assert planted_in({"planted": [item]}, (0, 2)) == found
+    assert planted_in({"planted": [item]}, (2, 0)) == {0: found[1]}
+    assert planted_in({"planted": [item]}, (0, 1)) == planted_in({}, (0, 1)) == {}
 
 
 # ── grading ─────────────────────────────────────────────────────────────────────────────────────────────────────

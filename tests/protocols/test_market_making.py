@@ -78,24 +78,43 @@ TELLING = "candidate3"
 """The one of eight candidates that has something to say."""
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.02])
-def test_the_argument_that_moves_the_price_is_taken_and_the_price_ends_near_the_judges_belief(
-    noise: float,
-) -> None:
-    def persuaded(view: View) -> float:
-        return 0.85 if any(path.endswith(TELLING) for path in heard(view)) else 0.5
+def persuaded(view: View) -> float:
+    return 0.85 if any(path.endswith(TELLING) for path in heard(view)) else 0.5
+
+
+def off_the_judge(run: Run[Outcome], rules: MarketMaking) -> float:
+    """How far the last price is from what a judge comes to believe who makes of the transcript what the predictor does."""
 
     def believing(view: View, ask: Ask) -> AnyContent:
         return sure(persuaded(view))
 
-    rules = MarketMaking(reads=32)
-    played = trial(rules, cases(rules)[0])
-    for run in runs(persuaded, noise, reads=32):
+    [reading, _] = judgement(rules, trial(rules, cases(rules)[0]), run).run(believing).outcome
+    last = run.outcome.measures[f"price/{int(run.outcome.measures['steps'])}"]
+    return abs(last - reading.belief.p[0])
+
+
+@pytest.mark.parametrize(
+    ("noise", "settings"), [(0.0, {}), (0.02, {}), (0.05, {}), (0.1, {"price_reads": 100})]
+)
+def test_the_argument_that_moves_the_price_is_taken_and_the_price_ends_near_the_judges_belief(
+    noise: float, settings: dict[str, int]
+) -> None:
+    """With the defaults up to a spread of .05, and above it with as many readings as docs/protocols/market-making.md names."""
+    ended = runs(persuaded, noise, **settings)
+    for run in ended:
         assert run.outcome.transcript[0] == (f"t1/{TELLING}",)
-        assert run.outcome.measures["stopped_by_tolerance"] == 1
-        last = run.outcome.measures[f"price/{int(run.outcome.measures['steps'])}"]
-        [reading, _] = judgement(rules, played, run).run(believing).outcome
-        assert last == pytest.approx(reading.belief.p[0], abs=0.02)
+        assert run.outcome.measures["noise"] == pytest.approx(noise, rel=0.6)
+    rules = MarketMaking.model_validate(settings)
+    assert fmean(run.outcome.measures["stopped_by_tolerance"] for run in ended) >= 0.95
+    assert fmean(off_the_judge(run, rules) <= 0.02 for run in ended) >= 0.95
+    if noise <= 0.02:
+        assert max(off_the_judge(run, rules) for run in ended) <= 0.02
+
+
+def test_with_fewer_readings_of_what_stands_than_the_noise_asks_for_the_price_ends_further_off() -> None:
+    rules = MarketMaking(price_reads=16)
+    near = fmean(off_the_judge(run, rules) <= 0.02 for run in runs(persuaded, 0.1, price_reads=16))
+    assert near < 0.8
 
 
 def test_a_market_that_never_settles_ends_with_its_budget_and_counts_its_reversals() -> None:
@@ -112,6 +131,7 @@ def test_a_market_that_never_settles_ends_with_its_budget_and_counts_its_reversa
         "price/4": 0.8,
         "steps": 4.0,
         "reversals": 3.0,
+        "noise": 0.0,
         "tolerance": 0.05,
         "stopped_by_tolerance": 0.0,
     } | {f"price/{at}": pytest.approx(0.2 if at % 2 else 0.8) for at in range(5)}
@@ -121,17 +141,18 @@ def test_the_tolerance_grows_with_the_noise_of_the_reads_within_an_order_and_has
     def habit(view: View) -> float:
         return 0.5 + (0.2 if view.order == (0, 1) else -0.2)
 
-    steady, noisy = market(habit, 0.0, 1), market(habit, 0.1, 1, first_reads=64)
+    steady, noisy = market(habit, 0.0, 1), market(habit, 0.1, 1, price_reads=16)
     assert steady.outcome.measures["tolerance"] == 0.05
-    # 2 · sqrt(2) · sd / sqrt(K), with K = 4 reads
-    assert noisy.outcome.measures["tolerance"] == pytest.approx(2**0.5 * 0.1, rel=0.3)
+    # 2 · sqrt(2) · sd / sqrt(K), with K = 16 reads
+    assert noisy.outcome.measures["tolerance"] == pytest.approx(2**0.5 * 0.05, rel=0.3)
+    assert noisy.outcome.measures["noise"] == pytest.approx(0.1, rel=0.3)
 
 
 # ── what is seen ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_everybody_hears_what_was_taken_and_the_predictor_one_candidate_beside_it() -> None:
-    rules = MarketMaking(candidates=3, reads=2, first_reads=2, least_move=0)
+    rules = MarketMaking(candidates=3, reads=2, price_reads=2, least_move=0)
     [case] = cases(rules)
     played = trial(rules, case)
     run = played.run(witness)

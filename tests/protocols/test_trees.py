@@ -8,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.protocols.core import AnyContent, Ask, Items, Limits, Outcome, Pick, Rating
-from app.protocols.prover_estimator import CALLS, ProverEstimator, inconsistency
+from app.protocols.estimates import CALLS, inconsistency
+from app.protocols.prover_estimator import ProverEstimator
 from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
 from app.protocols.rehearsal import rehearse
 from app.protocols.views import View

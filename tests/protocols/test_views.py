@@ -419,7 +419,10 @@ def test_a_view_has_no_place_for_gold() -> None:
         *("order", "side", "groups", "evidence", "limits", "facts"),
     }
     assert {field.name for field in fields(Line)} == {"speaker", "own", "content", "draft"}
-    assert {field.name for field in fields(Case)} == {"question", "answers", "argues", "seed", "elicitation"}
+    assert {field.name for field in fields(Case)} == {
+        *("question", "answers", "argues", "seed", "elicitation"),
+        "planted",  # arguments that come with a question, for whichever of its answers
+    }
 
 
 SEATS = {

@@ -1,0 +1,74 @@
+"""A judge who takes part in the talk: what it gives at its turn, when its belief swung, and what its turns cost it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from app.protocols.combinators import believe
+from app.protocols.core import Ask, Belief, Case, Limits, Move, Note, Said, Shown, Talk, one, picked, together
+
+DECIDE = 1
+"""The second of the two things that the judge may pick: go on, or decide now."""
+_STOP = {"options": ["go on", "decide now"], "says": ["Goes on.", "Decides now."]}
+_REMARK = Limits(target_words=40, max_words=80)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What the judge gave at the opening of a round."""
+
+    belief: Belief
+    note: Move | None = None
+    stop: Move | None = None
+
+    @property
+    def remark(self) -> Said:
+        """What the sides get to read; nothing where the judge had nothing to say."""
+        if self.note is None or not isinstance(self.note.content, Note) or not self.note.content.text.strip():
+            return ()
+        return ((self.note,),)
+
+    @property
+    def decides(self) -> bool:
+        """Whether it would rather not go on."""
+        return self.stop is not None and picked(self.stop) == DECIDE
+
+
+def last_turn(case: Case, turn: str, seat: str, shows: Shown) -> Talk[Turn]:
+    """The judge's belief alone: what it says then, nobody would hear."""
+    return Turn((yield from _belief(case, turn, seat, shows)))
+
+
+def turn_of(
+    case: Case, turn: str, seat: str, shows: Shown, facts: Mapping[str, Any], *, may_stop: bool
+) -> Talk[Turn]:
+    """Belief, remark and, where it `may_stop`, whether to go on: asked for together, each unseen by the others."""
+    asks = [Ask(f"{turn}/{seat}", seat, "remark", "note", shows, limits=_REMARK, facts=facts)]
+    if may_stop:
+        asks.append(Ask(f"{turn}/{seat}/stop", seat, "stop", "pick", shows, facts={**facts, **_STOP}))
+    given: list[Any] = yield from together(_belief(case, turn, seat, shows), *map(one, asks))
+    return Turn(*given)
+
+
+def _belief(case: Case, turn: str, seat: str, shows: Shown) -> Talk[Belief]:
+    return believe(case, f"{turn}/{seat}/belief", seat, shows, order=tuple(range(len(case.answers))))
+
+
+def swung(beliefs: Sequence[Belief], swing: float) -> bool:
+    """Whether the last of these beliefs is, in any answer, further than a swing from the one before."""
+    return any(
+        abs(now - then) > swing
+        for before, after in pairwise(beliefs[-2:])
+        for then, now in zip(before.p, after.p, strict=True)
+    )
+
+
+def measured(beliefs: Sequence[Belief], swing: float, penalty: float) -> dict[str, float]:
+    """How often the judge went on after the first round, what that cost it at so many bits each, and its swings."""
+    continuations = len(beliefs) - 2
+    return {
+        "continuations": float(continuations),
+        "penalty": penalty * continuations,
+        "swings": float(sum(swung(pair, swing) for pair in pairwise(beliefs))),
+    }
