@@ -193,6 +193,7 @@ _PERSON = pa.struct(
                     [
                         _column("path", TEXT, "Path of what was asked; of things asked at once, the first has the effort of all."),
                         _column("active_seconds", NUMBER, "Seconds at work."),
+                        _column("focus_changes", WHOLE, "How often the page was left or come back to."),
                         _column("edits", WHOLE, "Changes to what was entered."),
                     ]
                 )

@@ -286,10 +286,7 @@ def _person(sat: Sat) -> Row:
         "state": sat.place.state,
         "knows_story": bool(sat.place.flags.get("knows_story")),
         "active_seconds": _active(sat.efforts),
-        "effort": [
-            {"path": path, "active_seconds": effort.active_seconds, "edits": effort.edits}
-            for path, effort in sat.efforts.items()
-        ],
+        "effort": [{"path": path, **asdict(effort)} for path, effort in sat.efforts.items()],
     }
 
 

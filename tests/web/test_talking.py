@@ -394,8 +394,12 @@ async def test_what_people_put_in_is_exported_by_seat_also_of_who_gave_it_back(s
         {"state": "returned", "active_seconds": 0.5, "knows_story": False},
         {"state": "waiting", "active_seconds": 0, "knows_story": False},
     ]
-    assert dora["effort"] == [{"path": f"r1/{dora['seat']}", "active_seconds": 4.0, "edits": 9}]
-    assert emil["effort"] == [{"path": f"r1/{emil['seat']}", "active_seconds": 0.5, "edits": 1}]
+    assert dora["effort"] == [
+        {"path": f"r1/{dora['seat']}", "active_seconds": 4.0, "focus_changes": 0, "edits": 9}
+    ]
+    assert emil["effort"] == [
+        {"path": f"r1/{emil['seat']}", "active_seconds": 0.5, "focus_changes": 0, "edits": 1}
+    ]
 
 
 async def test_a_speech_is_kept_as_those_of_models_are(site: Site) -> None:
