@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import EndpointSettings, NoKey, ParticipantError
@@ -311,7 +312,13 @@ class Engine:
         """An arm ready to be played; kept, since nothing of an arm ever changes."""
         if arm_id not in self._arms:
             loaded = await plays.load_arm(session, arm_id)
-            protocol = PROTOCOLS[loaded.arm.protocol].model_validate(loaded.arm.settings)
+            try:
+                protocol = PROTOCOLS[loaded.arm.protocol].model_validate(loaded.arm.settings)
+            except ValidationError as error:
+                raise RuleChanged(
+                    "The arm was set up under other rules than the present ones: "
+                    "go on with the version that made it, or start a new experiment."
+                ) from error
             self._arms[arm_id] = SeatedArm(protocol, PromptBook(loaded.prompts), loaded.seats)
         return self._arms[arm_id]
 

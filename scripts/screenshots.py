@@ -172,12 +172,17 @@ async def _verdict(site: Site, engine: Engine, judgement: Any, luck: Random) -> 
         )
         answers, gold, arm = row.one()
     step, leaning = 0, 0.0
-    while due := await engine.due(judgement):
-        ask, view = due[0]
-        leaning += luck.gauss(SKILL[arm] * (step > 0 or arm == "expert"), 1.0)
-        p = 1 / (1 + math.exp(-leaning))
-        shares = _shares(round(p, 2), answers.index(gold), len(view.answers))
-        await engine.submit(judgement, ask.path, Belief(p=shares, method="stated", reason=_reason(step)))
+    while True:
+        async with site.database.session.begin() as db:
+            desk = await engine.desk(db, judgement, lock=True)
+            if desk is None:
+                return
+            [(ask, view)] = desk.due
+            leaning += luck.gauss(SKILL[arm] * (step > 0 or arm == "expert"), 1.0)
+            p = 1 / (1 + math.exp(-leaning))
+            shares = _shares(round(p, 2), answers.index(gold), len(view.answers))
+            belief = Belief(p=shares, method="stated", reason=_reason(step))
+            await engine.submit(db, desk, {ask.path: belief})
         step += 1
 
 

@@ -111,7 +111,7 @@ VERDICTS = pa.schema(
             "What the judge said of each point of a critique, once, after its last belief: the same in every reading order. Empty where it was not asked.",
         ),
         _maybe("knows_story", YES_NO, "Whether a person marked that they know the story, as the judge or in a seat of the talk that does not read it: reports leave such verdicts out and count them. Absent where no person did of whom it is asked."),
-        _maybe("active_seconds", NUMBER, "Seconds that a person was at work on it, page in front and a sign of life in the last 30 s. Absent for others."),
+        _maybe("active_seconds", NUMBER, "Seconds that a person was at work on it up to the last belief, page in front and a sign of life in the last 30 s. Absent for others."),
         _column(
             "effort",
             pa.list_(
@@ -183,7 +183,7 @@ _PERSON = pa.struct(
     [
         _column("seat", TEXT, "Name of the seat."),
         _column("participant", TEXT, "Name of the person."),
-        _column("state", TEXT, "`waiting` while the talk goes on, `done` with it, or `returned` (given back, or lost with its lease)."),
+        _column("state", TEXT, "`waiting` while the talk goes on, and where it failed or was cancelled, `done` with it, or `returned` (given back, or lost with its lease)."),
         _column("knows_story", YES_NO, "Whether they marked that they know the story; only seats without the passage are asked."),
         _column("active_seconds", NUMBER, "Seconds at work, page in front and a sign of life in the last 30 s."),
         _column(

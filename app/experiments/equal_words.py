@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from app.experiments.pressure import Arm
 from app.protocols import PROTOCOLS
 from app.protocols.critique import Critique
+from app.protocols.flaws import GRADER
 from app.records.verdicts import Placed
 from app.reports.contrasts import Contrast, contrasts
 from app.reports.metrics import majority, votes
@@ -29,7 +31,7 @@ class EqualWords:
 
 
 def equal_words(
-    arms: Sequence[Mapping[str, Any]],
+    arms: Sequence[Arm],
     rows: Sequence[Placed],
     measures: Mapping[UUID, Mapping[str, float]],
     words: Mapping[str, float | None],
@@ -37,13 +39,17 @@ def equal_words(
     seed: int,
 ) -> list[EqualWords]:
     """Every two arms of critique of which one has the depth that the other has votes; `measures` by trial, `words` by arm."""
-    critiques = list(_critiques(arms))
-    deep, wide = ([arm for arm in critiques if getattr(arm[1], of) > 1] for of in ("depth", "votes"))
+    critiques = [(arm, rules) for arm in arms if (rules := _rules(arm))]
+    deep, wide = ([pair for pair in critiques if getattr(pair[1], of) > 1] for of in ("depth", "votes"))
+    pairs = [
+        (arm["name"], other["name"])
+        for arm, upon in deep
+        for other, beside in wide
+        if upon.depth == beside.votes and _rest(arm, upon) == _rest(other, beside)
+    ]
     return [
         EqualWords(decision, contrast, (words.get(first), words.get(second)))
-        for first, upon in deep
-        for second, beside in wide
-        if upon.depth == beside.votes and _rest(upon) == _rest(beside)
+        for first, second in pairs
         for decision in DECISIONS
         for contrast in contrasts(
             [
@@ -56,18 +62,27 @@ def equal_words(
     ]
 
 
-def _critiques(arms: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Critique]]:
-    """The arms of critique, by name, with their settings."""
-    for arm in arms:
-        rules = PROTOCOLS[arm["protocol"]]
-        if issubclass(rules, Critique):
-            settings = {key: value for key, value in arm.items() if key in rules.model_fields}
-            yield arm["name"], rules.model_validate(settings)
+def _rules(arm: Arm) -> Critique | None:
+    """The settings of an arm of critique in which one participant writes all critiques."""
+    rules = PROTOCOLS[arm["protocol"]]
+    if not issubclass(rules, Critique) or len(_critics(arm)) != 1:
+        return None
+    return rules.model_validate({key: value for key, value in arm.items() if key in rules.model_fields})
 
 
-def _rest(rules: Critique) -> dict[str, Any]:
-    """All settings that change what is said, but for how the words of critics are spent."""
-    return rules.model_dump(exclude={"depth", "votes", "grade", "mark"})
+def _critics(arm: Arm) -> set[str]:
+    return {holder for seat, holder in arm["seats"].items() if seat.startswith("critic")}
+
+
+def _rest(arm: Arm, rules: Critique) -> tuple[Any, ...]:
+    """All of an arm that changes what is said, but for how the words of critics are spent."""
+    settings = rules.model_dump(exclude={"depth", "votes", "grade", "mark"})
+    others = {
+        seat: holder
+        for seat, holder in arm["seats"].items()
+        if not seat.startswith("critic") and seat not in ("voter", GRADER.name)
+    }
+    return settings, others, _critics(arm), arm.get("prompts")
 
 
 def _decided(

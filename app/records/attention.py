@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records.browse import seen_by
 from app.records.paging import Page, page_of_rows
-from app.records.seats import IN_PLAY
+from app.records.plays import IN_PLAY
 from models import Experiment, Judgement, JudgingRound, SeatPlace, Trial
 
 

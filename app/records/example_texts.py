@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, Select, func, select
 from sqlalchemy.orm import aliased
 
-from models import Arm, Judgement, Passage, Question, SeatPlace, Text, Trial
+from app.records.plays import IN_PLAY
+from models import Arm, Experiment, Judgement, Passage, Question, SeatPlace, Text, Trial
 
 
 def _names(examples: Any, passage: Any) -> ColumnElement[bool]:
@@ -24,15 +25,14 @@ def told_by_examples(person: BindParameter[Any]) -> ColumnElement[bool]:
     """Whether the passage is in the examples of an arm on whose trials somebody has, or had, a judgement."""
     mine, trial, arm, examples = aliased(Judgement), aliased(Trial), aliased(Arm), aliased(Text)
     told = aliased(Passage)
+    judged = select(trial.arm_id).join(mine, mine.trial_id == trial.id).where(mine.participant_id == person)
     # Asked once a statement, not once a passage: most people were shown none.
     digests = (
         select(told.text_digest)
-        .select_from(mine)
-        .join(trial, trial.id == mine.trial_id)
-        .join(arm, arm.id == trial.arm_id)
+        .select_from(arm)
         .join(examples, _brought_by(arm, examples))
         .join(told, _names(examples, told))
-        .where(mine.participant_id == person)
+        .where(arm.id.in_(judged))
     )
     return Passage.text_digest.in_(digests)
 
@@ -40,15 +40,22 @@ def told_by_examples(person: BindParameter[Any]) -> ColumnElement[bool]:
 def examples_tell_of_work_in_hand(person: BindParameter[Any]) -> ColumnElement[bool]:
     """Whether the trial's arm brings examples on a passage on which somebody sits in a talk that is not over."""
     arm, examples, place, talk = aliased(Arm), aliased(Text), aliased(SeatPlace), aliased(Trial)
-    question, passage = aliased(Question), aliased(Passage)
+    question, passage, experiment = aliased(Question), aliased(Passage), aliased(Experiment)
     arms: Select[Any] = (
         select(arm.id)
         .select_from(place)
         .join(talk, talk.id == place.trial_id)
+        .join(experiment, experiment.id == talk.experiment_id)
         .join(question, question.id == talk.question_id)
         .join(passage, passage.id == question.passage_id)
         .join(examples, _names(examples, passage))
         .join(arm, _brought_by(arm, examples))
-        .where(place.participant_id == person, place.state == "waiting")
+        # Seats of talks that failed or were cancelled are never done with.
+        .where(
+            place.participant_id == person,
+            place.state == "waiting",
+            talk.state.in_(IN_PLAY),
+            experiment.state != "cancelled",
+        )
     )
     return Trial.arm_id.in_(arms)

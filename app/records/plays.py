@@ -29,6 +29,9 @@ from models import (
 )
 from models import Move as MoveRow
 
+IN_PLAY = ("queued", "waiting")
+"""States of a trial in which somebody may still be asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedArm:

@@ -14,12 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.records.places import JUDGED, PERSON, READ, SEEN, Kind, Statement, is_taken
+from app.records.plays import IN_PLAY
 from models import Experiment, Passage, Question, SeatPlace, Trial
 
 MOST = 3
 """Talks that somebody has in hand at once: enough not to sit idle while others write."""
-IN_PLAY = ("queued", "waiting")
-"""States of a trial in which somebody may still be asked."""
 
 
 def _with_all(statement: Statement) -> Statement:

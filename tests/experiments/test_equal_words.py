@@ -31,8 +31,10 @@ DEEP = {"protocol": "critique", "depth": 3, "seats": SEATS}
 WIDE = {"protocol": "critique", "votes": 3, "seats": {**SEATS, "voter": "lexical"}}
 
 
-async def reported(database: Database, **arms: dict[str, Any]) -> Report:
-    data = spec(arms=arms, judges=["lexical"], elicit="final")
+async def reported(
+    database: Database, people: dict[str, Any] | None = None, **arms: dict[str, Any]
+) -> Report:
+    data = spec(arms=arms, judges=["lexical"], elicit="final", participants=people or spec()["participants"])
     experiment = await finished(database, passage("Alba"), passage("Brise"), data=data)
     async with database.session() as session:
         return await report(session, experiment)
@@ -83,8 +85,19 @@ async def test_the_comparison_stands_in_every_form_of_the_report(site: Site) -> 
 async def test_arms_that_differ_in_more_than_how_the_words_are_spent_are_not_compared(
     database: Database,
 ) -> None:
-    other = {"deep-of-2": {**DEEP, "depth": 2}, "longer": {**DEEP, "max_words": 300}, "wide": WIDE}
-    made = await reported(database, **other)
+    other = {
+        "deep-of-2": {**DEEP, "depth": 2},
+        "longer": {**DEEP, "max_words": 300},
+        "other-critic": {**DEEP, "seats": {**SEATS, "critics": "second"}},
+        "other-author": {**DEEP, "seats": {**SEATS, "authors": "second"}},
+        "mixed": {**DEEP, "seats": {**SEATS, "critic_2": "second"}},
+        "wide": WIDE,
+    }
+    people = {
+        **spec()["participants"],
+        "second": {"kind": "builtin", "name": "extractive-debater", "script": {}},
+    }
+    made = await reported(database, people, **other)
     assert made.as_json()["equal_words"] == []
 
 

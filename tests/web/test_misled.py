@@ -2,10 +2,13 @@
 
 import json
 import re
+import uuid
 from typing import Any
 
-from sqlalchemy import text
+import pytest
+from sqlalchemy import select, text
 
+from models import Judgement
 from tests.factories import imported, passage, played, spec, started
 from tests.web.test_judging import believe, next_trial
 from tests.web.test_talking import advised, begun
@@ -103,7 +106,17 @@ async def test_who_was_shown_that_an_argument_is_false_is_asked_no_more_about_it
     assert "/judge/trial/" in taken[0], "who was shown nothing is asked"
 
 
-async def test_nobody_is_shown_what_is_false_of_a_text_on_which_they_sit_in_a_talk(site: Site) -> None:
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "UPDATE seat_place SET state = 'done' WHERE participant_id IS NOT NULL",
+        "UPDATE trial SET state = 'failed', error = 'Silence.' WHERE state = 'waiting'",
+        "UPDATE experiment SET state = 'cancelled' WHERE name = 'advised'",
+    ],
+)
+async def test_nobody_is_shown_what_is_false_of_a_text_on_which_they_sit_in_a_talk(
+    site: Site, ending: str
+) -> None:
     await begun(site, advised(), "Brise")
     browser = await site.browser("judge")
     assert "/talk/" in (await browser.submit("/judge/next")).headers["location"]
@@ -113,21 +126,25 @@ async def test_nobody_is_shown_what_is_false_of_a_text_on_which_they_sit_in_a_ta
         await db.execute(text("UPDATE seat_place SET leased_until = NULL WHERE participant_id IS NOT NULL"))
     assert await next_trial(browser) == "/judge"
     async with site.database.session.begin() as db:
-        await db.execute(text("UPDATE seat_place SET state = 'done' WHERE participant_id IS NOT NULL"))
+        await db.execute(text(ending))
     assert "/judge/trial/" in await next_trial(browser)
 
 
-async def test_who_left_after_the_examples_leaves_a_fresh_place(site: Site) -> None:
+@pytest.mark.parametrize("read", ["", "?read=true"])
+async def test_who_left_after_the_examples_leaves_a_fresh_place(site: Site, read: str) -> None:
     await adapted(site)
     one, other = await site.browser("judge"), await site.browser("rival")
     trial = await next_trial(one)
-    await one.get(f"{trial}?read=true")
+    assert (await one.get(f"{trial}{read}")).status_code == 200
     async with site.database.session.begin() as db:
         await db.execute(
             text("UPDATE judgement SET leased_until = now() - interval '1 h' WHERE state = 'waiting'")
         )
     second = await next_trial(other)
     assert "Read this first" in (await other.get(second)).text
+    async with site.database.session() as db:
+        kept = select(Judgement.state).where(Judgement.id == uuid.UUID(trial.rpartition("/")[2]))
+        assert await db.scalar(kept) == "returned", "else nothing would tell any more what they were shown"
 
 
 async def test_the_page_of_examples_is_the_same_whatever_is_true(site: Site) -> None:

@@ -32,8 +32,8 @@ from models import Account
 router = APIRouter(prefix="/judge")
 GUESS_MINUTES = 6
 """How long a trial takes, as long as nothing is known of this person."""
-EXAMPLES_READ = "examples_read"
-"""Among a judgement's flags: that its examples were read."""
+EXAMPLES_SHOWN, EXAMPLES_READ = "examples_shown", "examples_read"
+"""Among a judgement's flags: its holder was shown what is false of other texts, and has gone on from there to the trial."""
 SUBMITS = 30
 """Beliefs that one person may submit in a minute."""
 
@@ -116,6 +116,7 @@ async def trial(request: Request, who: Who, judgement_id: uuid.UUID, read: bool 
         desk = await _desk(request, db, mine)
         examples = desk.examples if desk else []
         if examples and not read and EXAMPLES_READ not in mine.flags:
+            await assignment.flag(db, mine.id, {EXAMPLES_SHOWN: True})
             return _examples_page(request, mine, examples)
         if examples and EXAMPLES_READ not in mine.flags:
             await assignment.flag(db, mine.id, {EXAMPLES_READ: True})
