@@ -60,6 +60,8 @@ class Visitor:
         self._http, self._headers = http, {"Cookie": f"{COOKIE}={token}"}
         self._think, self.book = think, book
         self.dice = random.Random(token)
+        self.csrf = ""
+        """Of their session, once they have seen a page."""
         self._since = 1
 
     async def pause(self) -> None:
@@ -110,17 +112,24 @@ async def reads_empty_pages(visitor: Visitor, kind: str) -> None:
 
 
 async def judges(visitor: Visitor) -> None:
-    """Take a trial, read and believe to its end, take the next."""
-    # Not all in the same instant: they keep to the rate from their first request on.
-    await visitor.pause()
-    csrf = (await visitor.ask("queue", "GET", "/judge", 200)).field("csrf_token")
+    """Take a trial, read and believe to its end, look at the queue, take the next."""
+    if not visitor.csrf:
+        # They come while the server warms up, not all in the same instant.
+        await asyncio.sleep(visitor.dice.uniform(0, WARM_UP))
+        await _looks_at_the_queue(visitor)
     while True:
         await visitor.pause()
-        taken = await visitor.ask("next trial", "POST", "/judge/next", 303, data={"csrf_token": csrf})
+        taken = await visitor.ask("next trial", "POST", "/judge/next", 303, data={"csrf_token": visitor.csrf})
         if not taken.location.startswith("/judge/trial/"):
             visitor.book.errors["no trial was left"] += 1
             return
         await _judges_one(visitor, taken.location)
+        await visitor.pause()
+        await _looks_at_the_queue(visitor)
+
+
+async def _looks_at_the_queue(visitor: Visitor) -> None:
+    visitor.csrf = (await visitor.ask("queue", "GET", "/judge", 200)).field("csrf_token")
 
 
 async def _judges_one(visitor: Visitor, trial: str) -> None:
@@ -190,7 +199,7 @@ class Run:
         """Empty pages alone, judges with empty pages beside them, empty pages alone: all at one rate."""
         probe = asyncio.create_task(self._probe())
         async with self._at_work(judging=True):
-            await asyncio.sleep(WARM_UP)
+            await asyncio.sleep(WARM_UP + SETTLE)
         for name, share in (("alone, before", ALONE), ("judges", 1.0), ("alone, after", ALONE)):
             async with self._at_work(judging=name == "judges"):
                 await self._measure(name, share * seconds)

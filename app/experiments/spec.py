@@ -591,7 +591,7 @@ def is_template(value: str) -> bool:
 
 
 def _people(data: Any) -> People:
-    if isinstance(data, Mapping) and "humans" not in data:
+    if isinstance(data, Mapping) and "humans" not in data and data.keys() <= People.model_fields.keys():
         raise SpecError(
             f"judges: {', '.join(map(str, data))} is for people and none are asked for: write {{humans: N, …}}."
         )

@@ -68,6 +68,8 @@ class Database:
             pool_size=connections,
             max_overflow=0,
             pool_timeout=60,
+            # The connection used last is used next: it has the plans of statements at hand.
+            pool_use_lifo=True,
             # What is written holds hidden texts; an error must not repeat it.
             hide_parameters=True,
             json_serializer=_json,
