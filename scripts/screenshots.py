@@ -276,8 +276,13 @@ async def _judges(studio: Studio) -> None:
     await page.goto("/judge/instructions")
     await shoot(page, "instructions")
     await page.goto("/judge")
-    await page.get_by_role("button", name="Next trial").click()
+    onward = page.get_by_role("button", name="Next trial")
+    await onward.click()
+    # Until there is enough to see: in one trial or, where that had less to say, in a later one.
     while await page.locator("[data-speech]").count() < 4:
+        if await page.locator("[data-done]").count():
+            await onward.click()
+            continue
         await page.locator("textarea").fill("Going by what has been said so far.")
         async with page.expect_navigation():
             await page.locator("[data-submit]").click()
