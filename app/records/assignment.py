@@ -242,16 +242,6 @@ async def held(session: AsyncSession, judgement: uuid.UUID, person: uuid.UUID | 
     return None if row is None else Held(**{**row, "order": tuple(row["order"])})
 
 
-async def flag(session: AsyncSession, judgement: uuid.UUID, flags: Mapping[str, bool]) -> None:
-    """Keep what a person marked."""
-    await session.execute(
-        update(Judgement)
-        .where(Judgement.id == judgement)
-        .values(flags=Judgement.flags.op("||")(dict(flags)))
-        .execution_options(synchronize_session=False)
-    )
-
-
 async def instructed(session: AsyncSession, account: uuid.UUID) -> None:
     """Somebody has finished the instructions; the first time counts."""
     first = update(Account).where(Account.id == account, Account.instructed_at.is_(None))
@@ -313,7 +303,7 @@ async def told(
     rows = (await session.execute(verdicts, {"person": person})).all()
     for mine, *_ in rows:
         if not mine.flags.get("told"):
-            await flag(session, mine.id, {"told": True})
+            await places.flag(session, JUDGEMENTS, mine.id, {"told": True})
     return [
         Told(
             mine.id,

@@ -327,6 +327,16 @@ def _prolonged(kind: Kind) -> Any:
     )
 
 
+async def flag(session: AsyncSession, kind: Kind, place: uuid.UUID, flags: Mapping[str, bool]) -> None:
+    """Keep what a person marked, or what was shown to them."""
+    await session.execute(
+        update(kind.table)
+        .where(kind.table.id == place)
+        .values(flags=kind.table.flags.op("||")(dict(flags)))
+        .execution_options(synchronize_session=False)
+    )
+
+
 async def give_back(
     session: AsyncSession, kind: Kind, place: uuid.UUID, account: Account, flags: Mapping[str, bool]
 ) -> bool:

@@ -223,13 +223,3 @@ async def keep(session: AsyncSession, place: uuid.UUID, person: uuid.UUID, *, tu
         .execution_options(synchronize_session=False)
     )
     return kept.first() is not None
-
-
-async def flag(session: AsyncSession, place: uuid.UUID, flags: Mapping[str, bool]) -> None:
-    """Keep what a person marked."""
-    await session.execute(
-        update(SeatPlace)
-        .where(SeatPlace.id == place)
-        .values(flags=SeatPlace.flags.op("||")(dict(flags)))
-        .execution_options(synchronize_session=False)
-    )

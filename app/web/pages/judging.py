@@ -116,10 +116,10 @@ async def trial(request: Request, who: Who, judgement_id: uuid.UUID, read: bool 
         desk = await _desk(request, db, mine)
         examples = desk.examples if desk else []
         if examples and not read and EXAMPLES_READ not in mine.flags:
-            await assignment.flag(db, mine.id, {EXAMPLES_SHOWN: True})
+            await places.flag(db, assignment.JUDGEMENTS, mine.id, {EXAMPLES_SHOWN: True})
             return _examples_page(request, mine, examples)
         if examples and EXAMPLES_READ not in mine.flags:
-            await assignment.flag(db, mine.id, {EXAMPLES_READ: True})
+            await places.flag(db, assignment.JUDGEMENTS, mine.id, {EXAMPLES_READ: True})
         clock = await _clock(db, mine)
         entered = await drafts.find(db, drafts.of_judgement(mine.id))
     if desk is None or not desk.due:
@@ -243,7 +243,7 @@ async def submit(
             return onward
         # A page of marks does not ask whether they know the story: it stays as it was said before.
         if sent.path != MARKING and sent.knows_story != bool(mine.flags.get("knows_story")):
-            await assignment.flag(db, mine.id, {"knows_story": sent.knows_story})
+            await places.flag(db, assignment.JUDGEMENTS, mine.id, {"knows_story": sent.knows_story})
         clock = await _clock(db, mine)
         patient = await people.within_limit(db, f"submit/{who.id}", SUBMITS, seconds=60)
     if not patient:

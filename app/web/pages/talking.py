@@ -183,7 +183,7 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
         return _again(request, held, turn, sent.entered, outcome, sent.digest)
     if held.judges:
         async with _database(request).session.begin() as db:
-            await seats.flag(db, held.id, {"knows_story": sent.knows_story})
+            await places.flag(db, held.kind, held.id, {"knows_story": sent.knows_story})
     await _record(request, who, held, outcome)
     return onward
 
