@@ -793,8 +793,10 @@ async def _doctor(spec: Spec | None) -> bool:
     state = "current" if health.current else "not current: run `arena db upgrade`"
     print(f"Migrations: {health.revision or 'none'} of {health.head}, {state}")
     if spec is not None:
-        named = [spec.cast.endpoint_of(name) for name in spec.cast.participants]
-        known += [endpoint for endpoint in named if endpoint and endpoint not in known]
+        for name in spec.cast.participants:
+            endpoint = spec.cast.endpoint_of(name)
+            if endpoint and endpoint not in known:
+                known.append(endpoint)
     answering = [await _try_endpoint(*endpoint) for endpoint in known]
     if not known:
         print("Endpoints: none known yet; name a spec to try its endpoints.")

@@ -80,10 +80,8 @@ async def take(session: AsyncSession, file: TaskFile, name: str, *, skip_bad: bo
 def refuse_bad(file: TaskFile, *, skip_bad: bool) -> None:
     """Raise ImportRefused where a file has problems and `skip_bad` is off, or where nothing of it is left."""
     if file.problems and not skip_bad:
-        raise ImportRefused(
-            "Nothing was imported: mend these, or keep the rest (on the command line: --skip-bad).",
-            file.problems,
-        )
+        rest = ": mend these, or keep the rest (on the command line: --skip-bad)" if file.passages else ""
+        raise ImportRefused(f"Nothing was imported{rest}.", file.problems)
     if not file.passages:
         left_out = ", ".join(f"{count} {reason}" for reason, count in file.filtered.items())
         why = f" ({left_out})" if left_out else ""

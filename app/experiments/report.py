@@ -541,8 +541,8 @@ def notes(report: Report) -> list[str]:
     if any(line.judge.baseline or line.arm.baseline for line in report.lines):
         found.append("* a built-in baseline, not a language model.")
     found += [
-        f"{line.arm.arm}, {line.judge.label}: {line.excluded} verdicts are left out, since their questions "
-        "lack verdicts under another assignment."
+        f"{line.arm.arm}, {line.judge.label}: left out are {line.excluded} verdicts on questions "
+        "that lack verdicts under another assignment."
         for line in report.lines
         if line.excluded
     ]

@@ -118,7 +118,11 @@ def grade(criticised: Move, critique: Move, reference: Move | None, count: int) 
             "grade",
             "pick",
             shown,
-            facts={"point": number, "options": list(options)},
+            facts={
+                "point": number,
+                "options": list(options),
+                "says": [f"{grade.capitalize()}." for grade in options],
+            },
         )
         for number in range(1, count + 1)
     ]
@@ -144,7 +148,12 @@ def mark(seat: str, transcript: Shown, order: tuple[int, ...], points: Mapping[s
                 "pick",
                 transcript,
                 order,
-                facts={"point": number, "text": _text(transcript, path), "options": list(MARKS)},
+                facts={
+                    "point": number,
+                    "text": _text(transcript, path),
+                    "options": list(MARKS),
+                    "says": ["Accepted.", "Rejected."],
+                },
             )
             for path, count in points.items()
             for number in range(1, count + 1)

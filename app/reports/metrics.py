@@ -258,7 +258,7 @@ def metrics(
     found = []
     for metric in (*EVERY, *METRICS.get(protocol, ())):
         figures = metric.figures(items)
-        if figures or metric.absent:
+        if figures or (items and metric.absent):
             found.append(_measured(arm, judge, metric, items, figures, confidence))
     return found
 
@@ -313,9 +313,12 @@ def _measure(
     }
     figures = by_question(readings, readings.__getitem__)
     arrays = _arrays(figures)
-    estimate = (
-        mean_interval(*arrays, SHARE, confidence) if called.bounded else t_interval(*arrays, confidence)
-    )
+    if called.bounded:
+        estimate = mean_interval(*arrays, SHARE, confidence)
+    else:
+        estimate = t_interval(*arrays, confidence)
+        # Whatever scripts count or weigh is none at the least.
+        estimate = replace(estimate, low=max(estimate.low, 0.0))
     return _with(Measured(arm, judge, name, called.title, called.unit), figures, estimate)
 
 

@@ -370,7 +370,10 @@ def _reliability_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
     told = _told_apart(rows, "judge", width)
     base = alt.Chart().encode(
         x=alt.X(
-            "confidence:Q", title=_lines("confidence, the belief on the favoured answer", width), scale=unit
+            "confidence:Q",
+            title=_lines("belief on the favoured answer", width),
+            scale=unit,
+            axis=alt.Axis(tickCount=5),
         ),
         color=told["color"],
     )
@@ -494,7 +497,7 @@ PLOTS: dict[str, Plot] = {
         _time_rows,
         _time_chart,
         "Verdicts of people, in quarters of equal size by the time they were at work, with 95% intervals clustered by passage.",
-        "No person has judged with their time on record yet; it is not measured for models.",
+        "No verdict of a person that counts here has its time on record yet; it is not measured for models.",
     ),
 }
 """Name in addresses to the plot, in the order of the page."""

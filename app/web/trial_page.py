@@ -15,6 +15,7 @@ from app.participants.prompts import Example
 from app.protocols.core import Ask, Belief, Items, Note, Pick, Rating, Speech
 from app.protocols.flaws import MARKING, MARKS, points_in
 from app.protocols.judging import place
+from app.protocols.quotes import MarkedText
 from app.protocols.views import LETTERS, Line, View
 from app.records.assignment import Held
 from app.records.drafts import Effort
@@ -176,7 +177,7 @@ def to_mark(mine: Held, due: Sequence[tuple[Ask, View]], draft: Mapping[str, Any
     ask, view = due[0]
     criticised = view.lines[ask.facts["text"] - 1].content
     assert isinstance(criticised, Speech)
-    texts = points_in(criticised.said.text)
+    texts = points_in(_with_quotation_marks(criticised.said))
     numbers = [asked.facts["point"] for asked, _ in due]
     chosen = marked(draft.get("marks", ()))
     return {
@@ -188,6 +189,15 @@ def to_mark(mine: Held, due: Sequence[tuple[Ask, View]], draft: Mapping[str, Any
         "points": [(number, texts[number - 1], chosen.get(number)) for number in numbers],
         "at": draft.get("at", 0),
     }
+
+
+def _with_quotation_marks(said: MarkedText) -> str:
+    """The text with its quotes set off, as they are where it is read as a whole."""
+    parts, at = [], 0
+    for quote in said.quotes:
+        parts += [said.text[at : quote.start], "“", said.text[quote.start : quote.end], "”"]
+        at = quote.end
+    return "".join([*parts, said.text[at:]])
 
 
 def marked(given: Iterable[str]) -> dict[int, str]:

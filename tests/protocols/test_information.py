@@ -104,8 +104,16 @@ def critique(rules: Any) -> Table:
     argument = ({"author"} if rules.planted < 1 else set()) | ({"tamperer"} if rules.planted else set())
     tampers = {"passage", "told side", "notes", "tamperer", "some of author"}
     flaw = {"some of tamperer"} if rules.planted else set()
-    grades = {"passage", "told point", "told options", "critic_1", *argument - {"tamperer"}, *flaw}
-    marks = {"told point", "told text", "told options"} if rules.mark else set()
+    grades = {
+        "passage",
+        "told point",
+        "told options",
+        "told says",
+        "critic_1",
+        *argument - {"tamperer"},
+        *flaw,
+    }
+    marks = {"told point", "told text", "told options", "told says"} if rules.mark else set()
     return {
         "author": SPEAKS | {"author", *critics} if rules.rebuttal else SPEAKS - {"notes"},
         **{

@@ -287,10 +287,12 @@ def test_measures_of_any_protocol_are_averaged_as_accuracy_is_and_series_are_lef
 
 
 def test_the_interval_of_a_measure_without_a_scale_is_that_of_t_by_hand() -> None:
-    """Two passages with one question each, 2 and 4: mean 3, standard error 1, t with one degree of freedom 12.706."""
-    [steps] = measured([told({"steps": 2}), told({"steps": 4}, passage="p2")])
-    assert steps.low == pytest.approx(3 - 12.7062, abs=1e-3)
-    assert steps.high == pytest.approx(3 + 12.7062, abs=1e-3)
+    """Two passages with one question each, 29 and 31: mean 30, standard error 1, t with one degree of freedom 12.706."""
+    [steps] = measured([told({"steps": 29}), told({"steps": 31}, passage="p2")])
+    assert steps.low == pytest.approx(30 - 12.7062, abs=1e-3)
+    assert steps.high == pytest.approx(30 + 12.7062, abs=1e-3)
+    [few] = measured([told({"steps": 2}), told({"steps": 4}, passage="p2")])
+    assert few.low == 0, "there is no fewer than none"
 
 
 def test_every_metric_has_a_name_of_its_own_and_says_its_unit() -> None:

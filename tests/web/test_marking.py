@@ -60,12 +60,17 @@ async def test_after_the_belief_each_point_is_accepted_or_rejected_and_then_the_
     assert numbers
     assert "data-belief" not in page.text
     assert "Your belief is on record" in page.text
+    words = re.findall(r'id="words-\d+">(.*?)</p>', page.text, re.DOTALL)
+    assert "“" in "".join(words), "quotes are told from the words around them"
 
     said = [f"{number}-{'accept' if number == 1 else 'reject'}" for number in numbers]
     assert (await submit(browser, trial, *said)).status_code == 303
     assert await marks(site) == {f"judging/mark/r1/critic_1/{number}": int(number != 1) for number in numbers}
     assert "Thank you" in (await browser.get(trial)).text
     assert (await submit(browser, trial, *said)).status_code == 303, "sent twice it changes nothing"
+    async with site.database.session() as session:
+        made = await session.scalars(select(Move.content).where(Move.path.startswith("judging/mark/")))
+        assert {content["said"] for content in made} == {"Accepted.", "Rejected."}
     assert len(await marks(site)) == len(numbers)
 
 
