@@ -26,8 +26,9 @@ TEMPLATE = "template"
 ROLE, PASSWORD = "arena", "s3cret@/:%?#'+"
 """The password has characters that an address must escape."""
 
-# What is committed may be lost with the machine, never with a process.
-FAST = {"fsync": "off", "full_page_writes": "off"}
+# What is committed may be lost with the machine, never with a process. While a server vacuums a database by itself, nobody but
+# a superuser can drop it.
+FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
 
 
 class Missing(Exception):
