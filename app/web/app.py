@@ -118,8 +118,6 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        if first["loc"][0] == "path":
-            return _failure(request, 404, SENTENCES[404])
         sentence = f"{first['loc'][-1]}: {first['msg'][0].lower()}{first['msg'][1:]}."
         return _failure(request, 422, sentence)
 
