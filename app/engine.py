@@ -92,20 +92,13 @@ class Desk:
     """A judgement that waits for its judge, as it stood when it was opened."""
 
     judgement: Judgement
-    opened: Opened[tuple[Reading, ...]]
+    play: Play[tuple[Reading, ...]]
+    due: Sequence[tuple[Ask, View]]
+    """What is asked now, each through the judge's eyes; nothing once all is answered."""
+    given: Sequence[AnyContent]
+    """What the judge has answered, oldest first."""
     examples: Sequence[Example]
     """Arguments that misled others, which whoever judges the trial is shown first; most arms have none."""
-
-    @property
-    def due(self) -> list[tuple[Ask, View]]:
-        """What is asked now, each through the judge's eyes; nothing once all is answered."""
-        opened = self.opened
-        return [(ask, opened.sitting.view(ask, opened.moves)) for ask in opened.play.due]
-
-    @property
-    def given(self) -> list[AnyContent]:
-        """What the judge has answered, oldest first."""
-        return [self.opened.moves[ask.path].content for ask in self.opened.play.answered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +161,22 @@ class Engine:
         if judgement is None or judgement.state not in OPEN or judgement.trial.state != "done":
             return None
         opened = await self._open_judgement(session, judgement)
+        sitting, play, moves = opened.sitting, opened.play, opened.moves
         arm = self._arms[judgement.trial.arm_id]
-        return Desk(judgement, opened, arm.prompts.examples(arm.protocol.name))
+        return Desk(
+            judgement,
+            play,
+            due=[(ask, sitting.view(ask, moves)) for ask in play.due],
+            given=[moves[ask.path].content for ask in play.answered],
+            examples=arm.prompts.examples(arm.protocol.name),
+        )
 
     async def submit(self, session: AsyncSession, desk: Desk, contents: Mapping[str, AnyContent]) -> None:
         """Put a judge's answers, by path, on record, and the verdict after the last, in the caller's transaction.
 
         Raises RuleChanged where something is not asked for.
         """
-        judgement, play = desk.judgement, desk.opened.play
+        judgement, play = desk.judgement, desk.play
         assert judgement.participant_id is not None
         moves = _answers(play, contents)
         owner = Owner(judgement=judgement.id)

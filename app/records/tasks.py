@@ -80,11 +80,9 @@ def _passage(task_set: uuid.UUID, item: Mapping[str, Any]) -> dict[str, Any]:
 def _question(task_set: uuid.UUID, passage: str, position: int, item: Mapping[str, Any]) -> dict[str, Any]:
     row = {"task_set_id": task_set, "passage": passage, "position": position, "key": item["key"]}
     kept = row | {field: item[field] for field in QUESTION_FIELDS} | {"answers": list(item["answers"])}
-    return (
-        kept | {"meta": {**item["meta"], "planted": list(planted)}}
-        if (planted := item.get("planted"))
-        else kept
-    )
+    if item.get("planted"):
+        kept["meta"] = {**item["meta"], "planted": list(item["planted"])}
+    return kept
 
 
 def _new(
