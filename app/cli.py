@@ -26,8 +26,8 @@ from app.exchange.columns import What
 from app.exchange.export import export
 from app.exchange.importing import (
     SAMPLE,
+    FileKind,
     ImportRefused,
-    Kind,
     listed,
     read,
     refuse_bad,
@@ -42,11 +42,10 @@ from app.experiments.estimate import Price, estimate, gathered
 from app.experiments.freeze import judge_again, refuse_cancelled, start
 from app.experiments.plan import check_answers, draw
 from app.experiments.reach import reach
-from app.experiments.report import Report, as_tables, notes, report, together
 from app.experiments.spec import Spec, SpecError, read_panel, read_spec
 from app.jobs import follow, working
 from app.participants.base import EndpointSettings, ParticipantError
-from app.participants.roster import Roster
+from app.participants.participant_factory import ParticipantFactory
 from app.records import experiments as records
 from app.records import people
 from app.records.database import Database, DatabaseError, Health, open_database
@@ -54,12 +53,13 @@ from app.records.endpoints import endpoints
 from app.records.progress import Progress as Counts
 from app.records.progress import progress
 from app.records.tasks import Saved, passage_texts, questions_of
-from app.reports import power as powers
+from app.reports.html_file import standing_alone
+from app.reports.report import Report, as_tables, notes, report, together
+from app.services.demo import links, visitor
+from app.services.egress import BadPattern
 from app.settings import Settings, settings
-from app.web.alone import standing_alone
-from app.web.demo import links, visitor
-from app.web.outgoing import BadPattern
-from app.web.pages.entrance import SHORTEST_PASSWORD, TOO_SHORT, hasher
+from app.statistics import power as powers
+from app.web.accounts.sign_in import SHORTEST_PASSWORD, TOO_SHORT, hasher
 from app.web.server import AddressTaken, listening, serving
 from models import Experiment
 
@@ -691,20 +691,20 @@ def quality(
     ] = Answers.ALL,
 ) -> None:
     """Import QuALITY: its official JSONL or zip."""
-    file = read(Kind.QUALITY, path, split=split, hard=hard, khan=khan, answers=answers.value)
-    _run(_import(file, name or usual_name(Kind.QUALITY, path), skip_bad))
+    file = read(FileKind.QUALITY, path, split=split, hard=hard, khan=khan, answers=answers.value)
+    _run(_import(file, name or usual_name(FileKind.QUALITY, path), skip_bad))
 
 
 @importing.command()
 def tasks(path: InputPath, name: SetName = None, skip_bad: SkipBad = False) -> None:
     """Import the arena's own JSON Lines (docs/formats/tasks.md); the set is named as the file."""
-    _run(_import(read(Kind.TASKS, path), name or usual_name(Kind.TASKS, path), skip_bad))
+    _run(_import(read(FileKind.TASKS, path), name or usual_name(FileKind.TASKS, path), skip_bad))
 
 
 @importing.command("nyu-debates")
 def nyu_debates(path: InputPath, name: SetName = None, skip_bad: SkipBad = False) -> None:
     """Import the stories and questions of the NYU human debates (Michael et al. 2023)."""
-    _run(_import(read(Kind.NYU_DEBATES, path), name or usual_name(Kind.NYU_DEBATES, path), skip_bad))
+    _run(_import(read(FileKind.NYU_DEBATES, path), name or usual_name(FileKind.NYU_DEBATES, path), skip_bad))
 
 
 async def _import(file: TaskFile, name: str, skip_bad: bool) -> None:
@@ -804,7 +804,7 @@ async def _doctor(spec: Spec | None) -> bool:
 
 
 async def _try_endpoint(name: str, endpoint: EndpointSettings) -> bool:
-    roster = Roster()
+    roster = ParticipantFactory()
     try:
         models = await roster.client(name, endpoint).models()
     except ParticipantError as error:

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from app.experiments.check import Findings, Tally
-from app.experiments.estimate import Estimate, PeopleEstimate, PowerEstimate, UseEstimate
+from app.experiments.estimate import ExperimentEstimate, PeopleEstimate, PowerEstimate, UseEstimate
 from app.records.progress import Progress as Counts
 
 out = Console(soft_wrap=False, width=None)
@@ -119,7 +119,7 @@ def _share(part: int, whole: int) -> str:
     return f"{part} of {whole}" if whole else "–"
 
 
-def estimate_tables(found: Estimate) -> list[Table]:
+def estimate_tables(found: ExperimentEstimate) -> list[Table]:
     """What an experiment takes: by arm and, where models are asked, by participant."""
     arms = _figures("What it takes", "arm", ["trials", "judgements", "verdicts of people", "model calls"])
     for arm in found.arms:
@@ -149,7 +149,7 @@ def _use(use: UseEstimate) -> list[str]:
     return [f"{use.calls:,}", f"{use.prompt:,}", saved, f"{use.completion:,}", cost]
 
 
-def estimate_lines(found: Estimate) -> list[str]:
+def estimate_lines(found: ExperimentEstimate) -> list[str]:
     """What it can show, how many people it needs, and what was assumed."""
     people = [people_needed(found.people)] if found.people else []
     return [power_of(found.power), *people, "Assumed:", *(f"- {line}" for line in found.assumptions)]

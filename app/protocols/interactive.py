@@ -12,7 +12,7 @@ from app.protocols.combinators import Argued, argued, arguing
 from app.protocols.consultancy import CONSULTANT, Advised
 from app.protocols.core import Ask, Assignment, Belief, Case, Measure, Outcome, Said, Seat, Talk, paths
 from app.protocols.debate import SIDES
-from app.protocols.taking_part import Turn, last_turn, measured, swung, turn_of
+from app.protocols.taking_part import JudgeTurn, last_turn, measured, swung, turn_of
 
 
 class Interactive(Argued):
@@ -68,7 +68,7 @@ class Interactive(Argued):
         measures = measured(beliefs, self.swing, self.turn_penalty)
         return replace(end, belief=beliefs[-1], beliefs=tuple(beliefs), measures=measures)
 
-    def _judges_turn(self, case: Case, number: int, said: Said) -> Talk[Turn]:
+    def _judges_turn(self, case: Case, number: int, said: Said) -> Talk[JudgeTurn]:
         turn, seat, shows = f"r{number}", self.judge.name, paths(said)
         if number > self.max_rounds:
             return last_turn(case, turn, seat, shows)

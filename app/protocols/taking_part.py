@@ -15,7 +15,7 @@ _REMARK = Limits(target_words=40, max_words=80)
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class JudgeTurn:
     """What the judge gave at the opening of a round."""
 
     belief: Belief
@@ -35,20 +35,20 @@ class Turn:
         return self.stop is not None and picked(self.stop) == DECIDE
 
 
-def last_turn(case: Case, turn: str, seat: str, shows: Shown) -> Talk[Turn]:
+def last_turn(case: Case, turn: str, seat: str, shows: Shown) -> Talk[JudgeTurn]:
     """The judge's belief alone: what it says then, nobody would hear."""
-    return Turn((yield from _belief(case, turn, seat, shows)))
+    return JudgeTurn((yield from _belief(case, turn, seat, shows)))
 
 
 def turn_of(
     case: Case, turn: str, seat: str, shows: Shown, facts: Mapping[str, Any], *, may_stop: bool
-) -> Talk[Turn]:
+) -> Talk[JudgeTurn]:
     """Belief, remark and, where it `may_stop`, whether to go on: asked for together, each unseen by the others."""
     asks = [Ask(f"{turn}/{seat}", seat, "remark", "note", shows, limits=_REMARK, facts=facts)]
     if may_stop:
         asks.append(Ask(f"{turn}/{seat}/stop", seat, "stop", "pick", shows, facts={**facts, **_STOP}))
     given: list[Any] = yield from together(_belief(case, turn, seat, shows), *map(one, asks))
-    return Turn(*given)
+    return JudgeTurn(*given)
 
 
 def _belief(case: Case, turn: str, seat: str, shows: Shown) -> Talk[Belief]:

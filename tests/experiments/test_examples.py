@@ -18,7 +18,7 @@ from app.protocols.core import Ask, Case
 from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.views import see
 from app.records.database import Database
-from app.web.outside import outside_spec
+from app.services.untrusted_spec import outside_spec
 from models import Arm, Experiment, Trial, Verdict
 from tests.factories import finished, imported, passage, spec, started
 

@@ -18,7 +18,7 @@ from app.protocols import PROTOCOLS
 from app.protocols.core import Ask, Case, Elicitation, Limits, Move, Note, Speech, Thought, answered
 from app.protocols.quotes import indexed, mark
 from app.protocols.views import View, see
-from tests.participants.stage import FERRY, Played, case, play, protocol, text
+from tests.participants.played_trials import FERRY, Played, case, play, protocol, text
 
 BOOK = PromptBook(load({}, *PROTOCOLS))
 DEBATE = protocol("debate")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.participants.replies import form, label_mass, options, spread
 from app.participants.speeches import Unread
 from app.protocols.core import AnyContent, Belief, Items, Limits, Note, Pick, Rating, Stance, Thought
-from tests.participants.talks import INDEX, ask, seen
+from tests.participants.examples import INDEX, ask, seen
 
 
 def read(wants: str, text: str, **more: object) -> AnyContent:

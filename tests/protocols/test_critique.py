@@ -10,7 +10,7 @@ from app.protocols.critique import Critique
 from app.protocols.flaws import GRADES, ITEMS, planted_in, points_in
 from app.protocols.quotes import MarkedText
 from app.protocols.views import View
-from tests.protocols.cast import (
+from tests.protocols.harness import (
     ANSWERS,
     QUESTION,
     Answer,

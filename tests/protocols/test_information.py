@@ -50,7 +50,7 @@ from app.protocols.market_making import MarketMaking
 from app.protocols.rehearsal import stand_in
 from app.protocols.views import View
 from scripts.protocol_pages import variants
-from tests.protocols.cast import (
+from tests.protocols.harness import (
     PASSAGE,
     UNHURRIED,
     UNQUOTED,

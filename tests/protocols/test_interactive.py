@@ -7,7 +7,7 @@ import pytest
 from app.protocols.core import AnyContent, Ask, Assignment, Belief, Elicitation, Note, Outcome, Pick
 from app.protocols.interactive import Interactive, InteractiveConsultancy, InteractiveDebate
 from app.protocols.views import View
-from tests.protocols.cast import (
+from tests.protocols.harness import (
     PASSAGE,
     Answer,
     Run,

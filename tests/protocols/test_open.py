@@ -7,7 +7,7 @@ import pytest
 from app.protocols.core import AnyContent, Ask, Assignment, Case, Outcome, Pick
 from app.protocols.open import OpenConsultancy, OpenDebate
 from app.protocols.views import View
-from tests.protocols.cast import (
+from tests.protocols.harness import (
     ANSWERS,
     PASSAGE,
     QUESTION,
