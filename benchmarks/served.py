@@ -5,8 +5,9 @@ from fastapi.responses import Response
 from jinja2 import ChoiceLoader, DictLoader
 
 from app.cli import main
+from app.templating import environment
 from app.web import app as web
-from app.web.render import environment, page
+from app.web.render import page
 from app.web.security import permissions
 from app.web.security.middleware import Who
 

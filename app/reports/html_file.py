@@ -10,7 +10,7 @@ from app.reports.plot_process import drawn
 from app.reports.plots import PLOTS, WIDTHS
 from app.reports.report import notes, shown_figure, shown_p
 from app.reports.report_cache import made_of
-from app.web.render import STATIC, environment
+from app.templating import STATIC, environment
 from models import Experiment
 
 STYLES = ("vendor/pico.min.css", "arena.css", "research.css")

@@ -20,7 +20,7 @@ from app.reports.pressure import Dialled
 from app.reports.report import Facts, Report, computed, facts, kept, starred
 from app.statistics.accuracy import Cell
 from app.statistics.contrasts import Contrast
-from app.web.render import plain
+from app.templating import plain
 from models import Experiment
 
 KEPT = 8

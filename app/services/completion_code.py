@@ -3,7 +3,7 @@
 from pydantic import HttpUrl, TypeAdapter, ValidationError
 
 from app.records.people import Completion
-from app.web.security.middleware import Refused
+from app.services.refusal import Refused
 
 MOST_CODE, MOST_URL = 100, 500
 """Characters."""

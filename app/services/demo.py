@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import assignment, leases, people, seats
 from app.records.seats import BY_ROLE
-from app.web.accounts.sign_in import invite_path
+from app.services.invites import invite_path
 from models import Account
 
 ROLES = ("researcher", "judge", "debater", "admin")

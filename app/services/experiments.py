@@ -1,8 +1,8 @@
-"""Starting an experiment and adding a judging round for somebody, over the API or in the browser."""
+"""Starting, steering and judging experiments on behalf of an account."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Literal
 
-from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.experiments.freeze import Started, judge_again, refuse_cancelled, start, under
@@ -12,26 +12,36 @@ from app.records import experiments as records
 from app.records.database import Database
 from app.records.people import note
 from app.services.egress import GuardedParticipantFactory, allow_list
-from app.web.security.middleware import Refused
-from app.web.security.permissions import may_see
-from app.web.security.rate_limit import limited
+from app.services.rate_limit import limited
+from app.services.refusal import Refused
+from app.services.visibility import may_see
+from app.settings import Settings
 from models import Account, Experiment
 
+Action = Literal["pause", "resume", "cancel", "retry"]
+DONE: dict[Action, str] = {
+    "pause": "paused",
+    "resume": "resumed",
+    "cancel": "cancelled",
+    "retry": "retried what failed",
+}
+"""What the audit trail says of an action."""
 Load = Callable[[AsyncSession], Awaitable[Experiment]]
 """Finds an experiment that somebody may see, or refuses."""
 
 
-async def start_for(request: Request, who: Account, spec: Spec, *, retry_failed: bool = False) -> Started:
+async def start_for(
+    database: Database, settings: Settings, who: Account, spec: Spec, *, retry_failed: bool = False
+) -> Started:
     """Start an experiment of somebody's own, or go on with the one that was started from the same spec.
 
     Raises SpecError, ParticipantError or Refused.
     """
-    database: Database = request.app.state.database
     async with database.session() as db:
         existing = await records.find(db, spec.name)
     _refuse_taken(who, existing, spec.name)
     if existing is None or retry_failed:
-        await _reach(request, who, spec.cast, spec.used)
+        await _reach(database, settings, who, spec.cast, spec.used)
     async with database.session.begin() as db:
         _refuse_taken(who, await under(db, spec.name), spec.name)
         started = await start(db, spec)
@@ -56,16 +66,21 @@ async def _begun(db: AsyncSession, who: Account, started: Started, *, retry_fail
 
 
 async def judge_for(
-    request: Request, who: Account, load: Load, panel: PanelSpec, *, retry_failed: bool = False
+    database: Database,
+    settings: Settings,
+    who: Account,
+    load: Load,
+    panel: PanelSpec,
+    *,
+    retry_failed: bool = False,
 ) -> int:
     """Judge the finished trials in a round, new or there already; returns the judgements queued.
 
     Raises SpecError, ParticipantError or Refused.
     """
-    database: Database = request.app.state.database
     async with database.session() as db:
         await judgeable(db, load)
-    await _reach(request, who, panel.cast, panel.panel.judges)
+    await _reach(database, settings, who, panel.cast, panel.panel.judges)
     async with database.session.begin() as db:
         experiment = await judgeable(db, load)
         queued = await judge_again(db, experiment, panel)
@@ -84,7 +99,27 @@ async def judgeable(db: AsyncSession, load: Load) -> Experiment:
     return experiment
 
 
-async def _reach(request: Request, who: Account, cast: Cast, names: Iterable[str]) -> None:
+async def _reach(
+    database: Database, settings: Settings, who: Account, cast: Cast, names: Iterable[str]
+) -> None:
     """See that its endpoints answer, with no transaction open."""
-    await limited(request, f"try/{who.id}", 30)
-    await reach(cast, names, GuardedParticipantFactory(allow_list(request.app.state.settings)))
+    await limited(database, f"try/{who.id}", 30)
+    await reach(cast, names, GuardedParticipantFactory(allow_list(settings)))
+
+
+async def change(db: AsyncSession, who: Account, experiment: Experiment, action: Action) -> bool:
+    """Carry out an action and put it on the trail; False, and neither, where its state does not allow it."""
+    match action:
+        case "pause":
+            changed = await records.pause(db, experiment.id)
+        case "resume":
+            changed = await records.unpause(db, experiment.id)
+        case "cancel":
+            changed = await records.cancel(db, experiment.id)
+        case "retry":
+            changed = experiment.state != "cancelled"
+            if changed:
+                await records.resume(db, experiment.id, retry_failed=True)
+    if changed:
+        await note(db, who.id, DONE[action], "experiment", experiment.id, {"name": experiment.name})
+    return changed

@@ -19,7 +19,9 @@ from app.records.database import Database
 from app.reports.report_cache import ReportCache
 from app.services.egress import GuardedParticipantFactory, allow_list
 from app.services.estimates import Estimates
+from app.services.refusal import Refused
 from app.settings import Settings
+from app.templating import STATIC
 from app.web import home
 from app.web.accounts import sign_in, tokens
 from app.web.admin import audit, endpoints, participants, people
@@ -27,11 +29,11 @@ from app.web.api import routes as api
 from app.web.experiment_editor.routes import router as experiment_editor
 from app.web.experiments.routes import router as experiments
 from app.web.judge.routes import router as judge
-from app.web.render import STATIC, page
+from app.web.render import page
 from app.web.reports.routes import router as reports
 from app.web.seats.routes import router as seats
 from app.web.security import middleware
-from app.web.security.middleware import NotSignedIn, Refused
+from app.web.security.middleware import NotSignedIn
 from app.web.security.permissions import check_complete
 from app.web.tasks.routes import router as tasks
 

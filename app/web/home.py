@@ -5,10 +5,10 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import browse, waiting_work
+from app.services.visibility import sees_only
+from app.web.parameters import PageNumber
 from app.web.render import page
 from app.web.security.middleware import Db, Visitor
-from app.web.security.permissions import sees_only
-from app.web.security.rate_limit import PageNumber
 from models import Account
 
 router = APIRouter()

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from app.records import admin, experiments, leases
 from app.records.seats import BY_ROLE
-from app.web.accounts.sign_in import invite_path
+from app.services.invites import invite_path
 from app.web.app import ROUTERS
 from app.web.security.permissions import PERMISSIONS, needs_token
 from models import Account, Arm, ModelCall, Participant, Question, Trial

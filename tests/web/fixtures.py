@@ -12,7 +12,8 @@ from sqlalchemy import URL, select, text, update
 from app.records import assignment, leases, people, seats, spec_drafts
 from app.records.database import Database
 from app.records.tokens import new_token
-from app.web.accounts.sign_in import hasher, invite_path
+from app.services.invites import invite_path
+from app.web.accounts.sign_in import hasher
 from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, SeatPlace, Trial
 from tests.database import Server
 from tests.factories import TASKS, spec, started

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import assignment, drafts, people
 from app.records.database import Database
-from app.web.accounts.sign_in import invite_path
+from app.services.invites import invite_path
 from app.web.security.middleware import COOKIE
 from models import Account, Experiment, Judgement, Trial
 from tests.database import Server

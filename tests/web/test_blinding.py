@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from app.web.render import STATIC
+from app.templating import STATIC
 from app.web.security.permissions import PERMISSIONS
 from tests.database import Server
 from tests.web.noninterference import TOKENS, TWINS, Heard, Judge, Original, judge_in, original

@@ -11,14 +11,24 @@ from argon2.exceptions import VerificationError
 from fastapi import APIRouter, Form, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
-from itsdangerous import BadSignature, URLSafeSerializer
+from itsdangerous import BadSignature
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import admin, people
 from app.records.database import Database
+from app.services.invites import invite_link, signer
+from app.services.rate_limit import limited
+from app.services.refusal import Refused
 from app.web.render import page
-from app.web.security.middleware import COOKIE, Db, Refused, Visit, Visitor, public_url, set_session
-from app.web.security.rate_limit import address, limited
+from app.web.security.middleware import (
+    COOKIE,
+    Db,
+    Visit,
+    Visitor,
+    base_url,
+    client_address,
+    set_session,
+)
 from models import Account, Invite
 
 router = APIRouter()
@@ -28,21 +38,6 @@ _NOBODY = hasher.hash("nobody has this password")
 SHORTEST_PASSWORD = 10
 TOO_SHORT = f"The password is too short: take at least {SHORTEST_PASSWORD} characters."
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
-
-
-async def signer(db: AsyncSession) -> URLSafeSerializer:
-    """Signs and reads the ids in invite links."""
-    return URLSafeSerializer(await people.signing_key(db), salt="invite")
-
-
-async def invite_path(db: AsyncSession, invite: Invite) -> str:
-    """The path of an invite's link."""
-    return f"/invite/{(await signer(db)).dumps(str(invite.id))}"
-
-
-async def link_of(request: Request, db: AsyncSession, invite: Invite) -> str:
-    """The whole link of an invite, to be copied."""
-    return (public_url(request) or str(request.base_url).rstrip("/")) + await invite_path(db, invite)
 
 
 @router.get("/healthz", name="healthz")
@@ -67,8 +62,8 @@ async def sign_in(
 ) -> Response:
     """Let somebody in by address and password."""
     database: Database = request.app.state.database
-    await limited(request, f"sign-in/{address(request)}", 20)
-    await limited(request, f"sign-in/{email.strip().lower()}", 10)
+    await limited(request.app.state.database, f"sign-in/{client_address(request)}", 20)
+    await limited(request.app.state.database, f"sign-in/{email.strip().lower()}", 10)
     async with database.session() as db:
         account = await people.account_by_email(db, email)
     known = account.password_hash if account and not account.disabled_at else None
@@ -177,7 +172,7 @@ async def join(
     password: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
     """Make the newcomer's account, and send them on by the link or password that is theirs from now on."""
-    await limited(request, f"join/{address(request)}", 60)
+    await limited(request.app.state.database, f"join/{client_address(request)}", 60)
     found = await _invite(request, db, token)
     if found.sets_password:
         return await _with_password(request, db, token, found, _tidy(name), email.strip(), password)
@@ -197,7 +192,7 @@ async def join(
         return _invited(request, visitor, token, recruited, 409, sentence)
     account, personal = await people.join(db, found, name)
     await people.note(db, account.id, "joined", "invite", found.id, recruited)
-    return await _enter(request, db, account, "/", keep=await link_of(request, db, personal))
+    return await _enter(request, db, account, "/", keep=await invite_link(db, base_url(request), personal))
 
 
 async def _owner(db: AsyncSession, invite: Invite) -> Account | None:
@@ -277,7 +272,7 @@ async def _identity(request: Request, token: str) -> uuid.UUID:
         return uuid.UUID(reader.loads(token))
     except (BadSignature, ValueError) as error:
         # Only guesses are counted: many newcomers may share one address.
-        await limited(request, f"invite/{address(request)}", 60)
+        await limited(request.app.state.database, f"invite/{client_address(request)}", 60)
         raise Refused(404, "This invite link is not complete: copy the whole of it.") from error
 
 

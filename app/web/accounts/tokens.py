@@ -9,9 +9,11 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import tokens as records
+from app.services.rate_limit import limited
+from app.services.refusal import Refused
+from app.web.parameters import PageNumber
 from app.web.render import page
-from app.web.security.middleware import Db, Refused, Who
-from app.web.security.rate_limit import PageNumber, limited
+from app.web.security.middleware import Db, Who
 from models import Account
 
 router = APIRouter()
@@ -61,7 +63,7 @@ async def make_token(
     days: Annotated[int, Form(ge=1, le=365)] = 90,
 ) -> Response:
     """Make a token and show it, this once."""
-    await limited(request, f"token/{who.id}", 10)
+    await limited(request.app.state.database, f"token/{who.id}", 10)
     if not scopes:
         error = "Choose what the token is for: read, write or both."
         return await _listed(request, who, db, 1, await request.form(), status=422, error=error)

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from app.records import admin
+from app.services.refusal import Refused
+from app.web.parameters import PageNumber
 from app.web.render import page
-from app.web.security.middleware import Db, Refused, Who
-from app.web.security.rate_limit import PageNumber
+from app.web.security.middleware import Db, Who
 
 router = APIRouter()
 

@@ -6,20 +6,20 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import admin
 from app.services.completion_code import MOST_CODE, MOST_URL, completion
-from app.web.accounts.sign_in import link_of
+from app.services.invites import invite_link
+from app.services.people import person_in_care, renew_link
+from app.services.refusal import Refused
+from app.web.parameters import PageNumber
 from app.web.render import page
-from app.web.security.middleware import Db, Refused, Who
-from app.web.security.rate_limit import PageNumber
-from models import Account, Invite
+from app.web.security.middleware import Db, Who, base_url
+from models import Account
 from models.people import BY_PASSWORD, ROLES
 
 router = APIRouter()
 Role = Literal["admin", "researcher", "judge", "debater"]
-NOBODY = "There is no such person among those you look after."
 
 
 def roles_to_give(who: Account) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ async def make_invite(
     made = await admin.invite(
         db, who, role, shared=shared, label=label.strip(), lasts=lasts, completion=given
     )
-    link = await link_of(request, db, made)
+    link = await invite_link(db, base_url(request), made)
     return page(request, "pages/people_link.html", link=link, invite=made, person=None)
 
 
@@ -77,23 +77,16 @@ async def revoke_invite(who: Who, db: Db, identity: uuid.UUID) -> Response:
 @router.post("/people/{identity}/link", name="new_link")
 async def new_link(request: Request, who: Who, db: Db, identity: uuid.UUID) -> Response:
     """A new personal link in place of all others, shown once."""
-    person = await other(db, who, identity)
-    made = await linked(db, who, person)
-    link = await link_of(request, db, made)
+    person = await person_in_care(db, who, identity)
+    made = await renew_link(db, who, person)
+    link = await invite_link(db, base_url(request), made)
     return page(request, "pages/people_link.html", link=link, invite=made, person=person)
-
-
-async def linked(db: AsyncSession, who: Account, person: Account) -> Invite:
-    """A new link for somebody whose account is open."""
-    if person.disabled_at is not None:
-        raise Refused(409, "This account is closed: open it first.")
-    return await admin.new_link(db, who.id, person)
 
 
 @router.post("/people/{identity}/role", name="change_role")
 async def change_role(who: Who, db: Db, identity: uuid.UUID, role: Annotated[Role, Form()]) -> Response:
     """Give somebody another role."""
-    person = await other(db, who, identity)
+    person = await person_in_care(db, who, identity)
     await admin.change_role(db, who.id, person, role)
     return RedirectResponse("/people", status_code=303)
 
@@ -101,7 +94,7 @@ async def change_role(who: Who, db: Db, identity: uuid.UUID, role: Annotated[Rol
 @router.post("/people/{identity}/disable", name="disable_person")
 async def disable(who: Who, db: Db, identity: uuid.UUID) -> Response:
     """Close an account at once."""
-    person = await other(db, who, identity)
+    person = await person_in_care(db, who, identity)
     await admin.disable(db, who.id, person)
     return RedirectResponse("/people", status_code=303)
 
@@ -109,16 +102,6 @@ async def disable(who: Who, db: Db, identity: uuid.UUID) -> Response:
 @router.post("/people/{identity}/enable", name="enable_person")
 async def enable(who: Who, db: Db, identity: uuid.UUID) -> Response:
     """Open a closed account again."""
-    person = await other(db, who, identity)
+    person = await person_in_care(db, who, identity)
     await admin.enable(db, who.id, person)
     return RedirectResponse("/people", status_code=303)
-
-
-async def other(db: AsyncSession, who: Account, identity: uuid.UUID) -> Account:
-    """Somebody whom one looks after, and not oneself."""
-    person = await admin.person(db, who, identity)
-    if person is None:
-        raise Refused(404, NOBODY)
-    if person.id == who.id:
-        raise Refused(409, "This is your own account: ask another admin to change it.")
-    return person

@@ -13,10 +13,11 @@ from app.experiments.spec import SpecError
 from app.participants.base import ParticipantError
 from app.records.database import Database
 from app.records.tokens import holder
+from app.services.rate_limit import limited
+from app.services.refusal import Refused
 from app.web.api.schemas import Error
-from app.web.security.middleware import Refused
+from app.web.security.middleware import client_address
 from app.web.security.permissions import SCOPES, may
-from app.web.security.rate_limit import address, limited
 from models import Account
 
 PREFIX = "/api/v1"
@@ -39,11 +40,11 @@ async def _caller(
         async with database.session() as db:
             found = await holder(db, given.credentials)
     if found is None:
-        await limited(request, f"api-stranger/{address(request)}", STRANGERS)
+        await limited(request.app.state.database, f"api-stranger/{client_address(request)}", STRANGERS)
         raise Refused(
             401, "Send a valid token as `Authorization: Bearer …`: make one at /account/tokens of this arena."
         )
-    await limited(request, f"api/{found.id}", PER_MINUTE)
+    await limited(request.app.state.database, f"api/{found.id}", PER_MINUTE)
     route = request.scope["route"].name
     if SCOPES[route] not in found.scopes:
         raise Refused(403, f"This token is not for that: it lacks the scope {SCOPES[route]}.")

@@ -22,15 +22,15 @@ from app.records.people import note
 from app.records.progress import progress
 from app.reports.report import Report, as_tables, notes
 from app.reports.report_cache import ReportCache
-from app.services.experiments import judge_for, start_for
+from app.services.experiments import Action, change, judge_for, start_for
+from app.services.refusal import Refused
 from app.services.untrusted_spec import outside_panel, outside_spec, recorded
+from app.services.visibility import may_see, sees_only
 from app.web.api import schemas
 from app.web.api.authentication import PREFIX, REFUSALS, Caller, refusing
 from app.web.api.bodies import described, download
-from app.web.experiments.routes import Action, change
-from app.web.security.middleware import Db, Refused
-from app.web.security.permissions import may_see, sees_only
-from app.web.security.rate_limit import PageNumber
+from app.web.parameters import PageNumber
+from app.web.security.middleware import Db
 from models import Account, Experiment
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS, tags=["experiments"])
@@ -89,7 +89,9 @@ async def start_experiment(
     with refusing():
         data = await described(request, "the experiment's file")
         spec = outside_spec(data, await endpoints(database), await recorded(database, data))
-        started = await start_for(request, caller, spec, retry_failed=retry_failed)
+        started = await start_for(
+            database, request.app.state.settings, caller, spec, retry_failed=retry_failed
+        )
     response.status_code = 201 if started.new else 200
     return schemas.Started(**_shown(started.experiment), new=started.new)
 
@@ -184,7 +186,12 @@ async def add_round(
         data = await described(request, "the panel's file")
         panel = outside_panel(data, await endpoints(database), await recorded(database, data))
         queued = await judge_for(
-            request, caller, lambda db: _theirs(caller, db, name), panel, retry_failed=retry_failed
+            database,
+            request.app.state.settings,
+            caller,
+            lambda db: _theirs(caller, db, name),
+            panel,
+            retry_failed=retry_failed,
         )
     return schemas.RoundStarted(name=panel.name, queued=queued)
 

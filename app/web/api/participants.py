@@ -6,13 +6,12 @@ from fastapi import APIRouter, Request
 
 from app.protocols.core import Belief, Speech
 from app.records import admin
-from app.web.admin.endpoints import put_on_record, tried_endpoint
-from app.web.admin.participants import put_on_record as seat
-from app.web.admin.participants import tried_participant
+from app.services import endpoints, participants
+from app.services.refusal import Refused
 from app.web.api import schemas
 from app.web.api.authentication import PREFIX, REFUSALS, Caller
-from app.web.security.middleware import Db, Refused
-from app.web.security.rate_limit import PageNumber
+from app.web.parameters import PageNumber
+from app.web.security.middleware import Db
 from models import Participant
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS)
@@ -44,7 +43,7 @@ async def add_participant(caller: Caller, db: Db, new: schemas.NewParticipant) -
     named = await admin.endpoints_named(db, new.settings.endpoint)
     if len(named) > 1:
         raise Refused(409, f"There are several endpoints {new.settings.endpoint}: choose one in the browser.")
-    identity = await seat(db, caller, new.name, next(iter(named), None), new.settings)
+    identity = await participants.add_participant(db, caller, new.name, next(iter(named), None), new.settings)
     row = await admin.participant(db, identity)
     assert row is not None
     return _participant(row)
@@ -53,7 +52,8 @@ async def add_participant(caller: Caller, db: Db, new: schemas.NewParticipant) -
 @router.post("/participants/{identity}/try", name="api_try_participant", tags=["participants"])
 async def try_participant(request: Request, caller: Caller, identity: uuid.UUID) -> schemas.Tried:
     """Ask one for a belief and a short speech; nothing is kept."""
-    _, tried = await tried_participant(request, caller, identity)
+    state = request.app.state
+    _, tried = await participants.probed_participant(state.database, state.settings, caller, identity)
     belief, speech = tried["belief"], tried["speech"]
     held = belief.content if isinstance(belief.content, Belief) else None
     return schemas.Tried(
@@ -77,12 +77,16 @@ async def list_endpoints(caller: Caller, db: Db, number: PageNumber = 1) -> sche
 @router.post("/endpoints", name="api_add_endpoint", tags=["administration"], status_code=201)
 async def add_endpoint(request: Request, caller: Caller, new: schemas.NewEndpoint) -> schemas.Endpoint:
     """Put one on record; its address is checked against the allow-list, and never changes."""
-    added = await put_on_record(request, caller, new.name, new.base_url, new.api_key_env)
+    state = request.app.state
+    added = await endpoints.add_endpoint(
+        state.database, state.settings, caller, new.name, new.base_url, new.api_key_env
+    )
     return schemas.Endpoint.model_validate(added)
 
 
 @router.post("/endpoints/{identity}/try", name="api_try_endpoint", tags=["administration"])
 async def try_endpoint(request: Request, caller: Caller, identity: uuid.UUID) -> schemas.EndpointTried:
     """Ask one for its models and for one token."""
-    _, tried = await tried_endpoint(request, caller, identity)
+    state = request.app.state
+    _, tried = await endpoints.probed_endpoint(state.database, state.settings, caller, identity)
     return schemas.EndpointTried.model_validate(tried)

@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.records import admin
 from app.records.admin import INVITED_BY_RESEARCHERS, AuditEntry
 from app.services.completion_code import completion
-from app.web.accounts.sign_in import link_of
-from app.web.admin.people import linked, other
+from app.services.invites import invite_link
+from app.services.people import person_in_care, renew_link
+from app.services.refusal import Refused
 from app.web.api import schemas
 from app.web.api.authentication import PREFIX, REFUSALS, Caller
-from app.web.security.middleware import Db, Refused
-from app.web.security.rate_limit import PageNumber
+from app.web.parameters import PageNumber
+from app.web.security.middleware import Db, base_url
 from models import Account, Invite
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS)
@@ -45,7 +46,7 @@ def _person(row: Account) -> schemas.Person:
 
 async def _judge(db: AsyncSession, caller: Account, identity: uuid.UUID) -> Account:
     """A judge or debater whom the caller looks after."""
-    person = await other(db, caller, identity)
+    person = await person_in_care(db, caller, identity)
     if person.role not in INVITED_BY_RESEARCHERS:
         raise Refused(
             403, "Accounts of admins and researchers are changed in the browser: open /people there."
@@ -56,7 +57,7 @@ async def _judge(db: AsyncSession, caller: Account, identity: uuid.UUID) -> Acco
 @router.post("/people/{identity}/link", name="api_new_link", tags=["people"], status_code=201)
 async def new_link(request: Request, caller: Caller, db: Db, identity: uuid.UUID) -> schemas.Link:
     """A new personal link for a judge or debater; their earlier links, sessions and tokens end."""
-    return await _told(request, db, await linked(db, caller, await _judge(db, caller, identity)))
+    return await _told(request, db, await renew_link(db, caller, await _judge(db, caller, identity)))
 
 
 @router.post("/people/{identity}/close", name="api_close_account", tags=["people"], status_code=204)
@@ -92,7 +93,7 @@ async def make_invite(request: Request, caller: Caller, db: Db, new: schemas.New
 
 
 async def _told(request: Request, db: AsyncSession, invite: Invite) -> schemas.Link:
-    link = await link_of(request, db, invite)
+    link = await invite_link(db, base_url(request), invite)
     return schemas.Link(invite=schemas.Invite.model_validate(invite), link=link)
 
 

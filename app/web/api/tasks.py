@@ -8,12 +8,12 @@ from fastapi.concurrency import run_in_threadpool
 from app.exchange.taskfile import read_tasks
 from app.experiments.spec import NAME
 from app.records.tasks import sets_page
+from app.services.tasks import save_tasks
 from app.web.api import schemas
 from app.web.api.authentication import PREFIX, REFUSALS, Caller, refusing
 from app.web.api.bodies import uploaded
+from app.web.parameters import PageNumber
 from app.web.security.middleware import Db
-from app.web.security.rate_limit import PageNumber
-from app.web.tasks.routes import taken
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS, tags=["task sets"])
 SetName = Annotated[str, Path(pattern=NAME)]
@@ -40,7 +40,7 @@ async def upload_tasks(
     async with uploaded(request, f"{name}.jsonl") as path:
         file = await run_in_threadpool(read_tasks, path)
     with refusing():
-        saved = await taken(request, caller, file, name, skip_bad=skip_bad)
+        saved = await save_tasks(request.app.state.database, caller, file, name, skip_bad=skip_bad)
     return schemas.Imported(
         passages=saved.passages,
         questions=saved.questions,

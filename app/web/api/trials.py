@@ -7,12 +7,12 @@ from fastapi import APIRouter, Query
 
 from app.records import browse
 from app.records.browse import JudgedTrial, Transcript, Wanted
+from app.services.visibility import visible_trial
 from app.web.api import schemas
 from app.web.api.authentication import PREFIX, REFUSALS, Caller
 from app.web.api.experiments import Theirs
-from app.web.experiments.routes import Search, visible_trial
+from app.web.parameters import PageNumber, Search
 from app.web.security.middleware import Db
-from app.web.security.rate_limit import PageNumber
 from models import Move, Participant, Verdict
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS, tags=["experiments"])

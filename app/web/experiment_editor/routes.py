@@ -19,6 +19,7 @@ from app.records.endpoints import endpoints
 from app.records.tasks import task_sets
 from app.services.estimates import Estimates
 from app.services.experiments import judge_for, judgeable, start_for
+from app.services.refusal import Refused
 from app.services.untrusted_spec import (
     outside_panel,
     outside_spec,
@@ -27,6 +28,7 @@ from app.services.untrusted_spec import (
     with_known_endpoints,
     with_recorded,
 )
+from app.services.visibility import visible
 from app.web.experiment_editor import form_fields as form
 from app.web.experiment_editor.form import (
     Sheet,
@@ -39,11 +41,10 @@ from app.web.experiment_editor.form import (
     sheet_of,
     storable,
 )
-from app.web.experiments.routes import visible
 from app.web.fields import written
+from app.web.parameters import PageNumber
 from app.web.render import page
-from app.web.security.middleware import Db, Refused, Who
-from app.web.security.rate_limit import PageNumber
+from app.web.security.middleware import Db, Who
 from models import Account, Participant, SpecDraft
 
 router = APIRouter()
@@ -220,7 +221,8 @@ async def _save(desk: EditorState) -> Response:
 
 
 async def _start(desk: EditorState) -> Response:
-    started = await start_for(desk.request, desk.who, await desk.spec())
+    state = desk.request.app.state
+    started = await start_for(state.database, state.settings, desk.who, await desk.spec())
     if desk.draft is not None:
         async with desk.database.session.begin() as db:
             await records.delete_draft(db, desk.who.id, desk.draft.id)
@@ -314,7 +316,8 @@ async def round_change(request: Request, who: Who, name: str) -> Response:
         storable(desk.sheet)
         data = panel_of(desk.sheet)
         panel = outside_panel(data, desk.known, await recorded(desk.database, data))
-        await judge_for(request, who, lambda db: visible(db, who, name), panel)
+        state = request.app.state
+        await judge_for(state.database, state.settings, who, lambda db: visible(db, who, name), panel)
     except (SpecError, ParticipantError) as error:
         return await _round_shown(desk, name, error=str(error), status=422)
     except Refused as refusal:

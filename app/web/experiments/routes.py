@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.background import BackgroundTask
 
 from app.exchange.columns import What
@@ -18,41 +17,25 @@ from app.exchange.tabular import Format
 from app.protocols import PROTOCOLS
 from app.protocols.core import parse_content
 from app.protocols.views import LETTERS
-from app.records import browse, experiments, people
+from app.records import browse, people
 from app.records.browse import Wanted
 from app.records.database import Database
 from app.records.progress import failures
+from app.services.experiments import Action, change
+from app.services.refusal import Refused
+from app.services.visibility import sees_only, visible, visible_trial
 from app.web.experiments.measures import course, in_words
 from app.web.experiments.progress_chart import bars, lasting
 from app.web.experiments.transcript import TURNS, labels, quoted_passage, told
 from app.web.experiments.tree import tree
+from app.web.parameters import PageNumber, Search
 from app.web.render import page, turned
-from app.web.security.middleware import Db, Refused, Who
-from app.web.security.permissions import may_see, sees_only
-from app.web.security.rate_limit import PageNumber
-from models import Account, Experiment
+from app.web.security.middleware import Db, Who
 
 router = APIRouter()
-Search = Annotated[str, Query(max_length=200)]
 FirstTurn = Annotated[int, Query(alias="from", ge=1, le=100_000)]
-Action = Literal["pause", "resume", "cancel", "retry"]
-DONE: dict[Action, str] = {
-    "pause": "paused",
-    "resume": "resumed",
-    "cancel": "cancelled",
-    "retry": "retried what failed",
-}
-"""What the audit trail says of an action."""
 MOST_FAILURES = 50
 """Reasons of failures that a page lists."""
-
-
-async def visible(db: AsyncSession, who: Account, name: str) -> Experiment:
-    """The experiment of this name. Raises Refused, all the same, where there is none and where it is another's."""
-    found = await experiments.find(db, name)
-    if found is None or not may_see(who, found):
-        raise Refused(404, "There is no experiment of this name.")
-    return found
 
 
 @router.get("/experiments", name="experiments")
@@ -94,24 +77,6 @@ async def steer(who: Who, db: Db, name: str, action: Annotated[Action, Form()]) 
     if not await change(db, who, found, action):
         raise Refused(409, f"The experiment is {found.state}: load its page again to see what can be done.")
     return RedirectResponse(f"/experiments/{name}", status_code=303)
-
-
-async def change(db: AsyncSession, who: Account, experiment: Experiment, action: Action) -> bool:
-    """Carry out an action and put it on the trail; False, and neither, where its state does not allow it."""
-    match action:
-        case "pause":
-            changed = await experiments.pause(db, experiment.id)
-        case "resume":
-            changed = await experiments.unpause(db, experiment.id)
-        case "cancel":
-            changed = await experiments.cancel(db, experiment.id)
-        case "retry":
-            changed = experiment.state != "cancelled"
-            if changed:
-                await experiments.resume(db, experiment.id, retry_failed=True)
-    if changed:
-        await people.note(db, who.id, DONE[action], "experiment", experiment.id, {"name": experiment.name})
-    return changed
 
 
 @router.get("/experiments/{name}/export", name="experiment_export")
@@ -173,13 +138,6 @@ async def trials(
         states=STATES,
         turned=turned(f"/experiments/{name}/trials", **asdict(wanted)),
     )
-
-
-async def visible_trial(db: AsyncSession, who: Account, trial: uuid.UUID) -> None:
-    """Refuse a trial that is not there for somebody."""
-    found = await browse.experiment_of(db, trial)
-    if found is None or not may_see(who, found):
-        raise Refused(404, "There is no such trial.")
 
 
 @router.get("/trials/{trial}", name="trial")

@@ -22,11 +22,12 @@ from app.records import assignment, drafts, leases, people, seats, timing
 from app.records.assignment import Held
 from app.records.database import Database
 from app.records.timing import Clock
+from app.services.refusal import Refused
 from app.web.judge import feedback, trial_page
 from app.web.judge.trial_page import Entry, Sent, SentDraft
 from app.web.render import page
 from app.web.seats import routes
-from app.web.security.middleware import Db, Refused, Who
+from app.web.security.middleware import Db, Who
 from models import Account
 
 router = APIRouter(prefix="/judge")

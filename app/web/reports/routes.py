@@ -10,10 +10,11 @@ from app.records.database import Database
 from app.reports.plots import PLOTS
 from app.reports.report import notes, shown_figure, shown_p
 from app.reports.report_cache import PlotFormat, ReportCache, Width
+from app.services.refusal import Refused
+from app.services.visibility import visible
 from app.statistics.scores import BELIEF_FLOOR
-from app.web.experiments.routes import visible
 from app.web.render import page
-from app.web.security.middleware import Refused, Who
+from app.web.security.middleware import Who
 from models import Account, Experiment
 
 router = APIRouter()

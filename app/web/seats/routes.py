@@ -18,11 +18,12 @@ from app.protocols.core import ProtocolError, RuleChanged
 from app.records import assignment, drafts, leases, people, seats
 from app.records.database import Database
 from app.records.seats import BY_ROLE, Held
+from app.services.rate_limit import limited
+from app.services.refusal import Refused
 from app.web.render import page
 from app.web.seats import talk_page
 from app.web.seats.talk_page import CheckedAnswers, Sent
-from app.web.security.middleware import Db, Refused, Who
-from app.web.security.rate_limit import limited
+from app.web.security.middleware import Db, Who
 from models import Account
 
 router = APIRouter(prefix="/talk")
@@ -173,7 +174,7 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
     if not await _keep(request, who, held, turn, sent):
         return onward
     await limited(
-        request,
+        _database(request),
         f"submit/{who.id}",
         SUBMITS,
         "That was a lot in one minute: wait a moment and send it again; it is saved.",

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.records import people
 from app.records.database import Database
+from app.services.refusal import Refused
 from app.settings import Settings
 from app.web.security.permissions import may
 from models import Account, Session
@@ -30,14 +31,6 @@ MAX_FORM = 2 * 2**20
 """Bytes of whatever else is sent: it is read before anybody asks who sends it."""
 UPLOADS = ("/tasks", "/api/v1/tasks/")
 TOO_LARGE = f"That is too large: at most {MAX_BODY // 2**20} MB of a task file and {MAX_FORM // 2**20} MB of anything else are taken at once."
-
-
-class Refused(Exception):
-    """A request that is not carried out; `status` and the sentence go to the browser."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status, self.sentence = status, sentence
 
 
 class NotSignedIn(Exception):
@@ -130,6 +123,16 @@ def public_url(request: Request) -> str | None:
     """Where the arena's operator says that it is, without the last slash."""
     settings: Settings = request.app.state.settings
     return settings.public_url
+
+
+def base_url(request: Request) -> str:
+    """Return the address under which links of this arena begin, without the last slash."""
+    return public_url(request) or str(request.base_url).rstrip("/")
+
+
+def client_address(request: Request) -> str:
+    """Return the address that a request comes from."""
+    return request.client.host if request.client else "unknown"
 
 
 def _encrypted(request: Request) -> bool:

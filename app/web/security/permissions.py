@@ -1,16 +1,13 @@
 """Who may do what: the only place that says so.
 
 Every route has a name, and every name stands in `PERMISSIONS`; the application refuses to start otherwise. Whose
-object it is, is asked of `may_see`, by the function that loads the object.
+object it is, `app.services.visibility` says, to the function that loads the object.
 """
 
-import uuid
 from collections.abc import Iterable
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
-
-from models import Account, Experiment
 
 ANYONE: frozenset[str] = frozenset({"nobody", "admin", "researcher", "judge", "debater"})
 """Also who is not signed in."""
@@ -168,18 +165,6 @@ SCOPES: dict[str, str] = {
 def may(role: str | None, route: str) -> bool:
     """Whether somebody with this role (None: not signed in) may use a route."""
     return (role or "nobody") in PERMISSIONS[route]
-
-
-def may_see(account: Account, experiment: Experiment) -> bool:
-    """Researchers see what is theirs and what the command line made; admins see everything."""
-    if account.role == "admin":
-        return True
-    return account.role == "researcher" and experiment.owner_id in (None, account.id)
-
-
-def sees_only(account: Account) -> uuid.UUID | None:
-    """Whose experiments, beside those of nobody, lists show to an account; None where they show all."""
-    return None if account.role == "admin" else account.id
 
 
 def needs_token(path: str) -> bool:

@@ -9,27 +9,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, Query, Request, UploadFile
+from fastapi import APIRouter, Form, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exchange.importing import FileKind, ImportRefused, read, take, usual_name
+from app.exchange.importing import FileKind, ImportRefused, read, usual_name
 from app.exchange.quality import SPLITS
 from app.exchange.taskfile import Problem, TaskFile
 from app.experiments.spec import NAME
 from app.records import tasks as records
-from app.records.database import Database
-from app.records.people import note
-from app.records.tasks import Saved, SetRow
+from app.records.tasks import SetRow
+from app.services.rate_limit import limited
+from app.services.refusal import Refused
+from app.services.tasks import save_tasks
+from app.web.parameters import PageNumber, Search
 from app.web.render import page, turned
-from app.web.security.middleware import MAX_BODY, Db, Refused, Who
-from app.web.security.rate_limit import PageNumber, limited
-from models import Account
+from app.web.security.middleware import MAX_BODY, Db, Who
 
 router = APIRouter()
-Search = Annotated[str, Query(max_length=200)]
 MOST_PROBLEMS = 200
 """Bad lines that a page lists."""
 KINDS = {
@@ -37,10 +36,6 @@ KINDS = {
     FileKind.QUALITY: "QuALITY, as its zip or JSON Lines",
     FileKind.NYU_DEBATES: "the NYU human debates, as their .tar.gz",
 }
-BAD_NAME = (
-    "Name the task set with letters, digits, '.', '_' or '-', beginning with a letter or digit, "
-    "at most 100 in all."
-)
 
 
 class Upload(BaseModel):
@@ -81,12 +76,12 @@ def _form(given: Upload) -> dict[str, Any]:
 @router.post("/tasks", name="import_tasks")
 async def import_tasks(request: Request, who: Who, given: Annotated[Upload, Form()]) -> Response:
     """Take a file in, or say what is wrong with it."""
-    await limited(request, f"import/{who.id}", 20)
+    await limited(request.app.state.database, f"import/{who.id}", 20)
     try:
         async with _kept(given.file) as path:
             name = given.name.strip() or usual_name(given.kind, path)
             file = await run_in_threadpool(_read, given, path)
-        saved = await taken(request, who, file, name, skip_bad=given.skip_bad)
+        saved = await save_tasks(request.app.state.database, who, file, name, skip_bad=given.skip_bad)
     except ImportRefused as refused:
         return _refused(request, given, refused.sentence, refused.problems)
     problems = _shown(file.problems)
@@ -132,18 +127,6 @@ def _read(given: Upload, path: Path) -> TaskFile:
         khan=given.khan,
         answers=given.answers,
     )
-
-
-async def taken(request: Request, who: Account, file: TaskFile, name: str, *, skip_bad: bool) -> Saved:
-    """Save what was read of a file, and note it on the trail. Raises ImportRefused."""
-    if not re.fullmatch(NAME, name):
-        raise ImportRefused(BAD_NAME)
-    database: Database = request.app.state.database
-    async with database.session.begin() as db:
-        saved = await take(db, file, name, skip_bad=skip_bad)
-        counts = {"passages": saved.passages, "questions": saved.questions}
-        await note(db, who.id, "imported", "task set", name, counts)
-    return saved
 
 
 # ── looking through ─────────────────────────────────────────────────────────────────────────────────────────────

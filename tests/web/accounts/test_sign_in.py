@@ -10,7 +10,8 @@ from sqlalchemy import func, select, update
 
 from app.records import admin, people
 from app.services import demo
-from app.web.accounts.sign_in import hasher, invite_path
+from app.services.invites import invite_path
+from app.web.accounts.sign_in import hasher
 from app.web.security.middleware import COOKIE
 from models import Account, Audit, Invite, Session
 from models.people import BY_PASSWORD

@@ -18,9 +18,9 @@ from app.exchange.tabular import Format
 from app.protocols.quotes import indexed, mark
 from app.records import assignment, people
 from app.reports.report import notes, report
+from app.templating import environment, plain
 from app.web.judge import routes
 from app.web.marked_quotes import pieces
-from app.web.render import environment, plain
 from models import Account, Draft, Judgement, Move, Verdict
 from tests.factories import TEXT, passage, spec
 from tests.web.world import Browser, Site, World, for_people, furnished
