@@ -7,7 +7,6 @@ import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -15,17 +14,12 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from app.errors import UserError
+from app.exchange.choices import Format
 
-class ExportRefused(ValueError):
+
+class ExportRefused(UserError, ValueError):
     """Nothing was written; the text is one sentence that says why and what to do."""
-
-
-class Format(StrEnum):
-    """How a table is written."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
 
 
 STDOUT = Path("-")
