@@ -7,7 +7,6 @@ import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -16,27 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.csv_cells import csv_cell
+from app.errors import UserError
+from app.exchange.choices import Format
 
 
-class ExportRefused(ValueError):
+class ExportRefused(UserError, ValueError):
     """Nothing was written; the text is one sentence that says why and what to do."""
-
-
-class Format(StrEnum):
-    """How a table is written: the suffix of its files, and their media type."""
-
-    media_type: str
-
-    def __new__(cls, suffix: str, media_type: str) -> "Format":
-        """Make a format from its suffix and its media type."""
-        made = str.__new__(cls, suffix)
-        made._value_ = suffix
-        made.media_type = media_type
-        return made
-
-    JSONL = "jsonl", "application/x-ndjson"
-    CSV = "csv", "text/csv; charset=utf-8"
-    PARQUET = "parquet", "application/vnd.apache.parquet"
 
 
 STDOUT = Path("-")

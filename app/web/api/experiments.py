@@ -11,9 +11,8 @@ from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exchange.columns import What
+from app.exchange.choices import Format, What
 from app.exchange.export import export
-from app.exchange.tabular import Format
 from app.records import admin, browse
 from app.records import experiments as records
 from app.records.database import Database

@@ -11,9 +11,8 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.background import BackgroundTask
 
-from app.exchange.columns import What
+from app.exchange.choices import Format, What
 from app.exchange.export import export
-from app.exchange.tabular import Format
 from app.protocols import PROTOCOLS
 from app.protocols.core import parse_content
 from app.protocols.views import LETTERS
