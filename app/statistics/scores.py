@@ -1,6 +1,7 @@
 """What one reading of a judge is worth: right or wrong, Brier, log score; knows nothing of arms, averages or intervals."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 BELIEF_FLOOR = 1e-4
@@ -54,17 +55,23 @@ class ScoredReading:
 
 
 def rightness(reading: ScoredReading) -> float:
-    """1 where the judge chose gold, 0 where it chose another answer, a share of 1 where it was torn.
+    """Return what the choice of a reading is worth, by `credit`."""
+    return credit(reading.p_gold, (reading.p_best_other, *reading.p_rest))
+
+
+def credit(p_gold: float, p_others: Sequence[float]) -> float:
+    """Return 1 where a belief chooses gold, 0 where it chooses another answer, a share of 1 at a tie.
 
     With two answers gold is chosen by strictly more than half of the belief, and exactly half is a tie worth 1/2. With
-    more answers gold is chosen where it stands strictly above every other; a tie of k answers at the top, gold among
-    them, is worth 1/k. Floats are compared as they are, without a tolerance.
+    more answers gold is chosen if strictly above every other; a tie of k answers at the top, gold among them, is worth
+    1/k. Floats are compared as they are, without a tolerance.
     """
-    if reading.answers == 2:
-        return 0.5 if reading.p_gold == 0.5 else float(reading.p_gold > 0.5)
-    if reading.p_gold != reading.p_best_other:
-        return float(reading.p_gold > reading.p_best_other)
-    return 1 / (2 + reading.p_rest.count(reading.p_gold))
+    if len(p_others) == 1:
+        return 0.5 if p_gold == 0.5 else float(p_gold > 0.5)
+    best = max(p_others)
+    if p_gold != best:
+        return float(p_gold > best)
+    return 1 / (1 + p_others.count(p_gold))
 
 
 def brier(reading: ScoredReading) -> float:

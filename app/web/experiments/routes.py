@@ -100,7 +100,12 @@ async def exported(
     except BaseException:
         shutil.rmtree(folder)
         raise
-    return FileResponse(file, filename=file.name, background=BackgroundTask(shutil.rmtree, folder))
+    return FileResponse(
+        file,
+        filename=file.name,
+        media_type=format.media_type,
+        background=BackgroundTask(shutil.rmtree, folder),
+    )
 
 
 # ── trials ──────────────────────────────────────────────────────────────────────────────────────────────────────
