@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from app.cli.remote import remote_arena
 from app.cli.running import run_to_end
+from app.exchange.importers import IMPORTERS, Importer, ImportOption
 
 if TYPE_CHECKING:
     from app.exchange.taskfile import TaskFile
@@ -20,13 +22,6 @@ commands = typer.Typer(help="Bring task sets into the arena.", no_args_is_help=T
 InputPath = Annotated[Path, typer.Argument(metavar="PATH", help="The file.")]
 SetName = Annotated[str | None, typer.Option("--name", help="Name of the task set.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Keep what is sound of a file with bad lines.")]
-
-
-class Answers(StrEnum):
-    """Which answers of a QuALITY question are kept."""
-
-    ALL = "all"
-    BEST_DISTRACTOR = "best-distractor"
 
 
 @commands.command()
@@ -42,41 +37,47 @@ async def _import_sample() -> None:
     await _take(read_tasks(SAMPLE), "sample", skip_bad=False)
 
 
-@commands.command()
-def quality(
-    path: InputPath,
-    name: SetName = None,
-    skip_bad: SkipBad = False,
-    split: Annotated[str | None, typer.Option(help="Split or member of the zip: train, dev or test.")] = None,
-    hard: Annotated[bool, typer.Option(help="Only the hard subset.")] = False,
-    khan: Annotated[bool, typer.Option(help="Only what passes the filter of Khan et al. 2024.")] = False,
-    answers: Annotated[
-        Answers, typer.Option(help="All four answers, or gold and its best distractor.")
-    ] = Answers.ALL,
-) -> None:
-    """Import QuALITY: its official JSONL or zip."""
-    options = {"split": split, "hard": hard, "khan": khan, "answers": answers.value}
-    run_to_end(_import("quality", path, name, skip_bad, **options))
+def _add_command(importer: Importer) -> None:
+    """Add the command of an importer, with a parameter for each of its options."""
+
+    def run(path: Path, name: str | None, skip_bad: bool, **options: Any) -> None:
+        run_to_end(_import(importer, path, name, skip_bad, **options))
+
+    parameters = [
+        Parameter("path", Parameter.POSITIONAL_OR_KEYWORD, annotation=InputPath),
+        Parameter("name", Parameter.KEYWORD_ONLY, default=None, annotation=SetName),
+        Parameter("skip_bad", Parameter.KEYWORD_ONLY, default=False, annotation=SkipBad),
+        *map(_parameter, importer.options),
+    ]
+    # Typer reads a command's parameters from its signature.
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    commands.command(importer.name, help=importer.help)(run)
 
 
-@commands.command()
-def tasks(path: InputPath, name: SetName = None, skip_bad: SkipBad = False) -> None:
-    """Import the arena's own JSON Lines (docs/formats/tasks.md); the set is named as the file."""
-    run_to_end(_import("tasks", path, name, skip_bad))
+def _parameter(option: ImportOption) -> Parameter:
+    help_ = typer.Option(help=option.help, show_default=bool(option.default))
+    return Parameter(
+        option.name,
+        Parameter.KEYWORD_ONLY,
+        default=option.default,
+        annotation=Annotated[_type(option), help_],
+    )
 
 
-@commands.command("nyu-debates")
-def nyu_debates(path: InputPath, name: SetName = None, skip_bad: SkipBad = False) -> None:
-    """Import the stories and questions of the NYU human debates (Michael et al. 2023)."""
-    run_to_end(_import("nyu-debates", path, name, skip_bad))
+def _type(option: ImportOption) -> Any:
+    if option.choices is None or option.free:
+        return type(option.default)
+    return Enum(option.name, {value: value for value in option.choices}, type=str)
 
 
-async def _import(kind: str, path: Path, name: str | None, skip_bad: bool, **options: Any) -> None:
-    """Read a file of a kind, with the options of `read`, and take it into a task set."""
-    from app.exchange.importing import FileKind, read, usual_name
+for _importer in IMPORTERS.values():
+    _add_command(_importer)
 
-    file = read(FileKind(kind), path, **options)
-    await _take(file, name or usual_name(FileKind(kind), path), skip_bad=skip_bad)
+
+async def _import(importer: Importer, path: Path, name: str | None, skip_bad: bool, **options: Any) -> None:
+    """Read a file and take it into a task set."""
+    await _take(importer.read(path, **options), name or importer.usual_name(path), skip_bad=skip_bad)
 
 
 async def _take(file: TaskFile, name: str, *, skip_bad: bool) -> None:

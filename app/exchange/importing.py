@@ -1,14 +1,11 @@
-"""Reading a file of any kind that is taken, and taking it into the database: all of it or, where asked for, what is sound."""
+"""Taking what an importer read into the database: all of it or, where asked for, what is sound."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import UserError
-from app.exchange.nyu_debates import read_nyu_debates
-from app.exchange.quality import Answers, read_quality
 from app.exchange.taskfile import Problem, TaskFile, read_tasks
 from app.records.tasks import Differs, Saved, save
 
@@ -19,44 +16,12 @@ SHOWN = 20
 """Problems that are told one by one."""
 
 
-class FileKind(StrEnum):
-    """What a file may be."""
-
-    TASKS = "tasks"
-    QUALITY = "quality"
-    NYU_DEBATES = "nyu-debates"
-
-
 class ImportRefused(UserError, ValueError):
     """Nothing was imported; the text says why and what to do."""
 
     def __init__(self, sentence: str, problems: Sequence[Problem] = ()) -> None:
         super().__init__("\n".join(filter(None, (listed(problems), sentence))))
         self.sentence, self.problems = sentence, tuple(problems)
-
-
-def read(
-    kind: FileKind,
-    path: Path,
-    *,
-    split: str | None = None,
-    hard: bool = False,
-    khan: bool = False,
-    answers: Answers = "all",
-) -> TaskFile:
-    """Read a file of this kind; the options are those of `read_quality` and count for QuALITY alone."""
-    match kind:
-        case FileKind.TASKS:
-            return read_tasks(path)
-        case FileKind.QUALITY:
-            return read_quality(path, part=split, hard=hard, khan=khan, answers=answers)
-        case FileKind.NYU_DEBATES:
-            return read_nyu_debates(path)
-
-
-def usual_name(kind: FileKind, path: Path) -> str:
-    """How a task set is called where nobody says otherwise."""
-    return path.stem if kind is FileKind.TASKS else kind.value
 
 
 def listed(problems: Sequence[Problem]) -> str:

@@ -5,9 +5,10 @@ import shutil
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
@@ -15,9 +16,9 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exchange.importing import FileKind, ImportRefused, read, usual_name
-from app.exchange.quality import SPLITS
-from app.exchange.taskfile import Problem, TaskFile
+from app.exchange.importers import IMPORTERS, Importer, ImportOption
+from app.exchange.importing import ImportRefused
+from app.exchange.taskfile import Problem
 from app.experiments.spec import NAME
 from app.records import tasks as records
 from app.records.tasks import SetRow
@@ -31,26 +32,42 @@ from app.web.security.middleware import MAX_BODY, Db, Who
 router = APIRouter()
 MOST_PROBLEMS = 200
 """Bad lines that a page lists."""
-KINDS = {
-    FileKind.TASKS: "the arena's own JSON Lines",
-    FileKind.QUALITY: "QuALITY, as its zip or JSON Lines",
-    FileKind.NYU_DEBATES: "the NYU human debates, as their .tar.gz",
-}
 
 
 class Upload(BaseModel):
     """The form that brings a file in; empty fields leave things to what is usual."""
 
-    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     file: UploadFile | None = None
-    kind: FileKind = FileKind.TASKS
+    kind: str = "tasks"
     name: str = ""
     skip_bad: bool = False
-    split: Literal["", "train", "dev", "test"] = ""
-    answers: Literal["all", "best-distractor"] = "all"
-    hard: bool = False
-    khan: bool = False
+
+    @property
+    def importer(self) -> Importer:
+        """The importer for this kind of file. Raises ImportRefused where there is none."""
+        if self.kind not in IMPORTERS:
+            raise ImportRefused(f"There is no importer {self.kind}: choose one of {', '.join(IMPORTERS)}.")
+        return IMPORTERS[self.kind]
+
+    @property
+    def options(self) -> dict[str, bool | str]:
+        """The options of the importer that the form sets. Raises ImportRefused where one is no choice."""
+        return {option.name: self._option(option) for option in self.importer.options if self.sent(option)}
+
+    def sent(self, option: ImportOption) -> str:
+        """Return what the form holds for an option; nothing where it is left alone."""
+        held = (self.model_extra or {}).get(f"{self.kind}-{option.name}")
+        return held if isinstance(held, str) else ""
+
+    def _option(self, option: ImportOption) -> bool | str:
+        held = self.sent(option)
+        if option.choices is None:
+            return bool(held)
+        if held not in option.choices:
+            raise ImportRefused(f"{option.name}: choose one of {', '.join(filter(None, option.choices))}.")
+        return held
 
 
 # ── bringing in ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -70,7 +87,7 @@ async def tasks(request: Request, who: Who, db: Db, q: Search = "", number: Page
 
 
 def _form(given: Upload) -> dict[str, Any]:
-    return {"given": given, "kinds": KINDS, "splits": SPLITS, "most": MAX_BODY // 2**20, "name_pattern": NAME}
+    return {"given": given, "importers": IMPORTERS.values(), "most": MAX_BODY // 2**20, "name_pattern": NAME}
 
 
 @router.post("/tasks", name="import_tasks")
@@ -79,8 +96,9 @@ async def import_tasks(request: Request, who: Who, given: Annotated[Upload, Form
     await limited(request.app.state.database, f"import/{who.id}", 20)
     try:
         async with _kept(given.file) as path:
-            name = given.name.strip() or usual_name(given.kind, path)
-            file = await run_in_threadpool(_read, given, path)
+            importer, options = given.importer, given.options
+            name = given.name.strip() or importer.usual_name(path)
+            file = await run_in_threadpool(partial(importer.read, path, **options))
         saved = await save_tasks(request.app.state.database, who, file, name, skip_bad=given.skip_bad)
     except ImportRefused as refused:
         return _refused(request, given, refused.sentence, refused.problems)
@@ -116,17 +134,6 @@ async def _kept(upload: UploadFile | None) -> AsyncIterator[Path]:
         with path.open("xb") as file:
             await run_in_threadpool(shutil.copyfileobj, upload.file, file)
         yield path
-
-
-def _read(given: Upload, path: Path) -> TaskFile:
-    return read(
-        given.kind,
-        path,
-        split=given.split or None,
-        hard=given.hard,
-        khan=given.khan,
-        answers=given.answers,
-    )
 
 
 # ── looking through ─────────────────────────────────────────────────────────────────────────────────────────────

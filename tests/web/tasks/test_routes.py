@@ -12,10 +12,10 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from app.exchange.importing import FileKind
+from app.exchange.importers import IMPORTERS
 from app.records import tasks
 from app.web.security.middleware import MAX_BODY
-from app.web.tasks.routes import KINDS, MOST_PROBLEMS
+from app.web.tasks.routes import MOST_PROBLEMS
 from models import Audit, Question
 from tests.factories import imported, passage
 from tests.web.world import Site
@@ -173,7 +173,7 @@ async def test_quality_is_taken_as_its_zip_with_the_options_of_the_command_line(
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("QuALITY.v1.0.1.htmlstripped.dev", lines(QUALITY))
-    fields = {"kind": "quality", "split": "dev", "answers": "best-distractor"}
+    fields = {"kind": "quality", "quality-split": "dev", "quality-answers": "best-distractor"}
     got = await sends(site, packed.getvalue(), "QuALITY.zip", **fields)
     assert got.status_code == 200, got.text
     assert await sets(site) == {"quality": 1}
@@ -195,8 +195,26 @@ async def test_the_nyu_archive_is_read_as_such(site: Site) -> None:
     assert "odd.json" in got.text
 
 
-def test_the_form_offers_every_kind_of_file() -> None:
-    assert set(KINDS) == set(FileKind)
+async def test_the_form_offers_every_importer_with_its_options(site: Site) -> None:
+    form = (await (await site.browser("alice")).get("/tasks")).text
+    for importer in IMPORTERS.values():
+        assert f'<option value="{importer.name}"' in form
+        assert all(f'name="{importer.name}-{option.name}"' in form for option in importer.options)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"kind": "parchment"}, "There is no importer parchment"),
+        ({"kind": "quality", "quality-answers": "some"}, "answers: choose one of"),
+    ],
+)
+async def test_a_form_with_a_choice_that_is_none_is_refused(
+    site: Site, fields: dict[str, str], reason: str
+) -> None:
+    got = await sends(site, b"{}", **fields)
+    assert got.status_code == 422
+    assert reason in got.text
 
 
 @pytest.mark.parametrize("who", ["judge", "debater", "nobody"])

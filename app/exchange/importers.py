@@ -1,0 +1,113 @@
+"""The files that can be imported. The command line and the browser both read this registry.
+
+An importer is a function from a path to a `TaskFile`, and an entry here: its name, how it is described, and its options.
+The readers are imported when a file is read, so that the command line can list its commands quickly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.exchange.taskfile import TaskFile
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOption:
+    """An option of an importer: a switch, a text, or one of several choices."""
+
+    name: str
+    help: str
+    default: bool | str = False
+    choices: Mapping[str, str] | None = None
+    """What may be chosen, each with its label; the first is the default."""
+    free: bool = False
+    """Whether a text that is not among the choices is taken too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """A kind of file that becomes a task set."""
+
+    name: str
+    label: str
+    """How the browser calls it."""
+    help: str
+    """How the command line calls it."""
+    reader: Callable[..., TaskFile]
+    """Takes the path, and the options by name."""
+    options: tuple[ImportOption, ...] = ()
+    set_name: str | None = None
+    """The usual name of its task set; None where the set is named as the file."""
+
+    def usual_name(self, path: Path) -> str:
+        """Return the name of the task set where the user gives none."""
+        return self.set_name or path.stem
+
+    def read(self, path: Path, **options: Any) -> TaskFile:
+        """Read a file; options that are not given have their defaults."""
+        defaults = {option.name: option.default for option in self.options}
+        return self.reader(path, **(defaults | options))
+
+
+def _tasks(path: Path) -> TaskFile:
+    from app.exchange.taskfile import read_tasks
+
+    return read_tasks(path)
+
+
+def _quality(path: Path, *, split: str, hard: bool, khan: bool, answers: Any) -> TaskFile:
+    from app.exchange.quality import read_quality
+
+    return read_quality(path, part=split or None, hard=hard, khan=khan, answers=answers)
+
+
+def _nyu_debates(path: Path) -> TaskFile:
+    from app.exchange.nyu_debates import read_nyu_debates
+
+    return read_nyu_debates(path)
+
+
+_ALL = (
+    Importer(
+        "tasks",
+        "the arena's own JSON Lines",
+        "Import the arena's own JSON Lines (docs/formats/tasks.md); the set is named as the file.",
+        _tasks,
+    ),
+    Importer(
+        "quality",
+        "QuALITY, as its zip or JSON Lines",
+        "Import QuALITY: its official JSONL or zip.",
+        _quality,
+        (
+            ImportOption(
+                "split",
+                "Split or member of the zip: train, dev or test.",
+                "",
+                {"": "all in the file", "train": "train", "dev": "dev", "test": "test"},
+                free=True,
+            ),
+            ImportOption(
+                "answers",
+                "All four answers, or gold and its best distractor.",
+                "all",
+                {"all": "all four", "best-distractor": "gold and its best distractor"},
+            ),
+            ImportOption("hard", "Only the hard subset."),
+            ImportOption("khan", "Only what passes the filter of Khan et al. 2024."),
+        ),
+        "quality",
+    ),
+    Importer(
+        "nyu-debates",
+        "the NYU human debates, as their .tar.gz",
+        "Import the stories and questions of the NYU human debates (Michael et al. 2023).",
+        _nyu_debates,
+        set_name="nyu-debates",
+    ),
+)
+IMPORTERS = {importer.name: importer for importer in _ALL}
