@@ -1,4 +1,4 @@
-"""Makes a database of the present revision with work of every state in it, for the tests of later migrations.
+"""Make a database of the present revision with work of every state in it, for the tests of later migrations.
 
 Run `python -m tests.upgrade.make` before a migration is written. It writes `REVISION.rows.gz`, all rows (see `tables`), and
 `REVISION.json`, the report of each experiment by the code of that time. What is there at revision 0007:
