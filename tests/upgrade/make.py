@@ -33,13 +33,13 @@ from typing import Any
 from sqlalchemy import select, text
 
 from app.experiments.freeze import judge_again
-from app.experiments.report import report
 from app.experiments.spec import Panel, PanelSpec, parse_spec
 from app.jobs import follow
-from app.records import experiments, people, specdrafts
+from app.records import experiments, people, spec_drafts
 from app.records.database import Database, head
+from app.reports.report import report
 from app.settings import Settings
-from app.web.pages.entrance import hasher
+from app.web.accounts.sign_in import hasher
 from models import Account, ApiToken, Experiment, Session
 from tests.database import embedded
 from tests.factories import imported, passage, spec, started
@@ -138,7 +138,7 @@ async def hire(database: Database) -> dict[str, Account]:
         await people.new_invite(db, role="judge", shared=True, label="everybody", created_by=alice)
         invite = await people.new_invite(db, role="judge", shared=False, created_by=alice)
         await people.join(db, invite, "Nora")
-        await specdrafts.save_draft(db, alice, None, "unfinished", {"name": "unfinished"})
+        await spec_drafts.save_draft(db, alice, None, "unfinished", {"name": "unfinished"})
         await db.execute(text("UPDATE invite SET expires_at = :always"), {"always": ALWAYS})
     return cast
 
