@@ -35,7 +35,7 @@ PENDING: tuple[str, ...] = (
 )
 """Files and folders that are not rewritten yet."""
 
-_AVOIDED = re.compile(rf"\b({'|'.join(INSTEAD)})\b(?!.out\b)", re.IGNORECASE)
+_AVOIDED = re.compile(rf"\b({'|'.join(INSTEAD)})\b(?!.out\b| words\b)", re.IGNORECASE)
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 _IN_F_STRING = re.compile(r"\{[^{}]*\}")
 
