@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.exchange.columns import What
+from app.exchange.choices import What
 from app.experiments.check import check
 from app.experiments.estimate import estimate, gathered
 from app.experiments.freeze import drawn_of, judge_again

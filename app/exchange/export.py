@@ -13,8 +13,9 @@ from typing import Any, BinaryIO
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exchange.columns import SCHEMAS, What
-from app.exchange.tabular import STDOUT, ExportRefused, Format, Row, Write, destination, table
+from app.exchange.choices import Format, What
+from app.exchange.columns import SCHEMAS
+from app.exchange.tabular import STDOUT, ExportRefused, Row, Write, destination, table
 from app.participants.completions import messages
 from app.protocols.core import Speech, parse_content
 from app.protocols.flaws import GRADES, ITEMS

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.errors import UserError
 from app.exchange.nyu_debates import read_nyu_debates
 from app.exchange.quality import Answers, read_quality
 from app.exchange.taskfile import Problem, TaskFile, read_tasks
@@ -26,7 +27,7 @@ class FileKind(StrEnum):
     NYU_DEBATES = "nyu-debates"
 
 
-class ImportRefused(ValueError):
+class ImportRefused(UserError, ValueError):
     """Nothing was imported; the text says why and what to do."""
 
     def __init__(self, sentence: str, problems: Sequence[Problem] = ()) -> None:

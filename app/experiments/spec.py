@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.errors import UserError
 from app.experiments import examples
 from app.participants.base import PEOPLE, BuiltinSettings, EndpointSettings, ModelSettings
 from app.participants.baselines import NEVER_GIVES
@@ -35,7 +36,7 @@ MOST = 2**53
 """Largest number taken, so that every reader of JSON keeps it as it is."""
 
 
-class SpecError(ValueError):
+class SpecError(UserError, ValueError):
     """The file asks for something that cannot be; one sentence that says what to change."""
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl
 
+from app.errors import UserError
 from app.protocols.core import AnyContent, Elicitation
 from app.protocols.quotes import IndexedPassage
 from app.protocols.views import View
@@ -26,7 +27,7 @@ PEOPLE = "people"
 #   └── Nonsense              replies came, but none that could be read as what was asked
 
 
-class ParticipantError(Exception):
+class ParticipantError(UserError):
     """A seat could not answer. The text is one sentence that says what to do."""
 
 

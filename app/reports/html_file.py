@@ -6,8 +6,7 @@ from anyio import to_thread
 from markupsafe import Markup
 
 from app.records.database import Database
-from app.reports.plot_process import drawn
-from app.reports.plots import PLOTS, WIDTHS
+from app.reports.plots import PLOTS, WIDTHS, draw
 from app.reports.report import notes, shown_figure, shown_p
 from app.reports.report_cache import made_of
 from app.templating import STATIC, environment
@@ -22,7 +21,7 @@ async def standing_alone(database: Database, experiment: Experiment) -> str:
 
     def written() -> str:
         pictures = {
-            key: b64encode(drawn(key, "svg", WIDTHS["wide"], rows)).decode()
+            key: b64encode(draw(key, "svg", WIDTHS["wide"], rows)).decode()
             for key, rows in made.rows.items()
             if rows
         }

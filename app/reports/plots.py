@@ -10,12 +10,14 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import altair as alt
 import numpy as np
+import orjson
 import vl_convert
 
+from app.csv_cells import csv_cell
 from app.reports.pressure import Dialled
 from app.statistics.accuracy import Cell
 from app.statistics.calibration import BINS, bin_of
@@ -23,6 +25,7 @@ from app.statistics.contrasts import Contrast
 from app.statistics.intervals import Scale, mean_interval
 from app.statistics.scores import ScoredReading, rightness
 
+PictureFormat: TypeAlias = Literal["svg", "png", "json"]
 Row: TypeAlias = dict[str, Any]
 
 # The colours of Okabe and Ito, which people with any common colour blindness can distinguish. Shapes repeat
@@ -114,18 +117,25 @@ def png(spec: Mapping[str, Any]) -> bytes:
     return vl_convert.vegalite_to_png(dict(spec), scale=2, allowed_base_urls=[])
 
 
+def draw(plot: str, form: PictureFormat, width: int, rows: list[Row]) -> bytes:
+    """Return a plot as a picture, or as its Vega-Lite spec. Takes the processor for up to a second."""
+    spec = PLOTS[plot].spec(rows, width)
+    match form:
+        case "svg":
+            return svg(spec)
+        case "png":
+            return png(spec)
+        case "json":
+            return orjson.dumps(spec, option=orjson.OPT_INDENT_2)
+
+
 def as_csv(rows: Sequence[Row]) -> bytes:
     """Return the rows as CSV with a line of names."""
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]), lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows({key: _harmless(value) for key, value in row.items()} for row in rows)
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
     return out.getvalue().encode()
-
-
-def _harmless(value: Any) -> Any:
-    """Return rows in which names that a spreadsheet would run as a formula begin with an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 # ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, to_process, to_thread
 
 from app.records import browse, verdicts
 from app.records.database import Database
 from app.records.progress import is_moving
 from app.records.verdicts import Placed
-from app.reports.plot_process import PlotProcess
-from app.reports.plots import PLOTS, WIDTHS, Figures, PlottedVerdict, Row, as_csv
+from app.reports.plots import PLOTS, WIDTHS, Figures, PlottedVerdict, Row, as_csv, draw
 from app.reports.pressure import Dialled
 from app.reports.report import Facts, Report, computed, facts, kept, starred
 from app.statistics.accuracy import Cell
@@ -47,7 +46,7 @@ class ReportCache:
     """The reports of an arena. Each is computed once for each state of its experiment, one at a time.
 
     While an experiment runs, its state changes with every move. A report that is being computed, or was
-    computed a moment ago, serves all requests. Close the cache when done.
+    computed a moment ago, serves all requests.
     """
 
     def __init__(self, database: Database) -> None:
@@ -55,7 +54,8 @@ class ReportCache:
         self._held: OrderedDict[uuid.UUID, tuple[str, asyncio.Task[CachedReport]]] = OrderedDict()
         # Statistics use the processor: one report at a time, so that judges are served meanwhile.
         self._limit = CapacityLimiter(1)
-        self._draughtsman = PlotProcess()
+        # Drawing holds up the process that draws: one other process does it.
+        self._drawing = CapacityLimiter(1)
 
     async def of(self, experiment: Experiment) -> CachedReport:
         """Return the present report of an experiment. While the experiment runs, it may be a few seconds old."""
@@ -97,12 +97,10 @@ class ReportCache:
             return as_csv(rows)
         key = plot, form, width
         if key not in made.drawn:
-            made.drawn[key] = await self._draughtsman.draw(plot, form, WIDTHS[width], rows)
+            made.drawn[key] = await to_process.run_sync(
+                draw, plot, form, WIDTHS[width], rows, cancellable=True, limiter=self._drawing
+            )
         return made.drawn[key]
-
-    async def close(self) -> None:
-        """End the process that draws."""
-        await self._draughtsman.close()
 
 
 def _fresh(task: asyncio.Task[CachedReport]) -> bool:

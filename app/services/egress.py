@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import openai
 
+from app.errors import UserError
 from app.participants.base import Call, CallLog, EndpointSettings, NoKey
 from app.participants.client import Client, Patience
 from app.participants.completions import Reply
@@ -37,7 +38,7 @@ class Blocked(NoKey):
     """This process may not connect to an address; like a missing key, no fault of the trial: another worker may."""
 
 
-class BadPattern(ValueError):
+class BadPattern(UserError, ValueError):
     """An entry of the allow-list cannot be read; the text is one sentence that says what to write."""
 
 

@@ -1,6 +1,7 @@
 """The scores of one reading: right or wrong, Brier, log score."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 BELIEF_FLOOR = 1e-4
@@ -57,17 +58,23 @@ class ScoredReading:
 
 
 def rightness(reading: ScoredReading) -> float:
+    """Return the value of the choice of a reading, by `credit`."""
+    return credit(reading.p_gold, (reading.p_best_other, *reading.p_rest))
+
+
+def credit(p_gold: float, p_others: Sequence[float]) -> float:
     """Return 1 where the judge chose gold, 0 where it chose another answer, and a share of 1 for a tie.
 
     With two answers gold is chosen by strictly more than half of the belief; exactly half is a tie worth 1/2.
     With more answers gold is chosen where its belief is strictly the highest; a tie of k answers at the top,
     gold among them, is worth 1/k. Floats are compared without a tolerance.
     """
-    if reading.answers == 2:
-        return 0.5 if reading.p_gold == 0.5 else float(reading.p_gold > 0.5)
-    if reading.p_gold != reading.p_best_other:
-        return float(reading.p_gold > reading.p_best_other)
-    return 1 / (2 + reading.p_rest.count(reading.p_gold))
+    if len(p_others) == 1:
+        return 0.5 if p_gold == 0.5 else float(p_gold > 0.5)
+    best = max(p_others)
+    if p_gold != best:
+        return float(p_gold > best)
+    return 1 / (1 + p_others.count(p_gold))
 
 
 def brier(reading: ScoredReading) -> float:

@@ -73,7 +73,6 @@ def create_app(database: Database, settings: Settings, *, worker: bool = True) -
                     working(database, settings, roster=GuardedParticipantFactory(allow_list(settings)))
                 )
             yield
-            await app.state.reports.close()
             await app.state.engine.close()
 
     app = FastAPI(title="Oversight Arena", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)

@@ -11,7 +11,7 @@ from playwright.async_api import Page, Request, expect
 
 from app.records import people
 from app.records.database import Database
-from app.web.accounts.sign_in import hasher
+from app.services.passwords import hasher
 from app.web.security.permissions import (
     ADMINS,
     ANYONE,

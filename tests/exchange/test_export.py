@@ -22,10 +22,12 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import select, text, update
 
+from app.csv_cells import FORMULA
 from app.exchange import tabular
-from app.exchange.columns import SCHEMAS, What, described, description, dictionary
+from app.exchange.choices import Format, What
+from app.exchange.columns import SCHEMAS, described, description, dictionary
 from app.exchange.export import export
-from app.exchange.tabular import FORMULA, ExportRefused, Format
+from app.exchange.tabular import ExportRefused
 from app.experiments.freeze import judge_again
 from app.experiments.spec import read_panel
 from app.protocols.core import (

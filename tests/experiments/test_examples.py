@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.exchange.columns import What
+from app.exchange.choices import Format, What
 from app.exchange.export import export
-from app.exchange.tabular import Format
 from app.experiments.examples import chosen
 from app.experiments.spec import Spec, SpecError, parse_spec
 from app.participants.base import Segment

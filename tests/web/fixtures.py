@@ -13,7 +13,7 @@ from app.records import assignment, leases, people, seats, spec_drafts
 from app.records.database import Database
 from app.records.tokens import new_token
 from app.services.invites import invite_path
-from app.web.accounts.sign_in import hasher
+from app.services.passwords import hasher
 from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, SeatPlace, Trial
 from tests.database import Server
 from tests.factories import TASKS, spec, started

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated
 
-from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from fastapi import APIRouter, Form, Request
 from fastapi.concurrency import run_in_threadpool
@@ -17,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.records import admin, people
 from app.records.database import Database
 from app.services.invites import invite_link, signer
+from app.services.passwords import SHORTEST_PASSWORD, TOO_SHORT, hasher
 from app.services.rate_limit import limited
 from app.services.refusal import Refused
 from app.web.render import page
@@ -32,11 +32,8 @@ from app.web.security.middleware import (
 from models import Account, Invite
 
 router = APIRouter()
-hasher = PasswordHasher()
 # Checked where there is no such account, so that the time tells nobody which addresses exist.
 _NOBODY = hasher.hash("nobody has this password")
-SHORTEST_PASSWORD = 10
-TOO_SHORT = f"The password is too short: take at least {SHORTEST_PASSWORD} characters."
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
 

@@ -11,9 +11,8 @@ from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exchange.columns import What
+from app.exchange.choices import Format, What
 from app.exchange.export import export
-from app.exchange.tabular import Format
 from app.records import admin, browse
 from app.records import experiments as records
 from app.records.database import Database
@@ -36,11 +35,6 @@ from models import Account, Experiment
 router = APIRouter(prefix=PREFIX, responses=REFUSALS, tags=["experiments"])
 WIDTH = 160
 """Columns of a report as text: what the command line takes where it knows no terminal."""
-MEDIA = {
-    Format.JSONL: "application/x-ndjson",
-    Format.CSV: "text/csv; charset=utf-8",
-    Format.PARQUET: "application/vnd.apache.parquet",
-}
 _A_SPEC: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -166,7 +160,7 @@ async def get_export(
     except BaseException:
         file.close()
         raise
-    return download(file, MEDIA[format], f"{experiment.name}-{what.value}.{format.value}", rows)
+    return download(file, format.media_type, f"{experiment.name}-{what.value}.{format.value}", rows)
 
 
 @router.get("/experiments/{name}/rounds", name="api_rounds")

@@ -11,9 +11,8 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.background import BackgroundTask
 
-from app.exchange.columns import What
+from app.exchange.choices import Format, What
 from app.exchange.export import export
-from app.exchange.tabular import Format
 from app.protocols import PROTOCOLS
 from app.protocols.core import parse_content
 from app.protocols.views import LETTERS
@@ -101,7 +100,12 @@ async def exported(
     except BaseException:
         shutil.rmtree(folder)
         raise
-    return FileResponse(file, filename=file.name, background=BackgroundTask(shutil.rmtree, folder))
+    return FileResponse(
+        file,
+        filename=file.name,
+        media_type=format.media_type,
+        background=BackgroundTask(shutil.rmtree, folder),
+    )
 
 
 # ── trials ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from typing import Any
 from app.protocols.views import LETTERS
 from app.records.assignment import Told
 from app.statistics.calibration import reliability
-from app.statistics.scores import bits
+from app.statistics.scores import bits, credit
 
 
 def feedback(verdict: Told, order: Sequence[int]) -> dict[str, Any]:
@@ -45,7 +45,5 @@ def _mean(figures: Sequence[float]) -> float | None:
 
 
 def _rightness(verdict: Told) -> float:
-    """1 where the right answer has most belief, a share of 1 where it ties for that, else 0."""
-    top = max(verdict.belief)
-    tied = [place for place, p in enumerate(verdict.belief) if p == top]
-    return 1 / len(tied) if verdict.gold in tied else 0.0
+    others = verdict.belief[: verdict.gold] + verdict.belief[verdict.gold + 1 :]
+    return credit(verdict.belief[verdict.gold], others)

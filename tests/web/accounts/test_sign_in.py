@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from app.records import admin, people
 from app.services import demo
 from app.services.invites import invite_path
-from app.web.accounts.sign_in import hasher
+from app.services.passwords import hasher
 from app.web.security.middleware import COOKIE
 from models import Account, Audit, Invite, Session
 from models.people import BY_PASSWORD

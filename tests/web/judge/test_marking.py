@@ -9,9 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import func, select, text, update
 
-from app.exchange.columns import What
+from app.exchange.choices import Format, What
 from app.exchange.export import export
-from app.exchange.tabular import Format
 from app.reports.report import report
 from models import Draft, Experiment, Judgement, Move, Trial
 from tests.factories import passage, spec

@@ -12,9 +12,8 @@ import httpx
 import pytest
 from sqlalchemy import delete, event, func, select, text, update
 
-from app.exchange.columns import What
+from app.exchange.choices import Format, What
 from app.exchange.export import export
-from app.exchange.tabular import Format
 from app.protocols.quotes import indexed, mark
 from app.records import assignment, people
 from app.reports.report import notes, report

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.exchange.columns import What
+from app.exchange.choices import Format, What
 from app.exchange.export import export
-from app.exchange.tabular import Format
 from app.experiments.spec import SpecError, parse_spec
 from tests.factories import passage, spec
 from tests.web.judge.test_routes import believe, next_trial

@@ -15,8 +15,7 @@ from sqlalchemy import delete, select, text
 
 from app.records.database import Database
 from app.records.verdicts import placed
-from app.reports.plot_process import PlotProcess, drawn
-from app.reports.plots import PLOTS, Figures, PlottedVerdict, as_csv, svg
+from app.reports.plots import PLOTS, WIDTHS, Figures, PlottedVerdict, as_csv, draw, svg
 from app.reports.report import report
 from app.reports.report_cache import KEPT, CachedReport, ReportCache
 from app.statistics.scores import ScoredReading
@@ -318,31 +317,14 @@ async def test_who_goes_away_does_not_end_a_report_that_others_wait_for(
     assert (await stays).report.lines
 
 
-async def test_a_process_that_draws_is_replaced_when_it_dies_and_ends_with_the_arena() -> None:
-    plot = PLOTS["reliability"]
-    rows = plot.rows(Figures([], [judged(0.7)]))
-    draughtsman = PlotProcess()
-    first, again = [await draughtsman.draw("reliability", "svg", 300, rows) for _ in range(2)]
-    assert first == again == drawn("reliability", "svg", 300, rows)
-    process = draughtsman._process
-    assert process is not None
-    process.kill()
-    await process.wait()
-    assert await draughtsman.draw("reliability", "svg", 300, rows) == first
-    held = draughtsman._process
-    await draughtsman.close()
-    assert held is not None
-    assert held.returncode is not None
-
-
-async def test_who_stops_waiting_for_a_picture_spoils_no_other() -> None:
-    rows = PLOTS["reliability"].rows(Figures([], [judged(0.7)]))
-    draughtsman = PlotProcess()
-    gone = asyncio.create_task(draughtsman.draw("reliability", "png", 300, rows))
+async def test_who_stops_waiting_for_a_picture_spoils_no_other(site: Site, experiment: Experiment) -> None:
+    reports = ReportCache(site.database)
+    rows = (await reports.of(experiment)).rows["accuracy"]
+    gone = asyncio.create_task(reports.drawn(experiment, "accuracy", "png", "wide"))
     await asyncio.sleep(0.05)
     gone.cancel()
-    assert (await draughtsman.draw("reliability", "svg", 300, rows)).startswith(b"<svg")
-    await draughtsman.close()
+    picture = await reports.drawn(experiment, "accuracy", "svg", "wide")
+    assert picture == draw("accuracy", "svg", WIDTHS["wide"], rows)
 
 
 async def test_invisible_characters_in_names_are_shown_as_replaced_in_every_form_of_a_plot(

@@ -15,9 +15,8 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.engine import Engine
-from app.exchange.columns import What
+from app.exchange.choices import Format, What
 from app.exchange.export import export
-from app.exchange.tabular import Format
 from app.participants.base import PEOPLE
 from app.records import people
 from app.reports.report import report
