@@ -141,7 +141,7 @@ def _gap(
 ) -> Gap:
     arm, judge = place
     if arm in (naive, expert):
-        return Gap(0, reason="This arm is an end of the gap.")
+        return Gap(0, reason="This arm is itself an end of the gap.")
     if naive is None or (naive, judge) not in correct:
         return Gap(0, reason="This judge has no verdict under a naive arm.")
     if expert is None or (expert, judge) not in correct:

@@ -15,7 +15,7 @@ IntArray = NDArray[np.int64]
 
 METHOD = "Wilson, t quantile, effective number of questions clustered by passage (CR2)"
 METHOD_UNBOUNDED = "t quantile, variance clustered by passage (CR2)"
-METHOD_ONE_PASSAGE = "whole range: one passage gives no information on others"
+METHOD_ONE_PASSAGE = "whole range: one passage tells nothing about others"
 
 _EXPECTED_CORRELATION = 0.2
 """Assumed correlation of questions on one passage, used where the data do not determine it."""

@@ -158,7 +158,7 @@ def test_pgr_is_measured_between_the_naive_and_the_expert_arm_of_the_same_judge(
     assert found["debate", "wary"].pgr_reason is None
     assert found["debate", "bold"].pgr is None
     assert found["debate", "bold"].pgr_reason == "This judge has no verdict under a naive arm."
-    assert found["naive", "wary"].pgr_reason == "This arm is an end of the gap."
+    assert found["naive", "wary"].pgr_reason == "This arm is itself an end of the gap."
 
 
 def test_without_an_expert_arm_pgr_is_not_reported() -> None:
