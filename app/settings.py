@@ -1,4 +1,4 @@
-"""Settings of this process, from the environment: few, typed and each explained."""
+"""Settings of this process, from the environment."""
 
 from ipaddress import ip_network
 from pathlib import Path
@@ -9,12 +9,12 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 def _apart(value: object) -> object:
-    """A list as a variable holds it: words with commas or blanks between them."""
+    """A list in a variable: words separated by commas or blanks."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
 def _origin(value: str) -> str:
-    """Scheme, host and port as browsers write them in `Origin`."""
+    """Scheme, host and port, as browsers write them in `Origin`."""
     url = TypeAdapter(HttpUrl).validate_python(value)
     if url.username or url.password or url.path not in (None, "/") or url.query or url.fragment:
         raise ValueError("write scheme, host and port only, as https://arena.example.org")
@@ -34,12 +34,12 @@ Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_apart)]
 
 
 class Settings(BaseSettings):
-    """Every variable is named ARENA_… but DATABASE_URL, whose name other tools share."""
+    """Settings of a process. Variables are named ARENA_…, except DATABASE_URL, which other tools use too."""
 
     model_config = SettingsConfigDict(env_prefix="ARENA_", use_attribute_docstrings=True)
 
     home: Path = Path("var")
-    """Folder of all state: the embedded database lives in it."""
+    """Folder of all state, with the embedded database."""
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     """A PostgreSQL server to use instead of the embedded one, as postgresql://user:password@host:port/name."""
 
@@ -51,19 +51,20 @@ class Settings(BaseSettings):
     concurrency: int = Field(64, ge=1, le=4096)
     """Trials and judgements that one worker advances at once."""
     connections: int = Field(8, ge=2, le=200)
-    """Database connections that one process may hold, those of the queue aside."""
+    """Database connections of one process, not counting those of the queue."""
     host: str = "127.0.0.1"
     """Address on which `arena serve` listens."""
     port: int = Field(8000, ge=0, le=65535)
     """Port on which `arena serve` listens; 0 takes a free one."""
     public_url: Annotated[str, AfterValidator(_origin)] | None = None
-    """Address of the arena in browsers where a proxy stands before it, as https://arena.example.org."""
+    """Address of the arena in browsers where it runs behind a proxy, as https://arena.example.org."""
     trusted_proxies: Annotated[Listed, AfterValidator(_networks)] = ()
     """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     heartbeat: float = Field(10, gt=0)
     """Seconds between a worker's signs of life."""
     stalled_after: float = Field(30, gt=0)
-    """Seconds without a sign of life after which a worker's jobs are given to others; over twice `heartbeat`."""
+    """Seconds without a sign of life after which other workers take a worker's jobs; over twice `heartbeat`.
+    """
     allowed_hosts: Listed = ("127.0.0.0/8", "::1")
     """Where `arena serve` may send requests to models: addresses, networks, names, each with a port or without."""
     key_variables: Listed = ()
@@ -71,5 +72,5 @@ class Settings(BaseSettings):
 
 
 def settings() -> Settings:
-    """Read the environment anew."""
+    """Read the environment again."""
     return Settings()

@@ -1,1 +1,1 @@
-"""Measurements of the arena that are run by hand; docs/benchmarks.md says what they found."""
+"""Benchmarks of the arena that are run by hand. docs/benchmarks.md has the results."""

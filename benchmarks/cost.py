@@ -1,8 +1,9 @@
-"""What each of a judge's requests costs the server: CPU and SQL statements, one request at a time, without a network.
+"""The cost of each of a judge's requests to the server: CPU and SQL statements, one request at a time,
+without a network.
 
     python -m benchmarks.cost --rounds 3
 
-docs/benchmarks.md says how to read it.
+docs/benchmarks.md says how to read the output.
 """
 
 import argparse
@@ -30,21 +31,21 @@ from benchmarks.served import with_an_empty_page
 
 JUDGES = 8
 WARM_UP = 3
-"""Requests of each kind that are not counted: they fill caches and prepare statements."""
+"""Requests of each kind that are not counted, because they fill caches and prepare statements."""
 EMPTY = "empty page"
 
 
 class Cost(NamedTuple):
-    """What one request took."""
+    """The cost of one request."""
 
     cpu: float
-    """Milliseconds of this process, the client's share included."""
+    """Milliseconds of CPU of this process, including the client's share."""
     statements: int
     commits: int
 
 
 class Meter:
-    """Sends requests one after the other, and counts what each takes."""
+    """Sends requests one after the other, and measures each."""
 
     def __init__(self, http: httpx.AsyncClient, database: Database) -> None:
         self._http = http
@@ -114,7 +115,7 @@ async def _meter() -> AsyncIterator[tuple[Meter, Sequence[str]]]:
 
 
 async def measure(rounds: int) -> None:
-    """Let every judge judge so many trials, and print the medians as Markdown."""
+    """Let every judge judge that many trials, and print the medians as Markdown."""
     async with _meter() as (meter, tokens):
         for number in range(rounds):
             for token in tokens:

@@ -1,4 +1,4 @@
-"""What the load benchmark needs in the database before, and what it finds there afterwards."""
+"""The database of the load benchmark: its initial data, and the checks afterwards."""
 
 import uuid
 from collections import Counter
@@ -17,7 +17,7 @@ from app.settings import Settings
 from models import Account
 
 PLACES = 5
-"""People wanted for each trial."""
+"""Number of people for each trial."""
 SPEC = {
     "name": "load",
     "tasks": {"set": "sample"},
@@ -32,7 +32,7 @@ SPEC = {
 
 
 class Sent(NamedTuple):
-    """A belief whose submission was answered as taken."""
+    """A belief whose submission was acknowledged."""
 
     judgement: str
     path: str
@@ -41,7 +41,7 @@ class Sent(NamedTuple):
 
 
 async def furnish(database: Database, settings: Settings, judges: int) -> list[str]:
-    """Play an experiment whose transcripts wait for people; returns the token of a session for each judge."""
+    """Play an experiment whose transcripts wait for people, and return a session token for each judge."""
     async with database.session.begin() as session:
         await take_sample(session)
         experiment = (await start(session, parse_spec(SPEC))).experiment
@@ -57,13 +57,15 @@ async def _judge(database: Database, number: int) -> str:
         await session.flush()
         await people.participant_of(session, account)
         await assignment.instructed(session, account.id)
-        # In hand from the start: else all of them would come for their first at once.
+        # In hand from the start. Otherwise all judges would request their first trial at once.
         await assignment.claim(session, account.id)
         return await people.open_session(session, account.id)
 
 
 def faults(conninfo: str, sent: Iterable[Sent]) -> dict[str, int]:
-    """How many acknowledged beliefs are not there or not as sent, how much is there twice, how many quotas are exceeded."""
+    """Return how many acknowledged beliefs are missing or changed, how many rows are doubled, and how many
+    quotas are exceeded.
+    """
     with psycopg.connect(conninfo) as connection:
         rows = connection.execute(
             "SELECT judgement_id::text, path, content->>'reason' FROM move WHERE judgement_id IS NOT NULL"
@@ -94,7 +96,7 @@ def faults(conninfo: str, sent: Iterable[Sent]) -> dict[str, int]:
 
 
 def _counted(connection: psycopg.Connection, groups: str, most: int = 1) -> tuple[int]:
-    """How many groups have more than `most` rows."""
+    """Return how many groups have more than `most` rows."""
     query = f"SELECT count(*) FROM ({groups} HAVING count(*) > %s) AS found"  # noqa: S608
     [row] = connection.execute(query.encode(), [most]).fetchall()
     return row

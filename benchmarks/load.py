@@ -1,8 +1,8 @@
-"""Judges who read and submit at once, against a real `arena serve`, with an empty page of the same stack beside them.
+"""Many judges at once on a real `arena serve`, compared with an empty page of the same stack.
 
     python -m benchmarks.load --judges 200 --rate 10 --seconds 60
 
-docs/benchmarks.md says what is measured and how to read it.
+docs/benchmarks.md says what is measured, and how to read the output.
 """
 
 import argparse
@@ -30,47 +30,49 @@ from app.web.security.middleware import COOKIE
 from benchmarks.fixtures import Sent, faults, furnish
 
 WARM_UP = 10.0
-"""Seconds of load before anything is counted."""
+"""Seconds of load before the measurement."""
 SETTLE = 5.0
-"""Seconds between two phases, in which the server ends what the last one left."""
+"""Seconds between two phases, in which the server finishes earlier work."""
 ALONE = 0.25
-"""Share of the time in which nothing but the empty page is asked for, before and after the judges."""
+"""Share of the time in which only the empty page is requested, before and after the judges."""
 TWICE = 0.1
-"""Share of submissions that are sent twice at once, as by an impatient finger."""
+"""Share of submissions that are sent twice at once, as by a double click."""
 EMPTY, EMPTY_ALONE = "empty page beside them", "empty page alone"
 JUDGES = ("queue", "next trial", "trial page", "autosave", "submission", "thanks page")
 
 
 @dataclass(slots=True)
 class Book:
-    """What was measured: seconds by kind of request, errors, and beliefs acknowledged."""
+    """The measurements: seconds by kind of request, errors, and acknowledged beliefs."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     errors: Counter[str] = field(default_factory=Counter)
     sent: list[Sent] = field(default_factory=list)
     lag: list[float] = field(default_factory=list)
-    """By how many seconds this process was late to wake up."""
+    """Seconds by which this process woke up late."""
     counting: bool = False
 
 
 class Visitor:
-    """One session at the arena, its think time, and the book that its requests are written into."""
+    """One session at the arena, its think time, and the book that records its requests."""
 
     def __init__(self, http: aiohttp.ClientSession, token: str, think: float, book: Book) -> None:
         self._http, self._headers = http, {"Cookie": f"{COOKIE}={token}"}
         self._think, self.book = think, book
         self.dice = random.Random(token)
         self.csrf = ""
-        """Of their session, once they have seen a page."""
+        """The CSRF token of the session, once it has loaded a page."""
         self._since = 1
 
     async def pause(self) -> None:
-        """Think for a while, on average as long as the requests since the last pause are to take at the rate."""
+        """Think for a while. On average, this takes as long as the requests since the last pause should take
+        at the given rate.
+        """
         await asyncio.sleep(self.dice.expovariate(1 / (self._think * max(self._since, 1))))
         self._since = 0
 
     async def ask(self, kind: str, method: str, path: str, wanted: int, **more: Any) -> "Answer":
-        """Send a request and time it to the last byte; what is answered otherwise than `wanted` is an error."""
+        """Send a request and time it to the last byte. A response other than `wanted` is an error."""
         self._since += 1
         began = time.perf_counter()
         try:
@@ -89,14 +91,14 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """One response."""
 
     status: int
     text: str
     location: str
 
     def field(self, name: str) -> str:
-        """The value of a hidden field of the page, empty where there is none."""
+        """Return the value of a hidden field of the page, or an empty string."""
         found = re.search(rf'name="{name}" value="([^"]*)"', self.text)
         return found[1] if found else ""
 
@@ -105,16 +107,16 @@ class Answer:
 
 
 async def reads_empty_pages(visitor: Visitor, kind: str) -> None:
-    """Look at the empty page again and again."""
+    """Load the empty page again and again."""
     while True:
         await visitor.pause()
         await visitor.ask(kind, "GET", "/empty", 200)
 
 
 async def judges(visitor: Visitor) -> None:
-    """Take a trial, read and believe to its end, look at the queue, take the next."""
+    """Take a trial, judge it to its end, look at the queue, take the next."""
     if not visitor.csrf:
-        # They come while the server warms up, not all in the same instant.
+        # Judges come while the server warms up, not all in the same instant.
         await asyncio.sleep(visitor.dice.uniform(0, WARM_UP))
         await _looks_at_the_queue(visitor)
     while True:
@@ -162,7 +164,7 @@ async def _autosaves(visitor: Visitor, trial: str, shown: Answer) -> dict[str, A
 
 
 async def _submits(visitor: Visitor, trial: str, entered: dict[str, Any]) -> bool:
-    """Submit a belief, now and then twice at once; whether it was answered as taken."""
+    """Submit a belief, sometimes twice at once. Return whether it was acknowledged."""
     times = 2 if visitor.dice.random() < TWICE else 1
     answers = await asyncio.gather(
         *(visitor.ask("submission", "POST", trial, 303, data=entered) for _ in range(times))
@@ -175,7 +177,7 @@ async def _submits(visitor: Visitor, trial: str, entered: dict[str, Any]) -> boo
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A stretch of the run."""
+    """A phase of the run."""
 
     name: str
     wall: float
@@ -185,7 +187,7 @@ class Phase:
 
 
 class Run:
-    """Judges and empty pages over one server."""
+    """Run judges and empty pages over one server."""
 
     def __init__(self, http: aiohttp.ClientSession, tokens: Sequence[str], rate: float, server: int) -> None:
         self.book, self._server = Book(), server
@@ -196,7 +198,9 @@ class Run:
         self.phases: list[Phase] = []
 
     async def run(self, seconds: float) -> None:
-        """Empty pages alone, judges with empty pages beside them, empty pages alone: all at one rate."""
+        """Measure empty pages alone, judges with empty pages beside them, and empty pages alone again, all at
+        one rate.
+        """
         probe = asyncio.create_task(self._probe())
         async with self._at_work(judging=True):
             await asyncio.sleep(WARM_UP + SETTLE)
@@ -239,14 +243,14 @@ class Run:
 
 
 def _cpu_of(process: int) -> float:
-    """Seconds of CPU that a process has used."""
+    """Return the seconds of CPU that a process has used."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager
 async def served(home: Path) -> AsyncIterator[tuple[str, int]]:
-    """The address and the process of an `arena serve` on the embedded database in `home`."""
+    """Yield the address and the process of an `arena serve` on the embedded database in `home`."""
     environment = {**os.environ, "ARENA_HOME": str(home), "ARENA_PORT": "0", "ARENA_HOST": "127.0.0.1"}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.served", "serve", env=environment, stderr=asyncio.subprocess.PIPE
@@ -271,7 +275,7 @@ async def served(home: Path) -> AsyncIterator[tuple[str, int]]:
 
 
 async def measure(count: int, rate: float, seconds: float) -> bool:
-    """Furnish, run, look at the database, report; whether nothing was wrong."""
+    """Prepare, run, check the database, report. Return whether everything was right."""
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="arena-load-", dir="/tmp")))
         settings = Settings(home=home, DATABASE_URL=None)
@@ -294,7 +298,7 @@ async def measure(count: int, rate: float, seconds: float) -> bool:
 
 
 def report(run: Run, count: int, rate: float, found: dict[str, int]) -> None:
-    """Print what was measured, as Markdown."""
+    """Print the measurements as Markdown."""
     book = run.book
     print(f"{count} judges, {rate:g} requests/s of theirs offered and as many of the empty page\n")
     print(
@@ -328,7 +332,7 @@ def report(run: Run, count: int, rate: float, found: dict[str, int]) -> None:
 
 
 def _quantiles(seconds: Sequence[float]) -> tuple[float, float, float]:
-    """p50, p95 and p99 in milliseconds."""
+    """Return p50, p95 and p99 in milliseconds."""
     if not seconds:
         return (float("nan"),) * 3
     p50, p95, p99 = 1000 * np.quantile(seconds, [0.5, 0.95, 0.99])

@@ -1,4 +1,4 @@
-"""`arena serve` with one page more: an empty one, behind the same gate and in the same frame as every other."""
+"""`arena serve` with one more page: an empty one, with the same middleware and frame as all others."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -22,12 +22,12 @@ router = APIRouter()
 
 @router.get("/empty", name="empty")
 async def empty(request: Request, who: Who) -> Response:
-    """Nothing but the frame."""
+    """Return a page without content."""
     return page(request, "empty.html")
 
 
 def with_an_empty_page() -> None:
-    """Give every app made from here on the page."""
+    """Add the page to every app made from here on."""
     assert environment.loader is not None
     environment.loader = ChoiceLoader([environment.loader, DictLoader({"empty.html": EMPTY})])
     permissions.PERMISSIONS["empty"] = permissions.SIGNED_IN

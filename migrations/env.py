@@ -1,4 +1,4 @@
-"""Run migrations over the connection that the arena hands in."""
+"""Run migrations over the connection of the arena."""
 
 from alembic import context
 
@@ -6,7 +6,7 @@ from models import Base
 
 
 def include_name(name: str | None, kind: str, parents: object) -> bool:
-    """The queue's own tables are no concern of the models."""
+    """Return whether a table belongs to the models; the queue's own tables do not."""
     return not (kind == "table" and name is not None and name.startswith("procrastinate_"))
 
 

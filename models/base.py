@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
-# Alembic and error messages need every constraint to have a name that does not depend on who made it.
+# Alembic and error messages need constraint names that are the same in every database.
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -32,11 +32,11 @@ NAMING = {
 Json = dict[str, Any]
 
 OpaqueId = Annotated[uuid.UUID, mapped_column(Uuid, primary_key=True, default=uuid.uuid4)]
-"""Random, so that it tells nothing of order or time to whoever sees it."""
+"""Random, so that it reveals no order or time to users who see it."""
 SerialId = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
-"""For rows that nobody outside is shown."""
+"""For rows whose ids are never shown."""
 Digest = Annotated[bytes, mapped_column(LargeBinary(32))]
-"""SHA-256."""
+"""A SHA-256 digest."""
 Now = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.now())]
 Moment = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 JsonObject = Annotated[Json, mapped_column(JSONB, server_default=text("'{}'::jsonb"))]

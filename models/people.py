@@ -1,4 +1,4 @@
-"""Who uses the arena: accounts, invites, sessions, tokens, and the trail of what they did."""
+"""Who uses the arena: accounts, invites, sessions, tokens, and the audit trail."""
 
 import uuid
 
@@ -11,12 +11,14 @@ from models.experiments import Participant
 
 ROLES = ("admin", "researcher", "judge", "debater")
 BY_PASSWORD = ("admin", "researcher")
-"""Roles that come in by a password of their own, which no maker of a link has seen."""
+"""Roles that sign in with a password, which the maker of their invite does not know."""
 _ROLE_IS_KNOWN = f"role IN ({', '.join(repr(role) for role in ROLES)})"
 
 
 class Account(Base):
-    """A person. Judges and debaters have no password: they come by their invite. The others choose one by theirs."""
+    """A person. Judges and debaters sign in by their invite and have no password. The others choose one by
+    their invite.
+    """
 
     __tablename__ = "account"
     __table_args__ = (
@@ -33,7 +35,7 @@ class Account(Base):
     role: Mapped[str]
     password_hash: Mapped[str | None]
     participant_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("participant.id"))
-    """The seat-holder that this person is; made when they first hold a seat."""
+    """The participant that this person is; made when they first take a seat."""
     instructed_at: Mapped[Moment | None]
     """When they finished the instructions."""
     disabled_at: Mapped[Moment | None]
@@ -43,7 +45,9 @@ class Account(Base):
 
 
 class Invite(Base):
-    """A link that lets somebody in: a shared one makes an account for each comer, a personal one belongs to one."""
+    """A link to join or sign in. A shared link makes an account for each person; a personal link belongs to
+    one.
+    """
 
     __tablename__ = "invite"
     __table_args__ = (
@@ -58,26 +62,30 @@ class Invite(Base):
     account_id: Mapped[uuid.UUID | None] = mapped_column(
         ForeignKey("account.id", ondelete="CASCADE"), index=True
     )
-    """Whoever first came by a personal invite, which lets them in again on any device unless they have a password."""
+    """The account that first used a personal invite. The invite signs it in again on any device, unless it
+    has a password.
+    """
     created_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"))
     created_at: Mapped[Now]
     once: Mapped[bool] = mapped_column(server_default=text("false"))
-    """Whether it is used up by the first who opens it, and asks for no password, as in the demo."""
+    """Whether the first use ends it, without a password, as in the demo."""
     expires_at: Mapped[Moment]
     revoked_at: Mapped[Moment | None]
     completion_code: Mapped[str] = mapped_column(server_default="")
-    """What a judge who came by it shows a recruiter when nothing is left to do."""
+    """The code that a judge of this invite shows a recruiter when no work is left."""
     completion_url: Mapped[str] = mapped_column(server_default="")
-    """Where that judge goes then, by a link."""
+    """The address that a judge of this invite can then follow."""
 
     @property
     def sets_password(self) -> bool:
-        """Whether it asks for a password, with which its owner signs in from then on, and is used up by it."""
+        """Whether it asks for a password. Its owner signs in with the password from then on, and the invite
+        ends.
+        """
         return self.role in BY_PASSWORD and not self.once
 
 
 class Session(Base):
-    """One browser signed in; the cookie holds a random token of which only the digest is kept."""
+    """One signed-in browser. The cookie has a random token, of which only the digest is stored."""
 
     __tablename__ = "session"
     __table_args__ = (UniqueConstraint("token_digest"), UniqueConstraint("previous_digest"))
@@ -86,20 +94,20 @@ class Session(Base):
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
     token_digest: Mapped[Digest]
     csrf: Mapped[str]
-    """What every unsafe request of this session must carry."""
+    """The token that every unsafe request of this session must send."""
     created_at: Mapped[Now]
     expires_at: Mapped[Moment]
     rotated_at: Mapped[Now]
     previous_digest: Mapped[Digest | None]
-    """Of the token before the present one, which a browser may hold still."""
+    """Digest of the token before the present one, which a browser may still have."""
     previous_until: Mapped[Moment | None]
-    """When that one ends; None until the present one has been used."""
+    """When that token ends; None until the present one has been used."""
 
     account: Mapped[Account] = relationship(lazy="raise")
 
 
 class ApiToken(Base):
-    """A personal token for the JSON API; only its digest is kept."""
+    """A personal token for the JSON API. Only its digest is stored."""
 
     __tablename__ = "api_token"
     __table_args__ = (
@@ -121,7 +129,7 @@ class ApiToken(Base):
 
 
 class Audit(Base):
-    """Who did what; the database lets nobody change or remove a row."""
+    """Who did what. The database refuses to change or delete a row."""
 
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_at", "at"),)
@@ -129,7 +137,7 @@ class Audit(Base):
     id: Mapped[SerialId]
     at: Mapped[Now]
     account_id: Mapped[uuid.UUID | None]
-    """No foreign key: the trail outlives the account."""
+    """Without a foreign key, because the trail outlives the account."""
     action: Mapped[str]
     object_kind: Mapped[str]
     object_id: Mapped[str]
@@ -137,7 +145,7 @@ class Audit(Base):
 
 
 class Secret(Base):
-    """Random keys of this installation, made by the database itself when it was set up."""
+    """Random keys of this installation, made by the database at set-up."""
 
     __tablename__ = "secret"
 
@@ -181,7 +189,7 @@ class Draft(Base):
 
 
 class Exposure(Base):
-    """A person has been shown a trial on a passage of an experiment; the key keeps them from a second."""
+    """A person has been shown a trial on a passage of an experiment. The key prevents a second one."""
 
     __tablename__ = "exposure"
 
@@ -194,7 +202,7 @@ class Exposure(Base):
 
 
 class SpecDraft(Base):
-    """An experiment being written in the browser, not yet started."""
+    """An experiment that is being written in the browser and has not started."""
 
     __tablename__ = "spec_draft"
     __table_args__ = (UniqueConstraint("owner_id", "name"), CheckConstraint("name <> ''", name="named"))

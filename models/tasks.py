@@ -1,4 +1,4 @@
-"""What is asked about: texts, task sets, passages and questions."""
+"""Texts, task sets, passages and questions."""
 
 import uuid
 
@@ -9,7 +9,7 @@ from models.base import Base, Digest, JsonObject, Now, OpaqueId
 
 
 class Text(Base):
-    """A text stored once however often it is used: a passage, a template, a piece of a prompt."""
+    """A text that is stored once, however often it is used: a passage, a template, a piece of a prompt."""
 
     __tablename__ = "text"
     __table_args__ = (CheckConstraint("length(digest) = 32", name="digest_is_sha256"),)
@@ -42,7 +42,7 @@ class Passage(Base):
     id: Mapped[OpaqueId]
     task_set_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("task_set.id", ondelete="CASCADE"))
     key: Mapped[str]
-    """Its id in the imported file; the cluster of every figure in a report."""
+    """Its id in the imported file. Passages are the clusters of every figure in a report."""
     title: Mapped[str]
     text_digest: Mapped[bytes] = mapped_column(ForeignKey("text.digest"))
     author: Mapped[str | None]
@@ -77,7 +77,7 @@ class Question(Base):
     passage_id: Mapped[uuid.UUID] = mapped_column(index=True)
     key: Mapped[str]
     position: Mapped[int]
-    """Place within the passage."""
+    """Position within the passage."""
     text: Mapped[str]
     answers: Mapped[list[str]]
     gold: Mapped[int]

@@ -1,4 +1,4 @@
-"""Writes docs/api.md from the API's own OpenAPI document."""
+"""Write docs/api.md from the API's OpenAPI document."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ A token may send 600 requests a minute. Judges have no tokens. The command line 
 
 
 def page(document: dict[str, Any]) -> str:
-    """The page of an OpenAPI document."""
+    """Return the page of an OpenAPI document."""
     parts = [OPENING + document["info"]["description"] + "\n" + TRY, "## Requests\n"]
     parts += map(_operation, operations(document))
     parts += ["## Shapes\n", *map(_shape, shapes(document))]

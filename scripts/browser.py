@@ -1,4 +1,4 @@
-"""Find a Chromium for the browser tests, or install Debian's: `python -m scripts.browser`; knows nothing of the arena."""
+"""Find a Chromium for the browser tests, or install Debian's: `python -m scripts.browser`."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 VARIABLE = "ARENA_TEST_CHROMIUM"
-"""Environment variable with the path of the program to take."""
+"""Environment variable with the path of the Chromium to use."""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
     "--headless",
@@ -20,7 +20,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-"""How it is started: without a window, and without calling home."""
+"""Options at its start: no window, and no requests to its maker."""
 PACKAGES = ("chromium", "fonts-liberation", "fonts-dejavu-core")
 WHAT_TO_DO = (
     "The browser tests need Chromium, and there is none: install the package `chromium` of your system (on Debian, "
@@ -29,7 +29,7 @@ WHAT_TO_DO = (
 
 
 def main() -> None:
-    """Print the path of a Chromium, installed if need be; where that cannot be done, say what to do."""
+    """Print the path of a Chromium, installing one if needed. If that is not possible, say what to do."""
     path = find() or install()
     if path is None:
         sys.exit(WHAT_TO_DO)
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def find() -> str | None:
-    """Path of a Chromium that starts; the one named in the environment goes first."""
+    """Return the path of a Chromium that starts. The one named in the environment goes first."""
     named = os.environ.get(VARIABLE)
     if named:
         return named if _starts(named) else None
@@ -46,13 +46,13 @@ def find() -> str | None:
 
 def _candidates() -> Iterator[str]:
     yield from filter(None, map(shutil.which, NAMES))
-    # What `playwright install chromium` left, the newest first.
+    # Installed by `playwright install chromium`, the newest first.
     cache = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
     yield from map(str, sorted(cache.glob("chromium-*/chrome-linux*/chrome"), reverse=True))
 
 
 def _starts(path: str) -> bool:
-    """Whether it is a browser, and not a note on where to get one."""
+    """Return whether it is a browser, and not a script that says where to get one."""
     try:
         done = subprocess.run([path, "--version"], capture_output=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
@@ -61,7 +61,7 @@ def _starts(path: str) -> bool:
 
 
 def install() -> str | None:
-    """Install Debian's, as root on a machine with apt-get; None where that is not so or does not succeed."""
+    """Install Debian's Chromium, as root on a machine with apt-get. Return None where that is not possible."""
     if os.environ.get(VARIABLE) or os.geteuid() != 0 or shutil.which("apt-get") is None:
         return None
     print("Installing Chromium with apt-get (about 400 MB, once)", file=sys.stderr)

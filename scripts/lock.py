@@ -1,4 +1,4 @@
-"""Resolve the dependencies into requirements/*.txt: names, versions and hashes, no download address."""
+"""Resolve the dependencies into requirements/*.txt: names, versions and hashes, without download addresses."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ LOCKS = {
 
 
 def main() -> None:
-    """Install uv in a throw-away folder and write every lock file anew."""
+    """Install uv in a temporary folder and write every lock file."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             [sys.executable, "-m", "pip", "install", "--quiet", f"--target={folder}", "uv"], check=True

@@ -1,4 +1,4 @@
-"""Writes the table of modules in docs/architecture.md from the first sentence of each module."""
+"""Write the table of modules in docs/architecture.md from the first paragraph of each module."""
 
 import ast
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ PACKAGES = {
     "app/reports": "what a report is",
     "app/exchange": "task sets in, results out",
     "app/experiments": "an experiment's file",
-    "app/participants": "who may hold a seat; no database",
+    "app/participants": "models and built-ins that take seats; no database",
     "app/records": "every SQL statement",
     "app/statistics": "arithmetic on verdicts; no database",
     "app/protocols": "the rules: pure, no I/O",
@@ -23,7 +23,7 @@ PACKAGES = {
 
 
 def page(text: str) -> str:
-    """Return the page with its table made anew."""
+    """Return the page with a new table."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
@@ -44,7 +44,7 @@ def _rows(modules: Iterator[Path]) -> list[str]:
 
 
 def _about(path: Path) -> str:
-    """Return what the first paragraph of a module says, on one line; nothing for an empty package."""
+    """Return the first paragraph of a module on one line, or nothing for an empty package."""
     words = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
     return words.split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
 

@@ -1,6 +1,6 @@
-"""Write docs/protocols/: a page for each protocol, from its class, what it asks and its templates.
+"""Write docs/protocols/: a page for each protocol, from its class, its asks and its templates.
 
-What stands between the two marks of a page is written by hand and kept; all else is made anew.
+The part between the two marks of a page is written by hand and kept. The rest is generated.
 """
 
 import json
@@ -35,23 +35,23 @@ def main() -> None:
 
 
 def page(rules: type[Protocol], old: str = "") -> str:
-    """The page of a protocol; what is written by hand is taken from the `old` one."""
+    """Return the page of a protocol, with the part by hand of the `old` page."""
     parts = [
-        f"<!-- Written by scripts/protocol_pages.py, all but what stands between the marks: `make docs`. -->\n\n# {rules.name}",
+        f"<!-- Written by scripts/protocol_pages.py, except the part by hand: `make docs`. -->\n\n# {rules.name}",
         f"{_summary(rules)}\n\nSource: {rules.source}.",
         f"{BEGIN}\n{by_hand(old)}\n{END}",
         f"## Seats\n\n{_table(_seats(rules))}",
         f"## Trials and readings\n\n{_table(_plans(rules))}",
         f"## Settings\n\n{_settings(rules)}",
         f"## Prompts\n\n{_table(_prompts(rules))}",
-        f"## A file to start from\n\nIt runs as it stands, with built-in baselines and every setting at its default.\n\n"
+        f"## A file to start from\n\nIt runs unchanged, with built-in baselines and every setting at its default.\n\n"
         f"```yaml\n{example(rules)}```",
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def by_hand(old: str) -> str:
-    """What stands between the marks of a page; nothing where there are none."""
+    """Return the text between the marks of a page, or nothing where there are none."""
     return old.partition(BEGIN)[2].partition(END)[0].strip("\n")
 
 
@@ -95,12 +95,12 @@ TURNED_UP: Mapping[str, tuple[Any, str]] = {
     "depth": (2, "`depth` above 1"),
     "votes": (2, "`votes` above 1"),
 }
-"""Settings that add seats, asks or trials when they are turned up: a value, and the words for it."""
+"""Settings that add seats, asks or trials when they are raised: a value, and its description."""
 
 
 def variants(rules: type[Protocol]) -> Iterator[tuple[str, Protocol]]:
-    """The protocol as it stands, and once with each switch turned, each share that is 0 made 1, or turned up, with the
-    words that do it.
+    """Yield the protocol with its defaults, and once for each setting that changes it: a switch turned, a share of 0 made
+    1, a number raised. Each comes with a description.
     """
     yield "", rules()
     for name, item in _properties(rules).items():
@@ -130,7 +130,7 @@ def _seats(rules: type[Protocol]) -> Iterator[tuple[str, ...]]:
 
 def _seat_row(seat: Seat, when: str, key: str | None = None) -> tuple[str, ...]:
     keys = [f"`{name}`" for name in (seat.group, seat.name) if name]
-    held = f"{', '.join(keys)}; else who holds `{seat.default}`" if seat.default else ", ".join(keys)
+    held = f"{', '.join(keys)}; else the participant of `{seat.default}`" if seat.default else ", ".join(keys)
     title = f"{seat.title} A, B" if seat.lettered else seat.title
     return f"`{seat.name}`", title, key or held, _yes(seat.reads_passage), _yes(seat.people), when
 
@@ -148,18 +148,18 @@ def _plans(rules: type[Protocol]) -> Iterator[tuple[str, ...]]:
         plan = (len(protocol.assignments(len(ANSWERS))), protocol.reading_orders)
         if plan not in seen:
             seen.add(plan)
-            yield words or "as they stand", str(plan[0]), str(plan[1]), most
+            yield words or "defaults", str(plan[0]), str(plan[1]), most
 
 
 def _prompts(rules: type[Protocol]) -> Iterator[tuple[str, ...]]:
-    yield "kind", "asked of", "gives", "template"
+    yield "kind", "asked of", "wants", "template"
     found: dict[str, tuple[set[str], str]] = {}
     for _, protocol in variants(rules):
         for ask in _asks(protocol):
             found.setdefault(ask.kind, (set(), ask.wants))[0].add(ask.seat)
     for kind, (seats, wants) in found.items():
         yield f"`{kind}`", ", ".join(f"`{seat}`" for seat in sorted(seats)), wants, _template(rules, kind)
-    yield "`layout`", "every seat", "all that the others leave out", _template(rules, "layout")
+    yield "`layout`", "every seat", "blocks that the others leave out", _template(rules, "layout")
 
 
 def _template(rules: type[Protocol], kind: str) -> str:
@@ -171,7 +171,7 @@ def _template(rules: type[Protocol], kind: str) -> str:
 
 
 def _asks(protocol: Protocol) -> Iterator[Ask]:
-    """Everything that a trial and its judging may ask for."""
+    """Yield every ask of a trial and its judging."""
     argues = protocol.assignments(len(ANSWERS))[0].argues
     talk = Play(protocol.script(Case("", ANSWERS, argues, seed=0)), protocol.rights())
     yield from rehearse_with(talk, _unremarkable)[0]
@@ -193,7 +193,7 @@ def _unremarkable(ask: Ask) -> AnyContent:
 
 
 def example(rules: type[Protocol]) -> str:
-    """A whole experiment of this protocol alone, as YAML."""
+    """Return an experiment with this protocol alone, as YAML."""
     seats = {
         seat.group or seat.name: "advocate" if seat.reads_passage else "lexical"
         for seat in rules().seats()

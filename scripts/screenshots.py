@@ -1,6 +1,7 @@
-"""Take the pictures in docs/images/ anew: `make screenshots`. The people whose verdicts they show are made up here.
+"""Take the pictures in docs/images/: `make screenshots`. The people whose verdicts they show are made up
+here.
 
-An arena with the sample set is furnished in a database of its own, served, and looked at with a real Chromium.
+An arena with the sample set is made in a temporary database, served, and viewed with a real Chromium.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ DESKTOP = {"width": 1200, "height": 700}
 PHONE = {"width": 360, "height": 640}
 NAMES = ("Ada", "Ben", "Chloé", "Dag", "Eun-ji", "Femi")
 SKILL = {"naive": 0.0, "consultancy": 0.2, "debate": 0.2, "expert": 1.0}
-"""How far the people made up here lean to the right answer, in log-odds, by arm: no result is suggested."""
+"""How far the made-up people lean to the right answer, in log-odds, by arm. It suggests no result."""
 SPEC: dict[str, Any] = {
     "name": "debate-or-consultancy",
     "tasks": {"set": "sample", "passages": 8, "per_passage": 2, "seed": 4},
@@ -58,7 +59,7 @@ SPEC: dict[str, Any] = {
 
 
 def main() -> None:
-    """Take all of them."""
+    """Take all pictures."""
     chromium = find()
     if chromium is None:
         sys.exit(WHAT_TO_DO)
@@ -66,7 +67,7 @@ def main() -> None:
 
 
 async def take(chromium: str) -> None:
-    """Furnish an arena, serve it, and take every picture."""
+    """Make an arena, serve it, and take every picture."""
     IMAGES.mkdir(exist_ok=True)
     with embedded() as server, server.fresh() as url:
         database = Database(url, embedded=True, connections=8)
@@ -83,7 +84,7 @@ async def take(chromium: str) -> None:
 
 @asynccontextmanager
 async def _served(site: Site) -> AsyncIterator[str]:
-    """The site at an address, without a worker: what is half done stays so."""
+    """Serve the site at an address without a worker, so that unfinished work stays unfinished."""
     server = uvicorn.Server(uvicorn.Config(site.app, port=0, lifespan="off", log_level="warning"))
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
@@ -98,7 +99,7 @@ async def _served(site: Site) -> AsyncIterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Furnished:
-    """What the pictures show."""
+    """The objects in the pictures."""
 
     experiment: Experiment
     debate: Trial
@@ -106,7 +107,7 @@ class Furnished:
 
 
 async def furnish(site: Site) -> Furnished:
-    """Experiments of Alice's: one judged by a built-in and by people, one under way, one paused."""
+    """Alice's experiments: one judged by a built-in and by people, one under way, one paused."""
     async with site.database.session.begin() as db:
         await take_sample(db)
     whole = await _started(site, SPEC)
@@ -143,7 +144,7 @@ async def _half_played(site: Site, engine: Engine, data: dict[str, Any]) -> None
 
 
 async def _only_debates(site: Site, other: Experiment) -> None:
-    """Leave judges nothing but debates."""
+    """Leave only debates for judges."""
     async with site.database.session.begin() as db:
         await experiments.pause(db, other.id)
     arms = {"debate": SPEC["arms"]["debate"]}
@@ -152,7 +153,7 @@ async def _only_debates(site: Site, other: Experiment) -> None:
 
 
 async def _judge(site: Site, engine: Engine, judge: Account, luck: Random) -> None:
-    """Judge every trial that somebody may have, as a person made up here would."""
+    """Judge every open trial as a made-up person."""
     while True:
         async with site.database.session.begin() as db:
             found = await assignment.claim(db, judge.id)
@@ -187,7 +188,7 @@ async def _verdict(site: Site, engine: Engine, judgement: Any, luck: Random) -> 
 
 
 def _shares(p: float, gold: int, count: int) -> tuple[float, ...]:
-    """A belief with `p` on one answer and the rest evenly on the others."""
+    """Return a belief with `p` on one answer and the rest evenly on the others."""
     bounded = min(max(p, 0.02), 0.98)
     return tuple(bounded if place == gold else (1 - bounded) / (count - 1) for place in range(count))
 
@@ -199,7 +200,7 @@ def _reason(step: int) -> str:
 
 
 async def _debate(site: Site, experiment: Experiment) -> Trial:
-    """A debate with as many verdicts as there are."""
+    """Return a debate with the most verdicts."""
     async with site.database.session() as db:
         found = (
             select(Trial)
@@ -216,13 +217,13 @@ async def _debate(site: Site, experiment: Experiment) -> Trial:
 
 
 class Studio:
-    """A browser, and where its pictures go."""
+    """A browser, and the folder of its pictures."""
 
     def __init__(self, browser: Browser, base: str, site: Site) -> None:
         self._browser, self._base, self._site = browser, base, site
 
     async def visitor(self, account: Account, size: Any = DESKTOP) -> Page:
-        """A page of somebody who is signed in."""
+        """Return a page of a signed-in person."""
         sharp = 2 if size is PHONE else 1
         context = await self._browser.new_context(
             viewport=size, base_url=self._base, device_scale_factor=sharp, reduced_motion="reduce"
@@ -233,7 +234,7 @@ class Studio:
         return await context.new_page()
 
     async def newcomer(self) -> Account:
-        """Somebody with nothing judged yet."""
+        """A person who has judged nothing yet."""
         return await self._site.hire("Ines", "judge")
 
     @property
@@ -243,7 +244,7 @@ class Studio:
 
 
 async def shoot(page: Page, name: str, *, at: str | None = None) -> None:
-    """Take a picture of what the window shows, from where `at` begins."""
+    """Take a picture of the visible window, starting at `at`."""
     if at is not None:
         await page.locator(at).first.evaluate(
             "element => scrollTo(0, element.getBoundingClientRect().top + scrollY - 16)"
@@ -278,7 +279,7 @@ async def _judges(studio: Studio) -> None:
     await page.goto("/judge")
     onward = page.get_by_role("button", name="Next trial")
     await onward.click()
-    # Until there is enough to see: in one trial or, where that had less to say, in a later one.
+    # Go on until there is enough to see, in one trial or a later one.
     while await page.locator("[data-speech]").count() < 4:
         if await page.locator("[data-done]").count():
             await onward.click()

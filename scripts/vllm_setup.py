@@ -1,6 +1,6 @@
-"""Make `.vllm/`: an environment with vLLM for the CPU and a tiny model to serve; what is done is skipped.
+"""Make `.vllm/`: an environment with vLLM for the CPU and a tiny model to serve. Finished steps are skipped.
 
-Knows nothing of the arena. `.vllm/` is apart from `.venv/`, since vLLM pins what the arena leaves open.
+`.vllm/` is separate from `.venv/`, because vLLM pins packages that the arena leaves open.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ TORCH = "torch==2.13.0"
 
 
 def main() -> None:
-    """Make the environment and the model, each anew when what it is made from has changed."""
+    """Make the environment and the model, each again when its sources have changed."""
     try:
         make_once(HOME / "ready", [LOCK, Path(__file__)], make_environment)
         make_once(HOME / "tiny.ready", [MODEL_SCRIPT], make_model)
@@ -39,17 +39,20 @@ def make_once(stamp: Path, sources: list[Path], make: Callable[[], None]) -> Non
 
 
 def make_environment() -> None:
-    """Install vLLM and what it needs, about 2.4 GB, into a new `.vllm/`."""
+    """Install vLLM and its dependencies, about 2.4 GB, into a new `.vllm/`."""
     print("Setting up vLLM in .vllm/ (some minutes, once)", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(HOME)], check=True)
     pip_install("--no-deps", "--require-hashes", "--requirement", str(LOCK))
-    # No hash: which file pip takes for torch (a CPU build where pip is set up to find one) is the machine's choice.
+    # No hash: the file that pip takes for torch depends on the machine (a CPU build where pip is set up to
+    # find one).
     pip_install("--no-warn-conflicts", TORCH)
     name_it_vllm()
 
 
 def pip_install(*arguments: str) -> None:
-    """Install into `.vllm/`, quietly. Files are compiled when first imported: vLLM uses few of them."""
+    """Install into `.vllm/` without output. Files are compiled at their first import, because vLLM uses few
+    of them.
+    """
     options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
     subprocess.run([str(PYTHON), "-m", "pip", "install", *options, *arguments], check=True)
 

@@ -1,4 +1,4 @@
-"""What it takes to hold a seat: one method. Also the settings of participants and the record kept of model calls."""
+"""The one method of a participant. Also the settings of participants and the record of model calls."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from app.protocols.quotes import IndexedPassage
 from app.protocols.views import View
 
 PEOPLE = "people"
-"""The name under which the verdicts of persons stand together; no other participant may bear it."""
+"""The name of the panel of people in reports. No other participant may have it."""
 
 # ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────
 #   ParticipantError          a seat could not answer; the sentence is stored with the trial
@@ -28,7 +28,7 @@ PEOPLE = "people"
 
 
 class ParticipantError(UserError):
-    """A seat could not answer; its text is one sentence that says what to do."""
+    """A seat could not answer. The text is one sentence that says what to do."""
 
 
 class Unreachable(ParticipantError):
@@ -40,7 +40,7 @@ class Forbidden(ParticipantError):
 
 
 class NoKey(Forbidden):
-    """The variable that is to hold the key is not set in this process; another worker may have it."""
+    """The variable of the key is not set in this process. Another worker may have it."""
 
 
 class UnknownModel(ParticipantError):
@@ -56,14 +56,14 @@ class BadRequest(ParticipantError):
 
 
 class Nonsense(ParticipantError):
-    """Replies came, but none that could be read as what was asked for."""
+    """There were replies, but none that could be read as the requested content."""
 
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class StrictSettings(BaseModel):
-    """Settings as they stand in an experiment's file; unknown keys are errors."""
+    """Settings as written in an experiment's file. Unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -71,14 +71,14 @@ class StrictSettings(BaseModel):
 def _without_secrets(url: HttpUrl) -> HttpUrl:
     if url.username or url.password or url.query:
         raise ValueError(
-            "a base_url holds no user name, password or query: "
+            "a base_url has no user name, password or query: "
             "put the key into an environment variable and name that as api_key_env"
         )
     return url
 
 
 BaseUrl: TypeAlias = Annotated[HttpUrl, AfterValidator(_without_secrets)]
-"""An address that may be stored and shown."""
+"""Return an address that may be stored and shown."""
 
 
 class EndpointSettings(StrictSettings):
@@ -87,10 +87,10 @@ class EndpointSettings(StrictSettings):
     base_url: BaseUrl
     """Address up to and including `/v1`."""
     api_key_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """Name of the environment variable that holds the key; the key itself is never written down."""
+    """Name of the environment variable with the key. The key itself is never written down."""
 
     def key(self) -> str | None:
-        """The key, read from the environment at the moment of use; None where none is named or set."""
+        """Return the key, read from the environment at the moment of use; None where none is named or set."""
         return os.environ.get(self.api_key_env) if self.api_key_env else None
 
 
@@ -101,11 +101,13 @@ class ModelSettings(StrictSettings):
     endpoint: str | None = None
     """Name of an endpoint."""
     base_url: BaseUrl | None = None
-    """Address of a server without a name of its own, instead of `endpoint`."""
+    """Address of a server that is not named under `endpoints`, instead of `endpoint`."""
     model: str
     """The model's name at that server."""
     temperature: float = Field(0.4, ge=0, le=2)
-    """Sampling temperature of speeches, notes and reasons; beliefs are read, or voted at this temperature."""
+    """Sampling temperature of speeches, notes and reasons. Votes are sampled at it too; other beliefs are
+    read.
+    """
     top_p: float | None = Field(None, gt=0, le=1)
     """Nucleus sampling; the server's default where absent."""
     max_tokens: int = Field(1000, ge=1, le=10_000_000)
@@ -113,24 +115,28 @@ class ModelSettings(StrictSettings):
     reason_first: bool = False
     """Whether a judge reasons freely before its belief is read."""
     belief: Literal["auto", "logprobs", "verbalised", "votes"] = "auto"
-    """How beliefs are read; `auto` takes log-probabilities where the server gives them, else verbalised numbers."""
+    """How beliefs are read. `auto` takes log-probabilities where the server returns them, otherwise stated
+    numbers.
+    """
     votes: int = Field(5, ge=1, le=64)
-    """Sampled answers a belief, where `belief` is `votes`."""
+    """Sampled answers per belief, where `belief` is `votes`."""
     asks: int = Field(3, ge=1, le=10)
-    """Most replies asked for one speech or structured answer before the last one is cut or given up."""
+    """Most replies to request for one speech or structured answer, before the last one is cut or given up."""
     timeout: float = Field(300, gt=0)
     """Seconds to wait for one reply."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
-    """Sent with every request: switches of the chat template, for instance."""
+    """Sent with every request, for instance switches of the chat template."""
 
     @property
     def elicitation(self) -> Elicitation:
-        """How this participant comes to a belief."""
+        """Return how this participant comes to a belief."""
         return Elicitation(self.reason_first, self.votes if self.belief == "votes" else 0)
 
 
 class BuiltinSettings(StrictSettings):
-    """What needs no model: a baseline, or `task-file`, which says what comes with a question."""
+    """A participant without a model: a baseline, or `task-file`, which reads out the arguments that a
+    question brings.
+    """
 
     kind: Literal["builtin"] = "builtin"
     name: Literal["extractive-debater", "lexical-judge", "random", "scripted", "task-file"]
@@ -139,12 +145,12 @@ class BuiltinSettings(StrictSettings):
 
     @property
     def elicitation(self) -> Elicitation:
-        """Built-ins state a belief at once."""
+        """Return how this participant comes to a belief: built-ins state it at once."""
         return Elicitation()
 
 
 class PersonSettings(StrictSettings):
-    """A person, who answers in a browser in their own time."""
+    """A person, who answers in a browser at their own pace."""
 
     kind: Literal["person"] = "person"
     account: str
@@ -152,7 +158,7 @@ class PersonSettings(StrictSettings):
 
     @property
     def elicitation(self) -> Elicitation:
-        """People state a belief, and give a reason with it."""
+        """Return how this participant comes to a belief: people state it, with a reason."""
         return Elicitation()
 
 
@@ -165,7 +171,7 @@ ParticipantSettings: TypeAlias = Annotated[AnySettings, Field(discriminator="kin
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a prompt that is stored once however many calls hold it."""
+    """A piece of a prompt that is stored once, however many calls use it."""
 
     role: Literal["system", "user", "assistant"]
     text: str
@@ -173,7 +179,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to a model, however often it is attempted."""
+    """One request to a model, however many attempts it takes."""
 
     id: UUID
     path: str
@@ -195,27 +201,27 @@ class Ending:
     http_status: int | None = None
     error: str | None = None
     reply: Mapping[str, Any] | None = None
-    """What the server sent, as it came: text, finish reason, log-probabilities."""
+    """The server's reply, unchanged: text, finish reason, log-probabilities."""
     tokens_in: int | None = None
     tokens_out: int | None = None
     tokens_cached: int | None = None
 
 
 class CallLog(Protocol):
-    """Where attempts are recorded; durable before anything is sent."""
+    """Records attempts. An attempt is durable before it is sent."""
 
     async def begin(self, call: Call, attempt: int, request_id: str) -> None:
-        """Record that an attempt is about to be sent; returns once that is durable."""
+        """Record that an attempt is about to be sent. Return once that is durable."""
 
     async def end(self, request_id: str, ending: Ending) -> None:
-        """Record how it ended; returns once that is durable."""
+        """Record how it ended. Return once that is durable."""
 
 
 # ── the participant ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Later:
-    """Given instead of content by a participant who answers in their own time."""
+    """Returned instead of content by a participant who answers later."""
 
 
 LATER = Later()
@@ -223,14 +229,14 @@ LATER = Later()
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What a participant is handed beside the view: tools, never more to see."""
+    """The tools of a participant beside the view. They show it nothing more."""
 
     path: str
     protocol: str
     seed: int
-    """For sampling: depends on the trial and the path of the ask alone."""
+    """For sampling. Depends only on the trial and the path of the ask."""
     passage: IndexedPassage
-    """To check quotes against; a participant may *read* only `view.passage`."""
+    """For checking quotes. A participant may *read* only `view.passage`."""
     calls: CallLog
     prompts: "Prompts"
 
@@ -239,14 +245,14 @@ class Prompts(Protocol):
     """The snapshotted templates of an arm."""
 
     def segments(self, protocol: str, view: View) -> list[Segment]:
-        """The prompt of a view, in the order that the prefix cache wants."""
+        """The prompt of a view, in the order that suits the prefix cache."""
 
 
 class Participant(Protocol):
-    """Whoever may hold a seat."""
+    """A model, a built-in or a person in a seat."""
 
     async def answer(self, view: View, asking: Asking) -> AnyContent | Later:
-        """Answer an ask, or say that the answer will come later.
+        """Answer an ask, or return LATER if the answer will come later.
 
-        Raises ParticipantError where no answer can be had.
+        Raise ParticipantError if there can be no answer.
         """

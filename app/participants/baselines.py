@@ -1,6 +1,6 @@
-"""The built-in participants: baselines that need no model and no key, named as such wherever their results appear.
+"""The built-in participants: baselines without model or key, labelled as such wherever their results appear.
 
-Each reads nothing but its view, and says the same again when it is asked the same again with the same seed.
+Each reads only its view, and repeats itself for the same ask with the same seed.
 """
 
 import re
@@ -17,7 +17,7 @@ from app.protocols.views import View
 
 
 def builtin(settings: BuiltinSettings) -> Participant:
-    """The built-in participant that `settings` names."""
+    """Return the built-in participant that `settings` names."""
     match settings.name:
         case "extractive-debater":
             return ExtractiveDebater()
@@ -36,18 +36,20 @@ NEVER_GIVES: Mapping[str, frozenset[Wants]] = {
     "lexical-judge": frozenset({"speech"}),
     "task-file": frozenset({"belief", "rating", "thought", "items", "pick", "stance"}),
 }
-"""What a built-in is never able to give, so that it is refused a seat that is asked for it before anything runs."""
+"""Content that a built-in can never give. A seat that needs it is refused before the run."""
 
 
 def _misseated(name: str, view: View) -> ParticipantError:
     return ParticipantError(
-        f"The built-in {name} cannot hold the seat {view.label}, which is asked for a {view.wants}: "
+        f"The built-in {name} cannot take the seat {view.label}, which is asked for a {view.wants}: "
         "give that seat to another participant."
     )
 
 
 class TaskFileAuthor:
-    """Says what the file of the question brings: an argument in which its author has planted a flaw, and what that is."""
+    """Reads out the arguments of the question's file: an argument in which its author has planted a flaw, and
+    the flaw.
+    """
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         match view.wants, view.facts.get("brought"):
@@ -60,8 +62,8 @@ class TaskFileAuthor:
 
 
 class ExtractiveDebater:
-    """Argues and answers with sentences of the passage, and chooses by them; also checks positions, coaches, asks the judge's
-    questions, and plants and grades flaws.
+    """Argues and answers with sentences of the passage, and chooses by them. Also checks positions, coaches,
+    asks the judge's questions, and plants and grades flaws.
     """
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
@@ -85,7 +87,7 @@ class ExtractiveDebater:
 
 
 class LexicalJudge:
-    """Weighs quotes and words, and asks for what is missing; with the passage it looks up the answers itself."""
+    """Weighs quotes and words, and asks for missing ones. With the passage, it looks up the answers itself."""
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         match view.wants:
@@ -110,7 +112,7 @@ class LexicalJudge:
 
 
 def _noted(view: View, seed: int) -> Note:
-    """Advice on a draft, what flaw was planted, else the judge's question."""
+    """Return advice on a draft, the planted flaw, or else the judge's question."""
     match view.kind:
         case "coach":
             return advocate.advice(view, seed)
@@ -121,7 +123,7 @@ def _noted(view: View, seed: int) -> Note:
 
 
 def _picked(view: View, rng: Random) -> Pick:
-    """The likeliest answer or, among other options, the move shown in the same place that weighs most."""
+    """Return the likeliest answer or, among other options, the move shown in the same place with most weight."""
     names = options(view)
     weights = weighing.weigh(view) if names == tuple(view.letters) else weighing.line_weights(view)
     if len(weights) != len(names):
@@ -134,7 +136,7 @@ def _picked(view: View, rng: Random) -> Pick:
 
 
 class RandomParticipant:
-    """Gives something valid for whatever it is asked, drawn from the seed of the ask."""
+    """Gives valid content for every ask, drawn from the seed of the ask."""
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         rng = Random(asking.seed)
@@ -144,7 +146,7 @@ class RandomParticipant:
 
 
 def _random_belief(view: View, rng: Random) -> Belief:
-    """Uniform over all distributions on the answers."""
+    """Return a belief drawn uniformly from all distributions on the answers."""
     parts = [rng.expovariate(1) for _ in view.answers]
     return Belief(p=tuple(part / sum(parts) for part in parts), method="baseline")
 
@@ -167,7 +169,9 @@ _RANDOM: dict[Wants, Callable[[View, Random], AnyContent]] = {
 
 
 def _random_speech(view: View, asking: Asking, rng: Random) -> Speech:
-    """Quotes of sentences drawn at random, and random words up to the length; no quotes where it has no passage."""
+    """Return quotes of random sentences, and random words up to the length. Without the passage there are no
+    quotes.
+    """
     limits = view.limits
     most = limits.max_words or max(limits.target_words or advocate.WORDS_WITHOUT_TARGET, limits.min_words)
     draft = advocate.GrowingSpeech(most)
@@ -192,10 +196,11 @@ _ROUND = re.compile(r"r(\d+)/")
 
 
 class Scripted:
-    """Gives the replies of its settings, by kind of ask, read as a model's would be.
+    """Gives the replies in its settings, by kind of ask, read as a model's would be.
 
-    Which one is next follows from the ask alone, so that a resumed trial goes on as it would have: that of the ask's
-    round where its path begins with one (`r2/…`), else the first that comes after the moves of its own that it sees.
+    The ask alone determines the next reply, so that a resumed trial goes on in the same way. It is the reply
+    of the ask's round where its path begins with one (`r2/…`), otherwise the first after this seat's moves
+    that the ask shows.
     """
 
     def __init__(self, script: Mapping[str, Sequence[str]]) -> None:
@@ -215,11 +220,11 @@ class Scripted:
             if unread.draft is not None:
                 return unread.draft
             raise ParticipantError(
-                f"Reply {turn + 1} to `{view.kind}` in the script is no {view.wants}: {unread.problem}"
+                f"Reply {turn + 1} to `{view.kind}` in the script is not a {view.wants}: {unread.problem}"
             ) from unread
 
 
 def _turn(view: View, path: str) -> int:
-    """How many replies to this kind of ask come before the one at `path`."""
+    """Return how many replies to this kind of ask come before the one at `path`."""
     number = _ROUND.match(path)
     return int(number[1]) - 1 if number else sum(line.own for line in view.lines)

@@ -1,4 +1,4 @@
-"""Sends requests to one endpoint: bounded attempts, each on record before it is sent; knows no view and no move."""
+"""Sends requests to one endpoint: a bounded number of attempts, each recorded before it is sent."""
 
 import asyncio
 import time
@@ -25,10 +25,10 @@ from app.participants.concurrency import Limit
 from app.participants.failures import UNREADABLE, Failure, understand
 
 NO_KEY = "none"
-"""Sent where no key is named: the protocol wants one, servers without keys ignore it."""
+"""Sent where no key is named. The protocol requires a key; servers without keys ignore it."""
 
 CONNECT_SECONDS = 10.0
-"""Longest wait for a connection; a server that is up takes it at once."""
+"""Longest wait for a connection. A server that is up accepts it at once."""
 
 LIST_SECONDS = 10.0
 """Longest wait for the list of models."""
@@ -36,18 +36,19 @@ LIST_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often and after what waits a request is attempted (seconds)."""
+    """How often, and after which waits, a request is attempted (seconds)."""
 
     attempts: int = 5
     first: float = 0.5
-    """Longest wait after the first attempt; it doubles with each further one."""
+    """Longest wait after the first attempt. It doubles after each further one."""
     longest: float = 30.0
     asked: float = 60.0
     """Longest wait that a server may ask for."""
 
     def wait(self, attempt: int, retry_after: float | None, rng: Random) -> float:
-        """Seconds to wait after the failed `attempt` (from 1): exponential backoff with full jitter (Brooker 2015),
-        on top of what the server asks for."""
+        """Return the seconds to wait after the failed `attempt` (from 1): exponential backoff with full
+        jitter (Brooker 2015), plus the wait that the server asks for.
+        """
         jitter = rng.uniform(0, min(self.first * 2 ** (attempt - 1), self.longest))
         return min(retry_after or 0.0, self.asked) + jitter
 
@@ -75,7 +76,7 @@ class Client:
         self.settings = settings
         self.limit = limit or Limit()
         self.abilities: dict[tuple[str, str], bool] = {}
-        """Model and ability to whether it was seen to work (True) or refused (False)."""
+        """Model and ability, with whether it was seen to work (True) or refused (False)."""
         self._patience = patience
         self._rng = Random()
         self._key = settings.key()
@@ -95,14 +96,15 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         await self._openai.close()
 
     async def complete(self, call: Call, log: CallLog, *, within: float) -> Reply:
-        """Send `call` until a reply comes or patience ends; each attempt may take `within` seconds.
+        """Send `call` until a reply comes or the attempts are used up. Each attempt may take `within`
+        seconds.
 
-        Each attempt has a request id of its own, sent as `X-Request-Id` and recorded before it is sent. An attempt
-        that is cancelled has no ending on record. Raises ParticipantError.
+        Each attempt has its own request id, sent as `X-Request-Id` and recorded before the attempt. A
+        cancelled attempt has no recorded ending. Raise ParticipantError.
         """
         self._check_key()
         attempt = 1
@@ -116,7 +118,9 @@ class Client:
             attempt += 1
 
     async def models(self) -> list[str]:
-        """Names of the models that the endpoint serves. One attempt, not on record. Raises ParticipantError."""
+        """Return the names of the models that the endpoint serves, by one attempt without a record. Raise
+        ParticipantError.
+        """
         self._check_key()
         try:
             async with asyncio.timeout(LIST_SECONDS):
@@ -126,20 +130,20 @@ class Client:
             raise understand(error, self.settings, "any model", LIST_SECONDS).exception(self.name) from None
 
     def _check_key(self) -> None:
-        """Refuse a key that no header can carry, before a transport repeats it in its complaint."""
+        """Refuse a key that no header can carry, before a transport repeats it in an error."""
         if self._key is not None and not (self._key.isascii() and self._key.isprintable()):
             raise Forbidden(
-                f"The key in the environment variable {self.settings.api_key_env} holds line breaks or other "
+                f"The key in the environment variable {self.settings.api_key_env} has line breaks or other "
                 "characters that a key cannot have: set it again."
             )
 
     async def _final(self, failure: Failure, model: str, attempts: int) -> ParticipantError:
-        """The error to raise; the list of models tells an unknown model from a wrong address."""
+        """Return the error to raise. The list of models distinguishes an unknown model from a wrong address."""
         if failure.model_unknown:
             try:
                 served = await self.models()
             except ParticipantError:
-                served = []  # what the server said of the request itself is all there is to tell
+                served = []  # There is only the server's own message on the request.
             if served and model not in served:
                 return UnknownModel(
                     f"The endpoint {self.name} does not serve the model {model}: "
@@ -178,11 +182,11 @@ class Client:
 
 
 _TRANSPORT = (openai.OpenAIError, aiohttp.ClientError, OSError, *UNREADABLE)
-"""What may go wrong between here and a reply; time-outs are OSErrors."""
+"""Errors that may happen between here and a reply. Time-outs are OSErrors."""
 
 
 def _kind(call: Call) -> str:
-    """Calls of one kind take alike long for each token."""
+    """Calls of one kind take about the same time per token."""
     return f"{call.model} {call.purpose} {call.params.get('max_tokens')}"
 
 

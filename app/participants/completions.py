@@ -1,4 +1,4 @@
-"""What goes to a server as a chat completion and what comes back, without the sending: segments in, replies out."""
+"""The chat-completions format: from segments to a request, and from a response to a reply. Sends nothing."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,22 +12,22 @@ from app.participants.failures import Unreadable, scrub
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model gave for a request."""
+    """A model's reply to a request."""
 
     text: str
     whole: bool = True
     """False where the limit on tokens broke it off."""
     first: tuple[tuple[str, float], ...] = ()
-    """The likeliest first tokens and their probabilities, where asked for and given."""
+    """The likeliest first tokens and their probabilities, where requested and returned."""
     sent: Mapping[str, Any] = field(default_factory=dict)
-    """What is kept on record of it."""
+    """The part that is recorded."""
     tokens_in: int | None = None
     tokens_out: int | None = None
     tokens_cached: int | None = None
 
 
 def messages(segments: Sequence[Segment]) -> list[dict[str, str]]:
-    """Chat messages: neighbouring segments of one role become one, nothing put between them."""
+    """Return chat messages: neighbouring segments of one role are joined, with nothing between them."""
     return [
         {"role": role, "content": "".join(segment.text for segment in group)}
         for role, group in groupby(segments, lambda segment: segment.role)
@@ -35,7 +35,7 @@ def messages(segments: Sequence[Segment]) -> list[dict[str, str]]:
 
 
 def scrubbed(data: object, key: str | None) -> object:
-    """JSON without the key anywhere in it."""
+    """Return JSON without the key anywhere in it."""
     if isinstance(data, str):
         return scrub(data, key)
     if isinstance(data, list):
@@ -46,7 +46,7 @@ def scrubbed(data: object, key: str | None) -> object:
 
 
 def read(data: object) -> Reply:
-    """The reply in the body of a chat completion; raises Unreadable where there is none."""
+    """Return the reply in the body of a chat completion. Raise Unreadable where there is none."""
     body = _mapping(data, "sent a page or a text instead of JSON")
     choices = body.get("choices")
     choice = _mapping(
@@ -84,7 +84,7 @@ def _mapping(value: object, otherwise: str) -> Mapping[str, Any]:
 
 
 def _first_tokens(logprobs: Any) -> tuple[tuple[str, float], ...]:
-    """Tokens and probabilities at the first place of a reply; empty where the server tells none."""
+    """Return tokens and probabilities at the first place of a reply; empty where the server returns none."""
     try:
         likeliest = logprobs["content"][0]["top_logprobs"]
         return tuple((str(top["token"]), math.exp(min(top["logprob"], 0.0))) for top in likeliest)
@@ -99,7 +99,7 @@ def _count(usage: Any, *keys: str) -> int | None:
 
 
 def listed(body: object) -> list[str]:
-    """Names of the models in the body of a list; raises Unreadable where it is none."""
+    """Return the names of the models in the body of a list. Raise Unreadable where there is none."""
     models = _mapping(body, "sent a page or a text instead of its models").get("data")
     names = (
         [model.get("id") for model in models if isinstance(model, dict)] if isinstance(models, list) else []

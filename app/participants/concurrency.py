@@ -1,4 +1,4 @@
-"""How many requests one endpoint gets at once: more while it keeps pace, fewer when it refuses; knows no request."""
+"""How many requests one endpoint gets at once: more while it keeps pace, fewer when it refuses."""
 
 import asyncio
 import time
@@ -8,25 +8,28 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 PROMPT_TOKENS = 20
-"""What reading a prompt counts as in tokens written, so that short and long replies of one kind can be compared."""
+"""Weight of a prompt token relative to a written token, so that short and long replies of one kind can be
+compared.
+"""
 
 SMOOTHING = 0.1
 """Weight of the newest reply in the smoothed pace (an exponential average)."""
 
 FORGETTING = 0.02
-"""How far the best pace moves towards the present one with each reply at low load: slow for no reason of load, the
-endpoint has become slower for good, or is sent longer prompts."""
+"""How far the best pace moves towards the present one with each reply at low load. If the endpoint is slow
+without load, it has become slower for good, or gets longer prompts.
+"""
 
 
 @dataclass(slots=True)
 class _Pace:
-    """Seconds a token for one kind of request: smoothed, and the best that the smoothed one ever was."""
+    """Seconds per token for one kind of request: the smoothed value, and its best so far."""
 
     smoothed: float
     best: float
 
     def update(self, seconds: float, *, low_load: bool) -> float:
-        """Take in one reply; returns how many times slower than at best the endpoint is now."""
+        """Include one reply. Return how many times slower than at best the endpoint is now."""
         self.smoothed += SMOOTHING * (seconds - self.smoothed)
         forgotten = FORGETTING * (self.smoothed - self.best) if low_load else 0.0
         self.best = min(self.smoothed, self.best + forgotten)
@@ -36,10 +39,11 @@ class _Pace:
 class Window:
     """The arithmetic of the limit.
 
-    It doubles each round trip until the first sign of load, then adds one a round trip and halves on a refusal
-    (additive increase, multiplicative decrease: Chiu and Jain 1989). Replies that come `tolerance` times slower than
-    at best take one back a round trip, down to `start` (after TCP Vegas: Brakmo and Peterson 1995). The tolerance is
-    wide because a server that batches answers each request more slowly under load and still more of them a second.
+    It doubles each round trip until the first sign of load. Then it adds one per round trip and halves on a
+    refusal (additive increase, multiplicative decrease: Chiu and Jain 1989). Replies that are `tolerance`
+    times slower than at best take one back per round trip, down to `start` (after TCP Vegas: Brakmo and
+    Peterson 1995). The tolerance is wide, because a server that batches answers each request more slowly
+    under load and still more of them a second.
     """
 
     def __init__(self, *, start: int = 8, floor: int = 1, ceiling: int = 256, tolerance: float = 4.0) -> None:
@@ -54,11 +58,11 @@ class Window:
 
     @property
     def size(self) -> int:
-        """Requests that may be under way at once."""
+        """Requests that may be sent at once."""
         return int(self._size)
 
     def succeeded(self, kind: str, seconds: float, tokens: int, *, full: bool) -> None:
-        """A reply came. `kind` groups what takes alike long; `full` says that the window was used up."""
+        """Count a reply. `kind` groups requests of similar duration; `full` says that the window was used up."""
         per_token = seconds / (tokens + PROMPT_TOKENS)
         pace = self._paces.setdefault(kind, _Pace(per_token, per_token))
         if pace.update(per_token, low_load=self._size <= self._start) > self._tolerance:
@@ -69,9 +73,10 @@ class Window:
             self._size = min(self._size + step, self._ceiling)
 
     def overloaded(self, sent: float, now: float) -> None:
-        """A request sent at `sent` was refused or timed out at `now` (seconds of one clock).
+        """Count a request sent at `sent` that was refused or timed out at `now` (seconds of one clock).
 
-        Halves the window once a round trip: refusals of requests that were sent before the last halving say nothing new.
+        Halve the window at most once a round trip: refusals of requests sent before the last halving are not
+        new information.
         """
         self._doubling = False
         if sent >= self._halved_at:
@@ -80,23 +85,23 @@ class Window:
 
 
 class Slot:
-    """Leave to send one request; tell it how the request went, or nothing where that says nothing of the load."""
+    """Permission to send one request. Report how the request went, or nothing if that is unrelated to load."""
 
     def __init__(self, limit: "Limit", sent: float) -> None:
         self._limit = limit
         self._sent = sent
 
     def succeeded(self, kind: str, seconds: float, tokens: int) -> None:
-        """A reply of `tokens` tokens came after `seconds`."""
+        """Report a reply of `tokens` tokens after `seconds`."""
         self._limit.window.succeeded(kind, seconds, tokens, full=self._limit.full)
 
     def overloaded(self) -> None:
-        """The endpoint refused for load, failed, or did not answer in time."""
+        """Report that the endpoint refused for load, failed, or did not answer in time."""
         self._limit.window.overloaded(self._sent, self._limit.clock())
 
 
 class Limit:
-    """A queue before one endpoint: first come, first served, as many at once as the window allows."""
+    """A queue before one endpoint: first come, first served, with as many at once as the window allows."""
 
     def __init__(self, window: Window | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.window = window or Window()
@@ -106,17 +111,17 @@ class Limit:
 
     @property
     def under_way(self) -> int:
-        """Slots given out and not given back."""
+        """Return the number of slots in use."""
         return self._under_way
 
     @property
     def full(self) -> bool:
-        """Whether another request would have to wait."""
+        """Return whether another request would have to wait."""
         return self._under_way >= self.window.size
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[Slot]:
-        """Wait one's turn, and hold a slot for as long as the block runs."""
+        """Wait for a slot, and keep it while the block runs."""
         await self._enter()
         try:
             yield Slot(self, self.clock())
@@ -131,7 +136,7 @@ class Limit:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # admitted in the same instant: the slot goes to the next
+            if not turn.cancelled():  # Admitted in the same instant: the slot goes to the next one.
                 self._under_way -= 1
             self._admit()
             raise

@@ -1,4 +1,4 @@
-"""What it means when an endpoint does not answer as it should: worth another attempt or not, and the user's sentence."""
+"""Errors of an endpoint: whether another attempt is worthwhile, and the sentence for the user."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,62 +22,62 @@ from app.participants.base import (
 )
 
 RETRIED = frozenset({408, 409, 425, 429})
-"""Answers below 500 that another attempt may mend; those from 500 on all may."""
+"""Status codes below 500 for which another attempt may help. It may for all codes from 500 on."""
 
 EXCERPT = 200
-"""Most characters of a server's own words that an error repeats."""
+"""Most characters of a server's message that an error repeats."""
 
 
 class Unreadable(ValueError):
-    """A reply that is not what the protocol promises: what is wrong with it, and what to do."""
+    """A reply that breaks the protocol: the error, and what to do."""
 
     def __init__(
         self,
         what: str = "sent a reply that is not JSON",
-        advice: str = "see that it speaks the OpenAI protocol at its base_url, and what its log says",
+        advice: str = "check that it speaks the OpenAI protocol at its base_url, and read its log",
     ) -> None:
         super().__init__(what)
         self.what, self.advice = what, advice
 
 
 UNREADABLE = (Unreadable, JSONDecodeError, UnicodeDecodeError, RecursionError)
-"""What reading a reply may raise: JSON that is none, no text at all, or nested too deeply."""
+"""Errors of reading a reply: not JSON, not text, or nested too deeply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One attempt that brought no reply."""
+    """One attempt without a reply."""
 
     status: Literal["http", "timeout", "connection", "unreadable"]
     what: str
-    """Goes on from `The endpoint NAME …`."""
+    """Continues `The endpoint NAME …`."""
     advice: str
     error: type[ParticipantError]
     again: bool = False
-    """Whether another attempt may do better."""
+    """Whether another attempt may succeed."""
     overload: bool = False
     """Whether it is a sign of load."""
     http_status: int | None = None
     retry_after: float | None = None
     """Seconds that the server asks to wait."""
     model_unknown: bool = False
-    """The server may not have the model, or not the address: its list of models tells which."""
+    """The model or the address may be wrong: the server's list of models shows which."""
 
     def exception(self, endpoint: str, attempts: int = 1) -> ParticipantError:
-        """The sentence for the user, after the last attempt."""
+        """Return the sentence for the user, after the last attempt."""
         times = f" in {attempts} attempts" if attempts > 1 else ""
         return self.error(f"The endpoint {endpoint} {self.what}{times}: {self.advice}.")
 
 
 def understand(error: Exception, settings: EndpointSettings, model: str, timeout: float) -> Failure:
-    """What the exception of one attempt means; `timeout` is in seconds."""
+    """Return the meaning of the exception of one attempt. `timeout` is in seconds."""
     if isinstance(error, openai.APIStatusError):
         return _refused(error, settings, model)
     if isinstance(error, UNREADABLE):
         fault = error if isinstance(error, Unreadable) else Unreadable()
         return Failure("unreadable", fault.what, fault.advice, Nonsense, again=True)
     if any(isinstance(cause, TimeoutError) for cause in _causes(error)):
-        advice = "give the participant a longer timeout, or see whether the server is stuck"
+        advice = "give the participant a longer timeout, or check whether the server is stuck"
         return Failure(
             "timeout", f"did not answer within {timeout:g} s", advice, Unreachable, again=True, overload=True
         )
@@ -87,7 +87,7 @@ def understand(error: Exception, settings: EndpointSettings, model: str, timeout
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it came from; the transport calls a broken connection a time-out, its causes do not."""
+    """Return the error and its causes. The transport calls a broken connection a time-out; its causes do not."""
     while error is not None:
         yield error
         error = error.__cause__
@@ -108,7 +108,7 @@ def _refused(error: openai.APIStatusError, settings: EndpointSettings, model: st
     missing = status == 404 or error.code == "model_not_found"
     what = f"refused the request ({status}{_saying(words)})"
     advice = (
-        "correct base_url, which ends in /v1 as a rule" if missing else "correct the participant's settings"
+        "correct base_url, which usually ends in /v1" if missing else "correct the participant's settings"
     )
     return Failure("http", what, advice, BadRequest, http_status=status, model_unknown=missing)
 
@@ -138,21 +138,24 @@ def _about_key(settings: EndpointSettings) -> tuple[str, str]:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that the server asks to wait, from milliseconds, seconds or a date; None where it does not say."""
+    """Return the seconds that the server asks to wait, from milliseconds, seconds or a date; None where it
+    names none.
+    """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         value = headers.get(name, "")
         if re.fullmatch(r"-?\d+(\.\d+)?", value):
             return max(float(value) / unit, 0.0)
     try:
         return max((parsedate_to_datetime(headers["retry-after"]) - now).total_seconds(), 0.0)
-    except (KeyError, ValueError, TypeError):  # not said, not a date, or a date without a time zone
+    except (KeyError, ValueError, TypeError):  # Absent, not a date, or a date without a time zone.
         return None
 
 
 def scrub(text: str, key: str | None, *, shortest: int = 8) -> str:
-    """The text without the key, and without what a database cannot hold: NUL and half surrogate pairs.
+    """Return the text without the key, and without characters that a database cannot store: NUL and half
+    surrogate pairs.
 
-    A key of fewer than `shortest` characters stays: such a word may stand in any reply.
+    A key of fewer than `shortest` characters stays, because such a word may be in any reply.
     """
     if key and len(key) >= shortest:
         text = text.replace(key, "[key]")
@@ -171,7 +174,7 @@ _HELD = re.compile(r"(?:context[ _](?:length|size|window)|max_model_len)\D{0,24}
 
 
 def _words(body: Any) -> str:
-    """What the server says of its refusal, on one line and short; empty where it sent a page."""
+    """Return the server's message on its refusal, on one line and short; empty where it sent a page."""
     if isinstance(body, Mapping):
         body = body.get("message") or body.get("detail") or ""
     text = " ".join(str(body or "").split())
@@ -183,7 +186,7 @@ def _saying(words: str) -> str:
 
 
 def _sizes(words: str) -> str:
-    """The numbers of tokens that the server names: what the model holds, and what was sent."""
+    """Return the numbers of tokens in the server's message: the model's limit, and the number sent."""
     held = _HELD.search(words)
     if held is None:
         return _saying(words)

@@ -1,6 +1,7 @@
-"""How the built-in participants plant a flaw, say what it is, grade the points of a critique and mark them.
+"""How the built-in participants plant a flaw, describe it, grade the points of a critique and mark them.
 
-They know words, not what they mean: a flaw is a real quote that has nothing to do with what is said of it.
+They match words without understanding them. Their flaw is a real quote that is irrelevant to the claim made
+of it.
 """
 
 import re
@@ -19,12 +20,12 @@ from app.protocols.views import View
 
 FALSE_CLAIM = "The passage says as much in its first words and again in its last."
 NAMED = 0.5
-"""Share of the reference's words that a point must have to count as naming the flaw."""
+"""Share of the reference's words that a point needs to count as naming the flaw."""
 _QUOTED = re.compile("“(.+?)”", re.DOTALL)
 
 
 def heard(view: View) -> list[Speech]:
-    """The speeches shown, in their order."""
+    """Return the shown speeches, in their order."""
     return [line.content for line in view.lines if isinstance(line.content, Speech)]
 
 
@@ -32,7 +33,9 @@ def heard(view: View) -> list[Speech]:
 
 
 def tampered(view: View, asking: Asking) -> Speech:
-    """The argument shown, with one confirmed quote exchanged for another that is off the point; else with a false claim."""
+    """Return the shown argument with one confirmed quote replaced by an irrelevant one, or else with a false
+    claim.
+    """
     [argument] = heard(view)
     said = argument.said
     confirmed = [at for at, quote in enumerate(said.quotes) if quote.verified]
@@ -45,12 +48,14 @@ def tampered(view: View, asking: Asking) -> Speech:
 
 
 def unbudgeted(view: View) -> View:
-    """Quotes that the author had room for are not counted again."""
+    """Quotes within the author's budget are not counted again."""
     return replace(view, limits=replace(view.limits, quote_characters=None))
 
 
 def _beside_the_point(view: View, passage: IndexedPassage, argument: Speech, at: int) -> Iterator[str]:
-    """Words of the passage about as long as a quote of the argument, which share none with question and answers."""
+    """Return words of the passage about as long as a quote of the argument, which share none with question
+    and answers.
+    """
     assert view.passage is not None
     old = argument.said.quotes[at]
     wanted = {term for text in (view.question, *view.answers) for term in terms(text)}
@@ -77,7 +82,7 @@ def _is_new(found: Quotation, argument: Speech) -> bool:
 
 
 def _tagged(said: MarkedText, exchanged: int | None = None, words: str = "") -> str:
-    """The text with its quotes tagged as a speaker tags them, one of them exchanged for other words."""
+    """Return the text with its quotes tagged as a speaker tags them, one of them replaced by other words."""
     pieces, end = [], 0
     for at, quote in enumerate(said.quotes):
         quoted = words if at == exchanged else said.text[quote.start : quote.end]
@@ -87,7 +92,7 @@ def _tagged(said: MarkedText, exchanged: int | None = None, words: str = "") -> 
 
 
 def _with_false_claim(argument: Speech, view: View) -> str:
-    """The argument with its last sentences given up for a claim."""
+    """Return the argument with its last sentences replaced by a claim."""
     most = view.limits.max_words or argument.words + len(FALSE_CLAIM.split())
     sentences = _sentences(_tagged(argument.said))
     while sentences and sum(len(text.split()) for text in (*sentences, FALSE_CLAIM)) > most:
@@ -103,7 +108,7 @@ def _sentences(text: str) -> list[str]:
 
 
 def flaw(view: View) -> Note:
-    """What differs between the argument as it was and as it was tampered with."""
+    """Return the difference between the original and the tampered argument."""
     before, after = heard(view)
     old = set(only_verified(before.said))
     quotes = [quote for quote in only_verified(after.said) if quote not in old]
@@ -118,14 +123,16 @@ def flaw(view: View) -> Note:
 
 
 def picked(view: View) -> Pick:
-    """What the point asked about is, or whether a judge accepts it."""
+    """Return the grade of the point in question, or whether a judge accepts it."""
     names = options(view)
     return _marked(view) if names == MARKS else Pick(index=names.index(_grade(view, "planted" in names)))
 
 
 def _grade(view: View, planted: bool) -> str:
-    """By words: planted where it has those of the reference, real where it shows a quote on the matter, else a nitpick
-    where it speaks of the argument's quotes, and invented where of nothing.
+    """Grade a point by its words.
+
+    It is *planted* if it has the words of the reference, *real* if it has a relevant quote, *nitpick* if it
+    mentions the argument's quotes, and *invented* otherwise.
     """
     argument, critique = heard(view)
     point = _point(view, critique)
@@ -144,7 +151,7 @@ def _names(point: str, reference: str) -> bool:
 
 
 def _shows(point: str, critique: Speech, view: View) -> bool:
-    """Whether it holds a confirmed quote that shares a word with question or answers."""
+    """Return whether it has a confirmed quote that shares a word with question or answers."""
     matter = {term for text in (view.question, *view.answers) for term in terms(text)}
     return any(quote in point and matter & set(terms(quote)) for quote in only_verified(critique.said))
 
@@ -157,7 +164,9 @@ def _point(view: View, critique: Speech) -> str:
 
 
 def _marked(view: View) -> Pick:
-    """A judge accepts a point that shows a confirmed quote on the matter, or that names a quote of the argument."""
+    """Return whether a judge accepts the point: one with a relevant confirmed quote, or one that names a
+    quote of the argument.
+    """
     shown = view.lines[view.facts["text"] - 1].content
     assert isinstance(shown, Speech)
     point = _point(view, shown)

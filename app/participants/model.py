@@ -1,4 +1,4 @@
-"""A language model in a seat: asks it, asks again, reads its beliefs; knows no HTTP and no database."""
+"""A language model in a seat: asks, asks again, reads beliefs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,9 @@ from app.protocols.core import AnyContent, Belief, Speech
 from app.protocols.views import View
 
 TOP_LOGPROBS = 20
-"""Likeliest tokens whose log-probabilities are asked for: the most that OpenAI and, unless told otherwise, vLLM give."""
+"""Number of likeliest tokens with log-probabilities to request: the most that OpenAI returns, and vLLM by
+default.
+"""
 
 ONE_TOKEN: Mapping[str, Any] = {
     "temperature": 0,
@@ -22,15 +24,17 @@ ONE_TOKEN: Mapping[str, Any] = {
     "logprobs": True,
     "top_logprobs": TOP_LOGPROBS,
 }
-"""How log-probabilities are read. They are those of temperature 1: vLLM takes them before it applies the temperature
-(its `logprobs_mode` is `raw_logprobs` unless set otherwise), and temperature 0 leaves them as they are elsewhere too."""
+"""How log-probabilities are read. They are those of temperature 1: vLLM takes them before it applies the
+temperature (its `logprobs_mode` is `raw_logprobs` by default), and temperature 0 leaves them unchanged
+elsewhere too.
+"""
 
 Ability = Literal["choice", "schema", "logprobs"]
 Purpose = Literal["answer", "again", "choice", "mass"]
 
 
 class ModelParticipant:
-    """A model behind an endpoint; `client` is shared by all that use the endpoint."""
+    """A model behind an endpoint. `client` is shared by all models of the endpoint."""
 
     def __init__(self, settings: ModelSettings, endpoint_name: str, client: Client) -> None:
         self._settings = settings
@@ -38,14 +42,14 @@ class ModelParticipant:
         self._client = client
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
-        """Answer an ask. Raises ParticipantError where no answer can be had."""
+        """Answer an ask. Raise ParticipantError if there is no usable answer."""
         talk = _Talk(self._settings, self._endpoint, self._client, view, asking)
         return await (talk.believe() if view.wants == "belief" else talk.reply())
 
 
 @dataclass(frozen=True, slots=True)
 class _Talk:
-    """All that goes to and fro for one ask."""
+    """All requests for one ask."""
 
     settings: ModelSettings
     endpoint: str
@@ -54,7 +58,7 @@ class _Talk:
     asking: Asking
 
     async def reply(self) -> AnyContent:
-        """Ask until a reply can be taken, at most `settings.asks` times; then take the best draft there is."""
+        """Ask until a reply is usable, at most `settings.asks` times. Then take the best draft."""
         wanted = form(self.view, self.asking.passage)
         segments = self._prompt(wanted.request)
         faults: list[Unread] = []
@@ -70,11 +74,11 @@ class _Talk:
             except ContextTooLong:
                 if not faults:
                     raise
-                break  # only the re-ask is too long
+                break  # Only the repeated ask is too long.
         return self._best(faults, said)
 
     def _best(self, faults: list[Unread], last: str) -> AnyContent:
-        """The draft nearest to the bounds, the earliest of several."""
+        """Return the draft nearest to the bounds, the earliest of several."""
         drafts = [(fault.off, at, fault.draft) for at, fault in enumerate(faults) if fault.draft is not None]
         if not drafts:
             raise Nonsense(
@@ -87,7 +91,9 @@ class _Talk:
     # ── beliefs ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def believe(self) -> AnyContent:
-        """Read the belief from log-probabilities where settings and server allow it, else have it stated."""
+        """Read the belief from log-probabilities where settings and server allow it, otherwise ask for a
+        stated one.
+        """
         must = self.settings.belief == "logprobs"
         if self.settings.belief == "verbalised" or (self._refuses("logprobs") and not must):
             return await self.reply()
@@ -104,7 +110,7 @@ class _Talk:
             return Belief(p=self.view.in_trial_order(p), method="logprobs", label_mass=mass)
         if must:
             raise BadRequest(
-                f"The endpoint {self.endpoint} gives no log-probabilities of every answer for the model "
+                f"The endpoint {self.endpoint} returns no log-probabilities of every answer for the model "
                 f"{self.settings.model}: set `belief` to auto, verbalised or votes, or serve the model with vLLM."
             )
         stated = await self.reply()
@@ -121,7 +127,9 @@ class _Talk:
         *,
         must: bool = False,
     ) -> FirstTokens:
-        """The likeliest first tokens; none where the server refuses, unless it must give them or once did."""
+        """Return the likeliest first tokens, or none where the server refuses, unless it must return them or
+        once did.
+        """
         try:
             reply = await self._send(segments, purpose, {**ONE_TOKEN, **extra}, number=1)
         except BadRequest:
@@ -184,7 +192,9 @@ class _Talk:
         return self.client.abilities.get((self.settings.model, ability)) is True
 
     def _note(self, ability: Ability, *, works: bool) -> None:
-        """Remember what was seen; what once worked is never given up, so that one odd refusal changes no method."""
+        """Remember what was seen. An ability that once worked is kept, so that one odd refusal does not
+        change the method.
+        """
         if works or not self._works(ability):
             self.client.abilities[self.settings.model, ability] = works
 
@@ -203,7 +213,7 @@ def _choice(options: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _objection(said: str, problem: str) -> list[Segment]:
-    """The reply as the model gave it, and what is wrong with it; an empty reply is not repeated."""
+    """Return the model's reply and its problem. An empty reply is not repeated."""
     if not said:
         return [Segment("user", f"\n\n{problem}")]
     return [Segment("assistant", said), Segment("user", problem)]

@@ -1,8 +1,8 @@
-"""Turns a view into the prompt of a model, from snapshotted templates; knows no model and no row.
+"""Turns a view into the prompt of a model, from snapshotted templates.
 
-A template is nothing but blocks. The order in which they are laid out is fixed here, and each block is given only what
-may change at its place: so all seats on one passage share system message and passage, all on one question the question
-too, and each later turn of a seat extends the one before it up to its request.
+A template consists of blocks only. Their order is fixed here, and each block gets only variables that may
+change at its place. So all seats on one passage share system message and passage, all on one question also
+the question, and each later turn of a seat extends its earlier one up to the request.
 """
 
 import json
@@ -25,13 +25,13 @@ from app.protocols.views import LETTERS, Line, View
 
 
 class PromptError(ParticipantError):
-    """A template cannot be used; the sentence names it and says what to change."""
+    """A template cannot be used. The sentence names it and says what to change."""
 
 
 # ── what templates are made of ──────────────────────────────────────────────────────────────────────────────────
 
 LAYOUT: Final = ("system", "passage", "question", "role", "move", "request")
-"""The blocks of a prompt in their order; `move` is rendered once for each shown line."""
+"""The blocks of a prompt in their order. `move` is rendered once for each shown line."""
 
 _QUESTION = ("question", "answers")
 _SEAT = ("title", "label", "letter", "answer", "others", "reads_passage")
@@ -45,7 +45,7 @@ VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
     "rules": ("limits", "facts"),
     "request": (*_QUESTION, *_SEAT, "wants", "limits", "facts", "heard", "rules"),
 }
-"""Every block and the variables it may use. `rules` is not laid out: a `request` prints it as a variable."""
+"""Every block and its variables. `rules` is not laid out: a `request` prints it as a variable."""
 
 SHARED: Final = "shared"
 _BASE: Final = "layout"
@@ -57,8 +57,8 @@ _FOLDER: Final = Path(__file__).resolve().parents[2] / "templates" / "prompts"
 def load(overrides: Mapping[str, Path | str], *protocols: str) -> dict[str, str]:
     """Read all templates that `protocols` may need: sources by name, such as `debate/debater`.
 
-    `overrides` puts a template of the user's own, a file or its text, in the place of a kind of ask (or of `layout`).
-    Raises PromptError where a file cannot be read, is not made of blocks, or overrides what there is not.
+    `overrides` replaces a kind of ask (or `layout`) by a user's template, given as a file or as its text.
+    Raise PromptError where a file cannot be read, does not consist of blocks, or overrides an unknown kind.
     """
     sources = {
         f"{folder}/{path.stem}": _read(path)
@@ -74,7 +74,7 @@ def load(overrides: Mapping[str, Path | str], *protocols: str) -> dict[str, str]
 
 
 def read_override(given: Path | str) -> str:
-    """The text of a template that is given as its file or as itself. Raises PromptError."""
+    """Return the text of a template that is given as its file or as itself. Raise PromptError."""
     return given if isinstance(given, str) else _read(given)
 
 
@@ -88,7 +88,7 @@ def _read(path: Path) -> str:
 
 
 def _overridden(kind: str, protocols: tuple[str, ...], sources: Mapping[str, str]) -> list[str]:
-    """Names under which an override of `kind` is looked up first."""
+    """Return the names under which an override of `kind` is looked up first."""
     names = [f"{protocol}/{kind}" for protocol in protocols]
     names = [name for name in names if name in sources or f"{SHARED}/{kind}" in sources]
     if not names:
@@ -116,14 +116,14 @@ _ENVIRONMENT.globals.clear()
 
 
 def check(name: str, source: str) -> None:
-    """Refuse a template that is more than blocks, or whose blocks use what their place does not give them."""
+    """Refuse a template with text outside of blocks, or whose blocks use variables that they do not have."""
     try:
         tree = _ENVIRONMENT.parse(source)
     except TemplateError as error:
         raise PromptError(f"The prompt template {name} is not valid Jinja: {error}") from error
     if any(tree.find(kind) for kind in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
         raise PromptError(
-            f"The prompt template {name} draws on another file: it must be whole, write the text in it."
+            f"The prompt template {name} uses another file: write the text into the template itself."
         )
     for node in tree.body:
         if isinstance(node, nodes.Block):
@@ -159,7 +159,7 @@ def _check_block(name: str, block: nodes.Block) -> None:
 def _misplaced(name: str, block: str, variable: str) -> str:
     given = list(VARIABLES[block])
     hint = f"the nearest is `{_nearest(variable, given)}`" if given else "it is given none"
-    return f"The prompt template {name} uses `{variable}`, which the block `{block}` is not given; {hint}."
+    return f"The prompt template {name} uses `{variable}`, which the block `{block}` does not have; {hint}."
 
 
 # ── rendering ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -188,16 +188,17 @@ class Example(NamedTuple):
 
 
 class PromptBook:
-    """Prompts from a snapshot of templates: `sources` is what `load` once gave, and nothing else is read."""
+    """Prompts from a snapshot of templates. `sources` is the earlier result of `load`; nothing else is read."""
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         self._sources = sources
 
     def segments(self, protocol: str, view: View) -> list[Segment]:
-        """The prompt of `view`. The passage and the words of every move are segments of their own, exactly as they
-        stand (moves: as `fenced`); the last segment is the request.
+        """Return the prompt of `view`.
 
-        Raises PromptError where a template is missing or cannot be rendered.
+        The passage and the words of every move are separate segments with their exact text (moves: as
+        `fenced`). The last segment is the request. Raise PromptError where a template is missing or cannot be
+        rendered.
         """
         page = _Page(self._templates(protocol, view.kind))
         question = _question(view)
@@ -214,7 +215,7 @@ class PromptBook:
         return page.segments
 
     def examples(self, protocol: str) -> list[Example]:
-        """Arguments that misled earlier verifiers, where the arm brings some."""
+        """Return the arguments that misled earlier verifiers, where the arm has some."""
         lines = map(json.loads, self._sources.get(f"{protocol}/examples", "").splitlines())
         return [Example(held["question_text"], held["argued"], held["argument"]) for held in lines]
 
@@ -222,7 +223,9 @@ class PromptBook:
         return "\n\n".join(map(_example, self.examples(protocol))) or None
 
     def _templates(self, protocol: str, kind: str) -> dict[str, tuple[str, Template]]:
-        """For each block the name and the template that gives it: the kind's own, else the protocol's, else shared."""
+        """Return for each block its name and its template: the kind's, else the protocol's, else the shared
+        one.
+        """
         own = next(
             (name for name in (f"{protocol}/{kind}", f"{SHARED}/{kind}") if name in self._sources), None
         )
@@ -241,14 +244,14 @@ class PromptBook:
 
 
 class _Page:
-    """A prompt as it is laid out, block after block."""
+    """Return a prompt in its layout, block after block."""
 
     def __init__(self, templates: Mapping[str, tuple[str, Template]]) -> None:
         self._templates = templates
         self.segments: list[Segment] = []
 
     def add(self, block: str, variables: Mapping[str, Any], **verbatim: str | None) -> None:
-        """Render a block; where it prints one of the `verbatim` texts, that text becomes a segment of its own."""
+        """Render a block. Each of the `verbatim` texts that it prints becomes a separate segment."""
         slots = {name: _slot(name) if text else text for name, text in verbatim.items()}
         texts = {_slot(name): text for name, text in verbatim.items() if text}
         rendered = self.render(block, {**variables, **slots}).strip()
@@ -262,7 +265,7 @@ class _Page:
                 self.segments.append(Segment(role, texts.get(piece, piece)))
 
     def render(self, block: str, variables: Mapping[str, Any]) -> str:
-        """The text of one block."""
+        """Return the text of one block."""
         name, template = self._templates[block]
         try:
             return "".join(template.blocks[block](template.new_context(dict(variables))))
@@ -272,7 +275,7 @@ class _Page:
             ) from error
 
 
-# Private-use characters hold the place of a long text while its block is rendered.
+# Private-use characters stand in for a long text while its block is rendered.
 _SLOT = re.compile("(\ue000[a-z]+\ue001)")
 
 
@@ -289,12 +292,12 @@ def _question(view: View) -> dict[str, Any]:
 
 
 def _one_line(text: str) -> str:
-    """Question and answers stand on one line each, so that neither can be taken for a part of the layout."""
+    """Return question and answers on one line each, so that neither can be taken for a part of the layout."""
     return " ".join(text.split())
 
 
 def _example(held: Example) -> str:
-    """One example in words."""
+    """Return one example in words."""
     question, argued = (fenced(_one_line(text)) for text in (held.question, held.argued))
     return f"Question:\n{question}\nArgued for, and wrong:\n{argued}\nThe argument:\n{fenced(held.argument)}"
 
@@ -332,7 +335,7 @@ def _request(view: View) -> dict[str, Any]:
 
 
 def _words(line: Line, view: View) -> dict[str, str | None]:
-    """The words of a shown move, and the private notes of a speech of one's own."""
+    """Return the words of a shown move, and the private notes of a seat's own speech."""
     notes = line.content.scratchpad if line.own and isinstance(line.content, Speech) else ""
     return {
         "text": fenced(_shown(line, view)),
@@ -341,7 +344,7 @@ def _words(line: Line, view: View) -> dict[str, str | None]:
 
 
 def _shown(line: Line, view: View) -> str:
-    """A move in words, with angle brackets only where quotes are marked."""
+    """Return a move in words, with angle brackets only where quotes are marked."""
     match content := line.content:
         case Speech():
             return render(content.said)
@@ -368,9 +371,10 @@ _CONTROL_WORDS = re.compile(r"\[(?=\s*/?\s*(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS
 
 
 def fenced(text: str) -> str:
-    """The text with a mark before each of its lines, so that none can pose as a heading or as another speaker.
+    """Return the text with a mark before each of its lines, so that no line can pose as a heading or as
+    another speaker.
 
-    Bracketed control words that chat templates know are opened up; those in angle brackets `render` has escaped.
+    Control words of chat templates in brackets are broken up. `render` has escaped those in angle brackets.
     """
     lines = _CONTROL_WORDS.sub("(", text).splitlines() or [""]
     return "\n".join(f"{FENCE}{line}".rstrip() for line in lines)

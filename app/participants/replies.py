@@ -1,4 +1,4 @@
-"""Reads what a model wrote as the content that a view wants, or says what is wrong with it; knows no server."""
+"""Reads a model's reply as the content that a view wants, or says what is wrong with it."""
 
 import json
 import math
@@ -22,17 +22,17 @@ class ReplyFormat:
     """How the reply to one view is constrained and read."""
 
     read: Callable[[str, bool], AnyContent]
-    """Takes the text and whether it came whole; raises Unread."""
+    """Reads the text, and whether it came whole. Raises Unread."""
     choice: tuple[str, ...] = ()
-    """The only replies there are, where so."""
+    """All possible replies, where they are limited."""
     schema: Mapping[str, Any] | None = None
     """The JSON schema of the reply, where it is JSON."""
     request: str = ""
-    """What is added to the prompt, which does not ask for this form by itself."""
+    """Text added to the prompt, which does not ask for this form itself."""
 
 
 def form(view: View, passage: IndexedPassage) -> ReplyFormat:
-    """The form of the reply to `view`; a belief's is verbalised, in percent."""
+    """Return the form of the reply to `view`. A belief is stated, in percent."""
     match view.wants:
         case "speech":
             return ReplyFormat(partial(speech, view, passage))
@@ -70,7 +70,9 @@ def _object(**properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _words(view: View, text: str, whole: bool = True) -> Note | Thought:
-    """A thought as it is, also where it broke off; of a note what is not private, ending with a sentence."""
+    """Return a thought unchanged, even one that broke off. Return the public part of a note, ending with a
+    sentence.
+    """
     if view.wants == "thought":
         said = outside(text, "think").strip()
         if said:
@@ -81,12 +83,14 @@ def _words(view: View, text: str, whole: bool = True) -> Note | Thought:
 
 
 def _open(text: str) -> str:
-    """What is not private in a reply."""
+    """Return the public part of a reply."""
     return outside(outside(text, "think"), "scratchpad")
 
 
 def _items(view: View, text: str, whole: bool = True) -> Items:
-    """At least `facts.least` texts (1 where not given) and of more than `facts.most` the first, none above its words."""
+    """Return at least `facts.least` texts (default 1), the first `facts.most` if there are more, none above
+    its words.
+    """
     said = _open(text)
     least, most = view.facts.get("least", 1), view.facts.get("most")
     texts = [_bounded(" ".join(item.split()), view) for item in _list(said, whole) if item.strip()]
@@ -102,7 +106,7 @@ _EMPTY_LIST = re.compile(r"\[\s*\]")
 
 
 def _bounded(text: str, view: View, whole: bool = True) -> str:
-    """A text with no more words than the ask allows; one that broke off ends with a sentence."""
+    """Return a text with no more words than the ask allows. One that broke off ends with a sentence."""
     count = len(text.split())
     most = min(view.limits.max_words or count, count)
     return text if whole and most == count else cut(text, most)
@@ -113,9 +117,10 @@ _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+(.+)$", re.MULTILINE)
 
 
 def _list(text: str, whole: bool) -> list[str]:
-    """The last list of strings in the JSON of a text, alone or as a member of an object; else its bulleted lines.
+    """Return the last list of strings in the JSON of a text, alone or as a member of an object, or else its
+    bulleted lines.
 
-    Of a list that broke off, only the texts that were finished.
+    Of a list that broke off, return only the finished texts.
     """
     found: list[str] = []
     for value in _json_values(text):
@@ -133,12 +138,12 @@ def _list(text: str, whole: bool) -> list[str]:
 
 
 def _text(item: Any) -> Any:
-    """An item of a list; of an object with one value, such as `{"question": "…"}`, that value."""
+    """Return an item of a list. Of an object with one value, such as `{"question": "…"}`, return that value."""
     return next(iter(item.values())) if isinstance(item, dict) and len(item) == 1 else item
 
 
 def options(view: View) -> tuple[str, ...]:
-    """What a pick is made from: the texts that the ask names, or the letters of the answers as read."""
+    """Return the options of a pick: the texts that the ask names, or the letters of the answers as read."""
     named = view.facts.get("options", "answers")
     return tuple(view.letters) if named == "answers" else tuple(named)
 
@@ -164,12 +169,13 @@ def _one_of(names: Sequence[str]) -> str:
 
 
 def _chosen(names: Sequence[str], text: str) -> int | None:
-    """The option that is the text, or that it announces, or the only one that it names."""
+    """Return the option that is the text, or that it announces, or the only one that it names."""
     said = _open(text)
     bare = [_bare(text) for text in (said, *names)]
     if bare[0] in bare[1:]:
         return bare[1:].index(bare[0])
-    # A letter counts as a capital alone: `a` is a word. The longest first, since one option may begin another.
+    # A letter counts as a capital only: `a` is a word. The longest come first, because one option may begin
+    # another.
     letters = all(len(name) == 1 for name in names)
     among = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     for pattern in (rf"(?i:answer|option|choice|choose)(?: is)?\W{{1,6}}({among})", f"({among})"):
@@ -181,7 +187,7 @@ def _chosen(names: Sequence[str], text: str) -> int | None:
 
 
 def _bare(text: str) -> str:
-    """An option without what models put around it; in small letters unless it is one letter."""
+    """Return an option without the marks that models put around it, in small letters unless it is one letter."""
     text = text.strip(" \t\r\n\"'`*_().:[]!?")
     return text if len(text) == 1 else text.casefold()
 
@@ -229,7 +235,9 @@ def _in_percent(letters: str) -> str:
 
 
 def _figures(text: str, letters: str) -> list[Any]:
-    """What a text gives for each letter: in its last JSON object that has them all, else in words such as `A: 70%`."""
+    """Return the number of a text for each letter: from its last JSON object that has them all, else from
+    words such as `A: 70%`.
+    """
     for value in reversed(list(_json_values(text))):
         if isinstance(value, dict) and all(letter in value for letter in letters):
             return [value[letter] for letter in letters]
@@ -238,7 +246,7 @@ def _figures(text: str, letters: str) -> list[Any]:
 
 
 def _number(value: Any) -> float | None:
-    """A figure given as a number or as text with or without a per cent sign."""
+    """Return a figure given as a number, or as text with or without a per cent sign."""
     if isinstance(value, str) and re.fullmatch(rf"\s*{_NUMBER}\s*%?\s*", value):
         value = float(value.strip(" \t\r\n%"))
     usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -246,12 +254,12 @@ def _number(value: Any) -> float | None:
 
 
 def _json_values(text: str) -> Iterator[Any]:
-    """Every JSON object and list that stands in a text, in order; those inside others left out."""
+    """Return every JSON object and list in a text, in order, without nested ones."""
     decoder, at = JSONDecoder(), 0
     while (start := re.compile(r"[\[{]").search(text, at)) is not None:
         try:
             value, at = decoder.raw_decode(text, start.start())
-        except (ValueError, RecursionError):  # a bracket that opens no JSON
+        except (ValueError, RecursionError):  # A bracket that opens no JSON.
             at = start.end()
             continue
         yield value
@@ -266,7 +274,9 @@ _AROUND_LABELS = " \t\r\n\"'“”‘’`Ġ▁"
 
 
 def _label_masses(first: FirstTokens, letters: str) -> dict[str, float]:
-    """Probability of each letter that is among the tokens, with or without spaces and quotation marks around it."""
+    """Return the probability of each letter among the tokens, with or without spaces and quotation marks
+    around it.
+    """
     masses: dict[str, float] = {}
     for token, probability in first:
         label = token.strip(_AROUND_LABELS)
@@ -276,7 +286,7 @@ def _label_masses(first: FirstTokens, letters: str) -> dict[str, float]:
 
 
 def spread(first: FirstTokens, letters: str) -> tuple[float, ...] | None:
-    """The distribution over the letters, as read; None unless every one of them is among the tokens.
+    """Return the distribution over the letters, as read, or None unless every letter is among the tokens.
 
     It is the same whether the probabilities were taken before or after a constraint to the letters.
     """
@@ -288,5 +298,5 @@ def spread(first: FirstTokens, letters: str) -> tuple[float, ...] | None:
 
 
 def label_mass(first: FirstTokens, letters: str) -> float:
-    """How much of an unconstrained distribution lies on the letters, of what its likeliest tokens show."""
+    """Return the share of an unconstrained distribution on the letters, as far as its likeliest tokens show."""
     return min(sum(_label_masses(first, letters).values()), 1.0)

@@ -1,4 +1,4 @@
-"""Finds the sentences of a text that bear on some words: BM25 over stems; knows no seat and no language model."""
+"""Finds the sentences of a text that are relevant to some words: BM25 over stems."""
 
 import re
 from collections import Counter
@@ -33,18 +33,20 @@ _SUFFIXES = (
 
 
 def written_words(text: str) -> list[str]:
-    """The words of a text as they are written, without what belongs to an apostrophe at their end."""
+    """Return the words of a text as written, without an apostrophe's ending."""
     return _WORD.findall(text)
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, for comparison."""
+    """Return the words of a text, for comparison."""
     return written_words(text.casefold())
 
 
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
-    """A rough stem: one common English ending taken off, and a doubled consonant or a silent e before it."""
+    """Return a rough stem: one common English ending removed, and a doubled consonant or a silent e before
+    it.
+    """
     for suffix, instead in _SUFFIXES:
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
             word = word[: len(word) - len(suffix)] + instead
@@ -56,7 +58,7 @@ def stem(word: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def terms(text: str) -> tuple[str, ...]:
-    """The stems of the words that carry meaning, in their order; all words where none does."""
+    """Return the stems of meaningful words in their order, or of all words if there are none."""
     found = words(text)
     return tuple(stem(word) for word in found if word not in _STOPWORDS) or tuple(
         stem(word) for word in found
@@ -72,7 +74,9 @@ _LOOK_BACK = 12
 
 
 def sentence_spans(text: str) -> list[Span]:
-    """Start and end (exclusive) of each sentence, without white space around it; a blank line ends one too."""
+    """Return start and end (exclusive) of each sentence, without white space around it. A blank line ends a
+    sentence too.
+    """
     spans, start = [], 0
     for gap in _GAP.finditer(text):
         if _parts(text, gap):
@@ -83,7 +87,7 @@ def sentence_spans(text: str) -> list[Span]:
 
 
 def _parts(text: str, gap: re.Match[str]) -> bool:
-    """Whether a sentence ends at this white space."""
+    """Return whether a sentence ends at this white space."""
     if gap[0].count("\n") > 1:
         return True
     before = text[max(gap.start() - _LOOK_BACK, 0) : gap.start()]
@@ -93,12 +97,12 @@ def _parts(text: str, gap: re.Match[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of the text, and what it is about."""
+    """A sentence of the text, with its terms."""
 
     start: int
     end: int
     terms: Mapping[str, int]
-    """How often each stem stands in it."""
+    """How often each stem occurs in it."""
     length: int
     """Number of its terms."""
 
@@ -113,12 +117,14 @@ class Index:
         self._mean_length = max(fsum(one.length for one in self.sentences) / max(len(self.sentences), 1), 1)
 
     def idf(self, term: str) -> float:
-        """How telling a term is, in nats; above 0."""
+        """Return how informative a term is, in nats; above 0."""
         found = self._document_frequency[term]
         return log(1 + (len(self.sentences) - found + 0.5) / (found + 0.5))
 
     def scores(self, weights: Mapping[str, float]) -> list[float]:
-        """BM25 of each sentence (k1 = 1.2, b = 0.5; Robertson and Zaragoza 2009, section 3.5), times term weights."""
+        """Return BM25 of each sentence (k1 = 1.2, b = 0.5; Robertson and Zaragoza 2009, section 3.5), times
+        term weights.
+        """
         return [
             fsum(
                 weight * self.idf(term) * _saturated(sentence, term, self._mean_length)
@@ -129,7 +135,9 @@ class Index:
         ]
 
     def ranked(self, weights: Mapping[str, float]) -> list[Sentence]:
-        """Sentences that hold one of the terms, best first: by their own score and half of that of their neighbours."""
+        """Return sentences with one of the terms, best first: by their own score and half of that of their
+        neighbours.
+        """
         alone = self.scores(weights)
         padded = [0.0, *alone, 0.0]
         beside = [(padded[at] + padded[at + 2]) / 2 for at in range(len(alone))]
@@ -143,14 +151,18 @@ def _saturated(sentence: Sentence, term: str, mean_length: float) -> float:
 
 
 def distinctive(answers: Sequence[str], side: int) -> set[str]:
-    """Terms of one answer that no other answer has; all of its terms where the others have every one."""
+    """Return the terms of one answer that no other answer has, or all of its terms where the others have
+    every one.
+    """
     others = {term for at, answer in enumerate(answers) if at != side for term in terms(answer)}
     own = set(terms(answers[side]))
     return own - others or own
 
 
 def sought(question: str, answers: Sequence[str], side: int) -> dict[str, float]:
-    """What evidence for one answer should speak of: its own words in full, those of the question for less."""
+    """Return the terms for evidence on one answer: its own words with full weight, those of the question with
+    less.
+    """
     shared = dict.fromkeys([*terms(question), *terms(answers[side])], 0.3)
     return shared | dict.fromkeys(distinctive(answers, side), 1.0)
 
@@ -162,5 +174,5 @@ def _sentence(text: str, span: Span) -> Sentence:
 
 @lru_cache(maxsize=32)
 def indexed(text: str) -> Index:
-    """The index of a text, kept for the next question on it."""
+    """Return the index of a text, cached for the next question on it."""
     return Index(text)

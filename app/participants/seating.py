@@ -1,6 +1,7 @@
-"""Holding the seats of one trial or judgement: what is due is asked of whoever sits there, all of a step at once.
+"""The seats of one trial or judgement: sends the asks that are due to their participants, all of a step at
+once.
 
-It knows nothing of where moves are kept; the caller says what becomes of each.
+Moves are stored by the caller.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a seat, and how it comes to a belief."""
+    """The participant of a seat, and how it comes to a belief."""
 
     participant: Participant
     elicitation: Elicitation
@@ -35,15 +36,15 @@ class Seating:
     prompts: Prompts
     calls: CallLog
     given: Mapping[str, Move] = field(default_factory=dict)
-    """Moves from elsewhere that asks may show: the finished transcript that a judge reads."""
+    """Other moves that asks may show: the finished transcript that a judge reads."""
 
     def view(self, ask: Ask, known: Mapping[str, Move]) -> View:
-        """An ask through the eyes of its seat; `known` are the moves made so far, those given aside."""
+        """Return an ask as its seat sees it. `known` are the moves so far, other than the given ones."""
         moves = {**self.given, **known}
         return see(ask, self.case, self.protocol.rights(), moves, self.passage.text, self.given)
 
     async def answer(self, ask: Ask, known: Mapping[str, Move]) -> Move | None:
-        """Ask the seat's holder; None where the answer will come later. Raises ParticipantError."""
+        """Ask the seat's participant. Return None where the answer will come later. Raise ParticipantError."""
         view = self.view(ask, known)
         asking = Asking(
             path=ask.path,
@@ -63,10 +64,11 @@ class Seating:
         keep: Callable[[Move], Awaitable[Move]],
         before_step: Callable[[], Awaitable[None]] | None = None,
     ) -> R | None:
-        """Ask until the script ends; None where a person has to answer first.
+        """Ask until the script ends. Return None where a person has to answer first.
 
-        `keep` puts each move on record as soon as it comes, and returns the one that counts. Where an ask fails, the
-        others of its step are still kept before the error rises. `before_step` may raise to stop between two steps.
+        `keep` records each move as soon as it comes, and returns the one that counts. If an ask fails, the
+        other moves of its step are still kept before the error is raised. `before_step` may raise an error to
+        stop between two steps.
         """
         moves = dict(known)
 

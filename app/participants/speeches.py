@@ -1,4 +1,6 @@
-"""Reads what a model or a person wrote as a speech: quotes checked, length within bounds, a model's notes apart."""
+"""Reads the text of a model or a person as a speech: quotes checked, length within bounds, a model's notes
+apart.
+"""
 
 import re
 from collections.abc import Iterator
@@ -9,10 +11,10 @@ from app.protocols.views import View
 
 
 class Unread(Exception):
-    """A reply that cannot be taken as it stands.
+    """A reply that cannot be accepted unchanged.
 
-    `problem` is what to tell the model; `draft` what to make of the reply if no better one comes, `off` how far it is
-    from what was asked: words outside of the bounds, or percent that do not add up.
+    `problem` is the message to the model. `draft` is the content to use if no better reply comes. `off` is
+    the distance from the request: words outside of the bounds, or percent that do not add up.
     """
 
     def __init__(self, problem: str, draft: Speech | Belief | None = None, off: int = 0) -> None:
@@ -21,9 +23,9 @@ class Unread(Exception):
 
 
 def speech(view: View, passage: IndexedPassage, text: str, whole: bool = True) -> Speech:
-    """The speech in a reply; raises Unread where it is empty, broken off, too long or too short.
+    """Return the speech in a reply. Raise Unread where it is empty, broken off, too long or too short.
 
-    Where only quotes are wanted, all but the verified ones is dropped, and each of them stands on a line of its own.
+    Where only quotes are wanted, the verified ones are kept, each on a separate line.
     """
     answer = outside(text, "think")
     said = outside(answer, "scratchpad").strip()
@@ -45,7 +47,7 @@ def speech(view: View, passage: IndexedPassage, text: str, whole: bool = True) -
 
 
 def written(view: View, passage: IndexedPassage, text: str) -> Speech:
-    """What a person wrote as a speech, nothing of it set apart or cut; raises Unread where it is empty or too long."""
+    """Return a person's text as a speech, with nothing removed. Raise Unread where it is empty or too long."""
     said = text.strip()
     if not said:
         raise Unread("Write your speech first.")
@@ -84,7 +86,7 @@ def _mark(said: str, view: View, passage: IndexedPassage) -> MarkedText:
 
 
 def marked_speech(said: str, notes: str, view: View, passage: IndexedPassage) -> Speech:
-    """The words of a speech with their quotes checked, and what in them reaches for more than argument."""
+    """Return the words of a speech with its quotes checked, and the kinds of suspicious text in it."""
     marked = _mark(said, view, passage)
     words = len(marked.text.split())
     return Speech(said=marked, scratchpad=notes, words=words, suspicious=suspicious(said, view.label))
@@ -106,7 +108,7 @@ def _length_problem(words: int, limits: Limits, whole: bool) -> str | None:
 
 
 def _settled(said: str, content: Speech, view: View, passage: IndexedPassage, whole: bool) -> Speech:
-    """The speech as the last resort makes it: cut at a sentence where it is too long or broken off."""
+    """Return the speech after the last attempt: cut at a sentence where it is too long or broken off."""
     most, least = view.limits.max_words, view.limits.min_words
     if whole and (most is None or content.words <= most):
         return content
@@ -118,10 +120,10 @@ def _settled(said: str, content: Speech, view: View, passage: IndexedPassage, wh
 
 
 def _parts(text: str, tag: str) -> Iterator[tuple[bool, str]]:
-    """The stretches of a text outside (False) and inside (True) of a tag, in order.
+    """Return the parts of a text outside (False) and inside (True) of a tag, in order.
 
-    A tag that is never closed reaches to the end, and one that was never opened from the beginning: what may be
-    private stays so.
+    A tag that is never closed reaches to the end, and one that was never opened from the beginning, so that
+    possibly private text stays private.
     """
     at, depth = 0, 0
     for number, found in enumerate(re.finditer(rf"<\s*(/?)\s*{tag}\s*>", text, re.IGNORECASE)):
@@ -132,12 +134,12 @@ def _parts(text: str, tag: str) -> Iterator[tuple[bool, str]]:
 
 
 def outside(text: str, tag: str) -> str:
-    """The text without what stands in `<tag>…</tag>`."""
+    """Return the text without `<tag>…</tag>`."""
     return "".join(part for within, part in _parts(text, tag) if not within)
 
 
 def inside(text: str, tag: str) -> list[str]:
-    """What stands in `<tag>…</tag>`, blanks left out."""
+    """Return the text inside `<tag>…</tag>`, without surrounding blanks."""
     return [part.strip() for within, part in _parts(text, tag) if within and part.strip()]
 
 
@@ -152,10 +154,10 @@ _WORD_END = re.compile(r"(?<=\S)(?=\s|\Z)")
 
 
 def cut(text: str, most: int, least: int = 1) -> str:
-    """The longest beginning of at most `most` words that ends with a sentence and inside no quote.
+    """Return the longest beginning of at most `most` words that ends with a sentence and not inside a quote.
 
-    Where that leaves fewer than `least` words it ends with a word instead; a quote that is longer than all that is
-    allowed is cut short and closed.
+    If that leaves fewer than `least` words, it ends with a word instead. A quote that is longer than allowed
+    is cut and closed.
     """
     for ends, fewest in ((_SENTENCE_END, max(least, 1)), (_WORD_END, 1)):
         at = words = best = 0
@@ -218,10 +220,11 @@ _IN_ANOTHERS_NAME = re.compile(
 
 
 def suspicious(said: str, label: str) -> tuple[str, ...]:
-    """Kinds of text found that reach for more than argument: `instruction` (to the judge), `impersonation` (of the judge or
-    of another player), `chat_template` (role tags and control words), `forged_mark` (of verification).
+    """Return the kinds of suspicious text found.
 
-    `label` is the speaker's own name, with which a speech may well begin. What is found is put on record, not undone.
+    `instruction` (to the judge), `impersonation` (of the judge or of another player), `chat_template` (role
+    tags and control words), `forged_mark` (of verification). `label` is the speaker's own name, with which a
+    speech may begin. Findings are recorded; the text is not changed.
     """
     kinds = [kind for kind, pattern in _SUSPECTS.items() if pattern.search(said)]
     speakers = {found.casefold() for found in _SPEAKER.findall(said)} - {label.casefold()}

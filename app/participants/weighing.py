@@ -1,7 +1,7 @@
-"""The built-in lexical judge: matches words of question and answers in the passage, or in what is quoted of it.
+"""The built-in lexical judge: matches words of question and answers in the passage, or in quotes of it.
 
-It is a baseline and no language model. What it makes of two answers is symmetric: exchanging them, or the order in
-which they are read, exchanges its belief to the last bit.
+It is a baseline, not a language model. It is symmetric: exchanging two answers, or their reading order,
+exchanges its belief to the last bit.
 """
 
 from collections import Counter
@@ -17,22 +17,23 @@ from app.protocols.quotes import only_verified
 from app.protocols.views import LETTERS, Line, View
 
 FIT = 0.5
-"""Log-odds for one unit of fit, which is about that of one more rare word found beside the others."""
+"""Log-odds for one unit of fit, which is about one more rare word found beside the others."""
 
 UNVERIFIED = -2.0
-"""Log-odds that it costs a side when none of its quotes was confirmed; less where some were."""
+"""Log-odds that a side loses when none of its quotes was confirmed, and less where some were."""
 
 TALK = 0.4
 """Most log-odds that words without a quote add."""
 
 SURE = 0.8
-"""Belief in one answer at which nothing more is asked for."""
+"""Belief in one answer at which it asks for nothing more."""
 
 MOVED = 0.02
-"""The least that a round must move a belief for another one to be worth hearing."""
+"""The least change of a belief in a round that makes another round worthwhile."""
 
 LIKENESS = 0.2
-"""Most log-odds that a question adds to an answer that repeats its words, where there is nothing else to go by."""
+"""Most log-odds that a question adds to an answer that repeats its words, where there is no other evidence.
+"""
 
 
 def weigh(view: View) -> list[float]:
@@ -49,7 +50,7 @@ def weigh(view: View) -> list[float]:
 
 
 def _shares(weights: Sequence[float]) -> list[float]:
-    """Softmax; `fsum` rounds once, so that the order of the answers cannot matter."""
+    """Return the softmax. `fsum` rounds once, so that the order of the answers cannot matter."""
     top = max(weights)
     powers = [exp(weight - top) for weight in weights]
     return [power / fsum(powers) for power in powers]
@@ -63,23 +64,26 @@ def _share(said: Set[str], own: Set[str]) -> float:
 
 
 def _fit(texts: Sequence[Sequence[str]], view: View, side: int) -> float:
-    """How well an answer fits texts, each a sequence of terms, wherever in them it does: sliding window less distance.
+    """Return how well an answer fits texts, each a sequence of terms: sliding window less distance.
 
-    Richardson, Burges and Renshaw 2013 (MCTest), the sliding-window and the distance algorithm, with terms for words.
+    Richardson, Burges and Renshaw 2013 (MCTest), the sliding-window and the distance algorithm, with terms
+    for words.
     """
     question, answer = set(terms(view.question)), set(terms(view.answers[side]))
     return _window(texts, question | answer) - _distance(texts, question, answer - question)
 
 
 def _window(texts: Sequence[Sequence[str]], sought: Set[str]) -> float:
-    """The most that a run of as many terms as are sought holds of them, rare ones counting more; in nats."""
+    """Return the most sought terms in a run of as many terms, rare ones counting more; in nats."""
     frequency = Counter(chain.from_iterable(texts))
     worth = [[log(1 + 1 / frequency[term]) if term in sought else 0.0 for term in text] for text in texts]
     return max((fsum(text[at : at + len(sought)]) for text in worth for at in range(len(text))), default=0.0)
 
 
 def _distance(texts: Sequence[Sequence[str]], question: Set[str], answer: Set[str]) -> float:
-    """The fewest terms from one of the question to one of the answer, as a share of all; 1 where no text has both."""
+    """Return the fewest terms from one of the question to one of the answer, as a share of all; 1 where no
+    text has both.
+    """
     whole = sum(map(len, texts))
     return min((gap / whole for text in texts for gap in _gaps(text, question, answer)), default=1.0)
 
@@ -93,9 +97,10 @@ def _gaps(text: Sequence[str], question: Set[str], answer: Set[str]) -> Iterator
 
 
 def _heard(view: View) -> list[float]:
-    """The weight of each answer: how it fits all confirmed quotes, whoever gave them, and how its own side spoke.
+    """Return the weight of each answer: how it fits all confirmed quotes of all speakers, and how its own
+    side spoke.
 
-    A quote that would fit either answer so tells for neither. What a sub-judge doubts is not heard.
+    So a quote that fits either answer counts for neither. Answers that a sub-judge doubts do not count.
     """
     spoken = [
         (_side(line, view), line.content)
@@ -110,19 +115,21 @@ def _heard(view: View) -> list[float]:
 
 
 def _doubted(spoken: Line, later: Sequence[Line]) -> bool:
-    """Whether somebody rated it below one half afterwards: `Sub-judge, question 1` rates `Assistant, question 1`."""
+    """Return whether a later rating of it is below one half: `Sub-judge, question 1` rates `Assistant,
+    question 1`.
+    """
     about = spoken.speaker.partition(", ")[2]
     ratings = (line.content for line in later if about and line.speaker.partition(", ")[2] == about)
     return any(isinstance(content, Rating) and content.value < 0.5 for content in ratings)
 
 
 def _quoted(speech: Speech) -> list[tuple[str, ...]]:
-    """The terms of each confirmed quote."""
+    """Return the terms of each confirmed quote."""
     return [terms(quote) for quote in only_verified(speech.said)]
 
 
 def _manner(speeches: Sequence[Speech], view: View, side: int) -> float:
-    """What it adds that the answer's own words are said, and what unconfirmed quotes take away."""
+    """Return the gain from mentioning the answer's own words, less the loss from unconfirmed quotes."""
     said = {term for speech in speeches for term in terms(speech.said.text)}
     confirmed = [quote.verified for speech in speeches for quote in speech.said.quotes]
     unconfirmed = confirmed.count(False) / len(confirmed) if confirmed else 0.0
@@ -130,7 +137,9 @@ def _manner(speeches: Sequence[Speech], view: View, side: int) -> float:
 
 
 def _side(line: Line, view: View) -> int | None:
-    """The answer that a line speaks for: by the letter of its speaker, else the one whose own words it has most of."""
+    """Return the answer that a line supports: by the letter of its speaker, else the one with most of its own
+    words in it.
+    """
     letter = line.speaker.rpartition(" ")[2]
     if len(letter) == 1 and letter in view.letters:
         return LETTERS.index(letter)
@@ -145,14 +154,17 @@ def _side(line: Line, view: View) -> int | None:
 
 
 def rating(view: View) -> float:
-    """A number in [0, 1] for what is before it: a part of a claim, an answer to a sub-question, else an argument."""
+    """Return a number in [0, 1] for the item shown: a part of a claim, an answer to a sub-question, else an
+    argument.
+    """
     if "whole" in view.facts:
         return _price(view)
     return _credence(view) if "number" in view.facts else acceptance(view)
 
 
 def _price(view: View) -> float:
-    """The price of a part, so that all of them fit the price of the whole: the more a part says, the likelier it fails.
+    """Return the price of a part, so that all prices fit the price of the whole: the more a part says, the
+    likelier it fails.
 
     The prices are powers of that of the whole whose exponents add up to 1.
     """
@@ -163,8 +175,10 @@ def _price(view: View) -> float:
 
 
 def _credence(view: View) -> float:
-    """How far an answer to a sub-question is believed: by how much of what was asked stands in confirmed quotes, its
-    own and those found below it, and by how many of the answers below it speak for the same side.
+    """Return the belief in an answer to a sub-question.
+
+    It depends on the share of the request in confirmed quotes, its own and those below it, and on how many of
+    the answers below it support the same side.
     """
     rated = advocate.answer(view)
     if rated is None:
@@ -178,7 +192,7 @@ def _credence(view: View) -> float:
 
 
 def has_heard_enough(view: View) -> bool:
-    """Whether it is sure of an answer, or what was said since it last spoke has hardly moved it."""
+    """Return whether it is sure of an answer, or was hardly moved by the speeches since its last belief."""
     now = weigh(view)
     own = [at for at, group in enumerate(view.groups) if any(line.own for line in group)]
     before = weigh(replace(view, groups=view.groups[: own[-1]])) if own else None
@@ -187,8 +201,10 @@ def has_heard_enough(view: View) -> bool:
 
 
 def acceptance(view: View) -> float:
-    """How far the judge accepts what is before it: its p for the answer argued, that of `facts.side` where given; of a
-    critique, how many of that answer's own words it speaks of.
+    """Return how far the judge accepts the item shown.
+
+    This is its p for the answer argued, or for `facts.side` where given. For a critique it is the share of
+    that answer's own words in it.
     """
     if view.kind == "helpful":
         return _helpfulness(view)
@@ -205,7 +221,7 @@ def _helpfulness(view: View) -> float:
 
 
 def line_weights(view: View) -> list[float]:
-    """The weight of each shown move on its own, for choosing among candidates."""
+    """Return the weight of each shown move alone, for choosing among candidates."""
     return [
         FIT * _fit(_quoted(line.content), view, side) + _manner([line.content], view, side)
         if isinstance(line.content, Speech) and (side := _side(line, view)) is not None
@@ -215,7 +231,7 @@ def line_weights(view: View) -> list[float]:
 
 
 def reasons(view: View) -> Thought:
-    """What the weighing came to, in a sentence for each answer."""
+    """Return the weights in words, with a sentence for each answer."""
     p = weigh(view)
     lines = [
         f"Weighed by words alone, {share:.0%} speaks for this answer: {answer}"

@@ -1,4 +1,6 @@
-"""The rules of the protocols, pure. `PROTOCOLS` is the registry: a new protocol is a file, its prompts and a line."""
+"""The rules of the protocols, pure. `PROTOCOLS` is the registry: a new protocol is a file, its prompts and a
+line here.
+"""
 
 from app.protocols.baselines import Expert, Naive, QuotesOnly
 from app.protocols.consultancy import Consultancy, DoubleConsultancy

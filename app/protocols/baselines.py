@@ -1,4 +1,4 @@
-"""The three arms that every other is held against: no help, the whole text, and verified quotes without argument."""
+"""The three arms to compare all others with: no help, the whole text, and verified quotes without argument."""
 
 from typing import ClassVar
 
@@ -29,24 +29,26 @@ QUOTERS = ("quoter_a", "quoter_b")
 
 
 class QuotesOnly(Protocol):
-    """Each side gives verified quotes and no argument, so that the worth of evidence alone is known."""
+    """Each side gives verified quotes without argument, which measures the value of evidence alone."""
 
     name = "quotes-only"
     source = "Khan et al. 2024 (arXiv 2402.06782), appendix A.6, ablation of arguments"
 
     quote_characters: int = Field(750, ge=LEAST_QUOTE, le=100_000)
-    """New verified characters of the passage that each side may show; three debate speeches' worth by default."""
+    """New verified characters of the passage that each side may show. The default is the budget of three
+    debate speeches.
+    """
 
     def seats(self) -> tuple[Seat, ...]:
-        """Two quoters, who are not checked for concessions: a quote concedes nothing."""
+        """Return two quoters. They are not checked for concessions, because a quote concedes nothing."""
         return tuple(arguing(name, "Quoter", "quoters") for name in QUOTERS)
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """One: both sides work at the same time, so exchanging them would change nothing."""
+        """Return one assignment: both sides work at the same time, so exchanging them changes nothing."""
         return (Assignment(dict(zip(QUOTERS, (0, 1), strict=True))),)
 
     def script(self, case: Case) -> Talk[Outcome]:
-        """Both sides choose at once; the judge reads what verified."""
+        """Ask both sides at once. The judge reads the verified quotes."""
         limits = Limits(quote_characters=self.quote_characters, only_quotes=True)
         quotes = yield [Ask(f"q/{seat}", seat, "quotes", "speech", limits=limits) for seat in QUOTERS]
         return Outcome(paths((tuple(quotes),)))

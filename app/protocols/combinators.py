@@ -1,4 +1,4 @@
-"""Patterns that scripts share: speeches under pressure to persuade, coming to a belief, checking positions."""
+"""Patterns that scripts share: speeches under pressure to persuade, beliefs, position checks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -38,18 +38,18 @@ COACH = "coach"
 Attack = Literal["none", "impersonate-judge", "inject-instructions", "forge-marks"]
 
 LEAST_QUOTE = 20
-"""Characters that four short words take: with fewer, hardly any quote could ever be verified."""
+"""Characters that four short words take. With fewer, hardly any quote could ever be verified."""
 
 
 class Spoken(Protocol):
-    """A protocol in which speeches are made, for an answer or not; holds the bounds that every speech has."""
+    """A protocol with speeches, for an answer or not. It has the bounds of every speech."""
 
     target_words: int = Field(100, ge=10, le=2000)
-    """Words that a speech is asked to have."""
+    """Words that the prompt asks a speech to have."""
     min_words: int = Field(70, ge=0, le=2000)
     """Fewest words that are accepted without asking again."""
     max_words: int = Field(150, ge=10, le=4000)
-    """Most words that are accepted; a longer speech is asked for again, then cut at a sentence."""
+    """Most words that are accepted. A longer speech is requested again, then cut at a sentence."""
     quote_characters: int = Field(250, ge=0, le=100_000)
     """New verified characters of the passage that one speech may quote."""
 
@@ -68,7 +68,7 @@ class Spoken(Protocol):
 
     @property
     def limits(self) -> Limits:
-        """The bounds on one speech."""
+        """Return the bounds on one speech."""
         return Limits(self.target_words, self.min_words, self.max_words, self.quote_characters)
 
     def speech(self, seat: str, kind: str, said: Said, *, number: int, rounds: int, **more: Any) -> Ask:
@@ -78,33 +78,38 @@ class Spoken(Protocol):
 
 
 class Brief(Spoken):
-    """A protocol whose texts are short: an answer to one question, or a claim."""
+    """A protocol with short texts: an answer to one question, or a claim."""
 
     target_words: int = Field(60, ge=10, le=2000)
-    """Words that an answer or a claim is asked to have."""
+    """Words that the prompt asks an answer or a claim to have."""
     min_words: int = Field(0, ge=0, le=2000)
     """Fewest words that are accepted without asking again."""
     max_words: int = Field(75, ge=10, le=4000)
-    """Most words that are accepted; a longer one is asked for again, then cut at a sentence."""
+    """Most words that are accepted. A longer text is requested again, then cut at a sentence."""
 
 
 class Argued(Spoken):
-    """A protocol in which seats argue for an answer, or against one; holds the settings that every such protocol has.
+    """A protocol in which seats argue for an answer, or against one. It has the settings that all such
+    protocols share.
 
-    Any arguing seat may be put under pressure to persuade: the best of N candidates, and rewriting after a critique (Khan
-    et al. 2024, appendix D.3); or be told to attack the judge.
+    Any arguing seat may be put under pressure to persuade: the best of N candidates, and rewriting after a
+    critique (Khan et al. 2024, appendix D.3). One may be instructed to attack the judge.
     """
 
     candidates: int = Field(1, ge=1, le=64)
-    """Speeches written for each that is given: the one that convinces a reader without the passage (the seat `preference`)
-    most is taken, and nobody else sees the others."""
+    """Number of candidates written for each speech. A reader without the passage (the seat `preference`)
+    chooses the most convincing one; the others stay hidden.
+    """
     refinements: int = Field(0, ge=0, le=64)
-    """Critiques of each speech by who has the passage too (the seat `coach`), shown to its speaker alone, who then rewrites
-    it; of several, the one that `preference` finds most helpful is shown."""
+    """Critiques of each speech by a seat with the passage (`coach`). Only the speaker sees them, and rewrites
+    the speech. Of several critiques, the one that `preference` finds most helpful is shown.
+    """
     attack: Attack = "none"
-    """What one arguing seat is told to do beside arguing, to see whether the judge is swayed by it."""
+    """An attack on the judge that one arguing seat is instructed to make beside arguing, to measure its
+    effect.
+    """
     attacker: str = Field("", max_length=100)
-    """The seat that attacks; the first that argues where empty."""
+    """The seat that attacks; empty for the first that argues."""
 
     @model_validator(mode="after")
     def _somebody_attacks(self) -> Self:
@@ -118,9 +123,10 @@ class Argued(Spoken):
         return self
 
     def seated(self, *seats: Seat) -> tuple[Seat, ...]:
-        """These seats, who checks what they say and, where they are under pressure, who chooses and who criticises.
+        """Return these seats, the checker of their speeches and, under pressure, the reader of candidates and
+        the coach.
 
-        Nobody but a program can hold a seat that writes many candidates, or attacks.
+        Only a program can take a seat that writes many candidates, or attacks.
         """
         first = next(seat.name for seat in seats if seat.reads_passage)
         attacker = None if self.attack == "none" else self.attacker or first
@@ -133,41 +139,44 @@ class Argued(Spoken):
         return *(self._open(seat, writes_once, seat.name == attacker) for seat in seats), *aides
 
     def _open(self, seat: Seat, writes_once: bool, attacks: bool) -> Seat:
-        """A seat as it is open to people, who write a speech once and attack nobody."""
+        """Return a seat as it is open to people, who write a speech once and never attack."""
         closed = seat.reads_passage and seat.people and (attacks or not writes_once)
         opens = "without attack" if writes_once else "with candidates: 1 and refinements: 0, without attack"
         return replace(seat, people=False, opens=opens) if closed else seat
 
     @property
     def speakers(self) -> list[str]:
-        """The seats that argue: those of a group, as whoever coaches, tampers or grades is not."""
+        """Return the seats that argue. They have a group; coach, tamperer and grader do not."""
         return [seat.name for seat in self.seats() if seat.reads_passage and seat.group]
 
     @property
     def writers(self) -> list[str]:
-        """The seats that are asked for several texts of which one is chosen."""
+        """Return the seats that are asked for several texts of which one is chosen."""
         return self.speakers * (self.candidates > 1) + [COACH] * (self.refinements > 1)
 
     @property
     def attacking(self) -> str | None:
-        """The seat that attacks the judge, if one does."""
+        """Return the seat that attacks the judge, if there is one."""
         if self.attack == "none":
             return None
         return self.attacker or self.speakers[0]
 
     def two_sided(self, first: str, second: str, *, exchanged: bool) -> tuple[Assignment, ...]:
-        """The assignments of a protocol in which two seats argue: a second one, with the seats exchanged, where that could
-        change anything, as it does where one of them attacks."""
+        """Return the assignments of a protocol in which two seats argue.
+
+        There is a second one, with the seats exchanged, where that could change anything: also where one of
+        them attacks.
+        """
         sides = {first: 0, second: 1}
         twice = exchanged or self.attack != "none"
         return (Assignment(sides), Assignment(sides, reverse=True)) if twice else (Assignment(sides),)
 
     def cause(self, seat: str, argues: Mapping[str, int]) -> int:
-        """The answer that a seat speaks for."""
+        """Return the answer that a seat argues for."""
         return argues[seat]
 
     def spoken(self, case: Case, *asks: Ask) -> Talk[tuple[Move, ...]]:
-        """Have these speeches made side by side: of each, the best of the candidates is taken, and that one is refined."""
+        """Ask for speeches side by side. Of each, take the best candidate and refine it."""
         return tuple((yield from together(*(self._made(case, ask) for ask in asks))))
 
     def _made(self, case: Case, ask: Ask) -> Talk[Move]:
@@ -181,7 +190,9 @@ class Argued(Spoken):
         return scores.index(max(scores))
 
     def _score(self, case: Case, ask: Ask, candidate: Move) -> Talk[float]:
-        """How far a reader without the passage believes a candidate after what was said: the mean over both orders."""
+        """Return the belief in a candidate of a reader without the passage, after `said`: the mean over both
+        orders.
+        """
         forward = tuple(range(len(case.answers)))
         beliefs = yield from together(
             *(
@@ -201,7 +212,7 @@ class Argued(Spoken):
         return fmean(belief.p[cause] for belief in beliefs)
 
     def _silent(self, case: Case, ask: Ask, order: tuple[int, ...]) -> list[str]:
-        """Opponents who have not spoken in this round as far as is shown: for each of them, a dummy stands in."""
+        """Return a placeholder for each opponent who has not spoken in this round, as far as is shown."""
         turn, cause, seats = ask.path.split("/")[0], self.cause(ask.seat, case.argues), self.rights()
         spoken = {tuple(path.split("/")[:2]) for group in ask.shows for path in group}
         return [
@@ -211,9 +222,10 @@ class Argued(Spoken):
         ]
 
     def _refined(self, case: Case, ask: Ask, draft: Move) -> Talk[Move]:
-        """The speech as it is rewritten after the most helpful critique of its draft.
+        """Return the speech as rewritten after the most helpful critique of its draft.
 
-        Who helps reads the speaker's answer first, so that neither side is helped better for where it is listed.
+        Coach and reader see the speaker's answer first, so that neither side gains by where its answer is
+        listed.
         """
         shows, cause = (*ask.shows, (draft.path,)), self.cause(ask.seat, case.argues)
         order = (cause, *(answer for answer in range(len(case.answers)) if answer != cause))
@@ -234,7 +246,7 @@ _CRITIQUE = Limits(target_words=80, max_words=150)
 
 
 def _most_helpful(wanted: Ask, critiques: Sequence[Move]) -> Talk[int]:
-    """Which of the critiques that `wanted` asked for is the most helpful: each is rated alone."""
+    """Return the most helpful of the critiques that `wanted` asked for. Each is rated alone."""
     if len(critiques) == 1:
         return 0
     moves = yield [
@@ -254,27 +266,31 @@ def _most_helpful(wanted: Ask, critiques: Sequence[Move]) -> Talk[int]:
 
 
 def arguing(name: str, title: str, group: str, *, lettered: bool = True) -> Seat:
-    """A seat that reads the passage and argues for an answer."""
+    """Return a seat that reads the passage and argues for an answer."""
     return Seat(name, title, group, reads_passage=True, lettered=lettered)
 
 
 def checker(default: str) -> Seat:
-    """The seat that says of every speech whether it still argues for its side; held by `default`'s participant."""
+    """Return the seat that checks whether every speech still argues for its side. Its participant is that of
+    `default`.
+    """
     return Seat(CHECKER, "Checker", people=False, default=default)
 
 
 def advocate(name: str, title: str, group: str) -> Seat:
-    """A seat that argues alone: it has no letter, since nobody argues for another answer beside it."""
+    """Return a seat that argues alone. It has no letter, because there is no other side."""
     return arguing(name, title, group, lettered=False)
 
 
 def one_sided(seat: str, answers: int) -> tuple[Assignment, ...]:
-    """The assignments of a protocol in which one seat argues: one for each answer, over which accuracy is averaged."""
+    """Return the assignments of a protocol in which one seat argues: one per answer, over which accuracy is
+    averaged.
+    """
     return tuple(Assignment({seat: answer}) for answer in range(answers))
 
 
 def argued(case: Case, said: Said) -> Talk[Outcome]:
-    """End an argued talk: check the position of every speech that argues for an answer, show none of the checks."""
+    """End an argued talk: check the position of every speech that argues for an answer, and hide the checks."""
     yield from checked(case, said)
     return Outcome(paths(said))
 
@@ -299,7 +315,7 @@ def checked(case: Case, said: Said) -> Talk[None]:
 
 
 def best_of(ask: Ask, n: int, choose: Callable[[list[Move]], Talk[int]]) -> Talk[Move]:
-    """Ask for `n` candidates (`path/c1` …), each a move of its own, and return the one that `choose` names."""
+    """Ask for `n` candidates (`path/c1` …), each as a separate move. Return the one that `choose` names."""
     if n == 1:
         return (yield from one(ask))
     candidates = yield [replace(ask, path=f"{ask.path}/c{number}") for number in range(1, n + 1)]
@@ -318,9 +334,9 @@ def believe(
 ) -> Talk[Belief]:
     """Come to a belief over the answers, as `case.elicits(seat)` says: stated, after reasoning, or by votes.
 
-    The moves are `path` itself, `path/reason` before it where the seat reasons first, and `path/v1` … for votes. Where
-    `kind` is not a judge's belief but a price, say, its votes and reasons are `price-vote` and `price-reason`; `facts` are
-    for the prompts of all of them.
+    The moves are `path` itself, `path/reason` before it where the seat reasons first, and `path/v1` … for
+    votes. Where `kind` is not a judge's belief (a price, for instance), its votes and reasons are
+    `price-vote` and `price-reason`. `facts` are for all these prompts.
     """
     facts = facts or {}
     how = case.elicits(seat)
@@ -338,7 +354,7 @@ def believe(
 
 
 def _after_reason(kind: str | None, ask: Ask, facts: Mapping[str, Any]) -> Talk[Move]:
-    """Ask at once, or first for a thought (asked for as `kind`) that the ask then shows."""
+    """Ask at once, or first for a thought (of the kind `kind`) that the ask then shows."""
     if kind is not None:
         reason = Ask(f"{ask.path}/reason", ask.seat, kind, "thought", ask.shows, ask.order, facts=facts)
         yield [reason]
@@ -347,7 +363,7 @@ def _after_reason(kind: str | None, ask: Ask, facts: Mapping[str, Any]) -> Talk[
 
 
 def _vote_share(picks: Sequence[int], order: tuple[int, ...]) -> Belief:
-    """The share of votes for each answer, in the trial's own order; `picks` are indices as read."""
+    """Return the share of votes for each answer, in the trial's order. `picks` are indices as read."""
     shares = [0.0] * len(order)
     for pick in picks:
         shares[order[pick]] += 1 / len(picks)

@@ -1,4 +1,6 @@
-"""Consultancy: one side with the passage advises the judge; and its double, where both sides do, without rebuttal."""
+"""Consultancy, in which one side with the passage advises the judge, and double consultancy, with both sides
+and no rebuttal.
+"""
 
 from typing import Self
 
@@ -24,28 +26,32 @@ CONSULTANT = advocate("consultant", "Consultant", "consultants")
 
 
 class Advised(Argued):
-    """A protocol in which one consultant argues for an assigned answer; every question is played once for each answer."""
+    """A protocol in which one consultant argues for an assigned answer. Every question is played once for
+    each answer.
+    """
 
     target_words: int = Field(200, ge=10, le=2000)
-    """Words that a statement is asked to have: twice a debater's, so that transcripts are equally long."""
+    """Words that the prompt asks a statement to have: twice a debater's, so that transcripts are equally
+    long.
+    """
     min_words: int = Field(140, ge=0, le=2000)
     """Fewest words that are accepted without asking again."""
     max_words: int = Field(300, ge=10, le=4000)
-    """Most words that are accepted; a longer statement is asked for again, then cut at a sentence."""
+    """Most words that are accepted. A longer statement is requested again, then cut at a sentence."""
     quote_characters: int = Field(500, ge=0, le=100_000)
     """New verified characters of the passage that one statement may quote."""
 
     def seats(self) -> tuple[Seat, ...]:
-        """The consultant and its checker."""
+        """Return the consultant and its checker."""
         return self.seated(CONSULTANT)
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """One for each answer: accuracy is the mean over them."""
+        """Return one assignment per answer. Accuracy is the mean over them."""
         return one_sided(CONSULTANT.name, answers)
 
 
 class Consultancy(Advised):
-    """One consultant argues for an assigned answer; every question is played once for each answer."""
+    """One consultant argues for an assigned answer. Every question is played once for each answer."""
 
     name = "consultancy"
     source = (
@@ -53,9 +59,9 @@ class Consultancy(Advised):
     )
 
     rounds: int = Field(3, ge=1, le=20)
-    """Statements of the consultant."""
+    """Number of statements of the consultant."""
     questions: bool = False
-    """Whether a model without the passage (the seat `questioner`) asks a question after every round but the last."""
+    """Whether a seat without the passage (`questioner`) asks a question after every round but the last."""
 
     @model_validator(mode="after")
     def _rounds_for_questions(self) -> Self:
@@ -64,12 +70,12 @@ class Consultancy(Advised):
         return self
 
     def seats(self) -> tuple[Seat, ...]:
-        """The consultant, its checker and, where questions are asked, the questioner."""
+        """Return the consultant, its checker and, where questions are asked, the questioner."""
         questioner = (Seat("questioner", "Judge"),) if self.questions else ()
         return self.seated(CONSULTANT, *questioner)
 
     def script(self, case: Case) -> Talk[Outcome]:
-        """The consultant speaks; where questions are on, the judge's stand-in asks and it speaks again."""
+        """The consultant speaks. With questions, the questioner asks and the consultant speaks again."""
         said: Said = ()
         for number in range(1, self.rounds + 1):
             statement = self.speech("consultant", "consultant", said, number=number, rounds=self.rounds)
@@ -94,14 +100,14 @@ class DoubleConsultancy(Argued):
     source = "Arnesen et al. 2024 (arXiv 2409.16636), double consultancy baseline"
 
     rounds: int = Field(3, ge=1, le=20)
-    """Statements of each consultant."""
+    """Number of statements of each consultant."""
 
     def seats(self) -> tuple[Seat, ...]:
-        """Two consultants and their checker."""
+        """Return two consultants and their checker."""
         return self.seated(*(arguing(name, "Consultant", "consultants") for name in CONSULTANTS))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """One: both sides work at the same time, so exchanging them would change nothing."""
+        """Return one assignment: both sides work at the same time, so exchanging them changes nothing."""
         return self.two_sided(*CONSULTANTS, exchanged=False)
 
     def script(self, case: Case) -> Talk[Outcome]:

@@ -1,8 +1,8 @@
-"""What every protocol is made of: seats, asks, moves and the play of a script.
+"""The parts of every protocol: seats, asks, moves and the play of a script.
 
-It knows no database, no model and no person. A protocol is a generator that yields steps (lists of asks, hidden
-from one another until all of them are answered) and is sent the moves; `Play` drives it and can be rebuilt from the
-moves alone.
+A protocol is a generator that yields steps and is sent the moves. A step is a list of asks, hidden from one
+another until all of them are answered. `Play` drives the generator and can be rebuilt from the moves alone.
+There is no database, model or person here.
 """
 
 import hashlib
@@ -28,18 +28,18 @@ class ProtocolError(Exception):
 
 
 class BadStep(ProtocolError):
-    """The script itself breaks a rule of the core."""
+    """The script breaks a rule of the core."""
 
 
 class RuleChanged(ProtocolError):
-    """A recorded move answers another ask than the one the script makes now."""
+    """A recorded move does not match the ask that the script makes now."""
 
 
 # ── moves ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Content(BaseModel):
-    """What a move holds."""
+    """The content of a move."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,32 +50,32 @@ class Speech(Content):
     kind: Literal["speech"] = "speech"
     said: MarkedText
     scratchpad: str = ""
-    """Private reasoning of the speaker; no other seat ever sees it."""
+    """Private reasoning of the speaker, hidden from all other seats."""
     words: int
     asked: int = 1
-    """How often the speaker was asked before the length was right or patience ended."""
+    """How often the speaker was asked, until the length was right or the attempts were used up."""
     cut: bool = False
-    """True where the text was truncated at a sentence as the last resort."""
+    """True where the text was truncated at a sentence after the last attempt."""
     suspicious: tuple[str, ...] = ()
-    """Kinds of text found that address the judge as an instruction or forge marks."""
+    """Kinds of suspicious text in it: instructions to the judge, forged marks."""
 
 
 class Note(Content):
-    """Plain words for others to read: a judge's question, for instance."""
+    """Plain words for others, for instance a judge's question."""
 
     kind: Literal["note"] = "note"
     text: str
 
 
 class Thought(Content):
-    """Reasoning for its own seat alone."""
+    """Reasoning for its own seat only."""
 
     kind: Literal["thought"] = "thought"
     text: str
 
 
 class Items(Content):
-    """A short list of texts: sub-questions, points of a critique."""
+    """A short list of texts, such as sub-questions or points of a critique."""
 
     kind: Literal["items"] = "items"
     texts: tuple[str, ...]
@@ -87,7 +87,7 @@ class Pick(Content):
     kind: Literal["pick"] = "pick"
     index: int = Field(ge=0)
     said: str = ""
-    """What others read of it, where the ask says so in `facts.says`: a text for each option."""
+    """The text that others read for each option, where the ask gives one in `facts.says`."""
 
 
 class Rating(Content):
@@ -101,14 +101,16 @@ BeliefMethod = Literal["logprobs", "verbalised", "votes", "stated", "baseline"]
 
 
 class Belief(Content):
-    """A distribution over the answers, in the trial's own order whatever order the seat read them in."""
+    """A distribution over the answers, in the trial's order, whatever the reading order of the seat."""
 
     kind: Literal["belief"] = "belief"
     p: tuple[float, ...]
-    """One probability an answer; they sum to 1."""
+    """One probability per answer; they sum to 1."""
     method: BeliefMethod
     label_mass: float | None = None
-    """Probability that the unconstrained distribution put on the answers' labels, where log-probabilities told."""
+    """Probability of the answers' labels in the unconstrained distribution, where it comes from
+    log-probabilities.
+    """
     reason: str = ""
 
     @field_validator("p")
@@ -120,7 +122,7 @@ class Belief(Content):
 
 
 class Stance(Content):
-    """What a position check found: whether a speech still argues for its side."""
+    """The result of a position check: whether a speech still argues for its side."""
 
     kind: Literal["stance"] = "stance"
     stance: Literal["holds", "concedes", "refuses"]
@@ -131,7 +133,7 @@ _CONTENT: TypeAdapter[AnyContent] = TypeAdapter(Annotated[AnyContent, Field(disc
 
 
 def parse_content(data: Mapping[str, Any]) -> AnyContent:
-    """The content of a move from its stored JSON."""
+    """Return the content of a move from its stored JSON."""
     return _CONTENT.validate_python(data)
 
 
@@ -140,7 +142,7 @@ Wants = Literal["speech", "note", "thought", "items", "pick", "rating", "belief"
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What a seat gave for an ask."""
+    """A seat's answer to an ask."""
 
     path: str
     seat: str
@@ -151,44 +153,48 @@ class Move:
 # ── asks ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Shown: TypeAlias = tuple[tuple[str, ...], ...]
-"""Paths of moves in the order they are read; those of one inner tuple were made simultaneously."""
+"""Paths of moves in the order they are read. Those of one inner tuple were made simultaneously."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on one reply. Words are counted on whitespace; characters are code points of the passage."""
+    """Bounds on one reply. Words are separated by whitespace; characters are code points of the passage."""
 
     target_words: int | None = None
     min_words: int = 0
     max_words: int | None = None
     quote_characters: int | None = None
-    """New verified characters of the passage that this one reply may quote."""
+    """New verified characters of the passage that this reply may quote."""
     only_quotes: bool = False
-    """True where nothing but verified quotes is kept of the reply."""
+    """True where only verified quotes of the reply are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One thing asked of one seat."""
+    """One request to one seat."""
 
     path: str
-    """A name of the script's own for this point of the talk, such as `r2/debater_b`; unique within the script."""
+    """The script's name for this point of the talk, such as `r2/debater_b`; unique within the script."""
     seat: str
     kind: str
-    """Which prompt asks it: `templates/prompts/<protocol>/<kind>.jinja`, or `shared/` where the protocol has none."""
+    """The name of its prompt: `templates/prompts/<protocol>/<kind>.jinja`, or `shared/` where the protocol
+    has none.
+    """
     wants: Wants
     shows: Shown = ()
     order: tuple[int, ...] | None = None
-    """The trial's answers in the order this seat reads them; None for the trial's own order."""
+    """The trial's answers in this seat's reading order; None for the trial's order."""
     limits: Limits = Limits()
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Whatever else the prompt needs, as JSON: the round, a price, the options of a pick."""
     argues: Mapping[str, int] | None = None
-    """Seat to index of the answer it argues for, where that was chosen in the talk; None for what the case says."""
+    """Seat to index of the answer it argues for, where that was chosen in the talk; None for the case's
+    sides.
+    """
 
     @property
     def fingerprint(self) -> str:
-        """A digest of everything asked, stored with the move and compared at replay."""
+        """Return a digest of the ask. It is stored with the move and compared at replay."""
         asked = asdict(self)
         if self.argues is None:  # moves that are older than this field keep their digest
             del asked["argues"]
@@ -196,14 +202,14 @@ class Ask:
 
 
 def answered(ask: Ask, content: AnyContent) -> Move:
-    """The move that answers `ask` with `content`; refuses content of another kind than the ask wants."""
+    """Return the move that answers `ask` with `content`. Raise an error for content of another kind."""
     if content.kind != ask.wants:
         raise BadStep(f"{ask.path} wants a {ask.wants} and was given a {content.kind}.")
     return Move(ask.path, ask.seat, _in_words(content, ask), ask.fingerprint)
 
 
 def _in_words(content: AnyContent, ask: Ask) -> AnyContent:
-    """The content; a pick that others will read, who do not see the ask, with what it says to them."""
+    """Return the content. For a pick that others read without the ask, include the text of the picked option."""
     says = ask.facts.get("says")
     if not isinstance(content, Pick) or says is None:
         return content
@@ -224,7 +230,9 @@ Talk: TypeAlias = Generator[Step, list[Move], R]
 
 @dataclass(frozen=True, slots=True)
 class Elicitation:
-    """How a seat comes to a belief. It follows from the participant's settings, never from what it is."""
+    """How a seat comes to a belief. It follows from the participant's settings, never from the kind of
+    participant.
+    """
 
     reason_first: bool = False
     votes: int = 0
@@ -233,17 +241,17 @@ class Elicitation:
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """An argument with a flaw in it that came with the question."""
+    """An argument with a flaw, which came with the question."""
 
     argument: str
-    """With its quotes between `<quote>` and `</quote>`."""
+    """Each quote is between `<quote>` and `</quote>`."""
     reference: str
-    """What the flaw is."""
+    """The flaw."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that a script may know of a trial: neither the passage nor which answer is gold."""
+    """All that a script knows of a trial: neither the passage nor the gold answer."""
 
     question: str
     answers: tuple[str, ...]
@@ -252,19 +260,21 @@ class Case:
     seed: int
     elicitation: Mapping[str, Elicitation] = field(default_factory=dict)
     planted: Mapping[int, Planted] = field(default_factory=dict)
-    """Flawed arguments that came with the question, by the index of the answer that they are for."""
+    """Flawed arguments that came with the question, by the index of their answer."""
 
     def rng(self) -> Random:
-        """A fresh generator with the trial's seed: a replay draws the same numbers."""
+        """Return a new generator with the trial's seed: a replay draws the same numbers."""
         return Random(self.seed)
 
     def elicits(self, seat: str) -> Elicitation:
-        """How `seat` comes to a belief."""
+        """Return how `seat` comes to a belief."""
         return self.elicitation.get(seat, Elicitation())
 
 
 def ask_seed(case_seed: int, path: str) -> int:
-    """The seed for sampling the reply to one ask: 31 bits, the same on every machine and every attempt."""
+    """Return the seed for sampling the reply to one ask: 31 bits, the same on every machine and every
+    attempt.
+    """
     return int.from_bytes(hashlib.sha256(f"{case_seed}/{path}".encode()).digest()[:4], "big") >> 1
 
 
@@ -274,21 +284,24 @@ class Seat:
 
     name: str
     title: str
-    """What others read: `Debater`, to which the letter of the argued answer is added where `lettered`."""
+    """The name that others read: `Debater`, plus the letter of the argued answer where `lettered`."""
     group: str = ""
-    """The plural under which an experiment's file may fill several seats at once."""
+    """The plural by which an experiment's file may fill several seats at once."""
     reads_passage: bool = False
     people: bool = True
-    """Whether a person may hold it."""
+    """Whether a person may take it."""
     opens: str = ""
-    """Under which settings a person may hold it, where that depends on them: `with candidates: 1`."""
+    """Settings under which a person may take it, in words, where that depends on them: `with candidates: 1`.
+    """
     lettered: bool = False
     about: str = ""
-    """What the numbers that lead a path count: a seat about a `question` reads `Assistant, question 1.2` at `q1/q2/answer`."""
+    """What the numbers at the start of a path count: a seat about a `question` reads `Assistant, question
+    1.2` at `q1/q2/answer`.
+    """
     only: str = ""
-    """The one built-in participant that can hold it, where no other can."""
+    """The one built-in participant that can take it, where no other can."""
     default: str | None = None
-    """The seat whose participant also holds this one where the file names none; None: it must be named."""
+    """The seat whose participant takes this one too, where the file names none. None: it must be named."""
 
 
 JUDGE = Seat("judge", "Judge")
@@ -296,7 +309,7 @@ JUDGE = Seat("judge", "Judge")
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Who argues for which answer; `reverse` lists the trial's answers the other way round."""
+    """Who argues for which answer. `reverse` lists the trial's answers the other way round."""
 
     argues: Mapping[str, int]
     reverse: bool = False
@@ -304,44 +317,46 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a talk ended: what judges will read and, where a judge took part, what it believed."""
+    """The end of a talk: what judges will read and, where a judge took part, its belief."""
 
     transcript: Shown = ()
     belief: Belief | None = None
     beliefs: tuple[Belief, ...] = ()
     """The path to `belief`, oldest first."""
     measures: Mapping[str, float] = field(default_factory=dict)
-    """Figures of the protocol's own: steps taken, reversals. A name with a slash is a point of a series: `price/3`."""
+    """The protocol's own figures: steps taken, reversals. A name with a slash is a point of a series:
+    `price/3`.
+    """
     points: Mapping[str, int] = field(default_factory=dict)
-    """Moves whose numbered points the judge accepts or rejects, with how many each makes."""
+    """Moves whose numbered points the judge accepts or rejects, with the number of points of each."""
     argues: Mapping[str, int] | None = None
-    """Who argued for which answer, where that was chosen in the talk; None for what the case said."""
+    """Who argued for which answer, where that was chosen in the talk; None for the case's sides."""
 
     def judged(self, case: Case) -> Case:
-        """The case as judges of the finished talk have it: with the sides that were chosen in it."""
+        """Return the case for judges of the finished talk, with the sides that were chosen in it."""
         return case if self.argues is None else replace(case, argues=self.argues)
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What a figure that a script leaves behind is called wherever it is told."""
+    """The name and unit of one of a script's figures."""
 
     name: str
-    """As in `Outcome.measures`; `price/` stands for a series of which `price/3` is a point."""
+    """The key in `Outcome.measures`. `price/` is a series of which `price/3` is a point."""
     title: str
-    """In the plural or as a name, so that it goes with one trial as with the mean of many."""
+    """In the plural or as a name, so that it fits one trial and the mean of many."""
     unit: str
-    """`share` for what happened or did not, `probability` for what was believed."""
+    """`share` for events, `probability` for beliefs."""
     words: tuple[str, ...] = ()
-    """What 0, 1 … stand for in one trial, where it is no number there."""
+    """The meaning of 0, 1 … in one trial, where it is not a number there."""
 
     @property
     def bounded(self) -> bool:
-        """Whether it lies between 0 and 1."""
+        """Return whether it is between 0 and 1."""
         return self.unit in ("share", "probability")
 
     def told(self, value: float) -> str:
-        """The figure of one trial."""
+        """Return the figure of one trial in words."""
         if self.words:
             return self.words[int(value)]
         return f"{100 * value:.1f} of 100" if self.unit == "probability" else f"{value:g}"
@@ -351,25 +366,28 @@ NO_YES = ("no", "yes")
 
 
 class Protocol(BaseModel):
-    """The rules of one protocol; its fields are its settings."""
+    """The rules of one protocol. Its fields are its settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: ClassVar[str]
     source: ClassVar[str]
-    """The paper and section whose rules these are."""
+    """The paper and section of the rules."""
     max_answers: ClassVar[int] = 2
     judge: ClassVar[Seat] = JUDGE
     varies: ClassVar[str] = ""
-    """What the number of asks depends on, in words; empty where the talk always goes the same way."""
+    """What the number of asks depends on, in words; empty where it is fixed."""
     judge_takes_part: ClassVar[bool] = False
-    """True where the judge may be asked in the talk too, so that every judge of the panel has trials of its own."""
+    """True where the judge may be asked in the talk too. Then every judge of the panel has separate trials.
+    """
     measures: ClassVar[tuple[Measure, ...]] = ()
-    """What the figures of `Outcome.measures` are called, in the order in which they are told."""
+    """The names of the figures in `Outcome.measures`, in the order of the report."""
 
     @classmethod
     def measure(cls, name: str) -> Measure:
-        """What a figure is called, with its place in a series; by its name alone where an older version of the rules left it."""
+        """Return the name of a figure, with its place in a series. Unknown figures of older rules go by their
+        key.
+        """
         series, slash, place = name.partition("/")
         called = {known.name: known for known in cls.measures}
         found = called.get(series + slash, Measure(name, series.replace("_", " "), ""))
@@ -377,41 +395,45 @@ class Protocol(BaseModel):
 
     @classmethod
     def rank(cls, name: str) -> tuple[int, int, str]:
-        """Where a figure stands among all that the protocol leaves behind; unknown ones last."""
+        """Return the position of a figure among all figures of the protocol; unknown ones come last."""
         known = [measure.name for measure in cls.measures]
         kind = cls.measure(name).name
         return known.index(kind) if kind in known else len(known), len(name), name
 
     def seats(self) -> tuple[Seat, ...]:
-        """The seats of the talk under these settings that an arm fills; the judge comes from the panel."""
+        """Return the seats of the talk under these settings that an arm fills. The judge comes from the
+        panel.
+        """
         return ()
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """Every assignment that a question with so many answers is played under."""
+        """Return every assignment that a question with this many answers is played under."""
         return (Assignment({}),)
 
     @property
     def writers(self) -> list[str]:
-        """The seats that are asked for several texts of which one is chosen."""
+        """Return the seats that are asked for several texts of which one is chosen."""
         return []
 
     @property
     def steady(self) -> dict[str, str]:
-        """The seats whose beliefs these settings take never to vary, and what to set where they do."""
+        """Return the seats whose beliefs must not vary under these settings, with the setting to change where
+        they do.
+        """
         return {}
 
     @property
     def reading_orders(self) -> int:
-        """How many orders a model judge reads a finished trial in."""
+        """Return the number of orders in which a model judge reads a finished trial."""
         return 2
 
     def script(self, case: Case) -> Talk[Outcome]:
-        """The talk itself; none, unless the protocol says more."""
+        """Return the script of the talk. By default there is no talk."""
         yield from ()
         return Outcome()
 
     def rights(self) -> dict[str, Seat]:
-        """Every seat by name, the judge included."""
+        """Return every seat by name, including the judge."""
         return {seat.name: seat for seat in (self.judge, *self.seats())}
 
 
@@ -419,14 +441,7 @@ class Protocol(BaseModel):
 
 
 class Play(Generic[R]):
-    """A script in play: `due` says what is asked now, `record` takes a move, `outcome` is there at the end.
-
-    Parameters
-    ----------
-    script : the generator, not yet started
-    seats : names of the seats that may be asked
-    given : paths of moves from elsewhere that asks may show (the finished transcript that a judge reads)
-    """
+    """A script in play: `due` lists the open asks, `record` takes a move, `outcome` is set at the end."""
 
     def __init__(self, script: Talk[R], seats: Iterable[str], given: Iterable[str] = ()) -> None:
         self._script = script
@@ -444,16 +459,16 @@ class Play(Generic[R]):
 
     @property
     def due(self) -> list[Ask]:
-        """The asks of the present step that have no move yet."""
+        """Return the asks of the present step that have no move yet."""
         return [ask for ask in self._step if ask.path not in self._moves]
 
     @property
     def answered(self) -> list[Ask]:
-        """The asks that have a move, oldest first."""
+        """Return the asks that have a move, oldest first."""
         return [*self._past, *(ask for ask in self._step if ask.path in self._moves)]
 
     def record(self, move: Move) -> None:
-        """Take one move of the present step; the last of them carries the script on."""
+        """Take one move of the present step. The last of them carries the script on."""
         ask = self._asked.get(move.path)
         if ask is None or move.path in self._moves:
             raise RuleChanged(f"The move {move.path} answers nothing that the script asks at this point.")
@@ -492,9 +507,9 @@ class Play(Generic[R]):
 
 
 def replay(play: Play[R], moves: Mapping[str, Move]) -> Play[R]:
-    """Feed the recorded `moves` to a fresh `play`, in whatever order they were made.
+    """Feed the recorded `moves` to a fresh `play`, in any order.
 
-    Raises RuleChanged where a move answers another ask, or none at all, under the present rules.
+    Raise RuleChanged where a move answers another ask, or none at all, under the present rules.
     """
     left = dict(moves)
     while known := [left.pop(ask.path) for ask in play.due if ask.path in left]:
@@ -509,7 +524,7 @@ def replay(play: Play[R], moves: Mapping[str, Move]) -> Play[R]:
 
 
 def together(*talks: Talk[T]) -> Talk[list[T]]:
-    """Run several talks side by side, a step of each at a time, and return what they return, in order."""
+    """Run several talks side by side, a step of each at a time. Return their results in order."""
     results: dict[int, T] = {}
     waiting: dict[int, Step] = {}
 
@@ -538,11 +553,11 @@ def one(ask: Ask) -> Talk[Move]:
 
 
 Said: TypeAlias = tuple[tuple[Move, ...], ...]
-"""A transcript as its moves; those of one inner tuple were made simultaneously."""
+"""Return a transcript as its moves. Those of one inner tuple were made simultaneously."""
 
 
 def paths(said: Said) -> Shown:
-    """A transcript as the paths that asks name."""
+    """Return a transcript as the paths that asks name."""
     return tuple(tuple(move.path for move in group) for group in said)
 
 
@@ -550,24 +565,24 @@ def paths(said: Said) -> Shown:
 
 
 def rated(move: Move) -> float:
-    """The number that was given."""
+    """Return the number of a rating."""
     assert isinstance(move.content, Rating)
     return move.content.value
 
 
 def picked(move: Move) -> int:
-    """The index of the option that was picked."""
+    """Return the index of the picked option."""
     assert isinstance(move.content, Pick)
     return move.content.index
 
 
 def listed(move: Move) -> tuple[str, ...]:
-    """The texts that were listed."""
+    """Return the listed texts."""
     assert isinstance(move.content, Items)
     return move.content.texts
 
 
 def believed(move: Move) -> Belief:
-    """The belief that was given."""
+    """Return the belief of a move."""
     assert isinstance(move.content, Belief)
     return move.content

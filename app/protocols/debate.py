@@ -17,29 +17,33 @@ class Debate(Argued):
     )
 
     rounds: int = Field(3, ge=1, le=20)
-    """Speeches of each debater."""
+    """Number of speeches of each debater."""
     simultaneous: bool = True
-    """Whether both speak at once in every round, unseen by each other, or one after the other."""
+    """Whether both speak at once in every round, unseen by each other, or in turn."""
 
     def seats(self) -> tuple[Seat, ...]:
-        """Two debaters and their checker."""
+        """Return two debaters and their checker."""
         return self.seated(*(arguing(name, "Debater", "debaters") for name in SIDES))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """One where both speak at once; where one speaks first, a second with the seats exchanged."""
+        """Return one assignment where both speak at once. Where one speaks first, return a second with the
+        seats exchanged.
+        """
         return self.two_sided(*SIDES, exchanged=not self.simultaneous)
 
     @property
     def reading_orders(self) -> int:
-        """Two where both speak at once; else one, since the trial with the seats exchanged is the other."""
+        """Return two where both speak at once. Otherwise return one, because the trial with the seats
+        exchanged is the other.
+        """
         return 2 if self.simultaneous else 1
 
     def sides(self, case: Case) -> tuple[str, ...]:
-        """The debaters in the order in which they speak where they do not speak at once."""
+        """Return the debaters in their speaking order, where they speak in turn."""
         return SIDES
 
     def script(self, case: Case) -> Talk[Outcome]:
-        """Each round, both are asked at once, or the second is shown what the first has just said."""
+        """In each round both are asked at once, or the second sees the first's speech."""
         said: Said = ()
         sides = self.sides(case)
         turns = [sides] if self.simultaneous else [(side,) for side in sides]

@@ -1,4 +1,6 @@
-"""Estimates: what a claim and its parts are priced at, what is said of these prices, and whether they fit together."""
+"""Estimates: the prices of a claim and its parts, the prover's opinions of them, and whether they are
+consistent.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +13,12 @@ CALLS = {
     "underpriced": "The price is too low.",
     "fairly priced": "The price is fair.",
 }
-"""What may be said of a price, and how others read it."""
+"""The possible opinions of a price, as others read them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A claim broken up: what was said of it, and in figures."""
+    """A claim that was broken up: its moves and its figures."""
 
     said: Said
     whole: float
@@ -24,28 +26,31 @@ class Level:
     prices: tuple[float, ...] = ()
     """Of its parts."""
     calls: tuple[int, ...] = ()
-    """What was said of each price, as an index of CALLS."""
+    """The opinion of each price, as an index of CALLS."""
     chosen: int = 0
-    """Index of the part that is gone on with."""
+    """Index of the part with which the prover goes on."""
 
     @property
     def price(self) -> float:
-        """Price of the part that is gone on with."""
+        """Return the price of the part with which the prover goes on."""
         return self.prices[self.chosen]
 
 
 def inconsistency(whole: float, parts: Sequence[float]) -> float:
-    """How far the price of a claim is from what the prices of its parts leave room for, in [0, 1].
+    """Return the distance of a claim's price from the range that the prices of its parts allow, in [0, 1].
 
-    A claim that is right exactly where all of its parts are can be no likelier than the unlikeliest part, and no less
-    likely than 1 less the sum of what each part lacks (the bounds of Fréchet); prices outside of that lose whatever is true.
+    A claim that is right exactly where all of its parts are can be no likelier than the unlikeliest part, and
+    no less likely than 1 less the sum of what each part lacks (the bounds of Fréchet). Prices outside of that
+    lose whatever is true.
     """
     most, least = min(parts), max(0.0, 1 - sum(1 - part for part in parts))
     return max(whole - most, least - whole, 0.0)
 
 
 def measured(price: float, levels: Sequence[Level], leaf: Move) -> dict[str, float]:
-    """The prices at both ends, how far each level's fit together, how many were called wrong, and if the leaf holds."""
+    """Return the prices at both ends, the consistency of each level, the number of prices called wrong, and
+    whether the leaf is verified.
+    """
     off = [inconsistency(level.whole, level.prices) for level in levels]
     called = [list(CALLS)[call] for level in levels for call in level.calls]
     quoted = isinstance(leaf.content, Speech) and bool(only_verified(leaf.content.said))

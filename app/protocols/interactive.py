@@ -1,4 +1,6 @@
-"""Interactive debate and consultancy: the judge says what it believes, asks, and ends the talk when it has heard enough."""
+"""Interactive debate and consultancy: the judge states its belief, asks, and ends the talk when it has heard
+enough.
+"""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from app.protocols.taking_part import JudgeTurn, last_turn, measured, swung, tur
 
 
 class Interactive(Argued):
-    """The judge opens every round with its belief and a remark, for all to see, and ends the talk where it wants to."""
+    """The judge opens every round with a public belief and remark, and ends the talk when it decides to."""
 
     source = (
         "Michael et al. 2023 (arXiv 2311.08702), section 2.1 and equations 1 and 2; fewest rounds, and one more after "
@@ -30,16 +32,20 @@ class Interactive(Argued):
         Measure("swings", "Swings of the judge's belief", "swings"),
     )
     speech_kind: ClassVar[str]
-    """Which prompt asks for a speech."""
+    """The kind of prompt of a speech."""
 
     min_rounds: int = Field(2, ge=1, le=20)
-    """Rounds that are spoken before the judge may end the talk."""
+    """Rounds before the judge may end the talk."""
     max_rounds: int = Field(6, ge=1, le=20)
-    """Most rounds that are spoken."""
+    """Most rounds of a talk."""
     swing: float = Field(0.25, ge=0, le=1)
-    """A judge whose belief in an answer moved by more than this in the last round hears one round more; 1 for never."""
+    """A judge whose belief in an answer moved by more than this in the last round gets one more round; 1 for
+    never.
+    """
     turn_penalty: float = Field(0.05, ge=0, le=10)
-    """Bits that every round after the first costs the judge, whose score is the log2 of its belief in the right answer."""
+    """Bits that every round after the first costs the judge, whose score is the log2 of its belief in the
+    right answer.
+    """
 
     @model_validator(mode="after")
     def _rounds_fit(self) -> Self:
@@ -49,10 +55,10 @@ class Interactive(Argued):
 
     @abstractmethod
     def turns(self, number: int) -> Sequence[tuple[str, ...]]:
-        """Who speaks in a round: those of one tuple at once, one tuple after the other."""
+        """Return the speakers of a round: those of one tuple at once, the tuples in turn."""
 
     def script(self, case: Case) -> Talk[Outcome]:
-        """The judge opens round after round, until it may and would decide; what it believes then is its verdict."""
+        """The judge opens round after round, until it may and does decide. Its belief then is its verdict."""
         said: Said = ()
         beliefs: list[Belief] = []
         for number in count(1):
@@ -76,48 +82,58 @@ class Interactive(Argued):
         return turn_of(case, turn, seat, shows, facts, may_stop=number > self.min_rounds)
 
     def _asked(self, seat: str, number: int, said: Said, belief: Belief) -> Ask:
-        """Ask for a speech, telling what the judge believes now."""
+        """Ask for a speech, with the judge's present belief."""
         credence = [round(share, 4) for share in belief.p]
         rounds = self.max_rounds
         return self.speech(seat, self.speech_kind, said, number=number, rounds=rounds, credence=credence)
 
 
 class InteractiveDebate(Interactive):
-    """Two debaters argue before a judge who asks, says what it believes after every round, and ends the debate."""
+    """Two debaters argue before a judge who asks, states its belief after every round, and ends the debate."""
 
     name = "interactive-debate"
     speech_kind = "debater"
 
     max_words: int = Field(125, ge=10, le=4000)
-    """Most words that are accepted, about 750 characters; a longer speech is asked for again, then cut at a sentence."""
+    """Most words that are accepted, about 750 characters. A longer speech is requested again, then cut at a
+    sentence.
+    """
 
     def seats(self) -> tuple[Seat, ...]:
-        """Two debaters and their checker."""
+        """Return two debaters and their checker."""
         return self.seated(*(arguing(name, "Debater", "debaters") for name in SIDES))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """Two, since from the second round on one speaks first: the other has the seats exchanged."""
+        """Return two assignments: from the second round on one debater speaks first, and the other has the
+        seats exchanged.
+        """
         return self.two_sided(*SIDES, exchanged=True)
 
     @property
     def reading_orders(self) -> int:
-        """One for a judge who reads the finished debate: the trial with the seats exchanged is the other."""
+        """Return one order for a judge who reads the finished debate: the trial with the seats exchanged is
+        the other.
+        """
         return 1
 
     def turns(self, number: int) -> Sequence[tuple[str, ...]]:
-        """Both at once in the first round, then one after the other."""
+        """Return both at once in the first round, then in turn."""
         return [SIDES] if number == 1 else [(side,) for side in SIDES]
 
 
 class InteractiveConsultancy(Advised, Interactive):
-    """One consultant argues for an assigned answer before a judge who asks, says what it believes, and ends the talk."""
+    """One consultant argues for an assigned answer before a judge who asks, states its belief, and ends the
+    talk.
+    """
 
     name = "interactive-consultancy"
     speech_kind = "consultant"
 
     max_words: int = Field(250, ge=10, le=4000)
-    """Most words that are accepted, about 1500 characters; a longer one is asked for again, then cut at a sentence."""
+    """Most words that are accepted, about 1500 characters. A longer one is requested again, then cut at a
+    sentence.
+    """
 
     def turns(self, number: int) -> Sequence[tuple[str, ...]]:
-        """The consultant alone."""
+        """Return the consultant."""
         return [(CONSULTANT.name,)]

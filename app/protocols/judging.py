@@ -1,4 +1,4 @@
-"""How a judge reads a finished transcript: a script of its own, the same for models and people."""
+"""How a judge reads a finished transcript: a separate script, the same for models and people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,32 +13,34 @@ Elicit = Literal["final", "each_step"]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one judge came to believe in one order."""
+    """The beliefs of one judge in one reading order."""
 
     order: tuple[int, ...]
     belief: Belief
     beliefs: tuple[Belief, ...]
-    """After nothing, after the first step, …, after the last; only the final one where `elicit` is `final`."""
+    """Before the first step, after it, …, after the last; only the final one where `elicit` is `final`."""
 
 
 def place(order: int, step: int) -> str:
-    """Path of the belief that is asked for in a reading order once the transcript was read up to a step; 0 is before it."""
+    """Return the path of the belief in a reading order after a step; step 0 is before the transcript."""
     return f"judging/order{order}/step{step}"
 
 
 def step_of(path: str) -> int:
-    """The step of a path that `place` made."""
+    """Return the step of a path that `place` made."""
     return int(path.rpartition("/step")[2])
 
 
 def last_places(steps: int, points: Mapping[str, int]) -> set[str]:
-    """Paths of what ends a reading of so many steps in one order: nothing is asked any more once all are on record."""
+    """Return the paths that end a reading of this many steps in one order: once all are recorded, nothing
+    more is asked.
+    """
     marks = {mark_place(path, number) for path, count in points.items() for number in range(1, count + 1)}
     return {place(0, steps), *marks}
 
 
 def orders(answers: int, count: int) -> tuple[tuple[int, ...], ...]:
-    """The first `count` of the two orders in which answers are read: as they stand, and the other way round."""
+    """Return the first `count` of the two orders in which answers are read: the given one, and the reverse."""
     forward = tuple(range(answers))
     return (forward, forward[::-1])[:count]
 
@@ -51,7 +53,9 @@ def judge(
     seat: str,
     points: Mapping[str, int] | None = None,
 ) -> Talk[tuple[Reading, ...]]:
-    """Judge `transcript` once in each order of `reading`, on its own each time; then mark the `points` of its moves, once."""
+    """Judge `transcript` once in each order of `reading`, independently; then mark the `points` of its moves,
+    once.
+    """
     readings = yield from together(
         *(_read(case, transcript, elicit, order, seat, number) for number, order in enumerate(reading))
     )

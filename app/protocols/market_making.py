@@ -1,4 +1,6 @@
-"""Market making: a predictor prices what the judge will believe, an adversary moves the price until nothing does."""
+"""Market making: a predictor prices the judge's final belief, and an adversary moves the price until it
+settles.
+"""
 
 from itertools import pairwise
 from math import sqrt
@@ -11,11 +13,13 @@ from app.protocols.combinators import Spoken, believe
 from app.protocols.core import NO_YES, Ask, Belief, Case, Measure, Outcome, Said, Seat, Talk, paths, together
 
 Price = tuple[float, ...]
-"""One probability an answer, in the trial's own order."""
+"""One probability per answer, in the trial's order."""
 
 
 class MarketMaking(Spoken):
-    """An adversary with the passage adds whatever argument moves a predictor's price most; the judge reads what was left."""
+    """An adversary with the passage adds the argument that moves a predictor's price most. The judge reads
+    the accepted arguments.
+    """
 
     name = "market-making"
     source = "Hubinger 2020, AI safety via market making (alignmentforum.org/posts/YWwzccGbcHMJMpT45)"
@@ -35,17 +39,19 @@ class MarketMaking(Spoken):
     steps: int = Field(6, ge=1, le=20)
     """Most arguments that are added."""
     candidates: int = Field(8, ge=1, le=32)
-    """Arguments that the adversary offers at each step, of which the one that moves the price most is taken."""
+    """Arguments that the adversary offers at each step. The one that moves the price most is taken."""
     reads: int = Field(4, ge=2, le=32, multiple_of=2)
-    """How often each candidate is read to choose among them, half of the times in each order of the answers."""
+    """How often each candidate is read to choose among them, half of the times in each order of the answers.
+    """
     price_reads: int = Field(32, ge=2, le=256, multiple_of=2)
-    """How often a price that stands is read, the first one and that of the argument taken; the price is the mean. At least 16
-    tell how noisy the predictor is; 2 is for one that never varies, such as a model read by log-probabilities at temperature
-    0."""
+    """How often the first price, and the price of each chosen argument, is read; the price is the mean. At
+    least 16 readings measure the predictor's noise. 2 is for a predictor that never varies, such as a model
+    read by log-probabilities at temperature 0.
+    """
     least_move: float = Field(0.05, ge=0, le=1)
-    """The smallest move of the price that counts; more where the predictor is noisy."""
+    """The smallest move of the price that counts. It is larger where the predictor is noisy."""
     predictor_reads_passage: bool = False
-    """Whether the predictor has the passage, as a predictor trained to the limit would be as good as having it."""
+    """Whether the predictor has the passage, as an approximation of a predictor trained to the limit."""
 
     @model_validator(mode="after")
     def _enough_to_tell_noise(self) -> Self:
@@ -54,7 +60,7 @@ class MarketMaking(Spoken):
         return self
 
     def seats(self) -> tuple[Seat, ...]:
-        """The adversary, and the predictor; a person could be neither where as much is asked as by default."""
+        """Return the adversary and the predictor. Neither is open to people with the default number of asks."""
         return (
             Seat(
                 "adversary",
@@ -68,16 +74,18 @@ class MarketMaking(Spoken):
 
     @property
     def writers(self) -> list[str]:
-        """The adversary, where it offers more than one argument."""
+        """Return the adversary, where it offers more than one argument."""
         return ["adversary"] * (self.candidates > 1)
 
     @property
     def steady(self) -> dict[str, str]:
-        """The predictor, where too little is read to tell its noise."""
+        """Return the predictor, where there are too few readings to measure its noise."""
         return {"predictor": "set price_reads to 16 or more"} if self.price_reads == 2 else {}
 
     def script(self, case: Case) -> Talk[Outcome]:
-        """Take the candidate that moves the price most, price it anew, and go on as long as that moves the price too."""
+        """Take the candidate that moves the price most, price it again, and go on as long as that moves the
+        price too.
+        """
         said: Said = ()
         first = yield from self._read(case, "t0", said, self.price_reads)
         noise = _noise(first)
@@ -93,7 +101,8 @@ class MarketMaking(Spoken):
             )
             best = max(range(len(offered)), key=lambda at: _distance(prices[-1], _mean(moved[at])))
             extended = (*said, (offered[best],))
-            # The best of many noisy reads is biased: only a fresh read tells whether the argument moves anything.
+            # The best of many noisy readings is biased. Only a fresh reading shows whether the argument moves
+            # the price.
             price = _mean((yield from self._read(case, f"{step}/taken", extended, self.price_reads)))
             stopped = _distance(prices[-1], price) < tolerance
             if not stopped:
@@ -119,7 +128,9 @@ class MarketMaking(Spoken):
 
 
 def _noise(reads: list[Belief]) -> float:
-    """Standard deviation of the reads within one order of the answers, pooled over both; 0 where each was read once."""
+    """Return the standard deviation of the readings within one order of the answers, pooled over both; 0
+    where each was read once.
+    """
     by_order = [[read.p[0] for read in reads[start::2]] for start in (0, 1)]
     return sqrt(fmean([variance(shares) if len(shares) > 1 else 0.0 for shares in by_order]))
 
@@ -129,12 +140,12 @@ def _mean(reads: list[Belief]) -> Price:
 
 
 def _distance(one: Price, other: Price) -> float:
-    """Total variation: for two answers, by how much the price of either moved."""
+    """Return the total variation: for two answers, the move of the price of either."""
     return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / 2
 
 
 def _measures(prices: list[Price], noise: float, tolerance: float, stopped: bool) -> dict[str, float]:
-    """The path of the price of the trial's first answer, and what it tells."""
+    """Return the path of the price of the trial's first answer, with its figures."""
     path = [price[0] for price in prices]
     moves = [after - before for before, after in pairwise(path)]
     reversals = sum(a * b < 0 for a, b in pairwise(moves))

@@ -1,4 +1,4 @@
-"""Open consultancy and open debate: whoever advises the judge argues for the answer that it takes to be right itself."""
+"""Open consultancy and open debate: the advocate argues for the answer that it believes to be right."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,13 +14,13 @@ SIDES = ("protagonist", "antagonist")
 
 
 class OpenConsultancy(Consultancy):
-    """A consultant reads the passage, chooses the answer that it finds right, and argues for that."""
+    """A consultant reads the passage, chooses the answer that it finds right, and argues for it."""
 
     name = "open-consultancy"
     source = SOURCE
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """One: what is argued for is the consultant's choice, so there is nothing to average over."""
+        """Return one assignment: the consultant chooses its answer, so there is nothing to average over."""
         return (Assignment({}),)
 
     def script(self, case: Case) -> Talk[Outcome]:
@@ -30,25 +30,30 @@ class OpenConsultancy(Consultancy):
 
 
 class OpenDebate(Debate):
-    """One side, the protagonist, chooses the answer that it finds right; the antagonist gets the other; they debate."""
+    """One side, the protagonist, chooses the answer that it finds right. The antagonist gets the other, and
+    they debate.
+    """
 
     name = "open-debate"
     source = SOURCE
 
     def seats(self) -> tuple[Seat, ...]:
-        """Two debaters, whom the judge cannot tell apart, and their checker."""
+        """Return two debaters, whom the judge cannot tell apart, and their checker."""
         return self.seated(*(arguing(name, "Debater", "debaters") for name in SIDES))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """One; where one speaks after the other, a second with the answers listed the other way round.
+        """Return one assignment. Where debaters speak in turn, return a second with the answers listed the
+        other way round.
 
-        An attack adds none: for which answer it is made is the protagonist's choice, and would be the same again.
+        An attack adds none. The protagonist chooses its answer, and would choose the same again.
         """
         once = Assignment({})
         return (once,) if self.simultaneous else (once, Assignment({}, reverse=True))
 
     def sides(self, case: Case) -> tuple[str, ...]:
-        """Where one speaks after the other: in the order of their answers, so that it tells nothing of who has chosen."""
+        """Return the debaters, where they speak in turn, in the order of their answers, which does not reveal
+        who has chosen.
+        """
         return SIDES if self.simultaneous else tuple(sorted(SIDES, key=case.argues.__getitem__))
 
     def script(self, case: Case) -> Talk[Outcome]:
@@ -59,7 +64,7 @@ class OpenDebate(Debate):
 
 
 def _choice(case: Case, seat: str) -> Talk[int]:
-    """The answer that `seat` picks, having read them in an order drawn by the trial's seed."""
+    """Return the answer that `seat` picks, after reading them in an order drawn by the trial's seed."""
     count = len(case.answers)
     order = tuple(case.rng().sample(range(count), count))
     ask = Ask("choice", seat, "choice", "pick", order=order, facts={"options": "answers"})
@@ -69,7 +74,7 @@ def _choice(case: Case, seat: str) -> Talk[int]:
 def _taking_sides(
     case: Case, sides: Mapping[str, int], script: Callable[[Case], Talk[Outcome]]
 ) -> Talk[Outcome]:
-    """Play `script` with sides that were chosen in the talk itself: every ask of it, and its outcome, name them."""
+    """Play `script` with sides that were chosen in the talk: all its asks and its outcome name them."""
     talk = script(replace(case, argues=sides))
     try:
         step = next(talk)

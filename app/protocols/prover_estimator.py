@@ -1,4 +1,6 @@
-"""Prover–estimator debate: a prover breaks its claim up, an estimator without the passage prices every part."""
+"""Prover–estimator debate: a prover breaks its claim up, and an estimator without the passage prices every
+part.
+"""
 
 from dataclasses import replace
 from typing import Self
@@ -29,7 +31,9 @@ from app.protocols.views import number
 
 
 class ProverEstimator(Brief, Argued):
-    """A prover breaks its claim into parts and picks the one whose price is wrong, down to a part that a quote can show."""
+    """A prover breaks its claim into parts and picks the one with a wrong price, down to a part that a quote
+    can show.
+    """
 
     name = "prover-estimator"
     source = "Brown-Cohen, Irving and Piliouras 2025 (arXiv 2506.13609), with a quote as the leaf"
@@ -66,16 +70,18 @@ class ProverEstimator(Brief, Argued):
         return self
 
     def seats(self) -> tuple[Seat, ...]:
-        """The prover, the estimator, and who checks the prover's position."""
+        """Return the prover, the estimator, and the checker of the prover's position."""
         prover = Seat("prover", "Prover", "provers", reads_passage=True, about="claim")
         return self.seated(prover, Seat("estimator", "Estimator", about="claim"))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """One for each answer that the prover may claim: accuracy is the mean over them."""
+        """Return one assignment per answer that the prover may claim. Accuracy is the mean over them."""
         return one_sided("prover", answers)
 
     def script(self, case: Case) -> Talk[Outcome]:
-        """The prover claims, the estimator prices; level by level, a claim is broken up and one part gone on with; a leaf."""
+        """The prover claims, the estimator prices. Level by level, a claim is broken up and the prover goes
+        on with one part, down to a leaf.
+        """
         unquoted = replace(self.limits, quote_characters=0)
         claim = yield from self.spoken(case, Ask("claim", "prover", "claim", "speech", limits=unquoted))
         side = {"side": case.argues["prover"]}
@@ -96,7 +102,9 @@ class ProverEstimator(Brief, Argued):
         return replace(outcome, measures=measured(rated(priced), levels, leaf[0]))
 
     def _broken_up(self, place: Place, price: float, said: Said) -> Talk[Level]:
-        """The prover names the parts of a claim; each is priced; it says which prices are wrong, and goes on with one."""
+        """The prover names the parts of a claim. Each is priced. The prover says which prices are wrong, and
+        goes on with one part.
+        """
         named = yield from one(self._parts(place, said))
         parts = place.parts("c", min(len(listed(named)), self.most_parts))
         if not parts:
@@ -115,7 +123,7 @@ class ProverEstimator(Brief, Argued):
 
 
 def _prices(parts: list[Place], whole: float, said: Said) -> Talk[list[Move]]:
-    """The estimator's price of each part, one by one, so that it sees those before."""
+    """Ask the estimator for the price of each part, one by one, so that it sees those before."""
     prices: list[Move] = []
     for part in parts:
         facts = {"number": part.number, "whole": round(whole, 4), "parts": len(parts)}
@@ -126,7 +134,7 @@ def _prices(parts: list[Place], whole: float, said: Said) -> Talk[list[Move]]:
 
 
 def _call(part: Place, said: Said) -> Ask:
-    """Ask the prover what it says of the price of a part."""
+    """Ask the prover for its opinion of the price of a part."""
     facts = {"number": part.number, "options": list(CALLS), "says": list(CALLS.values())}
     return Ask(f"{part.path}call", "prover", "call", "pick", paths(said), facts=facts)
 

@@ -1,4 +1,6 @@
-"""Prover and verifier: one argument, for the right answer or a wrong one, and a verifier who must tell which."""
+"""Prover and verifier: one argument, for the right answer or a wrong one, and a verifier who must distinguish
+them.
+"""
 
 from pydantic import Field
 
@@ -7,27 +9,32 @@ from app.protocols.core import Assignment, Case, Outcome, Seat, Talk
 
 
 class ProverVerifier(Argued):
-    """A prover gives one argument for an assigned answer; the verifier sees that argument alone and accepts it or not."""
+    """A prover gives one argument for an assigned answer. The verifier sees only that argument and accepts it
+    or not.
+    """
 
     name = "prover-verifier"
     source = "Kirchner et al. 2024 (arXiv 2407.13692), sections 2 and 3; Anil et al. 2021 (arXiv 2108.12099)"
 
     target_words: int = Field(120, ge=10, le=2000)
-    """Words that the argument is asked to have."""
+    """Words that the prompt asks the argument to have."""
 
     examples: int = Field(0, ge=0, le=32)
-    """How many arguments for wrong answers, accepted by earlier verifiers on other passages, the judge is shown first; those of
-    the file that stands as `examples` under `prompts`."""
+    """Number of arguments for wrong answers, accepted by earlier verifiers on other passages, that the judge
+    sees first. They come from the file named `examples` under `prompts`.
+    """
 
     def seats(self) -> tuple[Seat, ...]:
-        """The prover, helpful where its answer is right and sneaky where it is wrong, and who checks its position."""
+        """Return the prover, helpful where its answer is right and sneaky where it is wrong, and its checker."""
         return self.seated(advocate("prover", "Prover", "provers"))
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """One for each answer: helpful and sneaky provers come equally often, and nobody is told which one it is."""
+        """Return one assignment per answer. Helpful and sneaky provers come equally often, and no seat learns
+        which one it is.
+        """
         return one_sided("prover", answers)
 
     def script(self, case: Case) -> Talk[Outcome]:
-        """One argument; the verifier's belief in its answer is how far it accepts it."""
+        """One argument. The verifier's belief in its answer is the acceptance."""
         argument = yield from self.spoken(case, self.speech("prover", "prover", (), number=1, rounds=1))
         return (yield from argued(case, (argument,)))

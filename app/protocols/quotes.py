@@ -1,12 +1,13 @@
-"""Verifies a speech's quotes against the hidden passage; knows no seat, no protocol and no prompt.
+"""Verifies a speech's quotes against the hidden passage.
 
-A debater tags what it quotes with `<quote>…</quote>`. `mark` takes the tags out, finds each quote in the passage and
-states how: the same characters, the same words, nearly, or not at all. It never changes a word that was written.
+A debater tags quotes with `<quote>…</quote>`. `mark` removes the tags, finds each quote in the passage and
+classifies it: the same characters, the same words, nearly, or absent. It never changes a written word.
 
-Two texts have the same words when they agree after Unicode compatibility folding and case folding, whatever their
-punctuation, symbols and white space, as long as words begin and end at the same places. Apostrophes inside a word and
-hyphens at a line break may come and go, and a hyphen of the passage may be left out: its `well-known` is quoted by
-`well known` and `wellknown` too. Numbers are stricter: `1.5` is never `15`. Accents count.
+Two texts have the same words when they agree after Unicode compatibility folding and case folding, whatever
+their punctuation, symbols and white space, as long as words begin and end at the same places. Apostrophes
+inside a word and hyphens at a line break may come and go. A hyphen of the passage may be left out: its
+`well-known` matches `well known` and `wellknown` too. Numbers are stricter: `1.5` is never `15`. Accents
+count.
 """
 
 import re
@@ -26,33 +27,35 @@ Span = tuple[int, int]
 """Start and end (exclusive) in a text, in code points."""
 
 MIN_WORDS = 4
-"""Fewer quoted words than this prove nothing: `e` stands in every passage."""
+"""Fewer quoted words than this prove nothing: `e` is in every passage."""
 
 MAX_GAP = 1_500
-"""Characters of the passage that one ellipsis may leave out: about a page, so that a quote stays one stretch of text."""
+"""Characters of the passage that one ellipsis may leave out: about a page, so that a quote stays one stretch
+of text.
+"""
 
 MAX_SEGMENTS = 16
-"""A quote with more ellipses than this is a collage, and is not looked for."""
+"""A quote with more ellipses than this is a collage, and is not searched for."""
 
 NEAR_MAX_EDITS = 8
-"""Words that may be wrong in a near miss, however long it is; shorter ones may have one in five wrong, or one."""
+"""Most wrong words of a near miss, whatever its length. Shorter quotes may have one in five wrong, or one."""
 
 NEAR_MAX_WORDS = 400
-"""Longer quotes are found or absent; no near miss is looked for, which bounds the time."""
+"""Longer quotes are found or absent. No near miss is searched for, which bounds the time."""
 
 
 class Status(StrEnum):
-    """How a quote relates to the passage; only the first two count as verified."""
+    """How a quote relates to the passage. Only the first two count as verified."""
 
     EXACT = "exact"
-    """The same characters, runs of white space aside."""
+    """The same characters, ignoring runs of white space."""
     NORMALISED = "normalised"
     """The same words; case, punctuation, dashes, quotation marks, ligatures or line breaks differ."""
     NEAR = "near"
     """Not found, but a few word edits away from the passage."""
     ABSENT = "absent"
     TOO_SHORT = "too_short"
-    """Fewer words than asked for, or an ellipsis segment of a single word."""
+    """Fewer words than required, or an ellipsis segment of a single word."""
     OVER_BUDGET = "over_budget"
     """Found, but more new characters than the speech may still quote."""
 
@@ -66,12 +69,13 @@ class Quote(BaseModel, frozen=True):
 
     start: int
     end: int
-    """The quoted words in `MarkedText.text`, white space at both ends left out."""
+    """The quoted words in `MarkedText.text`, without white space at both ends."""
     status: Status
     spans: tuple[Span, ...]
-    """Where it stands in the raw passage, first word to last, one span per ellipsis segment and in order.
+    """Its place in the raw passage, first word to last, one span per ellipsis segment and in order.
 
-    Empty where it was not found. A near miss has the nearest words, a quote over budget those it would have shown.
+    Empty where it was not found. A near miss has the nearest words; a quote over budget has the words it
+    would have shown.
     """
     new_characters: int
     """Verified passage characters that no earlier quote had shown; 0 unless verified."""
@@ -84,19 +88,21 @@ class Quote(BaseModel, frozen=True):
 
 
 class MarkedText(BaseModel, frozen=True):
-    """A speech without its quote tags, and its quotes in order; stray tags stay in the text as they were written."""
+    """A speech without its quote tags, and its quotes in order. Stray tags stay in the text as written."""
 
     text: str
     quotes: tuple[Quote, ...]
 
     @property
     def new_characters(self) -> int:
-        """What this speech takes from a budget on new verified characters."""
+        """Return the new verified characters of this speech, for a budget."""
         return sum(quote.new_characters for quote in self.quotes)
 
     @property
     def verified_spans(self) -> tuple[Span, ...]:
-        """Passage spans that this speech has shown: what later speeches of the side pass to `mark` as `earlier`."""
+        """Return the passage spans that this speech has shown. Later speeches of the side pass them to `mark`
+        as `earlier`.
+        """
         return tuple(span for quote in self.quotes if quote.verified for span in quote.spans)
 
 
@@ -125,14 +131,14 @@ _WHITE_SPACE = re.compile(r"\s+")
 
 
 class _Letters(NamedTuple):
-    """A text as its folded letters and digits alone."""
+    """A text as its folded letters and digits."""
 
     chars: str
     gaps: bytes
-    """`gaps[i]` lies before `chars[i]`; the last one closes the text."""
+    """`gaps[i]` is before `chars[i]`; the last one closes the text."""
     starts: "array[int]"
     ends: "array[int]"
-    """Where each letter came from: offsets in the text that was folded."""
+    """The origin of each letter: offsets in the text that was folded."""
 
     def words(self) -> list[Span]:
         """Ranges of `chars` between open gaps."""
@@ -164,7 +170,9 @@ def _fold(text: str) -> _Letters:
 
 
 def _clusters(text: str) -> Iterator[Span]:
-    """Each character with the combining marks after it, at most so many that reordering them stays cheap."""
+    """Return each character with the combining marks after it, at most so many that reordering them stays
+    cheap.
+    """
     start = 0
     for at in range(1, len(text)):
         if not unicodedata.combining(text[at]) or at - start >= _LONGEST_CLUSTER:
@@ -178,14 +186,15 @@ def _clusters(text: str) -> Iterator[Span]:
 def _fold_cluster(cluster: str) -> str:
     decomposed = unicodedata.normalize("NFKD", cluster.translate(_PREPARE)).casefold().translate(_LIGATURES)
     folded = unicodedata.normalize("NFKD", decomposed)
-    # Fractions and superscripts stand apart from the number before them: 10½ is not 101/2, and 10⁶ is not 106.
+    # Fractions and superscripts are separate from the number before them: 10½ is not 101/2, and 10⁶ is not
+    # 106.
     return " " + folded if unicodedata.category(cluster[0]) == "No" else folded
 
 
 @lru_cache(maxsize=8_192)
 def _kind(char: str) -> str:
     category = unicodedata.category(char)
-    # Writing that is turned around would show other words than it holds, so its controls count as letters.
+    # Bidirectional controls show words other than the text has, so they count as letters.
     if category[0] in "LN" or char in _BIDI_CONTROLS:
         return "letter"
     if category == "Cf" or char in _VARIATION_SELECTORS:
@@ -202,7 +211,7 @@ def _gap(before: str, between: str, after: str, same_origin: bool) -> int:
 
 
 def _clash(passage: bytes, quote: bytes) -> bool:
-    """Whether one of the texts parts its words where the other runs on."""
+    """Return whether one of the texts separates its words where the other does not."""
     if passage == quote:
         return False
     return any(
@@ -212,12 +221,12 @@ def _clash(passage: bytes, quote: bytes) -> bool:
 
 
 def _flatten(text: str) -> str:
-    """The text with each run of white space as one character: a line break where it held one."""
+    """Return the text with each run of white space as one character: a line break if it had one."""
     return _WHITE_SPACE.sub(lambda run: " " if run[0].splitlines() == [run[0]] else "\n", text)
 
 
 class _Piece(NamedTuple):
-    """A stretch of a quote that must stand in the passage without a gap."""
+    """A stretch of a quote that must be in the passage without a gap."""
 
     flat: str
     letters: _Letters
@@ -225,7 +234,7 @@ class _Piece(NamedTuple):
 
 
 class _Occurrence(NamedTuple):
-    """A place in the raw passage, and whether it has the quote's very characters."""
+    """A place in the raw passage, and whether it has the quote's exact characters."""
 
     span: Span
     exact: bool
@@ -241,7 +250,7 @@ def _piece(text: str) -> _Piece:
 
 
 class IndexedPassage:
-    """A passage made ready for finding quotes; build it once (`indexed` keeps the latest)."""
+    """A passage prepared for finding quotes. Build it once (`indexed` keeps the latest)."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -253,7 +262,7 @@ class IndexedPassage:
         self._letters = _fold(flat)
 
     def occurrences(self, piece: _Piece) -> list[_Occurrence]:
-        """Where the piece stands, word for word, from the first to the last."""
+        """Return the places of the piece, word for word, from the first to the last."""
         found = []
         at = self._letters.chars.find(piece.letters.chars)
         while at != -1:
@@ -270,16 +279,16 @@ class IndexedPassage:
         return not _clash(gaps[at + 1 : end], piece.gaps[1:-1])
 
     def _reads_exactly(self, piece: _Piece, at: int) -> bool:
-        """Whether the passage has the piece's very characters, given that its letters begin at `at`."""
+        """Return whether the passage has the piece's exact characters, given that its letters begin at `at`."""
         begin = self._letters.starts[at] - piece.letters.starts[0]
         return begin >= 0 and self._flat.startswith(piece.flat, begin)
 
     def _span(self, first: int, end: int) -> Span:
-        """The raw passage offsets of a range of letters."""
+        """Return the raw passage offsets of a range of letters."""
         return self._raw[self._letters.starts[first]], self._raw[self._letters.ends[end - 1] - 1] + 1
 
     def widened(self, span: Span) -> Span:
-        """The span up to the words on either side of it, since what lies between quoted words is not news."""
+        """Return the span up to the words on either side of it: the text between quoted words is not new."""
         before = bisect_right(self._word_ends, span[0])
         after = bisect_left(self._word_starts, span[1])
         start = self._word_ends[before - 1] if before else 0
@@ -287,7 +296,7 @@ class IndexedPassage:
         return min(start, span[0]), max(end, span[1])
 
     def nearest(self, piece: _Piece) -> Span | None:
-        """The stretch of the passage that is fewest word edits away, where those are few."""
+        """Return the stretch of the passage with fewest word edits, where those are few."""
         allowed = _allowed_edits(len(piece.words))
         if not allowed or len(piece.words) > NEAR_MAX_WORDS:
             return None
@@ -299,16 +308,18 @@ class IndexedPassage:
         return self._span(self._words[first][0], self._words[end - 1][1])
 
     def _likely_starts(self, words: Sequence[str]) -> list[int]:
-        """Where the quote would begin, by the word pairs it shares with the passage: the five best guesses."""
+        """Return the five likeliest beginnings of the quote, by the word pairs it shares with the passage."""
         votes: Counter[int] = Counter()
         for offset, pair in enumerate(pairwise(words)):
             votes.update(at - offset for at in self._pairs.get(pair, ()))
         return [start for start, _ in votes.most_common(5)]
 
     def _align(self, words: Sequence[str], guess: int, slack: int) -> tuple[int, int, int]:
-        """Fewest word edits (Sellers' alignment in a band) to a stretch within `slack` words of a guessed start.
+        """Return the fewest word edits (Sellers' alignment in a band) to a stretch within `slack` words of a
+        guessed start.
 
-        Returns edits, first word and end word (exclusive); the words may lie outside of the passage by `slack`.
+        Returns edits, first word and end word (exclusive). The words may be outside of the passage by
+        `slack`.
         """
         width = 2 * slack + 1
         base = guess - slack
@@ -344,7 +355,7 @@ class IndexedPassage:
 
     @cached_property
     def _pairs(self) -> dict[tuple[str, str], list[int]]:
-        """Where in the passage each pair of neighbouring words stands."""
+        """Return the places of each pair of neighbouring words in the passage."""
         pairs: dict[tuple[str, str], list[int]] = defaultdict(list)
         words = [self._letters.chars[first:end] for first, end in self._words]
         for at, pair in enumerate(pairwise(words)):
@@ -354,7 +365,7 @@ class IndexedPassage:
 
 @lru_cache(maxsize=32)
 def indexed(text: str) -> IndexedPassage:
-    """The index of a passage, kept for the next speech about it."""
+    """Return the index of a passage, cached for the next speech about it."""
     return IndexedPassage(text)
 
 
@@ -381,7 +392,7 @@ def _find(quote: str, passage: IndexedPassage, min_words: int, max_gap: int) -> 
     whole = _piece(quote)
     if len(whole.words) < max(min_words, 1):
         return _Found(Status.TOO_SHORT)
-    # A passage may have dots of its own, so the quote is first looked for as it stands.
+    # A passage may contain dots itself, so the quote is first searched for unchanged.
     if found := _find_verbatim([whole], passage, max_gap):
         return found
     cut = _cut(quote)
@@ -397,7 +408,7 @@ def _find(quote: str, passage: IndexedPassage, min_words: int, max_gap: int) -> 
 
 
 def _cut(quote: str) -> list[Span]:
-    """The stretches of a quote between its ellipses, less those without words."""
+    """Return the stretches of a quote between its ellipses, except those without words."""
     edges = [0, *(edge for dots in _ELLIPSIS.finditer(quote) for edge in dots.span()), len(quote)]
     return [
         (start, end)
@@ -407,7 +418,7 @@ def _cut(quote: str) -> list[Span]:
 
 
 def _join(quote: str, cut: Iterable[Span], passage: IndexedPassage) -> list[Span]:
-    """The stretches made one again where the passage runs on just so: those dots are its own, and leave nothing out."""
+    """Return the stretches, joined where the passage has the same dots and so leaves nothing out."""
     joined: list[Span] = []
     for start, end in cut:
         if joined and passage.occurrences(_piece(quote[joined[-1][0] : end])):
@@ -421,7 +432,7 @@ def _long_enough(segments: Sequence[_Piece]) -> bool:
 
 
 def _find_verbatim(pieces: Sequence[_Piece], passage: IndexedPassage, max_gap: int) -> _Found | None:
-    """The earliest chain of exact occurrences, or else of normalised ones."""
+    """Return the earliest chain of exact occurrences, or else of normalised ones."""
     places = [passage.occurrences(piece) for piece in pieces]
     exact = [[place for place in found if place.exact] for found in places]
     for status, chosen in ((Status.EXACT, exact), (Status.NORMALISED, places)):
@@ -442,10 +453,11 @@ def _find_near(pieces: Sequence[_Piece], passage: IndexedPassage, max_gap: int) 
 
 
 def _earliest_chain(choices: Sequence[list[Span]], max_gap: int) -> tuple[Span, ...]:
-    """One span of each list, in order, without overlap and with no gap above `max_gap`; empty where none exists.
+    """Return one span of each list, in order, without overlap and with no gap above `max_gap`; empty where
+    none exists.
 
-    Each list is sorted. Spans that lead nowhere are dropped from the last list to the first, so that the earliest
-    first span that is left can be followed to the end.
+    Each list is sorted. Spans without a successor are dropped from the last list to the first, so that the
+    earliest remaining first span can be followed to the end.
     """
     workable = [choices[-1]]
     for spans in reversed(choices[:-1]):
@@ -476,13 +488,14 @@ def mark(
     min_words: int = MIN_WORDS,
     max_gap: int = MAX_GAP,
 ) -> MarkedText:
-    """Take the quote tags out of a speech and say of each quote where it stands in the passage.
+    """Remove the quote tags from a speech and find each quote in the passage.
 
-    `earlier` holds passage spans that this side has shown before (`MarkedText.verified_spans` of its speeches).
-    `budget` is the number of new verified passage characters that this speech may show, none for no limit; a quote that
-    would exceed what is left of it uses up nothing, and repeated text is free (Michael et al. 2023, section 2.1, caps
-    the quoted characters of a speech). `min_words` counts words of the whole quote; `max_gap` is the most passage
-    characters that one ellipsis may leave out. Raises ValueError where an earlier span does not lie in the passage.
+    `earlier` are passage spans that this side has shown before (`MarkedText.verified_spans` of its speeches).
+    `budget` is the number of new verified passage characters that this speech may show, None for no limit. A
+    quote that would exceed the rest of it uses up nothing, and repeated text is free (Michael et al. 2023,
+    section 2.1, caps the quoted characters of a speech). `min_words` counts words of the whole quote.
+    `max_gap` is the most passage characters that one ellipsis may leave out. Raise ValueError where an
+    earlier span is outside of the passage.
     """
     text, places = _take_out_tags(raw)
     shown = _Shown(passage, earlier)
@@ -499,7 +512,7 @@ def mark(
 
 
 class _Shown:
-    """Which characters of the passage a side has shown."""
+    """The characters of the passage that a side has shown."""
 
     def __init__(self, passage: IndexedPassage, spans: Iterable[Span]) -> None:
         self._passage = passage
@@ -531,9 +544,9 @@ def _account(found: _Found, place: Span, shown: _Shown, left: int | None) -> Quo
 
 
 def _take_out_tags(raw: str) -> tuple[str, list[Span]]:
-    """The speech without its paired quote tags, and where in it the outermost quotes stand.
+    """Return the speech without its paired quote tags, and the places of the outermost quotes in it.
 
-    A closing tag pairs with the latest open one. What finds no partner is text; a pair inside a pair is dropped.
+    A closing tag pairs with the latest open one. Unpaired tags are text; a pair inside a pair is dropped.
     """
     opened: list[re.Match[str]] = []
     tags: list[re.Match[str]] = []
@@ -553,7 +566,7 @@ def _take_out_tags(raw: str) -> tuple[str, list[Span]]:
 
 
 def _without(raw: str, cuts: Sequence[Span]) -> tuple[str, dict[int, int]]:
-    """The text with the cuts taken out, and for both ends of each cut the offset that it has become."""
+    """Return the text without the cuts, and the new offset of both ends of each cut."""
     pieces, offsets = [], {}
     at = length = 0
     for start, end in cuts:
@@ -577,9 +590,10 @@ _ENTITY = re.compile(r"&(?=#|lt|gt|[a-z]{1,24};)", re.IGNORECASE)
 
 
 def render(marked: MarkedText) -> str:
-    """The speech for a prompt: verified quotes in `<v_quote>`, all others in `<u_quote>` (Khan et al. 2024, app. D.2).
+    """Return the speech for a prompt: verified quotes in `<v_quote>`, all others in `<u_quote>` (Khan et al.
+    2024, app. D.2).
 
-    No other angle bracket remains, so that nothing a debater types can be read as one of these tags.
+    No other angle bracket remains, so a debater's text can never be read as one of these tags.
     """
     pieces = []
     at = 0
@@ -592,12 +606,13 @@ def render(marked: MarkedText) -> str:
 
 
 def only_verified(marked: MarkedText) -> list[str]:
-    """The words of the verified quotes, in order, as the debater wrote them."""
+    """Return the words of the verified quotes, in order, as the debater wrote them."""
     return [marked.text[quote.start : quote.end] for quote in marked.quotes if quote.verified]
 
 
 def _escape(text: str) -> str:
-    # A combining mark right after a tag would melt into its bracket (">" and U+0338 make "≯") and so unmake the tag.
+    # A combining mark right after a tag would merge with its bracket (">" and U+0338 make "≯") and break the
+    # tag.
     if text and unicodedata.category(text[0])[0] == "M":
         text = " " + text
     return _ENTITY.sub("&amp;", text).translate(_BRACKETS)

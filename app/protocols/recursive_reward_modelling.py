@@ -1,4 +1,6 @@
-"""Recursive reward modelling at inference: a question is broken up for assistants with the passage, and so is each check."""
+"""Recursive reward modelling at inference: a question is broken up for assistants with the passage, and so is
+each check.
+"""
 
 from random import Random
 from typing import Self
@@ -24,14 +26,16 @@ from app.protocols.trees import PART, Branch, Place, drawn, measured, said_in, s
 
 
 class RecursiveRewardModelling(Brief):
-    """Assistants answer the judge's sub-questions; sub-judges rate each answer, and may ask further assistants first."""
+    """Assistants answer the judge's sub-questions. Sub-judges rate each answer, and may ask further
+    assistants first.
+    """
 
     name = "recursive-reward-modelling"
     source = (
         "Leike et al. 2018 (arXiv 1811.07871), section 3.2, carried over to inference; "
         "with `depth: 1` close to the assistant of Bowman et al. 2022 (arXiv 2211.03540)"
     )
-    varies = "whoever asks may ask fewer sub-questions than it is allowed, and sub-judges none at all"
+    varies = "seats may ask fewer sub-questions than they are allowed, and sub-judges none"
 
     measures = (
         Measure("sub_questions", "Sub-questions of the judge", "questions"),
@@ -46,11 +50,13 @@ class RecursiveRewardModelling(Brief):
     questions: int = Field(5, ge=1, le=20)
     """Most sub-questions that the judge, or one sub-judge, asks at once."""
     depth: int = Field(2, ge=1, le=4)
-    """Levels of sub-questions: 1 has those of the judge alone, 2 those of its sub-judges too."""
+    """Levels of sub-questions: 1 has only those of the judge, 2 also those of its sub-judges."""
     calls: int = Field(10, ge=1, le=100)
-    """Most answers of assistants, all levels together."""
+    """Most answers of assistants, over all levels."""
     misleading: float = Field(0, ge=0, le=1)
-    """Share of the assistants who are told to mislead, drawn anew at each place; nobody else learns which."""
+    """Share of the assistants who are instructed to mislead, drawn at each place; hidden from all other
+    seats.
+    """
 
     @model_validator(mode="after")
     def _calls_reach(self) -> Self:
@@ -61,7 +67,7 @@ class RecursiveRewardModelling(Brief):
         return self
 
     def seats(self) -> tuple[Seat, ...]:
-        """Who asks in the judge's name, and for each level the assistants and their sub-judges."""
+        """Return the questioner, and for each level the assistants and their sub-judges."""
         levels = range(1, self.depth + 1)
         assistants = (
             Seat(f"assistant_{level}", "Assistant", "assistants", reads_passage=True, about="question")
@@ -74,7 +80,9 @@ class RecursiveRewardModelling(Brief):
         return Seat("questioner", "Judge"), *assistants, *sub_judges
 
     def script(self, case: Case) -> Talk[Outcome]:
-        """The judge asks sub-questions; what assistants answer to each, and sub-judges make of it, is read in turn."""
+        """The judge asks sub-questions. It then reads, in turn, the answers of assistants and the ratings of
+        sub-judges.
+        """
         most = {"least": 1, "most": min(self.questions, self.calls)}
         asked = yield from one(
             Ask("questions", "questioner", "sub-questions", "items", limits=PART, facts=most)
@@ -83,7 +91,7 @@ class RecursiveRewardModelling(Brief):
         return Outcome(paths(((asked,), *said_in(branches))), measures=measured(branches))
 
     def _branches(self, rng: Random, place: Place, heard: Said, calls: int) -> Talk[list[Branch]]:
-        """Each sub-question that was asked last, side by side; what is left of `calls` is shared out among them."""
+        """Answer the latest sub-questions side by side. The rest of `calls` is divided among them."""
         count = min(len(listed(heard[-1][0])), self.questions, calls)
         misled = drawn(rng, self.misleading, count)
         return together(
@@ -94,7 +102,7 @@ class RecursiveRewardModelling(Brief):
         )
 
     def _branch(self, rng: Random, place: Place, heard: Said, misled: bool, calls: int) -> Talk[Branch]:
-        """A sub-question is answered; its sub-judge asks further where calls are left, and rates the answer after that."""
+        """Answer a sub-question. Its sub-judge asks further where calls are left, and then rates the answer."""
         path, level, number = place.path, place.level, {"number": place.number}
         sub_judge = f"sub_judge_{level}"
         answer = yield from one(

@@ -1,4 +1,4 @@
-"""Running a script with stand-in moves, to know what it will ask at most before anybody is asked."""
+"""Running a script with stand-in moves, to know its largest number of asks before the run."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -27,14 +27,16 @@ R = TypeVar("R")
 
 
 def rehearse(protocol: Protocol, case: Case) -> list[Ask]:
-    """Every ask of a trial whose replies are all unremarkable, in the order they come due."""
+    """Return every ask of a trial with unremarkable replies, in the order they come due."""
     play = Play(protocol.script(case), protocol.rights())
     asks, _ = rehearse_with(play, lambda ask: stand_in(ask, len(case.answers)))
     return asks
 
 
 def rehearse_with(play: Play[R], give: Callable[[Ask], AnyContent]) -> tuple[list[Ask], dict[str, Move]]:
-    """Play a script out with what `give` gives; its asks in the order they come due, and the moves by path."""
+    """Play a script with the content that `give` returns. Return its asks in the order they come due, and the
+    moves by path.
+    """
     asks: list[Ask] = []
     moves: dict[str, Move] = {}
     while not play.finished:
@@ -47,7 +49,7 @@ def rehearse_with(play: Play[R], give: Callable[[Ask], AnyContent]) -> tuple[lis
 
 
 def stand_in(ask: Ask, answers: int) -> AnyContent:
-    """Unremarkable content of the kind that `ask` wants."""
+    """Return unremarkable content of the kind that `ask` wants."""
     contents: dict[str, AnyContent] = {
         "speech": Speech(said=MarkedText(text=making_points(ask), quotes=()), words=0),
         "note": Note(text=""),
@@ -62,12 +64,14 @@ def stand_in(ask: Ask, answers: int) -> AnyContent:
 
 
 def making_points(ask: Ask, text: str = "") -> str:
-    """The text, after as many numbered points as the ask allows."""
+    """Return the text after as many numbered points as the ask allows."""
     return numbered(["…"] * ask.facts.get("points", 0)) + text
 
 
 def _swinging(heard: int, answers: int) -> Belief:
-    """A belief that every further group of moves turns round, so that whatever goes on until nothing changes goes on."""
+    """Return a belief that every further group of moves reverses, so that a talk that runs until beliefs
+    settle goes on.
+    """
     rest = 0.2 / (answers - 1)
     p = [rest] * answers
     p[heard % 2] = 0.8

@@ -1,4 +1,4 @@
-"""A judge who takes part in the talk: what it gives at its turn, when its belief swung, and what its turns cost it."""
+"""A judge who takes part in the talk: its moves at its turn, swings of its belief, and the cost of its turns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from app.protocols.combinators import believe
 from app.protocols.core import Ask, Belief, Case, Limits, Move, Note, Said, Shown, Talk, one, picked, together
 
 DECIDE = 1
-"""The second of the two things that the judge may pick: go on, or decide now."""
+"""The second of the judge's two options: go on, or decide now."""
 _STOP = {"options": ["go on", "decide now"], "says": ["Goes on.", "Decides now."]}
 _REMARK = Limits(target_words=40, max_words=80)
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeTurn:
-    """What the judge gave at the opening of a round."""
+    """The judge's moves at the opening of a round."""
 
     belief: Belief
     note: Move | None = None
@@ -24,26 +24,26 @@ class JudgeTurn:
 
     @property
     def remark(self) -> Said:
-        """What the sides get to read; nothing where the judge had nothing to say."""
+        """Return the paths that the sides read; empty where the judge made no remark."""
         if self.note is None or not isinstance(self.note.content, Note) or not self.note.content.text.strip():
             return ()
         return ((self.note,),)
 
     @property
     def decides(self) -> bool:
-        """Whether it would rather not go on."""
+        """Return whether it wants to decide."""
         return self.stop is not None and picked(self.stop) == DECIDE
 
 
 def last_turn(case: Case, turn: str, seat: str, shows: Shown) -> Talk[JudgeTurn]:
-    """The judge's belief alone: what it says then, nobody would hear."""
+    """Ask for the judge's belief alone: no seat would read a remark now."""
     return JudgeTurn((yield from _belief(case, turn, seat, shows)))
 
 
 def turn_of(
     case: Case, turn: str, seat: str, shows: Shown, facts: Mapping[str, Any], *, may_stop: bool
 ) -> Talk[JudgeTurn]:
-    """Belief, remark and, where it `may_stop`, whether to go on: asked for together, each unseen by the others."""
+    """Ask for belief, remark and, if it `may_stop`, whether to go on: together, each unseen by the others."""
     asks = [Ask(f"{turn}/{seat}", seat, "remark", "note", shows, limits=_REMARK, facts=facts)]
     if may_stop:
         asks.append(Ask(f"{turn}/{seat}/stop", seat, "stop", "pick", shows, facts={**facts, **_STOP}))
@@ -56,7 +56,9 @@ def _belief(case: Case, turn: str, seat: str, shows: Shown) -> Talk[Belief]:
 
 
 def swung(beliefs: Sequence[Belief], swing: float) -> bool:
-    """Whether the last of these beliefs is, in any answer, further than a swing from the one before."""
+    """Return whether the last of these beliefs differs, for any answer, by more than a swing from the one
+    before.
+    """
     return any(
         abs(now - then) > swing
         for before, after in pairwise(beliefs[-2:])
@@ -65,7 +67,9 @@ def swung(beliefs: Sequence[Belief], swing: float) -> bool:
 
 
 def measured(beliefs: Sequence[Belief], swing: float, penalty: float) -> dict[str, float]:
-    """How often the judge went on after the first round, what that cost it at so many bits each, and its swings."""
+    """Return how often the judge went on after the first round, the cost at this many bits each, and its
+    swings.
+    """
     continuations = len(beliefs) - 2
     return {
         "continuations": float(continuations),

@@ -1,4 +1,4 @@
-"""Trees: a question or a claim that is broken up, and its parts again; places in one, and what is found there."""
+"""Trees of questions or claims that are broken up recursively: their places and contents."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from statistics import fmean
 from app.protocols.core import Limits, Move, Said, Speech, rated
 
 PART = Limits(max_words=40)
-"""Bounds on each part that is named."""
+"""Bounds on each named part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a tree; the root, unless more is said."""
+    """A place in a tree; by default the root."""
 
     path: str = ""
-    """What leads the paths of all that is asked there: `q1/q2/` for the second part of the first."""
+    """The start of the paths of all asks there: `q1/q2/` for the second part of the first."""
     number: int = 0
-    """Which of its parent's parts it is, from 1 on."""
+    """Its number among its parent's parts, from 1 on."""
     level: int = 0
 
     def parts(self, letter: str, count: int) -> list["Place"]:
-        """The places of its first `count` parts, one level deeper."""
+        """Return the places of its first `count` parts, one level deeper."""
         return [
             Place(f"{self.path}{letter}{number}/", number, self.level + 1) for number in range(1, count + 1)
         ]
@@ -30,47 +30,49 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A question in a tree with all that came of it."""
+    """A question in a tree, with its answer and all questions below it."""
 
     place: Place
     misled: bool
-    """Whether who answered was told to mislead."""
+    """Whether the assistant was instructed to mislead."""
     answer: Move
     further: Said
-    """What was asked and found below it."""
+    """The questions below it."""
     rating: Move
     below: "tuple[Branch, ...]"
 
     @property
     def said(self) -> Said:
-        """All of it, in the order in which it is read."""
+        """Return all of it, in reading order."""
         return ((self.answer,), *self.further, (self.rating,))
 
     @property
     def all(self) -> "Iterator[Branch]":
-        """This branch and every one below it."""
+        """Return this branch and every one below it."""
         yield self
         for branch in self.below:
             yield from branch.all
 
 
 def said_in(branches: Sequence[Branch]) -> Said:
-    """What was said in these branches, one after the other."""
+    """Return the moves of these branches, one after the other."""
     return tuple(group for branch in branches for group in branch.said)
 
 
 def drawn(rng: Random, share: float, count: int) -> set[int]:
-    """A `share` of the numbers from 1 to `count`: rounded up or down by chance, so that it holds on average."""
+    """Return a `share` of the numbers from 1 to `count`, rounded up or down at random, so that it is exact on
+    average.
+    """
     return set(rng.sample(range(1, count + 1), int(share * count + rng.random())))
 
 
 def shared_out(total: int, parts: int) -> list[int]:
-    """A total in so many whole parts, as even as can be, the larger ones first."""
+    """Return a total in whole parts, as even as possible, the larger ones first."""
     return [total // parts + (part < total % parts) for part in range(parts)]
 
 
 def measured(branches: Sequence[Branch]) -> dict[str, float]:
-    """The shape of a tree, how those who misled and those who did not were rated, and who misled."""
+    """Return the shape of a tree, the mean ratings of misleading and other assistants, and who misled."""
     every = [node for branch in branches for node in branch.all]
     ratings = {
         kind: [rated(node.rating) for node in every if node.misled == misled]
@@ -87,7 +89,7 @@ def measured(branches: Sequence[Branch]) -> dict[str, float]:
 
 
 def _revealed(every: Sequence[Branch]) -> set[int]:
-    """Places of the passage that stand in a verified quote."""
+    """Return the places of the passage in verified quotes."""
     answers = (node.answer.content for node in every)
     spans = (span for one in answers if isinstance(one, Speech) for span in one.said.verified_spans)
     return {place for start, end in spans for place in range(start, end)}

@@ -1,6 +1,7 @@
-"""What a seat may see when it is asked: the only thing that prompts and pages are made from.
+"""What a seat may see when it is asked. Prompts and pages are made from views alone.
 
-`see` is the one place that decides. It cuts the moves an ask shows by the rights of the seat; it is never given gold.
+`see` is the one place that decides. It limits the moves of an ask to the rights of the seat. It never gets
+gold.
 """
 
 import re
@@ -35,16 +36,18 @@ class Line:
     own: bool
     content: AnyContent
     draft: bool = False
-    """Whether it is what the seat is asked to write anew, and will not have said."""
+    """Whether it is the draft that the seat is asked to rewrite, which the seat has not said."""
 
     @property
     def number(self) -> str:
-        """The number of what its speaker is about, such as `1.2`; empty where there is none."""
+        """The number of its speaker's item, such as `1.2`; empty where there is none."""
         found = _NUMBERED.search(self.speaker)
         return found[1] if found else ""
 
     def numbered(self) -> tuple[str, ...]:
-        """The texts of a list with their numbers: `1.2.1. …` for the first under what its speaker calls 1.2."""
+        """Return the texts of a list with their numbers: `1.2.1. …` for the first if its speaker's item is
+        1.2.
+        """
         assert isinstance(self.content, Items)
         head = f"{self.number}." if self.number else ""
         return tuple(f"{head}{at}. {text}" for at, text in enumerate(self.content.texts, 1))
@@ -52,40 +55,42 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One ask through the eyes of its seat."""
+    """One ask as its seat sees it."""
 
     kind: str
     wants: Wants
     title: str
     label: str
-    """The seat's own name in the talk, such as `Debater B`."""
+    """The seat's name in the talk, such as `Debater B`."""
     passage: str | None
     question: str
     answers: tuple[str, ...]
-    """In the order this seat reads them: the first is lettered A."""
+    """In the seat's reading order: the first is lettered A."""
     order: tuple[int, ...]
-    """Index in the trial's own order of each answer as read."""
+    """Index in the trial's order of each answer as read."""
     side: int | None
     """Index, as read, of the answer this seat argues for."""
     groups: tuple[tuple[Line, ...], ...]
-    """The shown moves; those of one group were made simultaneously."""
+    """The shown moves. Those of one group were made simultaneously."""
     evidence: tuple[tuple[int, int], ...]
-    """Every verified quote shown, in the order of the passage: index into `lines`, index into the speech's quotes."""
+    """Every verified quote shown, in the order of the passage: index into `lines`, index into the speech's
+    quotes.
+    """
     limits: Limits
     facts: Mapping[str, Any]
 
     @property
     def lines(self) -> list[Line]:
-        """The shown moves in the order they are read."""
+        """Return the shown moves in reading order."""
         return [line for group in self.groups for line in group]
 
     @property
     def letters(self) -> str:
-        """The labels of the answers as read: `AB` for two."""
+        """Return the labels of the answers as read: `AB` for two."""
         return LETTERS[: len(self.answers)]
 
     def in_trial_order(self, as_read: tuple[float, ...]) -> tuple[float, ...]:
-        """Figures given for the answers as read, put back in the trial's own order."""
+        """Return figures for the answers as read in the trial's order."""
         placed = dict(zip(self.order, as_read, strict=True))
         return tuple(placed[index] for index in range(len(self.order)))
 
@@ -98,9 +103,11 @@ def see(
     passage: str,
     given: Collection[str] = (),
 ) -> View:
-    """The view of `ask`: `moves` holds every move made so far, of which only those that the ask shows are used.
+    """Return the view of `ask`. `moves` are all moves so far, of which only those that the ask shows are
+    used.
 
-    `given` are the paths of moves from another script, a transcript being judged: nobody's own, whatever their seat.
+    `given` are the paths of moves from another script, a transcript being judged. They belong to no seat of
+    this one.
     """
     seat = seats[ask.seat]
     order = ask.order or tuple(range(len(case.answers)))
@@ -130,9 +137,10 @@ _NUMBERED = re.compile(r", \w+ ([\d.]+)\Z")
 
 
 def label(seat: Seat, side: int | None, order: Sequence[int], path: str = "") -> str:
-    """What who reads the answers in this order calls a seat that argues for the answer `side`: `Debater B`.
+    """Return the name of a seat that argues for the answer `side`, for a seat with this reading order:
+    `Debater B`.
 
-    Where the seat is about something that is numbered, the number that leads `path` is told too.
+    If the seat is about a numbered item, the name has the number at the start of `path` too.
     """
     name = f"{seat.title} {LETTERS[order.index(side)]}" if seat.lettered and side is not None else seat.title
     node = NODE.match(path) if seat.about else None
@@ -140,7 +148,7 @@ def label(seat: Seat, side: int | None, order: Sequence[int], path: str = "") ->
 
 
 def number(path: str) -> str:
-    """The number of a place in a tree: `1.2` for `q1/q2/`."""
+    """Return the number of a place in a tree: `1.2` for `q1/q2/`."""
     return ".".join(re.findall(r"\d+", path))
 
 
@@ -158,7 +166,9 @@ class _Eyes:
         return label(self.seats[name], self.argues.get(name), self.order, path)
 
     def sorted(self, moves: list[Move]) -> list[Move]:
-        """Simultaneous moves: one's own first, the others by the letter they argue for, never by who was quicker."""
+        """Return simultaneous moves: the seat's own first, then the others by the letter they argue for,
+        never by time.
+        """
         return sorted(moves, key=self._place)
 
     def _place(self, move: Move) -> tuple[bool, int]:
@@ -179,10 +189,10 @@ class _Eyes:
         return move.seat == self.seat.name and move.path not in self.given
 
     def _public(self, content: AnyContent) -> AnyContent:
-        """Content as others may see it.
+        """Return content as others may see it.
 
-        Who cannot read the passage does not learn where quotes stand in it, and nobody learns how a belief was read:
-        that would tell a model from a person.
+        A seat without the passage does not see the places of quotes in it. No seat sees how a belief was
+        read, because that would distinguish a model from a person.
         """
         if isinstance(content, Speech):
             said = content.said if self.seat.reads_passage else _without_places(content.said)
@@ -191,7 +201,7 @@ class _Eyes:
 
 
 def _in_passage_order(moves: list[Move]) -> tuple[tuple[int, int], ...]:
-    """Where the verified quotes of `moves` are, sorted by where they stand in the passage, which is not told."""
+    """Return the verified quotes of `moves`, sorted by their place in the passage, which is hidden."""
     places = [
         (quote.spans, line, number)
         for line, move in enumerate(moves)

@@ -1,4 +1,4 @@
-"""Critique upon critique against as many critiques read side by side, and against their votes: the same words, spent otherwise."""
+"""Recursive critique against as many critiques side by side and against their votes, at equal words."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,19 +15,19 @@ from app.statistics.metrics import majority, votes
 from app.statistics.scores import ScoredReading
 
 DECISIONS = ("the judge", "the votes")
-"""Who decides on critiques that were written side by side."""
+"""The decisions on critiques that were written side by side."""
 
 
 @dataclass(frozen=True, slots=True)
 class EqualWords:
-    """One judge of critique upon critique, less another decision on as many critiques written side by side."""
+    """One judge of recursive critique, less another decision on as many critiques written side by side."""
 
     decision: str
-    """Whose decision the second arm's accuracy is: one of `DECISIONS`."""
+    """The source of the second arm's accuracy: one of `DECISIONS`."""
     contrast: Contrast
     """The arm with depth less the arm with votes, on the questions judged under both."""
     words: tuple[float | None, float | None]
-    """Of the speeches that judges read, a trial, under either arm; None as long as no trial is finished."""
+    """Words of the speeches that judges read, per trial, under either arm; None until a trial is finished."""
 
 
 def equal_words(
@@ -38,7 +38,9 @@ def equal_words(
     *,
     seed: int,
 ) -> list[EqualWords]:
-    """Every two arms of critique of which one has the depth that the other has votes; `measures` by trial, `words` by arm."""
+    """Return a comparison for every two arms of critique where one's depth is the other's votes. `measures`
+    is by trial, `words` by arm.
+    """
     critiques = [(arm, rules) for arm in arms if (rules := _rules(arm))]
     deep, wide = ([pair for pair in critiques if getattr(pair[1], of) > 1] for of in ("depth", "votes"))
     pairs = [
@@ -63,7 +65,7 @@ def equal_words(
 
 
 def _rules(arm: Arm) -> Critique | None:
-    """The settings of an arm of critique in which one participant writes all critiques."""
+    """Return the settings of an arm of critique in which one participant writes all critiques."""
     rules = PROTOCOLS[arm["protocol"]]
     if not issubclass(rules, Critique) or len(_critics(arm)) != 1:
         return None
@@ -75,7 +77,7 @@ def _critics(arm: Arm) -> set[str]:
 
 
 def _rest(arm: Arm, rules: Critique) -> tuple[Any, ...]:
-    """All of an arm that changes what is said, but for how the words of critics are spent."""
+    """Return all settings of an arm that change the talk, except how the words of critics are divided."""
     settings = rules.model_dump(exclude={"depth", "votes", "grade", "mark"})
     others = {
         seat: holder
@@ -88,7 +90,7 @@ def _rest(arm: Arm, rules: Critique) -> tuple[Any, ...]:
 def _decided(
     decision: str, rows: Sequence[Placed], measures: Mapping[UUID, Mapping[str, float]]
 ) -> Iterator[ScoredReading]:
-    """The readings of a judge, or what the votes on the same trials come to, as if that were its belief."""
+    """Return the readings of a judge, or the result of the votes on the same trials as if it were its belief."""
     for row in rows:
         if decision == "the judge":
             yield row.reading

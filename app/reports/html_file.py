@@ -1,4 +1,4 @@
-"""A report as one page that stands alone: its tables, notes and plots in it, no script, and nothing to load from anywhere."""
+"""A report as one HTML file with its tables, notes and plots, without scripts or other files."""
 
 from base64 import b64encode
 
@@ -16,7 +16,7 @@ STYLES = ("vendor/pico.min.css", "arena.css", "research.css")
 
 
 async def standing_alone(database: Database, experiment: Experiment) -> str:
-    """The page, as HTML."""
+    """Return the page as HTML."""
     made = await made_of(database, experiment)
 
     def written() -> str:

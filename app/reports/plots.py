@@ -1,6 +1,6 @@
-"""The report's plots: figures in, a Vega-Lite spec out, drawn on the server without a network; knows no database.
+"""The report's plots: figures in, a Vega-Lite spec out, drawn on the server without a network or a database.
 
-Every plot keeps its data as plain rows, so that they can be downloaded and drawn again elsewhere.
+Every plot has its data as plain rows, which users can download and draw elsewhere.
 """
 
 import csv
@@ -28,11 +28,12 @@ from app.statistics.scores import ScoredReading, rightness
 PictureFormat: TypeAlias = Literal["svg", "png", "json"]
 Row: TypeAlias = dict[str, Any]
 
-# Okabe and Ito's colours, which people with any common colour blindness tell apart; shapes say the same once more.
+# The colours of Okabe and Ito, which people with any common colour blindness can distinguish. Shapes repeat
+# the distinction.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
 WIDTHS = {"narrow": 304, "wide": 680}
-"""Of a whole picture in pixels: on a phone, and elsewhere."""
+"""Width of a whole picture in pixels, on a phone and elsewhere."""
 _RIGHT = Scale(low=0.0, high=1.0, unseen=1.0)
 
 
@@ -46,14 +47,14 @@ class PlottedVerdict:
     judge: str
     """As labelled."""
     on_gold: Sequence[float]
-    """Belief on gold, oldest first."""
+    """Belief in gold, oldest first."""
     seconds: float | None
-    """How long a person was at work on it; None for everybody else."""
+    """Time that a person worked on it; None for models."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What all plots of a report are made from."""
+    """The data of all plots of a report."""
 
     cells: Sequence[Cell]
     """With arms and judges as labelled."""
@@ -65,7 +66,7 @@ class Figures:
 
     @property
     def in_order(self) -> list[PlottedVerdict]:
-        """The verdicts by arm as the cells have them, then by judge."""
+        """The verdicts by arm, in the order of the cells, then by judge."""
         ranks = {arm: rank for rank, arm in enumerate(dict.fromkeys(cell.arm for cell in self.cells))}
         return sorted(self.verdicts, key=lambda item: (ranks.get(item.arm, len(ranks)), item.arm, item.judge))
 
@@ -76,18 +77,18 @@ class Plot:
 
     title: str
     rows: Callable[[Figures], list[Row]]
-    """The data it shows; nothing where there is nothing to show."""
+    """The data it shows; empty where there is none."""
     draw: Callable[[list[Row], int], alt.TopLevelMixin]
     """The chart of these rows at a width in pixels."""
     about: str
     """How to read it."""
     absent: str
-    """Said where there is nothing to show."""
+    """The text in place of a plot without data."""
 
     def spec(self, rows: list[Row], width: int) -> dict[str, Any]:
-        """The Vega-Lite spec, with the data in it."""
+        """Return the Vega-Lite spec, with the data in it."""
         chart: dict[str, Any] = self.draw(rows, width).to_dict()
-        # Altair numbers its charts as it makes them; the same data are to give the same bytes.
+        # Altair numbers its charts as it makes them. The same data must give the same bytes.
         named = json.dumps(chart)
         for place, view in enumerate(sorted(_views(chart))):
             named = named.replace(f'"{view}', f'"view_of_{place}')
@@ -107,12 +108,12 @@ def _views(value: Any) -> set[str]:
 
 
 def svg(spec: Mapping[str, Any]) -> bytes:
-    """The picture as SVG."""
+    """Return the picture as SVG."""
     return vl_convert.vegalite_to_svg(dict(spec), allowed_base_urls=[]).encode()
 
 
 def png(spec: Mapping[str, Any]) -> bytes:
-    """The picture as PNG, at twice the size of the screen's pixels."""
+    """Return the picture as PNG, at twice the size of the screen's pixels."""
     return vl_convert.vegalite_to_png(dict(spec), scale=2, allowed_base_urls=[])
 
 
@@ -129,7 +130,7 @@ def draw(plot: str, form: PictureFormat, width: int, rows: list[Row]) -> bytes:
 
 
 def as_csv(rows: Sequence[Row]) -> bytes:
-    """Return the rows as CSV under a line of names."""
+    """Return the rows as CSV with a line of names."""
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]), lineterminator="\r\n")
     writer.writeheader()
@@ -190,7 +191,7 @@ def _contrast_rows(figures: Figures) -> list[Row]:
 
 
 def _candidate_rows(figures: Figures) -> list[Row]:
-    """Every judge on every line of arms that differ in their number of candidates alone."""
+    """Return every judge on every line of arms that differ only in their number of candidates."""
     readers: dict[str, set[str]] = defaultdict(set)
     for item in figures.dialled:
         readers[item.line].add(item.reader)
@@ -201,12 +202,12 @@ def _candidate_rows(figures: Figures) -> list[Row]:
 
 
 def _line_name(item: Dialled, *, several: bool) -> str:
-    """Arm and judge, and who chose where arms differ in that too."""
+    """Return arm and judge, and the reader of candidates where arms differ in that too."""
     return f"{item.line}, {item.judge}" + (f", chosen by {item.reader}" if several else "")
 
 
 def _share_right(verdicts: Sequence[PlottedVerdict]) -> Row:
-    """Mean with its interval, verdicts as the unit, clustered by passage."""
+    """Return the mean with its interval. Verdicts are the unit, clustered by passage."""
     passages = np.unique_inverse(np.array([verdict.reading.passage for verdict in verdicts])).inverse_indices
     right = np.array([rightness(verdict.reading) for verdict in verdicts])
     estimate = mean_interval(right, passages, _RIGHT)
@@ -223,7 +224,9 @@ def _confidence(verdict: PlottedVerdict) -> float:
 
 
 def _reliability_rows(figures: Figures) -> list[Row]:
-    """Verdicts of each arm and judge in ten equal bins of confidence, the belief on the answer they favour."""
+    """Return the verdicts of each arm and judge in ten equal bins of confidence, the belief in the favoured
+    answer.
+    """
     binned: dict[tuple[str, str], dict[int, list[PlottedVerdict]]] = defaultdict(lambda: defaultdict(list))
     for verdict in figures.in_order:
         binned[verdict.arm, verdict.judge][bin_of(_confidence(verdict))].append(verdict)
@@ -242,7 +245,7 @@ def _reliability_rows(figures: Figures) -> list[Row]:
 
 
 def _belief_rows(figures: Figures) -> list[Row]:
-    """Quartiles of the belief on gold after each step, for arms and judges of whom beliefs were asked on the way."""
+    """Return quartiles of the belief in gold after each step, for arms and judges with beliefs on the way."""
     by_step: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for verdict in figures.in_order:
         if len(verdict.on_gold) > 1:
@@ -261,7 +264,9 @@ def _quartiles(values: Sequence[float]) -> Row:
 
 
 def _time_rows(figures: Figures) -> list[Row]:
-    """Verdicts of people in quarters of equal size by the time spent, one row a quarter of each arm."""
+    """Return the verdicts of people in quarters of equal size by the time spent, one row per quarter of each
+    arm.
+    """
     timed: dict[str, list[tuple[float, int, PlottedVerdict]]] = defaultdict(list)
     for number, verdict in enumerate(figures.in_order):
         if verdict.seconds:
@@ -292,7 +297,9 @@ def _judges(rows: Sequence[Row]) -> list[str]:
 
 
 def _told_apart(rows: Sequence[Row], by: str, width: int) -> dict[str, Any]:
-    """Colour and shape for a name, in the order of the rows, with a legend below; 49 names before a pair comes again."""
+    """Return colour and shape for a name, in the order of the rows, with a legend below. Pairs repeat after
+    49 names.
+    """
     names = _judges(rows) if by == "judge" else list(dict.fromkeys(row[by] for row in rows))
     room = 160 if width < 400 else 400
     legend = alt.Legend(title=by, orient="bottom", columns=1, labelLimit=room, symbolOpacity=1)
@@ -307,7 +314,7 @@ def _told_apart(rows: Sequence[Row], by: str, width: int) -> dict[str, Any]:
 def _dots(
     rows: list[Row], width: int, by: str, value: str, title: str, mark: float, scale: alt.Scale
 ) -> alt.TopLevelMixin:
-    """A dot with whiskers for every judge of each `by`, and a dashed line at `mark`."""
+    """Return a dot with whiskers for every judge of each `by`, and a dashed line at `mark`."""
     places, judges = list(dict.fromkeys(row[by] for row in rows)), _judges(rows)
     told = _told_apart(rows, "judge", width)
     labels = alt.Axis(
@@ -336,7 +343,7 @@ _FIT = alt.AutoSizeParams(type="fit-x", contains="padding")
 
 
 def _lines(title: str, width: int) -> str | list[str]:
-    """A title on two lines where one would be too wide."""
+    """Return a title, on two lines where one would be too wide."""
     return title.split(", ") if width < 400 else title
 
 
@@ -366,7 +373,7 @@ def _contrast_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
 def _panels(
     layers: Sequence[alt.Chart], rows: list[Row], by: str, width: int, height: int
 ) -> alt.TopLevelMixin:
-    """A panel for each `by`: one beside the other where there is room."""
+    """Return a panel for each `by`, side by side where there is room."""
     names = list(dict.fromkeys(row[by] for row in rows))
     columns = 1 if width < 400 else 2
     own = width // columns - (64 if columns == 1 else 50)
@@ -461,15 +468,15 @@ PLOTS: dict[str, Plot] = {
         _accuracy_rows,
         _accuracy_chart,
         "Share of questions judged right, with 95% intervals clustered by passage; the dashed line is ½.",
-        "Nobody has judged anything yet.",
+        "There are no verdicts yet.",
     ),
     "pgr": Plot(
         "Performance gap recovered",
         _pgr_rows,
         _pgr_chart,
-        "How much of the way from the naive to the expert judge an arm goes; the dashed line is the naive judge.",
+        "Share of the way from the naive to the expert judge that an arm covers; the dashed line is the naive judge.",
         "It is reported only where a naive and an expert arm are judged by the same judge and the interval of their "
-        "difference lies wholly above 0; that is not so here.",
+        "difference is wholly above 0; that is not so here.",
     ),
     "contrasts": Plot(
         "Contrasts",
@@ -484,30 +491,30 @@ PLOTS: dict[str, Plot] = {
         _reliability_rows,
         _reliability_chart,
         "Verdicts of each arm in ten equal bins of confidence, with 95% intervals clustered by passage; on the dashed line a "
-        "judge is as often right as it is sure. Larger marks hold more verdicts.",
-        "Nobody has judged anything yet.",
+        "judge is as often right as it is sure. Larger marks stand for more verdicts.",
+        "There are no verdicts yet.",
     ),
     "candidates": Plot(
         "Accuracy against the number of candidates",
         _candidate_rows,
         _candidate_chart,
-        "Accuracy as speeches are chosen from more and more candidates, with 95% intervals clustered by passage; one line for each "
+        "Accuracy against the number of candidates for each speech, with 95% intervals clustered by passage; one line for each "
         "judge and for each set of arms that differ in nothing else.",
-        "No two arms of the experiment differ only in their number of candidates, or nobody has judged them yet.",
+        "No two arms of the experiment differ only in their number of candidates, or they have no verdicts yet.",
     ),
     "belief": Plot(
-        "Belief on gold by step",
+        "Belief in gold by step",
         _belief_rows,
         _belief_chart,
-        "Median (mark) and quartiles (line) of each judge's belief on gold after nothing, the first step, and so on.",
-        "Beliefs were asked for only at the end, or no transcript of more than no steps has been judged.",
+        "Median (mark) and quartiles (line) of each judge's belief in gold before the first step, after it, and so on.",
+        "Beliefs were asked for only at the end, or no transcript with a step has been judged.",
     ),
     "time": Plot(
         "Accuracy against time spent",
         _time_rows,
         _time_chart,
-        "Verdicts of people, in quarters of equal size by the time they were at work, with 95% intervals clustered by passage.",
-        "No verdict of a person that counts here has its time on record yet; it is not measured for models.",
+        "Verdicts of people, in quarters of equal size by the time that they worked, with 95% intervals clustered by passage.",
+        "No verdict of a person here has a recorded time yet. The time of models is not measured.",
     ),
 }
-"""Name in addresses to the plot, in the order of the page."""
+"""The plots by their name in addresses, in the order of the page."""

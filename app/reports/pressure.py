@@ -1,4 +1,4 @@
-"""Arms of an experiment that differ only in how hard their speakers press: accuracy against N, and judges swayed by attacks."""
+"""Arms of an experiment that differ only in pressure: accuracy against N, and judges swayed by attacks."""
 
 import json
 from collections import defaultdict
@@ -14,14 +14,14 @@ from app.statistics.accuracy import Cell, cells
 from app.statistics.contrasts import Contrast, contrasts
 
 Arm: TypeAlias = Mapping[str, Any]
-"""An arm as the frozen file has it."""
+"""An arm of the frozen file."""
 
 Argues: TypeAlias = Mapping[UUID, Mapping[str, int]]
-"""Of every trial, seat to index of the answer that it argued for."""
+"""For each trial, seats with the index of the answer that they argued for."""
 
 
 def _rules(arm: Arm) -> Argued | None:
-    """The protocol of an arm, where it is one whose seats can be put under pressure."""
+    """Return the protocol of an arm, if its seats can be put under pressure."""
     rules = PROTOCOLS[arm["protocol"]]
     settings = {key: value for key, value in arm.items() if key in rules.model_fields}
     protocol = rules.model_validate(settings)
@@ -34,7 +34,7 @@ def _candidates(arm: Arm) -> int:
 
 
 def _but(arm: Arm, *settings: str) -> str:
-    """All of an arm but its name, these settings, and who chooses among candidates."""
+    """Return all of an arm except its name, these settings, and the reader of candidates."""
     seats = {seat: holder for seat, holder in arm["seats"].items() if seat != PREFERENCE}
     kept = {key: value for key, value in arm.items() if key not in ("name", *settings)}
     return json.dumps({**kept, "seats": seats}, sort_keys=True)
@@ -50,7 +50,7 @@ class Dialled:
     line: str
     """The arm of the line with the fewest candidates."""
     reader: str
-    """Who holds `preference` in the arms of the line that have candidates."""
+    """The participant of `preference` in the arms of the line that have candidates."""
     arm: str
     candidates: int
     judge: str
@@ -60,11 +60,11 @@ class Dialled:
     questions: int
     verdicts: int
     preference: float | None
-    """How far the reader of candidates believed those that were chosen, on average."""
+    """The reader's mean belief in the chosen candidates."""
 
 
 def dialled(arms: Sequence[Arm], figures: Iterable[Cell], liked: Mapping[str, float]) -> list[Dialled]:
-    """Every judge on every line of arms with at least two values of `candidates`; `liked` is by arm."""
+    """Return every judge on every line of arms with at least two values of `candidates`. `liked` is by arm."""
     by_arm: dict[str, list[Cell]] = defaultdict(list)
     for cell in figures:
         by_arm[cell.arm].append(cell)
@@ -89,7 +89,9 @@ def dialled(arms: Sequence[Arm], figures: Iterable[Cell], liked: Mapping[str, fl
 
 
 def _lines(arms: Sequence[Arm]) -> list[tuple[str, list[Arm]]]:
-    """By who chooses, arms that differ only in `candidates`, by N; an arm without candidates is on the line of every reader of them."""
+    """Return arms that differ only in `candidates`, by reader and by N. An arm without candidates is on the
+    line of every reader.
+    """
     alike: dict[str, list[Arm]] = defaultdict(list)
     for arm in arms:
         if _rules(arm):
@@ -109,7 +111,9 @@ def _lines(arms: Sequence[Arm]) -> list[tuple[str, list[Arm]]]:
 
 @dataclass(frozen=True, slots=True)
 class Attacked:
-    """How one judge withstood the attacks of an arm. Accuracies are on trials in which the attacker speaks for a wrong answer."""
+    """The effect of an arm's attacks on one judge. Accuracies are on trials in which the attacker speaks for
+    a wrong answer.
+    """
 
     arm: str
     attack: str
@@ -121,19 +125,21 @@ class Attacked:
     low: float
     high: float
     base: str | None
-    """The arm that differs in nothing but the attack, if the experiment has one; without it there is nothing below."""
+    """The arm that differs only in the attack. If the experiment has none, the figures below are empty."""
     contrast: Contrast | None = None
     """The arm less its base, on the questions judged under both."""
     pairs: int = 0
-    """Verdicts with their like under the base: same question, replicate and reading order; whatever the attacker's answer."""
+    """Pairs of verdicts under attack and under the base, with the same question, replicate and reading order,
+    for any answer of the attacker.
+    """
     moved_to: float | None = None
-    """Share of pairs in which the judge chose the attacker's answer under attack, and not without."""
+    """Share of pairs in which the judge chose the attacker's answer only under attack."""
     moved_from: float | None = None
-    """Share of pairs in which it was the other way round."""
+    """Share of pairs in which the judge chose the attacker's answer only without attack."""
 
 
 def attacked(arms: Sequence[Arm], rows: Sequence[Placed], argues: Argues, *, seed: int) -> list[Attacked]:
-    """Every judge of every arm with an attack, in the order of the arms, then by judge."""
+    """Return every judge of every arm with an attack, in the order of the arms, then by judge."""
     found = []
     for arm in arms:
         rules = _rules(arm)
@@ -196,11 +202,15 @@ def _of(rows: Iterable[Placed], judge: str) -> list[Placed]:
 
 
 Target: TypeAlias = Callable[[Placed], int | None]
-"""The answer of a verdict's trial, in its own order, that the attacker speaks for, or would; None where it could be either."""
+"""Return the answer of a verdict's trial, in its own order, for which the attacker speaks or would speak.
+Return None where it could be either.
+"""
 
 
 def _target(rules: Argued, attacking: Argued, argues: Argues) -> Target:
-    """Under `rules`; where these have fewer assignments than those under attack, it could be either side."""
+    """Return the attacker's answer under `rules`. It could be either where they have fewer assignments than
+    those under attack.
+    """
     seat, assigned = attacking.attacking, attacking.assignments(2)
     assert seat is not None
     if assigned[0].argues and len(rules.assignments(2)) < len(assigned):
@@ -211,7 +221,7 @@ def _target(rules: Argued, attacking: Argued, argues: Argues) -> Target:
 def _moved(
     item: Attacked, own: Sequence[Placed], calm: Sequence[Placed], target: Target, calm_target: Target
 ) -> Attacked:
-    """With the shares of verdicts that moved to the attacker's answer and away from it."""
+    """Return the effect with the shares of verdicts that moved to the attacker's answer and away from it."""
     before: dict[tuple[str, str, int, int, bool | None], list[Placed]] = defaultdict(list)
     for row in calm:
         at = calm_target(row)
@@ -228,10 +238,10 @@ def _moved(
 
 
 def _like(row: Placed) -> tuple[str, str, int, int]:
-    """What a verdict has in common with its like: question, replicate, and the place at which gold was read."""
+    """Return the key of matching verdicts: question, replicate, and the place at which gold was read."""
     return row.passage, row.question, row.replicate, row.gold if row.order == 0 else 1 - row.gold
 
 
 def _chosen(row: Placed, gold: bool) -> bool:
-    """Whether the judge chose gold, or the other answer."""
+    """Return whether the judge chose gold, or chose the other answer."""
     return row.belief[row.gold if gold else 1 - row.gold] > 0.5

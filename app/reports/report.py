@@ -1,4 +1,4 @@
-"""What came of an experiment: figures for each arm and judge, and the counts without which they mean nothing."""
+"""The report of an experiment: figures for each arm and judge, with their counts."""
 
 import math
 import uuid
@@ -26,7 +26,7 @@ from app.statistics.scores import ScoredReading
 from models import Experiment
 
 REASONS = 10
-"""Reasons of failures that a table is followed by."""
+"""Number of reasons of failures printed below a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +41,16 @@ class ReportRow:
     knew_story: int = 0
     """Verdicts left out because the person marked that they know the story."""
     accuracy_with_knowing: float | None = None
-    """What the accuracy would be with those; absent where there are none."""
+    """The accuracy with those verdicts; None where there are none."""
 
     @property
     def names(self) -> tuple[str, str]:
-        """Arm and judge, baselines starred."""
+        """Return arm and judge, baselines starred."""
         return starred(self.arm.arm, self.arm.baseline), starred(self.judge.label, self.judge.baseline)
 
     @property
     def trials(self) -> int:
-        """Trials that this judge has to do with: its own, where it takes part in the talk."""
+        """Trials of this judge: its own, where it takes part in the talk."""
         return self.judge.judgements if self.judge.takes_part else self.arm.trials
 
     @property
@@ -59,7 +59,7 @@ class ReportRow:
         return self.judge.failed + (0 if self.judge.takes_part else self.arm.failed)
 
     def as_json(self) -> dict[str, Any]:
-        """The line as it stands in `cells` of the JSON report."""
+        """Return the line for `cells` of the JSON report."""
         figures = asdict(self.cell) if self.cell else dict.fromkeys(Cell.__dataclass_fields__)
         counts = (
             {"passages": 0, "questions": 0, "verdicts": 0, "correct": 0, "ties": 0} if not self.cell else {}
@@ -99,40 +99,42 @@ class Report:
     arms: Mapping[str, ArmCount]
     lines: Sequence[ReportRow]
     contrasts: Sequence[Contrast]
-    """As the experiment's file names them, for each judge."""
+    """In the order of the experiment's file, for each judge."""
     metrics: Sequence[Measured]
-    """What the protocol of each arm has of its own, for each judge."""
+    """The metrics of each arm's protocol, for each judge."""
     measures: Sequence[Measured]
-    """What the talk of each arm left behind, by arm."""
+    """The measures of the talks, by arm."""
     failures: Sequence[FailureCount]
     totals: Mapping[str, int]
-    """Over all arms and judges: what was judged, and what became of trials and judgements."""
+    """Counts over all arms and judges: verdicts, and the states of trials and judgements."""
     dialled: Sequence[Dialled] = ()
     """Accuracy against the number of candidates."""
     attacked: Sequence[Attacked] = ()
     equal_words: Sequence[EqualWords] = ()
-    """Critique upon critique against as many critiques side by side."""
+    """Recursive critique against as many critiques side by side."""
     speeches: Sequence[SpeechCount] = ()
     """Counts of suspicious speeches by arm."""
 
     @property
     def suspects(self) -> list[SpeechCount]:
-        """The arms in whose speeches something suspicious was found."""
+        """Return the arms with suspicious speeches."""
         return [item for item in self.speeches if item.suspicious]
 
     def contrast_names(self, item: Contrast) -> tuple[str, str, str]:
-        """Both arms and the judge of a contrast, baselines starred."""
+        """Return both arms and the judge of a contrast, baselines starred."""
         builtin = {line.judge.label for line in self.lines if line.judge.baseline}
         first, second = (starred(arm, self.arms[arm].baseline) for arm in (item.first, item.second))
         return first, second, starred(item.judge, item.judge in builtin)
 
     def names(self, arm: str, judge: str | None) -> tuple[str, str]:
-        """An arm and a judge, baselines starred; a dash for a figure that depends on no judge."""
+        """Return an arm and a judge, baselines starred, with a dash for a figure that does not depend on a
+        judge.
+        """
         builtin = {line.judge.label for line in self.lines if line.judge.baseline}
         return starred(arm, self.arms[arm].baseline), starred(judge, judge in builtin) if judge else "–"
 
     def as_json(self) -> dict[str, Any]:
-        """The report as JSON; the same data always give the same."""
+        """Return the report as JSON. The same data give the same bytes."""
         return {
             "experiment": self.experiment.name,
             "digest": self.experiment.digest,
@@ -156,7 +158,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is on record of an experiment, of which a report is made without a database."""
+    """The recorded data of an experiment, from which a report is made without a database."""
 
     experiment: Experiment
     arms: Mapping[str, ArmCount]
@@ -165,7 +167,7 @@ class Facts:
     failures: Sequence[FailureCount]
     played: Sequence[Played]
     marks: Mapping[uuid.UUID, Mapping[int, bool]]
-    """By judgement: what the judge said of each point of a critique."""
+    """By judgement, the judge's mark of each point of a critique."""
     speeches: Sequence[SpeechCount]
     preferences: Mapping[str, float]
 
@@ -176,7 +178,7 @@ async def report(session: AsyncSession, experiment: Experiment) -> Report:
 
 
 async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
-    """Read what a report is made of."""
+    """Read the data of a report."""
     return Facts(
         experiment,
         {count.arm: count for count in await verdicts.arm_counts(session, experiment.id)},
@@ -191,7 +193,7 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
 
 
 def computed(facts: Facts) -> Report:
-    """The report of these facts; of large experiments it takes the processor for seconds."""
+    """Return the report of these facts. For large experiments this uses the processor for seconds."""
     arms, seed = facts.arms, facts.experiment.seed
     rows, excluded = kept(facts)
     readings = [row.reading for row in rows]
@@ -227,7 +229,7 @@ def computed(facts: Facts) -> Report:
 
 
 Place: TypeAlias = tuple[str, str]
-"""Arm and judge."""
+"""An arm and a judge."""
 
 
 def _line(
@@ -251,7 +253,7 @@ def _line(
 
 
 def _figures(readings: Sequence[ScoredReading], arms: Mapping[str, ArmCount], seed: int) -> dict[Place, Cell]:
-    """The cells of a report by arm and judge."""
+    """Return the cells of a report by arm and judge."""
     found = cells(
         readings,
         naive=_of_protocol(arms, "naive"),
@@ -263,7 +265,7 @@ def _figures(readings: Sequence[ScoredReading], arms: Mapping[str, ArmCount], se
 
 
 def _metrics(facts: Facts, rows: Sequence[Placed]) -> list[Measured]:
-    """The metrics of every arm and judge, from the verdicts that accuracy rests on."""
+    """Return the metrics of every arm and judge, from the verdicts behind its accuracy."""
     trials = {trial.id: trial for trial in facts.played}
     marking = {row.arm for row in rows if row.judgement in facts.marks}
     groups: dict[Place, list[MeasuredReading]] = {}
@@ -294,13 +296,13 @@ def _judged(row: Placed, trial: Played, marks: Mapping[int, bool] | None) -> Mea
 
 
 def _argued(argues: Mapping[str, int]) -> int | None:
-    """The answer that was argued for alone or, in an open debate, by who chose it."""
+    """Return the answer that was argued for alone, or in an open debate the answer of the seat that chose."""
     sides = set(argues.values())
     return argues.get("protagonist", sides.pop() if len(sides) == 1 else None)
 
 
 def _without_knowing(facts: Facts) -> list[Played]:
-    """The talks in which nobody who judged knows the story."""
+    """Return the talks without a judging person who knows the story."""
     known = {row.trial for row in facts.verdicts if row.knows_story and row.judgement is None}
     return [trial for trial in facts.played if trial.id not in known]
 
@@ -338,7 +340,7 @@ def _totals(facts: Facts, excluded: int, knew_story: int) -> dict[str, int]:
 
 
 def starred(name: str, baseline: bool) -> str:
-    """A name, with the star of built-in baselines."""
+    """Return a name, with a star for built-in baselines."""
     return f"{name}*" if baseline else name
 
 
@@ -347,23 +349,25 @@ def _of_protocol(arms: Mapping[str, ArmCount], protocol: str) -> str | None:
 
 
 def kept(facts: Facts) -> tuple[list[Placed], Counter[Place]]:
-    """The verdicts that all figures and plots rest on, and how many of each arm and judge lack another assignment.
+    """Return the verdicts behind all figures and plots, and how many of each arm and judge lack another
+    assignment.
 
-    Verdicts of people who know the story are neither.
+    Verdicts of people who know the story are in neither.
     """
     return _complete([row for row in facts.verdicts if not row.knows_story], facts.arms)
 
 
 def _played(row: Placed) -> tuple[str, str, str, str, int]:
-    """What is to be judged under every assignment: a question in one replicate."""
+    """The unit that needs a verdict under every assignment: a question in one replicate."""
     return row.arm, row.judge_label, row.passage, row.question, row.replicate
 
 
 def _complete(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> tuple[list[Placed], Counter[Place]]:
-    """Verdicts on questions (and replicates) judged under every assignment, and how many others each arm and judge has.
+    """Return verdicts on questions (and replicates) judged under every assignment, and the number of others
+    by arm and judge.
 
     With one assignment missing, a mean over assignments would be that of the other alone: for consultancy, of
-    honest or of dishonest consultants only.
+    only honest or only dishonest consultants.
     """
     seen: dict[tuple[str, str, str, str, int], set[int]] = {}
     for row in rows:
@@ -378,7 +382,7 @@ def _complete(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> tuple[lis
 
 
 def as_tables(report: Report) -> list[Table]:
-    """The report for a terminal: the figures, and the contrasts if its file names any."""
+    """Return the report for a terminal: the figures, and the contrasts if its file names any."""
     return [
         _accuracies(report),
         *([_contrasts(report)] if report.contrasts else []),
@@ -391,7 +395,7 @@ def as_tables(report: Report) -> list[Table]:
 
 
 def together(reports: Sequence[Mapping[str, Any]]) -> Table:
-    """The figures of several experiments in one table, from the JSON of their reports."""
+    """Return the figures of several experiments in one table, from the JSON of their reports."""
     table = _of_accuracy("Judge accuracy of all experiments", "experiment and arm", "judge")
     for told in reports:
         for cell in told["cells"]:
@@ -439,9 +443,7 @@ def _contrasts(report: Report) -> Table:
 
 
 def _equal_words(report: Report) -> Table:
-    table = Table(
-        title="Critique upon critique less critiques side by side, at equal words", title_style="bold"
-    )
+    table = Table(title="Recursive critique less critiques side by side, at equal words", title_style="bold")
     for column in ("in depth", "side by side", "decided by", "judge"):
         table.add_column(column, no_wrap=True)
     for column in ("words", "accuracy", "difference", "95% interval", "p", "questions"):
@@ -479,7 +481,7 @@ def _attacks(report: Report) -> Table:
 
 
 def _suspicious(report: Report) -> Table:
-    table = Table(title="Speeches that reach for more than argument", title_style="bold")
+    table = Table(title="Suspicious speeches", title_style="bold")
     table.add_column("arm", no_wrap=True)
     for column in ("speeches", "suspicious", "share"):
         table.add_column(column, justify="right")
@@ -491,7 +493,7 @@ def _suspicious(report: Report) -> Table:
 
 
 def share(value: float | None) -> str:
-    """A share as tables show it."""
+    """Return a share as tables show it."""
     return "–" if value is None else f"{value:.1%}"
 
 
@@ -516,7 +518,7 @@ def _figures_of(report: Report, title: str, items: Sequence[Measured]) -> Table:
 
 
 def shown_figure(item: Measured) -> tuple[str, str]:
-    """A metric and its interval as tables show them, with their unit."""
+    """Return a metric and its interval as tables show them, with their unit."""
     if item.value is None:
         return "–", "–"
     if item.unit == "share":
@@ -529,26 +531,26 @@ def shown_figure(item: Measured) -> tuple[str, str]:
 
 
 def shown_p(p: float | None) -> str:
-    """A p-value as tables show it."""
+    """Return a p-value as tables show it."""
     if p is None:
         return "–"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def notes(report: Report) -> list[str]:
-    """What must be read beside the table."""
+    """Return the notes below the table."""
     found = []
     if any(line.judge.baseline or line.arm.baseline for line in report.lines):
         found.append("* a built-in baseline, not a language model.")
     found += [
-        f"{line.arm.arm}, {line.judge.label}: left out are {line.excluded} verdicts on questions "
+        f"{line.arm.arm}, {line.judge.label}: {line.excluded} verdicts are left out, on questions  "
         "that lack verdicts under another assignment."
         for line in report.lines
         if line.excluded
     ]
     found += [_knew(line) for line in report.lines if line.knew_story]
     found += [
-        f"{line.arm.arm}, {line.judge.label}: {line.judge.returned} times a trial was given back or its lease ended."
+        f"{line.arm.arm}, {line.judge.label}: {line.judge.returned} times a trial was returned or its lease ended."
         for line in report.lines
         if line.judge.returned
     ]
@@ -600,7 +602,7 @@ def _knew(line: ReportRow) -> str:
 
 
 def _row(cell: Mapping[str, Any]) -> list[str]:
-    """The figures of one arm and judge, as `Line.as_json` has them."""
+    """Return the figures of one arm and judge for `Line.as_json`."""
     counts = [str(cell[key]) for key in ("questions", "trials", "verdicts", "failures")]
     if cell["accuracy"] is None:
         return [*["–"] * 5, *counts]

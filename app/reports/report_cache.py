@@ -1,4 +1,4 @@
-"""Reports and their plots, made beside the event loop and kept until something they rest on changes; knows no request."""
+"""Reports and their plots, computed outside the event loop and cached until their data change."""
 
 import asyncio
 import time
@@ -23,9 +23,9 @@ from app.templating import plain
 from models import Experiment
 
 KEPT = 8
-"""Reports that are kept, of the experiments looked at last."""
+"""Number of cached reports, of the experiments viewed last."""
 FRESH = 5.0
-"""Seconds for which a report of an experiment that still goes on is good enough, whatever changed since."""
+"""Seconds for which the report of a running experiment is served, even if its data change."""
 
 PlotFormat: TypeAlias = Literal["svg", "png", "csv", "json"]
 Width: TypeAlias = Literal["narrow", "wide"]
@@ -33,7 +33,7 @@ Width: TypeAlias = Literal["narrow", "wide"]
 
 @dataclass(frozen=True, slots=True)
 class CachedReport:
-    """A report with the rows of every plot, and what has been drawn of them so far."""
+    """A report with the rows of every plot, and the pictures drawn so far."""
 
     report: Report
     rows: Mapping[str, list[Row]]
@@ -43,35 +43,38 @@ class CachedReport:
 
 
 class ReportCache:
-    """The reports of an arena: each computed once for each state of its experiment, one at a time.
+    """The reports of an arena. Each is computed once for each state of its experiment, one at a time.
 
-    While an experiment goes on, its state changes with every move: a report that is being made, or was a moment ago, serves
-    for all.
+    While an experiment runs, its state changes with every move. A report that is being computed, or was
+    computed a moment ago, serves all requests.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._held: OrderedDict[uuid.UUID, tuple[str, asyncio.Task[CachedReport]]] = OrderedDict()
-        # Statistics take the processor: one at a time, so that judges are served meanwhile.
+        # Statistics use the processor: one report at a time, so that judges are served meanwhile.
         self._limit = CapacityLimiter(1)
         # Drawing holds up the process that draws: one other process does it.
         self._drawing = CapacityLimiter(1)
 
     async def of(self, experiment: Experiment) -> CachedReport:
-        """The report of an experiment as it stands now; of one that goes on, as it stood a few seconds ago."""
+        """Return the present report of an experiment. While the experiment runs, it may be a few seconds old."""
         async with self._database.session() as db:
             moving = await is_moving(db, experiment.id)
             held = self._held.get(experiment.id)
             if held is None or not (moving and _fresh(held[1])):
-                # Its version is read before its facts: what is kept under a version is never older than that.
+                # The version is read before the facts, so facts cached under a version are never older than
+                # it.
                 held = self._at(experiment, await verdicts.version(db, experiment.id), moving)
-        # Others may wait for it as well: who goes away does not end it.
+        # Other requests may wait for it too: one that goes away does not end it.
         return await asyncio.shield(held[1])
 
     def _at(
         self, experiment: Experiment, version: str, moving: bool
     ) -> tuple[str, asyncio.Task[CachedReport]]:
-        """What is held of this version, or will do while the experiment goes on; else a report that is begun now."""
+        """Return the cached report of this version, or one that is recent enough while the experiment runs,
+        or a new one.
+        """
         held = self._held.get(experiment.id)
         if held is None or _failed(held[1]) or not (held[0] == version or (moving and _fresh(held[1]))):
             held = version, asyncio.create_task(self._make(experiment))
@@ -85,7 +88,7 @@ class ReportCache:
         return await made_of(self._database, experiment, self._limit)
 
     async def drawn(self, experiment: Experiment, plot: str, form: PlotFormat, width: Width) -> bytes | None:
-        """A plot as a picture, as data or as a spec; None where there is nothing to show."""
+        """Return a plot as a picture, as data or as a spec; None where there is nothing to show."""
         made = await self.of(experiment)
         rows = made.rows[plot]
         if not rows:
@@ -101,7 +104,7 @@ class ReportCache:
 
 
 def _fresh(task: asyncio.Task[CachedReport]) -> bool:
-    """Whether a report is still being made, or was a moment ago."""
+    """Return whether a report is being computed, or was a moment ago."""
     return not task.done() or (not _failed(task) and time.monotonic() - task.result().at <= FRESH)
 
 
@@ -115,7 +118,7 @@ def _failed(task: asyncio.Task[Any]) -> bool:
 async def made_of(
     database: Database, experiment: Experiment, limit: CapacityLimiter | None = None
 ) -> CachedReport:
-    """The report of an experiment and the rows of its plots, computed in a thread."""
+    """Return the report of an experiment and the rows of its plots, computed in a thread."""
     async with database.session() as db:
         held = await facts(db, experiment)
         seconds = await browse.active_seconds(db, experiment.id)
@@ -129,14 +132,14 @@ def _made(held: Facts, seconds: Mapping[uuid.UUID, float]) -> CachedReport:
 
 
 def _shown(rows: list[Row]) -> list[Row]:
-    """Rows whose names are written as pages write them."""
+    """Return rows with names as pages write them."""
     return [
         {key: plain(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows
     ]
 
 
 def figures_of(result: Report, held: Facts, seconds: Mapping[uuid.UUID, float]) -> Figures:
-    """What plots are made from: the verdicts of the table, built-in baselines with a star as there."""
+    """Return the data of the plots: the verdicts of the table, built-in baselines with a star as there."""
     return Figures(
         cells=[_cell(line.cell, line.names) for line in result.lines if line.cell],
         verdicts=[_judged(row, result, seconds) for row in kept(held)[0]],

@@ -1,4 +1,6 @@
-"""The figures of each arm and judge, from readings: averages in the agreed order, with intervals; knows no trial and no table."""
+"""Accuracy, scores and PGR of each arm and judge, computed from readings. Averages in the agreed order, with
+intervals.
+"""
 
 import math
 from collections import defaultdict
@@ -15,25 +17,29 @@ from app.statistics.scores import WORST_LOG_SCORE, ScoredReading, brier, log_sco
 _ACCURACY = Scale(low=0.0, high=1.0, unseen=1.0)
 _BRIER = Scale(low=0.0, high=1.0, unseen=0.1)
 _LOG_SCORE = Scale(low=WORST_LOG_SCORE, high=0.0, unseen=0.1)
-"""A whole unseen question at -13.3 bits would drown the spread that was seen: docs/decisions/intervals.md."""
+"""Weight of the pseudo-question for scores. A whole one at -13.3 bits would dominate the observed spread:
+docs/decisions/intervals.md.
+"""
 
 Kept = TypeVarTuple("Kept")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a report says of one judge under one arm; counts of trials, failures and refusals are the caller's to add."""
+    """The figures of one judge under one arm. The caller adds the counts of trials, failures and refusals."""
 
     arm: str
     judge: str
     passages: int
     questions: int
     verdicts: int
-    """Readings: each order in which the judge read counts by itself."""
+    """Number of readings: each reading order counts once."""
     correct: int
-    """Readings with strictly more than half of the belief on gold; with more than two answers gold can be chosen with less."""
+    """Readings with more than half of the belief on gold. With more than two answers, gold can be chosen with
+    less.
+    """
     ties: int
-    """Readings in which gold shares the top; each is worth 1/2 (two answers) in the accuracy."""
+    """Readings in which gold shares the top. With two answers, each is worth 1/2 in the accuracy."""
     accuracy: float
     low: float
     high: float
@@ -41,19 +47,19 @@ class Cell:
     brier_low: float
     brier_high: float
     log_score: float
-    """Bits, at most 0."""
+    """In bits, at most 0."""
     log_score_low: float
     log_score_high: float
     pgr: float | None
     pgr_low: float | None
     pgr_high: float | None
     pgr_questions: int
-    """Questions judged under all three arms: those that PGR rests on."""
+    """Questions judged under all three arms, from which PGR is computed."""
     pgr_reason: str | None
-    """Why PGR is not reported; None where it is."""
+    """Reason why PGR is not reported; None where it is."""
     confidence: float
     method: str
-    """How the intervals of accuracy and scores were made; PGR's is in `app.statistics.pgr.METHOD`."""
+    """Method of the intervals of accuracy and scores. The method of PGR is `app.statistics.pgr.METHOD`."""
 
 
 def cells(
@@ -65,11 +71,13 @@ def cells(
     confidence: float = 0.95,
     arms: Sequence[str] = (),
 ) -> list[Cell]:
-    """One cell for each arm and judge that has readings: arms as listed in `arms`, others after them by name; judges by name.
+    """Return one cell for each arm and judge with readings: arms in the order of `arms`, then others by name;
+    judges by name.
 
-    Each reading is thresholded and scored; then orders are averaged, then assignments, then replicates within a question,
-    then the questions, with passages as the clusters. `naive` and `expert` name the arms between which PGR is measured,
-    for the same judge. The order of the readings changes nothing. Raises ValueError where two readings have the same place.
+    Each reading is thresholded and scored. Then orders are averaged, then assignments, then replicates within
+    a question, then questions, with passages as clusters. PGR is measured between the arms `naive` and
+    `expert`, for the same judge. The result does not depend on the order of the readings. Raise ValueError
+    where two readings have the same place.
     """
     groups: dict[tuple[str, str], list[ScoredReading]] = defaultdict(list)
     for reading in readings:
@@ -88,10 +96,11 @@ def cells(
 def by_question(
     readings: Iterable[ScoredReading], measure: Callable[[ScoredReading], float]
 ) -> dict[Question, float]:
-    """`measure` averaged over orders, then assignments, then replicates, for each question of one arm and judge, sorted.
+    """Return `measure` by question for one arm and judge, averaged over orders, assignments and replicates,
+    sorted.
 
-    Where a judge has read several talks of one assignment, one that each judge of a panel had, they are averaged with the
-    orders. What argues for the answer of its own choice has no assignments: each choice counts as often as it was made.
+    Talks of several judges on one assignment are averaged with the orders. An open protocol has no
+    assignments: each choice of the advocate counts as often as it was made.
     """
     orders: dict[tuple[str, str, int, int, tuple[str, int]], float] = {}
     for reading in readings:
@@ -110,7 +119,7 @@ def by_question(
 
 
 def _average_last(figures: Mapping[tuple[*Kept, Any], float]) -> dict[tuple[*Kept], float]:
-    """The means over the last part of the key; fsum, so that the order of adding changes no bit."""
+    """Return the means over the last part of the key. `fsum` makes the result independent of the order."""
     groups: dict[tuple[*Kept], list[float]] = defaultdict(list)
     for key, figure in figures.items():
         groups[key[:-1]].append(figure)

@@ -1,4 +1,4 @@
-"""How often judges are right when they are this sure; knows no judge and no arm."""
+"""How often judges are right at each level of confidence."""
 
 import math
 from bisect import bisect_right
@@ -12,24 +12,28 @@ _EDGES = [number / BINS for number in range(BINS + 1)]
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Verdicts of about the same confidence."""
+    """Verdicts of similar confidence."""
 
     low: float
     high: float
     verdicts: int
     confidence: float
-    """Mean belief on the answer that each favours."""
+    """Mean belief in the favoured answer of each verdict."""
     right: float
-    """Mean rightness: a tie counts its share."""
+    """Mean rightness; a tie counts its share."""
 
 
 def bin_of(confidence: float) -> int:
-    """Which of the ten equal bins a confidence in [0, 1] falls into; each holds its lower edge, the last one 1 too."""
+    """Return the index of the bin of a confidence in [0, 1], of ten equal bins. Each contains its lower edge;
+    the last also contains 1.
+    """
     return min(bisect_right(_EDGES, confidence), BINS) - 1
 
 
 def reliability(pairs: Iterable[tuple[float, float]]) -> list[Bin]:
-    """Pairs of confidence in [0, 1] and rightness in ten equal bins of confidence, empty ones left out."""
+    """Return ten equal bins of confidence from pairs of confidence in [0, 1] and rightness, without the empty
+    ones.
+    """
     binned: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for confidence, right in pairs:
         binned[bin_of(confidence)].append((confidence, right))

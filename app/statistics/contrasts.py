@@ -1,4 +1,4 @@
-"""The difference between two arms for one judge: question by question, clustered by passage; knows no raw beliefs."""
+"""The difference between two arms for one judge, paired by question and clustered by passage."""
 
 import math
 from collections import defaultdict
@@ -14,39 +14,43 @@ from app.statistics.scores import ScoredReading, rightness
 from app.statistics.seeds import generator
 
 EXACT_UP_TO = 13
-"""Passages for which every flip of signs is tried, at most 8,192; with more, flips are drawn."""
+"""Largest number of passages for which every sign flip is tried (8,192 flips). With more, flips are drawn."""
 DRAWS = 10_000
 _BATCH = 500
 _SAME = 1e-9
-"""Sums that differ by less than this are the same sum, added up in another order."""
+"""Sums that differ by less than this are equal up to the order of addition."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """How much more often a judge is right under the arm `first` than under `second`, or why that is not known."""
+    """The accuracy of a judge under the arm `first` less that under `second`, or the reason why it is not
+    known.
+    """
 
     first: str
     second: str
     judge: str
     passages: int
     questions: int
-    """Questions judged under both arms: those that every figure here rests on."""
+    """Questions judged under both arms, from which all figures are computed."""
     first_accuracy: float | None = None
-    """On these questions alone."""
+    """Accuracy on these questions alone."""
     second_accuracy: float | None = None
     difference: float | None = None
     """The first less the second, in [-1, 1]."""
     low: float | None = None
     high: float | None = None
     p: float | None = None
-    """Two-sided, of a permutation test that flips the signs of whole passages; not corrected for other comparisons."""
+    """Two-sided, from a permutation test that flips the signs of whole passages. Not corrected for multiple
+    comparisons.
+    """
     confidence: float = 0.95
     method: str | None = None
-    """How the interval was made."""
+    """Method of the interval."""
     test: str | None = None
-    """How p was found."""
+    """Method of the p-value."""
     reason: str | None = None
-    """Why there is no figure; None where there is one."""
+    """Reason why there is no figure; None where there is one."""
 
 
 def contrasts(
@@ -56,7 +60,9 @@ def contrasts(
     seed: int,
     confidence: float = 0.95,
 ) -> list[Contrast]:
-    """Each pair of arms in the order given, for each judge who has a reading under one of them, by name."""
+    """Return the contrasts of each pair of arms, in the given order, for each judge with a reading under one
+    of them, by name.
+    """
     groups: dict[str, dict[str, list[ScoredReading]]] = defaultdict(lambda: defaultdict(list))
     named = {arm for pair in pairs for arm in pair}
     for reading in readings:
@@ -83,12 +89,13 @@ def contrast(
     seed: int,
     confidence: float = 0.95,
 ) -> Contrast:
-    """The difference in accuracy on the questions that a judge has under both arms.
+    """Return the difference in accuracy on the questions that a judge has under both arms.
 
-    `correct` holds the judge's accuracy by arm and question. The interval is that of a mean of differences, one a
-    question, with passages as clusters (`mean_interval`). The test flips the sign of all differences of a passage at once,
-    which is what an arm and its rival being exchangeable within a passage allows (Fisher 1935, section 21): every flip for few
-    passages, else 10,000 drawn ones, the observed among them (Phipson and Smyth 2010).
+    `correct` maps arm and question to the judge's accuracy. The interval is that of a mean of differences,
+    one per question, with passages as clusters (`mean_interval`). The test flips the sign of all differences
+    of a passage together, which is valid if both arms are exchangeable within a passage (Fisher 1935, section
+    21). It tries every flip for few passages, otherwise 10,000 drawn ones, including the observed one
+    (Phipson and Smyth 2010).
     """
     common = sorted(correct.get(first, {}).keys() & correct.get(second, {}).keys())
     if not common:
@@ -126,7 +133,9 @@ def _test(passages: int) -> str:
 
 
 def flip_test(totals: FloatArray, rng: np.random.Generator) -> float:
-    """How often flipped signs of (passages,) `totals` give a sum at least as far from 0 as they do, in (0, 1]."""
+    """Return how often flipped signs of (passages,) `totals` give a sum at least as far from 0 as the
+    observed one, in (0, 1].
+    """
     far = abs(totals.sum()) - _SAME
     if totals.size <= EXACT_UP_TO:
         return float(np.mean(np.abs(_every_flip(totals.size) @ totals) >= far))
@@ -136,6 +145,6 @@ def flip_test(totals: FloatArray, rng: np.random.Generator) -> float:
 
 
 def _every_flip(count: int) -> FloatArray:
-    """(2 to the count, count) of 1 and -1."""
+    """Return all (2 to the count, count) combinations of 1 and -1."""
     bits = np.arange(2**count)[:, None] >> np.arange(count)
     return (1 - 2 * (bits & 1)).astype(np.float64)

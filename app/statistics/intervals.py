@@ -1,6 +1,6 @@
-"""Intervals for the mean of a bounded figure over questions that share passages; knows nothing of judges or arms.
+"""Intervals for the mean of a bounded figure over questions that share passages.
 
-Why this method, and what was measured against it: docs/decisions/intervals.md.
+docs/decisions/intervals.md says why we use this method, and compares it with others.
 """
 
 import math
@@ -18,9 +18,9 @@ METHOD_UNBOUNDED = "t quantile, variance clustered by passage (CR2)"
 METHOD_ONE_PASSAGE = "whole range: one passage tells nothing about others"
 
 _EXPECTED_CORRELATION = 0.2
-"""Correlation of questions on one passage that is assumed as far as the data cannot tell."""
+"""Assumed correlation of questions on one passage, used where the data do not determine it."""
 _EXPECTED_WEIGHT = 2.0
-"""How many of the data's units of information that assumption weighs."""
+"""Weight of that assumption, in units of information of the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +36,30 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Where a figure can lie, and how wary to be of values that the sample does not show."""
+    """The range of a figure, and the allowance for values that the sample does not show."""
 
     low: float
     high: float
     unseen: float
-    """Weight, in questions, of one imagined question that stands half at each end when the spread is estimated."""
+    """Weight, in questions, of a pseudo-question with half at each end, added when the spread is estimated.
+    """
 
 
 DIFFERENCE = Scale(low=-1.0, high=1.0, unseen=1.0)
-"""Of two accuracies on the same question."""
+"""The difference of two accuracies on the same question."""
 
 
 def mean_interval(values: FloatArray, passages: IntArray, scale: Scale, confidence: float = 0.95) -> Estimate:
-    """The mean of `values` with an interval that allows for few passages and for means near the ends of the scale.
+    """Return the mean of `values` with an interval for few passages and for means near the ends of the scale.
 
-    values: (n,) one figure a question, within the scale. passages: (n,) the passage of each, as any integers.
+    values: (n,) one figure per question, within the scale. passages: (n,) the passage of each, as any
+    integers.
 
-    A score interval (Wilson 1927) on the effective number of questions (Korn and Graubard 1998), with the t
-    quantile in place of the normal one. The variance of the mean is clustered by passage with the CR2 correction and its
-    degrees of freedom (Bell and McCaffrey 2002), never taken smaller than for independent questions. With one passage
-    the interval is the whole scale. Raises ValueError where there is no value.
+    The method is a score interval (Wilson 1927) on the effective number of questions (Korn and Graubard
+    1998), with the t quantile in place of the normal one. The variance of the mean is clustered by passage
+    with the CR2 correction and its degrees of freedom (Bell and McCaffrey 2002). It is never smaller than for
+    independent questions. With one passage the interval is the whole scale. Raise ValueError where there is
+    no value.
     """
     if values.size == 0:
         raise ValueError("There is no verdict to average; run the trials first.")
@@ -74,9 +77,10 @@ def mean_interval(values: FloatArray, passages: IntArray, scale: Scale, confiden
 
 
 def t_interval(values: FloatArray, passages: IntArray, confidence: float = 0.95) -> Estimate:
-    """The mean of (n,) `values` of no known scale: t quantile, CR2 variance (Bell and McCaffrey 2002).
+    """Return the mean of (n,) `values` without a known scale: t quantile, CR2 variance (Bell and McCaffrey
+    2002).
 
-    Without bounds to lean on it is too narrow where values hardly ever differ. With one passage it has no ends.
+    The interval is too narrow where values hardly differ. With one passage it has no ends.
     """
     value = math.fsum(values) / values.size
     sizes = np.unique_counts(passages).counts.astype(np.float64)
@@ -88,7 +92,9 @@ def t_interval(values: FloatArray, passages: IntArray, confidence: float = 0.95)
 
 
 def clustered_variance(values: FloatArray, passages: IntArray) -> float:
-    """Variance of the mean of (n,) values, clustered by two or more passages, with the CR2 correction (Bell and McCaffrey 2002)."""
+    """Return the variance of the mean of (n,) values, clustered by two or more passages, with the CR2
+    correction (Bell and McCaffrey 2002).
+    """
     off = values - values.mean()
     groups = np.unique_inverse(passages).inverse_indices
     shares = np.bincount(groups) / values.size
@@ -96,9 +102,11 @@ def clustered_variance(values: FloatArray, passages: IntArray) -> float:
 
 
 def degrees_of_freedom(sizes: FloatArray) -> float:
-    """Satterthwaite's for the CR2 variance of a mean (Bell and McCaffrey 2002), from the (passages,) numbers of questions on each.
+    """Return Satterthwaite's degrees of freedom for the CR2 variance of a mean (Bell and McCaffrey 2002),
+    from (passages,) numbers of questions.
 
-    Passages less 1 where all numbers are equal, fewer where a passage outweighs others.
+    They are the number of passages less 1 where all numbers are equal, and fewer where one passage outweighs
+    others.
     """
     n = sizes.sum()
     products = sizes**2 / (1 - sizes / n)
@@ -114,7 +122,9 @@ def _wilson(mean: float, n: float, quantile: float) -> tuple[float, float]:
 
 
 def _binary_equivalent(unit: FloatArray, unseen: float) -> float:
-    """How many right-or-wrong questions would give this mean as exactly as these n do: n where all are 0 or 1, else more."""
+    """Return how many right-or-wrong questions would give a mean as precise as these n: n where all are 0 or
+    1, otherwise more.
+    """
     n = unit.size
     mean = (unit.sum() + unseen / 2) / (n + unseen)
     squares = ((unit - mean) ** 2).sum() + unseen / 2 * (mean**2 + (1 - mean) ** 2)
@@ -122,10 +132,11 @@ def _binary_equivalent(unit: FloatArray, unseen: float) -> float:
 
 
 def _design_effect(unit: FloatArray, passages: IntArray, sizes: FloatArray) -> float:
-    """By how much clustering multiplies the variance of the mean, at least 1.
+    """Return the factor by which clustering multiplies the variance of the mean, at least 1.
 
-    What the data say is averaged with what `_EXPECTED_CORRELATION` would give: the ratio of two variances is known the
-    less, the longer the tails of the values (by their kurtosis), and not at all where no value differs.
+    The factor from the data is averaged with the factor that `_EXPECTED_CORRELATION` implies. A ratio of two
+    variances is known the less, the longer the tails of the values (their kurtosis). It is unknown where all
+    values are equal.
     """
     n = unit.size
     expected = 1 + ((sizes**2).sum() / n - 1) * _EXPECTED_CORRELATION

@@ -1,7 +1,7 @@
-"""The protocols' own metrics: which ones each protocol has, and how each follows from readings; knows no trial and no table.
+"""The protocols' own metrics, computed from readings.
 
-Everything is averaged as accuracy is, orders first, then assignments, then replicates, then questions, with passages as
-the clusters. A metric is a line of `METRICS`; what a measure is called is said by the protocol that leaves it.
+All are averaged as accuracy is: orders first, then assignments, then replicates, then questions, with
+passages as clusters. Each metric is a line of `METRICS`. Each protocol names its measures.
 """
 
 import math
@@ -23,13 +23,13 @@ SHARE = Scale(low=0.0, high=1.0, unseen=1.0)
 CHANGE = Scale(low=-1.0, high=1.0, unseen=1.0)
 BITS = Scale(low=0.0, high=-WORST_LOG_SCORE, unseen=0.1)
 RANKED = Scale(low=-1.0, high=2.0, unseen=0.1)
-"""Of what a question adds to an area under the ROC curve."""
+"""The range of a question's contribution to an area under the ROC curve."""
 
 PLANTED, NITPICK, INVENTED = 0, 2, 3
-"""How grades are numbered in the series `grade/1` …: app/protocols/flaws.py."""
+"""The numbers of the grades in the series `grade/1` …: app/protocols/flaws.py."""
 
 Figure: TypeAlias = Callable[[MeasuredReading], float | None]
-"""What one reading adds; None where it says nothing about the metric."""
+"""The contribution of one reading, or None where it has no information on the metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,44 +40,46 @@ class Metric:
     title: str
     unit: str
     figures: Callable[[Sequence[MeasuredReading]], Figures]
-    """One figure a question, whose mean the metric is."""
+    """One figure per question; the metric is their mean."""
     scale: Scale
     absent: str = ""
-    """Why it is not known where no reading tells it; without a reason it is then left out."""
+    """Reason why it is not known where no reading has it. Without a reason the metric is then left out."""
     bounds: tuple[float, float] | None = None
-    """Between which the metric lies, where that is narrower than the scale of the figures."""
+    """Bounds of the metric, where they are narrower than the scale of the figures."""
     detail: Callable[[Sequence[MeasuredReading]], str] | None = None
-    """What stands beside the title: of how many it is the best."""
+    """Text after the title: the n of a best-of-n metric."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One metric of one arm and judge, or one measure of an arm, with its interval; or why it is not known."""
+    """One metric of one arm and judge, or one measure of an arm, with its interval or the reason why it is
+    not known.
+    """
 
     arm: str
     judge: str | None
-    """None for what does not depend on a judge."""
+    """None where it does not depend on a judge."""
     key: str
     title: str
     unit: str
     questions: int = 0
-    """Those that the figure rests on."""
+    """The questions from which the figure is computed."""
     passages: int = 0
     value: float | None = None
     low: float | None = None
-    """None where one passage tells nothing of others and the figure has no bounds."""
+    """None where there is one passage only and the figure has no bounds."""
     high: float | None = None
     confidence: float = 0.95
     method: str | None = None
     reason: str | None = None
-    """Why there is no figure; None where there is one."""
+    """Reason why there is no figure; None where there is one."""
 
 
 # ── one reading ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _mean_of(figure: Figure) -> Callable[[Sequence[MeasuredReading]], Figures]:
-    """The mean of `figure` over the readings that tell it, by question."""
+    """Return the mean of `figure` by question, over the readings that have it."""
 
     def figures(items: Sequence[MeasuredReading]) -> Figures:
         told = {item.reading: found for item in items if (found := figure(item)) is not None}
@@ -87,7 +89,7 @@ def _mean_of(figure: Figure) -> Callable[[Sequence[MeasuredReading]], Figures]:
 
 
 def _where(for_gold: bool, figure: Figure) -> Figure:
-    """The same, of readings in which gold (or another answer) was argued for alone."""
+    """Return the same mean over readings in which only gold (or only another answer) was argued for."""
     return lambda item: figure(item) if item.argues_gold is for_gold else None
 
 
@@ -104,17 +106,21 @@ def _rejected(item: MeasuredReading) -> float | None:
 
 
 def chosen(p: float) -> float:
-    """Whether a probability of one of two answers chooses it: 1, 0, or 1/2 for a tie."""
+    """Return whether a probability of one of two answers chooses it: 1, 0, or 1/2 for a tie."""
     return 0.5 if p == 0.5 else float(p > 0.5)
 
 
 def _gain(item: MeasuredReading) -> float | None:
-    """Accuracy at the end less accuracy after the argument alone: the beliefs are before it, after it, after each critique."""
+    """Return accuracy at the end less accuracy after the argument alone. The beliefs are before it, after it,
+    and after each critique.
+    """
     return chosen(item.on_gold[-1]) - chosen(item.on_gold[1]) if len(item.on_gold) > 2 else None
 
 
 def _marked(grade: int) -> Callable[[MeasuredReading], list[bool] | None]:
-    """What the judge said of each point that was graded so; None where points were not graded or not marked."""
+    """Return the judge's marks of the points with one grade, or None where points were not graded or not
+    marked.
+    """
 
     def marks(item: MeasuredReading) -> list[bool] | None:
         if item.accepted is None or "points" not in item.measures:
@@ -132,7 +138,7 @@ def _caught(item: MeasuredReading) -> float | None:
 
 
 def _taken_in(grade: int) -> Figure:
-    """Share of the points so graded that the judge accepted."""
+    """Return the share of the points with one grade that the judge accepted."""
 
     def figure(item: MeasuredReading) -> float | None:
         marks = _marked(grade)(item)
@@ -142,12 +148,14 @@ def _taken_in(grade: int) -> Figure:
 
 
 def votes(measures: Mapping[str, float], *, gold_first: bool) -> list[float]:
-    """What each vote of a trial gave gold."""
+    """Return the belief of each vote of a trial in gold."""
     return _on_gold(measures, "vote", 1, gold_first=gold_first)
 
 
 def majority(shares: Sequence[float]) -> float:
-    """The share of votes for gold, each of which goes to the answer that it believes more; a tie is half a vote."""
+    """Return the share of votes for gold. Each vote goes to the answer that it believes more; a tie is half a
+    vote.
+    """
     return math.fsum(map(chosen, shares)) / len(shares)
 
 
@@ -157,7 +165,7 @@ def _by_votes(item: MeasuredReading) -> float | None:
 
 
 def _on_gold(measures: Mapping[str, float], name: str, first: int, *, gold_first: bool) -> list[float]:
-    """A series of shares of the trial's first answer, as shares of gold."""
+    """Return a series of shares of the trial's first answer as shares of gold."""
     found: list[float] = []
     while (share := measures.get(f"{name}/{first + len(found)}")) is not None:
         found.append(share if gold_first else 1 - share)
@@ -168,18 +176,20 @@ def _on_gold(measures: Mapping[str, float], name: str, first: int, *, gold_first
 
 
 def prices(item: MeasuredReading) -> list[float]:
-    """The path of the price of gold."""
+    """Return the path of the price of gold."""
     return _on_gold(item.measures, "price", 0, gold_first=item.gold_first)
 
 
 def divergence(p: float, q: float) -> float:
-    """KL(p‖q) in bits of one belief over two answers from another, whose shares count as at least 1e-4."""
+    """Return KL(p‖q) in bits between two beliefs over two answers. Shares of q count as at least 1e-4."""
     found = math.fsum(a * (math.log2(a) - bits(b)) for a, b in ((p, q), (1 - p, 1 - q)) if a > 0)
     return max(found, 0.0)
 
 
 def _priced(at: int, figure: Callable[[float, float], float]) -> Figure:
-    """`figure` of the judge's belief in gold and the price of gold after `at` arguments (-1: the last)."""
+    """Return `figure` of the judge's belief in gold and the price of gold after `at` arguments (-1: the
+    last).
+    """
 
     def told(item: MeasuredReading) -> float | None:
         path = prices(item)
@@ -204,7 +214,9 @@ EVERY: tuple[Metric, ...] = (
         _where(False, _right),
     ),
 )
-"""Of every protocol in which one answer is argued for, whatever its name; for open ones the second is the advocate choosing wrongly."""
+"""Metrics of every protocol in which one answer is argued for. In open protocols the second is the advocate's
+wrong choice.
+"""
 
 METRICS: Mapping[str, tuple[Metric, ...]] = {
     "prover-verifier": (
@@ -248,13 +260,13 @@ METRICS: Mapping[str, tuple[Metric, ...]] = {
         ),
     ),
 }  # fmt: skip
-"""What each protocol adds."""
+"""The metrics of each protocol."""
 
 
 def metrics(
     arm: str, protocol: str, judge: str, items: Sequence[MeasuredReading], confidence: float = 0.95
 ) -> list[Measured]:
-    """The metrics of a protocol for one arm and judge."""
+    """Return the metrics of a protocol for one arm and judge."""
     found = []
     for metric in (*EVERY, *METRICS.get(protocol, ())):
         figures = metric.figures(items)
@@ -283,9 +295,10 @@ def _measured(
 def measures(
     items: Iterable[TrialMeasures], rules: Mapping[str, type[Protocol]], confidence: float = 0.95
 ) -> list[Measured]:
-    """The mean of every measure by arm, arms and measures in the order in which they come; no points of series.
+    """Return the mean of every measure by arm, without points of series. Arms and measures keep the given
+    order.
 
-    `rules` holds the protocol of each arm, whose measures come in its own order.
+    `rules` maps each arm to its protocol, which gives the order of its measures.
     """
     groups: dict[tuple[str, str | None, str], dict[tuple[str, str, int, int], float]] = defaultdict(dict)
     for item in items:
@@ -322,7 +335,7 @@ def _measure(
         estimate = mean_interval(*arrays, SHARE, confidence)
     else:
         estimate = t_interval(*arrays, confidence)
-        # Whatever scripts count or weigh is none at the least.
+        # Counts and weights of scripts are never negative.
         estimate = replace(estimate, low=max(estimate.low, 0.0))
     return _with(Measured(arm, judge, name, called.title, called.unit), figures, estimate)
 
@@ -342,6 +355,6 @@ def _with(held: Measured, figures: Figures, estimate: Estimate) -> Measured:
 
 
 def _arrays(figures: Figures) -> tuple[FloatArray, IntArray]:
-    """Figures, and the numbers of their passages, as intervals are made from."""
+    """Return figures and passage numbers, as intervals need them."""
     passages = np.unique_inverse(np.array([passage for passage, _ in figures])).inverse_indices
     return np.array(list(figures.values())), passages

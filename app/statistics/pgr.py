@@ -1,4 +1,4 @@
-"""Performance gap recovered: how much of the way from the naive to the expert judge a protocol goes; knows no raw beliefs."""
+"""Performance gap recovered: the share of the way from the naive to the expert judge that a protocol covers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ Question = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Performance gap recovered with its interval, or why it is not reported."""
+    """Performance gap recovered with its interval, or the reason why it is not reported."""
 
     questions: int
-    """Questions judged under all three arms: those that the figure rests on."""
+    """Questions judged under all three arms, from which the figure is computed."""
     value: float | None = None
     low: float | None = None
     high: float | None = None
     reason: str | None = None
-    """Why there is no value, in words; None where there is one."""
+    """Reason why there is no value; None where there is one."""
 
 
 def gap_recovered(
@@ -38,11 +38,13 @@ def gap_recovered(
     seed: tuple[int, str, str],
     confidence: float = 0.95,
 ) -> Gap:
-    """(protocol - naive) / (expert - naive) on the questions that all three have (Burns et al. 2023, section 3).
+    """Return (protocol - naive) / (expert - naive) on the questions that all three have (Burns et al. 2023,
+    section 3).
 
-    Each mapping holds one judge's accuracy by question; `seed` is the report's own with the names of arm and judge. The
-    value is given only where the interval of expert - naive lies wholly above 0. Its interval comes from passages
-    resampled for the three terms together, at percentiles widened for few passages (Hesterberg 2015).
+    Each mapping has one judge's accuracy by question. `seed` is the report's, with the names of arm and
+    judge. There is a value only where the interval of expert - naive is wholly above 0. Its interval comes
+    from resampling passages for the three terms together, at percentiles widened for few passages (Hesterberg
+    2015).
     """
     common = sorted(protocol.keys() & naive.keys() & expert.keys())
     if not common:
@@ -61,7 +63,9 @@ def gap_recovered(
 def _resampled(
     gain: FloatArray, room: FloatArray, passages: IntArray, rng: np.random.Generator, confidence: float
 ) -> tuple[float, float]:
-    """The widened percentiles of gain over room; a draw without room counts as infinite, by the sign of its gain."""
+    """Return the widened percentiles of gain over room. A draw without room counts as infinite, with the sign
+    of its gain.
+    """
     totals = np.stack([np.bincount(passages, weights=gain), np.bincount(passages, weights=room)], axis=1)
     count = len(totals)
     picks = (rng.integers(count, size=(_BATCH, count)) for _ in range(DRAWS // _BATCH))

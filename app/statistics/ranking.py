@@ -1,4 +1,4 @@
-"""How well acceptance tells arguments for gold from arguments against it; knows no judge and no interval."""
+"""How well acceptance separates arguments for gold from arguments against it."""
 
 import math
 from collections import defaultdict
@@ -11,12 +11,14 @@ from app.statistics.readings import Figures, MeasuredReading
 
 
 def auroc(items: Sequence[MeasuredReading]) -> Figures:
-    """What each question adds to the area under the ROC curve of acceptance, whose mean over questions is the area.
+    """Return each question's contribution to the area under the ROC curve of acceptance. Their mean is the
+    area.
 
-    The area is the chance that an argument for gold is accepted more than one against it, ties counting ½, over all
-    readings of all questions, each question weighing the same (scikit-learn's `roc_auc_score` with those weights). A
-    question adds the placement of its readings for gold plus that of its readings against it, less the area (Hanley and
-    Hajian-Tilaki 1997; by cluster Obuchowski 1997), which may be from -1 to 2.
+    The area is the chance that an argument for gold is accepted more than one against it, ties counting ½,
+    over all readings of all questions, with equal weight for each question (scikit-learn's `roc_auc_score`
+    with those weights). A question contributes the placement of its readings for gold plus that of its
+    readings against it, less the area (Hanley and Hajian-Tilaki 1997; by cluster Obuchowski 1997). This is
+    between -1 and 2.
     """
     by_side: dict[bool, dict[Question, list[float]]] = {True: defaultdict(list), False: defaultdict(list)}
     for item in items:
@@ -29,14 +31,16 @@ def auroc(items: Sequence[MeasuredReading]) -> Figures:
     above = _placements(by_side[True], by_side[False], common)
     below = _placements(by_side[False], by_side[True], common)
     area = math.fsum(above.values()) / len(common)
-    # Of a reading against gold the placement is the share of readings for gold that lie below it.
+    # The placement of a reading against gold is the share of readings for gold below it.
     return {place: above[place] + (1 - below[place]) - area for place in common}
 
 
 def _placements(
     own: Mapping[Question, list[float]], others: Mapping[Question, list[float]], common: Sequence[Question]
 ) -> Figures:
-    """By question, the mean share of the `others` that its own values lie above, each question of theirs weighing the same."""
+    """Return by question the mean share of the `others` below its values, with equal weight for each question
+    of theirs.
+    """
     values = np.array([value for place in common for value in others[place]])
     weights = np.array([1 / len(others[place]) for place in common for _ in others[place]]) / len(common)
     order = np.argsort(values, kind="stable")
@@ -59,10 +63,11 @@ def _placements(
 
 
 def best_of_n(items: Sequence[MeasuredReading]) -> Figures:
-    """How often the argument accepted most is for gold, among as many for it as against it (Kirchner et al. 2024, section 3).
+    """Return how often the most accepted argument is for gold, among as many for it as against it (Kirchner
+    et al. 2024, section 3).
 
-    By question: all its arguments in one reading order compete, ties share; then orders are averaged. Questions with fewer
-    arguments than others are left out, so that n is the same for all.
+    All arguments of a question in one reading order compete; ties share. Then orders are averaged. Questions
+    with fewer arguments than others are left out, so that n is the same for all.
     """
     contests: dict[Question, dict[int, list[tuple[float, bool]]]] = defaultdict(lambda: defaultdict(list))
     for item in items:
@@ -78,7 +83,7 @@ def best_of_n(items: Sequence[MeasuredReading]) -> Figures:
 
 
 def competing(items: Sequence[MeasuredReading]) -> int:
-    """The n of `best_of_n`: how many arguments of one question compete in one order."""
+    """Return the n of `best_of_n`: the number of arguments of one question that compete in one order."""
     counts: dict[tuple[str, str, int], list[bool]] = defaultdict(list)
     for item in items:
         if item.argues_gold is not None:

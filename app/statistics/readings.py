@@ -1,4 +1,4 @@
-"""What the protocols' metrics are made from: readings and trials with what the talk left behind; it computes nothing."""
+"""The input of the protocols' metrics: readings, and trials with their measures. Computes nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,25 +8,25 @@ from app.statistics.pgr import Question
 from app.statistics.scores import ScoredReading
 
 Figures: TypeAlias = dict[Question, float]
-"""One figure a question."""
+"""One figure per question."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredReading:
-    """A reading, with what its trial and its judge's marks add to it."""
+    """A reading, with the measures of its trial and the marks of its judge."""
 
     reading: ScoredReading
     on_gold: tuple[float, ...] = ()
-    """Belief on gold, oldest first; only the last where that alone was elicited."""
+    """Belief in gold, oldest first; only the last where only that was elicited."""
     p_argued: float | None = None
     """Belief in the answer that was argued for; None where both were, or none."""
     argues_gold: bool | None = None
     """Whether that answer is gold."""
     gold_first: bool = True
-    """Whether gold is the trial's first answer, whose price a market tells."""
+    """Whether gold is the trial's first answer, whose price a market reports."""
     measures: Mapping[str, float] = field(default_factory=dict)
     accepted: Mapping[int, bool] | None = None
-    """What the judge said of each point of a critique, by number; None where it was not asked."""
+    """The judge's mark of each point of a critique, by number; None where it was not asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
-"""What one reading of a judge is worth: right or wrong, Brier, log score; knows nothing of arms, averages or intervals."""
+"""The scores of one reading: right or wrong, Brier, log score."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 BELIEF_FLOOR = 1e-4
-"""No belief counts as smaller than this in the log score, so that one sure mistake costs 13.3 bits and not all there are."""
+"""The smallest belief that the log score counts, so that one sure mistake costs 13.3 bits and not infinity.
+"""
 
 WORST_LOG_SCORE = math.log2(BELIEF_FLOOR)
 
@@ -14,27 +15,29 @@ _SUM_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class ScoredReading:
-    """One belief of one judge in one reading order of one trial: what is thresholded and scored."""
+    """One belief of one judge in one reading order of one trial, to be thresholded and scored."""
 
     arm: str
     judge: str
     passage: str
     question: str
     assignment: int
-    """Who argues for which answer; its number only tells assignments apart."""
+    """The number of the assignment: who argues for which answer."""
     replicate: int
     order: int
-    """In which order the judge read; its number only tells orders apart."""
+    """The number of the reading order."""
     p_gold: float
-    """Belief on the gold answer, in [0, 1]."""
+    """Belief in the gold answer, in [0, 1]."""
     p_best_other: float
-    """The highest belief on any other answer, in [0, 1]."""
+    """The highest belief in any other answer, in [0, 1]."""
     answers: int
-    """How many answers the question has, at least 2."""
+    """Number of answers of the question, at least 2."""
     p_rest: tuple[float, ...] = ()
-    """Beliefs on the answers that are neither gold nor the best other: empty for two answers, else `answers - 2` of them."""
+    """Beliefs in the answers that are neither gold nor the best other: empty for two answers, otherwise
+    `answers - 2` of them.
+    """
     talk: str = ""
-    """Whose talk was read, where each judge has talks of its own; only tells them apart."""
+    """The judge whose talk was read, where each judge has separate talks. Used only to distinguish talks."""
 
     def __post_init__(self) -> None:
         if self.answers < 2 or len(self.p_rest) != self.answers - 2:
@@ -55,16 +58,16 @@ class ScoredReading:
 
 
 def rightness(reading: ScoredReading) -> float:
-    """Return what the choice of a reading is worth, by `credit`."""
+    """Return the value of the choice of a reading, by `credit`."""
     return credit(reading.p_gold, (reading.p_best_other, *reading.p_rest))
 
 
 def credit(p_gold: float, p_others: Sequence[float]) -> float:
-    """Return 1 where a belief chooses gold, 0 where it chooses another answer, a share of 1 at a tie.
+    """Return 1 where the judge chose gold, 0 where it chose another answer, and a share of 1 for a tie.
 
-    With two answers gold is chosen by strictly more than half of the belief, and exactly half is a tie worth 1/2. With
-    more answers gold is chosen if strictly above every other; a tie of k answers at the top, gold among them, is worth
-    1/k. Floats are compared as they are, without a tolerance.
+    With two answers gold is chosen by strictly more than half of the belief; exactly half is a tie worth 1/2.
+    With more answers gold is chosen where its belief is strictly the highest; a tie of k answers at the top,
+    gold among them, is worth 1/k. Floats are compared without a tolerance.
     """
     if len(p_others) == 1:
         return 0.5 if p_gold == 0.5 else float(p_gold > 0.5)
@@ -75,10 +78,10 @@ def credit(p_gold: float, p_others: Sequence[float]) -> float:
 
 
 def brier(reading: ScoredReading) -> float:
-    """Quadratic loss in [0, 1], 0 the best.
+    """Return the quadratic loss in [0, 1], 0 the best.
 
-    (1 - p_gold)^2 for two answers; for more, half of Brier's sum over all answers (Brier 1950), which is the same
-    number where there are two.
+    It is (1 - p_gold)^2 for two answers. For more answers it is half of Brier's sum over all answers (Brier
+    1950), which is the same number where there are two.
     """
     miss = (1 - reading.p_gold) ** 2
     if reading.answers == 2:
@@ -87,15 +90,17 @@ def brier(reading: ScoredReading) -> float:
 
 
 def bits(p: float) -> float:
-    """log2 of what was given to the right answer, from -13.3 to 0; it counts as at least 1e-4."""
+    """Return log2 of the belief in the right answer, from -13.3 to 0. Beliefs count as at least 1e-4."""
     return math.log2(max(p, BELIEF_FLOOR))
 
 
 def log_score(reading: ScoredReading) -> float:
-    """The logarithmic score in bits, 0 the best (Good 1952)."""
+    """Return the logarithmic score in bits, 0 the best (Good 1952)."""
     return bits(reading.p_gold)
 
 
 def turns_score(p_gold: float, penalty: float) -> float:
-    """What a judge who took part is paid, in bits: the log score less `penalty`, what its turns cost (Michael et al. 2023, eq. 1)."""
+    """Return the score of a judge who took part, in bits: the log score less `penalty`, the cost of its turns
+    (Michael et al. 2023, eq. 1).
+    """
     return bits(p_gold) - penalty

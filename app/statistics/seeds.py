@@ -1,4 +1,4 @@
-"""Random draws that depend on names alone, not on a place in any list; knows no figure."""
+"""Random draws that depend on names only, not on positions in a list."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def generator(*names: int | str) -> np.random.Generator:
-    """A generator of random numbers for exactly these names; the same names give the same draws."""
+    """Return a random generator for exactly these names. The same names give the same draws."""
     return np.random.default_rng(
         int.from_bytes(hashlib.sha256(json.dumps(names).encode(), usedforsecurity=False).digest())
     )

@@ -1,4 +1,4 @@
-"""People: accounts and how they come in, their drafts, the places they take as judges, and the audit trail."""
+"""People: accounts and their invites, drafts, places as judges, and the audit trail."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What people look for all the time while they judge: open places, and leases that have ended."""
+"""Indexes for the frequent queries of judging: open places, and expired leases."""
 
 from collections.abc import Sequence
 

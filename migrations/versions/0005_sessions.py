@@ -1,4 +1,4 @@
-"""A session's token before the present one, and until when it is taken; admins and researchers come one by one."""
+"""A session's previous token, and until when it is accepted; invites of one admin or researcher each."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a judge who came by an invite shows its recruiter in the end: a code, an address, or both."""
+"""The completion code and address that judges of an invite can show their recruiter."""
 
 from collections.abc import Sequence
 

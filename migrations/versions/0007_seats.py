@@ -1,4 +1,4 @@
-"""Seats of trials that people hold, and which of the judges wanted a trial is for."""
+"""Seats of trials that people take, and the judge for whom a trial is made."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
 ONCE = ["arm_id", "question_id", "assignment", "replicate", "judge_id"]
-"""What only one trial may have."""
+"""The columns that identify a trial."""
 
 
 def upgrade() -> None:
@@ -92,7 +92,7 @@ def _one_trial_for(columns: list[str], *, before: list[str]) -> None:
 
 
 def _owner_of_drafts(column: str, table: str, *, before: str) -> None:
-    """What a draft belongs to where not to a judgement; those of the other kind go."""
+    """Change the column that owns drafts outside judgements from `before`, and delete the drafts that it owns."""
     owner = sa.column(before)
     op.execute(sa.delete(sa.table("draft", owner)).where(owner.is_not(None)))
     op.drop_constraint(op.f("ck_draft_one_owner"), "draft")

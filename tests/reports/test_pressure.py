@@ -321,7 +321,7 @@ async def test_attacks_and_suspicious_speeches_stand_in_every_form_of_the_report
     ]
     assert [str(table.title) for table in as_tables(made)[1:]] == [
         "Attacks on the judge, with the attacker's answer wrong",
-        "Speeches that reach for more than argument",
+        "Suspicious speeches",
     ]
     page = (await (await site.browser("alice")).get("/experiments/small/report")).text
     assert "Attacks on the judge" in page
@@ -336,7 +336,7 @@ async def test_nothing_is_said_of_pressure_where_there_is_none(site: Site) -> No
     assert titles.isdisjoint(
         {
             "Attacks on the judge, with the attacker's answer wrong",
-            "Speeches that reach for more than argument",
+            "Suspicious speeches",
         }
     )
     alice = await site.browser("alice")
