@@ -208,7 +208,7 @@ def test_a_built_in_is_refused_a_seat_whose_asks_it_can_never_answer() -> None:
 async def test_what_a_built_in_is_said_never_to_give_it_does_not_give() -> None:
     for name, wants in [(name, wants) for name, never in NEVER_GIVES.items() for wants in never]:
         holder = builtin(BuiltinSettings.model_validate({"name": name}))
-        with pytest.raises(ParticipantError, match=f"{name} cannot hold"):
+        with pytest.raises(ParticipantError, match=f"{name} cannot take the seat"):
             await holder.answer(seen(ask(wants, "any")), asking(Record()))
 
 
