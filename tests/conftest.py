@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import URL
 
 from app.records.database import Database
-from tests.database import SERVERS, Missing, Server
+from tests.database import SERVERS, TEMPLATE, Missing, Server
 
 # Two busy cores are no reason for a property to fail.
 hypothesis.settings.register_profile("arena", deadline=None)
@@ -41,9 +41,15 @@ def postgres() -> Iterator[Server]:
 
 
 @pytest.fixture
-def fresh_url(postgres: Server) -> Iterator[URL]:
+def template() -> str:
+    """Name of the database that the test gets a copy of."""
+    return TEMPLATE
+
+
+@pytest.fixture
+def fresh_url(postgres: Server, template: str) -> Iterator[URL]:
     """Address of a migrated database of this test's own."""
-    with postgres.fresh() as url:
+    with postgres.fresh(template) as url:
         yield url
 
 
