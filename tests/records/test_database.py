@@ -21,6 +21,8 @@ from tests import guard
 from tests.database import Missing, Server, outside
 from tests.processes import ROOT, until
 
+pytestmark = pytest.mark.outside
+
 SECRET = "hunter2-secret"
 
 
