@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import URL
 
 from app.records.database import Database
-from tests.database import SERVERS, Missing, Server
+from tests.database import SERVERS, TEMPLATE, Missing, Server
 
-# Two busy cores are no reason for a property to fail.
-hypothesis.settings.register_profile("arena", deadline=None)
-hypothesis.settings.load_profile("arena")
+# Two busy cores are no reason for a property to fail. `make test-all` asks for the profile `thorough`.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=100)
+hypothesis.settings.load_profile("quick")
 
 CHOICE = os.environ.get("ARENA_TEST_SERVER", "embedded")
 
@@ -41,9 +42,15 @@ def postgres() -> Iterator[Server]:
 
 
 @pytest.fixture
-def fresh_url(postgres: Server) -> Iterator[URL]:
+def template() -> str:
+    """Name of the database that the test gets a copy of."""
+    return TEMPLATE
+
+
+@pytest.fixture
+def fresh_url(postgres: Server, template: str) -> Iterator[URL]:
     """Address of a migrated database of this test's own."""
-    with postgres.fresh() as url:
+    with postgres.fresh(template) as url:
         yield url
 
 

@@ -21,6 +21,7 @@ from psycopg import sql
 from sqlalchemy import URL, create_engine, make_url
 
 from app.records.database import DRIVER, migrate
+from tests.guard import guarded
 
 TEMPLATE = "template"
 ROLE, PASSWORD = "arena", "s3cret@/:%?#'+"
@@ -119,7 +120,8 @@ def _folder() -> Iterator[Path]:
     with TemporaryDirectory(prefix="arena-test-", dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        yield folder
+        with guarded(folder):
+            yield folder
 
 
 class _Cluster:

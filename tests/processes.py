@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
 import yaml
+
+from tests.guard import guarded
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 240
@@ -61,6 +63,8 @@ class Process:
             target=_be_the_arena, args=(arguments, dict(environment), self._out, self._err)
         )
         self._process.start()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
 
     @property
     def running(self) -> bool:
@@ -74,8 +78,7 @@ class Process:
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
-        assert self._process.pid is not None
-        os.kill(self._process.pid, number)
+        os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it as a power cut would, and wait until it is gone."""
@@ -107,6 +110,7 @@ class Arena:
         self._environment = outer | settings
         self._folder = folder
         self._started: list[Process] = []
+        self._guards = ExitStack()
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(self, *arguments: str | Path) -> Process:
@@ -114,6 +118,7 @@ class Arena:
         stem = self._folder / f"{len(self._started):03}-{arguments[0]}"
         process = Process(tuple(map(str, arguments)), self._environment, stem)
         self._started.append(process)
+        self._guards.enter_context(guarded(process.pid))
         return process
 
     def run(self, *arguments: str | Path) -> Ended:
@@ -127,6 +132,7 @@ class Arena:
         for process in self._started:
             if process.running:
                 process.kill()
+        self._guards.close()
 
 
 def until(condition: Callable[[], Any], process: Process | None = None, every: float = 0.01) -> None:
@@ -180,7 +186,8 @@ def server_process(log: Path, *, latency: float) -> Iterator[ServerProcess]:
             assert process.stdout is not None
             ready, base_url = process.stdout.readline().split()
             assert ready == "ready"
-            yield ServerProcess(base_url, log)
+            with guarded(process.pid):
+                yield ServerProcess(base_url, log)
         finally:
             process.kill()
 

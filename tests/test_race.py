@@ -58,6 +58,7 @@ def fill(url: URL) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.outside
 def test_two_workers_share_an_experiment_and_ask_nothing_twice(
     postgres: Server, server: ServerProcess, tmp_path: Path
 ) -> None:

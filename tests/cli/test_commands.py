@@ -108,6 +108,7 @@ def modelled(base_url: str, **settings: Any) -> dict[str, Any]:
 # ── the ordinary way ────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.outside
 def test_an_experiment_goes_from_import_to_report_export_and_a_second_panel(
     arena: Arena, records: Records, ferries: Path, tmp_path: Path
 ) -> None:
@@ -186,6 +187,7 @@ def test_when_only_people_are_awaited_it_says_so_and_ends_well(
     assert records.one("SELECT count(*) FROM judgement WHERE state = 'open' AND place IN (1, 2)") == 40
 
 
+@pytest.mark.outside
 def test_the_doctor_tells_the_database_its_migrations_and_which_endpoints_answer(
     arena: Arena, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.exchange import nyu_debates
@@ -324,7 +324,6 @@ TOKENS = [
 ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([*TOKENS, "...", "$", "!", '"', " went home", "é"]), max_size=40))
 def test_each_token_stands_at_its_place_and_only_space_lies_between(tokens: list[str]) -> None:
     text, places = detokenise(tokens)
@@ -339,7 +338,6 @@ def test_each_token_stands_at_its_place_and_only_space_lies_between(tokens: list
     assert reached == len(text)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_span_of_tokens_reads_as_a_piece_of_the_text(data: st.DataObject) -> None:
     tokens = data.draw(st.lists(st.sampled_from(TOKENS), min_size=1, max_size=40))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.exchange import quality
@@ -478,7 +478,6 @@ def test_an_empty_article_stays_empty() -> None:
     assert tidy(" \n\n\t") == ""
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab, .A\n\r\t\u00a0", max_size=200))
 def test_tidying_moves_nothing_but_space_and_is_done_once(article: str) -> None:
     tidied = tidy(article)

@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -230,7 +230,6 @@ def test_an_unreadable_line_is_named_and_hides_no_other_line(tmp_path: Path, cas
     assert reason in sentence
 
 
-@settings(deadline=None)
 @given(cut=st.integers(min_value=1))
 def test_a_file_that_breaks_off_says_so_wherever_it_was_cut(
     tmp_path_factory: pytest.TempPathFactory, cut: int
@@ -352,7 +351,6 @@ def task_sets(draw: st.DrawFn) -> tuple[TaskPassage, ...]:
     )
 
 
-@settings(deadline=None)
 @given(passages=task_sets())
 def test_what_is_written_is_read_back_the_same(
     tmp_path_factory: pytest.TempPathFactory, passages: tuple[TaskPassage, ...]

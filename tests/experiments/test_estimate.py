@@ -197,6 +197,7 @@ async def test_calls_are_those_of_the_experiment_and_tokens_near_them(
     assert run.before.whole.share == pytest.approx(run.cached, abs=0.05)
 
 
+@pytest.mark.slow
 async def test_a_few_rehearsed_questions_stand_for_many_and_two_replicates_for_all(
     database: Database, server: ScriptedServer
 ) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.participants.base import Asking, BuiltinSettings, Participant, ParticipantError
@@ -136,7 +136,6 @@ async def test_speeches_keep_to_the_default_limits(name: str) -> None:
 
 
 @given(st.integers(1, 300), st.integers(0, 300), st.integers(0, 400), st.integers(0, 2**31))
-@settings(max_examples=60, deadline=None)
 async def test_a_speech_keeps_to_any_limits(most: int, least: int, characters: int, seed: int) -> None:
     least = min(least, most)
     limits = Limits((most + least) // 2 or 1, least, most, characters)
@@ -345,7 +344,6 @@ async def believed(raw: tuple[str, str], answers: tuple[str, str], order: tuple[
 
 
 @given(st.tuples(a_speech, a_speech))
-@settings(max_examples=60, deadline=None)
 async def test_exchanging_sides_or_orders_exchanges_the_belief_to_the_last_bit(raw: tuple[str, str]) -> None:
     one, other = ANSWERS
     belief = await believed(raw, (one, other), (0, 1))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Generic, TypeAlias, TypeVar, get_args
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from app.protocols import PROTOCOLS
@@ -50,7 +49,6 @@ from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
 from app.protocols.views import View, see
 
 R = TypeVar("R")
-UNHURRIED = settings(deadline=None, max_examples=60)
 
 # ── the trial ───────────────────────────────────────────────────────────────────────────────────────────────────
 

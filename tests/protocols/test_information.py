@@ -22,7 +22,7 @@ from random import Random
 from typing import Any, ClassVar, TypeAlias
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.participants.prompts import PromptBook, load
@@ -52,7 +52,6 @@ from app.protocols.views import View
 from scripts.protocol_pages import variants
 from tests.protocols.harness import (
     PASSAGE,
-    UNHURRIED,
     UNQUOTED,
     Answer,
     cases,
@@ -68,6 +67,8 @@ from tests.protocols.harness import (
 
 Table: TypeAlias = dict[str, set[str]]
 """What each seat may see."""
+THOROUGH = settings(max_examples=60)
+"""As many examples in every run: blinding is tested no less in a quick one."""
 
 # ── the table ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -374,7 +375,7 @@ def test_the_table_names_every_seat_under_every_switch_and_no_other(name: str) -
         assert table(rules).keys() == rules.rights().keys(), f"{name} {words}"
 
 
-@UNHURRIED
+@THOROUGH
 @given(everything_seen())
 def test_no_seat_sees_more_than_the_table_says(everything: list[Seen]) -> None:
     for seen in everything:
@@ -412,7 +413,7 @@ def test_every_seat_sees_all_that_the_table_says(name: str) -> None:
         assert found == table(rules), f"{name} {words}"
 
 
-@UNHURRIED
+@THOROUGH
 @given(everything_seen())
 def test_whose_words_a_seat_reads_it_reads_whole_and_only_once_their_step_is_over(
     everything: list[Seen],
@@ -434,7 +435,7 @@ def test_whose_words_a_seat_reads_it_reads_whole_and_only_once_their_step_is_ove
         assert whole <= heard(seen.view) <= whole | partly, seen.ask.path
 
 
-@UNHURRIED
+@THOROUGH
 @given(everything_seen())
 def test_a_checker_reads_the_one_speech_that_it_checks(everything: list[Seen]) -> None:
     for seen in everything:
@@ -442,7 +443,7 @@ def test_a_checker_reads_the_one_speech_that_it_checks(everything: list[Seen]) -
             assert heard(seen.view) == {seen.ask.path.removesuffix("/position")}
 
 
-@UNHURRIED
+@THOROUGH
 @given(everything_seen())
 def test_private_words_reach_no_seat_but_their_own(everything: list[Seen]) -> None:
     for seen in everything:
@@ -450,7 +451,7 @@ def test_private_words_reach_no_seat_but_their_own(everything: list[Seen]) -> No
         assert overheard(seen.view) <= own & seen.over.keys()
 
 
-@UNHURRIED
+@THOROUGH
 @given(everything_seen())
 def test_a_prompt_holds_what_its_view_holds_and_no_more(everything: list[Seen]) -> None:
     for seen in everything:

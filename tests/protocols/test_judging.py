@@ -15,7 +15,6 @@ from app.protocols.views import View
 from tests.protocols.harness import (
     ANSWERS,
     QUESTION,
-    UNHURRIED,
     Run,
     Stage,
     cases,
@@ -44,14 +43,12 @@ def test_both_orders_are_as_the_answers_stand_and_the_other_way_round() -> None:
     assert orders(4, 1) == ((0, 1, 2, 3),)
 
 
-@UNHURRIED
 @given(elicitations)
 def test_a_judge_asked_at_the_end_gives_one_belief_in_each_order(how: Elicitation) -> None:
     for reading in judged(how, "final").outcome:
         assert reading.beliefs == (reading.belief,)
 
 
-@UNHURRIED
 @given(elicitations, st.booleans())
 def test_a_judge_asked_at_each_step_gives_one_belief_more_than_there_are_steps(
     how: Elicitation, simultaneous: bool
@@ -100,7 +97,6 @@ def due(play: Play[Belief]) -> list[str]:
     return [ask.path for ask in play.due]
 
 
-@UNHURRIED
 @given(elicitations)
 def test_a_belief_is_asked_for_as_its_participant_comes_to_one(how: Elicitation) -> None:
     asked = stage(how).run(witness).asked
@@ -111,7 +107,6 @@ def test_a_belief_is_asked_for_as_its_participant_comes_to_one(how: Elicitation)
     assert {asked[path].wants for path in reasons} <= {"thought"}
 
 
-@UNHURRIED
 @given(st.integers(0, 3))
 def test_reasoning_is_shown_to_the_decision_that_it_precedes_and_to_no_other(votes: int) -> None:
     run = stage(Elicitation(reason_first=True, votes=votes)).run(witness)
@@ -122,7 +117,6 @@ def test_reasoning_is_shown_to_the_decision_that_it_precedes_and_to_no_other(vot
         assert all(isinstance(thought, Thought) for thought in thoughts)
 
 
-@UNHURRIED
 @given(st.permutations(range(3)), st.lists(st.integers(0, 2), min_size=1, max_size=7))
 def test_a_voted_belief_is_the_share_of_votes_for_each_answer_whatever_order_it_read_them_in(
     order: list[int], votes: list[int]

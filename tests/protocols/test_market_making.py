@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from random import Random
 from statistics import fmean
+from typing import Any
 
 import pytest
 
@@ -34,16 +35,24 @@ def runs(opinion: Opinion, noise: float, **settings: object) -> list[Run[Outcome
     return [market(opinion, noise, seed, **settings) for seed in range(100)]
 
 
+def slowly(*cases: Any) -> list[pytest.ParameterSet]:
+    """Cases that only `make test-all` simulates."""
+    return [
+        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.slow)
+        for case in cases
+    ]
+
+
 # ── stopping ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.02, 0.05, 0.1])
+@pytest.mark.parametrize("noise", [0.05, *slowly(0.0, 0.02, 0.1)])
 def test_where_arguments_do_nothing_nine_of_ten_markets_stop_within_the_first_step(noise: float) -> None:
     ended = runs(lambda view: 0.5, noise)
     assert fmean(run.outcome.measures["steps"] == 0 for run in ended) >= 0.9
 
 
-@pytest.mark.parametrize("price", [0.1, 0.3, 0.9])
+@pytest.mark.parametrize("price", [0.3, *slowly(0.1, 0.9)])
 def test_they_stop_so_wherever_the_price_stands_and_however_the_predictor_leans_to_an_order(
     price: float,
 ) -> None:
@@ -94,7 +103,7 @@ def off_the_judge(run: Run[Outcome], rules: MarketMaking) -> float:
 
 
 @pytest.mark.parametrize(
-    ("noise", "settings"), [(0.0, {}), (0.02, {}), (0.05, {}), (0.1, {"price_reads": 100})]
+    ("noise", "settings"), [(0.02, {}), *slowly((0.0, {}), (0.05, {}), (0.1, {"price_reads": 100}))]
 )
 def test_the_argument_that_moves_the_price_is_taken_and_the_price_ends_near_the_judges_belief(
     noise: float, settings: dict[str, int]
@@ -111,6 +120,7 @@ def test_the_argument_that_moves_the_price_is_taken_and_the_price_ends_near_the_
         assert max(off_the_judge(run, rules) for run in ended) <= 0.02
 
 
+@pytest.mark.slow
 def test_with_fewer_readings_of_what_stands_than_the_noise_asks_for_the_price_ends_further_off() -> None:
     rules = MarketMaking(price_reads=16)
     near = fmean(off_the_judge(run, rules) <= 0.02 for run in runs(persuaded, 0.1, price_reads=16))

@@ -28,7 +28,7 @@ from app.protocols.core import (
     together,
 )
 from app.protocols.rehearsal import stand_in
-from tests.protocols.harness import UNHURRIED, stored
+from tests.protocols.cast import stored
 
 SEATS = ["judge", "debater"]
 
@@ -207,7 +207,6 @@ def counting(name: str, steps: int) -> Talk[list[str]]:
     return heard
 
 
-@UNHURRIED
 @given(st.lists(st.integers(0, 4), max_size=5))
 def test_talks_side_by_side_are_sent_their_own_moves_and_return_in_order(lengths: list[int]) -> None:
     names = "abcde"[: len(lengths)]

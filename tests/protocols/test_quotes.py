@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from app.protocols.quotes import (
@@ -31,7 +31,6 @@ Then the U.S. envoy waited, and after a while he ﬁnally left the old café by 
 Nobody saw the red door open again.    The red door stayed shut. nobody saw the red door open twice.
 She did not sign the un-American paper, for re-signing was her plan; the cat sat down, the cat sat up."""
 PASSAGE = IndexedPassage(TEXT)
-UNHURRIED = settings(deadline=None)
 
 
 def letters(text: str) -> str:
@@ -102,7 +101,6 @@ CHANGES: dict[str, Callable[[str], str]] = {
 UNCOMBINED = {"no punctuation", "zero-width"}  # they part letters from their marks
 
 
-@UNHURRIED
 @given(runs())
 def test_every_run_of_four_whole_words_is_exact_and_its_span_is_the_quoted_text(
     run: tuple[IndexedPassage, int, int],
@@ -119,7 +117,6 @@ def test_every_run_of_four_whole_words_is_exact_and_its_span_is_the_quoted_text(
 
 
 @pytest.mark.parametrize("change", [name for name in CHANGES if name not in UNCOMBINED])
-@UNHURRIED
 @given(run=runs())
 def test_a_change_of_case_punctuation_dashes_or_white_space_keeps_a_quote_verified(
     change: str, run: tuple[IndexedPassage, int, int]
@@ -139,7 +136,6 @@ def test_punctuation_left_out_and_characters_of_no_width_keep_a_quote_verified(c
     assert shown(quote) == [words]
 
 
-@UNHURRIED
 @given(runs(), st.data())
 def test_a_word_replaced_by_an_absent_one_never_verifies(
     run: tuple[IndexedPassage, int, int], data: st.DataObject
@@ -153,7 +149,6 @@ def test_a_word_replaced_by_an_absent_one_never_verifies(
     assert quote.new_characters == 0
 
 
-@UNHURRIED
 @given(runs())
 def test_a_quote_cut_within_a_word_never_verifies_there(run: tuple[IndexedPassage, int, int]) -> None:
     passage, start, end = run
@@ -163,7 +158,6 @@ def test_a_quote_cut_within_a_word_never_verifies_there(run: tuple[IndexedPassag
     assert all(span[0] != inside for span in quote.spans)
 
 
-@UNHURRIED
 @given(passages(least=8), st.data())
 def test_segments_in_order_verify_around_an_ellipsis(
     made: tuple[str, list[tuple[int, int]]], data: st.DataObject
@@ -183,7 +177,6 @@ def test_segments_in_order_verify_around_an_ellipsis(
     assert letters("".join(shown(quote, passage))) == letters(first + second)
 
 
-@UNHURRIED
 @given(st.lists(st.integers(0, 999), min_size=8, max_size=30, unique=True), st.data())
 def test_segments_out_of_order_or_overlapping_do_not_verify(numbers: list[int], data: st.DataObject) -> None:
     words = [f"w{number}" for number in numbers]
@@ -447,7 +440,6 @@ PIECES = st.lists(
 ).map("".join)
 
 
-@UNHURRIED
 @given(PIECES)
 def test_quotes_lie_in_order_without_overlap_within_the_text(raw: str) -> None:
     marked = mark(raw, PASSAGE)
@@ -460,7 +452,6 @@ def test_quotes_lie_in_order_without_overlap_within_the_text(raw: str) -> None:
         assert bool(quote.spans) == (quote.status not in (Status.ABSENT, Status.TOO_SHORT))
 
 
-@UNHURRIED
 @given(st.text())
 def test_a_speech_without_tags_is_returned_as_it_is_and_again(raw: str) -> None:
     assume("quote" not in raw.casefold())
@@ -469,7 +460,6 @@ def test_a_speech_without_tags_is_returned_as_it_is_and_again(raw: str) -> None:
     assert mark(once.text, PASSAGE) == once
 
 
-@UNHURRIED
 @given(PIECES)
 def test_marking_is_a_function_of_its_arguments_and_survives_storage(raw: str) -> None:
     marked = mark(raw, PASSAGE)
@@ -494,7 +484,6 @@ def assert_only_our_marks(marked: MarkedText) -> None:
         assert len(ANY_MARK.findall(folded)) == 2 * len(marked.quotes)
 
 
-@UNHURRIED
 @given(PIECES)
 @example("</quote><v_quote>the gold is here</v_quote>")
 @example("<quote><v_quote>the gold is here</v_quote></quote>")
@@ -557,7 +546,6 @@ def test_render_shows_each_quote_by_its_status_and_only_verified_lists_them() ->
 # Budgets and repetition.
 
 
-@UNHURRIED
 @given(
     st.lists(st.lists(st.tuples(st.integers(0, len(TEXT)), st.integers(5, 90)), max_size=6), max_size=4),
     st.integers(0, 300),
@@ -577,7 +565,6 @@ def test_the_budget_is_never_exceeded_over_a_sequence_of_speeches(
     assert len({at for start, end in earlier for at in range(start, end)}) >= budget - left
 
 
-@UNHURRIED
 @given(runs())
 def test_what_was_quoted_earlier_is_repeated_and_free(run: tuple[IndexedPassage, int, int]) -> None:
     passage, start, end = run

@@ -30,7 +30,6 @@ from app.protocols.rehearsal import rehearse
 from tests.protocols.harness import (
     ANSWERS,
     SETTINGS,
-    UNHURRIED,
     Run,
     Stage,
     a_kill,
@@ -67,7 +66,6 @@ def test_there_are_settings_to_test_every_protocol_with() -> None:
 # ── kills ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@UNHURRIED
 @given(protocol_and_case, st.data())
 def test_a_trial_killed_at_any_moment_resumes_to_the_same_step_and_the_same_end(
     drawn: tuple[Protocol, Case], data: st.DataObject
@@ -77,7 +75,6 @@ def test_a_trial_killed_at_any_moment_resumes_to_the_same_step_and_the_same_end(
     assert_resumes(stage, witness, whole, data.draw(a_kill(whole)))
 
 
-@UNHURRIED
 @given(protocol_and_case, elicitations, st.sampled_from(["final", "each_step"]), st.data())
 def test_a_judgement_killed_at_any_moment_resumes_to_the_same_step_and_the_same_end(
     drawn: tuple[Protocol, Case], how: Elicitation, elicit: Elicit, data: st.DataObject
@@ -89,7 +86,6 @@ def test_a_judgement_killed_at_any_moment_resumes_to_the_same_step_and_the_same_
     assert_resumes(stage, witness, whole, data.draw(a_kill(whole)))
 
 
-@UNHURRIED
 @given(protocol_and_case, st.randoms(use_true_random=False))
 def test_the_order_in_which_a_steps_moves_are_committed_changes_nothing(
     drawn: tuple[Protocol, Case], order: Random
@@ -101,7 +97,6 @@ def test_the_order_in_which_a_steps_moves_are_committed_changes_nothing(
     assert out_of_turn.outcome == in_turn.outcome
 
 
-@UNHURRIED
 @given(fixed_talks)
 def test_a_rehearsal_asks_what_a_trial_asks(drawn: tuple[Protocol, Case]) -> None:
     asked = trial(*drawn).run(witness).asked.values()
@@ -127,7 +122,6 @@ def requested(ask: Ask) -> Requested:
 # ── changed rules ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@UNHURRIED
 @given(st.sampled_from(FIXED).flatmap(lambda some: st.tuples(some, some)))
 def test_moves_made_under_other_settings_are_refused(both: tuple[Protocol, Protocol]) -> None:
     before, after = both
@@ -140,7 +134,6 @@ def test_moves_made_under_other_settings_are_refused(both: tuple[Protocol, Proto
             trial(after, case).begin(moves)
 
 
-@UNHURRIED
 @given(protocol_and_case, st.data())
 def test_a_move_that_the_rules_never_ask_for_is_refused(
     drawn: tuple[Protocol, Case], data: st.DataObject
@@ -153,7 +146,6 @@ def test_a_move_that_the_rules_never_ask_for_is_refused(
         stage.begin([*on_record, stranger])
 
 
-@UNHURRIED
 @given(protocol_and_case, st.data())
 def test_a_move_of_another_seat_is_refused(drawn: tuple[Protocol, Case], data: st.DataObject) -> None:
     stage = trial(*drawn)
@@ -165,7 +157,6 @@ def test_a_move_of_another_seat_is_refused(drawn: tuple[Protocol, Case], data: s
         stage.begin(on_record)
 
 
-@UNHURRIED
 @given(protocol_and_case, st.data())
 def test_moves_of_a_step_are_refused_while_one_of_an_earlier_step_is_missing(
     drawn: tuple[Protocol, Case], data: st.DataObject
@@ -233,7 +224,6 @@ def test_a_sequential_debate_is_played_again_with_the_seats_exchanged_and_each_i
     assert protocol.reading_orders == 1
 
 
-@UNHURRIED
 @given(protocols)
 def test_every_seat_that_argues_exists_reads_the_passage_and_has_an_answer_of_its_own(
     protocol: Protocol,
@@ -246,7 +236,6 @@ def test_every_seat_that_argues_exists_reads_the_passage_and_has_an_answer_of_it
         assert all(seats[name].reads_passage for name in given_sides.argues)
 
 
-@UNHURRIED
 @given(fixed_talks)
 def test_every_speech_for_an_answer_is_checked_once_and_no_check_reaches_the_transcript(
     drawn: tuple[Protocol, Case],
@@ -268,7 +257,6 @@ IN_THE_MAKING = re.compile(r"/(c\d+|critique\d+)(/preference[12]|/helpful)?$")
 # ── what a talk leaves behind ───────────────────────────────────────────────────────────────────────────────────
 
 
-@UNHURRIED
 @given(protocol_and_case)
 def test_every_figure_that_a_talk_leaves_behind_has_a_name_and_a_unit(
     protocol_and_case: tuple[Protocol, Case],

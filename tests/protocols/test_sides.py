@@ -33,7 +33,6 @@ from app.protocols.views import Line, View
 from tests.protocols.harness import (
     ANSWERS,
     SETTINGS,
-    UNHURRIED,
     Answer,
     cases,
     elicitations,
@@ -152,7 +151,6 @@ def any_trial(draw: st.DrawFn) -> tuple[Protocol, Case]:
     return protocol, draw(st.sampled_from(cases(protocol, elicitation=how)))
 
 
-@UNHURRIED
 @given(any_trial())
 def test_with_the_answers_exchanged_the_same_is_said(drawn: tuple[Protocol, Case]) -> None:
     protocol, case = drawn
@@ -173,7 +171,6 @@ def the_other_way(content: AnyContent) -> AnyContent:
     return content
 
 
-@UNHURRIED
 @given(any_trial(), elicits)
 def test_with_the_answers_exchanged_a_judge_of_what_is_said_has_the_exchanged_beliefs(
     drawn: tuple[Protocol, Case], elicit: Elicit
@@ -184,7 +181,6 @@ def test_with_the_answers_exchanged_a_judge_of_what_is_said_has_the_exchanged_be
     assert beliefs[0] == beliefs[1]
 
 
-@UNHURRIED
 @given(any_trial(), elicits)
 def test_with_the_answers_exchanged_the_two_orders_exchange_what_any_judge_believes(
     drawn: tuple[Protocol, Case], elicit: Elicit
@@ -194,7 +190,6 @@ def test_with_the_answers_exchanged_the_two_orders_exchange_what_any_judge_belie
     assert readings(protocol, exchanged(case), biased, elicit) == [swapped(second), swapped(first)]
 
 
-@UNHURRIED
 @given(any_trial())
 def test_one_order_of_a_trial_and_the_other_of_its_exchange_are_the_same_view(
     drawn: tuple[Protocol, Case],
@@ -211,7 +206,6 @@ def test_one_order_of_a_trial_and_the_other_of_its_exchange_are_the_same_view(
     }
 
 
-@UNHURRIED
 @given(
     st.one_of(SETTINGS["quotes-only"], SETTINGS["double-consultancy"], SETTINGS["debate"]),
     elicits,
@@ -226,7 +220,6 @@ def test_where_both_sides_speak_at_once_it_does_not_matter_which_seat_has_which_
     assert same == (not isinstance(protocol, Debate) or protocol.simultaneous)
 
 
-@UNHURRIED
 @given(protocols, elicitations)
 def test_over_all_assignments_and_orders_no_answer_gains_by_where_it_is_listed(
     protocol: Protocol, how: Elicitation

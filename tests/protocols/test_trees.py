@@ -17,7 +17,6 @@ from tests.protocols.harness import (
     PASSAGE,
     QUOTABLE,
     SETTINGS,
-    UNHURRIED,
     Answer,
     Run,
     cases,
@@ -80,7 +79,6 @@ def test_branches_run_side_by_side_to_their_own_depth_and_are_read_in_the_order_
     ]
 
 
-@UNHURRIED
 @given(SETTINGS["recursive-reward-modelling"], st.sampled_from([greedy, witness]))
 def test_however_much_is_asked_the_limits_on_questions_depth_and_calls_hold(
     rules: RecursiveRewardModelling, answer: Answer
@@ -149,7 +147,6 @@ def test_the_share_of_assistants_who_mislead_is_kept_and_drawn_by_the_seed(share
     assert [ask.facts["mislead"] for ask in answers(again)] == list(drawn[3])
 
 
-@UNHURRIED
 @given(SETTINGS["recursive-reward-modelling"])
 def test_nobody_but_an_assistant_itself_can_tell_whether_it_was_told_to_mislead(
     rules: RecursiveRewardModelling,
@@ -169,7 +166,6 @@ def test_nobody_but_an_assistant_itself_can_tell_whether_it_was_told_to_mislead(
     assert all("mislead" not in repr(view) for view in read.views.values())
 
 
-@UNHURRIED
 @given(SETTINGS["recursive-reward-modelling"])
 def test_each_seat_hears_its_own_branch_and_only_assistants_read_the_passage(
     rules: RecursiveRewardModelling,
@@ -343,7 +339,6 @@ def test_prices_fit_together_where_some_distribution_has_them(
     assert inconsistency(whole, parts) == pytest.approx(off)
 
 
-@UNHURRIED
 @given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=20))
 def test_the_prices_of_any_real_distribution_are_consistent(worlds: list[list[bool]]) -> None:
     parts = [fmean(world[part] for world in worlds) for part in range(3)]

@@ -42,7 +42,6 @@ from tests.protocols.harness import (
     ANSWERS,
     PASSAGE,
     QUESTION,
-    UNHURRIED,
     UNQUOTED,
     Run,
     cases,
@@ -281,14 +280,12 @@ def chosen_critique(seen: Seen, speech: str) -> str:
     )
 
 
-@UNHURRIED
 @given(everything_seen(protocols.filter(by_rounds)))
 def test_a_seat_hears_whom_it_may_hear_and_never_a_round_that_is_not_over(everything: list[Seen]) -> None:
     for seen in everything:
         assert heard(seen.view) == may_hear(seen), seen.ask.path
 
 
-@UNHURRIED
 @given(everything_seen())
 def test_only_those_who_may_read_the_passage_are_given_it(everything: list[Seen]) -> None:
     for seen in everything:
@@ -297,7 +294,6 @@ def test_only_those_who_may_read_the_passage_are_given_it(everything: list[Seen]
         assert (UNQUOTED in repr(seen.view)) == may
 
 
-@UNHURRIED
 @given(everything_seen())
 def test_no_seat_reads_a_scratchpad_or_a_thought_of_another(everything: list[Seen]) -> None:
     for seen in everything:
@@ -305,7 +301,6 @@ def test_no_seat_reads_a_scratchpad_or_a_thought_of_another(everything: list[See
         assert overheard(seen.view) <= own
 
 
-@UNHURRIED
 @given(everything_seen())
 def test_nothing_but_speeches_notes_and_thoughts_of_ones_own_is_shown_and_in_trees_lists_ratings_and_picks(
     everything: list[Seen],
@@ -317,7 +312,6 @@ def test_nothing_but_speeches_notes_and_thoughts_of_ones_own_is_shown_and_in_tre
             assert line.own or line.content.kind != "thought"
 
 
-@UNHURRIED
 @given(everything_seen())
 def test_who_cannot_read_the_passage_does_not_learn_where_quotes_stand_in_it(everything: list[Seen]) -> None:
     for seen in everything:
@@ -328,7 +322,6 @@ def test_who_cannot_read_the_passage_does_not_learn_where_quotes_stand_in_it(eve
                 ]
 
 
-@UNHURRIED
 @given(everything_seen())
 def test_how_anothers_speech_came_about_is_not_told(everything: list[Seen]) -> None:
     for seen in everything:
@@ -337,7 +330,6 @@ def test_how_anothers_speech_came_about_is_not_told(everything: list[Seen]) -> N
                 assert line.content == Speech(said=line.content.said, words=line.content.words)
 
 
-@UNHURRIED
 @given(everything_seen())
 def test_own_speeches_are_listed_first_and_the_others_by_letter_as_read(everything: list[Seen]) -> None:
     for seen in everything:
@@ -447,7 +439,6 @@ def test_answers_letters_and_sides_are_as_the_seat_reads_them(order: tuple[int, 
     assert view.in_trial_order((0.9, 0.1)) == tuple((0.9, 0.1)[order.index(index)] for index in (0, 1))
 
 
-@UNHURRIED
 @given(st.permutations(range(5)), st.lists(st.floats(0, 1), min_size=5, max_size=5))
 def test_figures_as_read_return_to_the_trials_own_order(order: list[int], figures: list[float]) -> None:
     case = Case(QUESTION, tuple("vwxyz"), {}, seed=7)

@@ -17,6 +17,8 @@ from app.records.progress import progress
 from models import Account, Draft, Experiment, Exposure, Judgement, Question, Trial, Verdict
 from tests.factories import finished, imported, judge_on, passage, played, spec, started
 
+pytestmark = pytest.mark.outside
+
 CONSULTANCY = {"consultancy": spec()["arms"]["consultancy"]}
 
 

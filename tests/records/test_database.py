@@ -17,8 +17,11 @@ from sqlalchemy import URL, create_engine, text
 
 from app.records.database import Database, DatabaseError, head, migrate, open_database
 from app.settings import Settings
+from tests import guard
 from tests.database import Missing, Server, outside
 from tests.processes import ROOT, until
+
+pytestmark = pytest.mark.outside
 
 SECRET = "hunter2-secret"
 
@@ -30,7 +33,8 @@ SECRET = "hunter2-secret"
 def home() -> Iterator[Path]:
     """An ARENA_HOME that does not exist yet, at a path that fits a socket; its server is ended at the end."""
     with TemporaryDirectory(prefix="arena-home-", dir="/tmp") as folder:
-        yield Path(folder) / "var"
+        with guard.guarded(Path(folder)):
+            yield Path(folder) / "var"
         with suppress(FileNotFoundError):
             os.kill(postmaster(Path(folder) / "var"), signal.SIGKILL)
 

@@ -18,6 +18,8 @@ from app.records.group_commit import GroupCommit, Owner
 from app.records.plays import moves_of
 from tests.factories import imported, passage, spec, started
 
+pytestmark = pytest.mark.outside
+
 
 @pytest.fixture
 async def journal(database: Database) -> AsyncIterator[GroupCommit]:

@@ -14,6 +14,8 @@ from models import Base
 from tests.database import Server
 from tests.factories import finished
 
+pytestmark = pytest.mark.outside
+
 OURS = "c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'"
 CATALOGUE = {
     "column": f"""

@@ -24,6 +24,8 @@ from models import Account, Experiment, Judgement, Move, SeatPlace, Trial, Verdi
 from tests.factories import imported, judge_on, passage, played, spec, started
 from tests.protocols.test_core_carries import InteractiveDebate
 
+pytestmark = pytest.mark.outside
+
 DEBATE = {
     "protocol": "debate",
     "rounds": 2,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
@@ -92,7 +92,6 @@ def test_the_area_under_the_curve_by_hand() -> None:
 shares = st.integers(0, 8).map(lambda eighth: eighth / 8)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.lists(shares, min_size=1, max_size=3), st.lists(shares, min_size=1, max_size=3)),

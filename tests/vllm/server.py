@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.guard import guarded
+
 HOME = Path(__file__).resolve().parents[2] / ".vllm"
 HOST = "127.0.0.1"
 MODEL = "tiny"
@@ -115,8 +117,9 @@ def serving(log: Path) -> Iterator[VllmServer]:
             start_new_session=True,
         )
     try:
-        wait_until_ready(server, process, log)
-        yield server
+        with guarded(process.pid):
+            wait_until_ready(server, process, log)
+            yield server
     finally:
         end(process)
 

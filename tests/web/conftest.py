@@ -6,22 +6,44 @@ import pytest
 import pytest_asyncio
 
 from app.records.database import Database
-from tests.database import Server
-from tests.web.fixtures import Stage, staged
-from tests.web.world import Site, World, furnished, opened
+from tests.database import TEMPLATE, Server
+from tests.web.stage import Stage, staged
+from tests.web.world import Pattern, Site, World, opened, patterned
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def pattern(postgres: Server) -> AsyncIterator[Pattern]:
+    """A furnished arena, built once, of which every test with a `world` gets a copy."""
+    async with patterned(postgres) as pattern:
+        yield pattern
 
 
 @pytest.fixture
-async def site(database: Database) -> AsyncIterator[Site]:
+def copied(request: pytest.FixtureRequest) -> Pattern | None:
+    """The furnished arena, where the test asks for a copy of it."""
+    pattern: Pattern | None = (
+        request.getfixturevalue("pattern") if "pattern" in request.fixturenames else None
+    )
+    return pattern
+
+
+@pytest.fixture
+def template(copied: Pattern | None) -> str:
+    """Name of the database that the test gets a copy of."""
+    return copied.template if copied else TEMPLATE
+
+
+@pytest.fixture
+async def site(database: Database, copied: Pattern | None) -> AsyncIterator[Site]:
     """The application without an experiment: `await site.browser("judge")` is somebody's browser."""
-    async with opened(database) as site:
+    async with opened(database, copied.cast if copied else None) as site:
         yield site
 
 
 @pytest.fixture
-async def world(site: Site) -> World:
+def world(site: Site, pattern: Pattern) -> World:
     """The site with a small finished experiment that waits for people."""
-    return await furnished(site)
+    return World(site, pattern.experiment)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

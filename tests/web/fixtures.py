@@ -18,7 +18,7 @@ from models import Account, ApiToken, Endpoint, Experiment, Participant, Questio
 from tests.database import Server
 from tests.factories import TASKS, spec, started
 from tests.web.routes import ROUTES, Route
-from tests.web.world import Browser, Site, furnished, opened
+from tests.web.world import Browser, Site, connected, furnished, opened
 
 PASSWORD = "correct horse battery"
 MISSING: Mapping[str, object] = {
@@ -60,16 +60,6 @@ class Stage:
         with self.postgres.fresh(self.url.database) as url:
             async with connected(self.postgres, url) as database, opened(database, self.cast) as site:
                 yield site
-
-
-@asynccontextmanager
-async def connected(postgres: Server, url: URL) -> AsyncIterator[Database]:
-    """A database, let go of at the end."""
-    database = Database(url, embedded=postgres.embedded, connections=4)
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy import event, func, select, update
+from sqlalchemy import URL, event, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import people
@@ -17,6 +17,7 @@ from app.settings import Settings
 from app.web.app import create_app
 from app.web.security.middleware import COOKIE
 from models import Account, Experiment, Session
+from tests.database import Server
 from tests.factories import finished, passage, spec
 
 ORIGIN = "http://arena.test"
@@ -147,3 +148,33 @@ async def furnished(site: Site, *passages: Mapping[str, Any], data: Mapping[str,
         await db.execute(owned.values(owner_id=site.cast["alice"].id))
         experiment = await db.get_one(Experiment, experiment.id)
     return World(site, experiment)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A furnished arena in a database that nobody is connected to, so that it can be copied."""
+
+    template: str
+    """Name of the database."""
+    cast: Mapping[str, Account]
+    experiment: Experiment
+
+
+@asynccontextmanager
+async def patterned(postgres: Server) -> AsyncIterator[Pattern]:
+    """A furnished arena, dropped at the end."""
+    with postgres.fresh() as url:
+        async with connected(postgres, url) as database, opened(database) as site:
+            world = await furnished(site)
+        assert url.database is not None
+        yield Pattern(url.database, site.cast, world.experiment)
+
+
+@asynccontextmanager
+async def connected(postgres: Server, url: URL) -> AsyncIterator[Database]:
+    """A database, let go of at the end."""
+    database = Database(url, embedded=postgres.embedded, connections=4)
+    try:
+        yield database
+    finally:
+        await database.close()

@@ -1,63 +1,33 @@
-"""Who may call the API: tokens, scopes, roles, limits; and that cookies and pages have nothing to do with it."""
+"""How the API answers callers: what a token rests on, limits, errors, headers.
 
-import re
+Which token may call which route is in tests/web/test_access.py.
+"""
+
 import uuid
 from typing import Any
 
 import httpx
 import pytest
-from fastapi.routing import APIRoute
 from sqlalchemy import func, select, update
 
 from app.records.people import within_limit
-from app.web.api.authentication import PER_MINUTE, STRANGERS
-from app.web.api.routes import PARTS
-from app.web.security.permissions import SCOPES
+from app.web.api.caller import PER_MINUTE, STRANGERS
 from models import Account, ApiToken, Audit
 from tests.web.api.conftest import Programs
-from tests.web.world import ORIGIN, Site
-
-ROUTES = [route for part in PARTS for route in part.routes if isinstance(route, APIRoute)]
+from tests.web.world import Site
 
 
-def requests() -> list[tuple[str, str, str]]:
-    """Name, method and an address of every route."""
-    found = []
-    for route in ROUTES:
-        path = re.sub(r"\{identity\}", str(uuid.UUID(int=7)), route.path).replace("{action}", "pause")
-        found += [(route.name, method, path.replace("{name}", "small")) for method in route.methods or ()]
-    return found
-
-
-def test_every_route_has_a_scope() -> None:
-    assert {route.name for route in ROUTES} == set(SCOPES)
-
-
-@pytest.mark.parametrize(("name", "method", "path"), requests())
-async def test_nothing_goes_without_a_token(site: Site, name: str, method: str, path: str) -> None:
-    browser = await site.browser("bob")
-    for headers in ({}, {"Authorization": "Bearer arena_guess"}, {"Authorization": "Basic Ym9iOmJvYg=="}):
-        answer = await browser.request(method, path, headers=headers)
-        assert answer.status_code == 401, "a cookie is no token"
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
-        assert "/account/tokens" in answer.json()["error"]
-
-
-@pytest.mark.parametrize(("name", "method", "path"), requests())
-async def test_a_token_does_only_what_its_scopes_and_its_owners_role_allow(
-    site: Site, program: Programs, name: str, method: str, path: str
+async def test_a_refusal_says_where_tokens_come_from_or_what_this_one_lacks(
+    site: Site, program: Programs
 ) -> None:
-    others = {"read", "write", "admin"} - {SCOPES[name]}
-    lacking = await (await program("bob", *others)).request(method, ORIGIN + path)
-    assert (lacking.status_code, lacking.json()["error"]) == (
-        403,
-        f"This token is not for that: it lacks the scope {SCOPES[name]}.",
+    stranger = await (await site.browser("bob")).get("/api/v1/experiments")
+    assert (stranger.status_code, stranger.headers["WWW-Authenticate"]) == (401, "Bearer"), (
+        "a cookie is no token"
     )
-    for who in ("judge", "debater"):
-        answer = await (await program(who, "read", "write", "admin")).request(method, ORIGIN + path)
-        assert answer.status_code == 403, who
-    if SCOPES[name] == "admin":
-        assert (await (await program("alice", "admin")).request(method, ORIGIN + path)).status_code == 403
+    assert "/account/tokens" in stranger.json()["error"]
+    lacking = await (await program("bob", "read", "admin")).post("/experiments/small/pause")
+    sentence = "This token is not for that: it lacks the scope write."
+    assert (lacking.status_code, lacking.json()["error"]) == (403, sentence)
 
 
 @pytest.mark.parametrize("change", ["revoked", "expired", "closed", "demoted"])

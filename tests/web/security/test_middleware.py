@@ -359,6 +359,7 @@ async def test_passwords_are_kept_as_argon2(site: Site) -> None:
     assert str(kept).startswith("$argon2id$")
 
 
+@pytest.mark.outside
 async def test_every_installation_has_a_key_of_its_own(postgres: Server) -> None:
     """None is shipped, and none is made from anything that others know."""
     keys = []
@@ -374,6 +375,7 @@ async def test_every_installation_has_a_key_of_its_own(postgres: Server) -> None
     assert all(len(key) == 32 for key in keys)
 
 
+@pytest.mark.outside
 async def test_a_new_arena_lets_nobody_in(postgres: Server) -> None:
     with postgres.fresh() as url:
         async with connected(postgres, url) as database, database.session() as db:
@@ -404,6 +406,7 @@ async def entries(database: Database) -> list[Audit]:
         return list(await db.scalars(select(Audit).order_by(Audit.id)))
 
 
+@pytest.mark.outside
 @pytest.mark.parametrize("name", [name for name, route in ROUTES.items() if route.unsafe])
 async def test_whatever_changes_something_is_on_the_trail_with_who_did_it(stage: Stage, name: str) -> None:
     route = ROUTES[name]
@@ -421,6 +424,7 @@ async def test_whatever_changes_something_is_on_the_trail_with_who_did_it(stage:
     assert all(entry.account_id == who if who else entry.account_id is not None for entry in new)
 
 
+@pytest.mark.outside
 @pytest.mark.parametrize("name", READ)
 async def test_reading_changes_nothing_but_what_the_table_says(site: Site, stage: Stage, name: str) -> None:
     route = ROUTES[name]
