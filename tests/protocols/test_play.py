@@ -28,7 +28,7 @@ from app.protocols.core import (
     together,
 )
 from app.protocols.rehearsal import stand_in
-from tests.protocols.cast import stored
+from tests.protocols.harness import stored
 
 SEATS = ["judge", "debater"]
 

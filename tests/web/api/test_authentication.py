@@ -1,6 +1,6 @@
 """How the API answers callers: what a token rests on, limits, errors, headers.
 
-Which token may call which route is in tests/web/test_access.py.
+Which token may call which route is in tests/web/security/test_permissions.py.
 """
 
 import uuid
@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.records.people import within_limit
-from app.web.api.caller import PER_MINUTE, STRANGERS
+from app.web.api.authentication import PER_MINUTE, STRANGERS
 from models import Account, ApiToken, Audit
 from tests.web.api.conftest import Programs
 from tests.web.world import Site
