@@ -13,6 +13,7 @@ from app.participants.replies import form, options
 from app.participants.retrieval import indexed, words
 from app.participants.speeches import Unread, marked_speech
 from app.protocols.core import AnyContent, Belief, Items, Note, Pick, Rating, Speech, Stance, Thought, Wants
+from app.protocols.flaws import BroughtFacts, PointFacts
 from app.protocols.views import View
 
 
@@ -50,10 +51,10 @@ class TaskFile:
     """Says what the file of the question brings: an argument in which its author has planted a flaw, and what that is."""
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
-        match view.wants, view.facts.get("brought"):
-            case "speech", str(text):
+        match view.wants, view.facts:
+            case "speech", BroughtFacts(brought=text):
                 return marked_speech(text.strip(), "", faults.unbudgeted(view), asking.passage)
-            case "note", str(text):
+            case "note", BroughtFacts(brought=text):
                 return Note(text=text)
             case _:
                 raise _misseated("task-file", view)
@@ -72,7 +73,7 @@ class ExtractiveDebater:
                 )
             case "note":
                 return _noted(view, asking.seed)
-            case "pick" if "point" in view.facts:
+            case "pick" if isinstance(view.facts, PointFacts):
                 return faults.picked(view)
             case "stance":
                 return advocate.position(view)
@@ -94,7 +95,8 @@ class LexicalJudge:
             case "pick" if view.kind == "stop":
                 return Pick(index=int(weighing.has_heard_enough(view)))
             case "pick":
-                return faults.picked(view) if "point" in view.facts else _picked(view, Random(asking.seed))
+                point = isinstance(view.facts, PointFacts)
+                return faults.picked(view) if point else _picked(view, Random(asking.seed))
             case "rating":
                 return Rating(value=weighing.rating(view))
             case "items":

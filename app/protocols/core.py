@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from random import Random
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
@@ -167,6 +167,58 @@ class Limits:
     """True where nothing but verified quotes is kept of the reply."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What else the prompt of one kind of ask needs: the round, a price, the options of a pick.
+
+    Each kind of ask declares a subclass beside it. A fact that is None is not given. Values are JSON; lists are tuples.
+    """
+
+    def by_name(self) -> dict[str, Any]:
+        """Return the facts that are given, as prompts and fingerprints have them."""
+        given = ((known.name, getattr(self, known.name)) for known in fields(self))
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in given
+            if value is not None
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechFacts(Facts):
+    """Facts of a speech for an answer."""
+
+    attack: str | None = None
+    """The attack on the judge that it is to make."""
+    draft: str | None = None
+    """Path of the speech that it is to write anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickFacts(Facts):
+    """Facts of an ask for a pick."""
+
+    options: tuple[str, ...] | Literal["answers"]
+    says: tuple[str, ...] | None = None
+    """What others read of the pick: a text for each option."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemsFacts(Facts):
+    """Facts of an ask for a list of texts."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideFacts(Facts):
+    """Facts of an ask about what was said for an answer."""
+
+    side: int
+    """Index of that answer, as the asked seat reads the answers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One thing asked of one seat."""
@@ -181,15 +233,15 @@ class Ask:
     order: tuple[int, ...] | None = None
     """The trial's answers in the order this seat reads them; None for the trial's own order."""
     limits: Limits = Limits()
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    """Whatever else the prompt needs, as JSON: the round, a price, the options of a pick."""
+    facts: Facts = Facts()
+    """Whatever else the prompt needs."""
     argues: Mapping[str, int] | None = None
     """Seat to index of the answer it argues for, where that was chosen in the talk; None for what the case says."""
 
     @property
     def fingerprint(self) -> str:
         """A digest of everything asked, stored with the move and compared at replay."""
-        asked = asdict(self)
+        asked = asdict(self) | {"facts": self.facts.by_name()}
         if self.argues is None:  # moves that are older than this field keep their digest
             del asked["argues"]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
@@ -204,7 +256,7 @@ def answered(ask: Ask, content: AnyContent) -> Move:
 
 def _in_words(content: AnyContent, ask: Ask) -> AnyContent:
     """The content; a pick that others will read, who do not see the ask, with what it says to them."""
-    says = ask.facts.get("says")
+    says = ask.facts.says if isinstance(ask.facts, PickFacts) else None
     if not isinstance(content, Pick) or says is None:
         return content
     if content.index >= len(says):

@@ -15,6 +15,7 @@ from app.protocols.core import (
     Outcome,
     Said,
     Seat,
+    SideFacts,
     Talk,
     paths,
     together,
@@ -25,6 +26,7 @@ from app.protocols.flaws import (
     ITEMS,
     MEASURES,
     TAMPERER,
+    CriticFacts,
     bring,
     grade,
     plant,
@@ -183,9 +185,9 @@ class Critique(Argued):
             return (), *(yield from bring(case.planted[side], opening.path))
         own = yield from self.spoken(case, opening)
         if drawn and self.planted_by != ITEMS:
-            return (own,), *(yield from plant(own[0], self.limits, {"side": side}))
+            return (own,), *(yield from plant(own[0], self.limits, SideFacts(side=side)))
         return (own,), own[0], None
 
     def _criticism(self, case: Case, critic: str, said: Said, level: int) -> Ask:
-        about = {"side": case.argues["author"], "level": level, "points": self.points}
-        return self.speech(critic, "critic", said, number=1, rounds=1, **about)
+        facts = CriticFacts(round=1, rounds=1, side=case.argues["author"], level=level, points=self.points)
+        return self.speech_with(facts, critic, "critic", said)

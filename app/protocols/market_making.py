@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from app.protocols.combinators import Spoken, believe
 from app.protocols.core import NO_YES, Ask, Belief, Case, Measure, Outcome, Said, Seat, Talk, paths, together
+from app.protocols.estimates import MovingFacts
 
 Price = tuple[float, ...]
 """One probability an answer, in the trial's own order."""
@@ -102,7 +103,7 @@ class MarketMaking(Spoken):
         return Outcome(paths(said), measures=_measures(prices, noise, tolerance, stopped))
 
     def _offer(self, step: str, number: int, said: Said, prices: list[Price]) -> Ask:
-        facts = {"step": len(prices), "price": [round(share, 4) for share in prices[-1]]}
+        facts = MovingFacts(step=len(prices), price=tuple(round(share, 4) for share in prices[-1]))
         path = f"{step}/candidate{number}"
         return Ask(path, "adversary", "adversary", "speech", paths(said), limits=self.limits, facts=facts)
 
