@@ -40,7 +40,7 @@ test-vllm: setup ## Set up vLLM on the CPU in .vllm/ and run the tests that need
 	$(BIN)/python scripts/vllm_setup.py
 	$(BIN)/python -m pytest -o addopts="-q --strict-markers" tests/vllm $(TESTS)
 
-lint: setup ## Check format, lint, types and the floors of the design
+lint: setup ## Check format, lint, types and the layers of the design
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -53,6 +53,7 @@ format: setup ## Format the code and mend what can be mended
 docs: setup ## Write the generated pages anew
 	$(BIN)/python scripts/protocol_pages.py
 	$(BIN)/python -m scripts.api_page
+	$(BIN)/python -m scripts.module_table
 	$(BIN)/python -m app.exchange.columns > docs/data-dictionary.md
 	$(BIN)/python -m app.exchange.taskfile > docs/formats/tasks.schema.json
 

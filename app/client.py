@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import aiohttp
 
-from app.exchange.columns import What
-from app.exchange.tabular import STDOUT, ExportRefused, Format, destination
+from app.errors import ServiceError, UserError
+from app.exchange.choices import Format, What
+from app.exchange.tabular import STDOUT, ExportRefused, destination
 from app.exchange.taskfile import TaskFile
 from app.experiments.spec import SpecError, is_template, read_yaml
 from app.records.progress import Progress
@@ -27,11 +28,11 @@ class RemoteError(Exception):
     """A remote arena did not do what was asked; the text is one sentence."""
 
 
-class RemoteRefused(RemoteError):
+class RemoteRefused(RemoteError, UserError):
     """It refused: the sentence says what to do."""
 
 
-class RemoteAway(RemoteError):
+class RemoteAway(RemoteError, ServiceError):
     """It cannot be reached, or failed."""
 
 

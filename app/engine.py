@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import EndpointSettings, NoKey, ParticipantError
+from app.participants.participant_factory import ParticipantFactory, Person, parse_settings
 from app.participants.prompts import Example, PromptBook
-from app.participants.roster import Person, Roster, parse_settings
-from app.participants.sitting import Holder, Sitting
+from app.participants.seating import Holder, Seating
 from app.protocols import PROTOCOLS
 from app.protocols.core import (
     AnyContent,
@@ -34,11 +34,11 @@ from app.protocols.core import (
 )
 from app.protocols.flaws import planted_in
 from app.protocols.judging import Reading, judge
-from app.protocols.quotes import Passage, indexed
+from app.protocols.quotes import IndexedPassage, indexed
 from app.protocols.views import View
 from app.records import plays
 from app.records.database import OUTAGE, Database
-from app.records.journal import Journal, Owner, put
+from app.records.group_commit import GroupCommit, Owner, put
 from models import Judgement, Trial
 from models import Participant as ParticipantRow
 
@@ -76,7 +76,7 @@ class Opened(Generic[R]):
     """A trial or judgement, replayed to where its moves on record have brought it."""
 
     play: Play[R]
-    sitting: Sitting
+    sitting: Seating
     moves: Mapping[str, Move]
     keep: Callable[[Move], Awaitable[Move]]
     rows: Mapping[str, ParticipantRow]
@@ -111,7 +111,7 @@ class Turn:
     """What the seat is asked now; nothing while others are awaited, and when the talk is over."""
     given: Sequence[tuple[Ask, View, AnyContent]]
     """What it was asked before, with its answers, oldest first."""
-    passage: Passage
+    passage: IndexedPassage
     """To check quotes against; only `View.passage` may be shown."""
     prompts: PromptBook
     protocol: str
@@ -120,10 +120,10 @@ class Turn:
 class Engine:
     """Advances trials and judgements over one database. Close it when done."""
 
-    def __init__(self, database: Database, roster: Roster | None = None) -> None:
+    def __init__(self, database: Database, roster: ParticipantFactory | None = None) -> None:
         self._database = database
-        self._journal = Journal(database)
-        self._roster = roster or Roster()
+        self._journal = GroupCommit(database)
+        self._roster = roster or ParticipantFactory()
         self._arms: dict[uuid.UUID, SeatedArm] = {}
         self._read: dict[uuid.UUID, tuple[str, Mapping[str, Move]]] = {}
         self._running: dict[uuid.UUID, float] = {}
@@ -331,7 +331,7 @@ class Engine:
         text: str,
         owner: Owner,
         empty: Collection[str] = (),
-    ) -> Sitting:
+    ) -> Seating:
         holders = {seat: self._holder(row) for seat, row in rows.items()} | dict.fromkeys(empty, EMPTY_CHAIR)
         case = Case(
             question=trial.question.text,
@@ -341,7 +341,7 @@ class Engine:
             elicitation={seat: holder.elicitation for seat, holder in holders.items()},
             planted=planted_in(trial.question.meta, trial.answers),
         )
-        return Sitting(arm.protocol, case, indexed(text), holders, arm.prompts, self._journal.of(owner))
+        return Seating(arm.protocol, case, indexed(text), holders, arm.prompts, self._journal.of(owner))
 
     def _holder(self, row: ParticipantRow) -> Holder:
         settings = parse_settings(row.settings)

@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from app.engine import Engine
 from app.participants.base import NoKey
-from app.participants.roster import Roster
+from app.participants.participant_factory import ParticipantFactory
 from app.records.database import OUTAGE, Database, DatabaseError
 from app.records.progress import Progress, progress
 from app.records.queue import enqueue_orphans, queue_of
@@ -68,7 +68,7 @@ async def working(
     database: Database,
     settings: Settings,
     experiments: Collection[uuid.UUID] | None = None,
-    roster: Roster | None = None,
+    roster: ParticipantFactory | None = None,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a worker in the background, for these experiments or for all; yields its task, stops it at the end.
 

@@ -24,8 +24,8 @@ from sqlalchemy import event
 from app.records.database import Database, open_database
 from app.settings import Settings
 from app.web.app import create_app
-from app.web.gate import COOKIE
-from benchmarks.furnishing import furnish
+from app.web.security.middleware import COOKIE
+from benchmarks.fixtures import furnish
 from benchmarks.served import with_an_empty_page
 
 JUDGES = 8

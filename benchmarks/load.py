@@ -26,8 +26,8 @@ import numpy as np
 
 from app.records.database import open_database
 from app.settings import Settings
-from app.web.gate import COOKIE
-from benchmarks.furnishing import Sent, faults, furnish
+from app.web.security.middleware import COOKIE
+from benchmarks.fixtures import Sent, faults, furnish
 
 WARM_UP = 10.0
 """Seconds of load before anything is counted."""

@@ -5,10 +5,11 @@ from fastapi.responses import Response
 from jinja2 import ChoiceLoader, DictLoader
 
 from app.cli import main
-from app.web import access
+from app.templating import environment
 from app.web import app as web
-from app.web.gate import Who
-from app.web.render import environment, page
+from app.web.render import page
+from app.web.security import permissions
+from app.web.security.middleware import Who
 
 EMPTY = """{% extends "base.html" %}
 {% block title %}Empty{% endblock %}
@@ -29,7 +30,7 @@ def with_an_empty_page() -> None:
     """Give every app made from here on the page."""
     assert environment.loader is not None
     environment.loader = ChoiceLoader([environment.loader, DictLoader({"empty.html": EMPTY})])
-    access.PERMISSIONS["empty"] = access.SIGNED_IN
+    permissions.PERMISSIONS["empty"] = permissions.SIGNED_IN
     # First, so that it is found no later than any other page.
     web.ROUTERS = (router, *web.ROUTERS)  # type: ignore[assignment]
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from app.web.api.described import Operation, Shape, operations, shapes
+from app.web.api.openapi import DocumentedObject, Operation, operations, shapes
 from app.web.api.routes import document
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "api.md"
@@ -41,7 +41,7 @@ def _operation(one: Operation) -> str:
     return "\n".join([*lines, f"- answers {one.answer}"]) + "\n"
 
 
-def _shape(one: Shape) -> str:
+def _shape(one: DocumentedObject) -> str:
     if one.words:
         return f"### `{one.name}`\n\n{one.about} {one.words}\n"
     rows = [f"| `{line.name}` | {_cell(line.holds)} | {_cell(line.about)} |" for line in one.keys]

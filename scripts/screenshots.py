@@ -24,7 +24,7 @@ from app.experiments.spec import parse_spec
 from app.protocols.core import Belief
 from app.records import assignment, experiments, people
 from app.records.database import Database
-from app.web.gate import COOKIE
+from app.web.security.middleware import COOKIE
 from models import Account, Arm, Experiment, Judgement, Question, Trial
 from scripts.browser import FLAGS, WHAT_TO_DO, find
 from tests.database import embedded

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from app.engine import Engine
-from app.exchange.taskfile import Passage
+from app.exchange.taskfile import TaskPassage
 from app.experiments.freeze import start
 from app.experiments.spec import parse_spec
 from app.protocols.core import Belief
@@ -74,7 +74,7 @@ def market() -> dict[str, Any]:
 
 async def imported(database: Database, *passages: Mapping[str, Any], name: str = TASKS) -> None:
     """Save passages, given as lines of a task file, as the task set `name`."""
-    lines = [Passage.model_validate(line, by_name=False).model_dump() for line in passages]
+    lines = [TaskPassage.model_validate(line, by_name=False).model_dump() for line in passages]
     async with database.session.begin() as session:
         await tasks.save(session, name, lines)
 

@@ -19,10 +19,10 @@ from sqlalchemy import URL
 
 from app.records import people, tokens
 from app.records.database import Database
+from tests.cli.test_commands import is_one_sentence, tasks_file
 from tests.database import Server
 from tests.factories import passage, spec
 from tests.processes import Arena, Process, Records, server_process, until, write_spec
-from tests.test_cli import is_one_sentence, tasks_file
 
 SETTINGS = {"ARENA_HEARTBEAT": "0.2", "ARENA_STALLED_AFTER": "1"}
 """So that work whose arena was killed is soon taken up again."""

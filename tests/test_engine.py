@@ -18,7 +18,7 @@ from app.participants.base import (
     Later,
     Participant,
 )
-from app.participants.roster import Roster
+from app.participants.participant_factory import ParticipantFactory
 from app.protocols.core import AnyContent
 from app.protocols.views import View
 from app.records.database import Database
@@ -51,7 +51,7 @@ class Guest:
         return content.model_copy(update=self.slip)
 
 
-class House(Roster):
+class House(ParticipantFactory):
     """A roster in which guests sit for some of the built-ins, by the name of the built-in."""
 
     def __init__(self, *names: str) -> None:
@@ -105,7 +105,7 @@ def state(records: Records, kind: str = "trial") -> tuple[str, str | None]:
     return state, error
 
 
-async def play(database: Database, records: Records, roster: Roster | None = None) -> None:
+async def play(database: Database, records: Records, roster: ParticipantFactory | None = None) -> None:
     """Advance the only trial, then its judgement, with an engine that knows nothing of earlier ones."""
     engine = Engine(database, roster)
     await engine.advance_trial(the(records, "trial"))

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.exchange.columns import What
+from app.exchange.choices import What
 from app.experiments.check import check
 from app.experiments.estimate import estimate, gathered
 from app.experiments.freeze import drawn_of, judge_again
-from app.experiments.report import Report, report
 from app.experiments.spec import Panel, PanelSpec, parse_spec
 from app.records.database import Database
-from app.reports.scores import bits
+from app.reports.report import Report, report
+from app.statistics.scores import bits
 from models import Arm, Experiment, Judgement, Move, Question, Trial, Verdict
 from tests.exchange.test_export import rows_of
 from tests.factories import TEXT, finished, imported, passage, played, spec, started

@@ -1,20 +1,11 @@
 """The columns of every export: one Arrow schema each, from which docs/data-dictionary.md is made; knows no row."""
 
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Any
 
 import pyarrow as pa
 
-
-class What(StrEnum):
-    """What can be exported as a table."""
-
-    VERDICTS = "verdicts"
-    TRANSCRIPTS = "transcripts"
-    CALLS = "calls"
-    WINS = "wins"
-
+from app.exchange.choices import What
 
 TEXT, WHOLE, NUMBER, YES_NO = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 TIME = pa.timestamp("us", "UTC")

@@ -13,8 +13,9 @@ from typing import Any, BinaryIO
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exchange.columns import SCHEMAS, What
-from app.exchange.tabular import STDOUT, ExportRefused, Format, Row, Write, destination, table
+from app.exchange.choices import Format, What
+from app.exchange.columns import SCHEMAS
+from app.exchange.tabular import STDOUT, ExportRefused, Row, Write, destination, table
 from app.participants.completions import messages
 from app.protocols.core import Speech, parse_content
 from app.protocols.flaws import GRADES, ITEMS
@@ -22,10 +23,10 @@ from app.protocols.quotes import MarkedText, render
 from app.records import exports
 from app.records.database import Database
 from app.records.drafts import Effort
-from app.records.exports import AttemptRow, Frame, Sat, ThoughtVerdict, TrialRow, Win
+from app.records.exports import AttemptRow, ExportedTrial, Frame, MisleadingArgument, Sat, ThoughtVerdict
 from app.records.timing import TAKEN
 from app.records.verdicts import VerdictRow
-from app.reports.scores import rightness, turns_score
+from app.statistics.scores import rightness, turns_score
 from models import Arm, Experiment, Move, Participant, Passage, Question, Trial
 
 
@@ -133,7 +134,7 @@ class _About:
             "judgement_id": str(judging.id) if judging else None,
         }
 
-    def transcript(self, item: TrialRow) -> Row:
+    def transcript(self, item: ExportedTrial) -> Row:
         trial = item.trial
         outcome = trial.outcome or {"transcript": None, "measures": {}}
         return {
@@ -154,7 +155,7 @@ class _About:
             "finished_at": trial.finished_at,
         }
 
-    def win(self, item: Win) -> Row:
+    def win(self, item: MisleadingArgument) -> Row:
         row, content = item.row, parse_content(item.argument.content)
         assert isinstance(content, Speech)
         return {

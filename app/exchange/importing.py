@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.errors import UserError
 from app.exchange.nyu_debates import read_nyu_debates
 from app.exchange.quality import Answers, read_quality
 from app.exchange.taskfile import Problem, TaskFile, read_tasks
@@ -18,7 +19,7 @@ SHOWN = 20
 """Problems that are told one by one."""
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """What a file may be."""
 
     TASKS = "tasks"
@@ -26,7 +27,7 @@ class Kind(StrEnum):
     NYU_DEBATES = "nyu-debates"
 
 
-class ImportRefused(ValueError):
+class ImportRefused(UserError, ValueError):
     """Nothing was imported; the text says why and what to do."""
 
     def __init__(self, sentence: str, problems: Sequence[Problem] = ()) -> None:
@@ -35,7 +36,7 @@ class ImportRefused(ValueError):
 
 
 def read(
-    kind: Kind,
+    kind: FileKind,
     path: Path,
     *,
     split: str | None = None,
@@ -45,17 +46,17 @@ def read(
 ) -> TaskFile:
     """Read a file of this kind; the options are those of `read_quality` and count for QuALITY alone."""
     match kind:
-        case Kind.TASKS:
+        case FileKind.TASKS:
             return read_tasks(path)
-        case Kind.QUALITY:
+        case FileKind.QUALITY:
             return read_quality(path, part=split, hard=hard, khan=khan, answers=answers)
-        case Kind.NYU_DEBATES:
+        case FileKind.NYU_DEBATES:
             return read_nyu_debates(path)
 
 
-def usual_name(kind: Kind, path: Path) -> str:
+def usual_name(kind: FileKind, path: Path) -> str:
     """How a task set is called where nobody says otherwise."""
-    return path.stem if kind is Kind.TASKS else kind.value
+    return path.stem if kind is FileKind.TASKS else kind.value
 
 
 def listed(problems: Sequence[Problem]) -> str:

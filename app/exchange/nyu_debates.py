@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from app.exchange.quality import continues
 from app.exchange.taskfile import (
     BadInput,
-    Passage,
     Problem,
-    Question,
     TaskFile,
+    TaskPassage,
+    TaskQuestion,
     json_lines,
     json_object,
     open_input,
@@ -219,7 +219,7 @@ class _Shelf:
             reason = "has no line in" if name in self._records else "is missing, but has a line in"
             self.problems.append(Problem(line=None, where=f"{name}.json", reason=f"{reason} {_METADATA}"))
 
-    def _passages(self, key: str) -> list[Passage]:
+    def _passages(self, key: str) -> list[TaskPassage]:
         kept = self._stories[key]
         questions = tuple(
             question
@@ -236,7 +236,7 @@ class _Shelf:
         self.problems += [Problem(line=None, where=f"story {key}", reason=reason) for reason in found]
         return []
 
-    def _questions(self, story: str, asked: _Asked) -> list[Question]:
+    def _questions(self, story: str, asked: _Asked) -> list[TaskQuestion]:
         """The question in a list, which is empty where it cannot be used."""
         if asked.disputed:
             return []
@@ -247,10 +247,10 @@ class _Shelf:
             self.problems += [Problem(line=None, where=where, reason=reason) for reason in reasons(error)]
             return []
 
-    def _question(self, story: str, asked: _Asked) -> Question:
+    def _question(self, story: str, asked: _Asked) -> TaskQuestion:
         gold = asked.answers.index(asked.gold)
         records: list[JsonValue] = [*sorted(asked.records)]
-        return Question(
+        return TaskQuestion(
             key=f"{story}-{_readable_key(asked)}",
             text=asked.text,
             answers=asked.answers,
@@ -263,8 +263,8 @@ class _Shelf:
         )
 
 
-def _passage(key: str, title: str, text: str, questions: tuple[Question, ...]) -> Passage:
-    return Passage(
+def _passage(key: str, title: str, text: str, questions: tuple[TaskQuestion, ...]) -> TaskPassage:
+    return TaskPassage(
         key=key,
         title=title,
         text=text,

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from app.exchange.taskfile import (
     BadInput,
-    Passage,
     Problem,
-    Question,
     TaskFile,
+    TaskPassage,
+    TaskQuestion,
     json_lines,
     open_input,
     reasons,
@@ -165,7 +165,7 @@ class _Article:
     line: _Line
     text: str
     place: _Place
-    questions: list[Question] = field(default_factory=list)
+    questions: list[TaskQuestion] = field(default_factory=list)
 
 
 class _Reader:
@@ -249,11 +249,11 @@ def _check_article(line: _Line, text: str) -> None:
         )
 
 
-def _passage(article: _Article) -> Passage:
+def _passage(article: _Article) -> TaskPassage:
     line = article.line
     is_link = line.url is not None and re.match(r"https?://\S+$", line.url) is not None
     extra = {"year": line.year, "topic": line.topic, "url": None if is_link else line.url}
-    return Passage(
+    return TaskPassage(
         key=line.article_id,
         title=line.title,
         text=article.text,
@@ -266,11 +266,11 @@ def _passage(article: _Article) -> Passage:
     )
 
 
-def _question(row: _QuestionRow, line: _Line, answers: Answers) -> Question:
+def _question(row: _QuestionRow, line: _Line, answers: Answers) -> TaskQuestion:
     gold = _gold(row)
     distractor = _best_distractor(row)
     kept = list(range(len(row.options))) if answers == "all" else sorted((gold, distractor))
-    return Question(
+    return TaskQuestion(
         key=row.question_unique_id,
         text=" ".join(row.question.split()),
         answers=tuple(" ".join(row.options[place].split()) for place in kept),

@@ -7,7 +7,6 @@ import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -15,17 +14,13 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from app.csv_cells import csv_cell
+from app.errors import UserError
+from app.exchange.choices import Format
 
-class ExportRefused(ValueError):
+
+class ExportRefused(UserError, ValueError):
     """Nothing was written; the text is one sentence that says why and what to do."""
-
-
-class Format(StrEnum):
-    """How a table is written."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
 
 
 STDOUT = Path("-")
@@ -136,20 +131,7 @@ def _csv(stream: BinaryIO, schema: Any) -> Iterator[Callable[[Any], None]]:
         stream.write(text.getvalue().encode())
 
     lines([schema.names])
-    yield lambda batch: lines(map(_cell, row.values()) for row in batch.to_pylist())
-
-
-FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
-"""What makes a spreadsheet take a cell for a formula, or hides such a beginning."""
-
-
-def _cell(value: Any) -> Any:
-    """A value as CSV has it: a text that could pass for a formula, or for one made harmless, behind an apostrophe."""
-    if value is None or type(value) in (int, float):
-        return value
-    # JSON for what is nested, true and false; a time loses its quotation marks.
-    text = value if isinstance(value, str) else orjson.dumps(value).decode().strip('"')
-    return f"'{text}" if text.startswith((*FORMULA, "'")) else text
+    yield lambda batch: lines(map(csv_cell, row.values()) for row in batch.to_pylist())
 
 
 _FORMS: dict[Format, Callable[[BinaryIO, Any], AbstractContextManager[Callable[[Any], None]]]] = {

@@ -73,7 +73,7 @@ class PlantedFlaw(_Shape):
     """What the flaw is, for whoever grades what a critic found."""
 
 
-class Question(_Shape):
+class TaskQuestion(_Shape):
     """A question on a passage, with its answers in any order."""
 
     key: Key = Field(alias="id")
@@ -141,7 +141,7 @@ class Question(_Shape):
         return self
 
 
-class Passage(_Shape):
+class TaskPassage(_Shape):
     """A hidden text and the questions on it: one line of a task file."""
 
     key: Key = Field(alias="id")
@@ -160,12 +160,12 @@ class Passage(_Shape):
     """What may be done with it."""
     meta: Meta = Field(default_factory=dict)
     """Anything else worth keeping with the passage."""
-    questions: Annotated[tuple[Question, ...], Field(json_schema_extra={"minItems": 1})]
+    questions: Annotated[tuple[TaskQuestion, ...], Field(json_schema_extra={"minItems": 1})]
     """One or more questions."""
 
     @field_validator("questions")
     @classmethod
-    def _question_keys_differ(cls, questions: tuple[Question, ...]) -> tuple[Question, ...]:
+    def _question_keys_differ(cls, questions: tuple[TaskQuestion, ...]) -> tuple[TaskQuestion, ...]:
         if not questions:
             raise PydanticCustomError("too_few", "needs at least 1 question")
         keys = [question.key for question in questions]
@@ -209,7 +209,7 @@ class Problem(_Shape):
 class TaskFile(_Shape):
     """What a reader found: the good passages, and everything that stood in the way of the others."""
 
-    passages: tuple[Passage, ...]
+    passages: tuple[TaskPassage, ...]
     problems: tuple[Problem, ...]
     filtered: dict[str, int] = Field(default_factory=dict)
     """Sound questions left out on purpose: their number by reason."""
@@ -238,14 +238,14 @@ class _Shelf:
     """The sound passages so far, and the lines that their ids came from."""
 
     def __init__(self, where: str) -> None:
-        self.passages: list[Passage] = []
+        self.passages: list[TaskPassage] = []
         self._where = where
         self._passage_lines: dict[str, tuple[int, str]] = {}
         self._question_lines: dict[str, int] = {}
 
     def add(self, line: int, value: dict[str, JsonValue]) -> list[Problem]:
         try:
-            passage = Passage.model_validate(value, by_name=False)
+            passage = TaskPassage.model_validate(value, by_name=False)
         except ValidationError as error:
             found = reasons(error)
         else:
@@ -254,7 +254,7 @@ class _Shelf:
                 self._keep(line, passage)
         return [Problem(line=line, where=self._where, reason=reason) for reason in found]
 
-    def _clashes(self, passage: Passage) -> list[str]:
+    def _clashes(self, passage: TaskPassage) -> list[str]:
         found = []
         if passage.key in self._passage_lines:
             line, text = self._passage_lines[passage.key]
@@ -269,7 +269,7 @@ class _Shelf:
         ]
         return found
 
-    def _keep(self, line: int, passage: Passage) -> None:
+    def _keep(self, line: int, passage: TaskPassage) -> None:
         self.passages.append(passage)
         self._passage_lines[passage.key] = (line, passage.text)
         self._question_lines |= {question.key: line for question in passage.questions}
@@ -387,7 +387,7 @@ def _place(loc: tuple[int | str, ...]) -> str:
 
 def _unknown_key(detail: ErrorDetails) -> str:
     *inside, key = detail["loc"]
-    shape = PlantedFlaw if "planted" in inside else Question if inside else Passage
+    shape = PlantedFlaw if "planted" in inside else TaskQuestion if inside else TaskPassage
     known = [field.alias or name for name, field in shape.model_fields.items()]
     near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)[0]
     owner = f" in {_place(tuple(inside))}" if inside else ""
@@ -398,7 +398,7 @@ def schema() -> dict[str, JsonValue]:
     """The JSON Schema (draft 2020-12) of one line of a task file."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Passage.model_json_schema(by_alias=True),
+        **TaskPassage.model_json_schema(by_alias=True),
     }
 
 

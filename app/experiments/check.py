@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from app.experiments.plan import Drawn, reading
-from app.experiments.spec import Arm, Spec
+from app.experiments.spec import ArmSpec, Spec
 from app.participants.base import PEOPLE, Call, Ending, ParticipantError
+from app.participants.participant_factory import ParticipantFactory, Person
 from app.participants.prompts import PromptBook
-from app.participants.roster import Person, Roster
-from app.participants.sitting import Holder, Sitting
+from app.participants.seating import Holder, Seating
 from app.protocols.core import Belief, Case, Elicitation, Move, Outcome, Play, Speech, Stance
 from app.protocols.flaws import planted_in
 from app.protocols.judging import judge
@@ -79,7 +79,7 @@ async def check(spec: Spec, drawn: Sequence[Drawn], texts: Mapping[str, str]) ->
     `texts` holds the passages by key.
     """
     findings = Findings()
-    roster = Roster()
+    roster = ParticipantFactory()
     try:
         for item in drawn:
             for arm in spec.arms:
@@ -94,10 +94,10 @@ class _Rehearsal:
     """One trial that is played and judged without being kept."""
 
     spec: Spec
-    arm: Arm
+    arm: ArmSpec
     item: Drawn
     text: str
-    roster: Roster
+    roster: ParticipantFactory
     findings: Findings
     talk: dict[str, Move] = field(default_factory=dict)
     """The moves of the talk, which every judge reads."""
@@ -136,14 +136,14 @@ class _Rehearsal:
         play = Play(script, [seat], self.talk)
         await sitting.play_out(play, {}, self._counter({seat: name}))
 
-    def _sitting(self, seated: Mapping[str, str]) -> Sitting:
+    def _sitting(self, seated: Mapping[str, str]) -> Seating:
         holders = {seat: self._holder(name) for seat, name in seated.items()}
         [assignment, *_] = self.arm.protocol.assignments(len(self.item.answers))
         elicitation = {seat: holder.elicitation for seat, holder in holders.items()}
         planted = planted_in(self.item.question.meta, self.item.answers)
         case = Case(self.item.question.text, self.item.texts, assignment.argues, 0, elicitation, planted)
         prompts = PromptBook(self.arm.prompts)
-        return Sitting(self.arm.protocol, case, indexed(self.text), holders, prompts, self.findings)
+        return Seating(self.arm.protocol, case, indexed(self.text), holders, prompts, self.findings)
 
     def _holder(self, name: str) -> Holder:
         if name == PEOPLE:  # nobody comes to a rehearsal: it ends where somebody would be asked

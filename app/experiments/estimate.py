@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.experiments.freeze import drawn_of
 from app.experiments.plan import Drawn, check_answers, judges_of, reading
-from app.experiments.spec import Arm, Spec, digest
+from app.experiments.spec import ArmSpec, Spec, digest
 from app.participants.base import PEOPLE, ModelSettings, Segment
 from app.participants.prompts import PromptBook
 from app.participants.replies import form
@@ -43,7 +43,7 @@ from app.protocols.rehearsal import (
 )
 from app.protocols.views import View, see
 from app.records.tasks import passage_lengths, passage_texts
-from app.reports.power import CORRELATION, DISCORDANCE, smallest_difference
+from app.statistics.power import CORRELATION, DISCORDANCE, smallest_difference
 
 # ── what is assumed ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,7 +144,7 @@ class PowerEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class ExperimentEstimate:
     """All of it."""
 
     arms: tuple[ArmEstimate, ...]
@@ -232,12 +232,12 @@ def _layers(drawn: Sequence[Drawn]) -> list[list[Drawn]]:
     return [list(group) for _, group in groupby(ordered, key=lambda item: len(item.answers))]
 
 
-def estimate(spec: Spec, material: Material, prices: Mapping[str, Price] | None = None) -> Estimate:
+def estimate(spec: Spec, material: Material, prices: Mapping[str, Price] | None = None) -> ExperimentEstimate:
     """What `spec` takes; `prices` are by participant."""
     rehearsed = [_Layer(spec, layer, material) for layer in _layers(material.drawn)]
     arms = tuple(_arm(spec, arm, material.drawn, rehearsed) for arm in spec.arms)
     uses = tuple(_use(spec, name, rehearsed, (prices or {}).get(name)) for name in _models(spec))
-    return Estimate(
+    return ExperimentEstimate(
         arms=arms,
         participants=uses,
         people=_people(spec, material.drawn, rehearsed),
@@ -366,7 +366,7 @@ def _add(
 class _Trials:
     """The trials of one question under one arm, with every assignment, and their judgements by every judge."""
 
-    def __init__(self, spec: Spec, arm: Arm, item: Drawn, text: str, replicate: int) -> None:
+    def __init__(self, spec: Spec, arm: ArmSpec, item: Drawn, text: str, replicate: int) -> None:
         self._spec, self._arm, self._item, self._text = spec, arm, item, text
         self._mark = f"{arm.name}/{item.question.key}/{replicate}"
         self._prompts = PromptBook(arm.prompts)
@@ -506,13 +506,13 @@ def _written(view: View, content: AnyContent) -> float:
 # ── from counts to figures ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def trials_of(arm: Arm, spec: Spec, answers: int) -> int:
+def trials_of(arm: ArmSpec, spec: Spec, answers: int) -> int:
     """Trials of one question with so many answers."""
     each = len(judges_of(arm.protocol, spec.panel))
     return len(arm.protocol.assignments(answers)) * spec.replicates * each
 
 
-def _arm(spec: Spec, arm: Arm, drawn: Sequence[Drawn], layers: Sequence[_Layer]) -> ArmEstimate:
+def _arm(spec: Spec, arm: ArmSpec, drawn: Sequence[Drawn], layers: Sequence[_Layer]) -> ArmEstimate:
     trials = sum(trials_of(arm, spec, len(item.answers)) for item in drawn)
     panel, judged = spec.panel, not arm.protocol.judge_takes_part
     calls = sum(
@@ -585,7 +585,7 @@ def _people(spec: Spec, drawn: Sequence[Drawn], layers: Sequence[_Layer]) -> Peo
     )
 
 
-def _minutes_of(spec: Spec, arm: Arm, layer: _Layer) -> float:
+def _minutes_of(spec: Spec, arm: ArmSpec, layer: _Layer) -> float:
     """What one person would need for every trial of an arm."""
     texts = 0.0
     if arm.protocol.judge.reads_passage:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.experiments.plan import Drawn, PlannedTrial, draw, plan, reading, seed_of
-from app.experiments.spec import Arm, Cast, Panel, PanelSpec, People, Spec, SpecError, digest
+from app.experiments.spec import ArmSpec, Cast, Panel, PanelSpec, People, Spec, SpecError, digest
 from app.participants.base import PEOPLE
 from app.protocols import PROTOCOLS
 from app.records import experiments as records
@@ -137,7 +137,7 @@ def _prompts(spec: Spec) -> dict[str, dict[str, str]]:
     return {arm.name: {name: digest(text) for name, text in arm.prompts.items()} for arm in spec.arms}
 
 
-def _trial(item: PlannedTrial, arm: Arm, people: People | None) -> records.NewTrial:
+def _trial(item: PlannedTrial, arm: ArmSpec, people: People | None) -> records.NewTrial:
     return records.NewTrial(
         arm=item.arm,
         question=item.drawn.question.id,
@@ -153,7 +153,7 @@ def _trial(item: PlannedTrial, arm: Arm, people: People | None) -> records.NewTr
     )
 
 
-def _for_people(arm: Arm, judges: People | None) -> list[records.NewSeat]:
+def _for_people(arm: ArmSpec, judges: People | None) -> list[records.NewSeat]:
     """The seats of a trial that people are to take, the judge's among them where `judges` says how."""
     seats = [records.NewSeat(seat.name, seat.reads_passage, False, LEASE) for seat in arm.open_to_people]
     if judges is not None:

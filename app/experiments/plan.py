@@ -7,7 +7,7 @@ from itertools import groupby
 from random import Random
 
 from app.experiments import examples
-from app.experiments.spec import Arm, Panel, Spec, SpecError, Tasks
+from app.experiments.spec import ArmSpec, Panel, Spec, SpecError, Tasks
 from app.protocols.core import Assignment, Case, Protocol
 from app.protocols.critique import Critique
 from app.protocols.flaws import ITEMS, planted_in
@@ -96,7 +96,7 @@ def _answers(question: Question, tasks: Tasks, seed: int) -> tuple[int, ...]:
     return tuple(indices)
 
 
-def check_answers(arms: Iterable[Arm], drawn: Sequence[Drawn]) -> None:
+def check_answers(arms: Iterable[ArmSpec], drawn: Sequence[Drawn]) -> None:
     """Refuse an arm whose protocol cannot handle as many answers as the questions have. Raises SpecError."""
     most = max((len(item.answers) for item in drawn), default=0)
     for arm in arms:
@@ -107,7 +107,7 @@ def check_answers(arms: Iterable[Arm], drawn: Sequence[Drawn]) -> None:
             )
 
 
-def check_examples(arms: Iterable[Arm], drawn: Sequence[Drawn]) -> None:
+def check_examples(arms: Iterable[ArmSpec], drawn: Sequence[Drawn]) -> None:
     """Refuse an arm whose verifier would be shown examples on a passage that it is then asked about. Raises SpecError."""
     own = {item.question.passage.text_digest.hex() for item in drawn}
     for arm in arms:
@@ -120,7 +120,7 @@ def check_examples(arms: Iterable[Arm], drawn: Sequence[Drawn]) -> None:
                 )
 
 
-def check_planted(arms: Iterable[Arm], drawn: Sequence[Drawn]) -> None:
+def check_planted(arms: Iterable[ArmSpec], drawn: Sequence[Drawn]) -> None:
     """Refuse an arm whose planted flaws come with the questions where none brings any, or a longer argument than it allows.
 
     Raises SpecError.
@@ -173,7 +173,7 @@ def judges_of(protocol: Protocol, panel: Panel) -> list[tuple[str | None, int]]:
 
 def _trial(
     spec: Spec,
-    arm: Arm,
+    arm: ArmSpec,
     item: Drawn,
     number: int,
     assignment: Assignment,

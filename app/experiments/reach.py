@@ -4,15 +4,15 @@ from collections.abc import Iterable
 
 from app.experiments.spec import Cast
 from app.participants.base import ModelSettings, UnknownModel
-from app.participants.roster import Roster
+from app.participants.participant_factory import ParticipantFactory
 
 
-async def reach(cast: Cast, names: Iterable[str], roster: Roster | None = None) -> None:
+async def reach(cast: Cast, names: Iterable[str], roster: ParticipantFactory | None = None) -> None:
     """Make sure that the endpoints of these participants answer and serve their models. Raises ParticipantError.
 
     Call it with no transaction open: it waits for servers. It asks through `roster`, which it closes, where given one.
     """
-    roster = roster or Roster()
+    roster = roster or ParticipantFactory()
     try:
         for name in dict.fromkeys(names):
             participant, endpoint = cast.participants[name], cast.endpoint_of(name)

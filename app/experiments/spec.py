@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.errors import UserError
 from app.experiments import examples
 from app.participants.base import PEOPLE, BuiltinSettings, EndpointSettings, ModelSettings
 from app.participants.baselines import NEVER_GIVES
@@ -35,7 +36,7 @@ MOST = 2**53
 """Largest number taken, so that every reader of JSON keeps it as it is."""
 
 
-class SpecError(ValueError):
+class SpecError(UserError, ValueError):
     """The file asks for something that cannot be; one sentence that says what to change."""
 
 
@@ -63,7 +64,7 @@ class Tasks(Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class ArmSpec:
     """A protocol with its settings, its own prompts by kind of ask, and the names of who sits where."""
 
     name: str
@@ -153,7 +154,7 @@ class Spec:
     name: str
     tasks: Tasks
     cast: Cast
-    arms: tuple[Arm, ...]
+    arms: tuple[ArmSpec, ...]
     panel: Panel
     contrasts: tuple[tuple[str, str], ...]
     replicates: int
@@ -289,7 +290,7 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
     )
 
 
-def _check_judges(arms: Iterable[Arm], panel: Panel) -> None:
+def _check_judges(arms: Iterable[ArmSpec], panel: Panel) -> None:
     """Refuse people on the panel of an arm in whose talk no person can be the judge."""
     for arm in arms:
         if panel.people and arm.protocol.judge_takes_part and not arm.protocol.judge.people:
@@ -422,7 +423,7 @@ def _participant(name: str, data: Mapping[str, Any], endpoints: Mapping[str, Any
     return settings
 
 
-def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> Arm:
+def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> ArmSpec:
     where = f"arms.{name}"
     _named(where, name)
     if "protocol" not in data:
@@ -438,7 +439,7 @@ def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> Arm:
     seats = _seated(where, protocol, arm.seats, cast)
     _fitted(where, protocol, seats, cast)
     _vary(where, protocol, seats, cast)
-    return Arm(name, protocol, seats, overrides, sources)
+    return ArmSpec(name, protocol, seats, overrides, sources)
 
 
 def _named(where: str, name: str) -> None:

@@ -40,7 +40,7 @@ from app.protocols.flaws import (
     CriticFacts,
     numbered,
 )
-from app.protocols.quotes import MIN_WORDS, Passage, Span, mark, only_verified
+from app.protocols.quotes import MIN_WORDS, IndexedPassage, Span, mark, only_verified
 from app.protocols.trees import AnswerFacts, NumberFacts
 from app.protocols.views import Line, View
 
@@ -66,7 +66,7 @@ class Quotation:
 
 
 def quotations(
-    view: View, passage: Passage, sentences: Iterable[Sentence], weights: Mapping[str, float]
+    view: View, passage: IndexedPassage, sentences: Iterable[Sentence], weights: Mapping[str, float]
 ) -> Iterator[Quotation]:
     """Real quotes from `sentences`, in their order and within the budget; nothing that this seat has quoted before.
 
@@ -182,7 +182,7 @@ def _worth(index: Index, span: Span, weights: Mapping[str, float]) -> float:
     return max((weights[term] * index.idf(term) for term in found if term in weights), default=0.0)
 
 
-def _verifies(text: str, passage: Passage) -> bool:
+def _verifies(text: str, passage: IndexedPassage) -> bool:
     return bool(only_verified(mark(f"<quote>{text}</quote>", passage)))
 
 
@@ -263,7 +263,7 @@ _FILLERS = (
 _STOPS = (".", "!", "?", "…", '."', '!"', '?"', ".”", "!”", "?”")
 
 
-class Draft:
+class GrowingSpeech:
     """A speech as it grows sentence by sentence, never above its most words."""
 
     def __init__(self, most: int) -> None:
@@ -403,10 +403,10 @@ def _lengths(limits: Limits) -> tuple[int, int, int]:
     return least, max(least, min(limits.target_words or WORDS_WITHOUT_TARGET, most)), most
 
 
-def _opened(view: View, most: int, rng: Random) -> Draft:
+def _opened(view: View, most: int, rng: Random) -> GrowingSpeech:
     """A speech that has claim and replies so far."""
     assert view.side is not None
-    draft = Draft(most)
+    draft = GrowingSpeech(most)
     answer = _harmless(view.answers[view.side]).rstrip(".")
     if not draft.add(rng.choice(_claims(view)).format(answer=answer)):
         draft.add(" ".join(_SHORT_CLAIM.split()[:most]))
@@ -421,14 +421,14 @@ def _criticise(view: View, most_points: int, found: Iterable[Quotation], rng: Ra
     """A critique: first the quotes that are off the point, then what speaks for the other answer, in numbered points."""
     least, target, most = _lengths(view.limits)
     opening = _opened(view, most, rng)
-    points = Draft(most - opening.words)
+    points = GrowingSpeech(most - opening.words)
     made: list[str] = []
     for parts in chain(_misused(view), (_presented(quotation, view, rng) for quotation in found)):
         full = len(made) == most_points or opening.words + points.words >= target
         if full or not points.add(f"{len(made) + 1}.", *parts):
             break
         made.append(" ".join(parts))
-    lead = Draft(most - points.words)
+    lead = GrowingSpeech(most - points.words)
     lead.add(*opening.parts)
     lead.fill(least - points.words, _unused(view, rng))
     return f"{lead.text}\n{numbered(made)}".strip()

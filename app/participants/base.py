@@ -8,8 +8,9 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl
 
+from app.errors import UserError
 from app.protocols.core import AnyContent, Elicitation
-from app.protocols.quotes import Passage
+from app.protocols.quotes import IndexedPassage
 from app.protocols.views import View
 
 PEOPLE = "people"
@@ -26,7 +27,7 @@ PEOPLE = "people"
 #   └── Nonsense              replies came, but none that could be read as what was asked
 
 
-class ParticipantError(Exception):
+class ParticipantError(UserError):
     """A seat could not answer; its text is one sentence that says what to do."""
 
 
@@ -61,7 +62,7 @@ class Nonsense(ParticipantError):
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Settings(BaseModel):
+class StrictSettings(BaseModel):
     """Settings as they stand in an experiment's file; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -80,7 +81,7 @@ BaseUrl: TypeAlias = Annotated[HttpUrl, AfterValidator(_without_secrets)]
 """An address that may be stored and shown."""
 
 
-class EndpointSettings(Settings):
+class EndpointSettings(StrictSettings):
     """A model server that speaks the OpenAI protocol."""
 
     base_url: BaseUrl
@@ -93,7 +94,7 @@ class EndpointSettings(Settings):
         return os.environ.get(self.api_key_env) if self.api_key_env else None
 
 
-class ModelSettings(Settings):
+class ModelSettings(StrictSettings):
     """A model behind an endpoint."""
 
     kind: Literal["model"] = "model"
@@ -128,7 +129,7 @@ class ModelSettings(Settings):
         return Elicitation(self.reason_first, self.votes if self.belief == "votes" else 0)
 
 
-class BuiltinSettings(Settings):
+class BuiltinSettings(StrictSettings):
     """What needs no model: a baseline, or `task-file`, which says what comes with a question."""
 
     kind: Literal["builtin"] = "builtin"
@@ -142,7 +143,7 @@ class BuiltinSettings(Settings):
         return Elicitation()
 
 
-class PersonSettings(Settings):
+class PersonSettings(StrictSettings):
     """A person, who answers in a browser in their own time."""
 
     kind: Literal["person"] = "person"
@@ -228,7 +229,7 @@ class Asking:
     protocol: str
     seed: int
     """For sampling: depends on the trial and the path of the ask alone."""
-    passage: Passage
+    passage: IndexedPassage
     """To check quotes against; a participant may *read* only `view.passage`."""
     calls: CallLog
     prompts: "Prompts"

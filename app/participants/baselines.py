@@ -29,7 +29,7 @@ def builtin(settings: BuiltinSettings) -> Participant:
         case "scripted":
             return Scripted(settings.script)
         case "task-file":
-            return TaskFile()
+            return TaskFileAuthor()
 
 
 NEVER_GIVES: Mapping[str, frozenset[Wants]] = {
@@ -47,7 +47,7 @@ def _misseated(name: str, view: View) -> ParticipantError:
     )
 
 
-class TaskFile:
+class TaskFileAuthor:
     """Says what the file of the question brings: an argument in which its author has planted a flaw, and what that is."""
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
@@ -172,7 +172,7 @@ def _random_speech(view: View, asking: Asking, rng: Random) -> Speech:
     """Quotes of sentences drawn at random, and random words up to the length; no quotes where it has no passage."""
     limits = view.limits
     most = limits.max_words or max(limits.target_words or advocate.WORDS_WITHOUT_TARGET, limits.min_words)
-    draft = advocate.Draft(most)
+    draft = advocate.GrowingSpeech(most)
     for quotation in _random_quotations(view, asking, rng):
         if not draft.add(quotation.tagged):
             break

@@ -21,8 +21,8 @@ from app.participants.base import (
     UnknownModel,
 )
 from app.participants.completions import Reply, listed, messages, read, scrubbed
+from app.participants.concurrency import Limit
 from app.participants.failures import UNREADABLE, Failure, understand
-from app.participants.limits import Limit
 
 NO_KEY = "none"
 """Sent where no key is named: the protocol wants one, servers without keys ignore it."""

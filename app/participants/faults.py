@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
-from app.participants.advocate import Draft, Quotation, quotations, spoken
+from app.participants.advocate import GrowingSpeech, Quotation, quotations, spoken
 from app.participants.base import Asking, ParticipantError
 from app.participants.replies import options
 from app.participants.retrieval import indexed, terms
@@ -19,7 +19,7 @@ from app.protocols.flaws import (
     PointFacts,
     points_in,
 )
-from app.protocols.quotes import MarkedText, Passage, only_verified
+from app.protocols.quotes import IndexedPassage, MarkedText, only_verified
 from app.protocols.views import View
 
 FALSE_CLAIM = "The passage says as much in its first words and again in its last."
@@ -54,7 +54,7 @@ def unbudgeted(view: View) -> View:
     return replace(view, limits=replace(view.limits, quote_characters=None))
 
 
-def _beside_the_point(view: View, passage: Passage, argument: Speech, at: int) -> Iterator[str]:
+def _beside_the_point(view: View, passage: IndexedPassage, argument: Speech, at: int) -> Iterator[str]:
     """Words of the passage about as long as a quote of the argument, which share none with question and answers."""
     assert view.passage is not None
     old = argument.said.quotes[at]
@@ -97,7 +97,7 @@ def _with_false_claim(argument: Speech, view: View) -> str:
     sentences = _sentences(_tagged(argument.said))
     while sentences and sum(len(text.split()) for text in (*sentences, FALSE_CLAIM)) > most:
         sentences.pop()
-    draft = Draft(most)
+    draft = GrowingSpeech(most)
     draft.add(*sentences, FALSE_CLAIM)
     draft.fill(view.limits.min_words, [FALSE_CLAIM])
     return draft.text

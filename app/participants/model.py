@@ -8,7 +8,7 @@ from uuid import uuid4
 from app.participants.base import Asking, BadRequest, Call, ContextTooLong, ModelSettings, Nonsense, Segment
 from app.participants.client import Client
 from app.participants.completions import Reply
-from app.participants.replies import FirstTokens, Form, form, label_mass, spread
+from app.participants.replies import FirstTokens, ReplyFormat, form, label_mass, spread
 from app.participants.speeches import Unread, outside
 from app.protocols.core import AnyContent, Belief, Speech
 from app.protocols.views import View
@@ -138,7 +138,7 @@ class _Talk:
         segments = self.asking.prompts.segments(self.asking.protocol, self.view)
         return [*segments, Segment("user", f"\n\n{request}")] if request else segments
 
-    async def _in_form(self, segments: list[Segment], wanted: Form, number: int) -> Reply:
+    async def _in_form(self, segments: list[Segment], wanted: ReplyFormat, number: int) -> Reply:
         """Ask under the constraint of the form, or without it where the server refuses such constraints."""
         purpose: Purpose = "answer" if number == 1 else "again"
         sampling = {"temperature": self.settings.temperature, "max_tokens": self.settings.max_tokens}
@@ -189,7 +189,7 @@ class _Talk:
             self.client.abilities[self.settings.model, ability] = works
 
 
-def _constraint(wanted: Form) -> tuple[Ability, Mapping[str, Any]] | None:
+def _constraint(wanted: ReplyFormat) -> tuple[Ability, Mapping[str, Any]] | None:
     if wanted.choice:
         return "choice", _choice(wanted.choice)
     if wanted.schema is not None:

@@ -22,14 +22,14 @@ from app.protocols.core import (
     Stance,
     Thought,
 )
-from app.protocols.quotes import Passage
+from app.protocols.quotes import IndexedPassage
 from app.protocols.views import View
 
 STANCES: tuple[str, ...] = get_args(Stance.model_fields["stance"].annotation)
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ReplyFormat:
     """How the reply to one view is constrained and read."""
 
     read: Callable[[str, bool], AnyContent]
@@ -42,27 +42,27 @@ class Form:
     """What is added to the prompt, which does not ask for this form by itself."""
 
 
-def form(view: View, passage: Passage) -> Form:
+def form(view: View, passage: IndexedPassage) -> ReplyFormat:
     """The form of the reply to `view`; a belief's is verbalised, in percent."""
     match view.wants:
         case "speech":
-            return Form(partial(speech, view, passage))
+            return ReplyFormat(partial(speech, view, passage))
         case "note" | "thought":
-            return Form(partial(_words, view))
+            return ReplyFormat(partial(_words, view))
         case "items":
-            return Form(
+            return ReplyFormat(
                 partial(_items, view), schema=_object(items={"type": "array", "items": {"type": "string"}})
             )
         case "pick":
             names = options(view)
-            return Form(partial(_pick, names), choice=names)
+            return ReplyFormat(partial(_pick, names), choice=names)
         case "rating":
-            return Form(_rating, schema=_object(rating=_PERCENT))
+            return ReplyFormat(_rating, schema=_object(rating=_PERCENT))
         case "stance":
-            return Form(_stance, choice=STANCES)
+            return ReplyFormat(_stance, choice=STANCES)
         case "belief":
             percentages = _object(**dict.fromkeys(view.letters, _PERCENT))
-            return Form(partial(_belief, view), schema=percentages, request=_in_percent(view.letters))
+            return ReplyFormat(partial(_belief, view), schema=percentages, request=_in_percent(view.letters))
 
 
 _PERCENT = {"type": "integer", "minimum": 0, "maximum": 100}

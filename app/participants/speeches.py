@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from app.protocols.core import Belief, Limits, Speech
-from app.protocols.quotes import MarkedText, Passage, mark, only_verified
+from app.protocols.quotes import IndexedPassage, MarkedText, mark, only_verified
 from app.protocols.views import View
 
 
@@ -20,7 +20,7 @@ class Unread(Exception):
         self.problem, self.draft, self.off = problem, draft, off
 
 
-def speech(view: View, passage: Passage, text: str, whole: bool = True) -> Speech:
+def speech(view: View, passage: IndexedPassage, text: str, whole: bool = True) -> Speech:
     """The speech in a reply; raises Unread where it is empty, broken off, too long or too short.
 
     Where only quotes are wanted, all but the verified ones is dropped, and each of them stands on a line of its own.
@@ -44,7 +44,7 @@ def speech(view: View, passage: Passage, text: str, whole: bool = True) -> Speec
     raise Unread(problem, _settled(said, content, view, passage, whole), off)
 
 
-def written(view: View, passage: Passage, text: str) -> Speech:
+def written(view: View, passage: IndexedPassage, text: str) -> Speech:
     """What a person wrote as a speech, nothing of it set apart or cut; raises Unread where it is empty or too long."""
     said = text.strip()
     if not said:
@@ -68,12 +68,12 @@ _NO_QUOTES = (
 )
 
 
-def _verified(said: str, view: View, passage: Passage) -> list[str]:
+def _verified(said: str, view: View, passage: IndexedPassage) -> list[str]:
     words = (" ".join(quote.split()) for quote in only_verified(_mark(said, view, passage)))
     return [f"<quote>{quote}</quote>" for quote in words]
 
 
-def _mark(said: str, view: View, passage: Passage) -> MarkedText:
+def _mark(said: str, view: View, passage: IndexedPassage) -> MarkedText:
     own = [
         line.content.said
         for line in view.lines
@@ -83,7 +83,7 @@ def _mark(said: str, view: View, passage: Passage) -> MarkedText:
     return mark(said, passage, earlier=earlier, budget=view.limits.quote_characters)
 
 
-def marked_speech(said: str, notes: str, view: View, passage: Passage) -> Speech:
+def marked_speech(said: str, notes: str, view: View, passage: IndexedPassage) -> Speech:
     """The words of a speech with their quotes checked, and what in them reaches for more than argument."""
     marked = _mark(said, view, passage)
     words = len(marked.text.split())
@@ -105,7 +105,7 @@ def _length_problem(words: int, limits: Limits, whole: bool) -> str | None:
     return None
 
 
-def _settled(said: str, content: Speech, view: View, passage: Passage, whole: bool) -> Speech:
+def _settled(said: str, content: Speech, view: View, passage: IndexedPassage, whole: bool) -> Speech:
     """The speech as the last resort makes it: cut at a sentence where it is too long or broken off."""
     most, least = view.limits.max_words, view.limits.min_words
     if whole and (most is None or content.words <= most):

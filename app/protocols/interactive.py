@@ -2,17 +2,32 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import (
+    dataclass,
+    replace,
+)
 from itertools import count
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from app.protocols.combinators import Argued, RoundFacts, argued, arguing
+from app.protocols.combinators import (
+    Argued,
+    RoundFacts,
+    argued,
+    arguing,
+)
 from app.protocols.consultancy import CONSULTANT, Advised
 from app.protocols.core import Ask, Assignment, Belief, Case, Measure, Outcome, Said, Seat, Talk, paths
 from app.protocols.debate import SIDES
-from app.protocols.taking_part import Turn, TurnFacts, last_turn, measured, swung, turn_of
+from app.protocols.taking_part import (
+    JudgeTurn,
+    TurnFacts,
+    last_turn,
+    measured,
+    swung,
+    turn_of,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +91,7 @@ class Interactive(Argued):
         measures = measured(beliefs, self.swing, self.turn_penalty)
         return replace(end, belief=beliefs[-1], beliefs=tuple(beliefs), measures=measures)
 
-    def _judges_turn(self, case: Case, number: int, said: Said) -> Talk[Turn]:
+    def _judges_turn(self, case: Case, number: int, said: Said) -> Talk[JudgeTurn]:
         turn, seat, shows = f"r{number}", self.judge.name, paths(said)
         if number > self.max_rounds:
             return last_turn(case, turn, seat, shows)

@@ -240,7 +240,7 @@ def _piece(text: str) -> _Piece:
 # The passage -----------------------------------------------------------------------------------------------------
 
 
-class Passage:
+class IndexedPassage:
     """A passage made ready for finding quotes; build it once (`indexed` keeps the latest)."""
 
     def __init__(self, text: str) -> None:
@@ -353,9 +353,9 @@ class Passage:
 
 
 @lru_cache(maxsize=32)
-def indexed(text: str) -> Passage:
+def indexed(text: str) -> IndexedPassage:
     """The index of a passage, kept for the next speech about it."""
-    return Passage(text)
+    return IndexedPassage(text)
 
 
 def _allowed_edits(words: int) -> int:
@@ -377,7 +377,7 @@ class _Found(NamedTuple):
     spans: tuple[Span, ...] = ()
 
 
-def _find(quote: str, passage: Passage, min_words: int, max_gap: int) -> _Found:
+def _find(quote: str, passage: IndexedPassage, min_words: int, max_gap: int) -> _Found:
     whole = _piece(quote)
     if len(whole.words) < max(min_words, 1):
         return _Found(Status.TOO_SHORT)
@@ -406,7 +406,7 @@ def _cut(quote: str) -> list[Span]:
     ]
 
 
-def _join(quote: str, cut: Iterable[Span], passage: Passage) -> list[Span]:
+def _join(quote: str, cut: Iterable[Span], passage: IndexedPassage) -> list[Span]:
     """The stretches made one again where the passage runs on just so: those dots are its own, and leave nothing out."""
     joined: list[Span] = []
     for start, end in cut:
@@ -420,7 +420,7 @@ def _long_enough(segments: Sequence[_Piece]) -> bool:
     return len(segments) == 1 or all(len(segment.words) >= 2 for segment in segments)
 
 
-def _find_verbatim(pieces: Sequence[_Piece], passage: Passage, max_gap: int) -> _Found | None:
+def _find_verbatim(pieces: Sequence[_Piece], passage: IndexedPassage, max_gap: int) -> _Found | None:
     """The earliest chain of exact occurrences, or else of normalised ones."""
     places = [passage.occurrences(piece) for piece in pieces]
     exact = [[place for place in found if place.exact] for found in places]
@@ -430,7 +430,7 @@ def _find_verbatim(pieces: Sequence[_Piece], passage: Passage, max_gap: int) -> 
     return None
 
 
-def _find_near(pieces: Sequence[_Piece], passage: Passage, max_gap: int) -> _Found:
+def _find_near(pieces: Sequence[_Piece], passage: IndexedPassage, max_gap: int) -> _Found:
     choices = []
     for piece in pieces:
         spans = [place.span for place in passage.occurrences(piece)]
@@ -469,7 +469,7 @@ _TAG = re.compile(r"<\s*+(/?)\s*+quote\s*+>", re.IGNORECASE)
 
 def mark(
     raw: str,
-    passage: Passage,
+    passage: IndexedPassage,
     *,
     earlier: Iterable[Span] = (),
     budget: int | None = None,
@@ -501,7 +501,7 @@ def mark(
 class _Shown:
     """Which characters of the passage a side has shown."""
 
-    def __init__(self, passage: Passage, spans: Iterable[Span]) -> None:
+    def __init__(self, passage: IndexedPassage, spans: Iterable[Span]) -> None:
         self._passage = passage
         self._mask = bytearray(len(passage.text))
         self.add(spans)

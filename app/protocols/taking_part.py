@@ -46,7 +46,7 @@ class StopFacts(TurnFacts, PickFacts):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class JudgeTurn:
     """What the judge gave at the opening of a round."""
 
     belief: Belief
@@ -66,21 +66,21 @@ class Turn:
         return self.stop is not None and picked(self.stop) == DECIDE
 
 
-def last_turn(case: Case, turn: str, seat: str, shows: Shown) -> Talk[Turn]:
+def last_turn(case: Case, turn: str, seat: str, shows: Shown) -> Talk[JudgeTurn]:
     """The judge's belief alone: what it says then, nobody would hear."""
-    return Turn((yield from _belief(case, turn, seat, shows)))
+    return JudgeTurn((yield from _belief(case, turn, seat, shows)))
 
 
 def turn_of(
     case: Case, turn: str, seat: str, shows: Shown, facts: TurnFacts, *, may_stop: bool
-) -> Talk[Turn]:
+) -> Talk[JudgeTurn]:
     """Belief, remark and, where it `may_stop`, whether to go on: asked for together, each unseen by the others."""
     asks = [Ask(f"{turn}/{seat}", seat, "remark", "note", shows, limits=_REMARK, facts=facts)]
     if may_stop:
         stopping = StopFacts(**facts.by_name(), options=_OPTIONS, says=_SAYS)
         asks.append(Ask(f"{turn}/{seat}/stop", seat, "stop", "pick", shows, facts=stopping))
     given: list[Any] = yield from together(_belief(case, turn, seat, shows), *map(one, asks))
-    return Turn(*given)
+    return JudgeTurn(*given)
 
 
 def _belief(case: Case, turn: str, seat: str, shows: Shown) -> Talk[Belief]:

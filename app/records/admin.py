@@ -232,7 +232,7 @@ async def _withdraw_made(session: AsyncSession, account: uuid.UUID) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """One row of the trail, and what its account is called now."""
 
     row: Audit
@@ -241,14 +241,14 @@ class Entry:
 
 async def audit_page(
     session: AsyncSession, page: int, *, action: str = "", account: uuid.UUID | None = None
-) -> Page[Entry]:
+) -> Page[AuditEntry]:
     """The trail, newest first; of one action or one account where asked."""
     rows = select(Audit, Account.name).outerjoin(Account, Account.id == Audit.account_id)
     if action:
         rows = rows.where(Audit.action == action)
     if account is not None:
         rows = rows.where(or_(Audit.account_id == account, Audit.object_id == str(account)))
-    return await page_of_rows(session, rows.order_by(Audit.id.desc()), page, Entry)
+    return await page_of_rows(session, rows.order_by(Audit.id.desc()), page, AuditEntry)
 
 
 async def audit_actions(session: AsyncSession) -> list[str]:

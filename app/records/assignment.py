@@ -26,10 +26,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.protocols.judging import last_places
-from app.records import places, plays
+from app.records import leases, plays
 from app.records.example_texts import examples_tell_of_work_in_hand
+from app.records.leases import PERSON, READ, SEEN, Kind, Statement, is_taken
 from app.records.people import note
-from app.records.places import PERSON, READ, SEEN, Kind, Statement, is_taken
 from app.records.queue import enqueue
 from app.records.seats import MAY_STILL_SIT, SAT, WITHOUT_PASSAGE
 from models import (
@@ -157,25 +157,25 @@ OF_JUDGES = (JUDGEMENTS, WITHOUT_PASSAGE)
 
 async def claim(session: AsyncSession, account_id: uuid.UUID) -> uuid.UUID | None:
     """Give somebody their next judgement, as `places.claim` does; None where none is left."""
-    found = await places.claim(session, account_id, [JUDGEMENTS])
+    found = await leases.claim(session, account_id, [JUDGEMENTS])
     return found[1] if found else None
 
 
 async def in_hand(session: AsyncSession, person: uuid.UUID) -> uuid.UUID | None:
     """The trial that somebody has begun and not finished."""
-    return await places.in_hand(session, JUDGEMENTS, person)
+    return await leases.in_hand(session, JUDGEMENTS, person)
 
 
 async def prolong(session: AsyncSession, judgement: uuid.UUID, person: uuid.UUID) -> bool:
     """Let the lease of a trial in hand begin anew; False where it is not (or no longer) this person's."""
-    return await places.prolong(session, JUDGEMENTS, judgement, person)
+    return await leases.prolong(session, JUDGEMENTS, judgement, person)
 
 
 async def give_back(
     session: AsyncSession, judgement: uuid.UUID, account: Account, flags: Mapping[str, bool]
 ) -> bool:
     """Return a trial to the others, never to be shown to this person again; False where it is not in their hands."""
-    return await places.give_back(session, JUDGEMENTS, judgement, account, flags)
+    return await leases.give_back(session, JUDGEMENTS, judgement, account, flags)
 
 
 async def reopen_failed(session: AsyncSession, experiment: uuid.UUID) -> int:
@@ -193,7 +193,7 @@ async def reopen_failed(session: AsyncSession, experiment: uuid.UUID) -> int:
     queued = 0
     for row in (await session.scalars(failed)).all():
         row.state, row.error = "waiting", None
-        queued += not await places.put_back(session, JUDGEMENTS, row, "tried again")
+        queued += not await leases.put_back(session, JUDGEMENTS, row, "tried again")
     await session.flush()
     return queued
 
@@ -303,7 +303,7 @@ async def told(
     rows = (await session.execute(verdicts, {"person": person})).all()
     for mine, *_ in rows:
         if not mine.flags.get("told"):
-            await places.flag(session, JUDGEMENTS, mine.id, {"told": True})
+            await leases.flag(session, JUDGEMENTS, mine.id, {"told": True})
     return [
         Told(
             mine.id,

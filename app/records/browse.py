@@ -463,7 +463,7 @@ async def passages_of(session: AsyncSession, experiment: uuid.UUID) -> list[tupl
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedTrial:
     """One judgement of a trial, with its verdicts and the moves that led to them."""
 
     judgement: Judgement
@@ -494,7 +494,7 @@ class Transcript:
     """Oldest first, with who made them."""
     verdicts: Sequence[Verdict]
     """Those of a judge who took part in the talk."""
-    judged: Sequence[Judged]
+    judged: Sequence[JudgedTrial]
     open_places: Mapping[str, int]
     """Places that nobody has taken yet, by judging round."""
     before: uuid.UUID | None
@@ -562,7 +562,7 @@ async def _moves(session: AsyncSession, which: ColumnElement[bool]) -> list[tupl
     return [(row[0], row[1]) for row in rows]
 
 
-async def _judged(session: AsyncSession, trial: uuid.UUID, verdicts: Sequence[Verdict]) -> list[Judged]:
+async def _judged(session: AsyncSession, trial: uuid.UUID, verdicts: Sequence[Verdict]) -> list[JudgedTrial]:
     rows = (
         await session.execute(
             select(Judgement, JudgingRound, Participant)
@@ -576,7 +576,7 @@ async def _judged(session: AsyncSession, trial: uuid.UUID, verdicts: Sequence[Ve
     moves = await _moves(session, Move.judgement_id.in_(ids))
     efforts = list(await session.scalars(select(Draft).where(Draft.judgement_id.in_(ids)).order_by(Draft.id)))
     return [
-        Judged(
+        JudgedTrial(
             *row,
             verdicts=[verdict for verdict in verdicts if verdict.judgement_id == row[0].id],
             moves=[pair for pair in moves if pair[0].judgement_id == row[0].id],

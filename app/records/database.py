@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from app.errors import ServiceError
 from app.settings import Settings
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -28,7 +29,7 @@ OUTAGE = (OperationalError, InterfaceError, NoConnection)
 """Trouble of the database itself, not of what is asked of it."""
 
 
-class DatabaseError(Exception):
+class DatabaseError(ServiceError):
     """The database cannot be had; the text is one sentence that says what to do."""
 
 

@@ -171,7 +171,7 @@ class Sat:
 
 
 @dataclass(frozen=True, slots=True)
-class TrialRow:
+class ExportedTrial:
     """A trial in whatever state, with what it is about and every move made in it."""
 
     trial: Trial
@@ -190,7 +190,7 @@ class TrialRow:
 
 async def trials(
     session: AsyncSession, experiment: uuid.UUID, *, texts: bool
-) -> AsyncGenerator[list[TrialRow], None]:
+) -> AsyncGenerator[list[ExportedTrial], None]:
     """Every trial of an experiment, in the order of the queue; with the passages' texts where `texts` is on."""
     made = select(func.count()).where(Move.trial_id == Trial.id).scalar_subquery()
     statement = (
@@ -208,7 +208,7 @@ async def trials(
         moves, people = await _moves(session, ids), await _people(session, ids)
         read = await bodies(session, {passage.text_digest for *_, passage, _, _ in rows}) if texts else {}
         yield [
-            TrialRow(
+            ExportedTrial(
                 *(trial, arm, question, passage, judge),
                 moves[trial.id],
                 people[trial.id],
@@ -254,7 +254,7 @@ async def _moves(
 
 
 @dataclass(frozen=True, slots=True)
-class Win:
+class MisleadingArgument:
     """A verdict that accepts an argument for a wrong answer."""
 
     row: VerdictRow
@@ -263,13 +263,18 @@ class Win:
     argument: Move
 
 
-async def wins(session: AsyncSession, experiment: uuid.UUID) -> AsyncGenerator[list[Win], None]:
+async def wins(
+    session: AsyncSession, experiment: uuid.UUID
+) -> AsyncGenerator[list[MisleadingArgument], None]:
     """Every verdict that puts most belief on the wrong answer that a prover argued for: by trial, round, judge and order."""
     async for rows in _some(stream(session, experiment)):
         found = [(row, argued) for row in rows if (argued := _fooled(row)) is not None]
         moves = await _moves(session, [row.trial.id for row, _ in found])
         arguments = {(move.trial_id, move.path): move for made in moves.values() for move, _ in made}
-        yield [Win(row, argued, arguments[row.trial.id, _argument(row.trial)]) for row, argued in found]
+        yield [
+            MisleadingArgument(row, argued, arguments[row.trial.id, _argument(row.trial)])
+            for row, argued in found
+        ]
 
 
 def _fooled(row: VerdictRow) -> int | None:

@@ -125,7 +125,7 @@ async def _tokens(session: AsyncSession, experiment: uuid.UUID) -> tuple[int, in
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureCount:
     """A reason, and how often it occurred in one arm."""
 
     kind: str
@@ -135,7 +135,7 @@ class Failure:
     count: int
 
 
-async def failures(session: AsyncSession, experiment: uuid.UUID) -> list[Failure]:
+async def failures(session: AsyncSession, experiment: uuid.UUID) -> list[FailureCount]:
     """Why trials and judgements failed, the most frequent reason first."""
     trials = (
         select(literal("trial").label("kind"), Arm.name.label("arm"), Trial.error.label("error"))
@@ -156,4 +156,4 @@ async def failures(session: AsyncSession, experiment: uuid.UUID) -> list[Failure
         .group_by(every.c.kind, every.c.arm, every.c.error)
         .order_by(count.desc(), every.c.kind, every.c.arm, every.c.error)
     )
-    return [Failure(*row) for row in rows]
+    return [FailureCount(*row) for row in rows]

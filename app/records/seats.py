@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select, upd
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.records.places import JUDGED, PERSON, READ, SEEN, Kind, Statement, is_taken
+from app.records.leases import JUDGED, PERSON, READ, SEEN, Kind, Statement, is_taken
 from app.records.plays import IN_PLAY
 from models import Experiment, Passage, Question, SeatPlace, Trial
 

@@ -24,7 +24,7 @@ from sqlalchemy.orm import aliased
 from app.participants.base import PEOPLE
 from app.protocols.flaws import ITEMS, MARKING, MARKS, marked_place
 from app.records.experiments import FIRST_ROUND
-from app.reports.scores import Reading
+from app.statistics.scores import ScoredReading
 from models import (
     Arm,
     ArmSeat,
@@ -150,7 +150,7 @@ class VerdictRow:
         return self.placed.judge_label
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> ScoredReading:
         """The verdict as reports score it."""
         return self.placed.reading
 
@@ -188,10 +188,10 @@ class Placed:
         return f"{name} ({self.round})" if self.round_position else name
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> ScoredReading:
         """The verdict as reports score it."""
         best, *rest = sorted((p for at, p in enumerate(self.belief) if at != self.gold), reverse=True)
-        return Reading(
+        return ScoredReading(
             arm=self.arm,
             judge=self.judge_label,
             passage=self.passage,

@@ -16,42 +16,38 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from app.engine import Engine
 from app.jobs import working
 from app.records.database import Database
+from app.reports.report_cache import ReportCache
+from app.services.egress import GuardedParticipantFactory, allow_list
+from app.services.estimates import Estimates
+from app.services.refusal import Refused
 from app.settings import Settings
-from app.web import gate
-from app.web.access import check_complete
+from app.templating import STATIC
+from app.web import home
+from app.web.accounts import sign_in, tokens
+from app.web.admin import audit, endpoints, participants, people
 from app.web.api import routes as api
-from app.web.estimates import Estimates
-from app.web.gate import NotSignedIn, Refused
-from app.web.outgoing import GuardedRoster, allow_list
-from app.web.pages import (
-    audit,
-    builder,
-    endpoints,
-    entrance,
-    experiments,
-    home,
-    judging,
-    participants,
-    people,
-    reports,
-    talking,
-    tasks,
-    tokens,
-)
-from app.web.render import STATIC, page
-from app.web.reported import Reports
+from app.web.experiment_editor.routes import router as experiment_editor
+from app.web.experiments.routes import router as experiments
+from app.web.judge.routes import router as judge
+from app.web.render import page
+from app.web.reports.routes import router as reports
+from app.web.seats.routes import router as seats
+from app.web.security import middleware
+from app.web.security.middleware import NotSignedIn
+from app.web.security.permissions import check_complete
+from app.web.tasks.routes import router as tasks
 
 log = logging.getLogger(__name__)
 ROUTERS = (
-    entrance.router,
+    sign_in.router,
     home.router,
     # Before the experiments, whose names stand in the same place as `new`.
-    builder.router,
-    experiments.router,
-    reports.router,
-    tasks.router,
-    judging.router,
-    talking.router,
+    experiment_editor,
+    experiments,
+    reports,
+    tasks,
+    judge,
+    seats,
     people.router,
     endpoints.router,
     participants.router,
@@ -62,7 +58,7 @@ ROUTERS = (
 SENTENCES = {
     404: "There is nothing at this address.",
     405: "This address does not take that kind of request.",
-    413: gate.TOO_LARGE,
+    413: middleware.TOO_LARGE,
 }
 
 
@@ -74,21 +70,20 @@ def create_app(database: Database, settings: Settings, *, worker: bool = True) -
         async with AsyncExitStack() as stack:
             if worker:
                 await stack.enter_async_context(
-                    working(database, settings, roster=GuardedRoster(allow_list(settings)))
+                    working(database, settings, roster=GuardedParticipantFactory(allow_list(settings)))
                 )
             yield
-            await app.state.reports.close()
             await app.state.engine.close()
 
     app = FastAPI(title="Oversight Arena", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.database, app.state.settings, app.state.engine = (
         database,
         settings,
-        Engine(database, GuardedRoster(allow_list(settings))),
+        Engine(database, GuardedParticipantFactory(allow_list(settings))),
     )
-    app.state.reports, app.state.estimates = Reports(database), Estimates()
-    app.add_middleware(gate.Bounded)
-    app.add_middleware(gate.Headers)
+    app.state.reports, app.state.estimates = ReportCache(database), Estimates()
+    app.add_middleware(middleware.Bounded)
+    app.add_middleware(middleware.Headers)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     check_complete(ROUTERS)
@@ -109,7 +104,7 @@ def _failure(request: Request, status: int, sentence: str) -> Response:
 def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(NotSignedIn)
     async def not_signed_in(request: Request, error: NotSignedIn) -> Response:
-        return gate.to_sign_in(request)
+        return middleware.to_sign_in(request)
 
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:
@@ -145,4 +140,4 @@ def _handle_errors(app: FastAPI) -> None:
             "The arena itself failed here; nothing of this request was kept. Try again, or tell its operator."
         )
         # Made outside of everything that other responses pass on their way.
-        return gate.hardened(request, _failure(request, 500, sentence))
+        return middleware.hardened(request, _failure(request, 500, sentence))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel
 
-from app.web.outside import read_plain
+from app.services.untrusted_spec import read_plain
 
 Kind = Literal["whole", "number", "switch", "choice", "text", "yaml"]
 

@@ -1,57 +1,13 @@
-"""Pages from templates: autoescaped, strict about names, and given only what the handler hands over.
+"""Pages: a template, rendered with what the handler gives it and nothing else."""
 
-Texts from outside are hostile: besides escaping their markup, `plain` takes from every text that a template writes the
-characters that could hide or turn around what stands beside it.
-"""
-
-import re
-from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.web.gate import Visit
-
-TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
-STATIC = Path(__file__).parent / "static"
-
-_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Control characters, and those that set the direction of writing."""
-
-
-def plain(text: str) -> str:
-    """Text whose invisible characters that could turn the page's own writing around are shown as replaced."""
-    return _INVISIBLE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
-
-
-def _written(value: Any) -> Any:
-    """What an expression of a template writes; markup is that of templates, whose texts came by here already."""
-    return plain(value) if type(value) is str else value
-
-
-environment = Environment(
-    loader=FileSystemLoader(TEMPLATES),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    finalize=_written,
-    # Templates and static files change with the arena's version only: nobody looks again while it runs.
-    auto_reload=False,
-)
-
-
-@cache
-def asset(path: str) -> str:
-    """The address of a static file, which changes with its content so that browsers may keep it for long."""
-    return f"/static/{path}?v={int((STATIC / path).stat().st_mtime)}"
-
-
-environment.globals["asset"] = asset
+from app.templating import environment
+from app.web.security.middleware import Visit
 
 
 def turned(path: str, **asked: str) -> str:

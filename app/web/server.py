@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from app.errors import UserError
 from app.records.database import Database
 from app.settings import Settings
 from app.web.app import create_app
@@ -20,7 +21,7 @@ KEEP_ALIVE = 75
 """Seconds for which an idle connection is kept: longer than the think time between two autosaves, and than proxies keep theirs."""
 
 
-class AddressTaken(Exception):
+class AddressTaken(UserError):
     """Nobody can listen there; the text is one sentence that says what to do."""
 
 

@@ -8,17 +8,17 @@ from urllib.parse import quote
 from fastapi.routing import APIRoute
 from sqlalchemy import select, update
 
-from app.records import admin, experiments, places
+from app.records import admin, experiments, leases
 from app.records.seats import BY_ROLE
-from app.web.access import PERMISSIONS, needs_token
+from app.services.invites import invite_path
 from app.web.app import ROUTERS
-from app.web.pages.entrance import invite_path
+from app.web.security.permissions import PERMISSIONS, needs_token
 from models import Account, Arm, ModelCall, Participant, Question, Trial
 from tests.factories import finished, market, passage, started
 from tests.servers import Script, ScriptedServer
 from tests.test_jobs import modelled
-from tests.web.test_judging import judged, next_trial
-from tests.web.test_talking import begun, debate, say
+from tests.web.judge.test_routes import judged, next_trial
+from tests.web.seats.test_routes import begun, debate, say
 from tests.web.world import Site, World, for_people, furnished
 
 ROUTES = {
@@ -120,12 +120,12 @@ async def _seats(site: Site, who: str) -> dict[str, str]:
     browser = await site.browser(who)
     async with site.database.session.begin() as db:
         account = await db.get_one(Account, site.cast[who].id)
-        waits = await places.claim(db, account.id, [BY_ROLE[who]])
+        waits = await leases.claim(db, account.id, [BY_ROLE[who]])
     assert waits is not None
     address = f"/talk/seat/{waits[1]}"
     await say(browser, address, "What I have to say.")
     async with site.database.session.begin() as db:
-        turn = await places.claim(db, account.id, [BY_ROLE[who]])
+        turn = await leases.claim(db, account.id, [BY_ROLE[who]])
     assert turn is not None
     return {f"waits_of_{who}": address, f"turn_of_{who}": f"/talk/seat/{turn[1]}"}
 

@@ -17,7 +17,7 @@ from playwright.async_api import (
 )
 
 from app.records import people
-from app.web.gate import COOKIE
+from app.web.security.middleware import COOKIE
 from models import Account
 from scripts.browser import FLAGS
 from tests.processes import PATIENCE, Arena, Process, until

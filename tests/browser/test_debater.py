@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 from tests.browser.served import Stage, faults
 from tests.factories import imported, passage, started
 from tests.processes import Records
-from tests.web.test_talking import QUOTE, debate
+from tests.web.seats.test_routes import QUOTE, debate
 
 SAVED = "[data-saved]"
 SPEECHES = """

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import Locator, Page, expect
 
 from app.records import admin
-from app.web.pages.entrance import invite_path
+from app.services.invites import invite_path
 from tests.browser.keyboard import Keyboard
 from tests.browser.served import Stage
 from tests.processes import Records

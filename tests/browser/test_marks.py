@@ -9,7 +9,7 @@ from app.records.database import Database
 from tests.browser.served import Stage, faults
 from tests.factories import passage, spec
 from tests.processes import Records
-from tests.web.test_marking import PLANTED
+from tests.web.judge.test_marking import PLANTED
 from tests.web.world import World, furnished, opened
 
 SAVED = "[data-saved]"

@@ -8,8 +8,8 @@ from sqlalchemy import text
 from models import Account
 from tests.browser.served import Stage, faults
 from tests.factories import imported, passage, started
-from tests.web.test_misled import adapted
-from tests.web.test_talking import advised
+from tests.web.judge.test_misled import adapted
+from tests.web.seats.test_routes import advised
 
 
 async def given(stage: Stage, table: str, experiment: str, person: Account) -> UUID:

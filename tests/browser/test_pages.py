@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.records.database import Database
-from app.web.access import ANYONE
+from app.web.security.permissions import ANYONE
 from tests.browser.places import FILES, PAGES, PLACES, busy, found, places_of
 from tests.browser.served import Stage, faults
 from tests.web.world import World, opened

@@ -15,7 +15,7 @@ from app.records.database import Database
 from tests.browser.served import Stage
 from tests.factories import passage
 from tests.processes import ServerProcess, server_process
-from tests.web.test_builder import on_record
+from tests.web.experiment_editor.test_routes import on_record
 from tests.web.world import World, furnished, opened
 
 PASSAGES = ("Corona", "Dagny")

@@ -23,8 +23,8 @@ from tests.browser.served import WIDTHS, Served, Stage, launched
 from tests.database import Server
 from tests.factories import imported, passage, spec, started
 from tests.processes import Arena
-from tests.web.stage import connected
-from tests.web.test_talking import QUOTE
+from tests.web.fixtures import connected
+from tests.web.seats.test_routes import QUOTE
 from tests.web.world import World, furnished, opened
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

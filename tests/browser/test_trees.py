@@ -9,7 +9,7 @@ from app.records.database import Database
 from models import Trial
 from tests.browser.served import Stage, faults
 from tests.factories import passage
-from tests.web.test_trees import TREES
+from tests.web.experiments.test_tree import TREES
 from tests.web.world import World, for_people, furnished, opened
 
 

@@ -11,8 +11,17 @@ from playwright.async_api import Page, Request, expect
 
 from app.records import people
 from app.records.database import Database
-from app.web.access import ADMINS, ANYONE, DEBATERS, JUDGES, PERMISSIONS, RESEARCHERS, SIGNED_IN, SITTERS
-from app.web.pages.entrance import hasher
+from app.services.passwords import hasher
+from app.web.security.permissions import (
+    ADMINS,
+    ANYONE,
+    DEBATERS,
+    JUDGES,
+    PERMISSIONS,
+    RESEARCHERS,
+    SIGNED_IN,
+    SITTERS,
+)
 from tests.browser.places import FORMS, busy, form_of, found, places_of
 from tests.browser.served import Stage, faults
 from tests.factories import passage

@@ -22,12 +22,13 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import select, text, update
 
+from app.csv_cells import FORMULA
 from app.exchange import tabular
-from app.exchange.columns import SCHEMAS, What, described, description, dictionary
+from app.exchange.choices import Format, What
+from app.exchange.columns import SCHEMAS, described, description, dictionary
 from app.exchange.export import export
-from app.exchange.tabular import FORMULA, ExportRefused, Format
+from app.exchange.tabular import ExportRefused
 from app.experiments.freeze import judge_again
-from app.experiments.report import report
 from app.experiments.spec import read_panel
 from app.protocols.core import (
     AnyContent,
@@ -45,10 +46,11 @@ from app.protocols.core import (
 )
 from app.protocols.flaws import GRADES
 from app.protocols.judging import Reading
-from app.protocols.quotes import Passage, mark
+from app.protocols.quotes import IndexedPassage, mark
 from app.records import exports, plays
 from app.records.database import Database
-from app.records.journal import Journal, Owner
+from app.records.group_commit import GroupCommit, Owner
+from app.reports.report import report
 from models import Experiment, Move, Participant, Trial
 from tests.factories import finished, imported, passage, played, spec, started
 from tests.servers import Script, ScriptedServer
@@ -159,7 +161,9 @@ async def test_the_passage_is_left_out_unless_it_is_asked_for(database: Database
 
 def contents() -> list[AnyContent]:
     """A move of every kind."""
-    said = mark("The log says <quote>fog had held them back that day</quote>.", Passage("They say fog."))
+    said = mark(
+        "The log says <quote>fog had held them back that day</quote>.", IndexedPassage("They say fog.")
+    )
     return [
         Speech(said=said, scratchpad="hm", words=3, asked=2, cut=True, suspicious=("forged_mark",)),
         Note(text="Why?"),
@@ -180,7 +184,7 @@ async def test_nothing_is_lost_of_a_move_of_any_kind(database: Database) -> None
         holder = (await session.scalars(select(Participant))).first()
     assert trial is not None
     assert holder is not None
-    journal = Journal(database)
+    journal = GroupCommit(database)
     for content in contents():
         ask = Ask(f"extra/{content.kind}", "judge", "any", content.kind)
         await journal.append(Owner(trial=trial.id), holder.id, answered(ask, content))

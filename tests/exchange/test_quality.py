@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.exchange import quality
 from app.exchange.quality import read_quality, tidy
-from app.exchange.taskfile import Question, TaskFile
+from app.exchange.taskfile import TaskFile, TaskQuestion
 
 Row = dict[str, Any]
 
@@ -77,7 +77,7 @@ def read(tmp_path: Path, *lines: Row, **options: Any) -> TaskFile:
     return read_quality(path, **options)
 
 
-def only_question(found: TaskFile) -> Question:
+def only_question(found: TaskFile) -> TaskQuestion:
     ((only,),) = [passage.questions for passage in found.passages]
     return only
 

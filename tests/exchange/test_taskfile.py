@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.exchange import taskfile
-from app.exchange.taskfile import Passage, PlantedFlaw, Question, TaskFile, read_tasks, schema, schema_text
+from app.exchange.taskfile import (
+    PlantedFlaw,
+    TaskFile,
+    TaskPassage,
+    TaskQuestion,
+    read_tasks,
+    schema,
+    schema_text,
+)
 
 DOCS = Path(__file__).parents[2] / "docs" / "formats"
 
@@ -66,7 +74,7 @@ def test_a_full_line_becomes_a_passage_with_its_questions(tmp_path: Path) -> Non
     assert (only.key, only.title, only.author, only.license) == ("p1", "A tale", "A. Writer", "CC0-1.0")
     assert only.meta == {"kind": "story"}
     assert only.questions == (
-        Question(
+        TaskQuestion(
             key="q1",
             text="Who lied?",
             answers=("Alice", "Bob", "Charlie"),
@@ -299,11 +307,11 @@ def test_an_endless_line_is_not_held_in_memory(tmp_path: Path, monkeypatch: pyte
 
 
 def test_shapes_cannot_be_changed_and_check_themselves() -> None:
-    sound = Question(key="q", text="Why?", answers=("a", "b"), gold=1)
+    sound = TaskQuestion(key="q", text="Why?", answers=("a", "b"), gold=1)
     with pytest.raises(ValidationError, match="frozen"):
         sound.gold = 0  # type: ignore[misc]
     with pytest.raises(ValidationError, match="distractor and gold"):
-        Question(key="q", text="Why?", answers=("a", "b"), gold=1, distractor=1)
+        TaskQuestion(key="q", text="Why?", answers=("a", "b"), gold=1, distractor=1)
 
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30).filter(
@@ -317,19 +325,19 @@ metas = st.dictionaries(
 
 
 @st.composite
-def questions(draw: st.DrawFn, key: str) -> Question:
+def questions(draw: st.DrawFn, key: str) -> TaskQuestion:
     answers = draw(st.lists(texts, min_size=2, max_size=5, unique_by=lambda text: " ".join(text.split())))
     gold, *others = draw(st.permutations(range(len(answers))))
     distractor = draw(st.none() | st.sampled_from(others))
-    return Question(
+    return TaskQuestion(
         key=key, text=draw(texts), answers=tuple(answers), gold=gold, distractor=distractor, meta=draw(metas)
     )
 
 
 @st.composite
-def task_sets(draw: st.DrawFn) -> tuple[Passage, ...]:
+def task_sets(draw: st.DrawFn) -> tuple[TaskPassage, ...]:
     return tuple(
-        Passage(
+        TaskPassage(
             key=f"p{number}",
             title=draw(texts),
             text=draw(texts),
@@ -347,7 +355,7 @@ def task_sets(draw: st.DrawFn) -> tuple[Passage, ...]:
 @settings(deadline=None)
 @given(passages=task_sets())
 def test_what_is_written_is_read_back_the_same(
-    tmp_path_factory: pytest.TempPathFactory, passages: tuple[Passage, ...]
+    tmp_path_factory: pytest.TempPathFactory, passages: tuple[TaskPassage, ...]
 ) -> None:
     lines = [one.model_dump_json(by_alias=True) for one in passages]
     assert all(SCHEMA.is_valid(json.loads(line)) for line in lines)
@@ -383,6 +391,6 @@ def test_the_example_in_the_docs_is_sound(tmp_path: Path) -> None:
 
 def test_the_docs_name_every_key() -> None:
     page = (DOCS / "tasks.md").read_text(encoding="utf-8")
-    for shape in (Passage, Question, PlantedFlaw):
+    for shape in (TaskPassage, TaskQuestion, PlantedFlaw):
         for name, field in shape.model_fields.items():
             assert f"`{field.alias or name}`" in page

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from app.experiments.estimate import (
     CHARACTERS_PER_TOKEN,
     CHARACTERS_PER_WORD,
-    Estimate,
+    ExperimentEstimate,
     Price,
     estimate,
     gathered,
@@ -20,7 +20,7 @@ from app.experiments.plan import draw, plan
 from app.experiments.spec import SpecError, parse_spec
 from app.records.database import Database
 from app.records.tasks import questions_of
-from app.reports.power import smallest_difference
+from app.statistics.power import smallest_difference
 from models import CallAttempt, Experiment, Judgement, Trial
 from tests.factories import TASKS, imported, passage, played, spec, started
 from tests.servers import Script, ScriptedServer, Seen
@@ -28,7 +28,7 @@ from tests.servers import Script, ScriptedServer, Seen
 
 async def estimated(
     database: Database, data: Mapping[str, Any], prices: Mapping[str, Price] | None = None
-) -> Estimate:
+) -> ExperimentEstimate:
     """The estimate of the file `data`."""
     wanted = parse_spec(data)
     async with database.session() as session:
@@ -107,7 +107,7 @@ async def test_an_estimate_says_what_is_wrong_with_the_questions(database: Datab
 class Run:
     """What was estimated, and what a server then saw and said."""
 
-    before: Estimate
+    before: ExperimentEstimate
     seen: list[Seen]
     cached: float
     """Share of the prompts that the server had in its cache."""

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.exchange.columns import What
+from app.exchange.choices import Format, What
 from app.exchange.export import export
-from app.exchange.tabular import Format
 from app.experiments.examples import chosen
 from app.experiments.spec import Spec, SpecError, parse_spec
 from app.participants.base import Segment
@@ -23,7 +22,7 @@ from app.protocols.core import (
 from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.views import see
 from app.records.database import Database
-from app.web.outside import outside_spec
+from app.services.untrusted_spec import outside_spec
 from models import Arm, Experiment, Trial, Verdict
 from tests.factories import finished, imported, passage, spec, started
 

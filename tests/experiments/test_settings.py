@@ -12,7 +12,7 @@ from app.protocols import PROTOCOLS
 from app.protocols.combinators import Argued
 from app.protocols.core import Protocol
 from tests.arms import arms
-from tests.participants.talks import Record, ask, asking, seen
+from tests.participants.examples import Record, ask, asking, seen
 
 PARTICIPANTS: Mapping[str, Any] = {
     "advocate": {"kind": "builtin", "name": "extractive-debater"},

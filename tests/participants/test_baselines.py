@@ -34,7 +34,7 @@ from app.protocols.core import (
 from app.protocols.quotes import MIN_WORDS, Status, indexed, mark
 from app.protocols.trees import NumberFacts
 from app.protocols.views import View, see
-from tests.participants.stage import (
+from tests.participants.played_trials import (
     ANSWERS,
     FERRY,
     NoCalls,

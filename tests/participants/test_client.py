@@ -23,9 +23,9 @@ from app.participants.base import (
 )
 from app.participants.client import Patience
 from app.participants.completions import messages
+from app.participants.concurrency import Limit, Window
 from app.participants.failures import retry_after
-from app.participants.limits import Limit, Window
-from tests.participants.talks import Record, client
+from tests.participants.examples import Record, client
 from tests.servers import Script, ScriptedServer
 
 SECRET = "sk-very-secret-0123456789"

@@ -8,7 +8,7 @@ from app.participants.faults import FALSE_CLAIM
 from app.protocols.core import Note, Pick, Speech
 from app.protocols.flaws import GRADES, points_in
 from app.protocols.quotes import only_verified
-from tests.participants.stage import FERRY, Played, case, play, protocol
+from tests.participants.played_trials import FERRY, Played, case, play, protocol
 
 SEEDS = range(8)
 HARBOUR = (

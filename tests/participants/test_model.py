@@ -26,7 +26,7 @@ from app.protocols.core import (
     Thought,
     answered,
 )
-from tests.participants.talks import Record, ask, asking, client, seen, speech_ask
+from tests.participants.examples import Record, ask, asking, client, seen, speech_ask
 from tests.servers import Script, ScriptedServer
 
 

@@ -8,7 +8,7 @@ from app.participants.weighing import weigh
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import Argued
 from app.protocols.core import Belief, Note, Speech
-from tests.participants.stage import ANSWERS, FERRY, Played, case, debater, play, protocol, text
+from tests.participants.played_trials import ANSWERS, FERRY, Played, case, debater, play, protocol, text
 
 ARGUED = [name for name, rules in PROTOCOLS.items() if issubclass(rules, Argued)]
 KINDS = {

@@ -30,7 +30,7 @@ from app.protocols.core import (
 )
 from app.protocols.quotes import indexed, mark
 from app.protocols.views import View, see
-from tests.participants.stage import FERRY, Played, case, play, protocol, text
+from tests.participants.played_trials import FERRY, Played, case, play, protocol, text
 
 BOOK = PromptBook(load({}, *PROTOCOLS))
 DEBATE = protocol("debate")

@@ -21,7 +21,7 @@ from app.protocols.core import (
     Stance,
     Thought,
 )
-from tests.participants.talks import INDEX, ask, seen
+from tests.participants.examples import INDEX, ask, seen
 
 
 def read(wants: str, text: str, **more: object) -> AnyContent:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from app.participants.speeches import Unread, cut, inside, outside, speech, suspicious
 from app.protocols.core import Limits, Speech, answered
 from app.protocols.quotes import MarkedText, Status, mark
-from tests.participants.talks import INDEX, PASSAGE, SPEECH_LIMITS, seen, speech_ask
+from tests.participants.examples import INDEX, PASSAGE, SPEECH_LIMITS, seen, speech_ask
 
 QUOTE = "the lamp went out at four"
 PADDING = "I say it plainly here and I say it once more so that nobody can miss the point of it."

@@ -44,7 +44,7 @@ from app.protocols.prover_estimator import ProverEstimator
 from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
 from app.protocols.rehearsal import rehearse
 from app.protocols.views import View
-from tests.protocols.cast import (
+from tests.protocols.harness import (
     ANSWERS,
     QUESTION,
     Answer,

@@ -16,7 +16,7 @@ from app.protocols.flaws import (
 )
 from app.protocols.quotes import MarkedText
 from app.protocols.views import View
-from tests.protocols.cast import (
+from tests.protocols.harness import (
     ANSWERS,
     QUESTION,
     Answer,

@@ -57,7 +57,7 @@ from app.protocols.rehearsal import (
 )
 from app.protocols.views import View
 from scripts.protocol_pages import variants
-from tests.protocols.cast import (
+from tests.protocols.harness import (
     PASSAGE,
     UNHURRIED,
     UNQUOTED,

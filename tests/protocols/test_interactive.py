@@ -16,7 +16,7 @@ from app.protocols.core import (
 )
 from app.protocols.interactive import Interactive, InteractiveConsultancy, InteractiveDebate
 from app.protocols.views import View
-from tests.protocols.cast import (
+from tests.protocols.harness import (
     PASSAGE,
     Answer,
     Run,

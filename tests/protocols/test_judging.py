@@ -12,7 +12,7 @@ from app.protocols.core import AnyContent, Ask, Belief, Case, Elicitation, Pick,
 from app.protocols.debate import Debate
 from app.protocols.judging import Elicit, Reading, orders
 from app.protocols.views import View
-from tests.protocols.cast import (
+from tests.protocols.harness import (
     ANSWERS,
     QUESTION,
     UNHURRIED,

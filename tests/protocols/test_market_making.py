@@ -11,7 +11,7 @@ from app.protocols.core import AnyContent, Ask, Belief, Outcome
 from app.protocols.estimates import MovingFacts
 from app.protocols.market_making import MarketMaking
 from app.protocols.views import View
-from tests.protocols.cast import Run, cases, heard, judgement, spoken, sure, trial, witness
+from tests.protocols.harness import Run, cases, heard, judgement, spoken, sure, trial, witness
 
 Opinion = Callable[[View], float]
 """What a predictor makes of what it reads: p of the first answer, before noise."""

@@ -15,7 +15,7 @@ from app.protocols.core import (
 )
 from app.protocols.open import OpenConsultancy, OpenDebate
 from app.protocols.views import View
-from tests.protocols.cast import (
+from tests.protocols.harness import (
     ANSWERS,
     PASSAGE,
     QUESTION,

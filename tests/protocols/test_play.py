@@ -34,7 +34,7 @@ from app.protocols.core import (
     together,
 )
 from app.protocols.rehearsal import stand_in
-from tests.protocols.cast import UNHURRIED, stored
+from tests.protocols.harness import UNHURRIED, stored
 
 SEATS = ["judge", "debater"]
 

@@ -15,7 +15,18 @@ from app.protocols.debate import Debate
 from app.protocols.market_making import MarketMaking
 from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.views import View
-from tests.protocols.cast import Answer, Run, Stage, cases, heard, judgement, sure, survives, trial, witness
+from tests.protocols.harness import (
+    Answer,
+    Run,
+    Stage,
+    cases,
+    heard,
+    judgement,
+    sure,
+    survives,
+    trial,
+    witness,
+)
 
 ARGUED = [name for name, rules in PROTOCOLS.items() if issubclass(rules, Argued)]
 

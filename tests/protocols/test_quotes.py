@@ -13,8 +13,8 @@ from app.protocols.quotes import (
     MAX_GAP,
     MAX_SEGMENTS,
     MIN_WORDS,
+    IndexedPassage,
     MarkedText,
-    Passage,
     Quote,
     Status,
     indexed,
@@ -30,7 +30,7 @@ thing odd.” It cost 3.14 crowns, or 10½ pence, and 10⁶ years of work...
 Then the U.S. envoy waited, and after a while he ﬁnally left the old café by the æther gate.
 Nobody saw the red door open again.    The red door stayed shut. nobody saw the red door open twice.
 She did not sign the un-American paper, for re-signing was her plan; the cat sat down, the cat sat up."""
-PASSAGE = Passage(TEXT)
+PASSAGE = IndexedPassage(TEXT)
 UNHURRIED = settings(deadline=None)
 
 
@@ -41,14 +41,14 @@ def letters(text: str) -> str:
 
 
 def quote_of(
-    words: str, passage: Passage = PASSAGE, *, min_words: int = MIN_WORDS, max_gap: int = MAX_GAP
+    words: str, passage: IndexedPassage = PASSAGE, *, min_words: int = MIN_WORDS, max_gap: int = MAX_GAP
 ) -> Quote:
     raw = f"See: <quote>{words}</quote>, so."
     (quote,) = mark(raw, passage, min_words=min_words, max_gap=max_gap).quotes
     return quote
 
 
-def shown(quote: Quote, passage: Passage = PASSAGE) -> list[str]:
+def shown(quote: Quote, passage: IndexedPassage = PASSAGE) -> list[str]:
     return [passage.text[start:end] for start, end in quote.spans]
 
 
@@ -74,12 +74,12 @@ def passages(draw: st.DrawFn, least: int = 8) -> tuple[str, list[tuple[int, int]
 
 
 @st.composite
-def runs(draw: st.DrawFn) -> tuple[Passage, int, int]:
+def runs(draw: st.DrawFn) -> tuple[IndexedPassage, int, int]:
     """A passage and where a run of four or more of its words starts and ends."""
     text, places = draw(passages())
     first = draw(st.integers(0, len(places) - 4))
     last = draw(st.integers(first + 3, len(places) - 1))
-    return Passage(text), places[first][0], places[last][1]
+    return IndexedPassage(text), places[first][0], places[last][1]
 
 
 CHANGES: dict[str, Callable[[str], str]] = {
@@ -105,7 +105,7 @@ UNCOMBINED = {"no punctuation", "zero-width"}  # they part letters from their ma
 @UNHURRIED
 @given(runs())
 def test_every_run_of_four_whole_words_is_exact_and_its_span_is_the_quoted_text(
-    run: tuple[Passage, int, int],
+    run: tuple[IndexedPassage, int, int],
 ) -> None:
     passage, start, end = run
     words = passage.text[start:end]
@@ -122,7 +122,7 @@ def test_every_run_of_four_whole_words_is_exact_and_its_span_is_the_quoted_text(
 @UNHURRIED
 @given(run=runs())
 def test_a_change_of_case_punctuation_dashes_or_white_space_keeps_a_quote_verified(
-    change: str, run: tuple[Passage, int, int]
+    change: str, run: tuple[IndexedPassage, int, int]
 ) -> None:
     passage, start, end = run
     words = passage.text[start:end]
@@ -142,7 +142,7 @@ def test_punctuation_left_out_and_characters_of_no_width_keep_a_quote_verified(c
 @UNHURRIED
 @given(runs(), st.data())
 def test_a_word_replaced_by_an_absent_one_never_verifies(
-    run: tuple[Passage, int, int], data: st.DataObject
+    run: tuple[IndexedPassage, int, int], data: st.DataObject
 ) -> None:
     passage, start, end = run
     words = passage.text[start:end].split()
@@ -155,7 +155,7 @@ def test_a_word_replaced_by_an_absent_one_never_verifies(
 
 @UNHURRIED
 @given(runs())
-def test_a_quote_cut_within_a_word_never_verifies_there(run: tuple[Passage, int, int]) -> None:
+def test_a_quote_cut_within_a_word_never_verifies_there(run: tuple[IndexedPassage, int, int]) -> None:
     passage, start, end = run
     inside = start + 1
     assume(passage.text[start:inside].isalnum() and passage.text[inside : inside + 1].isalnum())
@@ -169,7 +169,7 @@ def test_segments_in_order_verify_around_an_ellipsis(
     made: tuple[str, list[tuple[int, int]]], data: st.DataObject
 ) -> None:
     text, places = made
-    passage = Passage(text)
+    passage = IndexedPassage(text)
     cut = data.draw(st.integers(2, len(places) - 2))
     resume = data.draw(st.integers(cut, len(places) - 2))
     first, second = text[places[0][0] : places[cut - 1][1]], text[places[resume][0] : places[-1][1]]
@@ -187,7 +187,7 @@ def test_segments_in_order_verify_around_an_ellipsis(
 @given(st.lists(st.integers(0, 999), min_size=8, max_size=30, unique=True), st.data())
 def test_segments_out_of_order_or_overlapping_do_not_verify(numbers: list[int], data: st.DataObject) -> None:
     words = [f"w{number}" for number in numbers]
-    passage = Passage(" ".join(words))
+    passage = IndexedPassage(" ".join(words))
     cut = data.draw(st.integers(2, len(words) - 2))
     first, second = " ".join(words[:cut]), " ".join(words[cut:])
     overlapping = " ".join(words[cut - 1 :])
@@ -253,7 +253,7 @@ def test_known_mistakes_of_others_are_not_made(
 
 def test_a_long_quote_is_matched_whole_and_never_truncated_first() -> None:
     words = " ".join(f"word{number}" for number in range(3_000))
-    quote = quote_of(words, Passage(f"Before. {words} After."))
+    quote = quote_of(words, IndexedPassage(f"Before. {words} After."))
     assert quote.status is Status.EXACT
     assert quote.new_characters == len(words)
 
@@ -322,7 +322,9 @@ def test_dots_of_the_passage_itself_are_quoted_exactly_and_as_one_span() -> None
 
 
 def test_dots_of_the_passage_may_stand_beside_an_ellipsis_of_the_debater() -> None:
-    passage = Passage("“Wait... what was that?” he asked. The lamp went out. “I... I saw nothing,” she said.")
+    passage = IndexedPassage(
+        "“Wait... what was that?” he asked. The lamp went out. “I... I saw nothing,” she said."
+    )
     quote = quote_of("Wait... what was that?” [...] “I... I saw nothing", passage)
     assert quote.status is Status.EXACT
     assert shown(quote, passage) == ["Wait... what was that", "I... I saw nothing"]
@@ -336,7 +338,7 @@ def test_an_exact_occurrence_is_taken_before_an_earlier_inexact_one() -> None:
 
 
 def test_the_earliest_chain_that_works_is_taken_not_the_first_occurrence_of_the_first_segment() -> None:
-    passage = Passage(
+    passage = IndexedPassage(
         "the cat sat alone. " + "filler words " * 200 + "the cat sat once, the cat sat twice, and left."
     )
     quote = quote_of("the cat sat ... and left", passage)
@@ -347,7 +349,7 @@ def test_the_earliest_chain_that_works_is_taken_not_the_first_occurrence_of_the_
 
 
 def test_segments_too_far_apart_do_not_verify() -> None:
-    passage = Passage("the cat sat alone" + " filler" * 400 + " and then it left")
+    passage = IndexedPassage("the cat sat alone" + " filler" * 400 + " and then it left")
     words = "the cat sat ... then it left"
     assert not quote_of(words, passage).verified
     assert quote_of(words, passage, max_gap=3_000).verified
@@ -356,8 +358,10 @@ def test_segments_too_far_apart_do_not_verify() -> None:
 def test_a_quote_of_very_many_ellipses_is_not_looked_for() -> None:
     words = [f"w{number}" for number in range(4 * MAX_SEGMENTS)]
     collage = " ... ".join(f"{a} {b}" for a, b in zip(words[::4], words[1::4], strict=True))
-    assert quote_of(collage, Passage(" ".join(words))).verified
-    assert quote_of(collage + " ... x y", Passage(" ".join([*words, "x", "y"]))).status is Status.ABSENT
+    assert quote_of(collage, IndexedPassage(" ".join(words))).verified
+    assert (
+        quote_of(collage + " ... x y", IndexedPassage(" ".join([*words, "x", "y"]))).status is Status.ABSENT
+    )
 
 
 def test_fewer_words_verify_where_the_rules_say_so_but_nothing_never_does() -> None:
@@ -391,7 +395,7 @@ def test_a_near_miss_in_one_segment_makes_the_whole_quote_near() -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", "—…—", "a"])
 def test_a_passage_of_hardly_any_words_verifies_nothing(text: str) -> None:
-    passage = Passage(text)
+    passage = IndexedPassage(text)
     assert [quote_of(words, passage).verified for words in ("", "a b c d", "…", text)] == [False] * 4
 
 
@@ -469,7 +473,7 @@ def test_a_speech_without_tags_is_returned_as_it_is_and_again(raw: str) -> None:
 @given(PIECES)
 def test_marking_is_a_function_of_its_arguments_and_survives_storage(raw: str) -> None:
     marked = mark(raw, PASSAGE)
-    assert mark(raw, Passage(TEXT)) == marked
+    assert mark(raw, IndexedPassage(TEXT)) == marked
     assert MarkedText.model_validate_json(marked.model_dump_json()) == marked
 
 
@@ -575,7 +579,7 @@ def test_the_budget_is_never_exceeded_over_a_sequence_of_speeches(
 
 @UNHURRIED
 @given(runs())
-def test_what_was_quoted_earlier_is_repeated_and_free(run: tuple[Passage, int, int]) -> None:
+def test_what_was_quoted_earlier_is_repeated_and_free(run: tuple[IndexedPassage, int, int]) -> None:
     passage, start, end = run
     raw = f"<quote>{passage.text[start:end]}</quote>"
     first = mark(raw, passage)
@@ -659,7 +663,7 @@ def test_hostile_speeches_verify_nothing_and_lose_nothing(raw: str, count: int) 
 
 def test_many_wrong_quotes_of_a_long_passage_are_each_found_near() -> None:
     words = [f"w{number % 977}x{number % 13}" for number in range(6_000)]
-    passage = Passage(" ".join(words))
+    passage = IndexedPassage(" ".join(words))
     raw = "".join(
         f"<quote>{' '.join([*words[at : at + 6], 'wrong', *words[at + 7 : at + 12]])}</quote>"
         for at in range(0, 3_000, 10)

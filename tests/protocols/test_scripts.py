@@ -27,7 +27,7 @@ from app.protocols.core import (
 from app.protocols.debate import Debate
 from app.protocols.judging import Elicit
 from app.protocols.rehearsal import rehearse
-from tests.protocols.cast import (
+from tests.protocols.harness import (
     ANSWERS,
     SETTINGS,
     UNHURRIED,

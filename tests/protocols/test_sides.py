@@ -33,7 +33,7 @@ from app.protocols.open import OpenDebate
 from app.protocols.quotes import MarkedText
 from app.protocols.trees import AnswerFacts
 from app.protocols.views import Line, View
-from tests.protocols.cast import (
+from tests.protocols.harness import (
     ANSWERS,
     SETTINGS,
     UNHURRIED,

@@ -28,7 +28,7 @@ from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
 from app.protocols.rehearsal import rehearse
 from app.protocols.trees import AnswerFacts
 from app.protocols.views import View
-from tests.protocols.cast import (
+from tests.protocols.harness import (
     PASSAGE,
     QUOTABLE,
     SETTINGS,

@@ -38,7 +38,7 @@ from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.quotes import MarkedText
 from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
 from app.protocols.views import Line, View, see
-from tests.protocols.cast import (
+from tests.protocols.harness import (
     ANSWERS,
     PASSAGE,
     QUESTION,

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, func, select, text
 
 from app.engine import Engine
-from app.records import assignment, drafts, experiments, people, places, plays
+from app.records import assignment, drafts, experiments, leases, people, plays
 from app.records.database import Database
 from app.records.drafts import Effort
 from app.records.progress import progress
@@ -75,7 +75,7 @@ async def expire(database: Database) -> None:
 async def left(database: Database, judge: Account) -> int:
     assert judge.participant_id is not None
     async with database.session() as session:
-        return await places.left(session, judge.participant_id, [assignment.JUDGEMENTS])
+        return await leases.left(session, judge.participant_id, [assignment.JUDGEMENTS])
 
 
 async def trials(database: Database) -> dict[uuid.UUID, tuple[Trial, Question]]:

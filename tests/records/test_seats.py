@@ -16,9 +16,9 @@ from app.experiments.spec import SpecError, parse_spec
 from app.protocols import PROTOCOLS
 from app.protocols.core import Belief, Note, Pick, RuleChanged, Speech
 from app.protocols.quotes import MarkedText
-from app.records import assignment, attention, experiments, people, places, plays, seats, verdicts
+from app.records import assignment, experiments, leases, people, plays, seats, verdicts, waiting_work
 from app.records.database import Database
-from app.records.places import Kind
+from app.records.leases import Kind
 from app.records.progress import progress
 from models import Account, Experiment, Judgement, Move, SeatPlace, Trial, Verdict
 from tests.factories import imported, judge_on, passage, played, spec, started
@@ -73,7 +73,7 @@ async def begun(database: Database, data: Mapping[str, Any] | None = None, *keys
 async def take(database: Database, account: Account, *kinds: Kind) -> uuid.UUID | None:
     """Claim a seat that reads the passage, unless other kinds are named, over a connection of its own."""
     async with database.session.begin() as session:
-        found = await places.claim(session, account.id, kinds or (seats.WITH_PASSAGE,))
+        found = await leases.claim(session, account.id, kinds or (seats.WITH_PASSAGE,))
         return found[1] if found else None
 
 
@@ -319,8 +319,8 @@ async def test_a_seat_given_back_goes_to_others(database: Database) -> None:
     here = await take(database, one)
     assert here
     async with database.session.begin() as session:
-        assert await places.give_back(session, seats.WITH_PASSAGE, here, one, {})
-        assert not await places.give_back(session, seats.WITH_PASSAGE, here, one, {})
+        assert await leases.give_back(session, seats.WITH_PASSAGE, here, one, {})
+        assert not await leases.give_back(session, seats.WITH_PASSAGE, here, one, {})
     with pytest.raises(RuleChanged):
         await say_in(database, here)
     assert await take(database, one) is None
@@ -349,7 +349,7 @@ async def test_a_seat_given_back_in_the_middle_goes_to_nobody_from_across_the_cu
     for place in (here, there):
         await say(database, place)
     async with database.session.begin() as session:
-        assert await places.give_back(session, seats.WITH_PASSAGE, here, one, {})
+        assert await leases.give_back(session, seats.WITH_PASSAGE, here, one, {})
     await change(database, "UPDATE account SET role = 'debater'")
     assert await take(database, one) is None
     assert await take(database, opposite) == there, "who sits opposite stays there"
@@ -378,7 +378,7 @@ async def test_a_judges_seat_given_back_in_the_middle_goes_to_nobody_who_has_rea
     await engine.submit_turn(here, {ask.path: JUDGED[ask.wants] for ask, _ in turn.due})
     await engine.close()
     async with database.session.begin() as session:
-        assert await places.give_back(session, seats.WITHOUT_PASSAGE, here, one, {})
+        assert await leases.give_back(session, seats.WITHOUT_PASSAGE, here, one, {})
     await change(database, "UPDATE account SET role = 'judge'")
     for away in (reader, one):
         assert await take(database, away, seats.WITHOUT_PASSAGE) is None
@@ -588,8 +588,8 @@ async def test_seats_that_wait_for_people_are_counted_with_what_waits(database: 
 
 async def _waiting(database: Database) -> tuple[int, int, int]:
     async with database.session() as session:
-        found = await attention.waiting(session, None)
-        [listed] = (await attention.waiting_by_experiment(session, None)).rows
+        found = await waiting_work.waiting(session, None)
+        [listed] = (await waiting_work.waiting_by_experiment(session, None)).rows
     assert (listed.open, listed.held) == (found.open, found.held)
     return found.open, found.held, found.people
 

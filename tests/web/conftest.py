@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from app.records.database import Database
 from tests.database import Server
-from tests.web.stage import Stage, staged
+from tests.web.fixtures import Stage, staged
 from tests.web.world import Site, World, furnished, opened
 
 

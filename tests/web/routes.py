@@ -91,7 +91,7 @@ class Route:
 
 class _Known(dict[str, object]):
     def __missing__(self, key: str) -> object:
-        raise KeyError(f"No thing of the kind {key} is known: make one in tests/web/stage.py.")
+        raise KeyError(f"No thing of the kind {key} is known: make one in tests/web/fixtures.py.")
 
 
 def named(method: str, path: str) -> str | None:
@@ -151,7 +151,7 @@ ROUTES: dict[str, Route] = {
         "/experiments/new",
         method="POST",
         form={"do": "add-arm"},
-        quiet="changes what stands in a form; starting is noted by app/web/starting.py, as for `api_start`",
+        quiet="changes what stands in a form; starting is noted by app/services/experiments.py, as for `api_start`",
     ),
     "drafts": Route(RESEARCHERS, "/drafts"),
     "draft_delete": Route(
@@ -163,7 +163,7 @@ ROUTES: dict[str, Route] = {
         "/experiments/{experiment}/judge",
         method="POST",
         form={"do": "add-person"},
-        quiet="changes what stands in a form; a round is noted by app/web/starting.py, as for `api_judge`",
+        quiet="changes what stands in a form; a round is noted by app/services/experiments.py, as for `api_judge`",
     ),
     # task sets
     "tasks": Route(RESEARCHERS, "/tasks"),

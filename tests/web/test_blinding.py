@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from app.web.access import PERMISSIONS
-from app.web.render import STATIC
+from app.templating import STATIC
+from app.web.security.permissions import PERMISSIONS
 from tests.database import Server
-from tests.web.twins import TOKENS, TWINS, Heard, Judge, Original, judge_in, original
+from tests.web.noninterference import TOKENS, TWINS, Heard, Judge, Original, judge_in, original
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FILES = sorted(f"/static/{path.relative_to(STATIC)}" for path in STATIC.rglob("*") if path.is_file())

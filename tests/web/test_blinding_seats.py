@@ -12,12 +12,12 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from app.web.gate import COOKIE
+from app.web.security.middleware import COOKIE
 from models import Account
 from tests.database import Server
-from tests.web.stage import connected
-from tests.web.test_talking import advanced, asked, begun, debate
-from tests.web.twins import Heard, heard
+from tests.web.fixtures import connected
+from tests.web.noninterference import Heard, heard
+from tests.web.seats.test_routes import advanced, asked, begun, debate
 from tests.web.world import opened
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

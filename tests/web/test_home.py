@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.records import assignment, attention
-from app.records.attention import Waiting
+from app.records import assignment, waiting_work
+from app.records.waiting_work import Waiting
 from models import Account, Experiment, Judgement, Trial
 from tests.factories import imported, passage, played, spec, started
 from tests.web.world import Site, World
@@ -23,7 +23,7 @@ async def home(site: Site, who: str = "alice") -> str:
 async def waits(world: World, who: str = "alice") -> Waiting:
     """What waits for people, as somebody sees it."""
     async with world.site.database.session() as db:
-        return await attention.waiting(db, None if who == "bob" else world.site.cast[who].id)
+        return await waiting_work.waiting(db, None if who == "bob" else world.site.cast[who].id)
 
 
 async def takes(world: World, account: Account) -> None:

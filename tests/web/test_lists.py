@@ -15,8 +15,8 @@ from fastapi.routing import APIRoute
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exchange.taskfile import Passage
-from app.records import people, specdrafts, tasks, tokens
+from app.exchange.taskfile import TaskPassage
+from app.records import people, spec_drafts, tasks, tokens
 from app.records.paging import PER_PAGE
 from app.records.people import INVITE_LASTS, note
 from app.web.app import ROUTERS
@@ -130,7 +130,7 @@ async def more_tokens(db: AsyncSession, world: World, numbers: Numbers) -> None:
 
 async def more_drafts(db: AsyncSession, world: World, numbers: Numbers) -> None:
     for number in numbers:
-        await specdrafts.save_draft(db, world.site.cast["alice"].id, None, f"draft {number}", {})
+        await spec_drafts.save_draft(db, world.site.cast["alice"].id, None, f"draft {number}", {})
 
 
 async def more_actions(db: AsyncSession, world: World, numbers: Numbers) -> None:
@@ -149,7 +149,7 @@ async def more_passages(db: AsyncSession, world: World, numbers: Numbers) -> Non
 
 
 def _line(number: int) -> dict[str, Any]:
-    return Passage.model_validate(passage(f"P{number}", 1), by_name=False).model_dump()
+    return TaskPassage.model_validate(passage(f"P{number}", 1), by_name=False).model_dump()
 
 
 # ── the lists ───────────────────────────────────────────────────────────────────────────────────────────────────

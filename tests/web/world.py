@@ -15,7 +15,7 @@ from app.records import people
 from app.records.database import Database
 from app.settings import Settings
 from app.web.app import create_app
-from app.web.gate import COOKIE
+from app.web.security.middleware import COOKIE
 from models import Account, Experiment, Session
 from tests.factories import finished, passage, spec
 

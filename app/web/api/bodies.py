@@ -10,8 +10,9 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from app.web.gate import MAX_BODY, Refused
-from app.web.outside import read_data
+from app.services.refusal import Refused
+from app.services.untrusted_spec import read_data
+from app.web.security.middleware import MAX_BODY
 
 MAX_SPEC = 2 * 2**20
 PIECE = 256 * 2**10

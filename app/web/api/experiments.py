@@ -11,36 +11,30 @@ from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exchange.columns import What
+from app.exchange.choices import Format, What
 from app.exchange.export import export
-from app.exchange.tabular import Format
-from app.experiments.report import Report, as_tables, notes
 from app.records import admin, browse
 from app.records import experiments as records
 from app.records.database import Database
 from app.records.endpoints import endpoints
 from app.records.people import note
 from app.records.progress import progress
-from app.web.access import may_see, sees_only
-from app.web.api import shapes
+from app.reports.report import Report, as_tables, notes
+from app.reports.report_cache import ReportCache
+from app.services.experiments import Action, change, judge_for, start_for
+from app.services.refusal import Refused
+from app.services.untrusted_spec import outside_panel, outside_spec, recorded
+from app.services.visibility import may_see, sees_only
+from app.web.api import schemas
+from app.web.api.authentication import PREFIX, REFUSALS, Caller, refusing
 from app.web.api.bodies import described, download
-from app.web.api.caller import PREFIX, REFUSALS, Caller, refusing
-from app.web.gate import Db, Refused
-from app.web.limits import PageNumber
-from app.web.outside import outside_panel, outside_spec, recorded
-from app.web.pages.experiments import Action, change
-from app.web.reported import Reports
-from app.web.starting import judge_for, start_for
+from app.web.parameters import PageNumber
+from app.web.security.middleware import Db
 from models import Account, Experiment
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS, tags=["experiments"])
 WIDTH = 160
 """Columns of a report as text: what the command line takes where it knows no terminal."""
-MEDIA = {
-    Format.JSONL: "application/x-ndjson",
-    Format.CSV: "text/csv; charset=utf-8",
-    Format.PARQUET: "application/vnd.apache.parquet",
-}
 _A_SPEC: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -74,47 +68,49 @@ async def list_experiments(
     db: Db,
     number: PageNumber = 1,
     search: Annotated[str, Query(max_length=200, description="What the name holds.")] = "",
-) -> shapes.Listed[shapes.Experiment]:
+) -> schemas.Listed[schemas.Experiment]:
     """Experiments, newest first."""
     page = await browse.experiments(db, owner=sees_only(caller), search=search.strip(), number=number)
-    return shapes.listed(page, lambda row: shapes.Experiment.model_validate(row.experiment))
+    return schemas.listed(page, lambda row: schemas.Experiment.model_validate(row.experiment))
 
 
 @router.post("/experiments", name="api_start", status_code=201, openapi_extra=_A_SPEC)
 async def start_experiment(
     request: Request, response: Response, caller: Caller, retry_failed: bool = False
-) -> shapes.Started:
+) -> schemas.Started:
     """Start an experiment, or go on with the one that was started from the same spec (then with status 200)."""
     database: Database = request.app.state.database
     with refusing():
         data = await described(request, "the experiment's file")
         spec = outside_spec(data, await endpoints(database), await recorded(database, data))
-        started = await start_for(request, caller, spec, retry_failed=retry_failed)
+        started = await start_for(
+            database, request.app.state.settings, caller, spec, retry_failed=retry_failed
+        )
     response.status_code = 201 if started.new else 200
-    return shapes.Started(**_shown(started.experiment), new=started.new)
+    return schemas.Started(**_shown(started.experiment), new=started.new)
 
 
 def _shown(experiment: Experiment) -> dict[str, Any]:
-    return shapes.Experiment.model_validate(experiment).model_dump()
+    return schemas.Experiment.model_validate(experiment).model_dump()
 
 
 @router.get("/experiments/{name}", name="api_experiment")
-async def get_experiment(experiment: Theirs) -> shapes.ExperimentInFull:
+async def get_experiment(experiment: Theirs) -> schemas.ExperimentInFull:
     """An experiment with its spec."""
-    return shapes.ExperimentInFull.model_validate(experiment)
+    return schemas.ExperimentInFull.model_validate(experiment)
 
 
 @router.get("/experiments/{name}/progress", name="api_progress")
-async def get_progress(db: Db, experiment: Theirs) -> shapes.Progress:
+async def get_progress(db: Db, experiment: Theirs) -> schemas.Progress:
     """How far it is."""
     return await _progress(db, experiment.id)
 
 
-async def _progress(db: AsyncSession, experiment: uuid.UUID) -> shapes.Progress:
-    return shapes.Progress.model_validate(await progress(db, experiment))
+async def _progress(db: AsyncSession, experiment: uuid.UUID) -> schemas.Progress:
+    return schemas.Progress.model_validate(await progress(db, experiment))
 
 
-@router.get("/experiments/{name}/report", name="api_report", response_model=shapes.Report)
+@router.get("/experiments/{name}/report", name="api_report", response_model=schemas.Report)
 async def get_report(request: Request, caller: Caller, name: str) -> Response:
     """Every figure, as `arena report --format json` prints it."""
     result = await _report(request, caller, name)
@@ -122,7 +118,7 @@ async def get_report(request: Request, caller: Caller, name: str) -> Response:
 
 
 async def _report(request: Request, caller: Account, name: str) -> Report:
-    reports: Reports = request.app.state.reports
+    reports: ReportCache = request.app.state.reports
     return (await reports.of(await _found(request, caller, name))).report
 
 
@@ -164,33 +160,38 @@ async def get_export(
     except BaseException:
         file.close()
         raise
-    return download(file, MEDIA[format], f"{experiment.name}-{what.value}.{format.value}", rows)
+    return download(file, format.media_type, f"{experiment.name}-{what.value}.{format.value}", rows)
 
 
 @router.get("/experiments/{name}/rounds", name="api_rounds")
-async def list_rounds(db: Db, experiment: Theirs, number: PageNumber = 1) -> shapes.Listed[shapes.Round]:
+async def list_rounds(db: Db, experiment: Theirs, number: PageNumber = 1) -> schemas.Listed[schemas.Round]:
     """Its judging rounds, in the order they were added."""
     page = await admin.rounds_page(db, experiment.id, number)
-    return shapes.listed(page, shapes.Round.model_validate)
+    return schemas.listed(page, schemas.Round.model_validate)
 
 
 @router.post("/experiments/{name}/rounds", name="api_judge", status_code=201, openapi_extra=_A_SPEC)
 async def add_round(
     request: Request, caller: Caller, name: str, retry_failed: bool = False
-) -> shapes.RoundStarted:
+) -> schemas.RoundStarted:
     """Judge the finished trials in a round, new or there already."""
     database: Database = request.app.state.database
     with refusing():
         data = await described(request, "the panel's file")
         panel = outside_panel(data, await endpoints(database), await recorded(database, data))
         queued = await judge_for(
-            request, caller, lambda db: _theirs(caller, db, name), panel, retry_failed=retry_failed
+            database,
+            request.app.state.settings,
+            caller,
+            lambda db: _theirs(caller, db, name),
+            panel,
+            retry_failed=retry_failed,
         )
-    return shapes.RoundStarted(name=panel.name, queued=queued)
+    return schemas.RoundStarted(name=panel.name, queued=queued)
 
 
 @router.post("/experiments/{name}/{action}", name="api_steer")
-async def steer(caller: Caller, db: Db, experiment: Theirs, action: Action) -> shapes.Progress:
+async def steer(caller: Caller, db: Db, experiment: Theirs, action: Action) -> schemas.Progress:
     """Pause it, go on with it, give it up for good, or try again what failed. What is so already stays so."""
     await change(db, caller, experiment, action)
     return await _progress(db, experiment.id)

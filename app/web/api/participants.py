@@ -6,13 +6,12 @@ from fastapi import APIRouter, Request
 
 from app.protocols.core import Belief, Speech
 from app.records import admin
-from app.web.api import shapes
-from app.web.api.caller import PREFIX, REFUSALS, Caller
-from app.web.gate import Db, Refused
-from app.web.limits import PageNumber
-from app.web.pages.endpoints import put_on_record, tried_endpoint
-from app.web.pages.participants import put_on_record as seat
-from app.web.pages.participants import tried_participant
+from app.services import endpoints, participants
+from app.services.refusal import Refused
+from app.web.api import schemas
+from app.web.api.authentication import PREFIX, REFUSALS, Caller
+from app.web.parameters import PageNumber
+from app.web.security.middleware import Db
 from models import Participant
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS)
@@ -21,13 +20,13 @@ router = APIRouter(prefix=PREFIX, responses=REFUSALS)
 @router.get("/participants", name="api_participants", tags=["participants"])
 async def list_participants(
     caller: Caller, db: Db, number: PageNumber = 1
-) -> shapes.Listed[shapes.Participant]:
+) -> schemas.Listed[schemas.Participant]:
     """Models and built-ins on record, by name."""
-    return shapes.listed(await admin.participants_page(db, number), _participant)
+    return schemas.listed(await admin.participants_page(db, number), _participant)
 
 
-def _participant(row: Participant) -> shapes.Participant:
-    return shapes.Participant(
+def _participant(row: Participant) -> schemas.Participant:
+    return schemas.Participant(
         id=row.id,
         name=row.name,
         kind=row.kind,
@@ -37,26 +36,27 @@ def _participant(row: Participant) -> shapes.Participant:
 
 
 @router.post("/participants", name="api_add_participant", tags=["participants"], status_code=201)
-async def add_participant(caller: Caller, db: Db, new: shapes.NewParticipant) -> shapes.Participant:
+async def add_participant(caller: Caller, db: Db, new: schemas.NewParticipant) -> schemas.Participant:
     """Put a model on record; its settings never change, and the same again is the same participant."""
     if new.settings.base_url is not None or new.settings.endpoint is None:
         raise Refused(422, "settings: name an endpoint on record as `endpoint`, and no base_url.")
     named = await admin.endpoints_named(db, new.settings.endpoint)
     if len(named) > 1:
         raise Refused(409, f"There are several endpoints {new.settings.endpoint}: choose one in the browser.")
-    identity = await seat(db, caller, new.name, next(iter(named), None), new.settings)
+    identity = await participants.add_participant(db, caller, new.name, next(iter(named), None), new.settings)
     row = await admin.participant(db, identity)
     assert row is not None
     return _participant(row)
 
 
 @router.post("/participants/{identity}/try", name="api_try_participant", tags=["participants"])
-async def try_participant(request: Request, caller: Caller, identity: uuid.UUID) -> shapes.Tried:
+async def try_participant(request: Request, caller: Caller, identity: uuid.UUID) -> schemas.Tried:
     """Ask one for a belief and a short speech; nothing is kept."""
-    _, tried = await tried_participant(request, caller, identity)
+    state = request.app.state
+    _, tried = await participants.probed_participant(state.database, state.settings, caller, identity)
     belief, speech = tried["belief"], tried["speech"]
     held = belief.content if isinstance(belief.content, Belief) else None
-    return shapes.Tried(
+    return schemas.Tried(
         belief=list(held.p) if held else None,
         method=held.method if held else None,
         label_mass=held.label_mass if held else None,
@@ -69,20 +69,24 @@ async def try_participant(request: Request, caller: Caller, identity: uuid.UUID)
 
 
 @router.get("/endpoints", name="api_endpoints", tags=["administration"])
-async def list_endpoints(caller: Caller, db: Db, number: PageNumber = 1) -> shapes.Listed[shapes.Endpoint]:
+async def list_endpoints(caller: Caller, db: Db, number: PageNumber = 1) -> schemas.Listed[schemas.Endpoint]:
     """Model servers on record, by name."""
-    return shapes.listed(await admin.endpoints_page(db, number), shapes.Endpoint.model_validate)
+    return schemas.listed(await admin.endpoints_page(db, number), schemas.Endpoint.model_validate)
 
 
 @router.post("/endpoints", name="api_add_endpoint", tags=["administration"], status_code=201)
-async def add_endpoint(request: Request, caller: Caller, new: shapes.NewEndpoint) -> shapes.Endpoint:
+async def add_endpoint(request: Request, caller: Caller, new: schemas.NewEndpoint) -> schemas.Endpoint:
     """Put one on record; its address is checked against the allow-list, and never changes."""
-    added = await put_on_record(request, caller, new.name, new.base_url, new.api_key_env)
-    return shapes.Endpoint.model_validate(added)
+    state = request.app.state
+    added = await endpoints.add_endpoint(
+        state.database, state.settings, caller, new.name, new.base_url, new.api_key_env
+    )
+    return schemas.Endpoint.model_validate(added)
 
 
 @router.post("/endpoints/{identity}/try", name="api_try_endpoint", tags=["administration"])
-async def try_endpoint(request: Request, caller: Caller, identity: uuid.UUID) -> shapes.EndpointTried:
+async def try_endpoint(request: Request, caller: Caller, identity: uuid.UUID) -> schemas.EndpointTried:
     """Ask one for its models and for one token."""
-    _, tried = await tried_endpoint(request, caller, identity)
-    return shapes.EndpointTried.model_validate(tried)
+    state = request.app.state
+    _, tried = await endpoints.probed_endpoint(state.database, state.settings, caller, identity)
+    return schemas.EndpointTried.model_validate(tried)

@@ -11,14 +11,15 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import admin
-from app.records.admin import INVITED_BY_RESEARCHERS, Entry
-from app.web.api import shapes
-from app.web.api.caller import PREFIX, REFUSALS, Caller
-from app.web.completing import completion
-from app.web.gate import Db, Refused
-from app.web.limits import PageNumber
-from app.web.pages.entrance import link_of
-from app.web.pages.people import linked, other
+from app.records.admin import INVITED_BY_RESEARCHERS, AuditEntry
+from app.services.completion_code import completion
+from app.services.invites import invite_link
+from app.services.people import person_in_care, renew_link
+from app.services.refusal import Refused
+from app.web.api import schemas
+from app.web.api.authentication import PREFIX, REFUSALS, Caller
+from app.web.parameters import PageNumber
+from app.web.security.middleware import Db, base_url
 from models import Account, Invite
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS)
@@ -28,13 +29,13 @@ router = APIRouter(prefix=PREFIX, responses=REFUSALS)
 
 
 @router.get("/people", name="api_people", tags=["people"])
-async def list_people(caller: Caller, db: Db, number: PageNumber = 1) -> shapes.Listed[shapes.Person]:
+async def list_people(caller: Caller, db: Db, number: PageNumber = 1) -> schemas.Listed[schemas.Person]:
     """Those whom the caller looks after: all for an admin, else the judges they invited."""
-    return shapes.listed(await admin.people_page(db, caller, number), _person)
+    return schemas.listed(await admin.people_page(db, caller, number), _person)
 
 
-def _person(row: Account) -> shapes.Person:
-    return shapes.Person(
+def _person(row: Account) -> schemas.Person:
+    return schemas.Person(
         id=row.id,
         name=row.name,
         role=row.role,
@@ -45,7 +46,7 @@ def _person(row: Account) -> shapes.Person:
 
 async def _judge(db: AsyncSession, caller: Account, identity: uuid.UUID) -> Account:
     """A judge or debater whom the caller looks after."""
-    person = await other(db, caller, identity)
+    person = await person_in_care(db, caller, identity)
     if person.role not in INVITED_BY_RESEARCHERS:
         raise Refused(
             403, "Accounts of admins and researchers are changed in the browser: open /people there."
@@ -54,9 +55,9 @@ async def _judge(db: AsyncSession, caller: Account, identity: uuid.UUID) -> Acco
 
 
 @router.post("/people/{identity}/link", name="api_new_link", tags=["people"], status_code=201)
-async def new_link(request: Request, caller: Caller, db: Db, identity: uuid.UUID) -> shapes.Link:
+async def new_link(request: Request, caller: Caller, db: Db, identity: uuid.UUID) -> schemas.Link:
     """A new personal link for a judge or debater; their earlier links, sessions and tokens end."""
-    return await _told(request, db, await linked(db, caller, await _judge(db, caller, identity)))
+    return await _told(request, db, await renew_link(db, caller, await _judge(db, caller, identity)))
 
 
 @router.post("/people/{identity}/close", name="api_close_account", tags=["people"], status_code=204)
@@ -75,13 +76,13 @@ async def open_account(caller: Caller, db: Db, identity: uuid.UUID) -> None:
 
 
 @router.get("/invites", name="api_invites", tags=["people"])
-async def list_invites(caller: Caller, db: Db, number: PageNumber = 1) -> shapes.Listed[shapes.Invite]:
+async def list_invites(caller: Caller, db: Db, number: PageNumber = 1) -> schemas.Listed[schemas.Invite]:
     """Invites that can still be used, newest first: an admin's view of all, else the caller's own."""
-    return shapes.listed(await admin.invites_page(db, caller, number), shapes.Invite.model_validate)
+    return schemas.listed(await admin.invites_page(db, caller, number), schemas.Invite.model_validate)
 
 
 @router.post("/invites", name="api_make_invite", tags=["people"], status_code=201)
-async def make_invite(request: Request, caller: Caller, db: Db, new: shapes.NewInvite) -> shapes.Link:
+async def make_invite(request: Request, caller: Caller, db: Db, new: schemas.NewInvite) -> schemas.Link:
     """Invite a judge or debater, or many by one link; the link is told this once."""
     lasts = timedelta(days=new.days)
     given = completion(new.role, new.completion_code, new.completion_url)
@@ -91,9 +92,9 @@ async def make_invite(request: Request, caller: Caller, db: Db, new: shapes.NewI
     return await _told(request, db, made)
 
 
-async def _told(request: Request, db: AsyncSession, invite: Invite) -> shapes.Link:
-    link = await link_of(request, db, invite)
-    return shapes.Link(invite=shapes.Invite.model_validate(invite), link=link)
+async def _told(request: Request, db: AsyncSession, invite: Invite) -> schemas.Link:
+    link = await invite_link(db, base_url(request), invite)
+    return schemas.Link(invite=schemas.Invite.model_validate(invite), link=link)
 
 
 @router.delete("/invites/{identity}", name="api_revoke_invite", tags=["people"], status_code=204)
@@ -113,14 +114,14 @@ async def list_audit(
     number: PageNumber = 1,
     action: Annotated[str, Query(max_length=100)] = "",
     account: uuid.UUID | None = None,
-) -> shapes.Listed[shapes.AuditEntry]:
+) -> schemas.Listed[schemas.AuditEntry]:
     """Who did what, newest first."""
-    return shapes.listed(await admin.audit_page(db, number, action=action, account=account), _entry)
+    return schemas.listed(await admin.audit_page(db, number, action=action, account=account), _entry)
 
 
-def _entry(entry: Entry) -> shapes.AuditEntry:
+def _entry(entry: AuditEntry) -> schemas.AuditEntry:
     row = entry.row
-    return shapes.AuditEntry(
+    return schemas.AuditEntry(
         at=row.at,
         account=row.account_id,
         action=row.action,

@@ -8,12 +8,12 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 
-from app.web.access import SCOPES
 from app.web.api import experiments, participants, people, tasks, trials
-from app.web.api.caller import PREFIX
-from app.web.api.described import operations, shapes
-from app.web.gate import Visitor
+from app.web.api.authentication import PREFIX
+from app.web.api.openapi import operations, shapes
 from app.web.render import page
+from app.web.security.middleware import Visitor
+from app.web.security.permissions import SCOPES
 
 ABOUT = (
     "What the arena's pages and command line can do, for programs. Every request carries a personal token as "

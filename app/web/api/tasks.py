@@ -8,12 +8,12 @@ from fastapi.concurrency import run_in_threadpool
 from app.exchange.taskfile import read_tasks
 from app.experiments.spec import NAME
 from app.records.tasks import sets_page
-from app.web.api import shapes
+from app.services.tasks import save_tasks
+from app.web.api import schemas
+from app.web.api.authentication import PREFIX, REFUSALS, Caller, refusing
 from app.web.api.bodies import uploaded
-from app.web.api.caller import PREFIX, REFUSALS, Caller, refusing
-from app.web.gate import Db
-from app.web.limits import PageNumber
-from app.web.pages.tasks import taken
+from app.web.parameters import PageNumber
+from app.web.security.middleware import Db
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS, tags=["task sets"])
 SetName = Annotated[str, Path(pattern=NAME)]
@@ -27,21 +27,21 @@ _JSON_LINES: dict[str, Any] = {
 
 
 @router.get("/tasks", name="api_tasks")
-async def list_tasks(caller: Caller, db: Db, number: PageNumber = 1) -> shapes.Listed[shapes.TaskSet]:
+async def list_tasks(caller: Caller, db: Db, number: PageNumber = 1) -> schemas.Listed[schemas.TaskSet]:
     """Task sets by name."""
-    return shapes.listed(await sets_page(db, "", number), shapes.TaskSet.model_validate)
+    return schemas.listed(await sets_page(db, "", number), schemas.TaskSet.model_validate)
 
 
 @router.post("/tasks/{name}", name="api_upload", status_code=201, openapi_extra=_JSON_LINES)
 async def upload_tasks(
     request: Request, caller: Caller, name: SetName, skip_bad: bool = False
-) -> shapes.Imported:
+) -> schemas.Imported:
     """Add passages and questions to a task set, which is made if it is new; what is there already stays as it is."""
     async with uploaded(request, f"{name}.jsonl") as path:
         file = await run_in_threadpool(read_tasks, path)
     with refusing():
-        saved = await taken(request, caller, file, name, skip_bad=skip_bad)
-    return shapes.Imported(
+        saved = await save_tasks(request.app.state.database, caller, file, name, skip_bad=skip_bad)
+    return schemas.Imported(
         passages=saved.passages,
         questions=saved.questions,
         unchanged=saved.unchanged,

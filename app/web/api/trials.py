@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from app.records import browse
-from app.records.browse import Judged, Transcript, Wanted
-from app.web.api import shapes
-from app.web.api.caller import PREFIX, REFUSALS, Caller
+from app.records.browse import JudgedTrial, Transcript, Wanted
+from app.services.visibility import visible_trial
+from app.web.api import schemas
+from app.web.api.authentication import PREFIX, REFUSALS, Caller
 from app.web.api.experiments import Theirs
-from app.web.gate import Db
-from app.web.limits import PageNumber
-from app.web.pages.experiments import Search, visible_trial
+from app.web.parameters import PageNumber, Search
+from app.web.security.middleware import Db
 from models import Move, Participant, Verdict
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS, tags=["experiments"])
@@ -33,14 +33,14 @@ async def list_trials(
     judge: Annotated[str, Query(max_length=200, description="A name, or `people` for any person.")] = "",
     text: Annotated[str, Query(max_length=200, description="Words that some speech holds.")] = "",
     number: PageNumber = 1,
-) -> shapes.Listed[shapes.Trial]:
+) -> schemas.Listed[schemas.Trial]:
     """Trials of an experiment, in the order in which they are played."""
     wanted = Wanted(arm, state, passage, judged, judge, text.strip())
-    return shapes.listed(await browse.trials(db, experiment.id, wanted, number), _row)
+    return schemas.listed(await browse.trials(db, experiment.id, wanted, number), _row)
 
 
-def _row(row: browse.TrialRow) -> shapes.Trial:
-    return shapes.Trial(
+def _row(row: browse.TrialRow) -> schemas.Trial:
+    return schemas.Trial(
         id=row.trial.id,
         arm=row.arm,
         passage=row.passage.key,
@@ -61,12 +61,12 @@ async def get_trial(
     db: Db,
     trial: uuid.UUID,
     include_passage: Annotated[bool, Query(description="Send the hidden text too.")] = False,
-) -> shapes.TrialInFull:
+) -> schemas.TrialInFull:
     """A trial with its transcript, every move beside it, and its verdicts."""
     await visible_trial(db, caller, trial)
     found = await browse.transcript(db, trial)
     outcome = found.trial.outcome or {"transcript": None, "measures": {}}
-    return shapes.TrialInFull(
+    return schemas.TrialInFull(
         id=found.trial.id,
         experiment=found.experiment.name,
         arm=found.arm.name,
@@ -90,8 +90,8 @@ async def get_trial(
     )
 
 
-def _move(move: Move, holder: Participant) -> shapes.Move:
-    return shapes.Move(
+def _move(move: Move, holder: Participant) -> schemas.Move:
+    return schemas.Move(
         path=move.path,
         seat=move.seat,
         participant=holder.name,
@@ -101,17 +101,17 @@ def _move(move: Move, holder: Participant) -> shapes.Move:
     )
 
 
-def _own(found: Transcript) -> list[shapes.Verdict]:
+def _own(found: Transcript) -> list[schemas.Verdict]:
     """Verdicts of a judge who took part in the talk, and so is found among who spoke."""
     holders = {holder.id: holder for _, holder in found.moves}
     return [_verdict(verdict, holders[verdict.participant_id], None) for verdict in found.verdicts]
 
 
-def _given(item: Judged) -> list[shapes.Verdict]:
+def _given(item: JudgedTrial) -> list[schemas.Verdict]:
     return [_verdict(verdict, item.judge, item.round.name) for verdict in item.verdicts if item.judge]
 
 
-def _verdict(verdict: Verdict, judge: Participant, round: str | None) -> shapes.Verdict:
+def _verdict(verdict: Verdict, judge: Participant, round: str | None) -> schemas.Verdict:
     shown: dict[str, Any] = {"judge": judge.name, "judge_kind": judge.kind, "round": round}
     held = ("answer_order", "belief", "beliefs", "method", "label_mass", "reason", "created_at")
-    return shapes.Verdict(**shown, **{name: getattr(verdict, name) for name in held})
+    return schemas.Verdict(**shown, **{name: getattr(verdict, name) for name in held})

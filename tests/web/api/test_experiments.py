@@ -10,8 +10,8 @@ import pytest
 import yaml
 from sqlalchemy import func, select, update
 
-from app.experiments.report import as_tables, notes, report
 from app.records import experiments as records
+from app.reports.report import as_tables, notes, report
 from models import Audit, Endpoint, Experiment, JudgingRound, Participant, Trial
 from tests.factories import finished, imported, passage, played, spec
 from tests.servers import ScriptedServer

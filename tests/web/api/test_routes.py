@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from app.web.access import SCOPES
 from app.web.api.routes import PARTS, document
+from app.web.security.permissions import SCOPES
 from tests.web.world import Site
 
 METHODS = {"get", "post", "put", "patch", "delete"}

@@ -1,0 +1,81 @@
+"""The command line: each command reads its arguments, calls one function and prints what came of it.
+
+Results go to stdout, everything else to stderr. Exit code 0: done; 2: the user's mistake; 1: ours; 130: stopped.
+
+The modules of the commands import little, so that help and mistakes are shown at once. What a command works with is
+imported inside it, when it runs: `arena --help` loads neither the database nor any page.
+"""
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from app.cli import database, experiments, planning, remote, results, serving, tasks, users
+from app.cli.running import Incomplete, Stopped
+from app.errors import ServiceError, UserError
+
+cli = typer.Typer(
+    help="Can a weaker judge, helped by arguing AIs, find the truth about a text that it cannot see?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for group in (experiments, results, planning, serving, database):
+    cli.add_typer(group.commands)
+cli.add_typer(tasks.commands, name="import")
+cli.add_typer(users.commands, name="user")
+cli.add_typer(database.upkeep, name="db")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"arena {version('oversight-arena')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def everywhere(
+    context: typer.Context,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ARENA_SERVER",
+            metavar="URL",
+            help="Work on the arena served there, with the token in ARENA_TOKEN, instead of on this machine.",
+        ),
+    ] = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and end."),
+    ] = False,
+) -> None:
+    """Read the options that every command shares."""
+    source = context.get_parameter_source("server")
+    named_here = source is not None and source.name == "COMMANDLINE"
+    remote.choose(server, context.invoked_subcommand or "", named_here=named_here)
+
+
+def main() -> None:
+    """Run the command line and turn errors into a sentence and an exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("procrastinate").setLevel(logging.ERROR)
+    try:
+        cli()
+    except UserError as error:
+        _fail(str(error), 2)
+    except (ServiceError, Incomplete) as error:
+        _fail(str(error), 1)
+    except Stopped:
+        follows = "What was started goes on there" if remote.chosen() else "Everything done so far is kept"
+        _fail(f"Stopped. {follows}; the same command goes on from here.", 130)
+
+
+def _fail(sentence: str, code: int) -> None:
+    from app.cli.console import talk
+
+    talk.print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(code)

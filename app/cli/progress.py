@@ -1,0 +1,68 @@
+"""How far an experiment is, shown while the work goes on."""
+
+import time
+from collections.abc import AsyncIterator
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from app.cli.console import talk
+from app.records.progress import Progress as Counts
+
+LINE_EVERY = 10.0
+"""Seconds between two lines of progress where stderr is no terminal."""
+
+
+async def show(steps: AsyncIterator[Counts], name: str) -> Counts:
+    """Show how far an experiment is until the work ends; returns the last counts."""
+    meter = _Meter()
+    if not talk.is_terminal:
+        return await _lines(steps, name, meter)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.fields[facts]}"), console=talk, transient=True) as bar:
+        task = bar.add_task(name, total=None, facts="")
+        async for counts in steps:
+            bar.update(task, total=counts.total, completed=counts.settled, facts=meter.facts(counts))
+    return counts
+
+
+async def _lines(steps: AsyncIterator[Counts], name: str, meter: "_Meter") -> Counts:
+    last = 0.0
+    async for counts in steps:
+        if time.monotonic() - last >= LINE_EVERY or not counts.running:
+            last = time.monotonic()
+            talk.print(
+                f"{name}: {counts.settled} of {counts.total} done, {meter.facts(counts)}", soft_wrap=True
+            )
+    return counts
+
+
+class _Meter:
+    """Speed since the work began."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._first: Counts | None = None
+
+    def facts(self, counts: Counts) -> str:
+        """Failures, speed, tokens and the time left, in words."""
+        if self._first is None:
+            self._first = counts
+        seconds = max(time.monotonic() - self._began, 0.001)
+        moves = (counts.moves - self._first.moves) / seconds
+        settled = counts.settled - self._first.settled
+        parts = [f"{counts.count('failed')} failed", f"{moves:.0f} moves/s"]
+        if counts.tokens_in or counts.tokens_out:
+            parts.append(f"{_short(counts.tokens_in)} tokens in, {_short(counts.tokens_out)} out")
+        if settled and counts.running:
+            parts.append(f"{_duration(counts.running * seconds / settled)} left")
+        return ", ".join(parts)
+
+
+def _short(count: int) -> str:
+    return f"{count / 1e6:.1f}M" if count >= 1e6 else f"{count / 1e3:.1f}k" if count >= 1e3 else str(count)
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 5400:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

@@ -1,0 +1,119 @@
+"""Commands that serve the arena's pages: serve, demo."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.running import run_to_end
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from app.records.database import Database
+    from app.settings import Settings
+
+commands = typer.Typer()
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+"""The folder of the experiments that the demo runs."""
+BACKGROUND = 2
+"""Trials that the demo plays at once while it serves, so that its pages stay quick."""
+
+
+@commands.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; ARENA_HOST if not said.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; ARENA_PORT if not said.")] = None,
+) -> None:
+    """Serve the arena's pages, and work on whatever is queued."""
+    run_to_end(_serve(host, port))
+
+
+async def _serve(host: str | None, port: int | None) -> None:
+    from app.cli.console import say
+    from app.cli.local import local_arena
+    from app.web.server import listening, serving
+
+    async with local_arena() as (database, chosen):
+        with listening(host or chosen.host, chosen.port if port is None else port) as listener:
+            await serving(
+                database,
+                chosen,
+                listener,
+                lambda address: say(f"{_place(chosen, address)}; Ctrl-C stops it."),
+            )
+
+
+def _place(chosen: Settings, address: str) -> str:
+    """Say where browsers find the arena that listens at an address."""
+    if chosen.public_url:
+        return f"The arena is at {chosen.public_url}/ and listens at {address}/ "
+    return f"The arena is at {address}/ "
+
+
+@commands.command()
+def demo(
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Then serve the pages, with links to look around.")
+    ] = False,
+) -> None:
+    """Run every protocol on the sample tasks with built-in participants, and print the table."""
+    run_to_end(_demo(serve=serve))
+
+
+NEXT = """
+That was the whole arena with built-in baselines. With a model of your own, served by vLLM or any server that speaks the OpenAI protocol:
+  1. write an experiment as docs/first-experiment.md shows,
+  2. arena check my-experiment.yaml
+  3. arena run my-experiment.yaml
+"""
+
+
+async def _demo(*, serve: bool) -> None:
+    from app.cli.console import say
+    from app.cli.local import local_arena
+    from app.cli.work import begin, conclude, print_local_report, work_off
+    from app.exchange.importing import take_sample
+    from app.experiments.spec import read_spec
+    from app.web.server import listening
+
+    async with local_arena() as (database, chosen):
+        # Taken now, so that an address in use is reported before the work and not after it.
+        with listening(chosen.host, chosen.port) if serve else nullcontext() as listener:
+            async with database.session.begin() as session:
+                saved = await take_sample(session)
+            if saved.questions:
+                say(f"Imported the task set sample: {saved.passages} passages, {saved.questions} questions.")
+            experiment = await begin(database, read_spec(EXPERIMENTS / "demo.yaml"))
+            counts = await work_off(database, chosen, experiment)
+            await conclude(counts, print_local_report(database, experiment))
+            say(NEXT)
+            if listener is not None:
+                await _show_around(database, chosen, listener)
+
+
+async def _show_around(database: Database, chosen: Settings, listener: socket) -> None:
+    """Prepare judgements and debates for people and an experiment under way, and serve, with links for visitors."""
+    from app.cli.console import say
+    from app.cli.work import begin, work_off
+    from app.experiments.spec import read_spec
+    from app.services.demo import links, visitor
+    from app.web.server import serving
+
+    async with database.session.begin() as session:
+        await visitor(session, "debater")  # without whom no seat can be kept for people
+    for name in ("demo-people", "demo-debate"):
+        await work_off(database, chosen, await begin(database, read_spec(EXPERIMENTS / f"{name}.yaml")))
+    await begin(database, read_spec(EXPERIMENTS / "demo-running.yaml"))
+    async with database.session.begin() as session:
+        paths = await links(session)
+
+    def welcome(address: str) -> None:
+        say(f"{_place(chosen, address)}; Ctrl-C stops it. Each of these links signs in once:")
+        for role, path in paths.items():
+            say(f"  {role + ':':<12}{chosen.public_url or address}{path}")
+
+    await serving(database, chosen.model_copy(update={"concurrency": BACKGROUND}), listener, welcome)

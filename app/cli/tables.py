@@ -1,0 +1,100 @@
+"""Tables and lines that the command line prints."""
+
+from rich.table import Table
+
+from app.experiments.check import Findings, Tally
+from app.experiments.estimate import ExperimentEstimate, PeopleEstimate, PowerEstimate, UseEstimate
+
+
+def findings_table(findings: Findings) -> Table:
+    """A pre-flight's findings."""
+    table = Table(title="Pre-flight", title_style="bold")
+    table.add_column("participant", no_wrap=True)
+    for column in (
+        "speeches",
+        "in length",
+        "quotes verified",
+        "concessions",
+        "refusals",
+        "beliefs",
+        "label mass",
+    ):
+        table.add_column(column, justify="right")
+    for name, tally in findings.participants.items():
+        table.add_row(name, *_tally(tally))
+    return table
+
+
+def _tally(tally: Tally) -> list[str]:
+    methods = f" ({', '.join(sorted(tally.methods))})" if tally.methods else ""
+    mass = sum(tally.masses) / len(tally.masses) if tally.masses else None
+    return [
+        str(tally.speeches),
+        _share(tally.in_length, tally.speeches),
+        _share(tally.verified, tally.quotes),
+        _share(tally.concessions, tally.stances),
+        _share(tally.refusals, tally.stances),
+        f"{tally.beliefs}{methods}",
+        "–" if mass is None else f"{mass:.3f}",
+    ]
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part} of {whole}" if whole else "–"
+
+
+def estimate_tables(found: ExperimentEstimate) -> list[Table]:
+    """What an experiment takes: by arm and, where models are asked, by participant."""
+    arms = _figures("What it takes", "arm", ["trials", "judgements", "verdicts of people", "model calls"])
+    for arm in found.arms:
+        arms.add_row(arm.name, *(f"{n:,}" for n in (arm.trials, arm.judgements, arm.people, arm.calls)))
+    models = _figures(
+        "Models",
+        "participant",
+        ["calls", "prompt tokens", "saved by a prefix cache", "completion tokens", "cost"],
+    )
+    uses = [*found.participants, found.whole] if len(found.participants) > 1 else found.participants
+    for use in uses:
+        models.add_row(use.name, *_use(use))
+    return [arms, models] if found.participants else [arms]
+
+
+def _figures(title: str, first: str, columns: list[str]) -> Table:
+    table = Table(title=title, title_style="bold")
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _use(use: UseEstimate) -> list[str]:
+    saved = f"{use.cached:,} ({use.share:.0%})"
+    cost = "–" if use.cost is None else f"{use.cost:,.2f}"
+    return [f"{use.calls:,}", f"{use.prompt:,}", saved, f"{use.completion:,}", cost]
+
+
+def estimate_lines(found: ExperimentEstimate) -> list[str]:
+    """What it can show, how many people it needs, and what was assumed."""
+    people = [people_needed(found.people)] if found.people else []
+    return [power_of(found.power), *people, "Assumed:", *(f"- {line}" for line in found.assumptions)]
+
+
+def power_of(power: PowerEstimate) -> str:
+    """What a comparison can show, in a sentence."""
+    where = f"{power.questions:,} questions on {power.passages:,} passages"
+    if power.difference is None:
+        return f"{where} are too few to show any difference between two arms."
+    return f"{where} can show a difference of {power.difference:.1%} or more between two arms."
+
+
+def people_needed(people: PeopleEstimate) -> str:
+    """How many people it needs, in a sentence or two."""
+    why = (
+        f"{people.overlap} for each of the {people.per_passage:,} trials on one passage, since nobody is shown two"
+        if people.once
+        else f"{people.overlap} different ones for each trial"
+    )
+    return (
+        f"People: at least {people.at_least:,} ({why}); {people.verdicts:,} verdicts in about {people.hours:,.1f} hours. "
+        f"So many would judge {round(people.each, 1):g} trials each, in about {people.hours_each:.1f} hours."
+    )

@@ -1,0 +1,75 @@
+"""What commands share that work on an experiment: find it, start it, work on it, report."""
+
+from collections.abc import Awaitable
+
+from app.cli.console import print_table, say
+from app.cli.progress import show
+from app.cli.running import Incomplete
+from app.client import Remote
+from app.errors import UserError
+from app.experiments.freeze import start
+from app.experiments.spec import Spec
+from app.jobs import follow
+from app.records import experiments as records
+from app.records.database import Database
+from app.records.progress import Progress
+from app.reports.report import Report, as_tables, notes, report
+from app.settings import Settings
+from models import Experiment
+
+
+async def find_experiment(database: Database, name: str) -> Experiment:
+    """Return an experiment by its name. Raises UserError where there is none."""
+    async with database.session() as session:
+        found = await records.find(session, name)
+        if found is None:
+            names = await records.names(session)
+            there = f"there are {', '.join(names)}" if names else "there is none yet"
+            raise UserError(f"There is no experiment {name} ({there}): start one with `arena run SPEC.yaml`.")
+        return found
+
+
+async def begin(database: Database, spec: Spec, *, retry_failed: bool = False) -> Experiment:
+    """Start an experiment, or let it go on."""
+    async with database.session.begin() as session:
+        started = await start(session, spec)
+        if not started.new:
+            await records.resume(session, started.experiment.id, retry_failed=retry_failed)
+    return started.experiment
+
+
+async def work_off(database: Database, chosen: Settings, experiment: Experiment) -> Progress:
+    """Work until nothing more can be done without a person."""
+    return await show(follow(database, chosen, experiment.id), experiment.name)
+
+
+async def conclude(counts: Progress, reporting: Awaitable[None]) -> None:
+    """Report, and say what is left. Raises Incomplete where something failed."""
+    if counts.awaiting_people:
+        say(f"{counts.awaiting_people} wait for people; the same command goes on when they have answered.")
+    if counts.state != "running":
+        say(f"It is {counts.state}, so nothing more of it is done; pages of the arena say who did that.")
+    await reporting
+    if counts.count("failed"):
+        raise Incomplete(
+            f"{counts.count('failed')} failed; the same command with --retry-failed tries them again."
+        )
+
+
+async def print_remote_report(remote: Remote, name: str) -> None:
+    """Print the report of an experiment of a remote arena."""
+    print(await remote.report_text(name), end="")
+
+
+async def print_local_report(database: Database, experiment: Experiment) -> None:
+    """Print the report of an experiment of this machine."""
+    async with database.session() as session:
+        print_report(await report(session, experiment))
+
+
+def print_report(result: Report) -> None:
+    """Print a report's tables and notes."""
+    for table in as_tables(result):
+        print_table(table)
+    for note in notes(result):
+        print(note)

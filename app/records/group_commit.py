@@ -1,0 +1,205 @@
+"""Everything that is written while trials are played: moves, and attempts at model calls before they are sent.
+
+Each entry is durable when its caller goes on. Entries that come while a transaction is under way are written together
+in the next one, so that many trials at once cost few commits.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from sqlalchemy import insert, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.participants.base import Call, Ending
+from app.protocols.core import Move
+from app.records.database import Database
+from app.records.plays import moves_of
+from app.records.texts import digest, keep
+from models import CallAttempt, ModelCall
+from models import Move as MoveRow
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The trial or judgement that a move or a call belongs to; neither, for a test call."""
+
+    trial: uuid.UUID | None = None
+    judgement: uuid.UUID | None = None
+
+
+Key: TypeAlias = tuple[Owner, str]
+"""Owner and path of a move."""
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """One thing to write; exactly one of the three is there."""
+
+    begun: tuple[Owner, Call, int, str] | None = None
+    ended: dict[str, Any] | None = None
+    move: tuple[Owner, uuid.UUID, Move] | None = None
+    written: asyncio.Future[Move | None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class GroupCommit:
+    """The writer of one process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: list[_Entry] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    def of(self, owner: Owner) -> "OwnedJournal":
+        """The journal as the participants of one trial or judgement see it."""
+        return OwnedJournal(self, owner)
+
+    async def append(self, owner: Owner, participant: uuid.UUID, move: Move) -> Move:
+        """Put a move on record; where another process was quicker, the move that is there already is returned."""
+        kept = await self._write(_Entry(move=(owner, participant, move)))
+        assert kept is not None
+        return kept
+
+    async def begin(self, owner: Owner, call: Call, attempt: int, request_id: str) -> None:
+        """Record an attempt that is about to be sent."""
+        await self._write(_Entry(begun=(owner, call, attempt, request_id)))
+
+    async def end(self, request_id: str, ending: Ending) -> None:
+        """Record how an attempt ended."""
+        row = {name: getattr(ending, name) for name in ending.__dataclass_fields__}
+        await self._write(_Entry(ended={"request_id": request_id, **row}))
+
+    async def close(self) -> None:
+        """Wait until everything is written, also what callers who were cancelled have left."""
+        if self._writer is not None:
+            await self._writer
+
+    async def _write(self, entry: _Entry) -> Move | None:
+        self._waiting.append(entry)
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write_all())
+        # A caller that is cancelled must not take the entry, or those written with it, along.
+        return await asyncio.shield(entry.written)
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                entries, self._waiting = self._waiting, []
+                await self._store(entries)
+        finally:
+            self._writer = None
+
+    async def _store(self, entries: Sequence[_Entry]) -> None:
+        """Write entries in one transaction or, where one of them cannot be written, each in its own."""
+        try:
+            async with self._database.session.begin() as session:
+                kept = await _insert(session, entries)
+        except Exception as error:
+            # Whatever it is, it is the caller's: nobody else waits for an entry, and one without an answer waits forever.
+            if len(entries) > 1:
+                for entry in entries:
+                    await self._store([entry])
+            else:
+                entries[0].written.set_exception(error)
+            return
+        for entry in entries:
+            entry.written.set_result(kept[entry.move[0], entry.move[2].path] if entry.move else None)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedJournal:
+    """The `CallLog` of one trial or judgement."""
+
+    journal: GroupCommit
+    owner: Owner
+
+    async def begin(self, call: Call, attempt: int, request_id: str) -> None:
+        """See `CallLog`."""
+        await self.journal.begin(self.owner, call, attempt, request_id)
+
+    async def end(self, request_id: str, ending: Ending) -> None:
+        """See `CallLog`."""
+        await self.journal.end(request_id, ending)
+
+
+async def _insert(session: AsyncSession, entries: Sequence[_Entry]) -> dict[Key, Move]:
+    """Write entries; returns the move that counts for each move among them."""
+    begun = [entry.begun for entry in entries if entry.begun]
+    calls = {call.id: (owner, call) for owner, call, attempt, _ in begun if attempt == 1}
+    if calls:
+        await keep(session, {segment.text for _, call in calls.values() for segment in call.segments})
+        await session.execute(insert(ModelCall), [_call_row(owner, call) for owner, call in calls.values()])
+    if begun:
+        attempts = [
+            {"call_id": call.id, "number": attempt, "request_id": request}
+            for _, call, attempt, request in begun
+        ]
+        await session.execute(insert(CallAttempt), attempts)
+    for ended in (entry.ended for entry in entries if entry.ended):
+        request = CallAttempt.request_id == ended["request_id"]
+        await session.execute(update(CallAttempt).where(request).values(ended), execution_options=_PLAIN)
+    return await _insert_moves(session, [entry.move for entry in entries if entry.move])
+
+
+_PLAIN = {"synchronize_session": False}
+
+
+async def _insert_moves(
+    session: AsyncSession, moves: Sequence[tuple[Owner, uuid.UUID, Move]]
+) -> dict[Key, Move]:
+    if not moves:
+        return {}
+    first: dict[Key, tuple[Owner, uuid.UUID, Move]] = {}
+    for item in moves:
+        first.setdefault((item[0], item[2].path), item)
+    rows = [_move_row(*item) for item in first.values()]
+    # Sorted, so that two processes that append the same moves wait for each other instead of deadlocking.
+    rows.sort(key=lambda row: (str(row["trial_id"]), str(row["judgement_id"]), row["path"]))
+    statement = upsert(MoveRow).on_conflict_do_nothing()
+    returning = statement.returning(MoveRow.trial_id, MoveRow.judgement_id, MoveRow.path)
+    added = {(Owner(row[0], row[1]), row[2]) for row in await session.execute(returning, rows)}
+    return {key: item[2] if key in added else await _there(session, key) for key, item in first.items()}
+
+
+async def put(
+    session: AsyncSession, owner: Owner, participant: uuid.UUID, moves: Sequence[Move]
+) -> list[Move]:
+    """Put somebody's moves on record in a transaction of the caller's; what is there already stays, and is returned."""
+    kept = await _insert_moves(session, [(owner, participant, move) for move in moves])
+    return [kept[owner, move.path] for move in moves]
+
+
+async def _there(session: AsyncSession, key: Key) -> Move:
+    owner, path = key
+    return (await moves_of(session, trial=owner.trial, judgement=owner.judgement))[path]
+
+
+def _move_row(owner: Owner, participant: uuid.UUID, move: Move) -> dict[str, Any]:
+    return {
+        "trial_id": owner.trial,
+        "judgement_id": owner.judgement,
+        "path": move.path,
+        "seat": move.seat,
+        "participant_id": participant,
+        "content": move.content.model_dump(mode="json"),
+        "fingerprint": move.fingerprint,
+    }
+
+
+def _call_row(owner: Owner, call: Call) -> dict[str, Any]:
+    return {
+        "id": call.id,
+        "trial_id": owner.trial,
+        "judgement_id": owner.judgement,
+        "path": call.path,
+        "purpose": call.purpose,
+        "endpoint": call.endpoint,
+        "model": call.model,
+        "segments": [[segment.role, digest(segment.text).hex()] for segment in call.segments],
+        "params": dict(call.params),
+    }

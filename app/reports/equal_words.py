@@ -1,0 +1,97 @@
+"""Critique upon critique against as many critiques read side by side, and against their votes: the same words, spent otherwise."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from app.protocols import PROTOCOLS
+from app.protocols.critique import Critique
+from app.protocols.flaws import GRADER
+from app.records.verdicts import Placed
+from app.reports.pressure import Arm
+from app.statistics.contrasts import Contrast, contrasts
+from app.statistics.metrics import majority, votes
+from app.statistics.scores import ScoredReading
+
+DECISIONS = ("the judge", "the votes")
+"""Who decides on critiques that were written side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class EqualWords:
+    """One judge of critique upon critique, less another decision on as many critiques written side by side."""
+
+    decision: str
+    """Whose decision the second arm's accuracy is: one of `DECISIONS`."""
+    contrast: Contrast
+    """The arm with depth less the arm with votes, on the questions judged under both."""
+    words: tuple[float | None, float | None]
+    """Of the speeches that judges read, a trial, under either arm; None as long as no trial is finished."""
+
+
+def equal_words(
+    arms: Sequence[Arm],
+    rows: Sequence[Placed],
+    measures: Mapping[UUID, Mapping[str, float]],
+    words: Mapping[str, float | None],
+    *,
+    seed: int,
+) -> list[EqualWords]:
+    """Every two arms of critique of which one has the depth that the other has votes; `measures` by trial, `words` by arm."""
+    critiques = [(arm, rules) for arm in arms if (rules := _rules(arm))]
+    deep, wide = ([pair for pair in critiques if getattr(pair[1], of) > 1] for of in ("depth", "votes"))
+    pairs = [
+        (arm["name"], other["name"])
+        for arm, upon in deep
+        for other, beside in wide
+        if upon.depth == beside.votes and _rest(arm, upon) == _rest(other, beside)
+    ]
+    return [
+        EqualWords(decision, contrast, (words.get(first), words.get(second)))
+        for first, second in pairs
+        for decision in DECISIONS
+        for contrast in contrasts(
+            [
+                *(row.reading for row in rows if row.arm == first),
+                *_decided(decision, [row for row in rows if row.arm == second], measures),
+            ],
+            [(first, second)],
+            seed=seed,
+        )
+    ]
+
+
+def _rules(arm: Arm) -> Critique | None:
+    """The settings of an arm of critique in which one participant writes all critiques."""
+    rules = PROTOCOLS[arm["protocol"]]
+    if not issubclass(rules, Critique) or len(_critics(arm)) != 1:
+        return None
+    return rules.model_validate({key: value for key, value in arm.items() if key in rules.model_fields})
+
+
+def _critics(arm: Arm) -> set[str]:
+    return {holder for seat, holder in arm["seats"].items() if seat.startswith("critic")}
+
+
+def _rest(arm: Arm, rules: Critique) -> tuple[Any, ...]:
+    """All of an arm that changes what is said, but for how the words of critics are spent."""
+    settings = rules.model_dump(exclude={"depth", "votes", "grade", "mark"})
+    others = {
+        seat: holder
+        for seat, holder in arm["seats"].items()
+        if not seat.startswith("critic") and seat not in ("voter", GRADER.name)
+    }
+    return settings, others, _critics(arm), arm.get("prompts")
+
+
+def _decided(
+    decision: str, rows: Sequence[Placed], measures: Mapping[UUID, Mapping[str, float]]
+) -> Iterator[ScoredReading]:
+    """The readings of a judge, or what the votes on the same trials come to, as if that were its belief."""
+    for row in rows:
+        if decision == "the judge":
+            yield row.reading
+        else:
+            share = majority(votes(measures[row.trial], gold_first=row.gold == 0))
+            yield replace(row.reading, p_gold=share, p_best_other=1 - share, p_rest=())

@@ -1,0 +1,40 @@
+"""A report as one page that stands alone: its tables, notes and plots in it, no script, and nothing to load from anywhere."""
+
+from base64 import b64encode
+
+from anyio import to_thread
+from markupsafe import Markup
+
+from app.records.database import Database
+from app.reports.plots import PLOTS, WIDTHS, draw
+from app.reports.report import notes, shown_figure, shown_p
+from app.reports.report_cache import made_of
+from app.templating import STATIC, environment
+from models import Experiment
+
+STYLES = ("vendor/pico.min.css", "arena.css", "research.css")
+
+
+async def standing_alone(database: Database, experiment: Experiment) -> str:
+    """The page, as HTML."""
+    made = await made_of(database, experiment)
+
+    def written() -> str:
+        pictures = {
+            key: b64encode(draw(key, "svg", WIDTHS["wide"], rows)).decode()
+            for key, rows in made.rows.items()
+            if rows
+        }
+        return environment.get_template("pages/report_alone.html").render(
+            experiment=experiment,
+            report=made.report,
+            notes=notes(made.report),
+            plots=PLOTS,
+            rows=made.rows,
+            pictures=pictures,
+            shown_p=shown_p,
+            shown_figure=shown_figure,
+            styles=Markup("\n".join((STATIC / name).read_text("utf-8") for name in STYLES)),  # noqa: S704 - our own files
+        )
+
+    return await to_thread.run_sync(written)

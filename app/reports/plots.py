@@ -1,0 +1,513 @@
+"""The report's plots: figures in, a Vega-Lite spec out, drawn on the server without a network; knows no database.
+
+Every plot keeps its data as plain rows, so that they can be downloaded and drawn again elsewhere.
+"""
+
+import csv
+import io
+import json
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+import altair as alt
+import numpy as np
+import orjson
+import vl_convert
+
+from app.csv_cells import csv_cell
+from app.reports.pressure import Dialled
+from app.statistics.accuracy import Cell
+from app.statistics.calibration import BINS, bin_of
+from app.statistics.contrasts import Contrast
+from app.statistics.intervals import Scale, mean_interval
+from app.statistics.scores import ScoredReading, rightness
+
+PictureFormat: TypeAlias = Literal["svg", "png", "json"]
+Row: TypeAlias = dict[str, Any]
+
+# Okabe and Ito's colours, which people with any common colour blindness tell apart; shapes say the same once more.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
+WIDTHS = {"narrow": 304, "wide": 680}
+"""Of a whole picture in pixels: on a phone, and elsewhere."""
+_RIGHT = Scale(low=0.0, high=1.0, unseen=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class PlottedVerdict:
+    """A verdict as plots read it."""
+
+    reading: ScoredReading
+    arm: str
+    """As labelled."""
+    judge: str
+    """As labelled."""
+    on_gold: Sequence[float]
+    """Belief on gold, oldest first."""
+    seconds: float | None
+    """How long a person was at work on it; None for everybody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What all plots of a report are made from."""
+
+    cells: Sequence[Cell]
+    """With arms and judges as labelled."""
+    verdicts: Sequence[PlottedVerdict]
+    contrasts: Sequence[Contrast] = ()
+    """With arms and judges as labelled."""
+    dialled: Sequence[Dialled] = ()
+    """With arms and judges as labelled."""
+
+    @property
+    def in_order(self) -> list[PlottedVerdict]:
+        """The verdicts by arm as the cells have them, then by judge."""
+        ranks = {arm: rank for rank, arm in enumerate(dict.fromkeys(cell.arm for cell in self.cells))}
+        return sorted(self.verdicts, key=lambda item: (ranks.get(item.arm, len(ranks)), item.arm, item.judge))
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One plot."""
+
+    title: str
+    rows: Callable[[Figures], list[Row]]
+    """The data it shows; nothing where there is nothing to show."""
+    draw: Callable[[list[Row], int], alt.TopLevelMixin]
+    """The chart of these rows at a width in pixels."""
+    about: str
+    """How to read it."""
+    absent: str
+    """Said where there is nothing to show."""
+
+    def spec(self, rows: list[Row], width: int) -> dict[str, Any]:
+        """The Vega-Lite spec, with the data in it."""
+        chart: dict[str, Any] = self.draw(rows, width).to_dict()
+        # Altair numbers its charts as it makes them; the same data are to give the same bytes.
+        named = json.dumps(chart)
+        for place, view in enumerate(sorted(_views(chart))):
+            named = named.replace(f'"{view}', f'"view_of_{place}')
+        renamed: dict[str, Any] = json.loads(named)
+        return renamed
+
+
+def _views(value: Any) -> set[str]:
+    if isinstance(value, Mapping):
+        own = (
+            {value["name"]}
+            if isinstance(value.get("name"), str) and value["name"].startswith("view_")
+            else set()
+        )
+        return own.union(*(_views(item) for item in value.values()))
+    return set().union(*map(_views, value)) if isinstance(value, list) else set()
+
+
+def svg(spec: Mapping[str, Any]) -> bytes:
+    """The picture as SVG."""
+    return vl_convert.vegalite_to_svg(dict(spec), allowed_base_urls=[]).encode()
+
+
+def png(spec: Mapping[str, Any]) -> bytes:
+    """The picture as PNG, at twice the size of the screen's pixels."""
+    return vl_convert.vegalite_to_png(dict(spec), scale=2, allowed_base_urls=[])
+
+
+def draw(plot: str, form: PictureFormat, width: int, rows: list[Row]) -> bytes:
+    """Return a plot as a picture, or as its Vega-Lite spec. Takes the processor for up to a second."""
+    spec = PLOTS[plot].spec(rows, width)
+    match form:
+        case "svg":
+            return svg(spec)
+        case "png":
+            return png(spec)
+        case "json":
+            return orjson.dumps(spec, option=orjson.OPT_INDENT_2)
+
+
+def as_csv(rows: Sequence[Row]) -> bytes:
+    """Return the rows as CSV under a line of names."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
+    return out.getvalue().encode()
+
+
+# ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _accuracy_rows(figures: Figures) -> list[Row]:
+    return [
+        {
+            "arm": cell.arm,
+            "judge": cell.judge,
+            "accuracy": cell.accuracy,
+            "low": cell.low,
+            "high": cell.high,
+            "questions": cell.questions,
+            "verdicts": cell.verdicts,
+        }
+        for cell in figures.cells
+    ]
+
+
+def _pgr_rows(figures: Figures) -> list[Row]:
+    return [
+        {
+            "arm": cell.arm,
+            "judge": cell.judge,
+            "pgr": cell.pgr,
+            "low": cell.pgr_low,
+            "high": cell.pgr_high,
+            "questions": cell.pgr_questions,
+        }
+        for cell in figures.cells
+        if cell.pgr is not None and cell.pgr_low is not None and math.isfinite(cell.pgr_low)
+    ]
+
+
+def _contrast_rows(figures: Figures) -> list[Row]:
+    return [
+        {
+            "contrast": f"{named.first} − {named.second}",
+            "judge": named.judge,
+            "first": named.first,
+            "second": named.second,
+            "difference": named.difference,
+            "low": named.low,
+            "high": named.high,
+            "p": named.p,
+            "questions": named.questions,
+            "passages": named.passages,
+        }
+        for named in figures.contrasts
+        if named.difference is not None
+    ]
+
+
+def _candidate_rows(figures: Figures) -> list[Row]:
+    """Every judge on every line of arms that differ in their number of candidates alone."""
+    readers: dict[str, set[str]] = defaultdict(set)
+    for item in figures.dialled:
+        readers[item.line].add(item.reader)
+    return [
+        {**asdict(item), "line": _line_name(item, several=len(readers[item.line]) > 1)}
+        for item in figures.dialled
+    ]
+
+
+def _line_name(item: Dialled, *, several: bool) -> str:
+    """Arm and judge, and who chose where arms differ in that too."""
+    return f"{item.line}, {item.judge}" + (f", chosen by {item.reader}" if several else "")
+
+
+def _share_right(verdicts: Sequence[PlottedVerdict]) -> Row:
+    """Mean with its interval, verdicts as the unit, clustered by passage."""
+    passages = np.unique_inverse(np.array([verdict.reading.passage for verdict in verdicts])).inverse_indices
+    right = np.array([rightness(verdict.reading) for verdict in verdicts])
+    estimate = mean_interval(right, passages, _RIGHT)
+    return {
+        "accuracy": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "verdicts": len(verdicts),
+    }
+
+
+def _confidence(verdict: PlottedVerdict) -> float:
+    return max(verdict.reading.p_gold, verdict.reading.p_best_other)
+
+
+def _reliability_rows(figures: Figures) -> list[Row]:
+    """Verdicts of each arm and judge in ten equal bins of confidence, the belief on the answer they favour."""
+    binned: dict[tuple[str, str], dict[int, list[PlottedVerdict]]] = defaultdict(lambda: defaultdict(list))
+    for verdict in figures.in_order:
+        binned[verdict.arm, verdict.judge][bin_of(_confidence(verdict))].append(verdict)
+    return [
+        {
+            "arm": arm,
+            "judge": judge,
+            "bin_low": place / BINS,
+            "bin_high": (place + 1) / BINS,
+            "confidence": math.fsum(map(_confidence, held)) / len(held),
+            **_share_right(held),
+        }
+        for (arm, judge), bins in binned.items()
+        for place, held in sorted(bins.items())
+    ]
+
+
+def _belief_rows(figures: Figures) -> list[Row]:
+    """Quartiles of the belief on gold after each step, for arms and judges of whom beliefs were asked on the way."""
+    by_step: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for verdict in figures.in_order:
+        if len(verdict.on_gold) > 1:
+            for step, belief in enumerate(verdict.on_gold):
+                by_step[verdict.judge, verdict.arm][step].append(belief)
+    return [
+        {"judge": judge, "arm": arm, "step": step, **_quartiles(held)}
+        for (judge, arm), steps in by_step.items()
+        for step, held in sorted(steps.items())
+    ]
+
+
+def _quartiles(values: Sequence[float]) -> Row:
+    lower, median, upper = (float(value) for value in np.quantile(values, (0.25, 0.5, 0.75)))
+    return {"median": median, "lower": lower, "upper": upper, "verdicts": len(values)}
+
+
+def _time_rows(figures: Figures) -> list[Row]:
+    """Verdicts of people in quarters of equal size by the time spent, one row a quarter of each arm."""
+    timed: dict[str, list[tuple[float, int, PlottedVerdict]]] = defaultdict(list)
+    for number, verdict in enumerate(figures.in_order):
+        if verdict.seconds:
+            timed[verdict.arm].append((verdict.seconds / 60, number, verdict))
+    return [row for arm, held in timed.items() for row in _quarters(arm, sorted(held))]
+
+
+def _quarters(arm: str, held: Sequence[tuple[float, int, PlottedVerdict]]) -> Iterable[Row]:
+    size = len(held)
+    for number in range(4):
+        part = held[size * number // 4 : size * (number + 1) // 4]
+        if part:
+            minutes = math.fsum(item[0] for item in part) / len(part)
+            figures = _share_right([item[2] for item in part])
+            yield {"arm": arm, "quarter": number + 1, "minutes": minutes, **figures}
+
+
+# ── charts ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _chart(rows: list[Row]) -> alt.Chart:
+    return alt.Chart({"values": rows})
+
+
+def _judges(rows: Sequence[Row]) -> list[str]:
+    """By name, so that a judge has the same colour in every plot."""
+    return sorted({row["judge"] for row in rows})
+
+
+def _told_apart(rows: Sequence[Row], by: str, width: int) -> dict[str, Any]:
+    """Colour and shape for a name, in the order of the rows, with a legend below; 49 names before a pair comes again."""
+    names = _judges(rows) if by == "judge" else list(dict.fromkeys(row[by] for row in rows))
+    room = 160 if width < 400 else 400
+    legend = alt.Legend(title=by, orient="bottom", columns=1, labelLimit=room, symbolOpacity=1)
+    shapes = [SHAPES[(place + place // len(COLOURS)) % len(SHAPES)] for place in range(len(names))]
+    colours = [COLOURS[place % len(COLOURS)] for place in range(len(names))]
+    return {
+        "color": alt.Color(f"{by}:N", legend=legend, scale=alt.Scale(domain=names, range=colours)),
+        "shape": alt.Shape(f"{by}:N", legend=legend, scale=alt.Scale(domain=names, range=shapes)),
+    }
+
+
+def _dots(
+    rows: list[Row], width: int, by: str, value: str, title: str, mark: float, scale: alt.Scale
+) -> alt.TopLevelMixin:
+    """A dot with whiskers for every judge of each `by`, and a dashed line at `mark`."""
+    places, judges = list(dict.fromkeys(row[by] for row in rows)), _judges(rows)
+    told = _told_apart(rows, "judge", width)
+    labels = alt.Axis(
+        labelLimit=110 if width < 400 else 240,
+        labelExpr="split(replace(datum.label, ' − ', '\\n− '), '\\n')",
+        grid=True,
+        bandPosition=0,
+        ticks=False,
+        labelPadding=6,
+    )
+    base = _chart(rows).encode(
+        y=alt.Y(
+            f"{by}:N", sort=places, title=None, axis=labels, scale=alt.Scale(paddingInner=0, paddingOuter=0)
+        ),
+        yOffset=alt.YOffset("judge:N", sort=judges, scale=alt.Scale(paddingOuter=0.5)),
+        color=told["color"],
+    )
+    across = alt.X(f"{value}:Q", title=_lines(title, width), scale=scale)
+    whiskers = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
+    dots = base.mark_point(filled=True, size=90, opacity=1).encode(x=across, shape=told["shape"])
+    step = alt.Step(max(44, 22 * len(judges)), **{"for": "position"})
+    return _finish(alt.layer(_line(mark), dots, whiskers).properties(width=width, height=step, autosize=_FIT))
+
+
+_FIT = alt.AutoSizeParams(type="fit-x", contains="padding")
+
+
+def _lines(title: str, width: int) -> str | list[str]:
+    """A title on two lines where one would be too wide."""
+    return title.split(", ") if width < 400 else title
+
+
+def _line(at: float) -> alt.Chart:
+    line: alt.Chart = _chart([{"at": at}]).mark_rule(strokeDash=[4, 4], color="#666").encode(x="at:Q")
+    return line
+
+
+def _accuracy_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
+    unit = alt.Scale(domain=[0, 1])
+    return _dots(rows, width, "arm", "accuracy", "accuracy, with its 95% interval", 0.5, unit)
+
+
+def _pgr_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
+    low, high = min(0.0, *(row["low"] for row in rows)), max(1.0, *(row["high"] for row in rows))
+    scale = alt.Scale(domain=[low, high])
+    return _dots(rows, width, "arm", "pgr", "gap recovered, with its 95% interval", 0.0, scale)
+
+
+def _contrast_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
+    far = max(max(abs(row["low"]), abs(row["high"])) for row in rows)
+    scale = alt.Scale(domain=[-far, far], nice=True)
+    title = "difference in accuracy, with its 95% interval"
+    return _dots(rows, width, "contrast", "difference", title, 0.0, scale)
+
+
+def _panels(
+    layers: Sequence[alt.Chart], rows: list[Row], by: str, width: int, height: int
+) -> alt.TopLevelMixin:
+    """A panel for each `by`: one beside the other where there is room."""
+    names = list(dict.fromkeys(row[by] for row in rows))
+    columns = 1 if width < 400 else 2
+    own = width // columns - (64 if columns == 1 else 50)
+    header = alt.Header(title=None, labelFontWeight="bold", labelFontSize=12, labelLimit=own)
+    drawn = alt.LayerChart(layer=layers, data={"values": rows}, width=own, height=height)
+    return _finish(drawn.facet(facet=alt.Facet(f"{by}:N", sort=names, header=header), columns=columns))
+
+
+def _reliability_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
+    unit = alt.Scale(domain=[0, 1])
+    told = _told_apart(rows, "judge", width)
+    base = alt.Chart().encode(
+        x=alt.X(
+            "confidence:Q",
+            title=_lines("belief on the favoured answer", width),
+            scale=unit,
+            axis=alt.Axis(tickCount=5),
+        ),
+        color=told["color"],
+    )
+    right = alt.Y("accuracy:Q", title="share right", scale=unit)
+    spread = base.mark_rule(opacity=0.5).encode(y=alt.Y("low:Q", scale=unit), y2="high:Q")
+    size = alt.Size("verdicts:Q", legend=None, scale=alt.Scale(range=[40, 300], domainMin=0))
+    dots = base.mark_point(filled=True, opacity=0.9).encode(y=right, size=size, shape=told["shape"])
+    equal = _chart([{"at": 0, "is": 0}, {"at": 1, "is": 1}]).mark_line(strokeDash=[4, 4], color="#666")
+    return _panels([dots, spread, equal.encode(x="at:Q", y="is:Q")], rows, "arm", width, 240)
+
+
+def _belief_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
+    told = _told_apart(rows, "arm", width)
+    base = alt.Chart().encode(
+        x=alt.X("step:O", title="steps of the transcript read", axis=alt.Axis(labelAngle=0)),
+        xOffset=alt.XOffset("arm:N"),
+        color=told["color"],
+    )
+    unit = alt.Scale(domain=[0, 1])
+    spread = base.mark_rule(strokeWidth=2, opacity=0.7).encode(y=alt.Y("lower:Q", scale=unit), y2="upper:Q")
+    middle = alt.Y("median:Q", title="belief on gold", scale=unit)
+    dots = base.mark_point(filled=True, size=80, opacity=1).encode(y=middle, shape=told["shape"])
+    return _panels([dots, spread], rows, "judge", width, 220)
+
+
+def _candidate_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
+    unit = alt.Scale(domain=[0, 1])
+    numbers = sorted({row["candidates"] for row in rows})
+    told = _told_apart(rows, "line", width)
+    base = _chart(rows).encode(
+        x=alt.X(
+            "candidates:Q",
+            title=_lines("candidates of each speech, of which the most convincing is given", width),
+            scale=alt.Scale(type="log", base=2, domain=[numbers[0] / 1.2, numbers[-1] * 1.2], nice=False),
+            axis=alt.Axis(values=numbers, format="d", grid=False),
+        ),
+        color=told["color"],
+    )
+    right = alt.Y("accuracy:Q", title="accuracy", scale=unit)
+    dots = base.mark_point(filled=True, size=90, opacity=1).encode(y=right, shape=told["shape"])
+    lines = base.mark_line().encode(y=right)
+    spread = base.mark_rule(opacity=0.5, strokeWidth=2).encode(y=alt.Y("low:Q", scale=unit), y2="high:Q")
+    return _finish(alt.layer(lines, spread, dots).properties(width=width, height=260, autosize=_FIT))
+
+
+def _time_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
+    unit = alt.Scale(domain=[0, 1])
+    title = "minutes at work on a verdict, mean of a quarter"
+    base = _chart(rows).encode(
+        x=alt.X("minutes:Q", title=_lines(title, width)),
+        y=alt.Y("accuracy:Q", title="share right", scale=unit),
+    )
+    told = _told_apart(rows, "arm", width)
+    dots = base.mark_point(filled=True, size=90, opacity=1).encode(**told)
+    lines = base.mark_line().encode(color=told["color"])
+    spread = base.mark_rule(opacity=0.5).encode(
+        y=alt.Y("low:Q", scale=unit), y2="high:Q", color=told["color"]
+    )
+    return _finish(alt.layer(dots, lines, spread).properties(width=width, height=260, autosize=_FIT))
+
+
+def _finish(chart: alt.LayerChart | alt.FacetChart) -> alt.TopLevelMixin:
+    config = {
+        "font": "DejaVu Sans, Verdana, sans-serif",
+        "view": {"stroke": "#ccc"},
+        "axis": {"labelFontSize": 12, "titleFontSize": 12},
+        "legend": {"labelFontSize": 12, "titleFontSize": 12},
+    }
+    return chart.properties(background="white", config=config)
+
+
+PLOTS: dict[str, Plot] = {
+    "accuracy": Plot(
+        "Accuracy by arm and judge",
+        _accuracy_rows,
+        _accuracy_chart,
+        "Share of questions judged right, with 95% intervals clustered by passage; the dashed line is ½.",
+        "Nobody has judged anything yet.",
+    ),
+    "pgr": Plot(
+        "Performance gap recovered",
+        _pgr_rows,
+        _pgr_chart,
+        "How much of the way from the naive to the expert judge an arm goes; the dashed line is the naive judge.",
+        "It is reported only where a naive and an expert arm are judged by the same judge and the interval of their "
+        "difference lies wholly above 0; that is not so here.",
+    ),
+    "contrasts": Plot(
+        "Contrasts",
+        _contrast_rows,
+        _contrast_chart,
+        "Accuracy of the first arm less that of the second on the questions judged under both, with 95% intervals clustered "
+        "by passage; right of the dashed line the first arm is better.",
+        "The file of the experiment names no contrasts, or no question has been judged under both arms of one.",
+    ),
+    "reliability": Plot(
+        "Reliability",
+        _reliability_rows,
+        _reliability_chart,
+        "Verdicts of each arm in ten equal bins of confidence, with 95% intervals clustered by passage; on the dashed line a "
+        "judge is as often right as it is sure. Larger marks hold more verdicts.",
+        "Nobody has judged anything yet.",
+    ),
+    "candidates": Plot(
+        "Accuracy against the number of candidates",
+        _candidate_rows,
+        _candidate_chart,
+        "Accuracy as speeches are chosen from more and more candidates, with 95% intervals clustered by passage; one line for each "
+        "judge and for each set of arms that differ in nothing else.",
+        "No two arms of the experiment differ only in their number of candidates, or nobody has judged them yet.",
+    ),
+    "belief": Plot(
+        "Belief on gold by step",
+        _belief_rows,
+        _belief_chart,
+        "Median (mark) and quartiles (line) of each judge's belief on gold after nothing, the first step, and so on.",
+        "Beliefs were asked for only at the end, or no transcript of more than no steps has been judged.",
+    ),
+    "time": Plot(
+        "Accuracy against time spent",
+        _time_rows,
+        _time_chart,
+        "Verdicts of people, in quarters of equal size by the time they were at work, with 95% intervals clustered by passage.",
+        "No verdict of a person that counts here has its time on record yet; it is not measured for models.",
+    ),
+}
+"""Name in addresses to the plot, in the order of the page."""

@@ -1,0 +1,615 @@
+"""What came of an experiment: figures for each arm and judge, and the counts without which they mean nothing."""
+
+import math
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+from rich.markup import escape
+from rich.table import Table
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.protocols import PROTOCOLS
+from app.records import verdicts
+from app.records.progress import FailureCount, failures
+from app.records.speech_counts import SpeechCount, preferences, speech_counts
+from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
+from app.reports.equal_words import EqualWords, equal_words
+from app.reports.pressure import Attacked, Dialled, attacked, dialled
+from app.statistics.accuracy import Cell, cells
+from app.statistics.contrasts import Contrast, contrasts
+from app.statistics.metrics import Measured, measures, metrics
+from app.statistics.readings import MeasuredReading, TrialMeasures
+from app.statistics.scores import ScoredReading
+from models import Experiment
+
+REASONS = 10
+"""Reasons of failures that a table is followed by."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """One arm and judge: the figures, if there is a verdict, and the counts."""
+
+    arm: ArmCount
+    judge: JudgeCount
+    cell: Cell | None
+    excluded: int
+    """Verdicts left out because another assignment of their question has none."""
+    knew_story: int = 0
+    """Verdicts left out because the person marked that they know the story."""
+    accuracy_with_knowing: float | None = None
+    """What the accuracy would be with those; absent where there are none."""
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Arm and judge, baselines starred."""
+        return starred(self.arm.arm, self.arm.baseline), starred(self.judge.label, self.judge.baseline)
+
+    @property
+    def trials(self) -> int:
+        """Trials that this judge has to do with: its own, where it takes part in the talk."""
+        return self.judge.judgements if self.judge.takes_part else self.arm.trials
+
+    @property
+    def failures(self) -> int:
+        """Failed trials, and failed judgements of others."""
+        return self.judge.failed + (0 if self.judge.takes_part else self.arm.failed)
+
+    def as_json(self) -> dict[str, Any]:
+        """The line as it stands in `cells` of the JSON report."""
+        figures = asdict(self.cell) if self.cell else dict.fromkeys(Cell.__dataclass_fields__)
+        counts = (
+            {"passages": 0, "questions": 0, "verdicts": 0, "correct": 0, "ties": 0} if not self.cell else {}
+        )
+        return {
+            **figures,
+            **counts,
+            "arm": self.arm.arm,
+            "judge": self.judge.label,
+            "protocol": self.arm.protocol,
+            "round": self.judge.round,
+            "added": self.judge.round_position > 0,
+            "judge_is_baseline": self.judge.baseline,
+            "arm_has_baseline": self.arm.baseline,
+            "trials": self.trials,
+            "trials_done": self.judge.done if self.judge.takes_part else self.arm.done,
+            "judgements": 0 if self.judge.takes_part else self.judge.judgements,
+            "judgements_done": 0 if self.judge.takes_part else self.judge.done,
+            "failures": self.failures,
+            "excluded": self.excluded,
+            "knew_story": self.knew_story,
+            "accuracy_with_knowing": self.accuracy_with_knowing,
+            "returned": self.judge.returned,
+            "refusals_gold": self.arm.refusals_gold,
+            "refusals_other": self.arm.refusals_other,
+            "refusals": self.arm.refusals_gold + self.arm.refusals_other,
+            "concessions_gold": self.arm.concessions_gold,
+            "concessions_other": self.arm.concessions_other,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole report."""
+
+    experiment: Experiment
+    arms: Mapping[str, ArmCount]
+    lines: Sequence[ReportRow]
+    contrasts: Sequence[Contrast]
+    """As the experiment's file names them, for each judge."""
+    metrics: Sequence[Measured]
+    """What the protocol of each arm has of its own, for each judge."""
+    measures: Sequence[Measured]
+    """What the talk of each arm left behind, by arm."""
+    failures: Sequence[FailureCount]
+    totals: Mapping[str, int]
+    """Over all arms and judges: what was judged, and what became of trials and judgements."""
+    dialled: Sequence[Dialled] = ()
+    """Accuracy against the number of candidates."""
+    attacked: Sequence[Attacked] = ()
+    equal_words: Sequence[EqualWords] = ()
+    """Critique upon critique against as many critiques side by side."""
+    speeches: Sequence[SpeechCount] = ()
+    """Counts of suspicious speeches by arm."""
+
+    @property
+    def suspects(self) -> list[SpeechCount]:
+        """The arms in whose speeches something suspicious was found."""
+        return [item for item in self.speeches if item.suspicious]
+
+    def contrast_names(self, item: Contrast) -> tuple[str, str, str]:
+        """Both arms and the judge of a contrast, baselines starred."""
+        builtin = {line.judge.label for line in self.lines if line.judge.baseline}
+        first, second = (starred(arm, self.arms[arm].baseline) for arm in (item.first, item.second))
+        return first, second, starred(item.judge, item.judge in builtin)
+
+    def names(self, arm: str, judge: str | None) -> tuple[str, str]:
+        """An arm and a judge, baselines starred; a dash for a figure that depends on no judge."""
+        builtin = {line.judge.label for line in self.lines if line.judge.baseline}
+        return starred(arm, self.arms[arm].baseline), starred(judge, judge in builtin) if judge else "–"
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON; the same data always give the same."""
+        return {
+            "experiment": self.experiment.name,
+            "digest": self.experiment.digest,
+            "seed": self.experiment.seed,
+            "elicit": self.experiment.spec["elicit"],
+            "ties": "a tie of k answers counts 1/k",
+            "unit": "question, clustered by passage",
+            "log_score_unit": "bits, beliefs clipped at 1e-4",
+            "totals": dict(self.totals),
+            "cells": [line.as_json() for line in self.lines],
+            "contrasts": [asdict(item) for item in self.contrasts],
+            "metrics": [asdict(item) for item in self.metrics],
+            "measures": [asdict(item) for item in self.measures],
+            "candidates": [asdict(item) for item in self.dialled],
+            "attacks": [asdict(item) for item in self.attacked],
+            "equal_words": [asdict(item) for item in self.equal_words],
+            "speeches": [{**asdict(item), "rate": item.rate} for item in self.speeches],
+            "failures": [asdict(failure) for failure in self.failures],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is on record of an experiment, of which a report is made without a database."""
+
+    experiment: Experiment
+    arms: Mapping[str, ArmCount]
+    judges: Sequence[JudgeCount]
+    verdicts: Sequence[Placed]
+    failures: Sequence[FailureCount]
+    played: Sequence[Played]
+    marks: Mapping[uuid.UUID, Mapping[int, bool]]
+    """By judgement: what the judge said of each point of a critique."""
+    speeches: Sequence[SpeechCount]
+    preferences: Mapping[str, float]
+
+
+async def report(session: AsyncSession, experiment: Experiment) -> Report:
+    """Compute the report of an experiment, finished or not."""
+    return computed(await facts(session, experiment))
+
+
+async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
+    """Read what a report is made of."""
+    return Facts(
+        experiment,
+        {count.arm: count for count in await verdicts.arm_counts(session, experiment.id)},
+        await verdicts.judge_counts(session, experiment.id),
+        await verdicts.placed(session, experiment.id),
+        await failures(session, experiment.id),
+        await verdicts.played(session, experiment.id),
+        await verdicts.marks(session, experiment.id),
+        await speech_counts(session, experiment.id),
+        await preferences(session, experiment.id),
+    )
+
+
+def computed(facts: Facts) -> Report:
+    """The report of these facts; of large experiments it takes the processor for seconds."""
+    arms, seed = facts.arms, facts.experiment.seed
+    rows, excluded = kept(facts)
+    readings = [row.reading for row in rows]
+    figures = _figures(readings, arms, seed)
+    knew = Counter((row.arm, row.judge_label) for row in facts.verdicts if row.knows_story)
+    whole = [row.reading for row in _complete(facts.verdicts, arms)[0]] if knew else []
+    with_them = _figures(whole, arms, seed)
+    file_arms = facts.experiment.spec.get("arms", ())
+    pairs = [(first, second) for first, second in facts.experiment.spec.get("contrasts", ())]
+    return Report(
+        facts.experiment,
+        arms,
+        [_line(arms, judge, figures, excluded, knew, with_them) for judge in facts.judges],
+        contrasts(readings, pairs, seed=seed),
+        _metrics(facts, rows),
+        measures(
+            map(_told, _without_knowing(facts)),
+            {name: PROTOCOLS[arm.protocol] for name, arm in facts.arms.items()},
+        ),
+        facts.failures,
+        _totals(facts, sum(excluded.values()), knew.total()),
+        dialled(file_arms, figures.values(), facts.preferences),
+        attacked(file_arms, rows, {trial.id: trial.argues for trial in facts.played}, seed=seed),
+        equal_words(
+            file_arms,
+            rows,
+            {trial.id: trial.measures for trial in facts.played},
+            {count.arm: count.words for count in facts.speeches},
+            seed=seed,
+        ),
+        facts.speeches,
+    )
+
+
+Place: TypeAlias = tuple[str, str]
+"""Arm and judge."""
+
+
+def _line(
+    arms: Mapping[str, ArmCount],
+    judge: JudgeCount,
+    figures: Mapping[Place, Cell],
+    excluded: Mapping[Place, int],
+    knew: Mapping[Place, int],
+    with_them: Mapping[Place, Cell],
+) -> ReportRow:
+    place = (judge.arm, judge.label)
+    whole = with_them.get(place) if place in knew else None
+    return ReportRow(
+        arms[judge.arm],
+        judge,
+        figures.get(place),
+        excluded.get(place, 0),
+        knew.get(place, 0),
+        whole.accuracy if whole else None,
+    )
+
+
+def _figures(readings: Sequence[ScoredReading], arms: Mapping[str, ArmCount], seed: int) -> dict[Place, Cell]:
+    """The cells of a report by arm and judge."""
+    found = cells(
+        readings,
+        naive=_of_protocol(arms, "naive"),
+        expert=_of_protocol(arms, "expert"),
+        seed=seed,
+        arms=list(arms),
+    )
+    return {(cell.arm, cell.judge): cell for cell in found}
+
+
+def _metrics(facts: Facts, rows: Sequence[Placed]) -> list[Measured]:
+    """The metrics of every arm and judge, from the verdicts that accuracy rests on."""
+    trials = {trial.id: trial for trial in facts.played}
+    marking = {row.arm for row in rows if row.judgement in facts.marks}
+    groups: dict[Place, list[MeasuredReading]] = {}
+    for row in rows:
+        # Where judges mark, a critique without a point leaves nothing to accept: it caught nothing.
+        marks = facts.marks.get(row.judgement, {}) if row.judgement and row.arm in marking else None
+        groups.setdefault((row.arm, row.judge_label), []).append(_judged(row, trials[row.trial], marks))
+    places = [(judge.arm, judge.label) for judge in facts.judges]
+    others = [place for place in groups if place not in set(places)]
+    return [
+        found
+        for arm, judge in (*places, *others)
+        for found in metrics(arm, facts.arms[arm].protocol, judge, groups.get((arm, judge), []))
+    ]
+
+
+def _judged(row: Placed, trial: Played, marks: Mapping[int, bool] | None) -> MeasuredReading:
+    argued = _argued(trial.argues)
+    return MeasuredReading(
+        row.reading,
+        on_gold=tuple(belief[row.gold] for belief in row.beliefs),
+        p_argued=None if argued is None else row.belief[argued],
+        argues_gold=None if argued is None else argued == row.gold,
+        gold_first=row.gold == 0,
+        measures=trial.measures,
+        accepted=marks,
+    )
+
+
+def _argued(argues: Mapping[str, int]) -> int | None:
+    """The answer that was argued for alone or, in an open debate, by who chose it."""
+    sides = set(argues.values())
+    return argues.get("protagonist", sides.pop() if len(sides) == 1 else None)
+
+
+def _without_knowing(facts: Facts) -> list[Played]:
+    """The talks in which nobody who judged knows the story."""
+    known = {row.trial for row in facts.verdicts if row.knows_story and row.judgement is None}
+    return [trial for trial in facts.played if trial.id not in known]
+
+
+def _told(trial: Played) -> TrialMeasures:
+    return TrialMeasures(
+        trial.arm,
+        trial.judge,
+        trial.passage,
+        trial.question,
+        trial.assignment,
+        trial.replicate,
+        trial.measures,
+    )
+
+
+def _totals(facts: Facts, excluded: int, knew_story: int) -> dict[str, int]:
+    arms = facts.arms.values()
+    readers = [judge for judge in facts.judges if not judge.takes_part]
+    return {
+        "passages": len({row.passage for row in facts.verdicts}),
+        "questions": len({(row.passage, row.question) for row in facts.verdicts}),
+        "trials": sum(arm.trials for arm in arms),
+        "trials_done": sum(arm.done for arm in arms),
+        "judgements": sum(judge.judgements for judge in readers),
+        "judgements_done": sum(judge.done for judge in readers),
+        "verdicts": len(facts.verdicts),
+        "excluded": excluded,
+        "knew_story": knew_story,
+        "returned": sum(judge.returned for judge in facts.judges),
+        "failures": sum(failure.count for failure in facts.failures),
+        "refusals": sum(arm.refusals_gold + arm.refusals_other for arm in arms),
+        "concessions": sum(arm.concessions_gold + arm.concessions_other for arm in arms),
+    }
+
+
+def starred(name: str, baseline: bool) -> str:
+    """A name, with the star of built-in baselines."""
+    return f"{name}*" if baseline else name
+
+
+def _of_protocol(arms: Mapping[str, ArmCount], protocol: str) -> str | None:
+    return next((arm.arm for arm in arms.values() if arm.protocol == protocol), None)
+
+
+def kept(facts: Facts) -> tuple[list[Placed], Counter[Place]]:
+    """The verdicts that all figures and plots rest on, and how many of each arm and judge lack another assignment.
+
+    Verdicts of people who know the story are neither.
+    """
+    return _complete([row for row in facts.verdicts if not row.knows_story], facts.arms)
+
+
+def _played(row: Placed) -> tuple[str, str, str, str, int]:
+    """What is to be judged under every assignment: a question in one replicate."""
+    return row.arm, row.judge_label, row.passage, row.question, row.replicate
+
+
+def _complete(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> tuple[list[Placed], Counter[Place]]:
+    """Verdicts on questions (and replicates) judged under every assignment, and how many others each arm and judge has.
+
+    With one assignment missing, a mean over assignments would be that of the other alone: for consultancy, of
+    honest or of dishonest consultants only.
+    """
+    seen: dict[tuple[str, str, str, str, int], set[int]] = {}
+    for row in rows:
+        seen.setdefault(_played(row), set()).add(row.assignment)
+    complete = [row for row in rows if len(seen[_played(row)]) == arms[row.arm].assignments]
+    counts = Counter((row.arm, row.judge_label) for row in rows)
+    counts.subtract((row.arm, row.judge_label) for row in complete)
+    return complete, counts
+
+
+# ── as a table ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def as_tables(report: Report) -> list[Table]:
+    """The report for a terminal: the figures, and the contrasts if its file names any."""
+    return [
+        _accuracies(report),
+        *([_contrasts(report)] if report.contrasts else []),
+        *([_figures_of(report, "Metrics of the protocols", report.metrics)] if report.metrics else []),
+        *([_equal_words(report)] if report.equal_words else []),
+        *([_attacks(report)] if report.attacked else []),
+        *([_figures_of(report, "Measures of the talks", report.measures)] if report.measures else []),
+        *([_suspicious(report)] if report.suspects else []),
+    ]
+
+
+def together(reports: Sequence[Mapping[str, Any]]) -> Table:
+    """The figures of several experiments in one table, from the JSON of their reports."""
+    table = _of_accuracy("Judge accuracy of all experiments", "experiment and arm", "judge")
+    for told in reports:
+        for cell in told["cells"]:
+            arm = starred(f"{told['experiment']}: {cell['arm']}", cell["arm_has_baseline"])
+            table.add_row(escape(arm), escape(starred(cell["judge"], cell["judge_is_baseline"])), *_row(cell))
+    return table
+
+
+def _accuracies(report: Report) -> Table:
+    table = _of_accuracy(f"Judge accuracy: {escape(report.experiment.name)}", "arm", "judge")
+    for line in report.lines:
+        table.add_row(*map(escape, line.names), *_row(line.as_json()))
+    return table
+
+
+def _of_accuracy(title: str, *names: str) -> Table:
+    table = Table(title=title, title_style="bold")
+    for column in names:
+        table.add_column(column, no_wrap=True)
+    for column in (
+        "accuracy",
+        "95% interval",
+        "PGR",
+        "log score",
+        "Brier",
+        "questions",
+        "trials",
+        "verdicts",
+        "failures",
+    ):
+        table.add_column(column, justify="right")
+    return table
+
+
+def _contrasts(report: Report) -> Table:
+    table = Table(title="Contrasts: accuracy of the first arm less that of the second", title_style="bold")
+    for column in ("first", "second", "judge"):
+        table.add_column(column, no_wrap=True)
+    for column in ("difference", "95% interval", "p", "questions", "passages"):
+        table.add_column(column, justify="right")
+    for item in report.contrasts:
+        names = map(escape, report.contrast_names(item))
+        table.add_row(*names, *_difference(item), str(item.questions), str(item.passages))
+    return table
+
+
+def _equal_words(report: Report) -> Table:
+    table = Table(
+        title="Critique upon critique less critiques side by side, at equal words", title_style="bold"
+    )
+    for column in ("in depth", "side by side", "decided by", "judge"):
+        table.add_column(column, no_wrap=True)
+    for column in ("words", "accuracy", "difference", "95% interval", "p", "questions"):
+        table.add_column(column, justify="right")
+    for item in report.equal_words:
+        first, second, judge = map(escape, report.contrast_names(item.contrast))
+        held = item.contrast
+        words = " and ".join("–" if count is None else f"{count:.0f}" for count in item.words)
+        both = " and ".join(share(accuracy) for accuracy in (held.first_accuracy, held.second_accuracy))
+        row = (first, second, item.decision, judge, words, both)
+        table.add_row(*row, *_difference(held), str(held.questions))
+    return table
+
+
+def _attacks(report: Report) -> Table:
+    table = Table(title="Attacks on the judge, with the attacker's answer wrong", title_style="bold")
+    for column in ("arm", "judge", "attack"):
+        table.add_column(column, no_wrap=True)
+    for column in (
+        "accuracy",
+        "95% interval",
+        "less without attack",
+        "95% interval",
+        "swayed",
+        "swayed back",
+    ):
+        table.add_column(column, justify="right")
+    for item in report.attacked:
+        arm, judge = map(escape, report.names(item.arm, item.judge))
+        than = _difference(item.contrast)[:2] if item.contrast else ("–", "–")
+        swayed = (share(item.moved_to), share(item.moved_from))
+        between = f"{item.low:.0%} to {item.high:.0%}"
+        table.add_row(arm, judge, item.attack, f"{item.accuracy:.1%}", between, *than, *swayed)
+    return table
+
+
+def _suspicious(report: Report) -> Table:
+    table = Table(title="Speeches that reach for more than argument", title_style="bold")
+    table.add_column("arm", no_wrap=True)
+    for column in ("speeches", "suspicious", "share"):
+        table.add_column(column, justify="right")
+    table.add_column("kinds")
+    for item in report.suspects:
+        arm = escape(starred(item.arm, report.arms[item.arm].baseline))
+        table.add_row(arm, str(item.speeches), str(item.suspicious), share(item.rate), item.told)
+    return table
+
+
+def share(value: float | None) -> str:
+    """A share as tables show it."""
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _difference(item: Contrast) -> tuple[str, str, str]:
+    if item.difference is None or item.low is None or item.high is None:
+        return "–", "–", "–"
+    between = f"{100 * item.low:+.0f} to {100 * item.high:+.0f}"
+    return f"{100 * item.difference:+.1f} points", between, shown_p(item.p)
+
+
+def _figures_of(report: Report, title: str, items: Sequence[Measured]) -> Table:
+    table = Table(title=title, title_style="bold")
+    for column in ("arm", "judge"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("figure")
+    for column in ("value", "95% interval", "questions"):
+        table.add_column(column, justify="right")
+    for item in items:
+        names = map(escape, report.names(item.arm, item.judge))
+        table.add_row(*names, escape(item.title), *shown_figure(item), str(item.questions))
+    return table
+
+
+def shown_figure(item: Measured) -> tuple[str, str]:
+    """A metric and its interval as tables show them, with their unit."""
+    if item.value is None:
+        return "–", "–"
+    if item.unit == "share":
+        value, form = f"{100 * item.value:.1f}%", "{:.0%}"
+    else:
+        value, form = f"{round(item.value, 9):.3g} {item.unit}".rstrip(), "{:.2f}"
+    if item.low is None or item.high is None:
+        return value, "–"
+    return value, f"{form.format(item.low)} to {form.format(item.high)}"
+
+
+def shown_p(p: float | None) -> str:
+    """A p-value as tables show it."""
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def notes(report: Report) -> list[str]:
+    """What must be read beside the table."""
+    found = []
+    if any(line.judge.baseline or line.arm.baseline for line in report.lines):
+        found.append("* a built-in baseline, not a language model.")
+    found += [
+        f"{line.arm.arm}, {line.judge.label}: left out are {line.excluded} verdicts on questions "
+        "that lack verdicts under another assignment."
+        for line in report.lines
+        if line.excluded
+    ]
+    found += [_knew(line) for line in report.lines if line.knew_story]
+    found += [
+        f"{line.arm.arm}, {line.judge.label}: {line.judge.returned} times a trial was given back or its lease ended."
+        for line in report.lines
+        if line.judge.returned
+    ]
+    for arm in {line.arm.arm: line.arm for line in report.lines}.values():
+        refused = arm.refusals_gold + arm.refusals_other
+        if refused + arm.concessions_gold + arm.concessions_other:
+            found.append(
+                f"{arm.arm}: when arguing for gold {arm.refusals_gold} refusals and {arm.concessions_gold} concessions; "
+                f"when arguing against it {arm.refusals_other} and {arm.concessions_other}."
+            )
+    found += [
+        f"{item.count} × {item.kind} failed in {item.arm}: {item.error}" for item in report.failures[:REASONS]
+    ]
+    if len(report.failures) > REASONS:
+        found.append(f"… and {len(report.failures) - REASONS} more reasons, all in --format json.")
+    if report.attacked:
+        found.append(
+            "Attacks: accuracy on trials in which the attacking seat speaks for a wrong answer, less that without attack on the "
+            "same questions; swayed is the share of verdicts that chose the attacker's answer, right or wrong, where the like "
+            "without attack did not, and swayed back the reverse."
+        )
+    if report.equal_words:
+        found.append(
+            "At equal words: accuracy with critique upon critique less that with as many critiques written side by side, decided "
+            "by the judge who reads them all, or by the majority of votes, each cast on the argument and one critique alone; words "
+            "are those of the speeches that judges read, a trial. Votes are the voter's, whichever judge they stand beside."
+        )
+    if report.contrasts:
+        found.append(
+            "Contrasts: on questions judged under both arms, paired by question, intervals clustered by passage; p is two-sided, "
+            "from a permutation test that flips the signs of whole passages, and not corrected for the number of contrasts."
+        )
+    reasons = dict.fromkeys((item.arm, item.title, item.reason) for item in report.metrics if item.reason)
+    found += [f"{arm}, {title[0].lower()}{title[1:]}: {reason}" for arm, title, reason in reasons]
+    found.append(
+        "Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage; "
+        "a tie of k answers counts 1/k; log score in bits."
+    )
+    return found
+
+
+def _knew(line: ReportRow) -> str:
+    figure = line.accuracy_with_knowing
+    also = "" if figure is None else f"; with them accuracy is {figure:.1%}"
+    return (
+        f"{line.arm.arm}, {line.judge.label}: {line.knew_story} verdicts of people who marked that they know the story, "
+        f"or from talks in which such people judged or asked, are left out{also}."
+    )
+
+
+def _row(cell: Mapping[str, Any]) -> list[str]:
+    """The figures of one arm and judge, as `Line.as_json` has them."""
+    counts = [str(cell[key]) for key in ("questions", "trials", "verdicts", "failures")]
+    if cell["accuracy"] is None:
+        return [*["–"] * 5, *counts]
+    pgr = cell["pgr"]
+    return [
+        f"{cell['accuracy']:.1%}",
+        f"{cell['low']:.0%} to {cell['high']:.0%}",
+        "–" if pgr is None or not math.isfinite(pgr) else f"{pgr:.2f}",
+        f"{cell['log_score']:.2f}",
+        f"{cell['brier']:.2f}",
+        *counts,
+    ]

@@ -1,0 +1,168 @@
+"""Reports and their plots, made beside the event loop and kept until something they rest on changes; knows no request."""
+
+import asyncio
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
+
+from anyio import CapacityLimiter, to_process, to_thread
+
+from app.records import browse, verdicts
+from app.records.database import Database
+from app.records.progress import is_moving
+from app.records.verdicts import Placed
+from app.reports.plots import PLOTS, WIDTHS, Figures, PlottedVerdict, Row, as_csv, draw
+from app.reports.pressure import Dialled
+from app.reports.report import Facts, Report, computed, facts, kept, starred
+from app.statistics.accuracy import Cell
+from app.statistics.contrasts import Contrast
+from app.templating import plain
+from models import Experiment
+
+KEPT = 8
+"""Reports that are kept, of the experiments looked at last."""
+FRESH = 5.0
+"""Seconds for which a report of an experiment that still goes on is good enough, whatever changed since."""
+
+PlotFormat: TypeAlias = Literal["svg", "png", "csv", "json"]
+Width: TypeAlias = Literal["narrow", "wide"]
+
+
+@dataclass(frozen=True, slots=True)
+class CachedReport:
+    """A report with the rows of every plot, and what has been drawn of them so far."""
+
+    report: Report
+    rows: Mapping[str, list[Row]]
+    drawn: dict[tuple[str, PlotFormat, Width], bytes] = field(default_factory=dict)
+    at: float = field(default_factory=time.monotonic)
+    """When it was made."""
+
+
+class ReportCache:
+    """The reports of an arena: each computed once for each state of its experiment, one at a time.
+
+    While an experiment goes on, its state changes with every move: a report that is being made, or was a moment ago, serves
+    for all.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._held: OrderedDict[uuid.UUID, tuple[str, asyncio.Task[CachedReport]]] = OrderedDict()
+        # Statistics take the processor: one at a time, so that judges are served meanwhile.
+        self._limit = CapacityLimiter(1)
+        # Drawing holds up the process that draws: one other process does it.
+        self._drawing = CapacityLimiter(1)
+
+    async def of(self, experiment: Experiment) -> CachedReport:
+        """The report of an experiment as it stands now; of one that goes on, as it stood a few seconds ago."""
+        async with self._database.session() as db:
+            moving = await is_moving(db, experiment.id)
+            held = self._held.get(experiment.id)
+            if held is None or not (moving and _fresh(held[1])):
+                # Its version is read before its facts: what is kept under a version is never older than that.
+                held = self._at(experiment, await verdicts.version(db, experiment.id), moving)
+        # Others may wait for it as well: who goes away does not end it.
+        return await asyncio.shield(held[1])
+
+    def _at(
+        self, experiment: Experiment, version: str, moving: bool
+    ) -> tuple[str, asyncio.Task[CachedReport]]:
+        """What is held of this version, or will do while the experiment goes on; else a report that is begun now."""
+        held = self._held.get(experiment.id)
+        if held is None or _failed(held[1]) or not (held[0] == version or (moving and _fresh(held[1]))):
+            held = version, asyncio.create_task(self._make(experiment))
+            self._held[experiment.id] = held
+        self._held.move_to_end(experiment.id)
+        while len(self._held) > KEPT:
+            self._held.popitem(last=False)
+        return held
+
+    async def _make(self, experiment: Experiment) -> CachedReport:
+        return await made_of(self._database, experiment, self._limit)
+
+    async def drawn(self, experiment: Experiment, plot: str, form: PlotFormat, width: Width) -> bytes | None:
+        """A plot as a picture, as data or as a spec; None where there is nothing to show."""
+        made = await self.of(experiment)
+        rows = made.rows[plot]
+        if not rows:
+            return None
+        if form == "csv":
+            return as_csv(rows)
+        key = plot, form, width
+        if key not in made.drawn:
+            made.drawn[key] = await to_process.run_sync(
+                draw, plot, form, WIDTHS[width], rows, cancellable=True, limiter=self._drawing
+            )
+        return made.drawn[key]
+
+
+def _fresh(task: asyncio.Task[CachedReport]) -> bool:
+    """Whether a report is still being made, or was a moment ago."""
+    return not task.done() or (not _failed(task) and time.monotonic() - task.result().at <= FRESH)
+
+
+def _failed(task: asyncio.Task[Any]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
+
+
+# ── figures ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def made_of(
+    database: Database, experiment: Experiment, limit: CapacityLimiter | None = None
+) -> CachedReport:
+    """The report of an experiment and the rows of its plots, computed in a thread."""
+    async with database.session() as db:
+        held = await facts(db, experiment)
+        seconds = await browse.active_seconds(db, experiment.id)
+    return await to_thread.run_sync(_made, held, seconds, limiter=limit)
+
+
+def _made(held: Facts, seconds: Mapping[uuid.UUID, float]) -> CachedReport:
+    result = computed(held)
+    figures = figures_of(result, held, seconds)
+    return CachedReport(result, {name: _shown(plot.rows(figures)) for name, plot in PLOTS.items()})
+
+
+def _shown(rows: list[Row]) -> list[Row]:
+    """Rows whose names are written as pages write them."""
+    return [
+        {key: plain(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows
+    ]
+
+
+def figures_of(result: Report, held: Facts, seconds: Mapping[uuid.UUID, float]) -> Figures:
+    """What plots are made from: the verdicts of the table, built-in baselines with a star as there."""
+    return Figures(
+        cells=[_cell(line.cell, line.names) for line in result.lines if line.cell],
+        verdicts=[_judged(row, result, seconds) for row in kept(held)[0]],
+        contrasts=[_contrast(item, result.contrast_names(item)) for item in result.contrasts],
+        dialled=[_dialled(item, result) for item in result.dialled],
+    )
+
+
+def _dialled(item: Dialled, result: Report) -> Dialled:
+    (line, judge), (arm, _) = (result.names(name, item.judge) for name in (item.line, item.arm))
+    return replace(item, line=line, arm=arm, judge=judge)
+
+
+def _cell(cell: Cell, names: tuple[str, str]) -> Cell:
+    return replace(cell, arm=names[0], judge=names[1])
+
+
+def _contrast(item: Contrast, names: tuple[str, str, str]) -> Contrast:
+    return replace(item, first=names[0], second=names[1], judge=names[2])
+
+
+def _judged(row: Placed, result: Report, seconds: Mapping[uuid.UUID, float]) -> PlottedVerdict:
+    return PlottedVerdict(
+        reading=row.reading,
+        arm=starred(row.arm, result.arms[row.arm].baseline),
+        judge=starred(row.judge_label, row.kind == "builtin"),
+        on_gold=[belief[row.gold] for belief in row.beliefs],
+        seconds=seconds.get(row.judgement) if row.judgement and row.kind == "person" else None,
+    )

@@ -1,0 +1,48 @@
+"""Who looks around in the demo: an admin, a researcher, a judge and a debater with work, and their links."""
+
+from datetime import timedelta
+from itertools import count
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.records import assignment, leases, people, seats
+from app.records.seats import BY_ROLE
+from app.services.invites import invite_path
+from models import Account
+
+ROLES = ("researcher", "judge", "debater", "admin")
+LASTS = timedelta(days=1)
+
+
+async def links(session: AsyncSession) -> dict[str, str]:
+    """A role to the path of a new link that signs in once; links of an earlier demo end."""
+    made = {}
+    for role in ROLES:
+        invite = await people.one_time_link(session, await visitor(session, role), LASTS)
+        made[role] = await invite_path(session, invite)
+    return made
+
+
+async def visitor(session: AsyncSession, role: str) -> Account:
+    """The first demo account of a role that is of use still; a new one where none is."""
+    for number in count(1):
+        email = f"{role}-{number}@demo.invalid"
+        account = await people.account_by_email(session, email)
+        if account is None:
+            return await people.add_account(session, email, f"Demo {role} {number}", role, None)
+        if await _of_use(session, account, role):
+            return account
+    raise AssertionError("there is always another number")
+
+
+async def _of_use(session: AsyncSession, account: Account, role: str) -> bool:
+    """Whether an account is open, still of its role and, if it judges or debates, has something to do."""
+    if account.disabled_at is not None or account.role != role:
+        return False
+    if role not in BY_ROLE:
+        return True
+    person = await people.participant_of(session, account)
+    kinds = assignment.OF_JUDGES if role == "judge" else (BY_ROLE[role],)
+    if await seats.talks(session, person) or await leases.left(session, person, kinds):
+        return True
+    return role == "judge" and await assignment.in_hand(session, person) is not None

@@ -1,0 +1,64 @@
+"""Putting endpoints on record, and asking what they can do; no key is entered, shown or stored."""
+
+import uuid
+
+from pydantic import ValidationError
+
+from app.experiments.spec import first_mistake
+from app.participants.base import EndpointSettings
+from app.records import admin
+from app.records.database import Database
+from app.records.people import note
+from app.services.egress import KEY_PREFIX, Blocked, allow_list, may_name_key
+from app.services.probe import EndpointProbe, try_endpoint
+from app.services.rate_limit import limited
+from app.services.refusal import Refused
+from app.settings import Settings
+from models import Account, Endpoint
+
+
+async def add_endpoint(
+    database: Database, settings: Settings, who: Account, name: str, base_url: str, variable: str | None
+) -> Endpoint:
+    """Check an endpoint and put it on record; the name of its server is looked up with no transaction open."""
+    address = _valid(base_url, variable, settings)
+    try:
+        await allow_list(settings).check(str(address.base_url))
+    except Blocked as blocked:
+        raise Refused(422, str(blocked)) from blocked
+    async with database.session.begin() as db:
+        added = await admin.add_endpoint(db, who.id, name, str(address.base_url), variable)
+        if added is None:
+            raise Refused(
+                409, f"There is an endpoint {name} already: an address never changes, choose another name."
+            )
+        return added
+
+
+def _valid(base_url: str, variable: str | None, settings: Settings) -> EndpointSettings:
+    try:
+        found = EndpointSettings.model_validate({"base_url": base_url, "api_key_env": variable})
+    except ValidationError as error:
+        raise Refused(422, first_mistake(error)) from error
+    if found.base_url.fragment:
+        raise Refused(422, "base_url: leave out what follows the #.")
+    if variable is not None and not may_name_key(variable, settings):
+        raise Refused(
+            422,
+            f"api_key_env: name a variable that begins with {KEY_PREFIX}, or have the operator list this one in "
+            "ARENA_KEY_VARIABLES.",
+        )
+    return found
+
+
+async def probed_endpoint(
+    database: Database, settings: Settings, who: Account, identity: uuid.UUID
+) -> tuple[Endpoint, EndpointProbe]:
+    """An endpoint and what it can do, asked with no transaction open."""
+    await limited(database, f"try/{who.id}", 30)
+    async with database.session.begin() as db:
+        row = await admin.endpoint(db, identity)
+        if row is None:
+            raise Refused(404, "There is no such endpoint.")
+        await note(db, who.id, "tried", "endpoint", row.id)
+    return row, await try_endpoint(row, allow_list(settings))

@@ -1,0 +1,49 @@
+"""The templates that pages and stand-alone files are rendered from: autoescaped and strict about names.
+
+Texts from outside are hostile: besides escaping their markup, `plain` takes from every text that a template writes the
+characters that could hide or turn around what follows it.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+STATIC = Path(__file__).parent / "web" / "static"
+
+_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that set the direction of writing."""
+
+
+def plain(text: str) -> str:
+    """Text whose invisible characters that could turn the page's own writing around are shown as replaced."""
+    return _INVISIBLE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _written(value: Any) -> Any:
+    """What an expression of a template writes; markup is that of templates, whose texts came by here already."""
+    return plain(value) if type(value) is str else value
+
+
+environment = Environment(
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    finalize=_written,
+    # Templates and static files change with the arena's version only: nobody looks again while it runs.
+    auto_reload=False,
+)
+
+
+@cache
+def asset(path: str) -> str:
+    """The address of a static file, which changes with its content so that browsers may keep it for long."""
+    return f"/static/{path}?v={int((STATIC / path).stat().st_mtime)}"
+
+
+environment.globals["asset"] = asset

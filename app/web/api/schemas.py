@@ -1,0 +1,380 @@
+"""The shapes of what the API sends and takes; docs/api.md and /api/v1/openapi.json are made from them."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.experiments.spec import NAME
+from app.participants.base import ModelSettings
+from app.records.paging import Page
+from app.services.completion_code import MOST_CODE, MOST_URL
+
+T = TypeVar("T")
+Row = TypeVar("Row")
+
+
+class Shape(BaseModel):
+    """What all have in common."""
+
+    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+
+
+def listed(page: Page[Row], shape: Callable[[Row], T]) -> "Listed[T]":
+    """A page of a list, each row in its shape."""
+    return Listed(items=[shape(row) for row in page.rows], page=page.number, more=page.more)
+
+
+class Error(Shape):
+    """Why a request was not carried out."""
+
+    error: str
+    """One sentence that says what to do."""
+
+
+class Listed(Shape, Generic[T]):
+    """One page of a list."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "One page of a list."})
+
+    items: list[T]
+    page: int
+    more: bool
+    """Whether there is another page."""
+
+
+class Experiment(Shape):
+    """An experiment."""
+
+    name: str
+    state: str
+    """`running`, `paused` or `cancelled`: what somebody wants of it."""
+    digest: str
+    """Of the spec, the drawn questions and the prompts."""
+    seed: int
+    created_at: datetime
+
+
+class ExperimentInFull(Experiment):
+    """An experiment with its spec."""
+
+    spec: dict[str, Any]
+    """Every default written out."""
+
+
+class Started(Experiment):
+    """What became of a request to start."""
+
+    new: bool
+    """False where it was there already, started from the same spec."""
+
+
+class Progress(Shape):
+    """How far an experiment is."""
+
+    state: str
+    """`running`, `paused` or `cancelled`."""
+    trials: Mapping[str, int]
+    """Number of trials by state."""
+    judgements: Mapping[str, int]
+    """Number of judgements by state."""
+    blocked: int
+    """Queued judgements whose trial failed or waits for a person."""
+    moves: int
+    tokens_in: int
+    tokens_out: int
+    total: int
+    settled: int
+    """Trials and judgements that are done or failed."""
+    awaiting_people: int
+    running: int
+    """Those that can still be done without a person."""
+
+
+class Cell(Shape):
+    """The figures of one arm and judge; further figures stand beside these."""
+
+    model_config = ConfigDict(extra="allow")
+
+    arm: str
+    judge: str
+    accuracy: float | None
+    verdicts: int
+    failures: int
+
+
+class Report(Shape):
+    """What came of an experiment."""
+
+    model_config = ConfigDict(extra="allow")
+
+    experiment: str
+    digest: str
+    seed: int
+    cells: list[Cell]
+    failures: list[dict[str, Any]]
+    """Reasons and how often each occurred."""
+
+
+class Round(Shape):
+    """A judging round."""
+
+    name: str
+    elicit: str
+    digest: str
+    created_at: datetime
+
+
+class RoundStarted(Shape):
+    """What became of a request for a judging round."""
+
+    name: str
+    queued: int
+    """Judgements that were not there before."""
+
+
+class Trial(Shape):
+    """A trial in a list."""
+
+    id: UUID
+    arm: str
+    passage: str
+    """Its key."""
+    question: str
+    """Its key."""
+    replicate: int
+    """Counted from 0."""
+    state: str
+    """`queued`, `waiting` (for a person), `done` or `failed`."""
+    error: str | None
+    """Why it failed."""
+    finished_at: datetime | None
+    right: int
+    """Verdicts with gold strictly on top."""
+    wrong: int
+    """Verdicts with another answer strictly above gold."""
+    verdicts: int
+
+
+class Move(Shape):
+    """What a seat gave when it was asked."""
+
+    path: str
+    """Its name within the trial."""
+    seat: str
+    participant: str
+    """Who held the seat; people stand under a pseudonym."""
+    participant_kind: str
+    """`model`, `builtin` or `person`."""
+    content: dict[str, Any]
+    """As it is stored; `kind` says what the other keys are."""
+    created_at: datetime
+
+
+class Verdict(Shape):
+    """What one judge believed in the end, in one reading order."""
+
+    judge: str
+    judge_kind: str
+    """`model`, `builtin` or `person`."""
+    round: str | None
+    """The judging round; None for a judge who took part in the talk."""
+    answer_order: list[int]
+    """Places in `answers`, in the order they were read."""
+    belief: list[float]
+    """Over `answers`."""
+    beliefs: list[list[float]]
+    """The path to it, oldest first."""
+    method: str
+    """How the belief was read."""
+    label_mass: float | None
+    reason: str
+    created_at: datetime
+
+
+class TrialInFull(Shape):
+    """A trial with what was said and what judges made of it."""
+
+    id: UUID
+    experiment: str
+    arm: str
+    protocol: str
+    passage: str
+    """Its key."""
+    passage_text: str | None
+    """None unless it was asked for."""
+    question: str
+    """Its key."""
+    question_text: str
+    answers: list[str]
+    """In the trial's own order."""
+    gold: int
+    """Place in `answers`, counted from 0."""
+    argues: dict[str, int]
+    """Seat to the place in `answers` of what it argues for."""
+    replicate: int
+    seed: int
+    state: str
+    """`queued`, `waiting` (for a person), `done` or `failed`."""
+    error: str | None
+    finished_at: datetime | None
+    transcript: list[list[str]] | None
+    """Paths of the moves that judges read, in order; those of one inner list were made at once. None until it is done."""
+    measures: dict[str, float]
+    """Figures of the protocol's own."""
+    moves: list[Move]
+    """Every move on record, hidden ones too, oldest first."""
+    verdicts: list[Verdict]
+
+
+class TaskSet(Shape):
+    """A task set."""
+
+    name: str
+    passages: int
+    questions: int
+    licenses: list[str]
+    """What its passages say of what may be done with them."""
+
+
+class Imported(Shape):
+    """What an upload added."""
+
+    passages: int
+    questions: int
+    unchanged: int
+    """Questions that were there already."""
+    left_out: list[str]
+    """What was wrong with the lines that were left out."""
+
+
+class Endpoint(Shape):
+    """A model server; keys are never told, only the names of their variables."""
+
+    id: UUID
+    name: str
+    base_url: str
+    api_key_env: str | None
+
+
+class NewEndpoint(Shape):
+    """A model server to put on record."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=NAME)
+    base_url: str = Field(max_length=500)
+    """Address up to and including `/v1`."""
+    api_key_env: str | None = Field(None, max_length=200)
+    """Name of the environment variable that holds the key."""
+
+
+class EndpointTried(Shape):
+    """What an endpoint can do."""
+
+    models: list[str]
+    model: str | None
+    """The one that was sent a request."""
+    logprobs: bool | None
+    """Whether it gives log-probabilities."""
+    seconds: float | None
+    """From request to reply."""
+    error: str | None
+
+
+class Participant(Shape):
+    """A model or a built-in on record."""
+
+    id: UUID
+    name: str
+    kind: str
+    endpoint: str | None
+    settings: dict[str, Any]
+
+
+class NewParticipant(Shape):
+    """A model to put on record."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=NAME)
+    settings: ModelSettings
+    """As an experiment's file describes it; `endpoint` names one on record."""
+
+
+class Tried(Shape):
+    """What a participant gave when it was tried."""
+
+    belief: list[float] | None
+    """Over the two answers that it was asked about."""
+    method: str | None
+    """How the belief was read."""
+    label_mass: float | None
+    belief_seconds: float
+    belief_error: str | None
+    speech: str | None
+    speech_seconds: float
+    speech_error: str | None
+
+
+class AuditEntry(Shape):
+    """One row of the audit trail."""
+
+    at: datetime
+    account: UUID | None
+    """None for the command line."""
+    action: str
+    object_kind: str
+    object_id: str
+    detail: dict[str, Any]
+
+
+class Person(Shape):
+    """Somebody with an account."""
+
+    id: UUID
+    name: str
+    role: str
+    pseudonym: str | None
+    """What they are called in exports; None before they first hold a seat."""
+    closed: bool
+
+
+class Invite(Shape):
+    """A link that lets somebody in, without the link itself."""
+
+    id: UUID
+    label: str
+    role: str
+    shared: bool
+    """Whether each comer makes an account, or it belongs to the first."""
+    expires_at: datetime
+    completion_code: str
+    """What a judge who came by it shows a recruiter when nothing is left to do."""
+    completion_url: str
+    """Where they go then."""
+
+
+class NewInvite(Shape):
+    """An invite to make; admins and researchers are invited in the browser only."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Literal["judge", "debater"] = "judge"
+    shared: bool = False
+    label: str = Field("", max_length=100)
+    days: int = Field(60, ge=1, le=365)
+    """Until it expires."""
+    completion_code: str = Field("", max_length=MOST_CODE)
+    """Shown to a judge who came by it, when nothing is left to do."""
+    completion_url: str = Field("", max_length=MOST_URL)
+    """A link for then; https."""
+
+
+class Link(Shape):
+    """An invite with its link, told this once."""
+
+    invite: Invite
+    link: str

@@ -1,0 +1,223 @@
+"""Looking at experiments: the list, how far one is and steering it, its trials, a transcript with its model calls, exports."""
+
+import shutil
+import tempfile
+import uuid
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response
+from starlette.background import BackgroundTask
+
+from app.exchange.choices import Format, What
+from app.exchange.export import export
+from app.protocols import PROTOCOLS
+from app.protocols.core import parse_content
+from app.protocols.views import LETTERS
+from app.records import browse, people
+from app.records.browse import Wanted
+from app.records.database import Database
+from app.records.progress import failures
+from app.services.experiments import Action, change
+from app.services.refusal import Refused
+from app.services.visibility import sees_only, visible, visible_trial
+from app.web.experiments.measures import course, in_words
+from app.web.experiments.progress_chart import bars, lasting
+from app.web.experiments.transcript import TURNS, labels, quoted_passage, told
+from app.web.experiments.tree import tree
+from app.web.parameters import PageNumber, Search
+from app.web.render import page, turned
+from app.web.security.middleware import Db, Who
+
+router = APIRouter()
+FirstTurn = Annotated[int, Query(alias="from", ge=1, le=100_000)]
+MOST_FAILURES = 50
+"""Reasons of failures that a page lists."""
+
+
+@router.get("/experiments", name="experiments")
+async def listed(request: Request, who: Who, db: Db, q: Search = "", number: PageNumber = 1) -> Response:
+    """Experiments that somebody may see, the newest first."""
+    rows = await browse.experiments(db, owner=sees_only(who), search=q.strip(), number=number)
+    return page(request, "pages/experiments.html", listed=rows, q=q, turned=turned("/experiments", q=q))
+
+
+@router.get("/experiments/{name}", name="experiment")
+async def experiment(request: Request, who: Who, db: Db, name: str) -> Response:
+    """How far an experiment is, what went wrong, and what can be done about it."""
+    found = await visible(db, who, name)
+    arms = await browse.arms_progress(db, found.id)
+    whole = browse.overview(found, arms)
+    course = await browse.course(db, found, live=whole.live)
+    left = course.seconds_left(whole.count("queued")) if whole.live else None
+    reasons = await failures(db, found.id)
+    return page(
+        request,
+        "pages/experiment.html",
+        whole=whole,
+        arms=arms,
+        course=course,
+        bars=bars(course.moves),
+        left=None if left is None else lasting(left),
+        usage=await browse.usage(db, found.id),
+        failures=reasons[:MOST_FAILURES],
+        more_failures=len(reasons[MOST_FAILURES:]),
+        whats=list(What),
+        formats=list(Format),
+    )
+
+
+@router.post("/experiments/{name}/steer", name="experiment_steer")
+async def steer(who: Who, db: Db, name: str, action: Annotated[Action, Form()]) -> Response:
+    """Pause, resume or cancel an experiment, or try again what failed in it."""
+    found = await visible(db, who, name)
+    if not await change(db, who, found, action):
+        raise Refused(409, f"The experiment is {found.state}: load its page again to see what can be done.")
+    return RedirectResponse(f"/experiments/{name}", status_code=303)
+
+
+@router.get("/experiments/{name}/export", name="experiment_export")
+async def exported(
+    request: Request,
+    who: Who,
+    name: str,
+    what: What = What.VERDICTS,
+    format: Format = Format.JSONL,
+    passage: bool = False,
+) -> Response:
+    """A table of the experiment as a file; `passage` adds the hidden texts to transcripts."""
+    database: Database = request.app.state.database
+    async with database.session.begin() as db:
+        found = await visible(db, who, name)
+        await people.note(db, who.id, "exported", "experiment", found.id, {"what": what.value})
+    # An export may be long: it reads in a transaction of its own, into a file that goes when it has been sent.
+    folder = Path(tempfile.mkdtemp(prefix="arena-export-"))
+    file = folder / f"{name}-{what.value}.{format.value}"
+    try:
+        await export(database, found, what, format, file, include_passage=passage)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    return FileResponse(
+        file,
+        filename=file.name,
+        media_type=format.media_type,
+        background=BackgroundTask(shutil.rmtree, folder),
+    )
+
+
+# ── trials ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+STATES = ("queued", "waiting", "done", "failed", "judgement failed")
+
+
+@router.get("/experiments/{name}/trials", name="experiment_trials")
+async def trials(
+    request: Request,
+    who: Who,
+    db: Db,
+    name: str,
+    arm: Search = "",
+    state: Search = "",
+    passage: Search = "",
+    judged: Literal["", "right", "wrong"] = "",
+    judge: Search = "",
+    text: Search = "",
+    number: PageNumber = 1,
+) -> Response:
+    """The trials of an experiment that fit what is wanted."""
+    found = await visible(db, who, name)
+    wanted = Wanted(arm, state, passage, judged, judge, text.strip())
+    return page(
+        request,
+        "pages/experiment_trials.html",
+        experiment=found,
+        listed=await browse.trials(db, found.id, wanted, number),
+        wanted=wanted,
+        arms=[row.name for row in await browse.arms_of(db, found.id)],
+        judges=await browse.judges_of(db, found.id),
+        passages=await browse.passages_of(db, found.id),
+        states=STATES,
+        turned=turned(f"/experiments/{name}/trials", **asdict(wanted)),
+    )
+
+
+@router.get("/trials/{trial}", name="trial")
+async def transcript(
+    request: Request,
+    who: Who,
+    db: Db,
+    trial: uuid.UUID,
+    first: FirstTurn = 1,
+) -> Response:
+    """A trial: question, answers, what judges read from one turn on, verdicts, and the passage beside it."""
+    await visible_trial(db, who, trial)
+    found = await browse.transcript(db, trial)
+    story = told(found)
+    passage, speeches = quoted_passage(found.text, story.shown)
+    measures = (found.trial.outcome or {}).get("measures", {})
+    return page(
+        request,
+        "pages/transcript.html",
+        found=found,
+        gold=found.trial.answers.index(found.question.gold),
+        letters=LETTERS,
+        labels=labels(found.arm, found.trial),
+        trial_id=trial,
+        told=story,
+        turns=story.shown[first - 1 : first - 1 + TURNS],
+        total=len(story.shown),
+        prices=course(measures),
+        measures=in_words(measures, PROTOCOLS[found.arm.protocol]),
+        first=first,
+        step=TURNS,
+        thoughts={move.id: parse_content(move.content) for item in found.judged for move, _ in item.moves},
+        passage=passage,
+        speeches=speeches,
+        tree=tree(story.made, measures),
+    )
+
+
+@router.get("/trials/{trial}/unshown", name="trial_unshown")
+async def unshown(
+    request: Request,
+    who: Who,
+    db: Db,
+    trial: uuid.UUID,
+    step: Annotated[str, Query(max_length=500)],
+    first: FirstTurn = 1,
+) -> Response:
+    """What was made in one step of a talk and not shown to judges: as a piece of the transcript's page, or as a page."""
+    await visible_trial(db, who, trial)
+    made = told(await browse.transcript(db, trial)).aside(step).turns
+    whole = "hx-request" not in request.headers
+    template = "pages/transcript_unshown.html" if whole else "fragments/_transcript_unshown.html"
+    return page(
+        request,
+        template,
+        trial_id=trial,
+        letters=LETTERS,
+        step=step,
+        turns=made[first - 1 : first - 1 + TURNS],
+        next=first + TURNS,
+        total=len(made),
+    )
+
+
+@router.get("/trials/{trial}/calls", name="trial_calls")
+async def calls(
+    request: Request,
+    who: Who,
+    db: Db,
+    trial: uuid.UUID,
+    path: Annotated[str, Query(max_length=500)],
+    judgement: uuid.UUID | None = None,
+) -> Response:
+    """The model calls behind one move: as a piece of the transcript's page, or as a page of its own."""
+    await visible_trial(db, who, trial)
+    made = await browse.calls(db, trial, path, judgement)
+    whole = "hx-request" not in request.headers
+    template = "pages/transcript_calls.html" if whole else "fragments/_transcript_calls.html"
+    return page(request, template, calls=made, trial=trial, move=path)

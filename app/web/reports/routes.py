@@ -1,0 +1,88 @@
+"""The report of an experiment: its tables, its notes and its plots, each to look at and to download."""
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from app.records.database import Database
+from app.reports.plots import PLOTS
+from app.reports.report import notes, shown_figure, shown_p
+from app.reports.report_cache import PlotFormat, ReportCache, Width
+from app.services.refusal import Refused
+from app.services.visibility import visible
+from app.statistics.scores import BELIEF_FLOOR
+from app.web.render import page
+from app.web.security.middleware import Who
+from models import Account, Experiment
+
+router = APIRouter()
+TYPES: dict[PlotFormat, str] = {
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+}
+
+
+async def _asked_for(request: Request, who: Account, name: str) -> Experiment:
+    """The experiment, with no connection held while its report is made."""
+    database: Database = request.app.state.database
+    async with database.session() as db:
+        return await visible(db, who, name)
+
+
+@router.get("/experiments/{name}/report", name="experiment_report")
+async def shown(request: Request, who: Who, name: str) -> Response:
+    """The report: figures of every arm and judge with what must be read beside them, and the plots."""
+    found = await _asked_for(request, who, name)
+    reports: ReportCache = request.app.state.reports
+    made = await reports.of(found)
+    return page(
+        request,
+        "pages/report.html",
+        experiment=found,
+        report=made.report,
+        notes=notes(made.report),
+        plots=PLOTS,
+        rows=made.rows,
+        shown_p=shown_p,
+        shown_figure=shown_figure,
+        belief_floor=BELIEF_FLOOR,
+    )
+
+
+@router.get("/experiments/{name}/report.json", name="experiment_report_json")
+async def as_json(request: Request, who: Who, name: str) -> Response:
+    """Every figure of the report as a file."""
+    found = await _asked_for(request, who, name)
+    reports: ReportCache = request.app.state.reports
+    body = orjson.dumps((await reports.of(found)).report.as_json(), option=orjson.OPT_INDENT_2)
+    return Response(body, media_type=TYPES["json"], headers=_saved(f"{name}-report.json"))
+
+
+def _saved(file: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{file}"'}
+
+
+@router.get("/experiments/{name}/plot/{plot}.{form}", name="experiment_plot")
+async def plotted(
+    request: Request,
+    who: Who,
+    name: str,
+    plot: str,
+    form: PlotFormat,
+    width: Annotated[Width, Query()] = "wide",
+    download: bool = False,
+) -> Response:
+    """One plot as a picture, its data as CSV, or its Vega-Lite spec as JSON."""
+    found = await _asked_for(request, who, name)
+    if plot not in PLOTS:
+        raise Refused(404, f"There is no such plot: take one of {', '.join(PLOTS)}.")
+    reports: ReportCache = request.app.state.reports
+    body = await reports.drawn(found, plot, form, width)
+    if body is None:
+        raise Refused(404, PLOTS[plot].absent)
+    saved = _saved(f"{name}-{plot}.{form}") if download else None
+    return Response(body, media_type=TYPES[form], headers=saved)

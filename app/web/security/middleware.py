@@ -1,0 +1,242 @@
+"""What every request passes: who is it, may they, does an unsafe request carry its session's token; and the headers.
+
+A handler asks for `Who` (somebody signed in) or `Visitor` (perhaps nobody) and for `Db`; the rest happens here.
+"""
+
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.records import people
+from app.records.database import Database
+from app.services.refusal import Refused
+from app.settings import Settings
+from app.web.security.permissions import may
+from models import Account, Session
+
+COOKIE = "arena_session"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_BODY = 64 * 2**20
+"""Bytes of a task file."""
+MAX_FORM = 2 * 2**20
+"""Bytes of whatever else is sent: it is read before anybody asks who sends it."""
+UPLOADS = ("/tasks", "/api/v1/tasks/")
+TOO_LARGE = f"That is too large: at most {MAX_BODY // 2**20} MB of a task file and {MAX_FORM // 2**20} MB of anything else are taken at once."
+
+
+class NotSignedIn(Exception):
+    """Somebody has to sign in first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request: who makes it, if anybody is signed in."""
+
+    session: Session | None
+
+    @property
+    def account(self) -> Account | None:
+        """Who is signed in."""
+        return self.session.account if self.session else None
+
+    @property
+    def role(self) -> str | None:
+        """Their role."""
+        return self.account.role if self.account else None
+
+
+async def _db(request: Request) -> AsyncIterator[AsyncSession]:
+    """One transaction a request, committed when the handler is done and before the response leaves."""
+    database: Database = request.app.state.database
+    async with database.session.begin() as session:
+        yield session
+
+
+Db = Annotated[AsyncSession, Depends(_db, scope="function")]
+
+
+async def visit(request: Request) -> Visit:
+    """Who makes this request; refuses what they may not do, and unsafe requests without their session's token."""
+    if not hasattr(request.state, "visit"):
+        request.state.visit = Visit(await _session(request))
+    found: Visit = request.state.visit
+    route = request.scope["route"].name
+    if not may(found.role, route):
+        if found.account is None:
+            raise NotSignedIn
+        raise Refused(403, "This page is not for your role.")
+    if request.method not in SAFE_METHODS:
+        await _check_origin_and_token(request, found)
+    return found
+
+
+async def _session(request: Request) -> Session | None:
+    token = request.cookies.get(COOKIE)
+    if not token:
+        return None
+    database: Database = request.app.state.database
+    async with database.reading() as db:
+        found = await people.session_of(db, token)
+    if found is not None:
+        async with database.session.begin() as db:
+            request.state.new_token = await people.rotate(db, found, token)
+    return found
+
+
+async def _check_origin_and_token(request: Request, found: Visit) -> None:
+    """Sessions carry a token of their own; before there is one, the browser's word on the origin must do."""
+    if not _from_here(request):
+        raise Refused(403, "This request came from another site and was not carried out.")
+    if found.session is None:
+        return
+    sent = request.headers.get("x-csrf-token")
+    if sent is None:
+        form = await request.form()
+        field = form.get("csrf_token")
+        sent = field if isinstance(field, str) else ""
+    if not secrets.compare_digest(sent.encode(), found.session.csrf.encode()):
+        raise Refused(403, "This form is out of date: load the page again and send it once more.")
+
+
+def _from_here(request: Request) -> bool:
+    """Whether the browser says that one of the arena's own pages, or nobody else's, made this request."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    public = public_url(request)
+    if public and origin not in (None, public):
+        return False
+    if site is not None:
+        return site in ("same-origin", "none")
+    # Without encryption, browsers only say where a form stood; programs say nothing.
+    return origin is None or origin == public or urlsplit(origin).netloc == request.headers.get("host")
+
+
+def public_url(request: Request) -> str | None:
+    """Where the arena's operator says that it is, without the last slash."""
+    settings: Settings = request.app.state.settings
+    return settings.public_url
+
+
+def base_url(request: Request) -> str:
+    """Return the address under which links of this arena begin, without the last slash."""
+    return public_url(request) or str(request.base_url).rstrip("/")
+
+
+def client_address(request: Request) -> str:
+    """Return the address that a request comes from."""
+    return request.client.host if request.client else "unknown"
+
+
+def _encrypted(request: Request) -> bool:
+    if public := public_url(request):
+        return public.startswith("https:")
+    # A proxy that ends the encryption says so. Whoever says so without one only locks themselves out.
+    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
+
+
+async def _signed_in(found: Annotated[Visit, Depends(visit)]) -> Account:
+    if found.account is None:
+        raise NotSignedIn
+    return found.account
+
+
+Visitor = Annotated[Visit, Depends(visit)]
+Who = Annotated[Account, Depends(_signed_in)]
+
+
+def set_session(response: Response, request: Request, token: str) -> None:
+    """Give the browser its cookie."""
+    response.set_cookie(
+        COOKIE,
+        token,
+        max_age=int(people.SESSION_LASTS.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=_encrypted(request),
+    )
+
+
+class Headers:
+    """The same strict headers on every response; a page may load and run nothing but the arena's own files."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        request.state.nonce = secrets.token_urlsafe(16)
+        request.state.new_token = None
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _add_headers(request, MutableHeaders(scope=message))
+            await send(message)
+
+        answer = _refused_unread(request) or self._app
+        await answer(scope, receive, send_with_headers)
+
+
+def hardened(request: Request, response: Response) -> Response:
+    """A response that does not pass `Headers`, with the same headers."""
+    _add_headers(request, response.headers)
+    return response
+
+
+def _add_headers(request: Request, headers: MutableHeaders) -> None:
+    headers["Content-Security-Policy"] = (
+        f"default-src 'none'; script-src 'nonce-{request.state.nonce}'; style-src 'self'; img-src 'self' data:; "
+        "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["X-Frame-Options"] = "DENY"
+    # Not `no-referrer`: with it, browsers would not say of the arena's own forms where they stood.
+    headers["Referrer-Policy"] = "same-origin"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    if not request.url.path.startswith("/static/"):
+        headers["Cache-Control"] = "no-store"
+    if request.state.new_token:
+        carrier = Response()
+        set_session(carrier, request, request.state.new_token)
+        headers.append("Set-Cookie", carrier.headers["Set-Cookie"])
+
+
+def _most(path: str) -> int:
+    return MAX_BODY if path == UPLOADS[0] or path.startswith(UPLOADS[1]) else MAX_FORM
+
+
+def _refused_unread(request: Request) -> Response | None:
+    """What says itself that it is too long is not read; what does not is counted as it comes, by `Bounded`."""
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length) <= _most(request.url.path):
+        return None
+    return Response(TOO_LARGE, status_code=413)
+
+
+class Bounded:
+    """Counts the bytes of bodies as they come, also where no length was announced."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._by_most = {most: RequestBodyLimitMiddleware(app, most) for most in (MAX_BODY, MAX_FORM)}
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        app = self._by_most[_most(scope["path"])] if scope["type"] == "http" else self._app
+        await app(scope, receive, send)
+
+
+def to_sign_in(request: Request) -> Response:
+    """Where somebody goes who has to sign in first."""
+    return RedirectResponse("/sign-in", status_code=303)

@@ -1,0 +1,187 @@
+"""Who may do what: the only place that says so.
+
+Every route has a name, and every name stands in `PERMISSIONS`; the application refuses to start otherwise. Whose
+object it is, `app.services.visibility` says, to the function that loads the object.
+"""
+
+from collections.abc import Iterable
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+
+ANYONE: frozenset[str] = frozenset({"nobody", "admin", "researcher", "judge", "debater"})
+"""Also who is not signed in."""
+SIGNED_IN: frozenset[str] = ANYONE - {"nobody"}
+JUDGES: frozenset[str] = frozenset({"judge"})
+DEBATERS: frozenset[str] = frozenset({"debater"})
+SITTERS: frozenset[str] = JUDGES | DEBATERS
+"""Who may hold a seat of a talk: judges those that do not read the passage, debaters the others."""
+RESEARCHERS: frozenset[str] = frozenset({"admin", "researcher"})
+ADMINS: frozenset[str] = frozenset({"admin"})
+
+PERMISSIONS: dict[str, frozenset[str]] = {
+    # coming and going
+    "home": ANYONE,
+    "sign_in_form": ANYONE,
+    "sign_in": ANYONE,
+    "sign_out": SIGNED_IN,
+    "invite": ANYONE,
+    "join": ANYONE,
+    "healthz": ANYONE,
+    # experiments and reports
+    "experiments": RESEARCHERS,
+    "experiment": RESEARCHERS,
+    "experiment_steer": RESEARCHERS,
+    "experiment_export": RESEARCHERS,
+    "experiment_trials": RESEARCHERS,
+    "experiment_report": RESEARCHERS,
+    "experiment_report_json": RESEARCHERS,
+    "experiment_plot": RESEARCHERS,
+    "trial": RESEARCHERS,
+    "trial_unshown": RESEARCHERS,
+    "trial_calls": RESEARCHERS,
+    # task sets
+    "tasks": RESEARCHERS,
+    "import_tasks": RESEARCHERS,
+    "task_set": RESEARCHERS,
+    "task_questions": RESEARCHERS,
+    "task_question": RESEARCHERS,
+    # writing experiments
+    "build": RESEARCHERS,
+    "build_change": RESEARCHERS,
+    "drafts": RESEARCHERS,
+    "draft_delete": RESEARCHERS,
+    "round_form": RESEARCHERS,
+    "round_change": RESEARCHERS,
+    # judging
+    "judge_instructions": JUDGES,
+    "judge_instructed": JUDGES,
+    "judge_queue": JUDGES,
+    "judge_next": JUDGES,
+    "judge_trial": JUDGES,
+    "judge_submit": JUDGES,
+    "judge_draft": JUDGES,
+    "judge_return_form": JUDGES,
+    "judge_return": JUDGES,
+    "judge_calibration": JUDGES,
+    # holding a seat of a talk
+    "talk_instructions": DEBATERS,
+    "talk_instructed": DEBATERS,
+    "talk_queue": DEBATERS,
+    "talk_next": DEBATERS,
+    "talk": SITTERS,
+    "talk_submit": SITTERS,
+    "talk_draft": SITTERS,
+    "talk_return_form": SITTERS,
+    "talk_return": SITTERS,
+    # people, endpoints, participants, tokens and the trail
+    "people": RESEARCHERS,
+    "invites": RESEARCHERS,
+    "make_invite": RESEARCHERS,
+    "revoke_invite": RESEARCHERS,
+    "new_link": RESEARCHERS,
+    "change_role": ADMINS,
+    "disable_person": RESEARCHERS,
+    "enable_person": RESEARCHERS,
+    "endpoints": ADMINS,
+    "add_endpoint": ADMINS,
+    "try_endpoint": ADMINS,
+    "participants": RESEARCHERS,
+    "new_participant": RESEARCHERS,
+    "add_participant": RESEARCHERS,
+    "participant": RESEARCHERS,
+    "try_participant": RESEARCHERS,
+    "audit": ADMINS,
+    "tokens": RESEARCHERS,
+    "make_token": RESEARCHERS,
+    "revoke_token": RESEARCHERS,
+    # the JSON API
+    "api_docs": ANYONE,
+    "api_openapi": ANYONE,
+    "api_experiments": RESEARCHERS,
+    "api_start": RESEARCHERS,
+    "api_experiment": RESEARCHERS,
+    "api_steer": RESEARCHERS,
+    "api_progress": RESEARCHERS,
+    "api_report": RESEARCHERS,
+    "api_report_text": RESEARCHERS,
+    "api_export": RESEARCHERS,
+    "api_trials": RESEARCHERS,
+    "api_trial": RESEARCHERS,
+    "api_rounds": RESEARCHERS,
+    "api_judge": RESEARCHERS,
+    "api_tasks": RESEARCHERS,
+    "api_upload": RESEARCHERS,
+    "api_participants": RESEARCHERS,
+    "api_add_participant": RESEARCHERS,
+    "api_try_participant": RESEARCHERS,
+    "api_people": RESEARCHERS,
+    "api_new_link": RESEARCHERS,
+    "api_close_account": RESEARCHERS,
+    "api_open_account": RESEARCHERS,
+    "api_invites": RESEARCHERS,
+    "api_make_invite": RESEARCHERS,
+    "api_revoke_invite": RESEARCHERS,
+    "api_endpoints": ADMINS,
+    "api_add_endpoint": ADMINS,
+    "api_try_endpoint": ADMINS,
+    "api_audit": ADMINS,
+}
+"""Name of a route to the roles that may use it."""
+
+SCOPES: dict[str, str] = {
+    "api_experiments": "read",
+    "api_start": "write",
+    "api_experiment": "read",
+    "api_steer": "write",
+    "api_progress": "read",
+    "api_report": "read",
+    "api_report_text": "read",
+    "api_export": "read",
+    "api_trials": "read",
+    "api_trial": "read",
+    "api_rounds": "read",
+    "api_judge": "write",
+    "api_tasks": "read",
+    "api_upload": "write",
+    "api_participants": "read",
+    "api_add_participant": "write",
+    "api_try_participant": "write",
+    "api_people": "read",
+    "api_new_link": "write",
+    "api_close_account": "write",
+    "api_open_account": "write",
+    "api_invites": "read",
+    "api_make_invite": "write",
+    "api_revoke_invite": "write",
+    "api_endpoints": "admin",
+    "api_add_endpoint": "admin",
+    "api_try_endpoint": "admin",
+    "api_audit": "admin",
+}
+"""Name of a route of the API to the scope that a token needs for it, whatever the role of its owner."""
+
+
+def may(role: str | None, route: str) -> bool:
+    """Whether somebody with this role (None: not signed in) may use a route."""
+    return (role or "nobody") in PERMISSIONS[route]
+
+
+def needs_token(path: str) -> bool:
+    """Whether a path is of the API, where nothing but its own description goes without a token."""
+    return path.startswith("/api/v1/") and path != "/api/v1/openapi.json"
+
+
+def check_complete(routers: Iterable[APIRouter]) -> None:
+    """Refuse an application with a route that this module says nothing of, or a permission for no route."""
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    names = {route.name for route in routes}
+    if names != set(PERMISSIONS):
+        unsaid, idle = sorted(names - set(PERMISSIONS)), sorted(set(PERMISSIONS) - names)
+        raise RuntimeError(
+            f"app/web/security/permissions.py must name every route: it lacks {unsaid} and names {idle} for nothing."
+        )
+    if {route.name for route in routes if needs_token(route.path)} != set(SCOPES):
+        raise RuntimeError(
+            "app/web/security/permissions.py must name the scope of every route of the API, and of no other."
+        )

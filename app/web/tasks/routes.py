@@ -1,0 +1,190 @@
+"""Task sets: bringing files in, and looking through passages and questions, gold and all; for researchers only."""
+
+import re
+import shutil
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Form, Request, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.exchange.importing import FileKind, ImportRefused, read, usual_name
+from app.exchange.quality import SPLITS
+from app.exchange.taskfile import Problem, TaskFile
+from app.experiments.spec import NAME
+from app.records import tasks as records
+from app.records.tasks import SetRow
+from app.services.rate_limit import limited
+from app.services.refusal import Refused
+from app.services.tasks import save_tasks
+from app.web.parameters import PageNumber, Search
+from app.web.render import page, turned
+from app.web.security.middleware import MAX_BODY, Db, Who
+
+router = APIRouter()
+MOST_PROBLEMS = 200
+"""Bad lines that a page lists."""
+KINDS = {
+    FileKind.TASKS: "the arena's own JSON Lines",
+    FileKind.QUALITY: "QuALITY, as its zip or JSON Lines",
+    FileKind.NYU_DEBATES: "the NYU human debates, as their .tar.gz",
+}
+
+
+class Upload(BaseModel):
+    """The form that brings a file in; empty fields leave things to what is usual."""
+
+    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+
+    file: UploadFile | None = None
+    kind: FileKind = FileKind.TASKS
+    name: str = ""
+    skip_bad: bool = False
+    split: Literal["", "train", "dev", "test"] = ""
+    answers: Literal["all", "best-distractor"] = "all"
+    hard: bool = False
+    khan: bool = False
+
+
+# ── bringing in ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@router.get("/tasks", name="tasks")
+async def tasks(request: Request, who: Who, db: Db, q: Search = "", number: PageNumber = 1) -> Response:
+    """Task sets by name, and a form to bring another in."""
+    return page(
+        request,
+        "pages/tasks.html",
+        listed=await records.sets_page(db, q.strip(), number),
+        q=q,
+        turned=turned("/tasks", q=q),
+        **_form(Upload()),
+    )
+
+
+def _form(given: Upload) -> dict[str, Any]:
+    return {"given": given, "kinds": KINDS, "splits": SPLITS, "most": MAX_BODY // 2**20, "name_pattern": NAME}
+
+
+@router.post("/tasks", name="import_tasks")
+async def import_tasks(request: Request, who: Who, given: Annotated[Upload, Form()]) -> Response:
+    """Take a file in, or say what is wrong with it."""
+    await limited(request.app.state.database, f"import/{who.id}", 20)
+    try:
+        async with _kept(given.file) as path:
+            name = given.name.strip() or usual_name(given.kind, path)
+            file = await run_in_threadpool(_read, given, path)
+        saved = await save_tasks(request.app.state.database, who, file, name, skip_bad=given.skip_bad)
+    except ImportRefused as refused:
+        return _refused(request, given, refused.sentence, refused.problems)
+    problems = _shown(file.problems)
+    return page(
+        request, "pages/tasks_imported.html", name=name, saved=saved, filtered=file.filtered, **problems
+    )
+
+
+def _refused(request: Request, given: Upload, sentence: str, problems: tuple[Problem, ...]) -> Response:
+    return page(
+        request,
+        "pages/tasks_refused.html",
+        status=422,
+        sentence="The file cannot be taken as it is." if problems else sentence,
+        **_shown(problems),
+        **_form(given),
+    )
+
+
+def _shown(problems: tuple[Problem, ...]) -> dict[str, Any]:
+    return {"problems": problems[:MOST_PROBLEMS], "more_problems": len(problems[MOST_PROBLEMS:])}
+
+
+@asynccontextmanager
+async def _kept(upload: UploadFile | None) -> AsyncIterator[Path]:
+    """What was uploaded, as a file of its own name as far as that is harmless. Raises ImportRefused."""
+    if upload is None or not upload.filename:
+        raise ImportRefused("Choose a file first.")
+    name = re.sub(r"[^\w.-]+", "_", upload.filename, flags=re.ASCII).lstrip(".")[-100:] or "upload"
+    with TemporaryDirectory(prefix="arena-import-") as folder:
+        path = Path(folder) / name
+        with path.open("xb") as file:
+            await run_in_threadpool(shutil.copyfileobj, upload.file, file)
+        yield path
+
+
+def _read(given: Upload, path: Path) -> TaskFile:
+    return read(
+        given.kind,
+        path,
+        split=given.split or None,
+        hard=given.hard,
+        khan=given.khan,
+        answers=given.answers,
+    )
+
+
+# ── looking through ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _set(db: AsyncSession, name: str) -> SetRow:
+    found = await records.find_set(db, name)
+    if found is None:
+        raise Refused(404, "There is no task set of this name.")
+    return found
+
+
+@router.get("/tasks/{name}", name="task_set")
+async def task_set(
+    request: Request, who: Who, db: Db, name: str, q: Search = "", number: PageNumber = 1
+) -> Response:
+    """A task set: what it holds, and its passages."""
+    found = await _set(db, name)
+    listed = await records.passages_page(db, found.id, q.strip(), number)
+    return page(
+        request,
+        "pages/task_set.html",
+        found=found,
+        listed=listed,
+        q=q,
+        turned=turned(request.url.path, q=q),
+    )
+
+
+@router.get("/tasks/{name}/questions", name="task_questions")
+async def task_questions(
+    request: Request,
+    who: Who,
+    db: Db,
+    name: str,
+    q: Search = "",
+    passage: Search = "",
+    number: PageNumber = 1,
+) -> Response:
+    """The questions of a set, or of one passage of it."""
+    found = await _set(db, name)
+    listed = await records.questions_page(db, found.id, q.strip(), passage, number)
+    return page(
+        request,
+        "pages/task_questions.html",
+        found=found,
+        listed=listed,
+        q=q,
+        passage=passage,
+        turned=turned(request.url.path, q=q, passage=passage),
+    )
+
+
+@router.get("/tasks/{name}/questions/{identity}", name="task_question")
+async def task_question(request: Request, who: Who, db: Db, name: str, identity: uuid.UUID) -> Response:
+    """A question with its answers, gold marked, and its passage beside it."""
+    found = await _set(db, name)
+    asked = await records.find_question(db, found.id, identity)
+    if asked is None:
+        raise Refused(404, "There is no such question in this task set.")
+    return page(request, "pages/task_question.html", found=found, asked=asked)

@@ -1,0 +1,457 @@
+"""The report in the browser: its figures, its plots in every form, and who may see them."""
+
+import asyncio
+import csv
+import gc
+import io
+import json
+import math
+import re
+from collections import Counter
+from xml.etree import ElementTree
+
+import pytest
+from sqlalchemy import delete, select, text
+
+from app.records.database import Database
+from app.records.verdicts import placed
+from app.reports.plots import PLOTS, WIDTHS, Figures, PlottedVerdict, as_csv, draw, svg
+from app.reports.report import report
+from app.reports.report_cache import KEPT, CachedReport, ReportCache
+from app.statistics.scores import ScoredReading
+from models import Arm, Draft, Experiment, Judgement, Trial, Verdict
+from tests.factories import finished, passage, played, spec, started
+from tests.web.world import Site, World
+
+
+def judged(
+    p_gold: float, *, judge: str = "weak", seconds: float | None = None, path: int = 1
+) -> PlottedVerdict:
+    """A verdict with this belief on gold."""
+    reading = ScoredReading("debate", judge, "p", "q", 0, 0, 0, p_gold, 1 - p_gold, 2)
+    return PlottedVerdict(reading, "debate", judge, [p_gold] * path, seconds)
+
+
+@pytest.fixture
+async def experiment(site: Site) -> Experiment:
+    """A finished experiment of the command line with every arm, judged by two built-ins at each step."""
+    return await finished(site.database, passage("Alba"), passage("Brise"))
+
+
+async def test_the_table_holds_the_figures_of_the_command_lines_report(
+    site: Site, experiment: Experiment
+) -> None:
+    async with site.database.session() as session:
+        made = await report(session, experiment)
+    page = (await (await site.browser("alice")).get("/experiments/small/report")).text
+    tables = {part.partition("</h2>")[0]: part for part in page.split("<h2>")}
+    lines = made.lines
+    assert len(lines) == tables["Judge accuracy"].count('<th scope="row">') == 8
+    assert len(made.metrics) == tables["Metrics of the protocols"].count('<th scope="row">') == 4
+    for item in made.metrics:
+        assert item.value is not None
+        assert f"<td>{100 * item.value:.1f}%</td>" in tables["Metrics of the protocols"]
+    for line in lines:
+        assert line.cell is not None
+        assert f"<td>{100 * line.cell.accuracy:.1f}%</td>" in page
+
+
+async def test_baselines_are_labelled_in_the_table_and_in_every_plot(
+    site: Site, experiment: Experiment
+) -> None:
+    alice = await site.browser("alice")
+    page = (await alice.get("/experiments/small/report")).text
+    assert 'lexical<abbr title="built-in baseline">*</abbr>' in page
+    assert "* a built-in baseline, not a language model." in page
+    assert "lexical*" in (await alice.get("/experiments/small/plot/accuracy.svg")).text
+    assert "debate*" in (await alice.get("/experiments/small/plot/belief.svg")).text
+
+
+async def test_every_plot_is_shown_with_its_downloads_or_its_absence_explained(
+    site: Site, experiment: Experiment
+) -> None:
+    alice = await site.browser("alice")
+    page = (await alice.get("/experiments/small/report")).text
+    for name, plot in PLOTS.items():
+        got = {
+            form: await alice.get(f"/experiments/small/plot/{name}.{form}")
+            for form in ("svg", "png", "csv", "json")
+        }
+        there = {answer.status_code for answer in got.values()}
+        if there == {404}:
+            assert plot.absent in page
+            continue
+        assert there == {200}
+        assert ElementTree.fromstring(got["svg"].text).tag.endswith("svg")
+        assert got["png"].content.startswith(b"\x89PNG")
+        assert len(list(csv.DictReader(io.StringIO(got["csv"].text)))) > 0
+        assert "vega-lite" in got["json"].json()["$schema"]
+        for form in got:
+            assert f"/experiments/small/plot/{name}.{form}" in page
+    assert PLOTS["time"].absent in page
+
+
+async def test_the_same_data_give_the_same_bytes_and_another_width_another_picture(
+    site: Site, experiment: Experiment
+) -> None:
+    alice = await site.browser("alice")
+    for form in ("svg", "png", "csv", "json"):
+        first, again = [(await alice.get(f"/experiments/small/plot/belief.{form}")).content for _ in range(2)]
+        assert first == again
+    narrow = await alice.get("/experiments/small/plot/belief.svg", params={"width": "narrow"})
+    wide = await alice.get("/experiments/small/plot/belief.svg")
+    widths = [float(ElementTree.fromstring(plot.text).attrib["width"]) for plot in (narrow, wide)]
+    assert widths[0] < 360 < widths[1]
+
+
+async def test_contrasts_of_the_file_are_told_with_their_plot(site: Site) -> None:
+    data = spec(contrasts=[["debate", "naive"]])
+    experiment = await finished(site.database, passage("Alba"), passage("Brise"), data=data)
+    async with site.database.session() as session:
+        held = {item.judge: item for item in (await report(session, experiment)).contrasts}
+    assert set(held) == {"lexical", "dice"}
+    assert all((item.first, item.second, item.questions) == ("debate", "naive", 4) for item in held.values())
+    alice = await site.browser("alice")
+    page = (await alice.get("/experiments/small/report")).text
+    assert "debate* − naive" in page
+    for item in held.values():
+        assert item.difference is not None
+        assert f"{100 * item.difference:+.1f} points" in page
+    rows = list(csv.DictReader(io.StringIO((await alice.get("/experiments/small/plot/contrasts.csv")).text)))
+    assert [(row["judge"], float(row["difference"])) for row in rows] == [
+        (f"{judge}*", held[judge].difference) for judge in ("dice", "lexical")
+    ]
+
+
+async def test_the_totals_leave_nothing_out(site: Site, experiment: Experiment) -> None:
+    async with site.database.session() as session:
+        totals = (await report(session, experiment)).totals
+        verdicts = len(list(await session.scalars(select(Verdict))))
+        trials = len(list(await session.scalars(select(Trial))))
+    assert (totals["passages"], totals["questions"]) == (2, 4)
+    assert (totals["trials"], totals["trials_done"], totals["verdicts"]) == (trials, trials, verdicts)
+    assert (totals["failures"], totals["excluded"]) == (0, 0)
+
+
+async def test_the_whole_report_is_downloaded_as_the_command_line_prints_it(
+    site: Site, experiment: Experiment
+) -> None:
+    async with site.database.session() as session:
+        wanted = (await report(session, experiment)).as_json()
+    got = await (await site.browser("alice")).get("/experiments/small/report.json")
+    assert got.json() == json.loads(json.dumps(wanted))
+    assert "small-report.json" in got.headers["content-disposition"]
+
+
+async def test_every_plot_rests_on_the_verdicts_of_the_table(site: Site) -> None:
+    data = spec(judges=["lexical"], replicates=2)
+    experiment = await finished(site.database, passage("Alba"), passage("Brise"), data=data)
+    async with site.database.session.begin() as session:
+        # One replicate of a consultancy is then judged under one of its two assignments alone.
+        one = select(Trial.id).join(Arm, Arm.id == Trial.arm_id).where(Arm.name == "consultancy").limit(1)
+        gone = delete(Verdict).where(Verdict.trial_id == one.scalar_subquery()).returning(Verdict.id)
+        lost = len((await session.scalars(gone)).all())
+    alice = await site.browser("alice")
+
+    async def verdicts(plot: str, **same: object) -> Counter[str]:
+        got = await alice.get(f"/experiments/small/plot/{plot}.csv")
+        found: Counter[str] = Counter()
+        for row in csv.DictReader(io.StringIO(got.text)):
+            if all(row[key] == value for key, value in same.items()):
+                found[row["arm"]] += int(row["verdicts"])
+        return found
+
+    async with site.database.session() as session:
+        lines = (await report(session, experiment)).lines
+    wanted = {line.names[0]: line.cell.verdicts for line in lines if line.cell}
+    assert [line.excluded for line in lines if line.excluded] == [lost]
+    assert await verdicts("accuracy") == await verdicts("reliability") == wanted
+    assert (await verdicts("belief", step="0"))["consultancy*"] == wanted["consultancy*"]
+
+
+# ── kept until something changes ────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_report_is_made_once_for_many_who_ask_and_again_after_any_change(
+    site: Site, experiment: Experiment
+) -> None:
+    reports = ReportCache(site.database)
+    first, *others = await asyncio.gather(*(reports.of(experiment) for _ in range(5)))
+    assert all(made is first for made in others)
+    assert await reports.of(experiment) is first
+    changes = [
+        "UPDATE verdict SET belief = ARRAY[belief[2], belief[1]] WHERE id = (SELECT min(id) FROM verdict)",
+        "UPDATE trial SET state = 'failed', error = 'Silence.', outcome = NULL WHERE position = 0",
+        "UPDATE trial SET error = 'Noise.' WHERE position = 0",
+        "UPDATE judgement SET state = 'failed', error = 'No.' WHERE id = (SELECT id FROM judgement LIMIT 1)",
+        "UPDATE move SET content = content || '{\"stance\": \"refuses\"}' WHERE content->>'kind' = 'stance'",
+        "DELETE FROM verdict WHERE id = (SELECT max(id) FROM verdict)",
+    ]
+    before = first
+    for change in changes:
+        async with site.database.session.begin() as session:
+            await session.execute(text(change))
+        after = await reports.of(experiment)
+        assert after is not before, change
+        async with site.database.session() as session:
+            assert after.report.as_json() == (await report(session, experiment)).as_json()
+        before = after
+
+
+CHANGE = "UPDATE verdict SET belief = ARRAY[belief[2], belief[1]] WHERE id = (SELECT min(id) FROM verdict)"
+
+
+async def change(site: Site, statement: str) -> None:
+    async with site.database.session.begin() as session:
+        await session.execute(text(statement))
+
+
+class Slow(ReportCache):
+    """Reports that are handed over when `go` is set; `read` is, once somebody's facts have been read."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.read, self.go = asyncio.Event(), asyncio.Event()
+
+    async def _make(self, experiment: Experiment) -> CachedReport:
+        made = await super()._make(experiment)
+        self.read.set()
+        await self.go.wait()
+        return made
+
+
+async def test_while_an_experiment_goes_on_one_report_serves_for_many_changes(world: World) -> None:
+    reports = Slow(world.site.database)
+    made = []
+    for _ in range(3):
+        made.append(asyncio.create_task(reports.of(world.experiment)))
+        await reports.read.wait()
+        await change(world.site, CHANGE)
+    reports.go.set()
+    first, *others = await asyncio.gather(*made)
+    assert all(other is first for other in others)
+    assert await reports.of(world.experiment) is first
+
+
+async def test_a_report_that_is_no_longer_fresh_is_made_anew_if_anything_changed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.reports.report_cache.FRESH", -1.0)
+    reports = ReportCache(world.site.database)
+    first = await reports.of(world.experiment)
+    assert await reports.of(world.experiment) is first
+    await change(world.site, CHANGE)
+    assert await reports.of(world.experiment) is not first
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "UPDATE experiment SET state = 'paused'",
+        "UPDATE experiment SET state = 'cancelled'",
+        "DELETE FROM judgement WHERE state = 'open'",
+    ],
+)
+@pytest.mark.parametrize("finished", [True, False])
+async def test_of_an_experiment_at_rest_nobody_is_shown_a_stale_report(
+    world: World, end: str, finished: bool
+) -> None:
+    reports = Slow(world.site.database)
+    before = asyncio.create_task(reports.of(world.experiment))
+    await reports.read.wait()
+    if finished:
+        reports.go.set()
+        await before
+    await change(world.site, CHANGE)
+    await change(world.site, end)
+    reports.read.clear()
+    asked = asyncio.create_task(reports.of(world.experiment))
+    async with asyncio.timeout(60):
+        await reports.read.wait()
+    reports.go.set()
+    after = await asked
+    async with world.site.database.session() as session:
+        assert after.report.as_json() == (await report(session, world.experiment)).as_json()
+    assert after is not await before
+    assert await reports.of(world.experiment) is after
+
+
+async def test_what_a_report_is_made_of_is_nothing_that_the_garbage_collector_goes_into(
+    site: Site, experiment: Experiment
+) -> None:
+    async with site.database.session() as session:
+        rows = await placed(session, experiment.id)
+    # Tuples of tuples are let go one look later.
+    gc.collect()
+    gc.collect()
+    assert rows
+    assert not any(map(gc.is_tracked, [row.belief for row in rows] + [row.beliefs for row in rows]))
+
+
+async def test_a_report_is_not_made_anew_for_what_happens_elsewhere(
+    site: Site, experiment: Experiment
+) -> None:
+    reports = ReportCache(site.database)
+    first = await reports.of(experiment)
+    arms = {"naive": {"protocol": "naive"}}
+    await played(site.database, await started(site.database, spec(name="other", arms=arms)))
+    assert await reports.of(experiment) is first
+
+
+async def test_only_the_reports_looked_at_last_are_kept(site: Site, experiment: Experiment) -> None:
+    reports = ReportCache(site.database)
+    first = await reports.of(experiment)
+    for number in range(KEPT):
+        arms = {"naive": {"protocol": "naive"}}
+        await reports.of(await started(site.database, spec(name=f"other-{number}", arms=arms)))
+    assert await reports.of(experiment) is not first
+
+
+async def test_who_goes_away_does_not_end_a_report_that_others_wait_for(
+    site: Site, experiment: Experiment
+) -> None:
+    reports = ReportCache(site.database)
+    gone, stays = (asyncio.create_task(reports.of(experiment)) for _ in range(2))
+    await asyncio.sleep(0.02)
+    gone.cancel()
+    assert (await stays).report.lines
+
+
+async def test_who_stops_waiting_for_a_picture_spoils_no_other(site: Site, experiment: Experiment) -> None:
+    reports = ReportCache(site.database)
+    rows = (await reports.of(experiment)).rows["accuracy"]
+    gone = asyncio.create_task(reports.drawn(experiment, "accuracy", "png", "wide"))
+    await asyncio.sleep(0.05)
+    gone.cancel()
+    picture = await reports.drawn(experiment, "accuracy", "svg", "wide")
+    assert picture == draw("accuracy", "svg", WIDTHS["wide"], rows)
+
+
+async def test_invisible_characters_in_names_are_shown_as_replaced_in_every_form_of_a_plot(
+    site: Site, experiment: Experiment
+) -> None:
+    await change(site, "UPDATE arm SET name = name || U&'\\202E\\0007x'")
+    await change(site, "UPDATE participant SET name = name || U&'\\2066'")
+    alice = await site.browser("alice")
+    for plot in ("accuracy", "reliability", "belief"):
+        for form in ("csv", "json", "svg"):
+            got = (await alice.get(f"/experiments/small/plot/{plot}.{form}")).content.decode()
+            assert not set("\u202e\u2066\u0007") & set(got), (plot, form)
+            assert "\\u0007" not in got, "as JSON writes it"
+        assert "debate\ufffd\ufffdx*" in (await alice.get(f"/experiments/small/plot/{plot}.csv")).text
+
+
+async def test_an_unknown_plot_is_refused_in_a_sentence(site: Site, experiment: Experiment) -> None:
+    got = await (await site.browser("alice")).get("/experiments/small/plot/nonsense.svg")
+    assert got.status_code == 404
+    assert "take one of accuracy, pgr, contrasts, reliability" in got.text
+
+
+async def test_time_counts_where_people_have_judged_with_their_effort_on_record(world: World) -> None:
+    site = world.site
+    judge = site.cast["judge"]
+    async with site.database.session.begin() as session:
+        places = (
+            select(Judgement).join(Trial, Trial.id == Judgement.trial_id).join(Arm, Arm.id == Trial.arm_id)
+        )
+        found = await session.scalars(places.where(Judgement.state == "open", Arm.name == "expert").limit(1))
+        place = found.one()
+        place.participant_id, place.state = judge.participant_id, "done"
+        await session.flush()
+        session.add(
+            Verdict(
+                judgement_id=place.id,
+                trial_id=place.trial_id,
+                participant_id=judge.participant_id,
+                reading=0,
+                answer_order=[0, 1],
+                belief=[0.9, 0.1],
+                beliefs=[[0.5, 0.5], [0.9, 0.1]],
+                method="stated",
+            )
+        )
+        for step, seconds in enumerate((90.0, 30.0)):
+            session.add(
+                Draft(
+                    judgement_id=place.id,
+                    path=f"judging/order0/step{step}",
+                    account_id=judge.id,
+                    content={},
+                    active_seconds=seconds,
+                )
+            )
+    got = await (await site.browser("alice")).get("/experiments/for-people/plot/time.csv")
+    [row] = csv.DictReader(io.StringIO(got.text))
+    assert (float(row["minutes"]), row["verdicts"]) == (2.0, "1")
+
+
+async def test_a_report_of_an_experiment_without_verdicts_says_so(site: Site, experiment: Experiment) -> None:
+    async with site.database.session.begin() as session:
+        for row in await session.scalars(select(Verdict)):
+            await session.delete(row)
+    page = await (await site.browser("alice")).get("/experiments/small/report")
+    assert page.status_code == 200
+    assert "<img" not in page.text
+    assert PLOTS["accuracy"].absent in page.text
+
+
+# ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_reliability_bins_the_confidence_in_the_favoured_answer_and_counts_a_tie_half() -> None:
+    rows = PLOTS["reliability"].rows(Figures([], [judged(p) for p in (0.5, 0.55, 0.42, 0.95, 0.01, 1.0)]))
+    found = {row["bin_low"]: (row["verdicts"], row["accuracy"]) for row in rows}
+    assert found == {0.5: (3, 0.5), 0.9: (3, pytest.approx(2 / 3))}
+    assert math.isclose(rows[0]["confidence"], (0.5 + 0.55 + 0.58) / 3)
+
+
+def test_a_confidence_on_an_edge_belongs_to_the_bin_above_it_and_certainty_to_the_last() -> None:
+    below = math.nextafter(0.7, 0)
+    rows = PLOTS["reliability"].rows(Figures([], [judged(p) for p in (0.6, below, 0.7, 1.0)]))
+    assert [(row["bin_low"], row["verdicts"]) for row in rows] == [(0.6, 2), (0.7, 1), (0.9, 1)]
+
+
+def test_arms_and_judges_are_not_thrown_together_in_the_reliability_diagram() -> None:
+    rows = PLOTS["reliability"].rows(Figures([], [judged(0.9), judged(0.9, judge="wary")]))
+    assert [(row["arm"], row["judge"], row["verdicts"]) for row in rows] == [
+        ("debate", "wary", 1),
+        ("debate", "weak", 1),
+    ]
+
+
+def test_more_judges_than_colours_are_still_told_apart() -> None:
+    verdicts = [judged(0.9, judge=f"judge {number}") for number in range(20)]
+    plot = PLOTS["reliability"]
+    drawn = json.dumps(plot.spec(plot.rows(Figures([], verdicts)), 300))
+    found = re.search(r'"color": \{"field": "judge".*?"range": (\[[^]]*\])', drawn)
+    shapes = re.search(r'"shape": \{"field": "judge".*?"range": (\[[^]]*\])', drawn)
+    assert found
+    assert shapes
+    assert len(set(zip(json.loads(found[1]), json.loads(shapes[1]), strict=True))) == 20
+
+
+def test_belief_by_step_leaves_out_verdicts_without_steps() -> None:
+    assert PLOTS["belief"].rows(Figures([], [judged(0.7)])) == []
+    rows = PLOTS["belief"].rows(Figures([], [judged(p, path=2) for p in (0.2, 0.4, 0.9)]))
+    assert [(row["step"], row["median"], row["verdicts"]) for row in rows] == [(0, 0.4, 3), (1, 0.4, 3)]
+
+
+def test_time_is_cut_into_quarters_of_equal_size() -> None:
+    verdicts = [judged(float(number > 4), seconds=60.0 * number) for number in range(1, 9)]
+    rows = PLOTS["time"].rows(Figures([], [*verdicts, judged(1.0)]))
+    assert [(row["minutes"], row["accuracy"], row["verdicts"]) for row in rows] == [
+        (1.5, 0.0, 2),
+        (3.5, 0.0, 2),
+        (5.5, 1.0, 2),
+        (7.5, 1.0, 2),
+    ]
+
+
+def test_names_that_a_spreadsheet_would_run_are_disarmed_in_the_data() -> None:
+    assert as_csv([{"arm": "=1+1", "accuracy": 0.5}]) == b"arm,accuracy\r\n'=1+1,0.5\r\n"
+
+
+def test_names_with_markup_stay_text_in_pictures() -> None:
+    plot = PLOTS["reliability"]
+    spec = plot.spec(plot.rows(Figures([], [judged(0.7, judge="<script>x</script>")])), 300)
+    assert b"<script" not in svg(spec)
