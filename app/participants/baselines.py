@@ -12,6 +12,7 @@ from app.participants.base import Asking, BuiltinSettings, Participant, Particip
 from app.participants.replies import form, options
 from app.participants.retrieval import indexed, words
 from app.participants.speeches import Unread, marked_speech
+from app.protocols.combinators import COACH
 from app.protocols.core import AnyContent, Belief, Items, Note, Pick, Rating, Speech, Stance, Thought, Wants
 from app.protocols.flaws import BroughtFacts, PointFacts
 from app.protocols.views import View
@@ -114,7 +115,7 @@ class LexicalJudge:
 def _noted(view: View, seed: int) -> Note:
     """Advice on a draft, what flaw was planted, else the judge's question."""
     match view.kind:
-        case "coach":
+        case kind if kind == COACH:
             return advocate.advice(view, seed)
         case "flaw":
             return faults.flaw(view)

@@ -402,6 +402,29 @@ class Measure:
 NO_YES = ("no", "yes")
 
 
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure by which a protocol's judges are compared, as data: a reducer of the statistics makes it of a column."""
+
+    key: str
+    title: str
+    unit: str
+    reducer: str
+    """Its name in `app.statistics.reducers`."""
+    column: str
+    """`correct` or `acceptance`, one number a reading; `belief`, the path to a belief; or a series of measures: `price/`."""
+    at: int | None = None
+    """A point of the series, -1 for the last one; of a series of grades, the grade."""
+    each: bool = False
+    """Whether it is computed for each point of the series; key and title then end with the point's number."""
+    argued: Literal["gold", "other"] | None = None
+    """Only readings in which gold, or another answer, was argued for alone."""
+    where: str = ""
+    """Only readings of trials whose measure of this name is above 0."""
+    absent: str = ""
+    """Why it is unknown where no reading gives it; without a reason it is then left out."""
+
+
 class Protocol(BaseModel):
     """The rules of one protocol; its fields are its settings."""
 
@@ -418,6 +441,12 @@ class Protocol(BaseModel):
     """True where the judge may be asked in the talk too, so that every judge of the panel has trials of its own."""
     measures: ClassVar[tuple[Measure, ...]] = ()
     """What the figures of `Outcome.measures` are called, in the order in which they are told."""
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    """The figures that reports compute for each judge, in the order in which they are shown."""
+    chooses: ClassVar[str] = ""
+    """The seat that chooses its answer, where other seats argue against that: its answer counts as the one argued for."""
+    takes_examples: ClassVar[bool] = False
+    """Whether judges may be shown arguments that misled earlier ones; the setting `examples` says how many."""
 
     @classmethod
     def measure(cls, name: str) -> Measure:

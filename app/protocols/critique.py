@@ -11,6 +11,7 @@ from app.protocols.core import (
     Assignment,
     Case,
     Measure,
+    Metric,
     Move,
     Outcome,
     Said,
@@ -25,6 +26,7 @@ from app.protocols.flaws import (
     GRADER,
     ITEMS,
     MEASURES,
+    METRICS,
     TAMPERER,
     CriticFacts,
     bring,
@@ -48,6 +50,26 @@ class Critique(Argued):
     varies = "only the points that a critique makes are graded and marked"
 
     measures = (*MEASURES, Measure("vote/", "First answer's share in the vote on critique", "probability"))
+
+    metrics = (
+        Metric(
+            "gain",
+            "Gain over no critique: accuracy less that after the argument alone",
+            "share",
+            "gain",
+            "belief",
+            at=1,
+            absent="Beliefs were elicited only at the end: write elicit: each_step, or name a contrast with an arm that has no critic.",
+        ),
+        Metric(
+            "by_votes",
+            "Accuracy of the majority of votes, each on one of the critiques",
+            "share",
+            "majority",
+            "vote/",
+        ),
+        *METRICS,
+    )
 
     depth: int = Field(1, ge=1, le=3)
     """Levels of critique: 1 criticises the argument, 2 that critique too, 3 the critique of the critique as well."""

@@ -12,6 +12,7 @@ from app.protocols.core import (
     Facts,
     Limits,
     Measure,
+    Metric,
     Move,
     PickFacts,
     Planted,
@@ -51,6 +52,34 @@ MEASURES = (
     Measure("grade/", "Grade of point", "grade", GRADES),
 )
 """What `grade` counts."""
+METRICS = (
+    Metric(
+        "planted_accepted",
+        "Planted flaws that the judge accepted a point about",
+        "share",
+        "any_accepted",
+        "grade/",
+        at=GRADES.index("planted"),
+        where="planted",
+    ),
+    Metric(
+        "invented_accepted",
+        "Invented points that the judge accepted",
+        "share",
+        "share_accepted",
+        "grade/",
+        at=GRADES.index("invented"),
+    ),
+    Metric(
+        "nitpicks_accepted",
+        "Nitpicks that the judge accepted",
+        "share",
+        "share_accepted",
+        "grade/",
+        at=GRADES.index("nitpick"),
+    ),
+)
+"""What follows from grades and marks."""
 
 MARKING = "judging/mark/"
 """What the paths of all marks begin with."""

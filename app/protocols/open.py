@@ -34,6 +34,7 @@ class OpenDebate(Debate):
 
     name = "open-debate"
     source = SOURCE
+    chooses = SIDES[0]
 
     def seats(self) -> tuple[Seat, ...]:
         """Two debaters, whom the judge cannot tell apart, and their checker."""
