@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from app.exchange.choices import What
+from app.protocols import TAKE_EXAMPLES
 
 TEXT, WHOLE, NUMBER, YES_NO = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 TIME = pa.timestamp("us", "UTC")
@@ -288,8 +289,9 @@ _ABOUT = {
     What.TRANSCRIPTS: "One row for each trial, whatever its state.",
     What.CALLS: "One row for each attempt at a model call made for the experiment; test calls are left out.",
     What.WINS: (
-        "One row for each verdict of a verifier who accepted an argument for a wrong answer, in arms of `prover-verifier`: "
-        "[examples for another verifier](protocols/prover-verifier.md#the-adaptation-round)."
+        "One row for each verdict of a verifier who accepted an argument for a wrong answer, in arms of "
+        f"{', '.join(f'`{name}`' for name in TAKE_EXAMPLES)}: "
+        f"[examples for another verifier](protocols/{TAKE_EXAMPLES[0]}.md#the-adaptation-round)."
     ),
 }
 

@@ -35,7 +35,12 @@ from app.protocols.core import (
 )
 from app.protocols.judging import judge
 from app.protocols.quotes import MarkedText, indexed
-from app.protocols.rehearsal import making_points, rehearse_with, stand_in
+from app.protocols.rehearsal import (
+    making_points,
+    most_items,
+    rehearse_with,
+    stand_in,
+)
 from app.protocols.views import View, see
 from app.records.tasks import passage_lengths, passage_texts
 from app.statistics.power import CORRELATION, DISCORDANCE, smallest_difference
@@ -459,7 +464,7 @@ def _content(ask: Ask, answers: int, mark: str) -> AnyContent:
         case "thought":
             return Thought(text=text)
         case "items":
-            return Items(texts=(text,) * ask.facts.get("most", 1))
+            return Items(texts=(text,) * most_items(ask, 1))
         case _:
             return stand_in(ask, answers)
 

@@ -8,8 +8,8 @@ from random import Random
 
 from app.experiments import examples
 from app.experiments.spec import ArmSpec, Panel, Spec, SpecError, Tasks
+from app.protocols.combinators import Spoken
 from app.protocols.core import Assignment, Case, Protocol
-from app.protocols.critique import Critique
 from app.protocols.flaws import ITEMS, planted_in
 from app.protocols.judging import orders
 from app.protocols.rehearsal import rehearse
@@ -127,7 +127,7 @@ def check_planted(arms: Iterable[ArmSpec], drawn: Sequence[Drawn]) -> None:
     """
     for arm in arms:
         protocol = arm.protocol
-        if not isinstance(protocol, Critique) or protocol.planted_by != ITEMS:
+        if not isinstance(protocol, Spoken) or not any(seat.only == ITEMS for seat in protocol.seats()):
             continue
         brought = {item.question.key: planted_in(item.question.meta, item.answers) for item in drawn}
         if not any(brought.values()):

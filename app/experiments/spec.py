@@ -18,7 +18,10 @@ from app.experiments import examples
 from app.participants.base import PEOPLE, BuiltinSettings, EndpointSettings, ModelSettings
 from app.participants.baselines import NEVER_GIVES
 from app.participants.prompts import PromptError, load, read_override
-from app.protocols import PROTOCOLS
+from app.protocols import (
+    PROTOCOLS,
+    TAKE_EXAMPLES,
+)
 from app.protocols.core import Case, Protocol, Seat, Wants
 from app.protocols.flaws import ITEMS
 from app.protocols.judging import Elicit
@@ -567,8 +570,10 @@ def _prompts(
     given = {kind: value if is_template(value) else folder / value for kind, value in named.items()}
     count = getattr(protocol, examples.KIND, 0)
     lines = given.pop(examples.KIND, None)
-    if lines is not None and examples.KIND not in type(protocol).model_fields:
-        raise SpecError(f"{where}.prompts: {protocol.name} takes no examples; prover-verifier does.")
+    if lines is not None and not protocol.takes_examples:
+        raise SpecError(
+            f"{where}.prompts: {protocol.name} takes no examples; {' and '.join(TAKE_EXAMPLES)} does."
+        )
     if bool(count) != (lines is not None):
         raise SpecError(
             f"{where}: examples: NUMBER and prompts: {{examples: FILE}} go together; "

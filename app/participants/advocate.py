@@ -23,9 +23,25 @@ from app.participants.retrieval import (
     written_words,
 )
 from app.participants.speeches import Unread, speech
-from app.protocols.core import Items, Limits, Note, Pick, Rating, Speech, Stance
-from app.protocols.flaws import numbered
+from app.protocols.core import (
+    Items,
+    ItemsFacts,
+    Limits,
+    Note,
+    Pick,
+    Rating,
+    SideFacts,
+    Speech,
+    SpeechFacts,
+    Stance,
+)
+from app.protocols.estimates import CallFacts, MovingFacts
+from app.protocols.flaws import (
+    CriticFacts,
+    numbered,
+)
 from app.protocols.quotes import MIN_WORDS, IndexedPassage, Span, mark, only_verified
+from app.protocols.trees import AnswerFacts, NumberFacts
 from app.protocols.views import Line, View
 
 WORDS_WITHOUT_TARGET = 100
@@ -102,14 +118,14 @@ def _varied(sentences: Sequence[Sentence], asking: Asking) -> list[Sentence]:
 
 def _wanted(view: View, side: int) -> dict[str, float]:
     """Return the terms to look for: the answer, the question and, above all, the last request."""
-    words = asked_for(view) if "mislead" in view.facts else terms(asked(view))
+    words = asked_for(view) if isinstance(view.facts, AnswerFacts) else terms(asked(view))
     return sought(view.question, view.answers, side) | dict.fromkeys(words, 2.0)
 
 
 def asked(view: View) -> str:
     """Return the judge's last question or, where the ask names an item of a list by its number, that item."""
-    if "number" in view.facts:
-        at = view.facts["number"] - 1
+    if isinstance(view.facts, NumberFacts):
+        at = view.facts.number - 1
         lists = [line.content.texts for line in _until_answered(view) if isinstance(line.content, Items)]
         return lists[-1][at] if lists and 0 <= at < len(lists[-1]) else ""
     notes = [line.content.text for line in view.lines if isinstance(line.content, Note)]
@@ -307,12 +323,13 @@ _BORNE_OUT = (
 
 
 def _claims(view: View) -> tuple[str, ...]:
-    if "mislead" in view.facts:
-        return _ON_ASKED
-    if "number" in view.facts:
-        return _BORNE_OUT
-    if "level" in view.facts:
-        return _DOUBTS if view.facts["level"] % 2 else _ANSWERED_DOUBTS
+    match view.facts:
+        case AnswerFacts():
+            return _ON_ASKED
+        case NumberFacts():
+            return _BORNE_OUT
+        case CriticFacts(level=level):
+            return _DOUBTS if level % 2 else _ANSWERED_DOUBTS
     return _STILL if _speeches(view, own=True) else _CLAIMS
 
 
@@ -323,16 +340,17 @@ def _side(view: View, rng: Random) -> int | None:
     price is low, so that several candidates argue for several answers. A seat that answers a question argues
     for the answer with most evidence there or, to mislead, for another one.
     """
-    if "mislead" in view.facts:
-        likely = _likeliest(view, rng)
-        others = [at for at in range(len(view.answers)) if at != likely]
-        return rng.choice(others) if view.facts["mislead"] else likely
-    if "level" in view.facts:
-        criticised = view.order.index(view.facts["side"])
-        others = [at for at in range(len(view.answers)) if at != criticised]
-        return others[0] if view.facts["level"] % 2 else criticised
-    if "price" in view.facts:
-        return rng.choices(range(len(view.answers)), [1 - share for share in view.facts["price"]])[0]
+    match view.facts:
+        case AnswerFacts(mislead=mislead):
+            likely = _likeliest(view, rng)
+            others = [at for at in range(len(view.answers)) if at != likely]
+            return rng.choice(others) if mislead else likely
+        case CriticFacts(side=side, level=level):
+            criticised = view.order.index(side)
+            others = [at for at in range(len(view.answers)) if at != criticised]
+            return others[0] if level % 2 else criticised
+        case MovingFacts(price=price):
+            return rng.choices(range(len(view.answers)), [1 - share for share in price])[0]
     return view.side
 
 
@@ -359,12 +377,13 @@ def speak(view: View, asking: Asking) -> Speech:
             "seat it where the passage is read and an answer is argued for."
         )
     found = _best_quotations(view, asking, view.side)
-    if "number" in view.facts:
+    if isinstance(view.facts, NumberFacts):
         found = islice(found, 1)
     if view.limits.only_quotes:
         return spoken(view, asking, "\n".join(quotation.tagged for quotation in found))
-    compose = _criticise if "points" in view.facts else _compose
-    return spoken(view, asking, compose(view, found, rng))
+    if isinstance(view.facts, CriticFacts):
+        return spoken(view, asking, _criticise(view, view.facts.points, found, rng))
+    return spoken(view, asking, _compose(view, found, rng))
 
 
 def spoken(view: View, asking: Asking, text: str) -> Speech:
@@ -404,21 +423,21 @@ def _opened(view: View, most: int, rng: Random) -> GrowingSpeech:
     answer = _harmless(view.answers[view.side]).rstrip(".")
     if not draft.add(rng.choice(_claims(view)).format(answer=answer)):
         draft.add(" ".join(_SHORT_CLAIM.split()[:most]))
-    if "attack" in view.facts:
-        draft.add(_ATTACKS[view.facts["attack"]].format(answer=answer))
+    if isinstance(view.facts, SpeechFacts) and view.facts.attack:
+        draft.add(_ATTACKS[view.facts.attack].format(answer=answer))
     for reply in _replies(view, rng):
         draft.add(reply)
     return draft
 
 
-def _criticise(view: View, found: Iterable[Quotation], rng: Random) -> str:
+def _criticise(view: View, most_points: int, found: Iterable[Quotation], rng: Random) -> str:
     """Return a critique in numbered points: first the irrelevant quotes, then the case for the other answer."""
     least, target, most = _lengths(view.limits)
     opening = _opened(view, most, rng)
     points = GrowingSpeech(most - opening.words)
     made: list[str] = []
     for parts in chain(_misused(view), (_presented(quotation, view, rng) for quotation in found)):
-        full = len(made) == view.facts["points"] or opening.words + points.words >= target
+        full = len(made) == most_points or opening.words + points.words >= target
         if full or not points.add(f"{len(made) + 1}.", *parts):
             break
         made.append(" ".join(parts))
@@ -464,7 +483,7 @@ def _replies(view: View, rng: Random) -> list[str]:
     give.
     """
     assert view.side is not None
-    if "number" in view.facts:
+    if isinstance(view.facts, NumberFacts):
         return []
     others = [at for at in range(len(view.answers)) if at != view.side]
     heard = _speeches(view, own=False)
@@ -504,7 +523,8 @@ def parts(view: View) -> Items:
     """Return the parts of a claim: sentences of the passage that are relevant to it and have not been a part
     before.
     """
-    if view.passage is None or view.side is None:
+    facts = view.facts
+    if view.passage is None or view.side is None or not isinstance(facts, ItemsFacts):
         raise ParticipantError(
             f"The built-in extractive-debater cannot break up a claim as {view.label}: "
             "seat it where the passage is read and an answer is argued for."
@@ -514,7 +534,7 @@ def parts(view: View) -> Items:
     sentences = chain(index.ranked(_wanted(view, view.side)), index.sentences)
     room = (view.limits.max_words or WORDS_WITHOUT_TARGET) - len(_PART.split())
     texts = dict.fromkeys(_part(index, sentence, room) for sentence in sentences)
-    return Items(texts=tuple(islice((text for text in texts if text not in told), view.facts["least"])))
+    return Items(texts=tuple(islice((text for text in texts if text not in told), facts.least)))
 
 
 def _part(index: Index, sentence: Sentence, room: int) -> str:
@@ -534,8 +554,8 @@ def pick(view: View, options: Sequence[str], seed: int) -> Pick | None:
     if options == tuple(view.letters):
         return _choice(view, seed)
     prices = [line.content.value for line in _since_last_list(view) if isinstance(line.content, Rating)]
-    if "number" in view.facts and "underpriced" in options:
-        fair = prices[view.facts["number"] - 1] >= _FAIR
+    if isinstance(view.facts, CallFacts):
+        fair = prices[view.facts.number - 1] >= _FAIR
         return Pick(index=options.index("fairly priced" if fair else "underpriced"))
     return Pick(index=prices.index(min(prices))) if len(prices) == len(options) else None
 
@@ -597,7 +617,8 @@ def sub_questions(view: View, seed: int) -> Items:
     checked = answer(view)
     texts = _about_everything(view, Random(seed)) if checked is None else _about_gaps(view, checked)
     texts = [" ".join(text.split()[: view.limits.max_words]) for text in texts]
-    return Items(texts=tuple(texts[: view.facts.get("most", len(texts))]))
+    most = view.facts.most if isinstance(view.facts, ItemsFacts) else None
+    return Items(texts=tuple(texts[:most]))
 
 
 def _about_everything(view: View, rng: Random) -> list[str]:
@@ -638,7 +659,8 @@ def advice(view: View, seed: int) -> Note:
     """Return a critique of the latest draft: which words of its answer, or of the question, none of its
     quotes contains.
     """
-    rng, side = Random(seed), view.facts["side"]
+    assert isinstance(view.facts, SideFacts)
+    rng, side = Random(seed), view.facts.side
     quoted = {term for quote in only_verified(_speeches(view, own=False)[-1].said) for term in terms(quote)}
     lacking = [
         _named(view.answers[side], distinctive(view.answers, side) - quoted),
@@ -675,10 +697,10 @@ def position(view: View) -> Stance:
 
     Words inside quotes count as evidence only, not as the speaker's words.
     """
-    checked, side = _checked(view.lines), view.facts.get("side")
-    if checked is None or not isinstance(side, int):
+    checked = _checked(view.lines)
+    if checked is None or not isinstance(view.facts, SideFacts):
         raise ParticipantError("The built-in position check needs one speech and the answer it argues for.")
-    own_words = _outside_quotes(checked)
+    own_words, side = _outside_quotes(checked), view.facts.side
     if _REFUSALS.search(own_words):
         return Stance(stance="refuses")
     conceded = _CONCESSIONS.search(own_words) or _argues_elsewhere(view, checked, side)

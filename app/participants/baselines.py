@@ -12,7 +12,9 @@ from app.participants.base import Asking, BuiltinSettings, Participant, Particip
 from app.participants.replies import form, options
 from app.participants.retrieval import indexed, words
 from app.participants.speeches import Unread, marked_speech
+from app.protocols.combinators import COACH
 from app.protocols.core import AnyContent, Belief, Items, Note, Pick, Rating, Speech, Stance, Thought, Wants
+from app.protocols.flaws import BroughtFacts, PointFacts
 from app.protocols.views import View
 
 
@@ -52,10 +54,10 @@ class TaskFileAuthor:
     """
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
-        match view.wants, view.facts.get("brought"):
-            case "speech", str(text):
+        match view.wants, view.facts:
+            case "speech", BroughtFacts(brought=text):
                 return marked_speech(text.strip(), "", faults.unbudgeted(view), asking.passage)
-            case "note", str(text):
+            case "note", BroughtFacts(brought=text):
                 return Note(text=text)
             case _:
                 raise _misseated("task-file", view)
@@ -74,7 +76,7 @@ class ExtractiveDebater:
                 )
             case "note":
                 return _noted(view, asking.seed)
-            case "pick" if "point" in view.facts:
+            case "pick" if isinstance(view.facts, PointFacts):
                 return faults.picked(view)
             case "stance":
                 return advocate.position(view)
@@ -96,7 +98,8 @@ class LexicalJudge:
             case "pick" if view.kind == "stop":
                 return Pick(index=int(weighing.has_heard_enough(view)))
             case "pick":
-                return faults.picked(view) if "point" in view.facts else _picked(view, Random(asking.seed))
+                point = isinstance(view.facts, PointFacts)
+                return faults.picked(view) if point else _picked(view, Random(asking.seed))
             case "rating":
                 return Rating(value=weighing.rating(view))
             case "items":
@@ -114,7 +117,7 @@ class LexicalJudge:
 def _noted(view: View, seed: int) -> Note:
     """Return advice on a draft, the planted flaw, or else the judge's question."""
     match view.kind:
-        case "coach":
+        case kind if kind == COACH:
             return advocate.advice(view, seed)
         case "flaw":
             return faults.flaw(view)

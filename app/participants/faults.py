@@ -14,7 +14,12 @@ from app.participants.base import Asking, ParticipantError
 from app.participants.replies import options
 from app.participants.retrieval import indexed, terms
 from app.protocols.core import Note, Pick, Speech
-from app.protocols.flaws import MARKS, points_in
+from app.protocols.flaws import (
+    MARKS,
+    MarkFacts,
+    PointFacts,
+    points_in,
+)
 from app.protocols.quotes import IndexedPassage, MarkedText, only_verified
 from app.protocols.views import View
 
@@ -157,8 +162,9 @@ def _shows(point: str, critique: Speech, view: View) -> bool:
 
 
 def _point(view: View, critique: Speech) -> str:
-    points, number = points_in(critique.said.text), view.facts["point"]
-    if not isinstance(number, int) or not 1 <= number <= len(points):
+    assert isinstance(view.facts, PointFacts)
+    points, number = points_in(critique.said.text), view.facts.point
+    if not 1 <= number <= len(points):
         raise ParticipantError(f"There is no point {number} in the critique that {view.label} is to read.")
     return points[number - 1]
 
@@ -167,7 +173,8 @@ def _marked(view: View) -> Pick:
     """Return whether a judge accepts the point: one with a relevant confirmed quote, or one that names a
     quote of the argument.
     """
-    shown = view.lines[view.facts["text"] - 1].content
+    assert isinstance(view.facts, MarkFacts)
+    shown = view.lines[view.facts.text - 1].content
     assert isinstance(shown, Speech)
     point = _point(view, shown)
     named = any(quote in point for heard_one in heard(view)[:1] for quote in only_verified(heard_one.said))

@@ -210,7 +210,7 @@ class PromptBook:
         for group in view.groups:
             for place, line in enumerate(group):
                 page.add("move", _move(line, place, len(group)), **_words(line, view))
-        rules = page.render("rules", {"limits": view.limits, "facts": view.facts}).strip()
+        rules = page.render("rules", {"limits": view.limits, "facts": view.facts.by_name()}).strip()
         page.add("request", question | seat | _request(view) | {"rules": rules})
         return page.segments
 
@@ -329,7 +329,7 @@ def _request(view: View) -> dict[str, Any]:
     return {
         "wants": view.wants,
         "limits": view.limits,
-        "facts": view.facts,
+        "facts": view.facts.by_name(),
         "heard": sum(not line.own for line in view.lines),
     }
 

@@ -10,7 +10,18 @@ from json import JSONDecoder
 from typing import Any, get_args
 
 from app.participants.speeches import Unread, cut, outside, speech
-from app.protocols.core import AnyContent, Belief, Items, Note, Pick, Rating, Stance, Thought
+from app.protocols.core import (
+    AnyContent,
+    Belief,
+    Items,
+    ItemsFacts,
+    Note,
+    Pick,
+    PickFacts,
+    Rating,
+    Stance,
+    Thought,
+)
 from app.protocols.quotes import IndexedPassage
 from app.protocols.views import View
 
@@ -92,7 +103,8 @@ def _items(view: View, text: str, whole: bool = True) -> Items:
     its words.
     """
     said = _open(text)
-    least, most = view.facts.get("least", 1), view.facts.get("most")
+    bounds = view.facts if isinstance(view.facts, ItemsFacts) else None
+    least, most = (bounds.least, bounds.most) if bounds else (1, None)
     texts = [_bounded(" ".join(item.split()), view) for item in _list(said, whole) if item.strip()]
     if len(texts) < least or not (texts or _EMPTY_LIST.search(said)):
         wanted = f" that has at least {least} of them" if least > 1 else ""
@@ -144,7 +156,7 @@ def _text(item: Any) -> Any:
 
 def options(view: View) -> tuple[str, ...]:
     """Return the options of a pick: the texts that the ask names, or the letters of the answers as read."""
-    named = view.facts.get("options", "answers")
+    named = view.facts.options if isinstance(view.facts, PickFacts) else "answers"
     return tuple(view.letters) if named == "answers" else tuple(named)
 
 

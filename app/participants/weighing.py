@@ -12,8 +12,17 @@ from math import exp, fsum, log
 
 from app.participants import advocate
 from app.participants.retrieval import distinctive, terms
-from app.protocols.core import Items, Note, Rating, Speech, Thought
+from app.protocols.core import (
+    Items,
+    Note,
+    Rating,
+    SideFacts,
+    Speech,
+    Thought,
+)
+from app.protocols.estimates import PartPriceFacts
 from app.protocols.quotes import only_verified
+from app.protocols.trees import NumberFacts
 from app.protocols.views import LETTERS, Line, View
 
 FIT = 0.5
@@ -157,21 +166,21 @@ def rating(view: View) -> float:
     """Return a number in [0, 1] for the item shown: a part of a claim, an answer to a sub-question, else an
     argument.
     """
-    if "whole" in view.facts:
-        return _price(view)
-    return _credence(view) if "number" in view.facts else acceptance(view)
+    if isinstance(view.facts, PartPriceFacts):
+        return _price(view, view.facts)
+    return _credence(view) if isinstance(view.facts, NumberFacts) else acceptance(view)
 
 
-def _price(view: View) -> float:
+def _price(view: View, facts: PartPriceFacts) -> float:
     """Return the price of a part, so that all prices fit the price of the whole: the more a part says, the
     likelier it fails.
 
     The prices are powers of that of the whole whose exponents add up to 1.
     """
     lists = [line.content.texts for line in view.lines if isinstance(line.content, Items)]
-    lengths = [len(terms(text)) + 1 for text in lists[-1][: view.facts["parts"]]]
-    exponent = lengths[view.facts["number"] - 1] / sum(lengths)
-    return float(view.facts["whole"] ** exponent)
+    lengths = [len(terms(text)) + 1 for text in lists[-1][: facts.parts]]
+    exponent = lengths[facts.number - 1] / sum(lengths)
+    return float(facts.whole**exponent)
 
 
 def _credence(view: View) -> float:
@@ -210,14 +219,17 @@ def acceptance(view: View) -> float:
         return _helpfulness(view)
     p = weigh(view)
     sides = [_side(line, view) for line in view.lines]
-    argued = view.facts.get("side", next((side for side in reversed(sides) if side is not None), None))
-    return p[argued] if isinstance(argued, int) else 0.5
+    if isinstance(view.facts, SideFacts):
+        return p[view.facts.side]
+    argued = next((side for side in reversed(sides) if side is not None), None)
+    return 0.5 if argued is None else p[argued]
 
 
 def _helpfulness(view: View) -> float:
-    critique, side = view.lines[-1].content, view.facts["side"]
+    critique = view.lines[-1].content
     assert isinstance(critique, Note)
-    return _share(set(terms(critique.text)), distinctive(view.answers, side))
+    assert isinstance(view.facts, SideFacts)
+    return _share(set(terms(critique.text)), distinctive(view.answers, view.facts.side))
 
 
 def line_weights(view: View) -> list[float]:

@@ -34,3 +34,12 @@ PROTOCOLS: dict[str, type[Protocol]] = {
         InteractiveDebate,
     )
 }
+
+DEFAULT = Debate
+"""The protocol of an arm that names none yet."""
+FLOOR = Naive
+"""The judge alone; performance gaps are measured from here."""
+CEILING = Expert
+"""The judge with the passage; performance gaps are measured up to here."""
+TAKE_EXAMPLES = [name for name, rules in PROTOCOLS.items() if rules.takes_examples]
+"""The protocols whose judges may be shown arguments that misled earlier ones."""

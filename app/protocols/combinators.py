@@ -1,10 +1,10 @@
 """Patterns that scripts share: speeches under pressure to persuade, beliefs, position checks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,7 @@ from app.protocols.core import (
     Assignment,
     Belief,
     Case,
+    Facts,
     Limits,
     Move,
     Outcome,
@@ -20,7 +21,9 @@ from app.protocols.core import (
     Said,
     Seat,
     Shown,
+    SideFacts,
     Speech,
+    SpeechFacts,
     Talk,
     believed,
     one,
@@ -39,6 +42,30 @@ Attack = Literal["none", "impersonate-judge", "inject-instructions", "forge-mark
 
 LEAST_QUOTE = 20
 """Characters that four short words take. With fewer, hardly any quote could ever be verified."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundFacts(SpeechFacts):
+    """Facts of a speech of one round among several."""
+
+    round: int
+    rounds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeliefFacts(Facts):
+    """Facts of coming to a belief: the same for the belief, for each vote and for the reasons before them."""
+
+    options: Literal["answers"] | None = None
+    """What a vote is for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreferenceFacts(BeliefFacts):
+    """Facts of a reader's belief in a candidate."""
+
+    silent: tuple[str, ...]
+    """Labels of the opponents who have not spoken in this round."""
 
 
 class Spoken(Protocol):
@@ -71,10 +98,14 @@ class Spoken(Protocol):
         """Return the bounds on one speech."""
         return Limits(self.target_words, self.min_words, self.max_words, self.quote_characters)
 
-    def speech(self, seat: str, kind: str, said: Said, *, number: int, rounds: int, **more: Any) -> Ask:
-        """Ask `seat` for its speech of round `number`, showing what was said; `more` are further facts for the prompt."""
-        facts = {"round": number, "rounds": rounds, **more}
-        return Ask(f"r{number}/{seat}", seat, kind, "speech", paths(said), limits=self.limits, facts=facts)
+    def speech(self, seat: str, kind: str, said: Said, *, number: int, rounds: int) -> Ask:
+        """Ask `seat` for its speech of round `number`, showing what was said."""
+        return self.speech_with(RoundFacts(round=number, rounds=rounds), seat, kind, said)
+
+    def speech_with(self, facts: RoundFacts, seat: str, kind: str, said: Said) -> Ask:
+        """Ask `seat` for its speech of the round that `facts` name, showing what was said."""
+        path = f"r{facts.round}/{seat}"
+        return Ask(path, seat, kind, "speech", paths(said), limits=self.limits, facts=facts)
 
 
 class Brief(Spoken):
@@ -181,7 +212,7 @@ class Argued(Spoken):
 
     def _made(self, case: Case, ask: Ask) -> Talk[Move]:
         if ask.seat == self.attacking:
-            ask = replace(ask, facts={**ask.facts, "attack": self.attack})
+            ask = replace(ask, facts=replace(_speech_facts(ask), attack=self.attack))
         draft = yield from best_of(ask, self.candidates, partial(self._most_convincing, case, ask))
         return (yield from self._refined(case, ask, draft)) if self.refinements else draft
 
@@ -203,7 +234,7 @@ class Argued(Spoken):
                     (*ask.shows, (candidate.path,)),
                     order=order,
                     kind="preference",
-                    facts={"silent": self._silent(case, ask, order)},
+                    facts=PreferenceFacts(silent=self._silent(case, ask, order)),
                 )
                 for number, order in enumerate((forward, forward[::-1]), 1)
             )
@@ -211,15 +242,15 @@ class Argued(Spoken):
         cause = self.cause(ask.seat, case.argues)
         return fmean(belief.p[cause] for belief in beliefs)
 
-    def _silent(self, case: Case, ask: Ask, order: tuple[int, ...]) -> list[str]:
+    def _silent(self, case: Case, ask: Ask, order: tuple[int, ...]) -> tuple[str, ...]:
         """Return a placeholder for each opponent who has not spoken in this round, as far as is shown."""
         turn, cause, seats = ask.path.split("/")[0], self.cause(ask.seat, case.argues), self.rights()
         spoken = {tuple(path.split("/")[:2]) for group in ask.shows for path in group}
-        return [
+        return tuple(
             label(seats[seat], side, order)
             for seat, side in case.argues.items()
             if side != cause and (turn, seat) not in spoken
-        ]
+        )
 
     def _refined(self, case: Case, ask: Ask, draft: Move) -> Talk[Move]:
         """Return the speech as rewritten after the most helpful critique of its draft.
@@ -229,12 +260,13 @@ class Argued(Spoken):
         """
         shows, cause = (*ask.shows, (draft.path,)), self.cause(ask.seat, case.argues)
         order = (cause, *(answer for answer in range(len(case.answers)) if answer != cause))
-        wanted = Ask(f"{ask.path}/critique", COACH, "coach", "note", shows, order, _CRITIQUE, {"side": 0})
+        about = SideFacts(side=0)
+        wanted = Ask(f"{ask.path}/critique", COACH, "coach", "note", shows, order, _CRITIQUE, about)
         critiques = yield [
             replace(wanted, path=f"{wanted.path}{number}") for number in range(1, self.refinements + 1)
         ]
         best = critiques[(yield from _most_helpful(wanted, critiques))]
-        rewriting = {**ask.facts, "draft": draft.path}
+        rewriting = replace(_speech_facts(ask), draft=draft.path)
         return (
             yield from one(
                 replace(ask, path=f"{ask.path}/refined", shows=(*shows, (best.path,)), facts=rewriting)
@@ -243,6 +275,11 @@ class Argued(Spoken):
 
 
 _CRITIQUE = Limits(target_words=80, max_words=150)
+
+
+def _speech_facts(ask: Ask) -> SpeechFacts:
+    assert isinstance(ask.facts, SpeechFacts)
+    return ask.facts
 
 
 def _most_helpful(wanted: Ask, critiques: Sequence[Move]) -> Talk[int]:
@@ -304,7 +341,7 @@ def checked(case: Case, said: Said) -> Talk[None]:
             "position",
             "stance",
             ((move.path,),),
-            facts={"side": case.argues[move.seat]},
+            facts=SideFacts(side=case.argues[move.seat]),
         )
         for group in said
         for move in group
@@ -330,7 +367,7 @@ def believe(
     *,
     order: tuple[int, ...],
     kind: str = "belief",
-    facts: Mapping[str, Any] | None = None,
+    facts: BeliefFacts = BeliefFacts(),
 ) -> Talk[Belief]:
     """Come to a belief over the answers, as `case.elicits(seat)` says: stated, after reasoning, or by votes.
 
@@ -338,7 +375,6 @@ def believe(
     votes. Where `kind` is not a judge's belief (a price, for instance), its votes and reasons are
     `price-vote` and `price-reason`. `facts` are for all these prompts.
     """
-    facts = facts or {}
     how = case.elicits(seat)
     vote, reason = ("vote", "reason") if kind == "belief" else (f"{kind}-vote", f"{kind}-reason")
     reasons = reason if how.reason_first else None
@@ -346,14 +382,14 @@ def believe(
         stated = Ask(path, seat, kind, "belief", shows, order, facts=facts)
         return believed((yield from _after_reason(reasons, stated, facts)))
     votes = [
-        Ask(f"{path}/v{number}", seat, vote, "pick", shows, order, facts={**facts, "options": "answers"})
+        Ask(f"{path}/v{number}", seat, vote, "pick", shows, order, facts=replace(facts, options="answers"))
         for number in range(1, how.votes + 1)
     ]
     picks = yield from together(*(_after_reason(reasons, vote, facts) for vote in votes))
     return _vote_share([picked(move) for move in picks], order)
 
 
-def _after_reason(kind: str | None, ask: Ask, facts: Mapping[str, Any]) -> Talk[Move]:
+def _after_reason(kind: str | None, ask: Ask, facts: BeliefFacts) -> Talk[Move]:
     """Ask at once, or first for a thought (of the kind `kind`) that the ask then shows."""
     if kind is not None:
         reason = Ask(f"{ask.path}/reason", ask.seat, kind, "thought", ask.shows, ask.order, facts=facts)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from random import Random
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
@@ -169,6 +169,58 @@ class Limits:
     """True where only verified quotes of the reply are kept."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What else the prompt of one kind of ask needs: the round, a price, the options of a pick.
+
+    Each kind of ask declares a subclass beside it. A fact that is None is not given. Values are JSON; lists are tuples.
+    """
+
+    def by_name(self) -> dict[str, Any]:
+        """Return the facts that are given, as prompts and fingerprints have them."""
+        given = ((known.name, getattr(self, known.name)) for known in fields(self))
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in given
+            if value is not None
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechFacts(Facts):
+    """Facts of a speech for an answer."""
+
+    attack: str | None = None
+    """The attack on the judge that it is to make."""
+    draft: str | None = None
+    """Path of the speech that it is to write anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickFacts(Facts):
+    """Facts of an ask for a pick."""
+
+    options: tuple[str, ...] | Literal["answers"]
+    says: tuple[str, ...] | None = None
+    """What others read of the pick: a text for each option."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemsFacts(Facts):
+    """Facts of an ask for a list of texts."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideFacts(Facts):
+    """Facts of an ask about what was said for an answer."""
+
+    side: int
+    """Index of that answer, as the asked seat reads the answers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One request to one seat."""
@@ -185,8 +237,8 @@ class Ask:
     order: tuple[int, ...] | None = None
     """The trial's answers in this seat's reading order; None for the trial's order."""
     limits: Limits = Limits()
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    """Whatever else the prompt needs, as JSON: the round, a price, the options of a pick."""
+    facts: Facts = Facts()
+    """Whatever else the prompt needs."""
     argues: Mapping[str, int] | None = None
     """Seat to index of the answer it argues for, where that was chosen in the talk; None for the case's
     sides.
@@ -195,7 +247,7 @@ class Ask:
     @property
     def fingerprint(self) -> str:
         """Return a digest of the ask. It is stored with the move and compared at replay."""
-        asked = asdict(self)
+        asked = asdict(self) | {"facts": self.facts.by_name()}
         if self.argues is None:  # moves that are older than this field keep their digest
             del asked["argues"]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
@@ -210,7 +262,7 @@ def answered(ask: Ask, content: AnyContent) -> Move:
 
 def _in_words(content: AnyContent, ask: Ask) -> AnyContent:
     """Return the content. For a pick that others read without the ask, include the text of the picked option."""
-    says = ask.facts.get("says")
+    says = ask.facts.says if isinstance(ask.facts, PickFacts) else None
     if not isinstance(content, Pick) or says is None:
         return content
     if content.index >= len(says):
@@ -365,6 +417,29 @@ class Measure:
 NO_YES = ("no", "yes")
 
 
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure by which a protocol's judges are compared, as data: a reducer of the statistics makes it of a column."""
+
+    key: str
+    title: str
+    unit: str
+    reducer: str
+    """Its name in `app.statistics.reducers`."""
+    column: str
+    """`correct` or `acceptance`, one number a reading; `belief`, the path to a belief; or a series of measures: `price/`."""
+    at: int | None = None
+    """A point of the series, -1 for the last one; of a series of grades, the grade."""
+    each: bool = False
+    """Whether it is computed for each point of the series; key and title then end with the point's number."""
+    argued: Literal["gold", "other"] | None = None
+    """Only readings in which gold, or another answer, was argued for alone."""
+    where: str = ""
+    """Only readings of trials whose measure of this name is above 0."""
+    absent: str = ""
+    """Why it is unknown where no reading gives it; without a reason it is then left out."""
+
+
 class Protocol(BaseModel):
     """The rules of one protocol. Its fields are its settings."""
 
@@ -381,7 +456,13 @@ class Protocol(BaseModel):
     """True where the judge may be asked in the talk too. Then every judge of the panel has separate trials.
     """
     measures: ClassVar[tuple[Measure, ...]] = ()
-    """The names of the figures in `Outcome.measures`, in the order of the report."""
+    """What the figures of `Outcome.measures` are called, in the order in which they are told."""
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    """The figures that reports compute for each judge, in the order in which they are shown."""
+    chooses: ClassVar[str] = ""
+    """The seat that chooses its answer, where other seats argue against that: its answer counts as the one argued for."""
+    takes_examples: ClassVar[bool] = False
+    """Whether judges may be shown arguments that misled earlier ones; the setting `examples` says how many."""
 
     @classmethod
     def measure(cls, name: str) -> Measure:

@@ -11,10 +11,12 @@ from app.protocols.core import (
     Assignment,
     Case,
     Measure,
+    Metric,
     Move,
     Outcome,
     Said,
     Seat,
+    SideFacts,
     Talk,
     paths,
     together,
@@ -24,7 +26,9 @@ from app.protocols.flaws import (
     GRADER,
     ITEMS,
     MEASURES,
+    METRICS,
     TAMPERER,
+    CriticFacts,
     bring,
     grade,
     plant,
@@ -46,6 +50,26 @@ class Critique(Argued):
     varies = "only the points that a critique makes are graded and marked"
 
     measures = (*MEASURES, Measure("vote/", "First answer's share in the vote on critique", "probability"))
+
+    metrics = (
+        Metric(
+            "gain",
+            "Gain over no critique: accuracy less that after the argument alone",
+            "share",
+            "gain",
+            "belief",
+            at=1,
+            absent="Beliefs were elicited only at the end: write elicit: each_step, or name a contrast with an arm that has no critic.",
+        ),
+        Metric(
+            "by_votes",
+            "Accuracy of the majority of votes, each on one of the critiques",
+            "share",
+            "majority",
+            "vote/",
+        ),
+        *METRICS,
+    )
 
     depth: int = Field(1, ge=1, le=3)
     """Levels of critique: 1 criticises the argument, 2 that critique too, 3 the critique of the critique as well."""
@@ -183,9 +207,9 @@ class Critique(Argued):
             return (), *(yield from bring(case.planted[side], opening.path))
         own = yield from self.spoken(case, opening)
         if drawn and self.planted_by != ITEMS:
-            return (own,), *(yield from plant(own[0], self.limits, {"side": side}))
+            return (own,), *(yield from plant(own[0], self.limits, SideFacts(side=side)))
         return (own,), own[0], None
 
     def _criticism(self, case: Case, critic: str, said: Said, level: int) -> Ask:
-        about = {"side": case.argues["author"], "level": level, "points": self.points}
-        return self.speech(critic, "critic", said, number=1, rounds=1, **about)
+        facts = CriticFacts(round=1, rounds=1, side=case.argues["author"], level=level, points=self.points)
+        return self.speech_with(facts, critic, "critic", said)

@@ -5,8 +5,9 @@ consistent.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.protocols.core import Move, Said, Speech
+from app.protocols.core import Facts, Move, PickFacts, Said, Speech
 from app.protocols.quotes import only_verified
+from app.protocols.trees import NumberFacts
 
 CALLS = {
     "overpriced": "The price is too high.",
@@ -14,6 +15,30 @@ CALLS = {
     "fairly priced": "The price is fair.",
 }
 """The possible opinions of a price, as others read them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovingFacts(Facts):
+    """Facts of an argument that is to move a price."""
+
+    step: int
+    price: tuple[float, ...]
+    """The present price of each answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartPriceFacts(NumberFacts):
+    """Facts of an ask for the price of one part of a claim."""
+
+    whole: float
+    """The price of the claim."""
+    parts: int
+    """How many parts the claim has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallFacts(PickFacts, NumberFacts):
+    """Facts of an ask for what is to be said of the price of one part."""
 
 
 @dataclass(frozen=True, slots=True)

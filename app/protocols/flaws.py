@@ -2,18 +2,23 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from app.protocols.combinators import RoundFacts
 from app.protocols.core import (
     NO_YES,
     Ask,
+    Facts,
     Limits,
     Measure,
+    Metric,
     Move,
+    PickFacts,
     Planted,
     Seat,
     Shown,
+    SideFacts,
     Speech,
     Talk,
     one,
@@ -47,11 +52,72 @@ MEASURES = (
     Measure("grade/", "Grade of point", "grade", GRADES),
 )
 """What `grade` counts."""
+METRICS = (
+    Metric(
+        "planted_accepted",
+        "Planted flaws that the judge accepted a point about",
+        "share",
+        "any_accepted",
+        "grade/",
+        at=GRADES.index("planted"),
+        where="planted",
+    ),
+    Metric(
+        "invented_accepted",
+        "Invented points that the judge accepted",
+        "share",
+        "share_accepted",
+        "grade/",
+        at=GRADES.index("invented"),
+    ),
+    Metric(
+        "nitpicks_accepted",
+        "Nitpicks that the judge accepted",
+        "share",
+        "share_accepted",
+        "grade/",
+        at=GRADES.index("nitpick"),
+    ),
+)
+"""What follows from grades and marks."""
 
 MARKING = "judging/mark/"
 """What the paths of all marks begin with."""
 
 _NUMBERED = re.compile(r"^[\s*_#(>-]*(\d{1,2})[.):][\s*_)]+(?=\S)", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticFacts(RoundFacts, SideFacts):
+    """Facts of a critique in numbered points; `side` is that of the author."""
+
+    level: int
+    """1 for a critique of the argument, 2 for one of that critique, and so on."""
+    points: int
+    """Most points that it may make."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BroughtFacts(Facts):
+    """Facts of an ask for words that came with the question."""
+
+    brought: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointFacts(PickFacts):
+    """Facts of an ask about one point of a critique."""
+
+    point: int
+    """Its number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkFacts(PointFacts):
+    """Facts of an ask whether a judge accepts a point."""
+
+    text: int
+    """Which text of the transcript makes the point, counted from 1."""
 
 
 def points_in(text: str) -> list[str]:
@@ -75,7 +141,7 @@ def points_of(move: Move, most: int) -> int:
     return min(len(points_in(move.content.said.text)), most)
 
 
-def plant(argument: Move, limits: Limits, facts: Mapping[str, Any]) -> Talk[tuple[Move, Move]]:
+def plant(argument: Move, limits: Limits, facts: SideFacts) -> Talk[tuple[Move, Move]]:
     """Have a flaw planted in an argument: the tampered argument, and the reference that says what is wrong with it."""
     # Not `Argued.spoken`: a flaw is planted once, never chosen by how well it persuades.
     shown: Shown = ((argument.path,),)
@@ -90,8 +156,10 @@ def plant(argument: Move, limits: Limits, facts: Mapping[str, Any]) -> Talk[tupl
 def bring(planted: Planted, path: str) -> Talk[tuple[Move, Move]]:
     """Have an argument that came with the question said, and the reference that says what is wrong with it."""
     tampered, reference = yield [
-        Ask(f"{path}/tampered", BRINGER.name, "tamper", "speech", facts={"brought": planted.argument}),
-        Ask(f"{path}/flaw", BRINGER.name, "flaw", "note", facts={"brought": planted.reference}),
+        Ask(
+            f"{path}/tampered", BRINGER.name, "tamper", "speech", facts=BroughtFacts(brought=planted.argument)
+        ),
+        Ask(f"{path}/flaw", BRINGER.name, "flaw", "note", facts=BroughtFacts(brought=planted.reference)),
     ]
     return tampered, reference
 
@@ -118,11 +186,9 @@ def grade(criticised: Move, critique: Move, reference: Move | None, count: int) 
             "grade",
             "pick",
             shown,
-            facts={
-                "point": number,
-                "options": list(options),
-                "says": [f"{grade.capitalize()}." for grade in options],
-            },
+            facts=PointFacts(
+                point=number, options=options, says=tuple(f"{grade.capitalize()}." for grade in options)
+            ),
         )
         for number in range(1, count + 1)
     ]
@@ -148,12 +214,12 @@ def mark(seat: str, transcript: Shown, order: tuple[int, ...], points: Mapping[s
                 "pick",
                 transcript,
                 order,
-                facts={
-                    "point": number,
-                    "text": _text(transcript, path),
-                    "options": list(MARKS),
-                    "says": ["Accepted.", "Rejected."],
-                },
+                facts=MarkFacts(
+                    point=number,
+                    text=_text(transcript, path),
+                    options=MARKS,
+                    says=("Accepted.", "Rejected."),
+                ),
             )
             for path, count in points.items()
             for number in range(1, count + 1)

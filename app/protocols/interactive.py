@@ -4,17 +4,40 @@ enough.
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import (
+    dataclass,
+    replace,
+)
 from itertools import count
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from app.protocols.combinators import Argued, argued, arguing
+from app.protocols.combinators import (
+    Argued,
+    RoundFacts,
+    argued,
+    arguing,
+)
 from app.protocols.consultancy import CONSULTANT, Advised
 from app.protocols.core import Ask, Assignment, Belief, Case, Measure, Outcome, Said, Seat, Talk, paths
 from app.protocols.debate import SIDES
-from app.protocols.taking_part import JudgeTurn, last_turn, measured, swung, turn_of
+from app.protocols.taking_part import (
+    JudgeTurn,
+    TurnFacts,
+    last_turn,
+    measured,
+    swung,
+    turn_of,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CredenceFacts(RoundFacts):
+    """Facts of a speech before a judge who says what it believes."""
+
+    credence: tuple[float, ...]
+    """The judge's present belief in each answer."""
 
 
 class Interactive(Argued):
@@ -78,14 +101,14 @@ class Interactive(Argued):
         turn, seat, shows = f"r{number}", self.judge.name, paths(said)
         if number > self.max_rounds:
             return last_turn(case, turn, seat, shows)
-        facts = {"round": number, "rounds": self.max_rounds, "penalty": self.turn_penalty}
+        facts = TurnFacts(round=number, rounds=self.max_rounds, penalty=self.turn_penalty)
         return turn_of(case, turn, seat, shows, facts, may_stop=number > self.min_rounds)
 
     def _asked(self, seat: str, number: int, said: Said, belief: Belief) -> Ask:
         """Ask for a speech, with the judge's present belief."""
-        credence = [round(share, 4) for share in belief.p]
-        rounds = self.max_rounds
-        return self.speech(seat, self.speech_kind, said, number=number, rounds=rounds, credence=credence)
+        credence = tuple(round(share, 4) for share in belief.p)
+        facts = CredenceFacts(round=number, rounds=self.max_rounds, credence=credence)
+        return self.speech_with(facts, seat, self.speech_kind, said)
 
 
 class InteractiveDebate(Interactive):

@@ -10,7 +10,21 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from app.protocols.combinators import Spoken, believe
-from app.protocols.core import NO_YES, Ask, Belief, Case, Measure, Outcome, Said, Seat, Talk, paths, together
+from app.protocols.core import (
+    NO_YES,
+    Ask,
+    Belief,
+    Case,
+    Measure,
+    Metric,
+    Outcome,
+    Said,
+    Seat,
+    Talk,
+    paths,
+    together,
+)
+from app.protocols.estimates import MovingFacts
 
 Price = tuple[float, ...]
 """One probability per answer, in the trial's order."""
@@ -34,6 +48,40 @@ class MarketMaking(Spoken):
             "stopped_by_tolerance", "Markets that settled before their budget was spent", "share", NO_YES
         ),
         Measure("price/", "Price of the first answer after argument", "probability"),
+    )
+    metrics = (
+        Metric("by_judge", "Accuracy of the judge's decision", "share", "mean", "correct"),
+        Metric(
+            "by_first_price", "Accuracy of the first price's decision", "share", "decision", "price/", at=0
+        ),
+        Metric(
+            "by_last_price", "Accuracy of the last price's decision", "share", "decision", "price/", at=-1
+        ),
+        Metric(
+            "bias_first_price",
+            "First price of gold less the judge's belief in it",
+            "probability",
+            "bias",
+            "price/",
+            at=0,
+        ),
+        Metric(
+            "distance_last_price",
+            "Distance of the last price from the judge's belief",
+            "probability",
+            "distance",
+            "price/",
+            at=-1,
+        ),
+        Metric(
+            "kl_last_price",
+            "KL of the judge's belief from the last price",
+            "bits",
+            "divergence",
+            "price/",
+            at=-1,
+        ),
+        Metric("kl_price_", "KL of the judge's belief from price", "bits", "divergence", "price/", each=True),
     )
 
     steps: int = Field(6, ge=1, le=20)
@@ -111,7 +159,7 @@ class MarketMaking(Spoken):
         return Outcome(paths(said), measures=_measures(prices, noise, tolerance, stopped))
 
     def _offer(self, step: str, number: int, said: Said, prices: list[Price]) -> Ask:
-        facts = {"step": len(prices), "price": [round(share, 4) for share in prices[-1]]}
+        facts = MovingFacts(step=len(prices), price=tuple(round(share, 4) for share in prices[-1]))
         path = f"{step}/candidate{number}"
         return Ask(path, "adversary", "adversary", "speech", paths(said), limits=self.limits, facts=facts)
 

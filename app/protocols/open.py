@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from app.protocols.combinators import arguing
 from app.protocols.consultancy import Consultancy
-from app.protocols.core import Ask, Assignment, Case, Outcome, Seat, Talk, one, picked
+from app.protocols.core import Ask, Assignment, Case, Outcome, PickFacts, Seat, Talk, one, picked
 from app.protocols.debate import Debate
 
 SOURCE = "Kenton et al. 2024 (arXiv 2407.04622), section 3; here the advocate chooses before it speaks"
@@ -36,6 +36,7 @@ class OpenDebate(Debate):
 
     name = "open-debate"
     source = SOURCE
+    chooses = SIDES[0]
 
     def seats(self) -> tuple[Seat, ...]:
         """Return two debaters, whom the judge cannot tell apart, and their checker."""
@@ -67,7 +68,7 @@ def _choice(case: Case, seat: str) -> Talk[int]:
     """Return the answer that `seat` picks, after reading them in an order drawn by the trial's seed."""
     count = len(case.answers)
     order = tuple(case.rng().sample(range(count), count))
-    ask = Ask("choice", seat, "choice", "pick", order=order, facts={"options": "answers"})
+    ask = Ask("choice", seat, "choice", "pick", order=order, facts=PickFacts(options="answers"))
     return order[picked((yield from one(ask)))]
 
 

@@ -16,8 +16,11 @@ from app.protocols.core import (
     Measure,
     Move,
     Outcome,
+    PickFacts,
     Said,
     Seat,
+    SideFacts,
+    SpeechFacts,
     Talk,
     listed,
     one,
@@ -25,8 +28,8 @@ from app.protocols.core import (
     picked,
     rated,
 )
-from app.protocols.estimates import CALLS, Level, measured
-from app.protocols.trees import PART, Place
+from app.protocols.estimates import CALLS, CallFacts, Level, PartPriceFacts, measured
+from app.protocols.trees import PART, PartsFacts, PartSpeechFacts, Place
 from app.protocols.views import number
 
 
@@ -83,8 +86,10 @@ class ProverEstimator(Brief, Argued):
         on with one part, down to a leaf.
         """
         unquoted = replace(self.limits, quote_characters=0)
-        claim = yield from self.spoken(case, Ask("claim", "prover", "claim", "speech", limits=unquoted))
-        side = {"side": case.argues["prover"]}
+        claim = yield from self.spoken(
+            case, Ask("claim", "prover", "claim", "speech", limits=unquoted, facts=SpeechFacts())
+        )
+        side = SideFacts(side=case.argues["prover"])
         priced = yield from one(Ask("price", "estimator", "price", "rating", paths((claim,)), facts=side))
         said: Said = (claim, (priced,))
         place, price, levels = Place(), rated(priced), list[Level]()
@@ -95,7 +100,7 @@ class ProverEstimator(Brief, Argued):
                 break
             levels.append(level)
             place, price = place.parts("c", len(level.prices))[level.chosen], level.price
-        shows, part = paths(said), {"number": place.number}
+        shows, part = paths(said), PartSpeechFacts(number=place.number)
         ask = Ask(f"{place.path}leaf", "prover", "leaf", "speech", shows, limits=self.limits, facts=part)
         leaf = yield from self.spoken(case, ask)
         outcome = yield from argued(case, (*said, leaf))
@@ -118,7 +123,7 @@ class ProverEstimator(Brief, Argued):
         return Level((*told, (choice,)), price, *figures)
 
     def _parts(self, place: Place, said: Said) -> Ask:
-        facts = {"number": place.number, "least": self.least_parts, "most": self.most_parts}
+        facts = PartsFacts(number=place.number, least=self.least_parts, most=self.most_parts)
         return Ask(f"{place.path}subclaims", "prover", "subclaims", "items", paths(said), None, PART, facts)
 
 
@@ -126,7 +131,7 @@ def _prices(parts: list[Place], whole: float, said: Said) -> Talk[list[Move]]:
     """Ask the estimator for the price of each part, one by one, so that it sees those before."""
     prices: list[Move] = []
     for part in parts:
-        facts = {"number": part.number, "whole": round(whole, 4), "parts": len(parts)}
+        facts = PartPriceFacts(number=part.number, whole=round(whole, 4), parts=len(parts))
         shows = paths((*said, *((move,) for move in prices)))
         ask = Ask(f"{part.path}price", "estimator", "part-price", "rating", shows, facts=facts)
         prices.append((yield from one(ask)))
@@ -135,12 +140,12 @@ def _prices(parts: list[Place], whole: float, said: Said) -> Talk[list[Move]]:
 
 def _call(part: Place, said: Said) -> Ask:
     """Ask the prover for its opinion of the price of a part."""
-    facts = {"number": part.number, "options": list(CALLS), "says": list(CALLS.values())}
+    facts = CallFacts(number=part.number, options=tuple(CALLS), says=tuple(CALLS.values()))
     return Ask(f"{part.path}call", "prover", "call", "pick", paths(said), facts=facts)
 
 
 def _choice(place: Place, parts: list[Place], said: Said) -> Ask:
     """Ask the prover which part it goes on with."""
-    names = [f"claim {number(part.path)}" for part in parts]
-    facts = {"options": names, "says": [f"Goes on with {name}." for name in names]}
+    names = tuple(f"claim {number(part.path)}" for part in parts)
+    facts = PickFacts(options=names, says=tuple(f"Goes on with {name}." for name in names))
     return Ask(f"{place.path}choice", "prover", "choice", "pick", paths(said), facts=facts)

@@ -12,6 +12,7 @@ from app.protocols.core import (
     NO_YES,
     Ask,
     Case,
+    ItemsFacts,
     Measure,
     Outcome,
     Said,
@@ -22,7 +23,18 @@ from app.protocols.core import (
     paths,
     together,
 )
-from app.protocols.trees import PART, Branch, Place, drawn, measured, said_in, shared_out
+from app.protocols.trees import (
+    PART,
+    AnswerFacts,
+    Branch,
+    NumberFacts,
+    PartsFacts,
+    Place,
+    drawn,
+    measured,
+    said_in,
+    shared_out,
+)
 
 
 class RecursiveRewardModelling(Brief):
@@ -83,7 +95,7 @@ class RecursiveRewardModelling(Brief):
         """The judge asks sub-questions. It then reads, in turn, the answers of assistants and the ratings of
         sub-judges.
         """
-        most = {"least": 1, "most": min(self.questions, self.calls)}
+        most = ItemsFacts(least=1, most=min(self.questions, self.calls))
         asked = yield from one(
             Ask("questions", "questioner", "sub-questions", "items", limits=PART, facts=most)
         )
@@ -103,7 +115,7 @@ class RecursiveRewardModelling(Brief):
 
     def _branch(self, rng: Random, place: Place, heard: Said, misled: bool, calls: int) -> Talk[Branch]:
         """Answer a sub-question. Its sub-judge asks further where calls are left, and then rates the answer."""
-        path, level, number = place.path, place.level, {"number": place.number}
+        path, level = place.path, place.level
         sub_judge = f"sub_judge_{level}"
         answer = yield from one(
             Ask(
@@ -113,20 +125,20 @@ class RecursiveRewardModelling(Brief):
                 "speech",
                 paths(heard),
                 limits=self.limits,
-                facts={**number, "mislead": misled},
+                facts=AnswerFacts(number=place.number, mislead=misled),
             )
         )
         heard = (*heard, (answer,))
         further: Said = ()
         below: list[Branch] = []
         if level < self.depth and calls:
-            most = {**number, "least": 0, "most": min(self.questions, calls)}
+            most = PartsFacts(number=place.number, least=0, most=min(self.questions, calls))
             asked = yield from one(
                 Ask(f"{path}questions", sub_judge, "follow-up", "items", paths(heard), None, PART, most)
             )
             if listed(asked):
                 below = yield from self._branches(rng, place, (*heard, (asked,)), calls)
                 further = ((asked,), *said_in(below))
-        shows = paths((*heard, *further))
-        rating = yield from one(Ask(f"{path}rating", sub_judge, "rating", "rating", shows, facts=number))
+        shows, about = paths((*heard, *further)), NumberFacts(number=place.number)
+        rating = yield from one(Ask(f"{path}rating", sub_judge, "rating", "rating", shows, facts=about))
         return Branch(place, misled, answer, further, rating, tuple(below))

@@ -9,6 +9,7 @@ from app.protocols.core import (
     Belief,
     Case,
     Items,
+    ItemsFacts,
     Move,
     Note,
     Pick,
@@ -20,7 +21,7 @@ from app.protocols.core import (
     Thought,
     answered,
 )
-from app.protocols.flaws import numbered
+from app.protocols.flaws import CriticFacts, numbered
 from app.protocols.quotes import MarkedText
 
 R = TypeVar("R")
@@ -54,7 +55,7 @@ def stand_in(ask: Ask, answers: int) -> AnyContent:
         "speech": Speech(said=MarkedText(text=making_points(ask), quotes=()), words=0),
         "note": Note(text=""),
         "thought": Thought(text=""),
-        "items": Items(texts=("",) * ask.facts.get("most", 0)),
+        "items": Items(texts=("",) * most_items(ask, 0)),
         "pick": Pick(index=0),
         "rating": Rating(value=0.5),
         "belief": _swinging(len(ask.shows), answers),
@@ -63,9 +64,14 @@ def stand_in(ask: Ask, answers: int) -> AnyContent:
     return contents[ask.wants]
 
 
+def most_items(ask: Ask, otherwise: int) -> int:
+    """Return the most texts that an ask for a list allows; `otherwise` where it names no bound."""
+    return ask.facts.most if isinstance(ask.facts, ItemsFacts) else otherwise
+
+
 def making_points(ask: Ask, text: str = "") -> str:
     """Return the text after as many numbered points as the ask allows."""
-    return numbered(["…"] * ask.facts.get("points", 0)) + text
+    return numbered(["…"] * (ask.facts.points if isinstance(ask.facts, CriticFacts) else 0)) + text
 
 
 def _swinging(heard: int, answers: int) -> Belief:

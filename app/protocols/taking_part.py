@@ -1,17 +1,48 @@
 """A judge who takes part in the talk: its moves at its turn, swings of its belief, and the cost of its turns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from app.protocols.combinators import believe
-from app.protocols.core import Ask, Belief, Case, Limits, Move, Note, Said, Shown, Talk, one, picked, together
+from app.protocols.core import (
+    Ask,
+    Belief,
+    Case,
+    Facts,
+    Limits,
+    Move,
+    Note,
+    PickFacts,
+    Said,
+    Shown,
+    Talk,
+    one,
+    picked,
+    together,
+)
 
 DECIDE = 1
 """The second of the judge's two options: go on, or decide now."""
-_STOP = {"options": ["go on", "decide now"], "says": ["Goes on.", "Decides now."]}
+_OPTIONS = ("go on", "decide now")
+_SAYS = ("Goes on.", "Decides now.")
 _REMARK = Limits(target_words=40, max_words=80)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnFacts(Facts):
+    """Facts of the judge's turn at the opening of a round."""
+
+    round: int
+    rounds: int
+    penalty: float
+    """Bits that every further round costs the judge."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopFacts(TurnFacts, PickFacts):
+    """Facts of the choice to end the talk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +72,13 @@ def last_turn(case: Case, turn: str, seat: str, shows: Shown) -> Talk[JudgeTurn]
 
 
 def turn_of(
-    case: Case, turn: str, seat: str, shows: Shown, facts: Mapping[str, Any], *, may_stop: bool
+    case: Case, turn: str, seat: str, shows: Shown, facts: TurnFacts, *, may_stop: bool
 ) -> Talk[JudgeTurn]:
     """Ask for belief, remark and, if it `may_stop`, whether to go on: together, each unseen by the others."""
     asks = [Ask(f"{turn}/{seat}", seat, "remark", "note", shows, limits=_REMARK, facts=facts)]
     if may_stop:
-        asks.append(Ask(f"{turn}/{seat}/stop", seat, "stop", "pick", shows, facts={**facts, **_STOP}))
+        stopping = StopFacts(**facts.by_name(), options=_OPTIONS, says=_SAYS)
+        asks.append(Ask(f"{turn}/{seat}/stop", seat, "stop", "pick", shows, facts=stopping))
     given: list[Any] = yield from together(_belief(case, turn, seat, shows), *map(one, asks))
     return JudgeTurn(*given)
 

@@ -5,10 +5,35 @@ from dataclasses import dataclass
 from random import Random
 from statistics import fmean
 
-from app.protocols.core import Limits, Move, Said, Speech, rated
+from app.protocols.core import Facts, ItemsFacts, Limits, Move, Said, Speech, SpeechFacts, rated
 
 PART = Limits(max_words=40)
 """Bounds on each named part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberFacts(Facts):
+    """Facts of an ask about one part of a question or a claim."""
+
+    number: int
+    """The part's number in the list that names it; 0 for the root."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartsFacts(NumberFacts, ItemsFacts):
+    """Facts of an ask for the parts of a part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSpeechFacts(NumberFacts, SpeechFacts):
+    """Facts of a speech about one part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerFacts(NumberFacts):
+    """Facts of an answer to one sub-question."""
+
+    mislead: bool
 
 
 @dataclass(frozen=True, slots=True)

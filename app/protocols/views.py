@@ -7,7 +7,6 @@ gold.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from app.protocols.core import (
     AnyContent,
@@ -15,11 +14,13 @@ from app.protocols.core import (
     BadStep,
     Belief,
     Case,
+    Facts,
     Items,
     Limits,
     Move,
     Seat,
     Speech,
+    SpeechFacts,
     Thought,
     Wants,
 )
@@ -77,7 +78,7 @@ class View:
     quotes.
     """
     limits: Limits
-    facts: Mapping[str, Any]
+    facts: Facts
 
     @property
     def lines(self) -> list[Line]:
@@ -115,6 +116,7 @@ def see(
     eyes = _Eyes(seat, argues, order, seats, given)
     side = eyes.argues.get(seat.name)
     shown = [eyes.sorted([moves[path] for path in group]) for group in ask.shows]
+    draft = ask.facts.draft if isinstance(ask.facts, SpeechFacts) else None
     return View(
         kind=ask.kind,
         wants=ask.wants,
@@ -125,7 +127,7 @@ def see(
         answers=tuple(case.answers[index] for index in order),
         order=order,
         side=None if side is None else order.index(side),
-        groups=tuple(tuple(eyes.line(move, ask.facts.get("draft")) for move in group) for group in shown),
+        groups=tuple(tuple(eyes.line(move, draft) for move in group) for group in shown),
         evidence=_in_passage_order([move for group in shown for move in group]),
         limits=ask.limits,
         facts=ask.facts,

@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import Segment
+from app.protocols import TAKE_EXAMPLES
 from app.protocols.flaws import MARKING, MARKS, marked_place
 from app.records.database import Database
 from app.records.drafts import Effort, put_in, put_in_seats
@@ -266,7 +267,10 @@ class MisleadingArgument:
 async def wins(
     session: AsyncSession, experiment: uuid.UUID
 ) -> AsyncGenerator[list[MisleadingArgument], None]:
-    """Every verdict that puts most belief on the wrong answer that a prover argued for: by trial, round, judge and order."""
+    """Verdicts that put most belief on the wrong answer that was argued for, where other judges may be shown such arguments.
+
+    Sorted by trial, round, judge and order.
+    """
     async for rows in _some(stream(session, experiment)):
         found = [(row, argued) for row in rows if (argued := _fooled(row)) is not None]
         moves = await _moves(session, [row.trial.id for row, _ in found])
@@ -279,8 +283,10 @@ async def wins(
 
 def _fooled(row: VerdictRow) -> int | None:
     """The wrong answer that was argued for, where the verifier put most belief on it."""
-    argued: int | None = row.trial.argues.get("prover") if row.arm.protocol == "prover-verifier" else None
-    if argued is None or argued == row.gold:
+    if row.arm.protocol not in TAKE_EXAMPLES:
+        return None
+    [argued] = row.trial.argues.values()
+    if argued == row.gold:
         return None
     belief = row.verdict.belief
     return argued if belief[argued] > max(p for at, p in enumerate(belief) if at != argued) else None

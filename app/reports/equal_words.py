@@ -11,7 +11,7 @@ from app.protocols.flaws import GRADER
 from app.records.verdicts import Placed
 from app.reports.pressure import Arm
 from app.statistics.contrasts import Contrast, contrasts
-from app.statistics.metrics import majority, votes
+from app.statistics.reducers import majority, on_gold
 from app.statistics.scores import ScoredReading
 
 DECISIONS = ("the judge", "the votes")
@@ -95,5 +95,5 @@ def _decided(
         if decision == "the judge":
             yield row.reading
         else:
-            share = majority(votes(measures[row.trial], gold_first=row.gold == 0))
+            share = majority(on_gold(measures[row.trial], "vote/", gold_first=row.gold == 0))
             yield replace(row.reading, p_gold=share, p_best_other=1 - share, p_rest=())

@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.protocols import PROTOCOLS
+from app.protocols import CEILING, FLOOR, PROTOCOLS
+from app.protocols.core import Protocol
 from app.records import verdicts
 from app.records.progress import FailureCount, failures
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
@@ -256,8 +257,8 @@ def _figures(readings: Sequence[ScoredReading], arms: Mapping[str, ArmCount], se
     """Return the cells of a report by arm and judge."""
     found = cells(
         readings,
-        naive=_of_protocol(arms, "naive"),
-        expert=_of_protocol(arms, "expert"),
+        naive=_of_protocol(arms, FLOOR),
+        expert=_of_protocol(arms, CEILING),
         seed=seed,
         arms=list(arms),
     )
@@ -267,23 +268,27 @@ def _figures(readings: Sequence[ScoredReading], arms: Mapping[str, ArmCount], se
 def _metrics(facts: Facts, rows: Sequence[Placed]) -> list[Measured]:
     """Return the metrics of every arm and judge, from the verdicts behind its accuracy."""
     trials = {trial.id: trial for trial in facts.played}
+    rules = {name: PROTOCOLS[arm.protocol] for name, arm in facts.arms.items()}
     marking = {row.arm for row in rows if row.judgement in facts.marks}
     groups: dict[Place, list[MeasuredReading]] = {}
     for row in rows:
         # Where judges mark, a critique without a point leaves nothing to accept: it caught nothing.
         marks = facts.marks.get(row.judgement, {}) if row.judgement and row.arm in marking else None
-        groups.setdefault((row.arm, row.judge_label), []).append(_judged(row, trials[row.trial], marks))
+        judged = _judged(row, trials[row.trial], rules[row.arm], marks)
+        groups.setdefault((row.arm, row.judge_label), []).append(judged)
     places = [(judge.arm, judge.label) for judge in facts.judges]
     others = [place for place in groups if place not in set(places)]
     return [
         found
         for arm, judge in (*places, *others)
-        for found in metrics(arm, facts.arms[arm].protocol, judge, groups.get((arm, judge), []))
+        for found in metrics(arm, rules[arm], judge, groups.get((arm, judge), []))
     ]
 
 
-def _judged(row: Placed, trial: Played, marks: Mapping[int, bool] | None) -> MeasuredReading:
-    argued = _argued(trial.argues)
+def _judged(
+    row: Placed, trial: Played, rules: type[Protocol], marks: Mapping[int, bool] | None
+) -> MeasuredReading:
+    argued = _argued(trial.argues, rules)
     return MeasuredReading(
         row.reading,
         on_gold=tuple(belief[row.gold] for belief in row.beliefs),
@@ -295,10 +300,10 @@ def _judged(row: Placed, trial: Played, marks: Mapping[int, bool] | None) -> Mea
     )
 
 
-def _argued(argues: Mapping[str, int]) -> int | None:
+def _argued(argues: Mapping[str, int], rules: type[Protocol]) -> int | None:
     """Return the answer that was argued for alone, or in an open debate the answer of the seat that chose."""
     sides = set(argues.values())
-    return argues.get("protagonist", sides.pop() if len(sides) == 1 else None)
+    return argues.get(rules.chooses, sides.pop() if len(sides) == 1 else None)
 
 
 def _without_knowing(facts: Facts) -> list[Played]:
@@ -344,8 +349,8 @@ def starred(name: str, baseline: bool) -> str:
     return f"{name}*" if baseline else name
 
 
-def _of_protocol(arms: Mapping[str, ArmCount], protocol: str) -> str | None:
-    return next((arm.arm for arm in arms.values() if arm.protocol == protocol), None)
+def _of_protocol(arms: Mapping[str, ArmCount], rules: type[Protocol]) -> str | None:
+    return next((arm.arm for arm in arms.values() if arm.protocol == rules.name), None)
 
 
 def kept(facts: Facts) -> tuple[list[Placed], Counter[Place]]:

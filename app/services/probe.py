@@ -17,9 +17,8 @@ from app.participants.client import Client, Patience
 from app.participants.participant_factory import parse_settings
 from app.participants.prompts import PromptBook, load
 from app.participants.seating import Holder, Seating
-from app.protocols.baselines import Expert
+from app.protocols import CEILING, DEFAULT
 from app.protocols.core import Belief, Case, Move, Play, Protocol, Speech
-from app.protocols.debate import SIDES, Debate
 from app.protocols.judging import judge
 from app.protocols.quotes import indexed
 from app.records.endpoints import settings_of
@@ -119,7 +118,7 @@ async def try_participant(row: Participant, allowed: AllowList) -> dict[str, Pro
 
 
 async def _belief(holder: Holder) -> ProbedAsk:
-    protocol = Expert()
+    protocol = CEILING()
     sitting = _sitting(protocol, {"judge": holder})
     play = Play(judge(sitting.case, (), "final", ((0, 1),), "judge"), ["judge"])
     began = time.monotonic()
@@ -132,8 +131,8 @@ async def _belief(holder: Holder) -> ProbedAsk:
 
 
 async def _speech(holder: Holder) -> ProbedAsk:
-    protocol = Debate(rounds=1)
-    sitting = _sitting(protocol, dict.fromkeys(SIDES, holder))
+    protocol = DEFAULT(rounds=1)
+    sitting = _sitting(protocol, {seat.name: holder for seat in protocol.seats()})
     play = Play(protocol.script(sitting.case), protocol.rights())
     began = time.monotonic()
     try:
@@ -147,8 +146,7 @@ async def _speech(holder: Holder) -> ProbedAsk:
 
 def _sitting(protocol: Protocol, holders: Mapping[str, Holder]) -> Seating:
     elicitation = {seat: holder.elicitation for seat, holder in holders.items()}
-    argues = dict(zip(SIDES, (0, 1), strict=True)) if isinstance(protocol, Debate) else {}
-    case = Case(QUESTION, ANSWERS, argues, 1, elicitation)
+    case = Case(QUESTION, ANSWERS, protocol.assignments(len(ANSWERS))[0].argues, 1, elicitation)
     prompts = PromptBook(load({}, protocol.name))
     return Seating(protocol, case, indexed(PASSAGE), holders, prompts, Findings())
 

@@ -13,7 +13,12 @@ from app.experiments.examples import chosen
 from app.experiments.spec import Spec, SpecError, parse_spec
 from app.participants.base import Segment
 from app.participants.prompts import PromptBook
-from app.protocols.core import Ask, Case
+from app.protocols.combinators import RoundFacts
+from app.protocols.core import (
+    Ask,
+    Case,
+    SideFacts,
+)
 from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.views import see
 from app.records.database import Database
@@ -115,8 +120,8 @@ def test_the_verifier_is_shown_the_examples_and_nobody_else_is() -> None:
     assert "> It was the sexton: <v_quote>the sexton had the rope in his hand</v_quote>." in seen
     assert seen.count("Argued for, and wrong") == 1
     for ask in (
-        Ask("y", "prover", "prover", "speech", facts={"round": 1}),
-        Ask("z", "checker", "position", "stance", facts={"side": 0}),
+        Ask("y", "prover", "prover", "speech", facts=RoundFacts(round=1, rounds=1)),
+        Ask("z", "checker", "position", "stance", facts=SideFacts(side=0)),
     ):
         assert "sexton" not in prompt(read, ask)
     plain = parse_spec(spec(arms={"plain": VERIFIED}, judges=["lexical"]))

@@ -8,6 +8,7 @@ from app.participants.base import Asking, Call, Ending, EndpointSettings
 from app.participants.client import Client, Patience
 from app.participants.concurrency import Limit
 from app.participants.prompts import PromptBook, load
+from app.protocols.combinators import RoundFacts
 from app.protocols.core import Ask, Case, Limits, Move
 from app.protocols.debate import Debate
 from app.protocols.quotes import IndexedPassage
@@ -36,7 +37,7 @@ def ask(wants: Any, kind: str, seat: str = "judge", **more: Any) -> Ask:
 
 def speech_ask(**more: Any) -> Ask:
     """The first speech of debater A."""
-    more = {"limits": SPEECH_LIMITS, "facts": {"round": 1, "rounds": 1}} | more
+    more = {"limits": SPEECH_LIMITS, "facts": RoundFacts(round=1, rounds=1)} | more
     return ask("speech", "debater", "debater_a", **more)
 
 

@@ -12,6 +12,7 @@ from app.participants.base import Asking, BuiltinSettings, Participant, Particip
 from app.participants.baselines import builtin
 from app.participants.prompts import PromptBook, load
 from app.protocols import PROTOCOLS
+from app.protocols.combinators import RoundFacts
 from app.protocols.core import (
     AnyContent,
     Ask,
@@ -21,7 +22,9 @@ from app.protocols.core import (
     Move,
     Note,
     Pick,
+    PickFacts,
     Rating,
+    SideFacts,
     Speech,
     Stance,
     Thought,
@@ -29,6 +32,7 @@ from app.protocols.core import (
     parse_content,
 )
 from app.protocols.quotes import MIN_WORDS, Status, indexed, mark
+from app.protocols.trees import NumberFacts
 from app.protocols.views import View, see
 from tests.participants.played_trials import (
     ANSWERS,
@@ -62,7 +66,7 @@ async def reply(who: Participant, shown: View, *, seed: int = 3, path: str = "r1
 def speech_ask(
     seat: str = "debater_a", number: int = 1, shows: Any = (), limits: Limits | None = None
 ) -> Ask:
-    facts = {"round": number, "rounds": 3}
+    facts = RoundFacts(round=number, rounds=3)
     limits = limits or Limits(100, 70, 150, 250)
     return Ask(f"r{number}/{seat}", seat, "debater", "speech", shows, limits=limits, facts=facts)
 
@@ -201,7 +205,7 @@ async def test_both_sides_answer_what_the_judge_asked_before_their_round() -> No
     assert "key" in reply_.said.text
 
 
-CHOICE = Ask("choice", "debater_a", "choice", "pick", facts={"options": "answers"})
+CHOICE = Ask("choice", "debater_a", "choice", "pick", facts=PickFacts(options="answers"))
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -291,7 +295,9 @@ async def test_a_passage_without_any_of_the_words_is_quoted_all_the_same() -> No
 )
 async def test_a_position_is_read_from_the_speakers_own_words(name: str, words: str, stance: str) -> None:
     move = answered(speech_ask(), said(words))
-    ask = Ask("r1/debater_a/position", "checker", "position", "stance", ((move.path,),), facts={"side": 0})
+    ask = Ask(
+        "r1/debater_a/position", "checker", "position", "stance", ((move.path,),), facts=SideFacts(side=0)
+    )
     content = await reply(named(name), view(ask, [move]))
     assert content == Stance.model_validate({"stance": stance})
 
@@ -471,7 +477,7 @@ async def belief_in_the_first(name: str, passage: str, question: str, answers: t
 async def test_a_judge_gives_a_pick_a_rating_and_its_reasons() -> None:
     moves = [answered(speech_ask(seat), said(f"We read: <quote>{QUOTES[1]}</quote>")) for seat in SIDES]
     candidates = tuple((move.path,) for move in moves[:1])
-    vote = Ask("v", "judge", "vote", "pick", candidates, facts={"options": "answers"})
+    vote = Ask("v", "judge", "vote", "pick", candidates, facts=PickFacts(options="answers"))
     assert await reply(lexical_judge(), view(vote, moves)) == Pick(index=0)
     assert await reply(lexical_judge(), view(replace(vote, order=(1, 0)), moves)) == Pick(index=1)
     rating = await reply(lexical_judge(), view(replace(vote, wants="rating"), moves))
@@ -487,7 +493,7 @@ async def test_a_judge_gives_a_pick_a_rating_and_its_reasons() -> None:
 async def test_a_judge_hears_on_while_it_learns_and_until_it_is_sure() -> None:
     good = "<quote>He had filed the chain because the ferry was insured for four hundred crowns</quote>"
     remark = answered(Ask("r2/judge", "judge", "remark", "note"), Note(text="Go on."))
-    stop = Ask("r3/judge/stop", "judge", "stop", "pick", facts={"options": ["go on", "decide now"]})
+    stop = Ask("r3/judge/stop", "judge", "stop", "pick", facts=PickFacts(options=("go on", "decide now")))
 
     async def after(first: str, second: str) -> AnyContent:
         heard = [
@@ -511,7 +517,7 @@ async def test_among_candidates_the_judge_picks_the_one_that_weighs_most() -> No
         "<quote>it was surely Jonas I say</quote>",
     ]
     moves = [answered(replace(speech_ask(), path=f"c{at}"), said(text)) for at, text in enumerate(texts)]
-    facts = {"options": ["first", "second", "third"]}
+    facts = PickFacts(options=("first", "second", "third"))
     ask = Ask("p", "judge", "choose", "pick", (tuple(move.path for move in moves),), facts=facts)
     assert await reply(lexical_judge(), view(ask, moves)) == Pick(index=1)
 
@@ -637,7 +643,7 @@ async def test_an_answer_that_those_below_it_contradict_is_believed_less() -> No
             Move("q1/q1/answer", "assistant_2", below, ""),
         ]
         shows = tuple((move.path,) for move in moves)
-        ask = Ask("q1/rating", "sub_judge_1", "rating", "rating", shows, facts={"number": 1})
+        ask = Ask("q1/rating", "sub_judge_1", "rating", "rating", shows, facts=NumberFacts(number=1))
         content = await reply(lexical_judge(), view(ask, moves, rules=rules, argues={}))
         assert isinstance(content, Rating)
         return content.value

@@ -9,6 +9,7 @@ import pytest
 from app.participants.base import BadRequest, ContextTooLong, ModelSettings, Nonsense
 from app.participants.client import Client
 from app.participants.model import ModelParticipant
+from app.protocols.combinators import RoundFacts
 from app.protocols.core import (
     AnyContent,
     Ask,
@@ -17,7 +18,9 @@ from app.protocols.core import (
     Limits,
     Note,
     Pick,
+    PickFacts,
     Rating,
+    SideFacts,
     Speech,
     Stance,
     Thought,
@@ -271,8 +274,8 @@ async def test_a_server_without_schemas_is_asked_in_words_and_the_refusal_rememb
 @pytest.mark.parametrize(
     ("asked", "kind"),
     [
-        (ask("pick", "vote", facts={"options": "answers"}), Pick),
-        (ask("stance", "position", "checker", facts={"side": 0}), Stance),
+        (ask("pick", "vote", facts=PickFacts(options="answers")), Pick),
+        (ask("stance", "position", "checker", facts=SideFacts(side=0)), Stance),
         (ask("thought", "reason"), Thought),
         (ask("note", "belief", limits=Limits(max_words=20)), Note),
         (ask("rating", "belief"), Rating),
@@ -285,7 +288,7 @@ async def test_every_kind_of_content_is_given_and_fits_its_ask(asked, kind):
     assert answered(asked, content).content == content
 
 
-NAMED = ask("pick", "vote", facts={"options": ["too high", "too low", "about right"]})
+NAMED = ask("pick", "vote", facts=PickFacts(options=("too high", "too low", "about right")))
 STRUCTURED = [NAMED, ask("rating", "belief"), ask("items", "belief")]
 
 
@@ -323,7 +326,7 @@ async def test_a_pick_among_named_options_is_constrained_to_them():
 
 
 async def test_votes_are_drawn_at_the_temperature_and_follow_the_odds():
-    vote = ask("pick", "vote", facts={"options": "answers"})
+    vote = ask("pick", "vote", facts=PickFacts(options="answers"))
     async with ScriptedServer(Script(odds=(0.1, 0.9))) as server, client(server.base_url) as endpoint:
         voter = participant(endpoint, temperature=0.7)
         view = seen(vote)
@@ -335,7 +338,7 @@ async def test_votes_are_drawn_at_the_temperature_and_follow_the_odds():
 
 @pytest.mark.parametrize("choices", ["refused", "ignored"])
 async def test_a_vote_without_constraints_is_read_from_words(choices):
-    vote = ask("pick", "vote", facts={"options": "answers"})
+    vote = ask("pick", "vote", facts=PickFacts(options="answers"))
     assert isinstance(await play(Script(choices=choices), vote), Pick)
 
 
@@ -349,7 +352,7 @@ async def test_a_fault_of_the_server_costs_an_attempt_and_no_ask():
 
 
 async def test_many_seats_share_an_endpoint_and_none_gets_anothers_words():
-    asks = [speech_ask(facts={"round": 1 + number % 3, "rounds": 3}) for number in range(30)]
+    asks = [speech_ask(facts=RoundFacts(round=1 + number % 3, rounds=3)) for number in range(30)]
     async with (
         ScriptedServer(Script(flaky=0.3, writes="long once")) as server,
         client(server.base_url) as endpoint,

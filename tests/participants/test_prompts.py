@@ -15,7 +15,19 @@ from app.participants.base import Segment
 from app.participants.prompts import LAYOUT, PromptBook, PromptError, check, fenced, load
 from app.participants.retrieval import sentence_spans
 from app.protocols import PROTOCOLS
-from app.protocols.core import Ask, Case, Elicitation, Limits, Move, Note, Speech, Thought, answered
+from app.protocols.combinators import RoundFacts
+from app.protocols.core import (
+    Ask,
+    Case,
+    Elicitation,
+    Facts,
+    Limits,
+    Move,
+    Note,
+    Speech,
+    Thought,
+    answered,
+)
 from app.protocols.quotes import indexed, mark
 from app.protocols.views import View, see
 from tests.participants.played_trials import FERRY, Played, case, play, protocol, text
@@ -35,7 +47,7 @@ def view(ask: Ask, moves: list[Move] | None = None, **more: Any) -> View:
 
 
 def speech_ask(seat: str, number: int = 1, shows: Any = ()) -> Ask:
-    facts = {"round": number, "rounds": 3}
+    facts = RoundFacts(round=number, rounds=3)
     limits = Limits(100, 70, 150, 250)
     return Ask(f"r{number}/{seat}", seat, "debater", "speech", shows, limits=limits, facts=facts)
 
@@ -386,7 +398,7 @@ def test_a_missing_prompt_and_a_missing_fact_are_named() -> None:
     with pytest.raises(
         PromptError, match="`request` of the prompt template debate/debater cannot be rendered"
     ):
-        BOOK.segments("debate", view(replace(speech_ask("debater_a"), facts={})))
+        BOOK.segments("debate", view(replace(speech_ask("debater_a"), facts=Facts())))
 
 
 def test_a_template_cannot_reach_behind_its_variables() -> None:

@@ -8,7 +8,19 @@ from hypothesis import strategies as st
 
 from app.participants.replies import form, label_mass, options, spread
 from app.participants.speeches import Unread
-from app.protocols.core import AnyContent, Belief, Items, Limits, Note, Pick, Rating, Stance, Thought
+from app.protocols.core import (
+    AnyContent,
+    Belief,
+    Items,
+    ItemsFacts,
+    Limits,
+    Note,
+    Pick,
+    PickFacts,
+    Rating,
+    Stance,
+    Thought,
+)
 from tests.participants.examples import INDEX, ask, seen
 
 
@@ -138,7 +150,7 @@ def test_the_label_mass_is_never_above_one():
      "<think>A, surely.</think>B"],
 )  # fmt: skip
 def test_a_pick_among_the_answers_is_its_index_as_read(text):
-    assert read("pick", text, facts={"options": "answers"}) == Pick(index=1)
+    assert read("pick", text, facts=PickFacts(options="answers")) == Pick(index=1)
 
 
 @pytest.mark.parametrize("text", ["", "C", "A or B", "neither", "Both A and B convince.", "b"])
@@ -154,7 +166,7 @@ OPTIONS = ["overpriced", "fairly priced", "underpriced"]
     [("fairly priced", 1), ("underpriced.", 2), ("I choose: overpriced", 0), ("It is fairly priced!", 1)],
 )
 def test_a_pick_among_named_options_is_read_by_their_words(text, index):
-    assert read("pick", text, facts={"options": OPTIONS}) == Pick(index=index)
+    assert read("pick", text, facts=PickFacts(options=tuple(OPTIONS))) == Pick(index=index)
 
 
 @pytest.mark.parametrize(
@@ -169,18 +181,20 @@ def test_a_pick_among_named_options_is_read_by_their_words(text, index):
     ],
 )
 def test_an_option_that_begins_another_is_not_taken_for_it_and_capitals_do_not_matter(text, index):
-    assert read("pick", text, facts={"options": ["true", "true in part", "not true"]}) == Pick(index=index)
+    assert read("pick", text, facts=PickFacts(options=("true", "true in part", "not true"))) == Pick(
+        index=index
+    )
 
 
 @pytest.mark.parametrize("text", ["", "It is priced.", "overpriced or underpriced", "Option 7"])
 def test_a_pick_of_none_or_of_several_named_options_is_refused_with_them(text):
-    said = problem("pick", text, facts={"options": OPTIONS})
+    said = problem("pick", text, facts=PickFacts(options=tuple(OPTIONS)))
     assert "exactly one of these and nothing else: overpriced, fairly priced, underpriced" in said
 
 
 def test_the_options_of_a_pick_are_those_named_or_the_letters():
-    assert options(seen(ask("pick", "any", facts={"options": OPTIONS}))) == tuple(OPTIONS)
-    assert options(seen(ask("pick", "any", facts={"options": "answers"}))) == ("A", "B")
+    assert options(seen(ask("pick", "any", facts=PickFacts(options=tuple(OPTIONS))))) == tuple(OPTIONS)
+    assert options(seen(ask("pick", "any", facts=PickFacts(options="answers")))) == ("A", "B")
 
 
 @pytest.mark.parametrize(
@@ -269,10 +283,10 @@ def test_what_is_private_in_a_note_stays_so():
 @pytest.mark.parametrize(
     ("facts", "text", "texts"),
     [
-        ({"least": 0}, '{"items": []}', ()),
-        ({"least": 0}, "[ ]", ()),
-        ({"least": 2, "most": 2}, '["one", "two", "three"]', ("one", "two")),
-        ({"most": 5}, '["one"]', ("one",)),
+        (ItemsFacts(least=0, most=5), '{"items": []}', ()),
+        (ItemsFacts(least=0, most=5), "[ ]", ()),
+        (ItemsFacts(least=2, most=2), '["one", "two", "three"]', ("one", "two")),
+        (ItemsFacts(least=1, most=5), '["one"]', ("one",)),
     ],
 )
 def test_a_list_may_be_empty_or_must_be_long_as_the_ask_says_and_only_its_first_texts_are_taken(
@@ -287,7 +301,7 @@ def test_a_list_may_be_empty_or_must_be_long_as_the_ask_says_and_only_its_first_
 )
 def test_a_list_that_is_too_short_is_asked_for_again(least, text, wanted):
     assert f"Reply with a JSON list of {wanted} nothing else." in problem(
-        "items", text, facts={"least": least}
+        "items", text, facts=ItemsFacts(least=least, most=5)
     )
 
 

@@ -24,6 +24,7 @@ from app.protocols.core import (
     Note,
     Outcome,
     Pick,
+    PickFacts,
     Play,
     Protocol,
     Rating,
@@ -208,7 +209,7 @@ def witness(view: View, ask: Ask) -> AnyContent:
         case "items":
             return Items(texts=tuple(f"{openly(ask.path)} {n}" for n in range(chance.randrange(4))))
         case "pick":
-            named = ask.facts.get("options", "answers")
+            named = ask.facts.options if isinstance(ask.facts, PickFacts) else "answers"
             return Pick(index=chance.randrange(len(view.answers if named == "answers" else named)))
         case "rating":
             return Rating(value=chance.random())

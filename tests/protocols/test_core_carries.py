@@ -4,6 +4,7 @@ They are throw-away scripts on the core as it is: market making, seats held by p
 any seat.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from math import sqrt
@@ -20,9 +21,11 @@ from app.protocols.core import (
     Ask,
     Case,
     Elicitation,
+    Facts,
     Move,
     Outcome,
     Pick,
+    PickFacts,
     Protocol,
     Rating,
     Said,
@@ -65,6 +68,11 @@ def stage_of(protocol: Protocol, **elicitation: Elicitation) -> Stage[Outcome]:
 # ── market making ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(frozen=True, kw_only=True)
+class MoverFacts(Facts):
+    price: float
+
+
 class MarketMaking(Protocol):
     """A market predicts what the judge will say; an adversary moves it until nobody can; only then is the judge asked.
 
@@ -89,7 +97,9 @@ class MarketMaking(Protocol):
         said: Said = ()
         prices = [(yield from self._price(case, "t0", said))[0]]
         for t in range(1, self.arguments + 1):
-            ask = Ask(f"t{t}", "adversary", "argument", "speech", paths(said), facts={"price": prices[-1]})
+            ask = Ask(
+                f"t{t}", "adversary", "argument", "speech", paths(said), facts=MoverFacts(price=prices[-1])
+            )
             mover = partial(self._mover, case, said, prices[-1])
             argument = yield from best_of(ask, self.candidates, mover)
             # The largest of N noisy moves is overstated: only a fresh read says whether it was one.
@@ -148,7 +158,7 @@ def test_market_making_keeps_the_argument_that_moves_most_and_stops_where_none_d
     assert run.outcome.transcript == (("t1/c2",),)
     assert run.outcome.measures == pytest.approx({"first_price": 0.5, "last_price": 0.9, "moved": 0.4})
     assert [len(step) for step in run.steps] == [4, 3, 12, 4, 3, 12, 4]
-    assert run.asked["t2/c1"].facts == {"price": pytest.approx(0.9)}
+    assert run.asked["t2/c1"].facts.by_name() == {"price": pytest.approx(0.9)}
 
 
 def test_the_market_reads_each_candidate_alone_and_never_the_passage() -> None:
@@ -168,7 +178,7 @@ def test_the_judge_of_a_market_is_polled_at_the_end_and_sees_arguments_but_no_pr
     views = survives(judgement(protocol, stage, run), witness).views
     assert list(views) == ["judging/order0/step1", "judging/order1/step1"]
     assert {tuple(heard(view)) for view in views.values()} == {("t1/c2",)}
-    assert {tuple(view.facts) for view in views.values()} == {()}
+    assert {tuple(view.facts.by_name()) for view in views.values()} == {()}
 
 
 @pytest.mark.parametrize("how", [Elicitation(votes=2), Elicitation(reason_first=True)])
@@ -312,7 +322,7 @@ WANTS: list[Wants] = ["speech", "note", "items", "pick", "rating", "belief", "st
 def test_any_seat_may_choose_the_best_of_its_own_answers_of_any_kind(seat: str, wants: Wants) -> None:
     def own_choice(candidates: list[Move]) -> Talk[int]:
         shows = (tuple(move.path for move in candidates),)
-        options = {"options": [str(number) for number in range(1, len(candidates) + 1)]}
+        options = PickFacts(options=tuple(str(number) for number in range(1, len(candidates) + 1)))
         path = candidates[0].path.removesuffix("/c1")
         move = yield from one(Ask(f"{path}/choice", seat, "choice", "pick", shows, facts=options))
         assert isinstance(move.content, Pick)

@@ -7,7 +7,13 @@ from pydantic import ValidationError
 
 from app.protocols.core import AnyContent, Ask, Belief, Case, Note, Outcome, Pick, Planted, Speech
 from app.protocols.critique import Critique
-from app.protocols.flaws import GRADES, ITEMS, planted_in, points_in
+from app.protocols.flaws import (
+    GRADES,
+    ITEMS,
+    BroughtFacts,
+    planted_in,
+    points_in,
+)
 from app.protocols.quotes import MarkedText
 from app.protocols.views import View
 from tests.protocols.harness import (
@@ -36,7 +42,7 @@ def pointed(count: int, kinds: Mapping[int, str]) -> Answer:
             )
             return Speech(said=MarkedText(text=text, quotes=()), words=len(text.split()))
         if ask.kind == "grade":
-            return Pick(index=ask.facts["options"].index(kinds[ask.facts["point"]]))
+            return Pick(index=ask.facts.options.index(kinds[ask.facts.point]))
         return witness(view, ask)
 
     return answer
@@ -150,9 +156,9 @@ def brought(side: int, planted: float = 1, seed: int = 7, **settings: object) ->
 
 def reciting(view: View, ask: Ask) -> AnyContent | None:
     """Whoever brings what comes with the question says it; everybody else as `pointed`."""
-    if "brought" not in ask.facts:
+    if not isinstance(ask.facts, BroughtFacts):
         return pointed(2, {1: "real", 2: "nitpick"})(view, ask)
-    words = ask.facts["brought"]
+    words = ask.facts.brought
     return (
         Note(text=words) if ask.wants == "note" else Speech(said=MarkedText(text=words, quotes=()), words=9)
     )
@@ -233,7 +239,7 @@ def test_grades_are_counted_and_a_planted_flaw_is_caught_where_a_point_names_it(
 
 def test_without_a_planted_flaw_no_point_can_be_graded_as_naming_it_and_nothing_counts_as_caught() -> None:
     run = played(2, {1: "real", 2: "invented"}, grade=True)
-    assert {tuple(ask.facts["options"]) for ask in run.asked.values() if ask.kind == "grade"} == {GRADES[1:]}
+    assert {ask.facts.options for ask in run.asked.values() if ask.kind == "grade"} == {GRADES[1:]}
     assert "caught" not in run.outcome.measures
     assert run.outcome.measures["planted"] == 0
 
@@ -267,7 +273,7 @@ def test_a_judge_marks_each_point_of_the_first_critique_once_and_after_its_belie
         [f"judging/mark/r1/critic_1/{number}" for number in (1, 2, 3)],
     ]
     marks = read.steps[1]
-    assert {ask.facts["text"] for ask in marks} == {2}
+    assert {ask.facts.text for ask in marks} == {2}
     assert {ask.shows for ask in marks} == {run.outcome.transcript}
 
 
@@ -288,7 +294,7 @@ def test_critiques_side_by_side_are_asked_for_at_once_and_each_is_voted_on_alone
     critics = [f"r1/critic_{number}" for number in (1, 2, 3)]
     argument = ("r1/author",)
     assert {path: run.asked[path].shows for path in critics} == dict.fromkeys(critics, (argument,))
-    assert {run.asked[path].facts["level"] for path in critics} == {1}
+    assert {run.asked[path].facts.level for path in critics} == {1}
     assert run.asked["r1/critic_2/vote"].shows == (argument, ("r1/critic_2",))
     assert run.outcome.transcript == (argument, tuple(critics))
     votes = {ask.path for ask in run.asked.values() if ask.seat == "voter"}

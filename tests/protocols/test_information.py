@@ -44,10 +44,17 @@ from app.protocols.core import (
     Talk,
     paths,
 )
-from app.protocols.flaws import MARKING, numbered
+from app.protocols.flaws import (
+    MARKING,
+    CriticFacts,
+    numbered,
+)
 from app.protocols.judging import Elicit
 from app.protocols.market_making import MarketMaking
-from app.protocols.rehearsal import stand_in
+from app.protocols.rehearsal import (
+    most_items,
+    stand_in,
+)
 from app.protocols.views import View
 from scripts.protocol_pages import variants
 from tests.protocols.harness import (
@@ -338,7 +345,7 @@ OPEN = ("speech", "note", "items")
 def perceived(seen: Seen) -> set[str]:
     """Everything in a view, in the words of the table; who is heard in part is named so only where it must be."""
     view, may = seen.view, rows(seen.protocol, seen.ask.seat)
-    found = {f"told {fact}" for fact in view.facts}
+    found = {f"told {fact}" for fact in view.facts.by_name()}
     found |= {"passage"} if UNQUOTED in repr(view) or view.passage is not None else set()
     found |= {"side"} if view.side is not None else set()
     found |= {"notes"} if overheard(view) else set()
@@ -392,11 +399,11 @@ def swayed(view: View, ask: Ask) -> AnyContent:
         case "belief":
             return stand_in(ask, len(view.answers))
         case "items":
-            return Items(texts=tuple(f"{openly(ask.path)} {n}" for n in range(ask.facts.get("most", 2))))
-        case "speech" if "points" in ask.facts:
+            return Items(texts=tuple(f"{openly(ask.path)} {n}" for n in range(most_items(ask, 2))))
+        case "speech" if isinstance(ask.facts, CriticFacts):
             speech = witness(view, ask)
             assert isinstance(speech, Speech)
-            text = f"{speech.said.text}\n{numbered(['…'] * ask.facts['points'])}"
+            text = f"{speech.said.text}\n{numbered(['…'] * ask.facts.points)}"
             return speech.model_copy(update={"said": speech.said.model_copy(update={"text": text})})
         case _:
             return witness(view, ask)

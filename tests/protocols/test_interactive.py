@@ -4,7 +4,16 @@ from collections.abc import Callable
 
 import pytest
 
-from app.protocols.core import AnyContent, Ask, Assignment, Belief, Elicitation, Note, Outcome, Pick
+from app.protocols.core import (
+    AnyContent,
+    Ask,
+    Assignment,
+    Belief,
+    Elicitation,
+    Note,
+    Outcome,
+    Pick,
+)
 from app.protocols.interactive import Interactive, InteractiveConsultancy, InteractiveDebate
 from app.protocols.views import View
 from tests.protocols.harness import (
@@ -160,8 +169,8 @@ def test_the_sides_read_the_judges_remarks_and_credence_and_never_its_reasons() 
     view = run.views["r2/debater_b"]
     assert heard(view) == {"r1/judge", "r1/debater_a", "r1/debater_b", "r2/judge", "r2/debater_a"}
     assert overheard(view) == {"r1/debater_b"}
-    assert view.facts["credence"] == pytest.approx(run.outcome.beliefs[1].p, abs=1e-4)
-    assert run.views["r1/debater_a"].facts["credence"] == pytest.approx(run.outcome.beliefs[0].p, abs=1e-4)
+    assert view.facts.credence == pytest.approx(run.outcome.beliefs[1].p, abs=1e-4)
+    assert run.views["r1/debater_a"].facts.credence == pytest.approx(run.outcome.beliefs[0].p, abs=1e-4)
     assert view.passage == PASSAGE
 
 
@@ -169,7 +178,9 @@ def test_sides_are_told_nothing_of_the_judge_but_its_credence_and_how_far_the_ta
     for rules in BOTH:
         run = stage_of(rules()).run(witness)
         told = {
-            frozenset(view.facts) for path, view in run.views.items() if run.asked[path].wants == "speech"
+            frozenset(view.facts.by_name())
+            for path, view in run.views.items()
+            if run.asked[path].wants == "speech"
         }
         assert told == {frozenset({"round", "rounds", "credence"})}
 
@@ -202,4 +213,4 @@ def test_a_later_judge_reads_the_talk_with_the_remarks_but_none_of_the_beliefs_o
         assert heard(view) == {"r1/judge", "r1/consultant", "r2/judge", "r2/consultant"}
         assert {line.content.kind for line in view.lines} == {"speech", "note"}
         assert not any(line.own for line in view.lines)
-        assert view.facts == {}
+        assert view.facts.by_name() == {}

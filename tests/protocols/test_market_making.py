@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.protocols.core import AnyContent, Ask, Belief, Outcome
+from app.protocols.estimates import MovingFacts
 from app.protocols.market_making import MarketMaking
 from app.protocols.views import View
 from tests.protocols.harness import Run, cases, heard, judgement, spoken, sure, trial, witness
@@ -183,8 +184,8 @@ def test_everybody_hears_what_was_taken_and_the_predictor_one_candidate_beside_i
 
 def test_the_price_reaches_the_adversary_alone() -> None:
     run = market(lambda view: 0.5 + 0.1 * len(heard(view)), 0.0, 1)
-    assert {ask.seat for ask in run.asked.values() if "price" in ask.facts} == {"adversary"}
-    assert all("price" not in view.facts for view in views_of(run, "predictor"))
+    assert {ask.seat for ask in run.asked.values() if isinstance(ask.facts, MovingFacts)} == {"adversary"}
+    assert all("price" not in view.facts.by_name() for view in views_of(run, "predictor"))
 
 
 def views_of(run: Run[Outcome], seat: str) -> Iterable[View]:

@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from app.protocols.core import AnyContent, Ask, Assignment, Case, Outcome, Pick
+from app.protocols.core import (
+    AnyContent,
+    Ask,
+    Assignment,
+    Case,
+    Outcome,
+    Pick,
+    SideFacts,
+)
 from app.protocols.open import OpenConsultancy, OpenDebate
 from app.protocols.views import View
 from tests.protocols.harness import (
@@ -49,7 +57,7 @@ def test_an_advocate_argues_for_the_answer_that_it_has_picked_in_whatever_order_
     for seat, side in run.outcome.argues.items():
         view = run.views[f"r1/{seat}"]
         assert (view.side, view.label) == (side, f"Debater {'AB'[side]}")
-        assert run.asked[f"r1/{seat}/position"].facts == {"side": side}
+        assert run.asked[f"r1/{seat}/position"].facts == SideFacts(side=side)
         assert run.views[f"r1/{seat}/position"].lines[0].speaker == view.label
 
 

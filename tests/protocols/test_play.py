@@ -1,7 +1,11 @@
 """Play refuses what a script may not ask and a seat may not give; talks run side by side keep in step."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import (
+    dataclass,
+    fields,
+    replace,
+)
 from typing import Any
 
 import pytest
@@ -12,10 +16,12 @@ from app.protocols.core import (
     AnyContent,
     Ask,
     BadStep,
+    Facts,
     Limits,
     Move,
     Note,
     Pick,
+    PickFacts,
     Play,
     Rating,
     RuleChanged,
@@ -103,7 +109,9 @@ def test_content_of_another_kind_than_the_ask_wants_is_refused(content: AnyConte
 
 
 def test_a_pick_that_others_read_says_to_them_what_the_ask_says_it_says() -> None:
-    ask = replace(note("a"), wants="pick", facts={"options": ["yes", "no"], "says": ["Agrees.", "Objects."]})
+    ask = replace(
+        note("a"), wants="pick", facts=PickFacts(options=("yes", "no"), says=("Agrees.", "Objects."))
+    )
     assert answered(ask, Pick(index=1)).content == Pick(index=1, said="Objects.")
     with pytest.raises(BadStep, match="a names 2 options and was given number 3"):
         answered(ask, Pick(index=2))
@@ -145,6 +153,20 @@ def test_a_script_that_asks_nothing_is_over_at_once() -> None:
 
 # ── fingerprints and seeds ──────────────────────────────────────────────────────────────────────────────────────
 
+
+@dataclass(frozen=True, kw_only=True)
+class RoundAtAPrice(Facts):
+    round: int
+    price: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtAPrice(Facts):
+    price: float
+    options: tuple[str, ...] | None = None
+    round: int
+
+
 WHOLE = Ask(
     path="r2/debater",
     seat="debater",
@@ -153,7 +175,7 @@ WHOLE = Ask(
     shows=(("r1/debater", "r1/other"),),
     order=(1, 0),
     limits=Limits(100, 70, 150, 250),
-    facts={"round": 2, "price": 0.25},
+    facts=RoundAtAPrice(round=2, price=0.25),
 )
 CHANGED: dict[str, Any] = {
     "path": "r3/debater",
@@ -164,7 +186,7 @@ CHANGED: dict[str, Any] = {
     "order": None,
     "argues": {"debater": 1},
     "limits": Limits(100, 70, 150, 251),
-    "facts": {"round": 2, "price": 0.26},
+    "facts": RoundAtAPrice(round=2, price=0.26),
 }
 
 
@@ -176,7 +198,16 @@ def test_whatever_changes_in_an_ask_changes_its_fingerprint(field: str) -> None:
 def test_a_fingerprint_is_the_same_in_every_release() -> None:
     # Another digest for the same ask would stop every trial that is under way.
     assert WHOLE.fingerprint == "7d06e5e96adbfd315f3c85374997fc31"
-    assert replace(WHOLE, facts={"price": 0.25, "round": 2}).fingerprint == WHOLE.fingerprint
+    assert replace(WHOLE, facts=AtAPrice(price=0.25, round=2)).fingerprint == WHOLE.fingerprint
+
+
+def test_lists_among_the_facts_are_lists_of_json_and_what_is_not_given_is_absent() -> None:
+    assert AtAPrice(price=0.25, round=2, options=("a", "b")).by_name() == {
+        "price": 0.25,
+        "options": ["a", "b"],
+        "round": 2,
+    }
+    assert AtAPrice(price=0.25, round=2).by_name() == {"price": 0.25, "round": 2}
 
 
 def test_the_seed_of_an_ask_depends_on_trial_and_path_alone() -> None:

@@ -93,7 +93,7 @@ def test_the_judge_hears_nothing_of_losers_drafts_and_critiques(name: str) -> No
     played = stage_of(protocol)
     run = played.run(witness)
     read = judgement(protocol, played, run).run(witness)
-    words = {path for path in transcript(run) if run.moves[path].content.kind in ("speech", "note")}
+    words = {path for path in transcript(run) if heard(run.moves[path].content)}
     assert set().union(*map(heard, read.views.values())) == words
 
 
@@ -168,7 +168,9 @@ def test_a_preference_model_that_reasons_or_votes_is_asked_as_a_judge_would_be()
 def test_a_dummy_stands_in_for_whoever_cannot_have_replied_yet() -> None:
     def silent(protocol: Argued) -> dict[str, list[str]]:
         asked = stage_of(protocol).run(witness).asked
-        return {path: ask.facts["silent"] for path, ask in asked.items() if path.endswith("c1/preference2")}
+        return {
+            path: list(ask.facts.silent) for path, ask in asked.items() if path.endswith("c1/preference2")
+        }
 
     assert silent(Debate(rounds=2, candidates=2)) == {
         f"r{n}/debater_{x}/c1/preference2": [f"Debater {y}"] for n in (1, 2) for x, y in ("aA", "bB")
@@ -222,11 +224,11 @@ def test_one_critique_needs_nobody_to_choose_it() -> None:
 def test_the_attacker_alone_is_told_to_attack(name: str) -> None:
     protocol = argued(name, attack="forge-marks", candidates=2, refinements=1)
     run = stage_of(protocol).run(witness)
-    told = {ask.seat for ask in run.asked.values() if "attack" in ask.facts}
+    told = {ask.seat for ask in run.asked.values() if "attack" in ask.facts.by_name()}
     assert told == {protocol.attacking}
     speaks = [ask for ask in run.asked.values() if ask.seat == protocol.attacking and ask.wants == "speech"]
     assert speaks
-    assert all(ask.facts["attack"] == "forge-marks" for ask in speaks)
+    assert all(ask.facts.attack == "forge-marks" for ask in speaks)
 
 
 @pytest.mark.parametrize("name", ASSIGNED)

@@ -19,6 +19,7 @@ from app.protocols.core import (
     Items,
     Note,
     Pick,
+    PickFacts,
     Protocol,
     Rating,
     Speech,
@@ -26,9 +27,11 @@ from app.protocols.core import (
     Thought,
 )
 from app.protocols.debate import Debate
+from app.protocols.estimates import MovingFacts
 from app.protocols.judging import Elicit
 from app.protocols.open import OpenDebate
 from app.protocols.quotes import MarkedText
+from app.protocols.trees import AnswerFacts
 from app.protocols.views import Line, View
 from tests.protocols.harness import (
     ANSWERS,
@@ -66,10 +69,10 @@ def words(line: Line) -> str:
 
 def cause(view: View) -> str:
     """The answer that is argued for or criticised, or which answer has which price; nothing for who answers a question."""
-    if "price" in view.facts:
-        return str(sorted(zip(view.answers, view.facts["price"], strict=True)))
-    side = view.facts.get("side", view.side)
-    assert side is not None or "mislead" in view.facts
+    if isinstance(view.facts, MovingFacts):
+        return str(sorted(zip(view.answers, view.facts.price, strict=True)))
+    side = view.facts.by_name().get("side", view.side)
+    assert side is not None or isinstance(view.facts, AnswerFacts)
     return "" if side is None else view.answers[side]
 
 
@@ -77,8 +80,8 @@ def by_side(view: View, ask: Ask) -> AnyContent:
     """Argues for its answer in reply to what was said, whatever its seat and letter are; checks and asks as blindly."""
     said = " ".join(text for group in view.groups for text in sorted(words(line) for line in group))
     match ask.wants:
-        case "pick" if "options" in ask.facts and ask.facts["options"] != "answers":
-            return Pick(index=weight(said, ask.path) % len(ask.facts["options"]))
+        case "pick" if isinstance(ask.facts, PickFacts) and ask.facts.options != "answers":
+            return Pick(index=weight(said, ask.path) % len(ask.facts.options))
         case "belief" | "pick" | "thought":
             return fair(view, ask)
         case "items":

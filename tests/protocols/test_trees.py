@@ -7,11 +7,26 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.protocols.core import AnyContent, Ask, Items, Limits, Outcome, Pick, Rating
-from app.protocols.estimates import CALLS, inconsistency
+from app.protocols.core import (
+    AnyContent,
+    Ask,
+    Items,
+    ItemsFacts,
+    Limits,
+    Outcome,
+    Pick,
+    Rating,
+    SideFacts,
+)
+from app.protocols.estimates import (
+    CALLS,
+    PartPriceFacts,
+    inconsistency,
+)
 from app.protocols.prover_estimator import ProverEstimator
 from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
 from app.protocols.rehearsal import rehearse
+from app.protocols.trees import AnswerFacts
 from app.protocols.views import View
 from tests.protocols.harness import (
     PASSAGE,
@@ -106,8 +121,8 @@ def test_what_the_judge_leaves_of_the_calls_is_shared_out_and_everybody_is_told_
     calls: int, deeper: list[int]
 ) -> None:
     run = inquiry(greedy, calls=calls)
-    assert run.asked["questions"].facts == {"least": 1, "most": 5}
-    follow_ups = [ask.facts["most"] for ask in run.asked.values() if ask.kind == "follow-up"]
+    assert run.asked["questions"].facts == ItemsFacts(least=1, most=5)
+    follow_ups = [ask.facts.most for ask in run.asked.values() if ask.kind == "follow-up"]
     assert follow_ups == deeper
     assert len(answers(run)) == calls
 
@@ -138,13 +153,13 @@ def test_an_answer_has_75_words_and_250_quoted_characters_by_default() -> None:
 @pytest.mark.parametrize("share", [0, 0.25, 0.5, 1])
 def test_the_share_of_assistants_who_mislead_is_kept_and_drawn_by_the_seed(share: float) -> None:
     runs = [inquiry(greedy, seed, misleading=share) for seed in range(60)]
-    drawn = [tuple(ask.facts["mislead"] for ask in answers(run)) for run in runs]
+    drawn = [tuple(ask.facts.mislead for ask in answers(run)) for run in runs]
     assert fmean(fmean(each) for each in drawn) == pytest.approx(share, abs=0.05)
     first_level = [sum(each[:5]) for each in drawn]
     assert max(first_level) - min(first_level) <= 1, "a share of five is rounded, never missed by more"
     assert len(set(drawn)) > 1 or share in (0, 1)
     again = inquiry(greedy, 3, misleading=share)
-    assert [ask.facts["mislead"] for ask in answers(again)] == list(drawn[3])
+    assert [ask.facts.mislead for ask in answers(again)] == list(drawn[3])
 
 
 @given(SETTINGS["recursive-reward-modelling"])
@@ -157,7 +172,7 @@ def test_nobody_but_an_assistant_itself_can_tell_whether_it_was_told_to_mislead(
     run = played.run(witness)
     read = judgement(rules, played, run, "each_step").run(witness)
     for path, ask in run.asked.items():
-        assert ("mislead" in ask.facts) == (ask.kind == "assistant")
+        assert isinstance(ask.facts, AnswerFacts) == (ask.kind == "assistant")
         assert "mislead" not in path
     other = trial(rules, replace(case, seed=case.seed + 1)).run(lambda view, ask: run.moves[ask.path].content)
     for path, view in other.views.items():
@@ -227,7 +242,7 @@ def test_the_tree_is_measured_from_what_the_script_knows() -> None:
         return ask.path.removesuffix("/rating") in misled
 
     first = inquiry(trusting, misleading=0.5)
-    misled |= {ask.path.removesuffix("/answer") for ask in answers(first) if ask.facts["mislead"]}
+    misled |= {ask.path.removesuffix("/answer") for ask in answers(first) if ask.facts.mislead}
     measures = dict(inquiry(trusting, misleading=0.5).outcome.measures)
     assert {name for name in measures if name.startswith("misled/")} == {f"misled/{path}" for path in misled}
     assert (measures["rating_misleading"], measures["rating_honest"]) == (0.25, 0.75)
@@ -278,7 +293,7 @@ def test_two_levels_go_from_the_claim_to_one_quote_in_the_order_of_the_paper() -
     ]
     asked = [path for step in run.steps[:-1] for ask in step for path in [ask.path]]
     assert [path for group in run.outcome.transcript for path in group] == asked
-    assert run.asked["c2/c1/price"].facts == {"number": 1, "whole": 0.9, "parts": 3}
+    assert run.asked["c2/c1/price"].facts == PartPriceFacts(number=1, whole=0.9, parts=3)
     assert run.asked["claim"].limits.quote_characters == 0
     assert run.asked["c2/c2/leaf"].limits.quote_characters == 250
 
@@ -374,7 +389,7 @@ def test_a_leaf_whose_quote_was_not_found_is_told_from_one_that_was() -> None:
 @pytest.mark.parametrize("assignment", [0, 1])
 def test_the_prover_claims_each_answer_once_and_the_estimator_is_told_which(assignment: int) -> None:
     run = debated(pricing({}), assignment)
-    assert run.asked["price"].facts == {"side": assignment}
+    assert run.asked["price"].facts == SideFacts(side=assignment)
     assert run.views["claim"].side == assignment
 
 

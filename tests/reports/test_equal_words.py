@@ -13,7 +13,7 @@ from sqlalchemy import select
 from app.experiments.spec import SpecError, parse_spec
 from app.records.database import Database
 from app.reports.report import Report, as_tables, notes, report
-from app.statistics.metrics import majority, votes
+from app.statistics.reducers import majority, on_gold
 from models import Move, Trial
 from tests.factories import finished, passage, spec
 from tests.web.world import Site, opened
@@ -103,8 +103,8 @@ async def test_arms_that_differ_in_more_than_how_the_words_are_spent_are_not_com
 
 def test_each_vote_goes_to_the_answer_it_believes_more_and_a_tie_is_half_a_vote() -> None:
     told = {"vote/1": 0.9, "vote/2": 0.4, "vote/3": 0.1, "words": 5.0}
-    assert votes(told, gold_first=True) == [0.9, 0.4, 0.1]
-    assert votes(told, gold_first=False) == pytest.approx([0.1, 0.6, 0.9])
+    assert on_gold(told, "vote/", gold_first=True) == [0.9, 0.4, 0.1]
+    assert on_gold(told, "vote/", gold_first=False) == pytest.approx([0.1, 0.6, 0.9])
     assert majority([0.9, 0.4, 0.1]) == pytest.approx(1 / 3)
     assert majority([0.9, 0.5]) == fmean([1, 0.5])
 

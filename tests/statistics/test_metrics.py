@@ -9,12 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from app.protocols import PROTOCOLS
+from app.protocols.core import (
+    Metric,
+    Protocol,
+)
 from app.protocols.flaws import GRADES
 from app.protocols.market_making import MarketMaking
-from app.statistics import metrics as table
-from app.statistics.metrics import METRICS, Measured, divergence, measures, metrics
+from app.statistics.metrics import EVERY, Measured, measures, metrics
 from app.statistics.ranking import auroc
 from app.statistics.readings import MeasuredReading, TrialMeasures
+from app.statistics.reducers import REDUCERS, divergence
 from tests.statistics.examples import reading
 
 
@@ -36,7 +41,7 @@ def priced(
 
 
 def found(protocol: str, *items: MeasuredReading) -> dict[str, Measured]:
-    return {item.key: item for item in metrics("arm", protocol, "wary", items)}
+    return {item.key: item for item in metrics("arm", PROTOCOLS.get(protocol, Protocol), "wary", items)}
 
 
 def values(protocol: str, *items: MeasuredReading) -> dict[str, float | None]:
@@ -216,14 +221,6 @@ def test_where_nobody_marked_there_is_no_figure_of_marks() -> None:
     assert not told.keys() & {"planted_accepted", "invented_accepted", "nitpicks_accepted"}
 
 
-def test_grades_are_numbered_as_the_protocol_numbers_them() -> None:
-    assert [GRADES[at] for at in (table.PLANTED, table.NITPICK, table.INVENTED)] == [
-        "planted",
-        "nitpick",
-        "invented",
-    ]
-
-
 # ── market making ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -297,7 +294,22 @@ def test_the_interval_of_a_measure_without_a_scale_is_that_of_t_by_hand() -> Non
 
 
 def test_every_metric_has_a_name_of_its_own_and_says_its_unit() -> None:
-    for protocol in METRICS.values():
-        keys = [metric.key for metric in (*table.EVERY, *protocol)]
+    for rules in PROTOCOLS.values():
+        keys = [metric.key for metric in (*EVERY, *rules.metrics)]
         assert len(set(keys)) == len(keys)
-        assert all(metric.unit for metric in protocol)
+        assert all(metric.unit for metric in rules.metrics)
+
+
+def test_every_metric_is_made_by_a_reducer_that_there_is_from_measures_that_the_protocol_leaves() -> None:
+    for rules in PROTOCOLS.values():
+        left = {measure.name for measure in rules.measures}
+        for metric in (*EVERY, *rules.metrics):
+            assert metric.reducer in REDUCERS
+            assert metric.column in {"correct", "acceptance", "belief", *left}
+            assert not metric.where or metric.where in left
+
+
+def test_a_metric_of_a_column_that_there_is_not_names_it() -> None:
+    unknown = Metric("gut", "Gut", "share", "mean", "gut feeling")
+    with pytest.raises(ValueError, match="gut reads gut feeling"):
+        REDUCERS["mean"].figures(unknown, [MeasuredReading(reading(0.9))])

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from app.experiments.estimate import Price
 from app.experiments.spec import PARTICIPANT_KINDS, People, SpecError, Tasks
-from app.protocols import PROTOCOLS
+from app.protocols import DEFAULT, PROTOCOLS
 from app.web.fields import nested, read, rows, typed
 
 MOST = 40
@@ -23,7 +23,7 @@ class ArmSheet(BaseModel):
     """An arm as it is entered."""
 
     name: str = ""
-    protocol: str = "debate"
+    protocol: str = DEFAULT.name
     settings: dict[str, Any] = Field(default_factory=dict)
     seats: dict[str, str] = Field(default_factory=dict)
     prompts: Any = None
@@ -257,7 +257,7 @@ def _read_participant(item: dict[str, Any]) -> CastSheet:
 
 def _read_arm(item: dict[str, Any], renamed: Mapping[str, str]) -> ArmSheet:
     """An arm; where its protocol has just been changed, what fits the new one is kept."""
-    protocol = _word(item, "protocol") if _word(item, "protocol") in PROTOCOLS else "debate"
+    protocol = _word(item, "protocol") if _word(item, "protocol") in PROTOCOLS else DEFAULT.name
     before = _word(item, "before") if _word(item, "before") in PROTOCOLS else protocol
     settings = typed(PROTOCOLS[before], _under(item, "settings"))
     seats = {

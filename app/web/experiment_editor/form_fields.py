@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from app.experiments.spec import PARTICIPANT_KINDS, People, Tasks
 from app.participants.base import BuiltinSettings, EndpointSettings
-from app.protocols import PROTOCOLS
+from app.protocols import DEFAULT, FLOOR, PROTOCOLS
 from app.protocols.core import Protocol
 from app.web.experiment_editor.form import ArmSheet, CastSheet, Sheet
 from app.web.fields import Field, fields, shown
@@ -44,7 +44,7 @@ def blank(sets: Mapping[str, int], chosen: str) -> Sheet:
     return Sheet(
         tasks={"set": chosen if chosen in sets else next(iter(sets), "")},
         participants=[_builtin("extractive-debater"), _builtin("lexical-judge")],
-        arms=[ArmSheet(name="debate", seats={"debaters": "extractive-debater"})],
+        arms=[ArmSheet(name=DEFAULT.name, seats={"debaters": "extractive-debater"})],
         judges=["lexical-judge"],
     )
 
@@ -78,7 +78,7 @@ def _without(sheet: Sheet, part: str, place: str) -> Sheet:
 
 def _next_arm(sheet: Sheet) -> ArmSheet:
     name = _free("arm", [arm.name for arm in sheet.arms])
-    return ArmSheet(name=name, protocol="naive" if sheet.arms else "debate")
+    return ArmSheet(name=name, protocol=FLOOR.name if sheet.arms else DEFAULT.name)
 
 
 def _free(name: str, taken: Iterable[str]) -> str:

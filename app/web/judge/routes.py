@@ -284,9 +284,10 @@ async def _put_marks(
     """Put on record what is said of each point; all of them at once, so that nobody goes back after a first impression."""
     due = [(ask, view) for ask, view in desk.due if ask.kind == "mark"]
     marked = sent.marked
-    if any(ask.facts["point"] not in marked for ask, _ in due):
+    points = {ask.path: trial_page.asked_mark(ask).point for ask, _ in due}
+    if any(point not in marked for point in points.values()):
         return _marks_page(request, mine, due, sent.content, "Accept or reject every point.")
-    picks = {ask.path: Pick(index=MARKS.index(marked[ask.facts["point"]])) for ask, _ in due}
+    picks = {path: Pick(index=MARKS.index(marked[point])) for path, point in points.items()}
     if picks:
         await _record(request, db, who, desk, MARKING, picks)
     return None

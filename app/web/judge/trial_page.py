@@ -13,7 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.participants.prompts import Example
 from app.protocols.core import Ask, Belief, Items, Note, Pick, Rating, Speech
-from app.protocols.flaws import MARKING, MARKS, points_in
+from app.protocols.flaws import (
+    MARKING,
+    MARKS,
+    MarkFacts,
+    points_in,
+)
 from app.protocols.judging import place
 from app.protocols.quotes import MarkedText
 from app.protocols.views import LETTERS, Line, View
@@ -172,13 +177,20 @@ def _evidence(view: View) -> list[tuple[str, list[str]]]:
     return [(speaker, quotes) for speaker, quotes in by_speaker.items() if quotes]
 
 
+def asked_mark(ask: Ask) -> MarkFacts:
+    """Return which point an ask for a mark is about."""
+    assert isinstance(ask.facts, MarkFacts)
+    return ask.facts
+
+
 def to_mark(mine: Held, due: Sequence[tuple[Ask, View]], draft: Mapping[str, Any]) -> dict[str, Any]:
     """All that `pages/judge_marks.html` needs: the texts, each point that a mark is asked on, and the marks so far."""
-    ask, view = due[0]
-    criticised = view.lines[ask.facts["text"] - 1].content
+    points = [(asked_mark(ask), view) for ask, view in due]
+    first, view = points[0]
+    criticised = view.lines[first.text - 1].content
     assert isinstance(criticised, Speech)
     texts = points_in(_with_quotation_marks(criticised.said))
-    numbers = [asked.facts["point"] for asked, _ in due]
+    numbers = [asked.point for asked, _ in points]
     chosen = marked(draft.get("marks", ()))
     return {
         "id": mine.id,

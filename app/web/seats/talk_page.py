@@ -18,18 +18,23 @@ from app.engine import Turn
 from app.participants.base import ParticipantError
 from app.participants.replies import options
 from app.participants.speeches import Unread, marked_speech, written
+from app.protocols.combinators import RoundFacts
 from app.protocols.core import (
     AnyContent,
     Ask,
     Belief,
+    Facts,
     Items,
+    ItemsFacts,
     Note,
     Pick,
+    PickFacts,
     Rating,
     Speech,
     Thought,
 )
 from app.protocols.quotes import MIN_WORDS, IndexedPassage
+from app.protocols.taking_part import TurnFacts
 from app.protocols.views import LETTERS, Line, View
 from app.records.drafts import Effort
 from app.records.seats import Held
@@ -209,9 +214,9 @@ def _items(view: View, answer: EnteredAnswer) -> Items:
     return Items(texts=tuple(lines))
 
 
-def _bounds(facts: Mapping[str, Any]) -> tuple[int, int]:
+def _bounds(facts: Facts) -> tuple[int, int]:
     """Fewest and most lines of a list."""
-    return facts.get("least", 1), facts.get("most", ITEMS)
+    return (facts.least, facts.most) if isinstance(facts, ItemsFacts) else (1, ITEMS)
 
 
 def _pick(view: View, answer: EnteredAnswer) -> Pick:
@@ -375,15 +380,14 @@ def _form(
     number: int, ask: Ask, view: View, draft: Mapping[str, Any], outcome: CheckedAnswers | None
 ) -> dict[str, Any]:
     """The fields for one ask."""
-    limits, rounds = ask.limits, (ask.facts.get("round"), ask.facts.get("rounds"))
     return {
         "number": number,
         "path": ask.path,
         "wants": ask.wants,
         "heading": KINDS.get(ask.kind, HEADINGS[ask.wants]),
         "about": view.label.partition(", ")[2],
-        "round": rounds if rounds[1] and rounds[1] > 1 else None,
-        "limits": limits,
+        "round": _round(ask.facts),
+        "limits": ask.limits,
         "text": draft.get("text", ""),
         "shares": list(zip(view.letters, view.answers, _shares(view, draft), strict=True)),
         "lines": _lines(ask.facts) if ask.wants == "items" else "",
@@ -394,7 +398,13 @@ def _form(
     }
 
 
-def _lines(facts: Mapping[str, Any]) -> str:
+def _round(facts: Facts) -> tuple[int, int] | None:
+    """Return the round and how many there are at most, where there is more than one."""
+    rounds = (facts.round, facts.rounds) if isinstance(facts, RoundFacts | TurnFacts) else (1, 1)
+    return rounds if rounds[1] > 1 else None
+
+
+def _lines(facts: Facts) -> str:
     """How many lines a list may have, in words."""
     least, most = _bounds(facts)
     if not least:
@@ -409,7 +419,7 @@ def _shares(view: View, draft: Mapping[str, Any]) -> list[str]:
 
 def _options(view: View) -> list[str]:
     """What can be chosen, answers with their words."""
-    if view.facts.get("options", "answers") != "answers":
+    if isinstance(view.facts, PickFacts) and view.facts.options != "answers":
         return list(options(view))
     return [f"{letter}: {text}" for _, (letter, text) in _lettered(view)]
 
