@@ -75,7 +75,7 @@ def faults(conninfo: str, sent: Iterable[Sent]) -> dict[str, int]:
         )
         [exceeded] = _counted(
             connection,
-            "SELECT 1 FROM judgement WHERE place > 0 AND state IN ('waiting', 'done') GROUP BY trial_id",
+            "SELECT 1 FROM play WHERE kind = 'judging' AND place > 0 AND state IN ('waiting', 'done') GROUP BY trial_id",
             PLACES,
         )
         [unjudged] = _counted(

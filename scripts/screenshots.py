@@ -135,11 +135,11 @@ async def _half_played(site: Site, engine: Engine, data: dict[str, Any]) -> None
     async with site.database.session() as db:
         ordered = select(Trial.id).where(Trial.experiment_id == experiment.id).order_by(Trial.position)
         trials = (await db.scalars(ordered)).all()
-    await asyncio.gather(*map(engine.advance_trial, trials[: 5 * len(trials) // 8]))
+    await asyncio.gather(*map(engine.advance, trials[: 5 * len(trials) // 8]))
     async with site.database.session() as db:
-        played_trials = select(Judgement.id).where(Judgement.trial_id.in_(trials[: len(trials) // 2]))
+        played_trials = select(Judgement.id).where(Judgement.talk_id.in_(trials[: len(trials) // 2]))
         ready = (await db.scalars(played_trials.where(Judgement.state == "queued"))).all()
-    await asyncio.gather(*map(engine.advance_judgement, ready))
+    await asyncio.gather(*map(engine.advance, ready))
 
 
 async def _only_debates(site: Site, other: Experiment) -> None:
@@ -167,7 +167,7 @@ async def _verdict(site: Site, engine: Engine, judgement: Any, luck: Random) -> 
             select(Trial.answers, Question.gold, Arm.name)
             .join(Question, Question.id == Trial.question_id)
             .join(Arm, Arm.id == Trial.arm_id)
-            .join(Judgement, Judgement.trial_id == Trial.id)
+            .join(Judgement, Judgement.talk_id == Trial.id)
             .where(Judgement.id == judgement)
         )
         answers, gold, arm = row.one()
@@ -204,7 +204,7 @@ async def _debate(site: Site, experiment: Experiment) -> Trial:
         found = (
             select(Trial)
             .join(Arm, Arm.id == Trial.arm_id)
-            .join(Judgement, Judgement.trial_id == Trial.id)
+            .join(Judgement, Judgement.talk_id == Trial.id)
             .where(Trial.experiment_id == experiment.id, Arm.name == "debate", Judgement.state == "done")
             .group_by(Trial.id)
             .order_by(func.count().desc(), Trial.position)

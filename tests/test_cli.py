@@ -183,7 +183,10 @@ def test_when_only_people_are_awaited_it_says_so_and_ends_well(
     ended = arena.run("run", file)
     assert ended.code == 0, ended.err
     assert "40 wait for people" in ended.err
-    assert records.one("SELECT count(*) FROM judgement WHERE state = 'open' AND place IN (1, 2)") == 40
+    assert (
+        records.one("SELECT count(*) FROM play WHERE kind = 'judging' AND state = 'open' AND place IN (1, 2)")
+        == 40
+    )
 
 
 def test_the_doctor_tells_the_database_its_migrations_and_which_endpoints_answer(
@@ -282,7 +285,12 @@ def test_the_demo_prints_its_table_and_serves_only_where_it_is_told_to(
             visitor.get(again["admin"])
             assert visitor.get(httpx.URL(again["admin"]).join("/audit")).url.path == "/audit"
         assert {table: records.count(table) for table in before} == before
-        assert records.one("SELECT count(*) FROM judgement WHERE state = 'waiting' AND place > 0") == 1
+        assert (
+            records.one(
+                "SELECT count(*) FROM play WHERE kind = 'judging' AND state = 'waiting' AND place > 0"
+            )
+            == 1
+        )
 
 
 def test_a_report_as_a_page_stands_alone(arena: Arena, ferries: Path, tmp_path: Path) -> None:
@@ -577,8 +585,8 @@ def test_a_model_that_cannot_answer_fails_its_trials_with_the_reason_and_loses_n
         server.script = Script()
         mended = arena.run("run", file, "--retry-failed")
     assert mended.code == 0, mended.err
-    assert records.one("SELECT count(*) FROM trial WHERE state <> 'done'") == 0
-    assert records.one("SELECT count(*) FROM judgement WHERE state <> 'done'") == 0
+    assert records.one("SELECT count(*) FROM play WHERE kind = 'talk' AND state <> 'done'") == 0
+    assert records.one("SELECT count(*) FROM play WHERE kind = 'judging' AND state <> 'done'") == 0
 
 
 # ── bad imports ─────────────────────────────────────────────────────────────────────────────────────────────────

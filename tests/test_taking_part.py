@@ -75,9 +75,7 @@ async def test_every_judge_has_trials_of_its_own_whose_verdicts_are_theirs(datab
             assert len(verdict.beliefs) == trial.outcome["measures"]["continuations"] + 2
             assert verdict.beliefs[-1] == verdict.belief
         of_talks = (
-            select(Judgement.id)
-            .join(Trial, Trial.id == Judgement.trial_id)
-            .where(Trial.judge_id.is_not(None))
+            select(Judgement.id).join(Trial, Trial.id == Judgement.talk_id).where(Trial.judge_id.is_not(None))
         )
         assert list(await session.scalars(of_talks)) == []
 
@@ -184,7 +182,7 @@ async def test_what_was_chosen_is_written_into_the_trial_for_all_who_come_after(
     experiment = await opened(database)
     async with database.session() as session:
         rows = await session.execute(
-            select(Trial, Move).join(Move, Move.trial_id == Trial.id).where(Move.path == "choice")
+            select(Trial, Move).join(Move, Move.play_id == Trial.id).where(Move.path == "choice")
         )
         for trial, move in rows:
             chosen = trial.argues.get("consultant", trial.argues.get("protagonist"))
@@ -220,7 +218,7 @@ async def test_a_position_is_counted_for_the_side_that_was_chosen(database: Data
     async with database.session() as session:
         stances = await session.execute(
             select(Move.content["stance"].astext, Trial.argues, Trial.answers, Question.gold)
-            .join(Trial, Trial.id == Move.trial_id)
+            .join(Trial, Trial.id == Move.play_id)
             .join(Question, Question.id == Trial.question_id)
             .where(Move.path == "r1/consultant/position")
         )

@@ -150,7 +150,7 @@ async def found(world: World) -> dict[str, str]:
         alice = site.cast["alice"]
         invite = await admin.invite(db, alice, "judge", shared=True, label="all", lasts=timedelta(days=1))
         hired = await admin.invite(db, alice, "researcher", shared=False, label="", lasts=timedelta(days=1))
-        called = select(ModelCall.trial_id, ModelCall.path).where(ModelCall.trial_id.is_not(None))
+        called = select(ModelCall.play_id, ModelCall.path).where(ModelCall.play_id.is_not(None))
         trial, path = (await db.execute(called.limit(1))).one()
         markets = select(Trial.id).join(Arm, Arm.id == Trial.arm_id).where(Arm.protocol == "market-making")
         spoken = select(Trial.id).where(Trial.experiment_id == world.experiment.id, Trial.argues != {})

@@ -18,7 +18,7 @@ SPEECHES = """
     WHERE content->>'kind' = 'speech' AND trial_id IN (SELECT trial_id FROM seat_place) ORDER BY path
 """
 EFFORT = "SELECT sum(edits)::int FROM draft"
-TALK = "SELECT state FROM trial WHERE experiment_id = (SELECT id FROM experiment WHERE name = 'talks')"
+TALK = "SELECT state FROM play WHERE kind = 'talk' AND experiment_id = (SELECT id FROM experiment WHERE name = 'talks')"
 
 
 async def begin(stage: Stage, data: Mapping[str, Any]) -> None:

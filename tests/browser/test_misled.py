@@ -14,7 +14,7 @@ from tests.web.seats.test_routes import advised
 
 async def given(stage: Stage, table: str, experiment: str, person: Account) -> UUID:
     """Give somebody an open place in an experiment."""
-    of = f"SELECT id FROM trial WHERE experiment_id = (SELECT id FROM experiment WHERE name = '{experiment}')"
+    of = f"SELECT id FROM play WHERE kind = 'talk' AND experiment_id = (SELECT id FROM experiment WHERE name = '{experiment}')"
     chosen = f"SELECT id FROM {table} WHERE state = 'open' AND trial_id IN ({of}) LIMIT 1"
     taken = "state = 'waiting', participant_id = :person, leased_until = now() + interval '1 h'"
     async with stage.world.site.database.session.begin() as db:

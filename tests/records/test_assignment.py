@@ -68,7 +68,9 @@ async def expire(database: Database) -> None:
     """Let every lease end."""
     async with database.session.begin() as session:
         await session.execute(
-            text("UPDATE judgement SET leased_until = now() - interval '1 s' WHERE state = 'waiting'")
+            text(
+                "UPDATE play SET leased_until = now() - interval '1 s' WHERE kind = 'judging' AND state = 'waiting'"
+            )
         )
 
 
@@ -83,7 +85,7 @@ async def trials(database: Database) -> dict[uuid.UUID, tuple[Trial, Question]]:
     async with database.session() as session:
         found = await session.execute(
             select(Judgement.id, Trial, Question)
-            .join(Trial, Trial.id == Judgement.trial_id)
+            .join(Trial, Trial.id == Judgement.talk_id)
             .join(Question, Question.id == Trial.question_id)
         )
         return {row[0]: (row[1], row[2]) for row in found}
@@ -228,10 +230,8 @@ async def test_an_expired_trial_that_nobody_touched_is_open_again(database: Data
     taken = await take(database, next_one)
 
     assert len(await rows(database)) == places
-    assert {row.id for row in await rows(database, Judgement.participant_id == next_one.participant_id)} == {
-        taken
-    }
-    assert not await rows(database, Judgement.participant_id == slow.participant_id)
+    assert {row.id for row in await rows(database, Judgement.judge_id == next_one.participant_id)} == {taken}
+    assert not await rows(database, Judgement.judge_id == slow.participant_id)
     assert lost <= {row.id for row in await rows(database)}
 
 
@@ -251,7 +251,7 @@ async def test_an_expired_trial_that_was_begun_leaves_a_fresh_place(database: Da
     await take(database, next_one)
 
     [old] = await rows(database, Judgement.state == "returned")
-    [fresh] = await rows(database, Judgement.trial_id == old.trial_id, Judgement.id != old.id)
+    [fresh] = await rows(database, Judgement.talk_id == old.trial_id, Judgement.id != old.id)
     assert (old.id, old.participant_id, old.leased_until) == (lost, slow.participant_id, None)
     assert (fresh.place, fresh.reading, fresh.seed) == (old.place, old.reading, old.seed)
     assert fresh.state in ("open", "waiting")

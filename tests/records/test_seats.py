@@ -20,7 +20,7 @@ from app.records import assignment, experiments, leases, people, plays, seats, v
 from app.records.database import Database
 from app.records.leases import Kind
 from app.records.progress import progress
-from models import Account, Experiment, Judgement, Move, SeatPlace, Trial, Verdict
+from models import Account, Experiment, Judgement, Move, SeatRow, Trial, Verdict
 from tests.factories import imported, judge_on, passage, played, spec, started
 from tests.protocols.test_core_carries import InteractiveDebate
 
@@ -77,9 +77,9 @@ async def take(database: Database, account: Account, *kinds: Kind) -> uuid.UUID 
         return found[1] if found else None
 
 
-async def rows(database: Database, *where: Any) -> Sequence[SeatPlace]:
+async def rows(database: Database, *where: Any) -> Sequence[SeatRow]:
     async with database.session() as session:
-        return (await session.scalars(select(SeatPlace).where(*where))).all()
+        return (await session.scalars(select(SeatRow).where(*where))).all()
 
 
 async def say(database: Database, place: uuid.UUID) -> None:
@@ -119,7 +119,7 @@ async def test_a_crowd_that_claims_at_once_fills_every_seat_once(database: Datab
     # Who looks while all that is left is being taken by others may come away empty-handed, and looks again.
     for _ in range(3):
         found |= {item for item in await asyncio.gather(*(take(database, who) for who in crowd)) if item}
-    held = await rows(database, SeatPlace.state == "waiting")
+    held = await rows(database, SeatRow.state == "waiting")
     assert len(held) == len({row.participant_id for row in held}) == len(found) == 2
 
 
@@ -133,14 +133,14 @@ async def test_one_person_who_claims_many_times_at_once_takes_one_seat_and_never
     # Also when they are not awaited there.
     await say(database, next(item for item in found if item))
     assert await take(database, one) is None
-    assert len(await rows(database, SeatPlace.state == "waiting")) == 1
+    assert len(await rows(database, SeatRow.state == "waiting")) == 1
 
 
 async def test_people_sit_down_first_where_somebody_waits_for_them(database: Database) -> None:
     one, two = await hired(database, 2)
     await begun(database, None, "Alba", "Brise", "Cape", "Dune")
     here, there = await take(database, one), await take(database, two)
-    held = await rows(database, SeatPlace.state == "waiting")
+    held = await rows(database, SeatRow.state == "waiting")
     assert {row.id for row in held} == {here, there}
     assert len({row.trial_id for row in held}) == 1
 
@@ -197,8 +197,8 @@ async def _ask(database: Database, place: uuid.UUID) -> None:
     engine = Engine(database)
     await engine.submit_turn(place, {"r1/questioner": Note(text="Why?")})
     async with database.session() as session:
-        trial = (await session.get_one(SeatPlace, place)).trial_id
-    await engine.advance_trial(trial)
+        trial = (await session.get_one(SeatRow, place)).trial_id
+    await engine.advance(trial)
     await engine.close()
 
 
@@ -237,7 +237,8 @@ async def test_who_was_told_what_is_true_gets_no_seat_on_the_text(database: Data
     held = await take(database, one, assignment.JUDGEMENTS)
     await change(database, """UPDATE judgement SET flags = '{"told": true}' WHERE state = 'waiting'""")
     await change(
-        database, "UPDATE judgement SET state = 'queued', leased_until = NULL WHERE state = 'waiting'"
+        database,
+        "UPDATE play SET state = 'queued', leased_until = NULL WHERE kind = 'judging' AND state = 'waiting'",
     )
     await begun(database, talks({"asking": ASKING}))
     assert held
@@ -272,11 +273,11 @@ async def test_a_lease_runs_only_while_somebody_is_awaited(database: Database) -
     assert here
     assert there
     await say(database, here)
-    [mine] = await rows(database, SeatPlace.id == here)
-    [theirs] = await rows(database, SeatPlace.id == there)
+    [mine] = await rows(database, SeatRow.id == here)
+    [theirs] = await rows(database, SeatRow.id == there)
     assert (mine.leased_until, theirs.leased_until is None) == (None, False)
     await say(database, there)
-    assert all(row.leased_until for row in await rows(database, SeatPlace.state == "waiting"))
+    assert all(row.leased_until for row in await rows(database, SeatRow.state == "waiting"))
 
 
 async def test_who_lets_others_wait_too_long_loses_the_seat_and_the_next_goes_on_from_there(
@@ -303,7 +304,7 @@ async def test_who_lets_others_wait_too_long_loses_the_seat_and_the_next_goes_on
     there = await take(database, two)
     assert there
     assert there != here
-    assert [row.state for row in await rows(database, SeatPlace.id == here)] == ["returned"]
+    assert [row.state for row in await rows(database, SeatRow.id == here)] == ["returned"]
     engine = Engine(database)
     turn = await engine.turn(there)
     assert turn is not None
@@ -355,8 +356,8 @@ async def test_a_seat_given_back_in_the_middle_goes_to_nobody_from_across_the_cu
     assert await take(database, opposite) == there, "who sits opposite stays there"
     assert await take(database, judge) is None
     again = await take(database, fresh)
-    [row] = await rows(database, SeatPlace.id == again)
-    [left] = await rows(database, SeatPlace.id == here)
+    [row] = await rows(database, SeatRow.id == again)
+    [left] = await rows(database, SeatRow.id == here)
     assert (row.trial_id, row.seat, row.participant_id) == (left.trial_id, left.seat, fresh.participant_id)
 
 
@@ -383,8 +384,8 @@ async def test_a_judges_seat_given_back_in_the_middle_goes_to_nobody_who_has_rea
     for away in (reader, one):
         assert await take(database, away, seats.WITHOUT_PASSAGE) is None
     taken = [await take(database, other, seats.WITHOUT_PASSAGE) for other in others]
-    [left] = await rows(database, SeatPlace.id == here)
-    assert left.trial_id in {row.trial_id for row in await rows(database, SeatPlace.id.in_(taken))}
+    [left] = await rows(database, SeatRow.id == here)
+    assert left.trial_id in {row.trial_id for row in await rows(database, SeatRow.id.in_(taken))}
 
 
 @pytest.mark.parametrize("state", ["paused", "cancelled"])
@@ -422,15 +423,13 @@ async def test_two_who_answer_last_at_the_same_time_do_not_leave_the_talk_waitin
     async with database.session() as session:
         [trial] = (await session.scalars(select(Trial))).all()
         jobs = await session.scalar(
-            text(
-                "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'advance_trial' AND args->>'id' = :id"
-            ),
+            text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'advance' AND args->>'id' = :id"),
             {"id": str(trial.id)},
         )
     assert trial.state == "queued"
     assert jobs
     engine = Engine(database)
-    await engine.advance_trial(trial.id)
+    await engine.advance(trial.id)
     await engine.close()
     async with database.session() as session:
         assert (await session.get_one(Trial, trial.id)).state == "done"
@@ -462,9 +461,7 @@ async def test_an_answer_given_during_a_pause_is_kept_and_goes_on_with_the_exper
     for place in held:
         assert place
         await say(database, place)
-    count = text(
-        "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'advance_trial' AND status = 'todo'"
-    )
+    count = text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'advance' AND status = 'todo'")
     async with database.session() as session:
         assert await session.scalar(count) == 0
     async with database.session.begin() as session:
@@ -514,7 +511,7 @@ async def test_a_judge_who_takes_part_has_a_trial_of_their_own_for_each_person_w
         assert there
         await _talk_to_the_end(database, there)
     async with database.session() as session:
-        place = await session.get_one(SeatPlace, here)
+        place = await session.get_one(SeatRow, here)
         trial = await session.get_one(Trial, place.trial_id)
         verdict = (await session.scalars(select(Verdict).where(Verdict.trial_id == trial.id))).one()
     assert (trial.state, place.state) == ("done", "done")
@@ -533,8 +530,8 @@ async def _talk_to_the_end(database: Database, place: uuid.UUID) -> None:
     while (turn := await engine.turn(place)) and (turn.due or not turn.given):
         await engine.submit_turn(place, {ask.path: JUDGED[ask.wants] for ask, _ in turn.due})
         async with database.session() as session:
-            trial = (await session.get_one(SeatPlace, place)).trial_id
-        await engine.advance_trial(trial)
+            trial = (await session.get_one(SeatRow, place)).trial_id
+        await engine.advance(trial)
     await engine.close()
 
 

@@ -13,7 +13,7 @@ from app.records import assignment, leases, people, seats, spec_drafts
 from app.records.database import Database
 from app.records.tokens import new_token
 from app.web.accounts.sign_in import hasher, invite_path
-from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, SeatPlace, Trial
+from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, SeatRow, Trial
 from tests.database import Server
 from tests.factories import TASKS, spec, started
 from tests.web.routes import ROUTES, Route
@@ -80,7 +80,7 @@ async def staged(postgres: Server) -> AsyncIterator[Stage]:
             await started(database, debated())
             things = await _things(site)
             for trial in things.pop("talks"):
-                await site.app.state.engine.advance_trial(trial)
+                await site.app.state.engine.advance(trial)
         yield Stage(postgres, url, site.cast, things)
 
 
@@ -115,7 +115,7 @@ async def _things(site: Site) -> dict[str, Any]:
             "experiment": experiment.name,
             "trial": (await db.scalars(spoken.limit(1))).one(),
             "seat": seat[1],
-            "talks": list(await db.scalars(select(SeatPlace.trial_id))),
+            "talks": list(await db.scalars(select(SeatRow.play_id))),
             "invite": invite.id,
             "person": person.id,
             "token": (await db.scalars(select(ApiToken.id))).one(),

@@ -172,7 +172,7 @@ async def _fill(site: Site, url: str, feedback: str) -> None:
     await _run(database, _study("study-broken", "shelf-broken", url, naive, people=policy), "Broken")
     await _taken(
         site,
-        "UPDATE judgement SET state = 'failed', error = 'failure-of-opal: gold', leased_until = NULL "
+        "UPDATE play SET state = 'failed', error = 'failure-of-opal: gold', leased_until = NULL  WHERE kind = 'judging'"
         "WHERE state = 'waiting' AND round_id IN (SELECT r.id FROM judging_round r JOIN experiment e "
         "ON e.id = r.experiment_id WHERE e.name = 'study-broken')",
     )
@@ -228,7 +228,7 @@ async def _what_is_known(site: Site, url: str) -> dict[str, Any]:
         sessions[who] = (browser.cookies[COOKIE], browser.csrf)
     token = await bearer(site, "judge", "read", "write", "admin")
     async with site.database.session.begin() as db:
-        held = await db.execute(select(Judgement.id, Judgement.participant_id).where(Judgement.place > 0))
+        held = await db.execute(select(Judgement.id, Judgement.judge_id).where(Judgement.place > 0))
         held_by = [(row.participant_id, row.id) for row in held if row.participant_id]
         invite = await people.new_invite(db, role="judge", shared=False)
         link = (await invite_path(db, invite)).removeprefix("/invite/")
@@ -297,11 +297,11 @@ EXCHANGES: dict[str, list[str]] = {
         # Of two who spoke at once, seat A stands first on record, as it always does.
         f"UPDATE trial SET outcome = ({_swapped('outcome::text')})::jsonb "
         "WHERE jsonb_array_length(outcome->'transcript'->0) = 1",
-        "UPDATE trial SET argues = jsonb_build_object('consultant', 1 - (argues->>'consultant')::int) "
+        "UPDATE play SET argues = jsonb_build_object('consultant', 1 - (argues->>'consultant')::int)  WHERE kind = 'talk'"
         "WHERE argues ? 'consultant'",
-        "UPDATE trial SET argues = jsonb_build_object('prover', 1 - (argues->>'prover')::int) "
+        "UPDATE play SET argues = jsonb_build_object('prover', 1 - (argues->>'prover')::int)  WHERE kind = 'talk'"
         "WHERE argues ? 'prover'",
-        "UPDATE trial SET assignment = assignment + 1000",
+        "UPDATE play SET assignment = assignment + 1000 WHERE kind = 'talk'",
         "UPDATE trial t SET assignment = (SELECT min(o.assignment) + max(o.assignment) - 1000 FROM trial o "
         "WHERE o.arm_id = t.arm_id AND o.question_id = t.question_id) - t.assignment",
         f"UPDATE move SET path = path || '!' WHERE {_OF_TRIALS}",
@@ -318,8 +318,8 @@ EXCHANGES: dict[str, list[str]] = {
     "times": [
         # Who was slower spoke first, also in the order in which rows were written.
         f"UPDATE move SET id = 1000000 - id, created_at = created_at - id * interval '1 h' WHERE {_OF_TRIALS}",
-        "UPDATE trial SET finished_at = finished_at - (seed % 1000) * interval '1 h'",
-        f"UPDATE judgement SET finished_at = finished_at - (seed % 1000) * interval '1 h' WHERE {_OTHERS}",
+        "UPDATE play SET finished_at = finished_at - (seed % 1000) * interval '1 h' WHERE kind = 'talk'",
+        f"UPDATE play SET finished_at = finished_at - (seed % 1000) * interval '1 h' WHERE kind = 'judging' AND {_OTHERS}",
         "UPDATE experiment SET created_at = created_at - interval '1 h'",
         "UPDATE model_call SET created_at = created_at - interval '1 day'",
         "UPDATE call_attempt SET started_at = started_at - interval '1 day', seconds = 1000 + seconds",
@@ -339,7 +339,7 @@ EXCHANGES: dict[str, list[str]] = {
         "UPDATE text SET body = 'Another text altogether.' WHERE digest IN "
         "(SELECT text_digest FROM passage WHERE key <> 'passage-Open')",
         "UPDATE passage SET title = 'another', author = 'another', source = 'another', key = 'another-' || key",
-        "UPDATE judgement SET error = 'another' WHERE error IS NOT NULL",
+        "UPDATE play SET error = 'another' WHERE kind = 'judging' AND error IS NOT NULL",
         "UPDATE move SET content = jsonb_set(content, '{scratchpad}', '\"another\"') "
         f"WHERE {_OF_TRIALS} AND content->>'kind' = 'speech'",
     ],

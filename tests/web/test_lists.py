@@ -61,7 +61,7 @@ async def more_experiments(db: AsyncSession, world: World, numbers: Numbers) -> 
     arm = await first(db, Arm, Arm.experiment_id == world.experiment.id)
     trial = await first(db, Trial, Trial.arm_id == arm.id)
     panel = await first(db, JudgingRound, JudgingRound.experiment_id == world.experiment.id)
-    place = await first(db, Judgement, Judgement.trial_id == trial.id, Judgement.state == "open")
+    place = await first(db, Judgement, Judgement.talk_id == trial.id, Judgement.state == "open")
     for number in numbers:
         experiment = copied(world.experiment, name=f"copy-{number:03}", created_at=func.now())
         its = {"experiment_id": experiment.id}

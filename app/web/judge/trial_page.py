@@ -11,13 +11,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from app.engine import Turn
 from app.participants.prompts import Example
 from app.protocols.core import Ask, Belief, Items, Note, Pick, Rating, Speech
 from app.protocols.flaws import MARKING, MARKS, points_in
 from app.protocols.judging import place
 from app.protocols.quotes import MarkedText
 from app.protocols.views import LETTERS, Line, View
-from app.records.assignment import Held
 from app.records.drafts import Effort
 from app.statistics.scores import bits
 from app.web.marked_quotes import Piece, pieces, rendered_pieces
@@ -47,12 +47,12 @@ class Entry:
     """Step up to which the judge has read, where all of the transcript is on the page."""
 
 
-def entry(mine: Held, view: View, draft: Mapping[str, Any], earlier: Sequence[Belief]) -> Entry:
+def entry(turn: Turn, view: View, draft: Mapping[str, Any], earlier: Sequence[Belief]) -> Entry:
     """What to put into the form: the draft, else the last belief, else the same for every answer."""
     if draft:
         shares = (*draft["p"], *[""] * len(view.order))[: len(view.order)]
         return Entry(shares, draft["reason"], draft["knows_story"], draft["at"], draft.get("step", 1))
-    knows = bool(mine.flags.get("knows_story"))
+    knows = bool(turn.seat.flags.get("knows_story"))
     if earlier:
         last = tuple(f"{100 * earlier[-1].p[index]:.4g}" for index in view.order)
         return Entry(last, knows_story=knows)
@@ -81,31 +81,31 @@ def misled(example: Example) -> Misled:
 # ── what the page shows ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def shown(mine: Held, ask: Ask, view: View, earlier: Sequence[Belief], entry: Entry) -> dict[str, Any]:
+def shown(turn: Turn, ask: Ask, view: View, earlier: Sequence[Belief], entry: Entry) -> dict[str, Any]:
     """All that `pages/judge_trial.html` needs of a trial, for the belief that is asked for now."""
-    first = 0 if mine.each_step else mine.steps
+    first = 0 if turn.each_step else turn.steps
     return {
-        "id": mine.id,
+        "id": turn.seat.id,
         "path_asked": ask.path,
-        "final": is_final(mine, ask),
+        "final": is_final(turn, ask),
         "number": len(ask.shows) - first + 1,
-        "beliefs": mine.steps - first + 1,
+        "beliefs": turn.steps - first + 1,
         "question": view.question,
         "passage": view.passage,
         "answers": list(zip(view.letters, view.answers, entry.p, strict=True)),
-        "groups": _groups(view, earlier if mine.each_step else ()),
-        "before": _as_read(view, earlier[0]) if mine.each_step and earlier else None,
+        "groups": _groups(view, earlier if turn.each_step else ()),
+        "before": _as_read(view, earlier[0]) if turn.each_step and earlier else None,
         "evidence": _evidence(view),
-        "steps": mine.steps,
-        "stepwise": not mine.each_step and mine.steps > 1,
+        "steps": turn.steps,
+        "stepwise": not turn.each_step and turn.steps > 1,
         "entry": entry,
         "scores": score_table(),
     }
 
 
-def is_final(mine: Held, ask: Ask) -> bool:
+def is_final(turn: Turn, ask: Ask) -> bool:
     """Whether the belief asked for is the verdict."""
-    return len(ask.shows) == mine.steps
+    return len(ask.shows) == turn.steps
 
 
 def _line(line: Line, number: int) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def _evidence(view: View) -> list[tuple[str, list[str]]]:
     return [(speaker, quotes) for speaker, quotes in by_speaker.items() if quotes]
 
 
-def to_mark(mine: Held, due: Sequence[tuple[Ask, View]], draft: Mapping[str, Any]) -> dict[str, Any]:
+def to_mark(turn: Turn, due: Sequence[tuple[Ask, View]], draft: Mapping[str, Any]) -> dict[str, Any]:
     """All that `pages/judge_marks.html` needs: the texts, each point that a mark is asked on, and the marks so far."""
     ask, view = due[0]
     criticised = view.lines[ask.facts["text"] - 1].content
@@ -181,7 +181,7 @@ def to_mark(mine: Held, due: Sequence[tuple[Ask, View]], draft: Mapping[str, Any
     numbers = [asked.facts["point"] for asked, _ in due]
     chosen = marked(draft.get("marks", ()))
     return {
-        "id": mine.id,
+        "id": turn.seat.id,
         "path_asked": MARKING,
         "question": view.question,
         "answers": list(zip(view.letters, view.answers, strict=True)),
@@ -276,12 +276,12 @@ class Sent(BaseModel):
         """What was said of each point, by its number."""
         return marked(self.marks)
 
-    def effort(self, mine: Held) -> dict[str, Effort]:
+    def effort(self, turn: Turn) -> dict[str, Effort]:
         """Effort by path: under `each_step`, and at the marks, all of it belongs there, else to the step being read."""
         found: dict[str, Effort] = {}
         for item in self.efforts:
-            there = mine.each_step or self.path == MARKING
-            path = self.path if there else place(0, min(item.step, mine.steps))
+            there = turn.each_step or self.path == MARKING
+            path = self.path if there else place(0, min(item.step, turn.steps))
             put_in = Effort(item.active_seconds, item.focus_changes, item.edits)
             found[path] = found.get(path, Effort()) + put_in
         return found

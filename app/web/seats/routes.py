@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.engine import Engine, Turn
 from app.protocols.core import ProtocolError, RuleChanged
-from app.records import assignment, drafts, leases, people, seats
+from app.records import assignment, drafts, people, seats
 from app.records.database import Database
-from app.records.seats import BY_ROLE, Held
+from app.records.eligibility import MOST
+from app.records.seats import Held
 from app.web.render import page
 from app.web.seats import talk_page
 from app.web.seats.talk_page import CheckedAnswers, Sent
@@ -44,7 +45,7 @@ async def instructions(request: Request, who: Who) -> Response:
 @router.post("/instructions", name="talk_instructed")
 async def instructed(who: Who, db: Db) -> Response:
     """They have read them."""
-    await assignment.instructed(db, who.id)
+    await seats.instructed(db, who.id)
     return RedirectResponse("/talk", status_code=303)
 
 
@@ -57,9 +58,9 @@ async def queue(request: Request, who: Who, db: Db) -> Response:
     return page(
         request,
         "pages/talk_queue.html",
-        talks=await seats.talks(db, person),
-        left=await leases.left(db, person, [BY_ROLE[who.role]]),
-        most=seats.MOST,
+        talks=await seats.in_hand(db, person),
+        left=await assignment.left(db, person, who.role),
+        most=MOST,
     )
 
 
@@ -68,8 +69,8 @@ async def take_next(who: Who, db: Db) -> Response:
     """Sit down in a talk, or go on with one in which they are awaited."""
     if who.instructed_at is None:
         return RedirectResponse("/talk/instructions", status_code=303)
-    found = await leases.claim(db, who.id, [BY_ROLE[who.role]])
-    return RedirectResponse(address(found[1]) if found else "/talk", status_code=303)
+    found = await assignment.claim(db, who.id, who.role)
+    return RedirectResponse(address(found) if found else "/talk", status_code=303)
 
 
 def address(place: uuid.UUID) -> str:
@@ -85,28 +86,23 @@ async def talk(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
     """The talk as far as this seat sees it, and what it is asked now; nothing new is an empty answer to a page that waits."""
     async with _database(request).reading() as db:
         held = await _mine(db, who, seat_id)
-        entered = await drafts.find(db, _owner(held))
+        entered = await drafts.find(db, held.id)
     if request.headers.get("hx-request") and not held.turn and not held.over:
         return Response(status_code=204)
-    # With no transaction open: the engine needs connections of its own.
-    turn = await _turn(request, held)
     async with _database(request).session.begin() as db:
-        await seats.keep(db, held.id, _person(who), turn=bool(turn.due))
+        turn = await _turn(request, db, held)
+        await assignment.keep(db, held.id, _person(who), turn=bool(turn.due))
     return page(request, "pages/talk.html", **talk_page.shown(held, turn, entered), confirmed="")
 
 
 async def _mine(db: AsyncSession, who: Account, seat: uuid.UUID) -> Held:
     """A seat of theirs that can be seen; others do not exist for them."""
     held = await seats.held(db, seat, who.participant_id)
-    if held is None:
+    if held is None or held.judging:
         raise Refused(404, NONE_SUCH)
     if held.state == "returned":
         raise Refused(410, "Your seat in this talk went to somebody else: go to the start for the next one.")
     return held
-
-
-def _owner(held: Held) -> drafts.Owner:
-    return drafts.of_seat(held.id, held.trial)
 
 
 def _person(who: Account) -> uuid.UUID:
@@ -119,10 +115,10 @@ def _database(request: Request) -> Database:
     return database
 
 
-async def _turn(request: Request, held: Held) -> Turn:
+async def _turn(request: Request, db: AsyncSession, held: Held, *, lock: bool = False) -> Turn:
     engine: Engine = request.app.state.engine
     try:
-        turn = await engine.turn(held.id)
+        turn = await engine.turn(db, held.id, lock=lock)
     except ProtocolError as error:
         raise Refused(
             409, "This talk cannot be shown any more: give it back, or tell whoever invited you."
@@ -140,7 +136,7 @@ async def draft(request: Request, who: Who, seat_id: uuid.UUID, sent: Sent) -> R
     """Keep what was entered so far, and the seat; tell how its quotes were found."""
     async with _database(request).reading() as db:
         held = await _mine(db, who, seat_id)
-    turn = await _turn(request, held)
+        turn = await _turn(request, db, held)
     kept = await _keep(request, who, held, turn, sent)
     return JSONResponse({"saved": sent.at if kept else None, "counts": talk_page.counts(turn, sent)})
 
@@ -151,12 +147,12 @@ async def _keep(request: Request, who: Account, held: Held, turn: Turn, sent: Se
     if not due or not {answer.path for answer in sent.answers} <= due:
         return False
     async with _database(request).session.begin() as db:
-        if not await seats.keep(db, held.id, _person(who), turn=True):
+        if not await assignment.keep(db, held.id, _person(who)):
             return False
         for number, (path, content) in enumerate(sent.entered.items()):
             # Effort is put into the page as a whole: it stands with the first.
             efforts = {} if number else {path: sent.effort}
-            if not await drafts.save(db, _owner(held), who.id, path, content, efforts):
+            if not await drafts.save(db, held.id, held.play, who.id, path, content, efforts):
                 return False
     return True
 
@@ -168,7 +164,7 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
     onward = RedirectResponse(f"{address(seat_id)}#now", status_code=303)
     async with _database(request).reading() as db:
         held = await _mine(db, who, seat_id)
-    turn = await _turn(request, held)
+        turn = await _turn(request, db, held)
     # Before anything else: what was sent is safe now, and the seat is theirs while it is put on record.
     if not await _keep(request, who, held, turn, sent):
         return onward
@@ -183,7 +179,7 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
         return _again(request, held, turn, sent.entered, outcome, sent.digest)
     if held.judges:
         async with _database(request).session.begin() as db:
-            await leases.flag(db, held.kind, held.id, {"knows_story": sent.knows_story})
+            await assignment.flag(db, held.id, {"knows_story": sent.knows_story})
     await _record(request, who, held, outcome)
     return onward
 
@@ -213,13 +209,16 @@ def _again(
 
 async def _record(request: Request, who: Account, held: Held, outcome: CheckedAnswers) -> None:
     engine: Engine = request.app.state.engine
-    try:
-        await engine.submit_turn(held.id, outcome.contents)
-    except RuleChanged:  # another tab was quicker, or the seat went back meanwhile
-        return
     async with _database(request).session.begin() as db:
+        turn = await engine.turn(db, held.id, lock=True)
+        if turn is None:
+            return
+        try:
+            await engine.submit(db, turn, outcome.contents)
+        except RuleChanged:  # another tab was quicker, or the seat went back meanwhile
+            return
         for path in outcome.contents:
-            if await drafts.close(db, _owner(held), path):
+            if await drafts.close(db, held.id, path):
                 await people.note(db, who.id, "submitted", "seat", held.id, {"path": path})
 
 
@@ -230,7 +229,7 @@ async def _record(request: Request, who: Account, held: Held, outcome: CheckedAn
 async def return_form(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> Response:
     """Ask whether they mean it."""
     held = await _mine(db, who, seat_id)
-    entered = await drafts.find(db, _owner(held))
+    entered = await drafts.find(db, held.id)
     return page(
         request, "pages/talk_return.html", id=held.id, knows_story=talk_page.knows_story(held, entered)
     )
@@ -242,8 +241,8 @@ async def give_back(
 ) -> Response:
     """Let somebody else go on in their place; pressed again, or after the end, it changes nothing."""
     held = await seats.held(db, seat_id, who.participant_id)
-    if held is None:
+    if held is None or held.judging:
         raise Refused(404, NONE_SUCH)
     flags = {"knows_story": knows_story} if held.judges else {}
-    await leases.give_back(db, held.kind, held.id, who, flags)
+    await assignment.give_back(db, held.id, who, flags)
     return RedirectResponse("/", status_code=303)

@@ -288,7 +288,7 @@ def shown(
     held: Held, turn: Turn, drafts: Mapping[str, Mapping[str, Any]], outcome: CheckedAnswers | None = None
 ) -> dict[str, Any]:
     """All that `pages/talk.html` needs; `drafts` is what was entered, by path, `outcome` what came of sending it."""
-    view = turn.due[0][1] if turn.due else turn.given[-1][1] if turn.given else turn.standing
+    view = turn.due[0][1] if turn.due else turn.view(turn.given[-1][0]) if turn.given else turn.standing
     sent = [] if turn.due else _sent(turn)
     groups = [[_line(line, view) for line in group] for group in view.groups]
     return {
@@ -299,9 +299,9 @@ def shown(
         "question": view.question,
         "answers": [(letter, text, place == view.side) for place, (letter, text) in _lettered(view)],
         "argues": None if view.side is None else view.answers[view.side],
-        "passage": None if view.passage is None else _marked(view, [content for _, _, content in turn.given]),
+        "passage": None if view.passage is None else _marked(view, [content for _, content in turn.given]),
         "groups": groups,
-        "sent": [_line(Line(asked.label, True, content), asked) for _, asked, content in sent],
+        "sent": [_line(Line(asked.label, True, content), asked) for asked, content in sent],
         "asks": [
             _form(number, ask, asked, drafts.get(ask.path, {}), outcome)
             for number, (ask, asked) in enumerate(turn.due)
@@ -326,9 +326,10 @@ def _lettered(view: View) -> Iterable[tuple[int, tuple[str, str]]]:
     return enumerate(zip(view.letters, view.answers, strict=True))
 
 
-def _sent(turn: Turn) -> list[tuple[Ask, View, AnyContent]]:
+def _sent(turn: Turn) -> list[tuple[View, AnyContent]]:
     """What this seat gave last, while the others are awaited: they have not seen it either, or not yet replied."""
-    return [item for item in turn.given if item[0].shows == turn.given[-1][0].shows]
+    last = turn.given[-1][0].shows if turn.given else ()
+    return [(turn.view(ask), content) for ask, content in turn.given if ask.shows == last]
 
 
 def _marked(view: View, own: Iterable[AnyContent]) -> list[Any]:

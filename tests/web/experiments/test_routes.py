@@ -301,12 +301,12 @@ async def test_a_trial_that_ends_during_the_pause_queues_its_judgements_only_on_
         # It had been begun: a person's turn is taken in a paused experiment too.
         await session.execute(update(Trial).where(Trial.id == trial.id).values(state="waiting"))
     engine = Engine(site.database)
-    await engine.advance_trial(trial.id)
+    await engine.advance(trial.id)
     await engine.close()
     assert await jobs(site.database) == []
     async with site.database.session.begin() as session:
         await experiments.unpause(session, running.id)
-        judgements = select(Judgement.id).where(Judgement.trial_id == trial.id)
+        judgements = select(Judgement.id).where(Judgement.talk_id == trial.id)
         locks = await session.scalars(text("SELECT lock FROM procrastinate_jobs"))
         assert {f"judgement:{item}" for item in await session.scalars(judgements)} <= set(locks)
 
@@ -457,7 +457,7 @@ async def market(site: Site) -> Trial:
 async def paths(site: Site, trial: Trial) -> list[str]:
     async with site.database.session() as session:
         return list(
-            await session.scalars(select(Move.path).where(Move.trial_id == trial.id).order_by(Move.id))
+            await session.scalars(select(Move.path).where(Move.play_id == trial.id).order_by(Move.id))
         )
 
 
@@ -647,7 +647,7 @@ async def test_calls_of_a_judgement_are_found_only_through_its_own_trial(site: S
         judgement = (
             await session.scalars(
                 select(Judgement)
-                .join(Trial, Trial.id == Judgement.trial_id)
+                .join(Trial, Trial.id == Judgement.talk_id)
                 .where(Trial.experiment_id == experiment.id)
                 .limit(1)
             )

@@ -95,11 +95,11 @@ async def test_a_trial_whose_points_nobody_marked_goes_to_another_once_its_lease
     trial = await next_trial(first)
     await believe(first, trial)
     async with site.database.session.begin() as session:
-        mine = update(Judgement).where(Judgement.state == "waiting").returning(Judgement.trial_id)
+        mine = update(Judgement).where(Judgement.state == "waiting").returning(Judgement.talk_id)
         left = (await session.scalars(mine.values(leased_until=func.now() - text("interval '1 hour'")))).one()
     await next_trial(await site.browser("rival"))
     async with site.database.session() as session:
-        places = await session.scalars(select(Judgement.state).where(Judgement.trial_id == left))
+        places = await session.scalars(select(Judgement.state).where(Judgement.talk_id == left))
         assert "returned" in set(places)
         assert await session.scalar(select(func.count()).where(Judgement.state == "queued")) == 0
 
@@ -178,7 +178,7 @@ async def test_nothing_on_the_page_tells_that_a_flaw_was_planted(site: Site) -> 
         [reference] = set(
             await session.scalars(
                 select(Move.content["text"].astext)
-                .join(Judgement, Judgement.trial_id == Move.trial_id)
+                .join(Judgement, Judgement.talk_id == Move.play_id)
                 .where(Move.path == "r1/author/flaw", Judgement.state == "waiting")
             )
         )

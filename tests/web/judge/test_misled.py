@@ -110,7 +110,7 @@ async def test_who_was_shown_that_an_argument_is_false_is_asked_no_more_about_it
     "ending",
     [
         "UPDATE seat_place SET state = 'done' WHERE participant_id IS NOT NULL",
-        "UPDATE trial SET state = 'failed', error = 'Silence.' WHERE state = 'waiting'",
+        "UPDATE play SET state = 'failed', error = 'Silence.' WHERE kind = 'talk' AND state = 'waiting'",
         "UPDATE experiment SET state = 'cancelled' WHERE name = 'advised'",
     ],
 )
@@ -138,7 +138,9 @@ async def test_who_left_after_the_examples_leaves_a_fresh_place(site: Site, read
     assert (await one.get(f"{trial}{read}")).status_code == 200
     async with site.database.session.begin() as db:
         await db.execute(
-            text("UPDATE judgement SET leased_until = now() - interval '1 h' WHERE state = 'waiting'")
+            text(
+                "UPDATE play SET leased_until = now() - interval '1 h' WHERE kind = 'judging' AND state = 'waiting'"
+            )
         )
     second = await next_trial(other)
     assert "Read this first" in (await other.get(second)).text

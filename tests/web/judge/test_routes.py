@@ -306,7 +306,9 @@ async def test_a_lease_of_others_that_has_ended_counts_as_left_and_ones_own_stay
     trial = await next_trial(judge)
     assert "no trial for you" in (await rival.get("/judge")).text
     async with site.database.session.begin() as session:
-        await session.execute(text("UPDATE judgement SET leased_until = now() WHERE state = 'waiting'"))
+        await session.execute(
+            text("UPDATE play SET leased_until = now() WHERE kind = 'judging' AND state = 'waiting'")
+        )
     assert trial in (await judge.get("/judge")).text
     assert "1 trial" in (await rival.get("/judge")).text
     assert await next_trial(rival) == trial
@@ -317,7 +319,9 @@ async def test_saving_prolongs_the_lease(world: World) -> None:
     browser = await world.site.browser("judge")
     trial = await next_trial(browser)
     async with world.site.database.session.begin() as session:
-        await session.execute(text("UPDATE judgement SET leased_until = now() WHERE state = 'waiting'"))
+        await session.execute(
+            text("UPDATE play SET leased_until = now() WHERE kind = 'judging' AND state = 'waiting'")
+        )
     await autosave(browser, trial)
     ahead = Judgement.leased_until > func.now()
     assert await count(world.site, Judgement, Judgement.state == "waiting", ahead) == 1
@@ -542,7 +546,7 @@ async def test_a_verdict_that_a_dying_server_did_not_make_outlives_the_lease(sit
     await unmake_the_verdict(site, leased_until=func.now() - text("interval '1 hour'"))
     answer = await (await site.browser("rival")).submit("/judge/next")
     assert answer.headers["location"] == "/judge"
-    await site.app.state.engine.advance_judgement(uuid.UUID(trial.rpartition("/")[2]))
+    await site.app.state.engine.advance(uuid.UUID(trial.rpartition("/")[2]))
     assert await count(site, Verdict) == 1
     assert await count(site, Judgement, Judgement.place > 0) == 1
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 
 from app.records.database import Database
 from app.web.security.middleware import COOKIE
-from models import Exposure, Judgement, Move, SeatPlace, Trial, Verdict
+from models import Exposure, Judgement, Move, SeatRow, Trial, Verdict
 from tests.factories import imported, passage, spec, started
 from tests.processes import Arena, Process, until
 from tests.web.judge.test_routes import asked_path
@@ -184,6 +184,6 @@ async def test_people_in_a_talk_send_once_and_go_on_after_their_server_was_kille
         await asyncio.sleep(0.1)
     assert await ended()
     assert await count(site.database, Move, Move.content["kind"].astext == "speech") == 2
-    assert await count(site.database, SeatPlace, SeatPlace.state == "done") == 2
+    assert await count(site.database, SeatRow, SeatRow.state == "done") == 2
     for visitor, _ in talks:
         await visitor.client.aclose()

@@ -182,9 +182,9 @@ async def test_a_report_is_made_once_for_many_who_ask_and_again_after_any_change
     assert await reports.of(experiment) is first
     changes = [
         "UPDATE verdict SET belief = ARRAY[belief[2], belief[1]] WHERE id = (SELECT min(id) FROM verdict)",
-        "UPDATE trial SET state = 'failed', error = 'Silence.', outcome = NULL WHERE position = 0",
-        "UPDATE trial SET error = 'Noise.' WHERE position = 0",
-        "UPDATE judgement SET state = 'failed', error = 'No.' WHERE id = (SELECT id FROM judgement LIMIT 1)",
+        "UPDATE play SET state = 'failed', error = 'Silence.', outcome = NULL WHERE kind = 'talk' AND position = 0",
+        "UPDATE play SET error = 'Noise.' WHERE kind = 'talk' AND position = 0",
+        "UPDATE play SET state = 'failed', error = 'No.' WHERE kind = 'judging' AND id = (SELECT id FROM judgement LIMIT 1)",
         "UPDATE move SET content = content || '{\"stance\": \"refuses\"}' WHERE content->>'kind' = 'stance'",
         "DELETE FROM verdict WHERE id = (SELECT max(id) FROM verdict)",
     ]
@@ -250,7 +250,7 @@ async def test_a_report_that_is_no_longer_fresh_is_made_anew_if_anything_changed
     [
         "UPDATE experiment SET state = 'paused'",
         "UPDATE experiment SET state = 'cancelled'",
-        "DELETE FROM judgement WHERE state = 'open'",
+        "DELETE FROM play WHERE kind = 'judging' AND state = 'open'",
     ],
 )
 @pytest.mark.parametrize("finished", [True, False])
@@ -370,7 +370,7 @@ async def test_time_counts_where_people_have_judged_with_their_effort_on_record(
     judge = site.cast["judge"]
     async with site.database.session.begin() as session:
         places = (
-            select(Judgement).join(Trial, Trial.id == Judgement.trial_id).join(Arm, Arm.id == Trial.arm_id)
+            select(Judgement).join(Trial, Trial.id == Judgement.talk_id).join(Arm, Arm.id == Trial.arm_id)
         )
         found = await session.scalars(places.where(Judgement.state == "open", Arm.name == "expert").limit(1))
         place = found.one()

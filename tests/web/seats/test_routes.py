@@ -21,7 +21,7 @@ from app.exchange.tabular import Format
 from app.participants.base import PEOPLE
 from app.records import people
 from app.reports.report import report
-from models import Account, Draft, Experiment, Move, Participant, SeatPlace, Trial
+from models import Account, Draft, Experiment, Move, Participant, SeatRow, Trial
 from tests.exchange.test_export import rows_of
 from tests.factories import imported, passage, played, spec, started
 from tests.web.world import Browser, Site, statements
@@ -53,7 +53,7 @@ async def advanced(site: Site) -> None:
         trials = list(await db.scalars(select(Trial.id).order_by(Trial.position)))
     engine: Engine = site.app.state.engine
     for trial in trials:
-        await engine.advance_trial(trial)
+        await engine.advance(trial)
 
 
 async def debater(site: Site, name: str = "Dora", role: str = "debater") -> Browser:
@@ -134,7 +134,7 @@ async def test_two_people_debate_each_other_to_the_end(site: Site) -> None:
     async with site.database.session() as db:
         trial = (await db.scalars(select(Trial))).one()
         assert trial.state == "done"
-        assert set(await db.scalars(select(SeatPlace.state))) == {"done"}
+        assert set(await db.scalars(select(SeatRow.state))) == {"done"}
         speeches = (await db.scalars(select(Move).where(Move.content["kind"].astext == "speech"))).all()
     assert len(speeches) == 4
     assert len({move.participant_id for move in speeches}) == 2
@@ -581,7 +581,10 @@ async def test_who_has_no_one_before_them_is_told_of_nobody(site: Site) -> None:
     ("statement", "sentence"),
     [
         ("UPDATE experiment SET state = 'cancelled'", "The study has ended"),
-        ("UPDATE trial SET state = 'failed', error = 'The endpoint of opal is silent.'", "not your fault"),
+        (
+            "UPDATE play SET state = 'failed', error = 'The endpoint of opal is silent.' WHERE kind = 'talk'",
+            "not your fault",
+        ),
     ],
 )
 async def test_a_talk_that_does_not_go_on_says_so_and_no_more(
@@ -707,7 +710,7 @@ async def test_only_seats_without_the_text_are_asked_whether_somebody_knows_the_
     assert "knows_story" not in (await browser.get(f"{here}/return")).text
     await browser.submit(f"{here}/return", {"knows_story": "true"})
     async with site.database.session() as db:
-        assert {str(flags) for flags in await db.scalars(select(SeatPlace.flags))} == {"{}"}
+        assert {str(flags) for flags in await db.scalars(select(SeatRow.flags))} == {"{}"}
 
 
 async def test_who_knows_the_story_may_say_so_when_giving_the_seat_back(site: Site) -> None:
@@ -717,5 +720,5 @@ async def test_who_knows_the_story_may_say_so_when_giving_the_seat_back(site: Si
     assert 'name="knows_story" value="true">' in (await browser.get(f"{here}/return")).text
     await browser.submit(f"{here}/return", {"knows_story": "true"})
     async with site.database.session() as db:
-        [flags] = await db.scalars(select(SeatPlace.flags).where(SeatPlace.state == "returned"))
+        [flags] = await db.scalars(select(SeatRow.flags).where(SeatRow.state == "returned"))
     assert flags == {"knows_story": True}

@@ -65,9 +65,9 @@ async def fill(site: Site, words: str) -> None:
         "UPDATE account SET name = :words",
         "UPDATE invite SET label = :words",
         "UPDATE api_token SET name = :words",
-        "UPDATE judgement SET flags = jsonb_build_object('note', CAST(:words AS text)) WHERE state = 'done'",
-        "UPDATE judgement SET state = 'failed', error = :words WHERE state = 'done' AND participant_id IS NOT NULL "
-        "AND id IN (SELECT min(id::text)::uuid FROM judgement WHERE state = 'done')",
+        "UPDATE play SET flags = jsonb_build_object('note', CAST(:words AS text)) WHERE kind = 'judging' AND state = 'done'",
+        "UPDATE play SET state = 'failed', error = :words WHERE kind = 'judging' AND state = 'done' AND participant_id IS NOT NULL "
+        "AND id IN (SELECT min(id::text)::uuid FROM play WHERE kind = 'judging' AND state = 'done')",
         "INSERT INTO audit (action, object_kind, object_id, detail) VALUES "
         "(:words, :words, :words, jsonb_build_object(CAST(:words AS text), CAST(:words AS text)))",
         "INSERT INTO draft (judgement_id, path, account_id, content) SELECT j.id, 'judging/order0/step0', a.id, "
