@@ -6,6 +6,7 @@ An arena with the sample set is furnished in a database of its own, served, and 
 import asyncio
 import math
 import sys
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from app.protocols.core import Belief
 from app.records import assignment, experiments, people
 from app.records.database import Database
 from app.web.security.middleware import COOKIE
-from models import Account, Arm, Experiment, Judgement, Question, Trial
+from models import Account, Arm, Experiment, Judgement, Judging, Question, SeatRow, Trial
 from scripts.browser import FLAGS, WHAT_TO_DO, find
 from tests.database import embedded
 from tests.factories import played
@@ -155,34 +156,35 @@ async def _judge(site: Site, engine: Engine, judge: Account, luck: Random) -> No
     """Judge every trial that somebody may have, as a person made up here would."""
     while True:
         async with site.database.session.begin() as db:
-            found = await assignment.claim(db, judge.id)
+            found = await assignment.claim(db, judge.id, "judge")
         if found is None:
             return
         await _verdict(site, engine, found, luck)
 
 
-async def _verdict(site: Site, engine: Engine, judgement: Any, luck: Random) -> None:
+async def _verdict(site: Site, engine: Engine, seat: uuid.UUID, luck: Random) -> None:
     async with site.database.session() as db:
         row = await db.execute(
             select(Trial.answers, Question.gold, Arm.name)
             .join(Question, Question.id == Trial.question_id)
             .join(Arm, Arm.id == Trial.arm_id)
-            .join(Judgement, Judgement.talk_id == Trial.id)
-            .where(Judgement.id == judgement)
+            .join(Judging, Judging.talk_id == Trial.id)
+            .join(SeatRow, SeatRow.play_id == Judging.id)
+            .where(SeatRow.id == seat)
         )
         answers, gold, arm = row.one()
     step, leaning = 0, 0.0
     while True:
         async with site.database.session.begin() as db:
-            desk = await engine.desk(db, judgement, lock=True)
-            if desk is None:
+            turn = await engine.turn(db, seat, lock=True)
+            if turn is None or not turn.due:
                 return
-            [(ask, view)] = desk.due
+            [(ask, view)] = turn.due
             leaning += luck.gauss(SKILL[arm] * (step > 0 or arm == "expert"), 1.0)
             p = 1 / (1 + math.exp(-leaning))
             shares = _shares(round(p, 2), answers.index(gold), len(view.answers))
             belief = Belief(p=shares, method="stated", reason=_reason(step))
-            await engine.submit(db, desk, {ask.path: belief})
+            await engine.submit(db, turn, {ask.path: belief})
         step += 1
 
 
@@ -204,8 +206,8 @@ async def _debate(site: Site, experiment: Experiment) -> Trial:
         found = (
             select(Trial)
             .join(Arm, Arm.id == Trial.arm_id)
-            .join(Judgement, Judgement.talk_id == Trial.id)
-            .where(Trial.experiment_id == experiment.id, Arm.name == "debate", Judgement.state == "done")
+            .join(Judging, Judging.talk_id == Trial.id)
+            .where(Trial.experiment_id == experiment.id, Arm.name == "debate", Judging.state == "done")
             .group_by(Trial.id)
             .order_by(func.count().desc(), Trial.position)
         )

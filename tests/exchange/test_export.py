@@ -47,7 +47,7 @@ from app.protocols.judging import Reading
 from app.protocols.quotes import IndexedPassage, mark
 from app.records import exports, plays
 from app.records.database import Database
-from app.records.group_commit import GroupCommit, Owner
+from app.records.group_commit import GroupCommit
 from app.reports.report import report
 from models import Experiment, Move, Participant, Trial
 from tests.factories import finished, imported, passage, played, spec, started
@@ -245,7 +245,7 @@ async def test_what_a_judge_said_of_each_point_stands_beside_what_the_point_is(d
     trials = {row["trial_id"]: row for row in await rows_of(database, experiment, What.TRANSCRIPTS)}
     async with database.session() as session:
         given = {
-            (str(row.judgement_id), row.path): row.content["index"]
+            (str(row.play_id), row.path): row.content["index"]
             for row in await session.scalars(select(Move).where(Move.path.startswith("judging/mark/")))
         }
     seen = set()

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from sqlalchemy import URL, select, text, update
 
-from app.records import assignment, leases, people, seats, spec_drafts
+from app.records import assignment, people, spec_drafts
 from app.records.database import Database
 from app.records.tokens import new_token
 from app.web.accounts.sign_in import hasher, invite_path
@@ -98,7 +98,7 @@ async def _things(site: Site) -> dict[str, Any]:
         spoken = select(Trial.id).where(
             Trial.argues.has_key("debater_a"), Trial.experiment_id == experiment.id
         )
-        seat = await leases.claim(db, site.cast["debater"].id, [seats.WITH_PASSAGE])
+        seat = await assignment.claim(db, site.cast["debater"].id, "debater")
         assert seat is not None
         db.add(Endpoint(id=(endpoint := uuid.uuid4()), name="far", base_url="http://127.0.0.1:9/v1"))
         invite = await people.new_invite(db, role="judge", shared=True, created_by=alice.id)
@@ -114,12 +114,12 @@ async def _things(site: Site) -> dict[str, Any]:
         return {
             "experiment": experiment.name,
             "trial": (await db.scalars(spoken.limit(1))).one(),
-            "seat": seat[1],
-            "talks": list(await db.scalars(select(SeatRow.play_id))),
+            "seat": seat,
+            "talks": list(await db.scalars(select(SeatRow.play_id).where(SeatRow.role == "debater"))),
             "invite": invite.id,
             "person": person.id,
             "token": (await db.scalars(select(ApiToken.id))).one(),
-            "judgement": await assignment.claim(db, judge.id),
+            "judgement": await assignment.claim(db, judge.id, "judge"),
             "endpoint": endpoint,
             "participant": (
                 await db.scalars(select(Participant.id).where(Participant.kind == "builtin").limit(1))

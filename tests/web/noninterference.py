@@ -18,7 +18,7 @@ from app.records import assignment, drafts, people
 from app.records.database import Database
 from app.web.accounts.sign_in import invite_path
 from app.web.security.middleware import COOKIE
-from models import Account, Experiment, Judgement, Trial
+from models import Account, Experiment, SeatRow, Trial
 from tests.database import Server
 from tests.factories import imported, played, started
 from tests.servers import Script, ScriptedServer
@@ -137,7 +137,7 @@ class Original:
     cast: Mapping[str, Account]
     things: Mapping[str, object]
     mine: tuple[object, ...]
-    """Judgements of the judge's, in every state, and one of the rival's."""
+    """Seats of the judge's, in every state, and one of the rival's."""
     sessions: Mapping[str, tuple[str, str]]
     """Name of somebody to the token and the forgery token of their session."""
     token: Mapping[str, str]
@@ -172,8 +172,9 @@ async def _fill(site: Site, url: str, feedback: str) -> None:
     await _run(database, _study("study-broken", "shelf-broken", url, naive, people=policy), "Broken")
     await _taken(
         site,
-        "UPDATE play SET state = 'failed', error = 'failure-of-opal: gold', leased_until = NULL  WHERE kind = 'judging'"
-        "WHERE state = 'waiting' AND round_id IN (SELECT r.id FROM judging_round r JOIN experiment e "
+        "WITH gone AS (UPDATE seat SET leased_until = NULL) "
+        "UPDATE play SET state = 'failed', error = 'failure-of-opal: gold' "
+        "WHERE kind = 'judging' AND state = 'waiting' AND round_id IN (SELECT r.id FROM judging_round r JOIN experiment e "
         "ON e.id = r.experiment_id WHERE e.name = 'study-broken')",
     )
     again = {**policy, "once_per_passage": False}
@@ -196,7 +197,7 @@ async def _run(database: Database, study: dict[str, Any], *keys: str) -> None:
 async def _taken(site: Site, then: str) -> None:
     """Let the judge take a trial, and something happen to it."""
     async with site.database.session.begin() as db:
-        assert await assignment.claim(db, site.cast["judge"].id)
+        assert await assignment.claim(db, site.cast["judge"].id, "judge")
         await db.execute(text(then))
 
 
@@ -212,12 +213,11 @@ async def _secrets_in_place(db: AsyncSession, site: Site) -> None:
 
 
 async def _work_of_the_rival(db: AsyncSession, site: Site) -> None:
-    taken = await assignment.claim(db, site.cast["rival"].id)
+    taken = await assignment.claim(db, site.cast["rival"].id, "judge")
     assert taken is not None
     entered = {"p": ["50", "50"], "reason": "draft-of-another", "knows_story": False, "at": 1}
-    await drafts.save(
-        db, drafts.of_judgement(taken), site.cast["rival"].id, "judging/order0/step0", entered, {}
-    )
+    play = (await db.get_one(SeatRow, taken)).play_id
+    await drafts.save(db, taken, play, site.cast["rival"].id, "judging/order0/step0", entered, {})
 
 
 async def _what_is_known(site: Site, url: str) -> dict[str, Any]:
@@ -228,7 +228,7 @@ async def _what_is_known(site: Site, url: str) -> dict[str, Any]:
         sessions[who] = (browser.cookies[COOKIE], browser.csrf)
     token = await bearer(site, "judge", "read", "write", "admin")
     async with site.database.session.begin() as db:
-        held = await db.execute(select(Judgement.id, Judgement.judge_id).where(Judgement.place > 0))
+        held = await db.execute(select(SeatRow.id, SeatRow.participant_id))
         held_by = [(row.participant_id, row.id) for row in held if row.participant_id]
         invite = await people.new_invite(db, role="judge", shared=False)
         link = (await invite_path(db, invite)).removeprefix("/invite/")
@@ -256,7 +256,7 @@ async def _secrets(db: AsyncSession, url: str) -> tuple[str, ...]:
     """Everything in the database that no judge may read, as it would be written."""
     ids = [
         str(identity)
-        for table in ("experiment", "arm", "trial", "question", "passage", "judging_round", "participant")
+        for table in ("experiment", "arm", "play", "question", "passage", "judging_round", "participant")
         for identity in await db.scalars(text(f"SELECT id FROM {table}"))
     ]
     whose = "SELECT unnest(ARRAY[name, email]) FROM account WHERE name LIKE 'name-of-%'"
@@ -273,8 +273,10 @@ async def _secrets(db: AsyncSession, url: str) -> tuple[str, ...]:
 # ── twins ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _SEATS = ("debater", "consultant", "quoter")
-_OF_TRIALS = "trial_id IS NOT NULL"
-_OTHERS = "participant_id NOT IN (SELECT participant_id FROM account WHERE name = 'Judge')"
+_OF_TRIALS = "play_id IN (SELECT id FROM play WHERE kind = 'talk')"
+_JUDGE = "(SELECT participant_id FROM account WHERE name = 'Judge')"
+_OTHERS = f"participant_id NOT IN {_JUDGE}"
+_TALKS = "kind = 'talk'"
 _PAIR = (
     "(SELECT id FROM participant WHERE name IN ('quartz-author', 'opal-author') AND id <> {}.participant_id)"
 )
@@ -293,17 +295,17 @@ EXCHANGES: dict[str, list[str]] = {
     "truth": ["UPDATE question SET gold = distractor, distractor = gold"],
     "sides": [
         # Who holds seat A holds seat B, with every word and the answer it speaks for unchanged; a consultant changes sides.
-        f"UPDATE trial SET argues = ({_swapped('argues::text')})::jsonb",
+        f"UPDATE play SET argues = ({_swapped('argues::text')})::jsonb WHERE {_TALKS}",
         # Of two who spoke at once, seat A stands first on record, as it always does.
-        f"UPDATE trial SET outcome = ({_swapped('outcome::text')})::jsonb "
-        "WHERE jsonb_array_length(outcome->'transcript'->0) = 1",
-        "UPDATE play SET argues = jsonb_build_object('consultant', 1 - (argues->>'consultant')::int)  WHERE kind = 'talk'"
-        "WHERE argues ? 'consultant'",
-        "UPDATE play SET argues = jsonb_build_object('prover', 1 - (argues->>'prover')::int)  WHERE kind = 'talk'"
-        "WHERE argues ? 'prover'",
+        f"UPDATE play SET outcome = ({_swapped('outcome::text')})::jsonb "
+        f"WHERE {_TALKS} AND jsonb_array_length(outcome->'transcript'->0) = 1",
+        "UPDATE play SET argues = jsonb_build_object('consultant', 1 - (argues->>'consultant')::int) "
+        f"WHERE {_TALKS} AND argues ? 'consultant'",
+        "UPDATE play SET argues = jsonb_build_object('prover', 1 - (argues->>'prover')::int) "
+        f"WHERE {_TALKS} AND argues ? 'prover'",
         "UPDATE play SET assignment = assignment + 1000 WHERE kind = 'talk'",
-        "UPDATE trial t SET assignment = (SELECT min(o.assignment) + max(o.assignment) - 1000 FROM trial o "
-        "WHERE o.arm_id = t.arm_id AND o.question_id = t.question_id) - t.assignment",
+        "UPDATE play t SET assignment = (SELECT min(o.assignment) + max(o.assignment) - 1000 FROM play o "
+        f"WHERE o.arm_id = t.arm_id AND o.question_id = t.question_id) - t.assignment WHERE {_TALKS}",
         f"UPDATE move SET path = path || '!' WHERE {_OF_TRIALS}",
         f"UPDATE move SET path = rtrim({_swapped('path')}, '!'), seat = {_swapped('seat')} WHERE {_OF_TRIALS}",
     ],
@@ -319,14 +321,15 @@ EXCHANGES: dict[str, list[str]] = {
         # Who was slower spoke first, also in the order in which rows were written.
         f"UPDATE move SET id = 1000000 - id, created_at = created_at - id * interval '1 h' WHERE {_OF_TRIALS}",
         "UPDATE play SET finished_at = finished_at - (seed % 1000) * interval '1 h' WHERE kind = 'talk'",
-        f"UPDATE play SET finished_at = finished_at - (seed % 1000) * interval '1 h' WHERE kind = 'judging' AND {_OTHERS}",
+        f"UPDATE play SET finished_at = finished_at - (seed % 1000) * interval '1 h' "
+        f"WHERE kind = 'judging' AND judge_id NOT IN {_JUDGE}",
         "UPDATE experiment SET created_at = created_at - interval '1 h'",
         "UPDATE model_call SET created_at = created_at - interval '1 day'",
         "UPDATE call_attempt SET started_at = started_at - interval '1 day', seconds = 1000 + seconds",
     ],
     "others' work": [
         f"UPDATE verdict SET belief = ARRAY[belief[2], belief[1]], reason = 'another' WHERE {_OTHERS}",
-        f"UPDATE judgement SET flags = '{{\"knows_story\": true}}' WHERE {_OTHERS}",
+        f"UPDATE seat SET flags = '{{\"knows_story\": true}}' WHERE {_OTHERS}",
         "UPDATE draft SET content = '{}', active_seconds = 1000, edits = 9 WHERE account_id IN "
         "(SELECT id FROM account WHERE name <> 'Judge')",
         "UPDATE call_attempt SET tokens_in = 1000 + tokens_in, tokens_out = 1000 + tokens_out",

@@ -216,7 +216,7 @@ ROUTES: dict[str, Route] = {
         "/talk/next",
         method="POST",
         leaves="took",
-        first="UPDATE seat_place SET state = 'open', participant_id = NULL, leased_until = NULL",
+        first="UPDATE seat SET state = 'open', participant_id = NULL, leased_until = NULL WHERE role = 'debater'",
     ),
     "talk": Route(SITTERS, "/talk/seat/{seat}", quiet="prolongs the lease"),
     "talk_submit": Route(

@@ -65,7 +65,7 @@ async def test_the_time_left_follows_from_what_ended_lately(site: Site) -> None:
         await session.execute(
             text("UPDATE play SET finished_at = now() - interval '1 hour' WHERE kind = 'judging'")
         )
-        trials = await session.scalar(text("SELECT count(*) FROM trial"))
+        trials = await session.scalar(text("SELECT count(*) FROM play WHERE kind = 'talk'"))
         await session.commit()
     found = await course(site, experiment, live=True)
     assert found.recent == 0

@@ -21,7 +21,7 @@ from app.records.paging import Page
 from app.records.progress import Progress, progress
 from app.records.queue import enqueue_orphans
 from app.settings import Settings
-from models import Audit, Draft, Experiment, Judgement, Move, Trial
+from models import Audit, Draft, Experiment, Judgement, Judging, Move, Trial
 from tests import factories
 from tests.factories import finished, imported, passage, played, spec, started
 from tests.servers import Script, ScriptedServer
@@ -149,7 +149,7 @@ async def test_what_failed_is_queued_again_while_the_job_that_failed_is_still_en
     lock = text("SELECT count(*) FROM procrastinate_jobs WHERE lock = :lock AND status = 'todo'")
     async with site.database.session.begin() as session:
         await experiments.resume(session, running.id, retry_failed=True)
-        assert await session.scalar(lock, {"lock": f"trial:{first.id}"}) == 1
+        assert await session.scalar(lock, {"lock": f"play:{first.id}"}) == 1
 
 
 # ── steering ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -211,7 +211,7 @@ async def test_a_paused_experiment_makes_no_move_and_resumes_whole(site: Site) -
             assert (await until(site, experiment, lambda _: True)).moves == held.moves
             assert len(server.seen) == asked
             begun = text(
-                "SELECT count(DISTINCT trial_id) FROM move JOIN trial ON trial.id = trial_id WHERE state = 'queued'"
+                "SELECT count(DISTINCT play_id) FROM move JOIN play ON play.id = play_id WHERE kind = 'talk' AND state = 'queued'"
             )
             async with site.database.session() as session:
                 assert await session.scalar(begun)
@@ -308,7 +308,7 @@ async def test_a_trial_that_ends_during_the_pause_queues_its_judgements_only_on_
         await experiments.unpause(session, running.id)
         judgements = select(Judgement.id).where(Judgement.talk_id == trial.id)
         locks = await session.scalars(text("SELECT lock FROM procrastinate_jobs"))
-        assert {f"judgement:{item}" for item in await session.scalars(judgements)} <= set(locks)
+        assert {f"play:{item}" for item in await session.scalars(judgements)} <= set(locks)
 
 
 async def test_a_cancelled_experiment_is_never_taken_up_again_and_every_step_is_on_the_trail(
@@ -420,7 +420,7 @@ async def test_a_persons_judgement_shows_its_reasons_and_the_effort_of_every_ste
         ).one()
         effort = {"active_seconds": 75, "focus_changes": 1, "edits": 4}
         await session.execute(update(Draft).where(Draft.path == path).values(effort))
-    shown = (await (await world.site.browser("alice")).get(f"/trials/{done.trial_id}")).text
+    shown = (await (await world.site.browser("alice")).get(f"/trials/{done.talk_id}")).text
     assert "(person)" in shown
     assert "The lamp &amp; the inn." in shown
     assert "75 s at work, page left or come back to 1 time, 4 edits" in shown
@@ -646,8 +646,8 @@ async def test_calls_of_a_judgement_are_found_only_through_its_own_trial(site: S
     async with site.database.session() as session:
         judgement = (
             await session.scalars(
-                select(Judgement)
-                .join(Trial, Trial.id == Judgement.talk_id)
+                select(Judging)
+                .join(Trial, Trial.id == Judging.talk_id)
                 .where(Trial.experiment_id == experiment.id)
                 .limit(1)
             )
@@ -655,15 +655,15 @@ async def test_calls_of_a_judgement_are_found_only_through_its_own_trial(site: S
         other = (
             await session.scalars(
                 select(Trial.id)
-                .where(Trial.experiment_id == experiment.id, Trial.id != judgement.trial_id)
+                .where(Trial.experiment_id == experiment.id, Trial.id != judgement.talk_id)
                 .limit(1)
             )
         ).one()
         path = await session.scalar(
-            text("SELECT path FROM model_call WHERE judgement_id = :id LIMIT 1"), {"id": judgement.id}
+            text("SELECT path FROM model_call WHERE play_id = :id LIMIT 1"), {"id": judgement.id}
         )
         assert isinstance(path, str)
-        assert await browse.calls(session, judgement.trial_id, path, judgement.id)
+        assert await browse.calls(session, judgement.talk_id, path, judgement.id)
         assert await browse.calls(session, other, path, judgement.id) == []
 
 

@@ -13,7 +13,7 @@ from app.exchange.columns import What
 from app.exchange.export import export
 from app.exchange.tabular import Format
 from app.reports.report import report
-from models import Draft, Experiment, Judgement, Move, Trial
+from models import Draft, Experiment, Judgement, Move, SeatRow, Trial
 from tests.factories import passage, spec
 from tests.web.judge.test_routes import believe, next_trial
 from tests.web.world import Browser, Site, furnished
@@ -95,8 +95,10 @@ async def test_a_trial_whose_points_nobody_marked_goes_to_another_once_its_lease
     trial = await next_trial(first)
     await believe(first, trial)
     async with site.database.session.begin() as session:
-        mine = update(Judgement).where(Judgement.state == "waiting").returning(Judgement.talk_id)
-        left = (await session.scalars(mine.values(leased_until=func.now() - text("interval '1 hour'")))).one()
+        mine = select(Judgement.talk_id).where(Judgement.state == "waiting")
+        left = (await session.scalars(mine)).one()
+        late = func.now() - text("interval '1 hour'")
+        await session.execute(update(SeatRow).where(SeatRow.state == "waiting").values(leased_until=late))
     await next_trial(await site.browser("rival"))
     async with site.database.session() as session:
         places = await session.scalars(select(Judgement.state).where(Judgement.talk_id == left))

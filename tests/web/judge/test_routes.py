@@ -16,12 +16,12 @@ from app.exchange.columns import What
 from app.exchange.export import export
 from app.exchange.tabular import Format
 from app.protocols.quotes import indexed, mark
-from app.records import assignment, people
+from app.records import people, seats
 from app.reports.report import notes, report
 from app.web.judge import routes
 from app.web.marked_quotes import pieces
 from app.web.render import environment, plain
-from models import Account, Draft, Judgement, Move, Verdict
+from models import Account, Draft, Judgement, Move, SeatRow, Verdict
 from tests.factories import TEXT, passage, spec
 from tests.web.world import Browser, Site, World, for_people, furnished
 
@@ -147,9 +147,7 @@ async def test_the_transcript_is_revealed_step_by_step_with_ones_own_beliefs(sit
     async with site.database.session() as session:
         mine = (
             await session.scalars(
-                select(Verdict)
-                .join(Judgement, Judgement.id == Verdict.judgement_id)
-                .where(Judgement.place > 0)
+                select(Verdict).join(Judgement, Judgement.id == Verdict.play_id).where(Judgement.place > 0)
             )
         ).one()
     assert [round(max(p), 2) for p in mine.beliefs] == [0.5, 0.6, 0.7]
@@ -168,8 +166,9 @@ async def test_the_belief_is_put_on_record_in_the_trials_own_order(site: Site) -
             row = (
                 await session.execute(
                     text(
-                        "SELECT v.belief, t.answers, q.answers FROM verdict v JOIN trial t ON t.id = v.trial_id "
-                        "JOIN question q ON q.id = t.question_id WHERE v.judgement_id = :id"
+                        "SELECT v.belief, t.answers, q.answers FROM verdict v JOIN seat s USING (play_id) "
+                        "JOIN play j ON j.id = s.play_id JOIN play t ON t.id = j.talk_id "
+                        "JOIN question q ON q.id = t.question_id WHERE s.id = :id"
                     ),
                     {"id": trial.rsplit("/", 1)[1]},
                 )
@@ -231,7 +230,7 @@ async def test_verified_quotes_of_a_side_stand_in_the_order_of_the_text(site: Si
 async def test_a_trial_page_tells_no_ids_arms_names_or_times(world: World) -> None:
     browser = await world.site.browser("judge")
     async with world.site.database.session() as session:
-        ids = set(await session.scalars(text("SELECT id::text FROM trial UNION SELECT id::text FROM arm")))
+        ids = set(await session.scalars(text("SELECT id::text FROM play UNION SELECT id::text FROM arm")))
     for _ in range(2):
         trial = await next_trial(browser)
         pages = [
@@ -306,9 +305,7 @@ async def test_a_lease_of_others_that_has_ended_counts_as_left_and_ones_own_stay
     trial = await next_trial(judge)
     assert "no trial for you" in (await rival.get("/judge")).text
     async with site.database.session.begin() as session:
-        await session.execute(
-            text("UPDATE play SET leased_until = now() WHERE kind = 'judging' AND state = 'waiting'")
-        )
+        await session.execute(text("UPDATE seat SET leased_until = now() WHERE state = 'waiting'"))
     assert trial in (await judge.get("/judge")).text
     assert "1 trial" in (await rival.get("/judge")).text
     assert await next_trial(rival) == trial
@@ -319,12 +316,10 @@ async def test_saving_prolongs_the_lease(world: World) -> None:
     browser = await world.site.browser("judge")
     trial = await next_trial(browser)
     async with world.site.database.session.begin() as session:
-        await session.execute(
-            text("UPDATE play SET leased_until = now() WHERE kind = 'judging' AND state = 'waiting'")
-        )
+        await session.execute(text("UPDATE seat SET leased_until = now() WHERE state = 'waiting'"))
     await autosave(browser, trial)
-    ahead = Judgement.leased_until > func.now()
-    assert await count(world.site, Judgement, Judgement.state == "waiting", ahead) == 1
+    ahead = SeatRow.leased_until > func.now()
+    assert await count(world.site, SeatRow, SeatRow.state == "waiting", ahead) == 1
 
 
 @pytest.mark.parametrize(
@@ -521,12 +516,20 @@ async def test_a_final_verdict_pressed_twice_at_once_counts_once(site: Site) -> 
     assert verdicts == await count(site, Judgement, Judgement.place > 0, Judgement.state == "done") == 2
 
 
+async def play_of(site: Site, address: str) -> uuid.UUID:
+    """The judgement whose seat is at an address."""
+    async with site.database.session() as session:
+        return (await session.get_one(SeatRow, uuid.UUID(address.rpartition("/")[2]))).play_id
+
+
 async def unmake_the_verdict(site: Site, **lease: Any) -> None:
     """Leave things as a server does that dies after the last belief is on record and before the verdict is."""
     async with site.database.session.begin() as session:
-        await session.execute(delete(Verdict).where(Verdict.judgement_id.is_not(None)))
+        await session.execute(delete(Verdict))
         mine = update(Judgement).where(Judgement.place > 0, Judgement.state == "done")
-        await session.execute(mine.values(state="waiting", finished_at=None, **lease))
+        await session.execute(mine.values(state="waiting", finished_at=None))
+        lease.setdefault("leased_until", func.now() + text("interval '1 hour'"))
+        await session.execute(update(SeatRow).where(SeatRow.state == "done").values(state="waiting", **lease))
 
 
 async def test_a_verdict_that_a_dying_server_did_not_make_is_made_when_its_judge_looks_again(
@@ -546,7 +549,7 @@ async def test_a_verdict_that_a_dying_server_did_not_make_outlives_the_lease(sit
     await unmake_the_verdict(site, leased_until=func.now() - text("interval '1 hour'"))
     answer = await (await site.browser("rival")).submit("/judge/next")
     assert answer.headers["location"] == "/judge"
-    await site.app.state.engine.advance(uuid.UUID(trial.rpartition("/")[2]))
+    await site.app.state.engine.advance(await play_of(site, trial))
     assert await count(site, Verdict) == 1
     assert await count(site, Judgement, Judgement.place > 0) == 1
 
@@ -558,7 +561,7 @@ async def test_a_researchers_own_judges_see_nothing_of_other_researchers(world: 
             inviter = site.cast[who].id
             link = await people.new_invite(session, role="judge", shared=False, created_by=inviter)
             account, _ = await people.join(session, link, f"Judge of {who}")
-            await assignment.instructed(session, account.id)
+            await seats.instructed(session, account.id)
     async with site.database.session() as session:
         found = {
             account.name: account
@@ -573,7 +576,7 @@ async def test_what_is_marked_is_on_record(world: World) -> None:
     trial = await next_trial(browser)
     await believe(browser, trial, knows_story="true")
     async with world.site.database.session() as session:
-        row = await session.get_one(Judgement, uuid.UUID(trial.rsplit("/", 1)[1]))
+        row = await session.get_one(SeatRow, uuid.UUID(trial.rsplit("/", 1)[1]))
     assert row.flags == {"knows_story": True}
 
 

@@ -106,7 +106,11 @@ async def test_a_crowd_at_two_servers_fills_every_place_once(
     assert await count(site.database, Exposure) == places
     async with site.database.session() as session:
         per_trial = await session.scalars(
-            select(func.count()).select_from(Verdict).where(stated).group_by(Verdict.trial_id)
+            select(func.count())
+            .select_from(Verdict)
+            .join(Judgement, Judgement.id == Verdict.play_id)
+            .where(stated)
+            .group_by(Judgement.talk_id)
         )
         assert list(per_trial) == [2, 2]
 
@@ -136,7 +140,8 @@ async def test_what_was_saved_outlives_a_killed_server(
     assert ">So far</textarea>" in page.text
     async with site.database.session() as session:
         moves = await session.scalar(
-            text("SELECT count(*) FROM move WHERE judgement_id = :id"), {"id": trial[-36:]}
+            text("SELECT count(*) FROM move JOIN seat USING (play_id) WHERE seat.id = :id"),
+            {"id": trial[-36:]},
         )
     assert moves == 1
 

@@ -33,7 +33,7 @@ async def opened_earlier(site: Site, seconds: float) -> None:
     moved = "jsonb_build_object('shown_at', (flags->>'shown_at')::float - :by)"
     async with site.database.session.begin() as db:
         await db.execute(
-            text(f"UPDATE play SET flags = flags || {moved} WHERE kind = 'judging' AND flags ? 'shown_at'"),
+            text(f"UPDATE seat SET flags = flags || {moved} WHERE flags ? 'shown_at'"),
             {"by": seconds},
         )
 

@@ -433,4 +433,4 @@ async def test_reading_changes_nothing_but_what_the_table_says(site: Site, stage
     }
     new = (await entries(site.database))[len(trail) :]
     assert [entry.action for entry in new] == ([route.leaves] if route.leaves else [])
-    assert changed <= ({"audit"} if route.leaves else {"judgement", "seat_place"} if route.quiet else set())
+    assert changed <= ({"audit"} if route.leaves else {"seat"} if route.quiet else set())
