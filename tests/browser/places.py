@@ -121,12 +121,12 @@ async def _seats(site: Site, who: str) -> dict[str, str]:
         account = await db.get_one(Account, site.cast[who].id)
         waits = await assignment.claim(db, account.id, who)
     assert waits is not None
-    address = f"/talk/seat/{waits}"
+    address = f"/seat/{waits}"
     await say(browser, address, "What I have to say.")
     async with site.database.session.begin() as db:
         turn = await assignment.claim(db, account.id, who)
     assert turn is not None
-    return {f"waits_of_{who}": address, f"turn_of_{who}": f"/talk/seat/{turn}"}
+    return {f"waits_of_{who}": address, f"turn_of_{who}": f"/seat/{turn}"}
 
 
 async def _pause_with_a_failure(site: Site) -> None:

@@ -71,7 +71,7 @@ async def fill(site: Site, words: str) -> None:
         "INSERT INTO audit (action, object_kind, object_id, detail) VALUES "
         "(:words, :words, :words, jsonb_build_object(CAST(:words AS text), CAST(:words AS text)))",
         "INSERT INTO draft (seat_id, path, account_id, content) SELECT s.id, 'judging/order0/step0', a.id, "
-        "jsonb_build_object('p', jsonb_build_array('1', '99'), 'reason', CAST(:words AS text), 'knows_story', false, "
+        "jsonb_build_object('p', jsonb_build_array('1', '99'), 'text', CAST(:words AS text), 'knows_story', false, "
         "'at', 1) FROM seat s JOIN account a USING (participant_id) WHERE s.state = 'waiting' AND s.role = 'judge'",
         "INSERT INTO draft (seat_id, path, account_id, content) SELECT s.id, 'r1/debater_a', a.id, "
         "jsonb_build_object('text', CAST(:words AS text), 'at', 1) "
