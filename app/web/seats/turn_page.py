@@ -215,8 +215,9 @@ def _marked(view: View, turn: Turn) -> list[Any]:
 
 
 def _line(line: Line, view: View) -> dict[str, Any]:
-    """A move as the page needs it."""
-    return {"speaker": line.speaker, "own": line.own, "pieces": _pieces(line, view)}
+    """A move as the page needs it; `number`, `depth` and `about` say where it is among others."""
+    said = {"speaker": line.speaker, "own": line.own, "pieces": _pieces(line, view)}
+    return {**said, "number": None, "depth": 0, "about": None}
 
 
 def _pieces(line: Line, view: View) -> list[Piece]:
