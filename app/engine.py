@@ -1,4 +1,4 @@
-"""Advances one trial or judgement: replay what is on record, ask what is due, append what comes back.
+"""Advances one play, a talk or a judging: replay what is on record, ask what is due, append what comes back.
 
 It does not know what a protocol's rules are, nor whether a seat is held by a model, a baseline or a person.
 """
@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -38,12 +38,12 @@ from app.protocols.quotes import IndexedPassage, indexed
 from app.protocols.views import View
 from app.records import plays
 from app.records.database import OUTAGE, Database
-from app.records.group_commit import GroupCommit, Owner, put
-from models import Judgement, Trial
+from app.records.group_commit import GroupCommit, put
+from app.records.plays import AnyPlay
+from models import Judgement, SeatRow, Trial
 from models import Participant as ParticipantRow
 
 log = logging.getLogger(__name__)
-R = TypeVar("R")
 OPEN = ("queued", "waiting")
 """States of work to be done; what failed is tried again only where somebody says so."""
 LOOK = 0.5
@@ -55,7 +55,7 @@ class AtRest(Exception):
 
 
 EMPTY_CHAIR = Holder(Person(), Elicitation())
-"""Who sits where a person is to sit and nobody has come yet: they answer later."""
+"""Who sits in a seat that is still open to people: they answer later."""
 
 KEPT = 256
 """Finished transcripts that are kept at hand for their judges, with their passages."""
@@ -72,53 +72,73 @@ class SeatedArm:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened(Generic[R]):
-    """A trial or judgement, replayed to where its moves on record have brought it."""
+class Opened:
+    """A play, replayed to where its moves on record have brought it."""
 
-    play: Play[R]
-    sitting: Seating
+    row: AnyPlay
+    play: Play[Any]
+    seating: Seating
     moves: Mapping[str, Move]
-    keep: Callable[[Move], Awaitable[Move]]
     rows: Mapping[str, ParticipantRow]
     """Who sits where."""
-
-    async def play_out(self, before_step: Callable[[], Awaitable[None]]) -> R | None:
-        """Go on to the end; None where a person has to answer first."""
-        return await self.sitting.play_out(self.play, self.moves, self.keep, before_step)
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """A judgement that waits for its judge, as it stood when it was opened."""
-
-    judgement: Judgement
-    play: Play[tuple[Reading, ...]]
-    due: Sequence[tuple[Ask, View]]
-    """What is asked now, each through the judge's eyes; nothing once all is answered."""
-    given: Sequence[AnyContent]
-    """What the judge has answered, oldest first."""
-    examples: Sequence[Example]
-    """Arguments that misled others, which whoever judges the trial is shown first; most arms have none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A talk through the eyes of one seat that a person holds."""
+    """A play through the eyes of one seat that a person holds, as it was when it was opened."""
 
-    standing: View
-    """What the seat sees when it is asked nothing: no move of anybody's."""
+    seat: SeatRow
+    opened: Opened
     due: Sequence[tuple[Ask, View]]
-    """What the seat is asked now; nothing while others are awaited, and when the talk is over."""
-    given: Sequence[tuple[Ask, View, AnyContent]]
+    """What the seat is asked now; nothing while others are awaited, and when the play is over."""
+    given: Sequence[tuple[Ask, AnyContent]]
     """What it was asked before, with its answers, oldest first."""
-    passage: IndexedPassage
-    """To check quotes against; only `View.passage` may be shown."""
     prompts: PromptBook
-    protocol: str
+
+    def view(self, ask: Ask) -> View:
+        """Return an ask through the eyes of the seat."""
+        return self.opened.seating.view(ask, self.opened.moves)
+
+    @property
+    def standing(self) -> View:
+        """What the seat sees when it is asked nothing: no move of any seat."""
+        return self.view(Ask("standing", self.seat.seat, "standing", "note"))
+
+    @property
+    def passage(self) -> IndexedPassage:
+        """To check quotes against; only `View.passage` may be shown."""
+        return self.opened.seating.passage
+
+    @property
+    def protocol(self) -> str:
+        """The name of the protocol."""
+        return self.opened.seating.protocol.name
+
+    @property
+    def examples(self) -> Sequence[Example]:
+        """Arguments that misled others, which a judge of the trial is shown first; most arms have none."""
+        return self.prompts.examples(self.protocol) if self.judging else ()
+
+    @property
+    def steps(self) -> int:
+        """Groups of moves in the transcript that is judged; 0 in a talk."""
+        row = self.opened.row
+        return len(plays.transcript_of(row.talk)) if isinstance(row, Judgement) else 0
+
+    @property
+    def judging(self) -> bool:
+        """Whether it is the judge's of a judging; else it is a turn in a talk."""
+        return isinstance(self.opened.row, Judgement)
+
+    @property
+    def each_step(self) -> bool:
+        """Whether a judge gives a belief after each of them, and not only after the last."""
+        row = self.opened.row
+        return isinstance(row, Judgement) and row.round.elicit == "each_step"
 
 
 class Engine:
-    """Advances trials and judgements over one database. Close it when done."""
+    """Advances plays over one database. Close it when done."""
 
     def __init__(self, database: Database, roster: ParticipantFactory | None = None) -> None:
         self._database = database
@@ -134,172 +154,116 @@ class Engine:
         await self._journal.close()
         await self._roster.close()
 
-    async def advance_trial(self, trial_id: uuid.UUID) -> None:
-        """Play a trial as far as it goes: to its end, to a person's turn, or to a failure, which is recorded."""
+    async def advance(self, play_id: uuid.UUID) -> None:
+        """Go on with a play as far as it goes: to its end, to a person's turn, or to a failure, which is recorded."""
         async with self._database.session() as session:
-            trial = await plays.load_trial(session, trial_id)
-        if trial is not None and trial.state in OPEN and not _at_rest(trial, trial):
-            await self._guard(trial, lambda: self._trial(trial))
+            row = await plays.load(session, play_id)
+        if row is not None and _is_ready(row) and not _at_rest(row):
+            await self._guard(row, lambda: self._advance(row))
 
-    async def advance_judgement(self, judgement_id: uuid.UUID) -> None:
-        """Judge a finished trial as far as it goes: the same as `advance_trial`, for the script of judging."""
-        async with self._database.session() as session:
-            judgement = await plays.load_judgement(session, judgement_id)
-        if judgement is None or _at_rest(judgement, judgement.trial):
-            return
-        if judgement.state in OPEN and judgement.trial.state == "done":
-            await self._guard(judgement, lambda: self._judgement(judgement))
+    async def turn(self, session: AsyncSession, seat_id: uuid.UUID, *, lock: bool = False) -> Turn | None:
+        """Return what a seat is asked now, and was asked before; None where no person has it.
 
-    async def desk(
-        self, session: AsyncSession, judgement_id: uuid.UUID, *, lock: bool = False
-    ) -> Desk | None:
-        """What a person's judgement asks for now; None where it waits for nobody.
-
-        With `lock`, the judgement stays as it is until the transaction ends.
+        With `lock`, the play and the seat stay as they are until the transaction ends.
         """
-        judgement = await plays.load_judgement(session, judgement_id, lock=lock)
-        if judgement is None or judgement.state not in OPEN or judgement.trial.state != "done":
+        found = await plays.load_seat(session, seat_id, lock=lock)
+        if found is None:
             return None
-        opened = await self._open_judgement(session, judgement)
-        sitting, play, moves = opened.sitting, opened.play, opened.moves
-        arm = self._arms[judgement.trial.arm_id]
-        return Desk(
-            judgement,
-            play,
-            due=[(ask, sitting.view(ask, moves)) for ask in play.due],
-            given=[moves[ask.path].content for ask in play.answered],
-            examples=arm.prompts.examples(arm.protocol.name),
-        )
-
-    async def submit(self, session: AsyncSession, desk: Desk, contents: Mapping[str, AnyContent]) -> None:
-        """Put a judge's answers, by path, on record, and the verdict after the last, in the caller's transaction.
-
-        Raises RuleChanged where something is not asked for.
-        """
-        judgement, play = desk.judgement, desk.play
-        assert judgement.participant_id is not None
-        moves = _answers(play, contents)
-        owner = Owner(judgement=judgement.id)
-        for move in await put(session, owner, judgement.participant_id, moves):
-            play.record(move)
-        if play.finished:
-            assert play.outcome is not None
-            await plays.finish_judgement(session, judgement, play.outcome)
-
-    async def turn(self, place_id: uuid.UUID) -> Turn | None:
-        """What somebody who holds a seat of a trial is asked now, and was asked before; None where they hold none."""
-        async with self._database.reading() as session:
-            place = await plays.load_place(session, place_id)
-            if place is None:
-                return None
-            opened = await self._open_trial(session, place.trial)
-        sitting, moves = opened.sitting, opened.moves
-        open_now = place.state == "waiting" and place.trial.state in OPEN
-        due = [ask for ask in opened.play.due if ask.seat == place.seat] if open_now else []
-        given = [ask for ask in opened.play.answered if ask.seat == place.seat]
+        seat, row = found
+        opened = await self._open(session, row)
+        seating, play, moves = opened.seating, opened.play, opened.moves
+        open_now = seat.state == "waiting" and _is_ready(row)
+        due = [ask for ask in play.due if ask.seat == seat.seat] if open_now else []
         return Turn(
-            standing=sitting.view(Ask("standing", place.seat, "standing", "note"), moves),
-            due=[(ask, sitting.view(ask, moves)) for ask in due],
-            given=[(ask, sitting.view(ask, moves), moves[ask.path].content) for ask in given],
-            passage=sitting.passage,
-            prompts=self._arms[place.trial.arm_id].prompts,
-            protocol=sitting.protocol.name,
+            seat,
+            opened,
+            due=[(ask, seating.view(ask, moves)) for ask in due],
+            given=[(ask, moves[ask.path].content) for ask in play.answered if ask.seat == seat.seat],
+            prompts=self._arms[plays.trial_of(row).arm_id].prompts,
         )
 
-    async def submit_turn(self, place_id: uuid.UUID, contents: Mapping[str, AnyContent]) -> None:
-        """Put a person's answers, by path, on record and queue the trial, in one transaction.
+    async def submit(self, session: AsyncSession, turn: Turn, contents: Mapping[str, AnyContent]) -> None:
+        """Put a person's answers, by path, on record in the caller's transaction, which has locked the turn.
 
-        An answer that is there already stays; the second is dropped. Raises RuleChanged where something is not asked of
-        the seat now, or the seat is no longer theirs.
+        An answer that is there already stays; the second is dropped. The verdict is made with a judge's last answer; a
+        talk is queued. Raises RuleChanged where something is not asked of the seat now.
         """
-        async with self._database.session.begin() as session:
-            place = await plays.load_place(session, place_id, lock=True)
-            if place is None:
-                raise RuleChanged("Nobody holds this seat.")
-            opened = await self._open_trial(session, place.trial)
-            new = {path: content for path, content in contents.items() if path not in opened.moves}
-            if not new:
-                return
-            if place.state != "waiting" or place.trial.state not in OPEN:
-                raise RuleChanged("This seat is asked nothing now.")
-            assert place.participant_id is not None
-            moves = _answers(opened.play, new, place.seat)
-            for move in await put(session, Owner(trial=place.trial_id), place.participant_id, moves):
-                opened.play.record(move)
-            await plays.queue_again(session, place.trial, {ask.seat for ask in opened.play.due})
+        opened, seat = turn.opened, turn.seat
+        new = {path: content for path, content in contents.items() if path not in opened.moves}
+        if not new:
+            return
+        assert seat.participant_id is not None
+        for move in await put(session, seat.play_id, seat.participant_id, _answers(turn, new)):
+            opened.play.record(move)
+        if isinstance(opened.row, Trial):
+            awaited = {ask.seat for ask in opened.play.due}
+            await plays.queue_again(session, opened.row, awaited)
+        elif opened.play.finished:
+            await self._finish(session, opened, opened.play.outcome)
 
-    # ── one trial, one judgement ────────────────────────────────────────────────────────────────────────────────
+    # ── one play ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _trial(self, trial: Trial) -> None:
+    async def _advance(self, row: AnyPlay) -> None:
         async with self._database.session() as session:
-            opened = await self._open_trial(session, trial)
-        outcome = await opened.play_out(lambda: self._go_on(trial, trial))
+            opened = await self._open(session, row)
+        play, keep = opened.play, self._keeper(opened)
+        outcome = await opened.seating.play_out(play, opened.moves, keep, lambda: self._go_on(row))
         async with self._database.session.begin() as session:
             if outcome is None:
-                play = opened.play
-                await plays.rest(session, trial, len(play.answered), {ask.seat for ask in play.due})
-                return
-            judge = opened.rows.get(opened.sitting.protocol.judge.name)
-            if judge is not None and outcome.belief is not None:
-                order = tuple(range(len(opened.sitting.case.answers)))
-                reading = Reading(order, outcome.belief, outcome.beliefs)
-                await plays.save_verdicts(session, trial.id, judge.id, [reading])
-            await plays.finish_trial(
-                session, trial, _stored(outcome), outcome.argues, judge.id if judge else None
-            )
+                await plays.rest(session, row, len(play.answered), {ask.seat for ask in play.due})
+            else:
+                await self._finish(session, opened, outcome)
 
-    async def _open_trial(self, session: AsyncSession, trial: Trial) -> "Opened[Outcome]":
-        arm = await self._seated(session, trial.arm_id)
+    async def _finish(self, session: AsyncSession, opened: Opened, outcome: Any) -> None:
+        """Put on record how a play ended: an outcome of a talk, the readings of a judging."""
+        row = opened.row
+        if isinstance(row, Judgement):
+            await plays.finish_judgement(session, row, outcome)
+            return
+        judge = opened.rows.get(opened.seating.protocol.judge.name)
+        if judge is not None and outcome.belief is not None:
+            order = tuple(range(len(opened.seating.case.answers)))
+            await plays.save_verdicts(
+                session, row.id, judge.id, [Reading(order, outcome.belief, outcome.beliefs)]
+            )
+        await plays.finish_trial(session, row, _stored(outcome), outcome.argues, judge.id if judge else None)
+
+    async def _open(self, session: AsyncSession, row: AnyPlay) -> Opened:
+        arm = await self._seated(session, plays.trial_of(row).arm_id)
+        if isinstance(row, Judgement):
+            return await self._open_judging(session, row, arm)
+        return await self._open_talk(session, row, arm)
+
+    async def _open_talk(self, session: AsyncSession, trial: Trial, arm: SeatedArm) -> Opened:
         people = await plays.people_in(session, trial.id)
         rows = {**arm.rows, **{seat: row for seat, row in people.items() if row is not None}}
-        if trial.judge_id is not None:
-            rows[arm.protocol.judge.name] = await plays.load_participant(session, trial.judge_id)
+        if trial.judge is not None:
+            rows[arm.protocol.judge.name] = trial.judge
         text = await plays.passage_text(session, trial.question.passage)
-        moves = await plays.moves_of(session, trial=trial.id)
-        owner = Owner(trial=trial.id)
-        sitting = self._sitting(arm, trial, trial.seed, rows, text, owner, empty=people.keys() - rows.keys())
-        play = replay(Play(arm.protocol.script(sitting.case), arm.protocol.rights()), moves)
-        return Opened(play, sitting, moves, self._keeper(rows, owner), rows)
+        moves = await plays.moves_of(session, trial.id)
+        seating = self._seating(arm, trial, rows, text, empty=people.keys() - rows.keys())
+        play = replay(Play(arm.protocol.script(seating.case), arm.protocol.rights()), moves)
+        return Opened(trial, play, seating, moves, rows)
 
-    async def _judgement(self, judgement: Judgement) -> None:
-        async with self._database.session() as session:
-            opened = await self._open_judgement(session, judgement)
-        await self._judge_on(judgement, opened)
-
-    async def _judge_on(self, judgement: Judgement, opened: "Opened[tuple[Reading, ...]]") -> None:
-        readings = await opened.play_out(lambda: self._go_on(judgement, judgement.trial))
-        if readings is None:
-            if judgement.state != "waiting":
-                await self._mark(judgement, "waiting")
-            return
-        async with self._database.session.begin() as session:
-            await plays.finish_judgement(session, judgement, readings)
-
-    async def _open_judgement(
-        self, session: AsyncSession, judgement: Judgement
-    ) -> "Opened[tuple[Reading, ...]]":
-        trial, judge_row = judgement.trial, judgement.participant
-        assert judge_row is not None, "a place that nobody has taken is not judged"
-        arm = await self._seated(session, trial.arm_id)
-        seat = arm.protocol.judge.name
-        rows = {seat: judge_row}
+    async def _open_judging(self, session: AsyncSession, judgement: Judgement, arm: SeatedArm) -> Opened:
+        assert judgement.judge is not None, "a judgement that no judge has taken is not judged"
+        trial, seat = judgement.talk, arm.protocol.judge.name
+        rows = {seat: judgement.judge}
         text, given = await self._finished(session, trial)
-        moves = await plays.moves_of(session, judgement=judgement.id)
-        owner = Owner(judgement=judgement.id)
-        sitting = replace(self._sitting(arm, trial, judgement.seed, rows, text, owner), given=given)
+        moves = await plays.moves_of(session, judgement.id)
+        seating = replace(self._seating(arm, judgement, rows, text), given=given)
         reading = tuple(tuple(order) for order in judgement.reading)
         elicit: Any = judgement.round.elicit
         transcript, points = plays.transcript_of(trial), plays.points_of(trial)
-        script = judge(sitting.case, transcript, elicit, reading, seat, points)
-        play = replay(Play(script, [seat], given), moves)
-        return Opened(play, sitting, moves, self._keeper(rows, owner), rows)
+        script = judge(seating.case, transcript, elicit, reading, seat, points)
+        return Opened(judgement, replay(Play(script, [seat], given), moves), seating, moves, rows)
 
     async def _finished(self, session: AsyncSession, trial: Trial) -> tuple[str, Mapping[str, Move]]:
         """Passage and moves of a trial; those of the last finished ones are kept, since they never change."""
         if trial.id in self._read:
             return self._read[trial.id]
         text = await plays.passage_text(session, trial.question.passage)
-        found = text, await plays.moves_of(session, trial=trial.id)
+        found = text, await plays.moves_of(session, trial.id)
         if trial.state == "done":
             self._read[trial.id] = found
             if len(self._read) > KEPT:
@@ -322,26 +286,26 @@ class Engine:
             self._arms[arm_id] = SeatedArm(protocol, PromptBook(loaded.prompts), loaded.seats)
         return self._arms[arm_id]
 
-    def _sitting(
+    def _seating(
         self,
         arm: SeatedArm,
-        trial: Trial,
-        seed: int,
+        row: AnyPlay,
         rows: Mapping[str, ParticipantRow],
         text: str,
-        owner: Owner,
         empty: Collection[str] = (),
     ) -> Seating:
-        holders = {seat: self._holder(row) for seat, row in rows.items()} | dict.fromkeys(empty, EMPTY_CHAIR)
+        trial = plays.trial_of(row)
+        holders = {seat: self._holder(holder) for seat, holder in rows.items()}
+        holders |= dict.fromkeys(empty, EMPTY_CHAIR)
         case = Case(
             question=trial.question.text,
             answers=tuple(trial.question.answers[index] for index in trial.answers),
             argues=trial.argues,
-            seed=seed,
+            seed=row.seed,
             elicitation={seat: holder.elicitation for seat, holder in holders.items()},
             planted=planted_in(trial.question.meta, trial.answers),
         )
-        return Seating(arm.protocol, case, indexed(text), holders, arm.prompts, self._journal.of(owner))
+        return Seating(arm.protocol, case, indexed(text), holders, arm.prompts, self._journal.of(row.id))
 
     def _holder(self, row: ParticipantRow) -> Holder:
         settings = parse_settings(row.settings)
@@ -351,29 +315,29 @@ class Engine:
             endpoint = (row.endpoint.name, EndpointSettings.model_validate(address))
         return Holder(self._roster.participant(settings, endpoint), settings.elicitation)
 
-    def _keeper(self, rows: Mapping[str, ParticipantRow], owner: Owner) -> Callable[[Move], Awaitable[Move]]:
+    def _keeper(self, opened: Opened) -> Callable[[Move], Awaitable[Move]]:
         """Puts each move on record."""
 
         async def keep(move: Move) -> Move:
-            return await self._journal.append(owner, rows[move.seat].id, move)
+            return await self._journal.append(opened.row.id, opened.rows[move.seat].id, move)
 
         return keep
 
-    async def _go_on(self, row: Trial | Judgement, trial: Trial) -> None:
+    async def _go_on(self, row: AnyPlay) -> None:
         """Raise AtRest where machines are to leave it alone from now on."""
-        seen = self._running.get(trial.experiment_id)
+        seen = self._running.get(row.experiment_id)
         if row.state != "queued" or (seen is not None and time.monotonic() - seen < LOOK):
             return
         # A pause is never remembered: whoever resumes counts on it that the next job goes on.
         async with self._database.session() as session:
-            state = await plays.state_of(session, trial.experiment_id)
+            state = await plays.state_of(session, row.experiment_id)
         if state != "running":
             raise AtRest
-        self._running[trial.experiment_id] = time.monotonic()
+        self._running[row.experiment_id] = time.monotonic()
 
     # ── failing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _guard(self, row: Trial | Judgement, work: Callable[[], Awaitable[None]]) -> None:
+    async def _guard(self, row: AnyPlay, work: Callable[[], Awaitable[None]]) -> None:
         """Record why work failed. Trouble of the database itself rises: there is nowhere to record it."""
         try:
             await work()
@@ -394,19 +358,24 @@ class Engine:
             )
             await self._mark(row, "failed", reason)
 
-    async def _mark(self, row: Trial | Judgement, state: str, error: str | None = None) -> None:
+    async def _mark(self, row: AnyPlay, state: str, error: str | None = None) -> None:
         async with self._database.session.begin() as session:
             await plays.mark(session, row, state, error)
 
 
-def _at_rest(row: Trial | Judgement, trial: Trial) -> bool:
+def _is_ready(row: AnyPlay) -> bool:
+    """Whether something may be asked in a play: a judging begins when its talk is done."""
+    return row.state in OPEN and (isinstance(row, Trial) or row.talk.state == "done")
+
+
+def _at_rest(row: AnyPlay) -> bool:
     """Whether machines are to leave it alone: its experiment was paused or cancelled. What a person has begun goes on."""
-    return row.state == "queued" and trial.arm.experiment.state != "running"
+    return row.state == "queued" and plays.trial_of(row).arm.experiment.state != "running"
 
 
-def _answers(play: Play[Any], contents: Mapping[str, AnyContent], seat: str | None = None) -> list[Move]:
-    """Moves that answer what is due, of one seat where it is named; raises RuleChanged where something else is answered."""
-    due = {ask.path: ask for ask in play.due if seat in (None, ask.seat)}
+def _answers(turn: Turn, contents: Mapping[str, AnyContent]) -> list[Move]:
+    """Moves that answer what is due; raises RuleChanged where something else is answered."""
+    due = {ask.path: ask for ask, _ in turn.due}
     for path in contents:
         if path not in due:
             raise RuleChanged(f"Nothing is asked at {path} now.")

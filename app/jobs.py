@@ -21,7 +21,7 @@ from app.participants.base import NoKey
 from app.participants.participant_factory import ParticipantFactory
 from app.records.database import OUTAGE, Database, DatabaseError
 from app.records.progress import Progress, progress
-from app.records.queue import enqueue_orphans, queue_of
+from app.records.queue import ADVANCE, enqueue_orphans, queue_of
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -52,13 +52,9 @@ def build(database: Database, engine: Engine) -> App:
     """The queue's application over one database."""
     app = App(connector=PsycopgConnector(conninfo=database.conninfo, min_size=1, max_size=4, timeout=WAIT))
 
-    @app.task(name="advance_trial", retry=Again())
-    async def advance_trial(id: str) -> None:
-        await engine.advance_trial(uuid.UUID(id))
-
-    @app.task(name="advance_judgement", retry=Again())
-    async def advance_judgement(id: str) -> None:
-        await engine.advance_judgement(uuid.UUID(id))
+    @app.task(name=ADVANCE, retry=Again())
+    async def advance_play(id: str) -> None:
+        await engine.advance(uuid.UUID(id))
 
     return app
 

@@ -11,7 +11,7 @@ from app.exchange.importing import take_sample
 from app.experiments.freeze import start
 from app.experiments.spec import parse_spec
 from app.jobs import follow
-from app.records import assignment, people
+from app.records import assignment, people, seats
 from app.records.database import Database
 from app.settings import Settings
 from models import Account
@@ -56,9 +56,9 @@ async def _judge(database: Database, number: int) -> str:
         session.add(account)
         await session.flush()
         await people.participant_of(session, account)
-        await assignment.instructed(session, account.id)
-        # In hand from the start. Otherwise all judges would request their first trial at once.
-        await assignment.claim(session, account.id)
+        await seats.instructed(session, account.id)
+        # In hand from the start: else all of them would come for their first at once.
+        await assignment.claim(session, account.id, "judge")
         return await people.open_session(session, account.id)
 
 
@@ -68,21 +68,22 @@ def faults(conninfo: str, sent: Iterable[Sent]) -> dict[str, int]:
     """
     with psycopg.connect(conninfo) as connection:
         rows = connection.execute(
-            "SELECT judgement_id::text, path, content->>'reason' FROM move WHERE judgement_id IS NOT NULL"
+            "SELECT seat.id::text, path, content->>'reason' FROM move JOIN seat USING (play_id)"
         ).fetchall()
         there = Counter(Sent(*row) for row in rows)
         paths = Counter((row[0], row[1]) for row in rows)
         [doubled] = _counted(
-            connection, "SELECT 1 FROM verdict WHERE judgement_id IS NOT NULL GROUP BY judgement_id"
+            connection,
+            "SELECT 1 FROM verdict JOIN play ON play.id = play_id WHERE kind = 'judging' GROUP BY play_id",
         )
         [exceeded] = _counted(
             connection,
-            "SELECT 1 FROM judgement WHERE place > 0 AND state IN ('waiting', 'done') GROUP BY trial_id",
+            "SELECT 1 FROM play WHERE kind = 'judging' AND place > 0 AND state IN ('waiting', 'done') GROUP BY talk_id",
             PLACES,
         )
         [unjudged] = _counted(
             connection,
-            "SELECT 1 FROM judgement j LEFT JOIN verdict v ON v.judgement_id = j.id WHERE j.place > 0"
+            "SELECT 1 FROM play j LEFT JOIN verdict v ON v.play_id = j.id WHERE j.kind = 'judging' AND j.place > 0"
             " AND j.state = 'done' AND v.id IS NULL GROUP BY j.id",
             0,
         )

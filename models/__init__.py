@@ -2,14 +2,18 @@
 
 from models.base import Base
 from models.experiments import (
+    PLAYED_TRIAL,
     Arm,
     ArmSeat,
     Endpoint,
     Experiment,
     Judgement,
+    Judging,
     JudgingRound,
     Participant,
-    SeatPlace,
+    Playing,
+    PlayRow,
+    SeatRow,
     Trial,
 )
 from models.people import (
@@ -28,6 +32,7 @@ from models.play import CallAttempt, ModelCall, Move, Verdict
 from models.tasks import Passage, Question, TaskSet, Text
 
 __all__ = [
+    "PLAYED_TRIAL",
     "Account",
     "ApiToken",
     "Arm",
@@ -41,14 +46,17 @@ __all__ = [
     "Exposure",
     "Invite",
     "Judgement",
+    "Judging",
     "JudgingRound",
     "ModelCall",
     "Move",
     "Participant",
     "Passage",
+    "PlayRow",
+    "Playing",
     "Question",
     "RateCount",
-    "SeatPlace",
+    "SeatRow",
     "Secret",
     "Session",
     "SpecDraft",

@@ -1,25 +1,26 @@
-"""What is run: endpoints, participants, experiments, arms, trials, judging rounds and judgements."""
+"""What is run: endpoints, participants, experiments, arms, judging rounds, plays and seats."""
 
 import uuid
-from typing import Annotated, Any
+from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Computed,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from models.base import Base, Json, JsonObject, Moment, Now, OpaqueId, Seed
 from models.tasks import Question
-
-State = Annotated[str, mapped_column(server_default="queued")]
-
-
-def _states(*more: str) -> tuple[CheckConstraint, ...]:
-    """Work is queued, waiting (for a person), done or failed; exactly the failed say why."""
-    states = ", ".join(repr(state) for state in ("queued", "waiting", "done", "failed", *more))
-    return (
-        CheckConstraint(f"state IN ({states})", name="state_is_known"),
-        CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="failures_say_why"),
-    )
 
 
 class Endpoint(Base):
@@ -120,102 +121,6 @@ class ArmSeat(Base):
     participant: Mapped[Participant] = relationship(lazy="raise")
 
 
-class Trial(Base):
-    """One question under one arm, with one assignment and one replicate; its state is in its moves."""
-
-    __tablename__ = "trial"
-    __table_args__ = (
-        UniqueConstraint(
-            "arm_id",
-            "question_id",
-            "assignment",
-            "replicate",
-            "judge_id",
-            "place",
-            postgresql_nulls_not_distinct=True,
-        ),
-        ForeignKeyConstraint(
-            ["arm_id", "experiment_id"], ["arm.id", "arm.experiment_id"], ondelete="CASCADE"
-        ),
-        Index("ix_trial_experiment_id_state", "experiment_id", "state"),
-        CheckConstraint("cardinality(answers) >= 2", name="answers_are_two_or_more"),
-        CheckConstraint("(state = 'done') = (outcome IS NOT NULL)", name="outcome_when_done"),
-        CheckConstraint("place >= 0", name="place_is_not_negative"),
-        *_states(),
-    )
-
-    id: Mapped[OpaqueId]
-    experiment_id: Mapped[uuid.UUID]
-    arm_id: Mapped[uuid.UUID]
-    question_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("question.id"), index=True)
-    judge_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("participant.id"))
-    """The judge, in protocols where it takes part in the talk; a person's is known when the talk has ended."""
-    place: Mapped[int] = mapped_column(server_default="0")
-    """Where a person is to be the judge that takes part: which of those wanted; 0 for models."""
-    answers: Mapped[list[int]]
-    """Indices into the question's answers, in this trial's own order."""
-    argues: Mapped[JsonObject]
-    """Seat to index into `answers`."""
-    assignment: Mapped[int]
-    replicate: Mapped[int]
-    seed: Mapped[Seed]
-    position: Mapped[int]
-    """Place in the queue: by passage, long arms first."""
-    state: Mapped[State]
-    error: Mapped[str | None]
-    outcome: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
-    finished_at: Mapped[Moment | None]
-
-    arm: Mapped[Arm] = relationship(
-        lazy="raise", foreign_keys="Trial.arm_id", primaryjoin="Trial.arm_id == Arm.id"
-    )
-    question: Mapped[Question] = relationship(lazy="raise")
-
-
-class SeatPlace(Base):
-    """A seat of a trial that a person is to hold, and who does."""
-
-    __tablename__ = "seat_place"
-    __table_args__ = (
-        # Nobody sits on two sides of a trial, nor comes back to one that they gave back.
-        UniqueConstraint("trial_id", "participant_id"),
-        Index(
-            "uq_seat_place_seat",
-            "trial_id",
-            "seat",
-            unique=True,
-            postgresql_where=text("state <> 'returned'"),
-        ),
-        Index("ix_seat_place_open", "trial_id", postgresql_where=text("state = 'open'")),
-        Index(
-            "ix_seat_place_leased_until", "leased_until", postgresql_where=text("leased_until IS NOT NULL")
-        ),
-        CheckConstraint("state IN ('open', 'waiting', 'done', 'returned')", name="state_is_known"),
-        CheckConstraint("(state = 'open') = (participant_id IS NULL)", name="open_is_nobodys"),
-        CheckConstraint("leased_until IS NULL OR state = 'waiting'", name="leases_end_with_the_work"),
-        CheckConstraint("lease_minutes > 0", name="leases_last"),
-    )
-
-    id: Mapped[OpaqueId]
-    trial_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("trial.id", ondelete="CASCADE"))
-    seat: Mapped[str]
-    participant_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("participant.id"), index=True)
-    state: Mapped[str] = mapped_column(server_default="open")
-    """`open`, `waiting` (somebody has it), `done` with the talk, or `returned`."""
-    reads_passage: Mapped[bool]
-    once: Mapped[bool] = mapped_column(server_default=text("false"))
-    """Whether its holder may be shown no other trial on the passage in this experiment."""
-    lease_minutes: Mapped[int]
-    """How long somebody may keep it without answering when it is their turn."""
-    leased_until: Mapped[Moment | None]
-    """When somebody who does not answer loses it; None while others are awaited."""
-    flags: Mapped[JsonObject]
-    """What a person marked."""
-
-    trial: Mapped[Trial] = relationship(lazy="raise")
-    participant: Mapped[Participant | None] = relationship(lazy="raise")
-
-
 class JudgingRound(Base):
     """A panel of judges over the finished trials of an experiment: the first is in its file, others are additions."""
 
@@ -223,6 +128,7 @@ class JudgingRound(Base):
     __table_args__ = (
         UniqueConstraint("experiment_id", "name"),
         UniqueConstraint("experiment_id", "position"),
+        UniqueConstraint("id", "experiment_id"),
     )
 
     id: Mapped[OpaqueId]
@@ -237,48 +143,189 @@ class JudgingRound(Base):
     experiment: Mapped[Experiment] = relationship(lazy="raise")
 
 
-class Judgement(Base):
+class PlayRow(Base):
+    """A script in play: a trial (its talk) or a judgement. What it is asked and answers is in its moves.
+
+    One row each, in one table; the row of `protocols.core.Play`, which is the running script.
+    """
+
+    __tablename__ = "play"
+    __mapper_args__ = {"polymorphic_on": "kind"}  # noqa: RUF012 - SQLAlchemy reads it as a plain attribute
+
+    id: Mapped[OpaqueId]
+    kind: Mapped[str]
+    """`talk` or `judging`."""
+    experiment_id: Mapped[uuid.UUID]
+    talk_id: Mapped[uuid.UUID | None]
+    """The trial that a judgement judges; None of a trial itself."""
+    judge_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("participant.id"))
+    """Who judges. A person's is known at the claim or, where it takes part in the talk, when that has ended."""
+    place: Mapped[int] = mapped_column(server_default="0")
+    """Where a person is to judge: which of the judges wanted; 0 for models."""
+    seed: Mapped[Seed]
+    state: Mapped[str] = mapped_column(server_default="queued")
+    """`queued`, `waiting` (for a person), `done` or `failed`; of a judgement also `open` (to people) and `returned`."""
+    error: Mapped[str | None]
+    outcome: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
+    finished_at: Mapped[Moment | None]
+
+    judge: Mapped[Participant | None] = relationship(lazy="raise")
+
+
+class Trial(PlayRow):
+    """One question under one arm, with one assignment and one replicate."""
+
+    __mapper_args__ = {"polymorphic_identity": "talk", "polymorphic_load": "inline"}  # noqa: RUF012
+
+    arm_id: Mapped[uuid.UUID] = mapped_column(nullable=True)
+    question_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("question.id"), nullable=True)
+    answers: Mapped[list[int]] = mapped_column(nullable=True)
+    """Indices into the question's answers, in this trial's own order."""
+    argues: Mapped[Json] = mapped_column(JSONB, nullable=True)
+    """Seat to index into `answers`."""
+    assignment: Mapped[int] = mapped_column(nullable=True)
+    replicate: Mapped[int] = mapped_column(nullable=True)
+    position: Mapped[int] = mapped_column(nullable=True)
+    """Place in the queue: by passage, long arms first."""
+
+    arm: Mapped[Arm] = relationship(
+        lazy="raise", foreign_keys="Trial.arm_id", primaryjoin="Trial.arm_id == Arm.id"
+    )
+    question: Mapped[Question] = relationship(lazy="raise")
+
+
+class Judgement(PlayRow):
     """One judge on one finished trial."""
 
-    __tablename__ = "judgement"
-    __table_args__ = (
-        UniqueConstraint("round_id", "trial_id", "participant_id"),
-        UniqueConstraint("id", "trial_id"),
-        Index("ix_judgement_trial_id_state", "trial_id", "state"),
-        Index(
-            "uq_judgement_place",
-            "round_id",
-            "trial_id",
-            "place",
-            unique=True,
-            postgresql_where=text("place > 0 AND state <> 'returned'"),
+    __mapper_args__ = {"polymorphic_identity": "judging", "polymorphic_load": "inline"}  # noqa: RUF012
+
+    round_id: Mapped[uuid.UUID] = mapped_column(nullable=True)
+    talk_id: Mapped[uuid.UUID] = mapped_column(nullable=True, use_existing_column=True)
+    reading: Mapped[Any] = mapped_column(JSONB(none_as_null=True), nullable=True)
+    """The orders it is read in: a list of lists of indices into the trial's answers."""
+
+    round: Mapped[JudgingRound] = relationship(
+        lazy="raise", foreign_keys=[round_id], primaryjoin="Judgement.round_id == JudgingRound.id"
+    )
+    talk: Mapped[Trial] = relationship(
+        lazy="raise",
+        primaryjoin="foreign(Judgement.talk_id) == remote(Trial.id)",
+    )
+
+
+def _constrain(play: Table) -> None:
+    """Say what holds of plays. It is said here since a class cannot name the columns of its subclasses."""
+    play.append_column(Column("talk_kind", Text, Computed("'talk'::text", persisted=True)))
+    cascade: Any = {"ondelete": "CASCADE"}
+    for constraint in (
+        UniqueConstraint("id", "kind"),
+        UniqueConstraint("round_id", "talk_id", "judge_id"),
+        ForeignKeyConstraint(["arm_id", "experiment_id"], ["arm.id", "arm.experiment_id"], **cascade),
+        ForeignKeyConstraint(
+            ["round_id", "experiment_id"], ["judging_round.id", "judging_round.experiment_id"], **cascade
         ),
-        Index("ix_judgement_open", "trial_id", postgresql_where=text("state = 'open'")),
-        Index("ix_judgement_leased_until", "leased_until", postgresql_where=text("leased_until IS NOT NULL")),
-        CheckConstraint("(state = 'open') = (participant_id IS NULL)", name="open_is_nobodys"),
-        CheckConstraint("leased_until IS NULL OR state = 'waiting'", name="leases_end_with_the_work"),
+        ForeignKeyConstraint(["talk_id", "talk_kind"], ["play.id", "play.kind"], **cascade),
+        CheckConstraint("kind IN ('talk', 'judging')", name="kind_is_known"),
+        CheckConstraint(
+            'num_nonnulls(arm_id, question_id, answers, argues, assignment, replicate, "position") = '
+            "CASE kind WHEN 'talk' THEN 7 ELSE 0 END",
+            name="talks_have_their_columns",
+        ),
+        CheckConstraint(
+            "num_nonnulls(round_id, talk_id, reading) = CASE kind WHEN 'judging' THEN 3 ELSE 0 END",
+            name="judgings_have_their_columns",
+        ),
+        CheckConstraint(
+            "state IN ('queued', 'waiting', 'done', 'failed') OR kind = 'judging' AND state IN ('open', 'returned')",
+            name="state_is_known",
+        ),
+        CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="failures_say_why"),
+        CheckConstraint(
+            "kind = 'judging' OR (state = 'done') = (outcome IS NOT NULL)", name="outcome_when_done"
+        ),
+        CheckConstraint(
+            "kind = 'talk' OR (state = 'open') = (judge_id IS NULL)", name="open_judgings_have_no_judge"
+        ),
+        CheckConstraint("cardinality(answers) >= 2", name="answers_are_two_or_more"),
         CheckConstraint("place >= 0", name="place_is_not_negative"),
-        *_states("open", "returned"),
+    ):
+        play.append_constraint(constraint)
+    c = play.c
+    Index(
+        "uq_play_talk",
+        *(c.arm_id, c.question_id, c.assignment, c.replicate, c.judge_id, c.place),
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+        postgresql_where=text("arm_id IS NOT NULL"),
+    )
+    Index(
+        "uq_play_place",
+        *(c.round_id, c.talk_id, c.place),
+        unique=True,
+        postgresql_where=text("place > 0 AND state <> 'returned' AND round_id IS NOT NULL"),
+    )
+    Index("ix_play_experiment_id_kind", c.experiment_id, c.kind)
+    Index("ix_play_question_id", c.question_id, postgresql_where=text("question_id IS NOT NULL"))
+    Index("ix_play_talk_id", c.talk_id, postgresql_where=text("talk_id IS NOT NULL"))
+    Index(
+        "ix_play_unfinished",
+        *(c.experiment_id, c.state),
+        postgresql_where=text("state IN ('queued', 'waiting', 'open')"),
+    )
+
+
+_constrain(Base.metadata.tables["play"])
+
+Judging = aliased(Judgement, name="judging")
+"""Judgements, in statements that join them with their trials: both are rows of one table."""
+Playing = aliased(PlayRow, name="playing")
+"""Plays of either kind, in statements that join them with the trials that they are, or judge."""
+PLAYED_TRIAL = func.coalesce(Playing.talk_id, Playing.id)
+"""The id of that trial."""
+
+
+class SeatRow(Base):
+    """A seat of a play that a person is to hold, and who does. Models need none."""
+
+    __tablename__ = "seat"
+    __table_args__ = (
+        # Nobody sits on two sides of a talk, nor comes back to a seat that they gave back.
+        UniqueConstraint("play_id", "participant_id"),
+        Index(
+            "uq_seat_play_id_seat",
+            "play_id",
+            "seat",
+            unique=True,
+            postgresql_where=text("state <> 'returned'"),
+        ),
+        Index("ix_seat_open", "play_id", postgresql_where=text("state = 'open'")),
+        Index("ix_seat_leased_until", "leased_until", postgresql_where=text("leased_until IS NOT NULL")),
+        CheckConstraint("state IN ('open', 'waiting', 'done', 'returned')", name="state_is_known"),
+        CheckConstraint("role IN ('judge', 'debater')", name="role_is_known"),
+        CheckConstraint("(state = 'open') = (participant_id IS NULL)", name="open_has_no_holder"),
+        CheckConstraint("leased_until IS NULL OR state = 'waiting'", name="leases_end_with_the_work"),
+        CheckConstraint("lease_minutes > 0", name="leases_last"),
+        CheckConstraint("seconds > 0", name="time_is_positive"),
     )
 
     id: Mapped[OpaqueId]
-    round_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("judging_round.id", ondelete="CASCADE"))
-    trial_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("trial.id", ondelete="CASCADE"))
+    play_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("play.id", ondelete="CASCADE"))
+    seat: Mapped[str]
     participant_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("participant.id"), index=True)
-    """The judge; nobody yet, where a place for a person is open."""
-    place: Mapped[int] = mapped_column(server_default="0")
-    """For people: which of the judgements wanted of this trial; 0 for models."""
+    state: Mapped[str] = mapped_column(server_default="open")
+    """`open`, `waiting` (a person has it), `done` with the play, or `returned`."""
+    role: Mapped[str]
+    """Which people may hold it: a `debater` reads the passage, a `judge` does not know it."""
+    once: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether its holder may be shown no other trial on the passage in this experiment."""
+    lease_minutes: Mapped[int]
+    """How long a person may keep it without answering when it is their turn."""
+    seconds: Mapped[int | None]
+    """The time that a judge has; None for no limit."""
     leased_until: Mapped[Moment | None]
-    """When a person who has not finished loses the place."""
+    """When a person who does not answer loses it; None while others are awaited."""
     flags: Mapped[JsonObject]
-    """What a person marked: that they know the story, for instance."""
-    reading: Mapped[Any] = mapped_column(JSONB)
-    """The orders it is read in: a list of lists of indices into the trial's answers."""
-    seed: Mapped[Seed]
-    state: Mapped[State]
-    error: Mapped[str | None]
-    finished_at: Mapped[Moment | None]
+    """What a person marked, and what was shown to them."""
 
-    round: Mapped[JudgingRound] = relationship(lazy="raise")
-    trial: Mapped[Trial] = relationship(lazy="raise")
+    play: Mapped[PlayRow] = relationship(lazy="raise")
     participant: Mapped[Participant | None] = relationship(lazy="raise")

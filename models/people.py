@@ -168,17 +168,14 @@ class Draft(Base):
 
     __tablename__ = "draft"
     __table_args__ = (
-        UniqueConstraint("seat_place_id", "path"),
-        UniqueConstraint("judgement_id", "path"),
-        CheckConstraint("num_nonnulls(seat_place_id, judgement_id) = 1", name="one_owner"),
+        UniqueConstraint("seat_id", "path"),
         CheckConstraint(
             "active_seconds >= 0 AND focus_changes >= 0 AND edits >= 0", name="effort_is_not_negative"
         ),
     )
 
     id: Mapped[SerialId]
-    seat_place_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("seat_place.id", ondelete="CASCADE"))
-    judgement_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("judgement.id", ondelete="CASCADE"))
+    seat_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("seat.id", ondelete="CASCADE"))
     path: Mapped[str]
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
     content: Mapped[Json] = mapped_column(JSONB)

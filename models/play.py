@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -11,19 +11,16 @@ from models.base import Base, Json, JsonObject, Now, OpaqueId, SerialId
 
 
 class Move(Base):
-    """What a seat gave for an ask, in a trial or in a judgement. The unique path referees every race."""
+    """What a seat gave for an ask. The unique path referees every race."""
 
     __tablename__ = "move"
     __table_args__ = (
-        UniqueConstraint("trial_id", "path"),
-        UniqueConstraint("judgement_id", "path"),
-        CheckConstraint("num_nonnulls(trial_id, judgement_id) = 1", name="one_owner"),
+        UniqueConstraint("play_id", "path"),
         CheckConstraint("path <> ''", name="has_path"),
     )
 
     id: Mapped[SerialId]
-    trial_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("trial.id", ondelete="CASCADE"))
-    judgement_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("judgement.id", ondelete="CASCADE"))
+    play_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("play.id", ondelete="CASCADE"))
     path: Mapped[str]
     seat: Mapped[str]
     participant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("participant.id"))
@@ -37,18 +34,7 @@ class Verdict(Base):
 
     __tablename__ = "verdict"
     __table_args__ = (
-        UniqueConstraint("judgement_id", "reading"),
-        Index(
-            "uq_verdict_trial_id_reading",
-            "trial_id",
-            "reading",
-            unique=True,
-            postgresql_where=text("judgement_id IS NULL"),
-        ),
-        Index("ix_verdict_trial_id", "trial_id"),
-        ForeignKeyConstraint(
-            ["judgement_id", "trial_id"], ["judgement.id", "judgement.trial_id"], ondelete="CASCADE"
-        ),
+        UniqueConstraint("play_id", "reading"),
         CheckConstraint("is_distribution(belief)", name="belief_is_a_distribution"),
         CheckConstraint("cardinality(belief) = cardinality(answer_order)", name="belief_over_the_answers"),
         CheckConstraint("label_mass BETWEEN 0 AND 1.000001", name="label_mass_is_a_probability"),
@@ -58,9 +44,8 @@ class Verdict(Base):
     )
 
     id: Mapped[SerialId]
-    judgement_id: Mapped[uuid.UUID | None]
-    """Absent where the judge took part in the talk itself."""
-    trial_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("trial.id", ondelete="CASCADE"))
+    play_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("play.id", ondelete="CASCADE"))
+    """A judgement, or a trial whose judge took part in the talk itself."""
     participant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("participant.id"))
     reading: Mapped[int]
     answer_order: Mapped[list[int]]
@@ -79,13 +64,9 @@ class ModelCall(Base):
     """One request to a model; its prompt is a list of content-addressed segments."""
 
     __tablename__ = "model_call"
-    __table_args__ = (CheckConstraint("num_nonnulls(trial_id, judgement_id) <= 1", name="at_most_one_owner"),)
-
     id: Mapped[OpaqueId]
-    trial_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("trial.id", ondelete="CASCADE"), index=True)
-    judgement_id: Mapped[uuid.UUID | None] = mapped_column(
-        ForeignKey("judgement.id", ondelete="CASCADE"), index=True
-    )
+    play_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("play.id", ondelete="CASCADE"), index=True)
+    """None for a test call."""
     path: Mapped[str]
     purpose: Mapped[str]
     endpoint: Mapped[str]

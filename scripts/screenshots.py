@@ -7,6 +7,7 @@ An arena with the sample set is made in a temporary database, served, and viewed
 import asyncio
 import math
 import sys
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from app.protocols.core import Belief
 from app.records import assignment, experiments, people
 from app.records.database import Database
 from app.web.security.middleware import COOKIE
-from models import Account, Arm, Experiment, Judgement, Question, Trial
+from models import Account, Arm, Experiment, Judgement, Judging, Question, SeatRow, Trial
 from scripts.browser import FLAGS, WHAT_TO_DO, find
 from tests.database import embedded
 from tests.factories import played
@@ -136,11 +137,11 @@ async def _half_played(site: Site, engine: Engine, data: dict[str, Any]) -> None
     async with site.database.session() as db:
         ordered = select(Trial.id).where(Trial.experiment_id == experiment.id).order_by(Trial.position)
         trials = (await db.scalars(ordered)).all()
-    await asyncio.gather(*map(engine.advance_trial, trials[: 5 * len(trials) // 8]))
+    await asyncio.gather(*map(engine.advance, trials[: 5 * len(trials) // 8]))
     async with site.database.session() as db:
-        played_trials = select(Judgement.id).where(Judgement.trial_id.in_(trials[: len(trials) // 2]))
+        played_trials = select(Judgement.id).where(Judgement.talk_id.in_(trials[: len(trials) // 2]))
         ready = (await db.scalars(played_trials.where(Judgement.state == "queued"))).all()
-    await asyncio.gather(*map(engine.advance_judgement, ready))
+    await asyncio.gather(*map(engine.advance, ready))
 
 
 async def _only_debates(site: Site, other: Experiment) -> None:
@@ -156,34 +157,35 @@ async def _judge(site: Site, engine: Engine, judge: Account, luck: Random) -> No
     """Judge every open trial as a made-up person."""
     while True:
         async with site.database.session.begin() as db:
-            found = await assignment.claim(db, judge.id)
+            found = await assignment.claim(db, judge.id, "judge")
         if found is None:
             return
         await _verdict(site, engine, found, luck)
 
 
-async def _verdict(site: Site, engine: Engine, judgement: Any, luck: Random) -> None:
+async def _verdict(site: Site, engine: Engine, seat: uuid.UUID, luck: Random) -> None:
     async with site.database.session() as db:
         row = await db.execute(
             select(Trial.answers, Question.gold, Arm.name)
             .join(Question, Question.id == Trial.question_id)
             .join(Arm, Arm.id == Trial.arm_id)
-            .join(Judgement, Judgement.trial_id == Trial.id)
-            .where(Judgement.id == judgement)
+            .join(Judging, Judging.talk_id == Trial.id)
+            .join(SeatRow, SeatRow.play_id == Judging.id)
+            .where(SeatRow.id == seat)
         )
         answers, gold, arm = row.one()
     step, leaning = 0, 0.0
     while True:
         async with site.database.session.begin() as db:
-            desk = await engine.desk(db, judgement, lock=True)
-            if desk is None:
+            turn = await engine.turn(db, seat, lock=True)
+            if turn is None or not turn.due:
                 return
-            [(ask, view)] = desk.due
+            [(ask, view)] = turn.due
             leaning += luck.gauss(SKILL[arm] * (step > 0 or arm == "expert"), 1.0)
             p = 1 / (1 + math.exp(-leaning))
             shares = _shares(round(p, 2), answers.index(gold), len(view.answers))
             belief = Belief(p=shares, method="stated", reason=_reason(step))
-            await engine.submit(db, desk, {ask.path: belief})
+            await engine.submit(db, turn, {ask.path: belief})
         step += 1
 
 
@@ -205,8 +207,8 @@ async def _debate(site: Site, experiment: Experiment) -> Trial:
         found = (
             select(Trial)
             .join(Arm, Arm.id == Trial.arm_id)
-            .join(Judgement, Judgement.trial_id == Trial.id)
-            .where(Trial.experiment_id == experiment.id, Arm.name == "debate", Judgement.state == "done")
+            .join(Judging, Judging.talk_id == Trial.id)
+            .where(Trial.experiment_id == experiment.id, Arm.name == "debate", Judging.state == "done")
             .group_by(Trial.id)
             .order_by(func.count().desc(), Trial.position)
         )

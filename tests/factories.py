@@ -14,7 +14,7 @@ from app.experiments.spec import parse_spec
 from app.protocols.core import Belief
 from app.records import tasks
 from app.records.database import Database
-from models import Experiment, Judgement, JudgingRound, Trial
+from models import Experiment, Judgement, Trial
 
 TASKS = "ferries"
 TEXT = (
@@ -91,13 +91,11 @@ async def played(database: Database, experiment: Experiment) -> None:
     async with database.session() as session:
         trials = await session.scalars(select(Trial.id).where(Trial.experiment_id == experiment.id))
         judgements = await session.scalars(
-            select(Judgement.id)
-            .join(JudgingRound, JudgingRound.id == Judgement.round_id)
-            .where(JudgingRound.experiment_id == experiment.id)
+            select(Judgement.id).where(Judgement.experiment_id == experiment.id)
         )
     try:
-        await asyncio.gather(*map(engine.advance_trial, trials))
-        await asyncio.gather(*map(engine.advance_judgement, judgements))
+        await asyncio.gather(*map(engine.advance, trials))
+        await asyncio.gather(*map(engine.advance, judgements))
     finally:
         await engine.close()
 
@@ -113,19 +111,19 @@ async def finished(
 
 
 async def judge_on(
-    database: Database, judgement: uuid.UUID, p: float = 0.75, *, most: int | None = None
+    database: Database, seat: uuid.UUID, p: float = 0.75, *, most: int | None = None
 ) -> list[str]:
-    """State a belief for all that a person's judgement asks, or for the first `most`; returns their paths."""
+    """State a belief for all that a judge's seat is asked, or for the first `most`; returns their paths."""
     engine = Engine(database)
     asked: list[str] = []
     while most is None or len(asked) < most:
         async with database.session.begin() as session:
-            desk = await engine.desk(session, judgement, lock=True)
-            if desk is None:
+            turn = await engine.turn(session, seat, lock=True)
+            if turn is None or not turn.due:
                 break
-            [(ask, _)] = desk.due
+            [(ask, _)] = turn.due
             belief = Belief(p=(p, 1 - p), method="stated", reason="so")
-            await engine.submit(session, desk, {ask.path: belief})
+            await engine.submit(session, turn, {ask.path: belief})
         asked.append(ask.path)
     await engine.close()
     return asked

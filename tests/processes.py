@@ -196,7 +196,11 @@ def server_process(log: Path, *, latency: float) -> Iterator[ServerProcess]:
 
 _PLACE = """
     JOIN arm a ON a.id = t.arm_id JOIN question q ON q.id = t.question_id
-    LEFT JOIN participant p ON p.id = coalesce(j.participant_id, t.judge_id)
+    LEFT JOIN participant p ON p.id = coalesce(j.judge_id, t.judge_id)
+"""
+_OF = """
+    LEFT JOIN play j ON j.id = {0}.play_id AND j.kind = 'judging'
+    JOIN play t ON t.id = coalesce(j.talk_id, {0}.play_id)
 """
 _WHERE = "a.name, q.key, t.assignment, t.replicate, coalesce(p.name, '')"
 """What names a trial or a judgement in every database: ids do not."""
@@ -213,6 +217,13 @@ class Attempt(NamedTuple):
     started: float
     moved: float | None
     """Beginning of the transaction that wrote the move; both in seconds since the epoch."""
+
+
+PLAYS = {
+    "trial": "(SELECT * FROM play WHERE kind = 'talk') AS trial",
+    "judgement": "(SELECT * FROM play WHERE kind = 'judging') AS judgement",
+}
+"""What to read trials, or judgements, from."""
 
 
 class Records:
@@ -233,15 +244,14 @@ class Records:
 
     def count(self, table: str) -> int:
         """Rows of a table."""
-        number: int = self.one(f"SELECT count(*) FROM {table}")
+        number: int = self.one(f"SELECT count(*) FROM {PLAYS.get(table, table)}")
         return number
 
     def moves(self) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         """Every move: its place in the experiment and path, to its seat, content and fingerprint."""
         rows = self.all(
             f"""SELECT {_WHERE}, m.path, m.seat, m.content, m.fingerprint
-                FROM move m LEFT JOIN judgement j ON j.id = m.judgement_id
-                JOIN trial t ON t.id = coalesce(m.trial_id, j.trial_id) {_PLACE}"""
+                FROM move m {_OF.format("m")} {_PLACE}"""
         )
         return _once(rows, 6)
 
@@ -249,7 +259,7 @@ class Records:
         """Every verdict: its place and reading order, to what was believed and how it was read."""
         rows = self.all(
             f"""SELECT {_WHERE}, v.reading, v.answer_order, v.belief, v.beliefs, v.method, v.label_mass, v.reason
-                FROM verdict v LEFT JOIN judgement j ON j.id = v.judgement_id JOIN trial t ON t.id = v.trial_id {_PLACE}"""
+                FROM verdict v {_OF.format("v")} {_PLACE}"""
         )
         return _once(rows, 6)
 
@@ -257,7 +267,7 @@ class Records:
         """Every trial: its place, to its state, outcome and seed."""
         rows = self.all(
             f"""SELECT {_WHERE}, t.state, t.outcome, t.seed
-                FROM trial t LEFT JOIN judgement j ON false {_PLACE}"""
+                FROM play t LEFT JOIN play j ON false {_PLACE} WHERE t.kind = 'talk'"""
         )
         return _once(rows, 5)
 
@@ -267,9 +277,7 @@ class Records:
             f"""SELECT ca.request_id, {_WHERE}, c.path, c.purpose, ca.status,
                        extract(epoch FROM ca.started_at)::float8, extract(epoch FROM m.created_at)::float8
                 FROM call_attempt ca JOIN model_call c ON c.id = ca.call_id
-                LEFT JOIN move m ON m.path = c.path AND (m.trial_id = c.trial_id OR m.judgement_id = c.judgement_id)
-                LEFT JOIN judgement j ON j.id = c.judgement_id
-                JOIN trial t ON t.id = coalesce(c.trial_id, j.trial_id) {_PLACE}
+                LEFT JOIN move m ON m.path = c.path AND m.play_id = c.play_id {_OF.format("c")} {_PLACE}
                 ORDER BY ca.id"""
         )
         return [Attempt(row[0], tuple(row[1:7]), *row[7:]) for row in rows]
@@ -287,8 +295,8 @@ class Records:
     def states(self) -> list[tuple[str, str, int]]:
         """Number of trials and judgements by state."""
         rows = self.all(
-            """SELECT 'trial', state, count(*)::int FROM trial GROUP BY state
-               UNION ALL SELECT 'judgement', state, count(*)::int FROM judgement GROUP BY state ORDER BY 1 DESC, 2"""
+            """SELECT CASE kind WHEN 'talk' THEN 'trial' ELSE 'judgement' END, state, count(*)::int
+               FROM play GROUP BY 1, 2 ORDER BY 1 DESC, 2"""
         )
         return [tuple(row) for row in rows]
 

@@ -101,7 +101,7 @@ def done(elsewhere: Elsewhere, ferries: Path, tmp_path: Path) -> Elsewhere:
 
 
 def test_an_experiment_runs_there_and_the_reports_are_the_same_bytes(done: Elsewhere, tmp_path: Path) -> None:
-    assert done.records.one("SELECT count(*) FROM trial WHERE state <> 'done'") == 0
+    assert done.records.one("SELECT count(*) FROM play WHERE kind = 'talk' AND state <> 'done'") == 0
     assert done.records.one("SELECT a.name FROM experiment e JOIN account a ON a.id = e.owner_id") == "Rhea"
     for form in ("table", "json"):
         local = done.here.run("report", "small", "--format", form)
@@ -165,7 +165,7 @@ def test_a_round_is_judged_there_and_the_same_again_adds_nothing(done: Elsewhere
     assert first.code == 0, first.err
     assert "again" in first.out
     counted = done.records.count("judgement")
-    assert done.records.one("SELECT count(*) FROM judgement WHERE state <> 'done'") == 0
+    assert done.records.one("SELECT count(*) FROM play WHERE kind = 'judging' AND state <> 'done'") == 0
     second = done.remote.run("judge", "small", "--with", panel)
     assert (second.code, second.out) == (0, first.out)
     assert done.records.count("judgement") == counted
@@ -182,14 +182,17 @@ def test_a_name_that_is_somebody_elses_is_refused_in_the_words_of_page_and_api(
 
 
 def test_what_failed_is_tried_again_where_asked(done: Elsewhere, tmp_path: Path) -> None:
-    failed = "UPDATE judgement SET state = 'failed', error = 'The server was away.'"
+    failed = "UPDATE play SET state = 'failed', error = 'The server was away.' WHERE kind = 'judging'"
     with psycopg.connect(done.records._url) as connection:
         connection.execute("DELETE FROM verdict")
         connection.execute(failed)
     told = done.remote.run("run", tmp_path / "small.yaml")
     assert (told.code, "--retry-failed tries them again" in told.err) == (1, True)
     again = done.remote.run("run", tmp_path / "small.yaml", "--retry-failed")
-    assert (again.code, done.records.one("SELECT count(*) FROM judgement WHERE state <> 'done'")) == (0, 0)
+    assert (
+        again.code,
+        done.records.one("SELECT count(*) FROM play WHERE kind = 'judging' AND state <> 'done'"),
+    ) == (0, 0)
 
 
 def test_templates_travel_with_their_file(elsewhere: Elsewhere, ferries: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from app.records.database import Database
 from app.records.progress import progress
 from models import Experiment
 from tests.factories import imported, passage, spec, started
-from tests.processes import Records
+from tests.processes import PLAYS, Records
 from tests.servers import Script, ScriptedServer
 from tests.test_jobs import modelled
 
@@ -96,20 +96,20 @@ async def change(database: Database, statement: str) -> None:
 
 def the(records: Records, kind: str) -> UUID:
     """The only trial or judgement."""
-    return UUID(str(records.one(f"SELECT id FROM {kind}")))
+    return UUID(str(records.one(f"SELECT id FROM {PLAYS[kind]}")))
 
 
 def state(records: Records, kind: str = "trial") -> tuple[str, str | None]:
     """State and error of the only trial or judgement."""
-    [[state, error]] = records.all(f"SELECT state, error FROM {kind}")
+    [[state, error]] = records.all(f"SELECT state, error FROM {PLAYS[kind]}")
     return state, error
 
 
 async def play(database: Database, records: Records, roster: ParticipantFactory | None = None) -> None:
     """Advance the only trial, then its judgement, with an engine that knows nothing of earlier ones."""
     engine = Engine(database, roster)
-    await engine.advance_trial(the(records, "trial"))
-    await engine.advance_judgement(the(records, "judgement"))
+    await engine.advance(the(records, "trial"))
+    await engine.advance(the(records, "judgement"))
     await engine.close()
 
 
@@ -120,20 +120,20 @@ async def test_a_finished_trial_queues_its_judgements(
     database: Database, records: Records, experiment: Experiment
 ) -> None:
     engine = Engine(database)
-    await engine.advance_trial(the(records, "trial"))
+    await engine.advance(the(records, "trial"))
     await engine.close()
 
     assert state(records) == ("done", None)
     assert state(records, "judgement") == ("queued", None)
     locks = [row[0] for row in records.all("SELECT lock FROM procrastinate_jobs ORDER BY id")]
-    assert locks == [f"trial:{the(records, 'trial')}", f"judgement:{the(records, 'judgement')}"]
+    assert locks == [f"play:{the(records, kind)}" for kind in ("trial", "judgement")]
 
 
 async def test_an_unfinished_trial_is_not_judged(
     database: Database, records: Records, experiment: Experiment
 ) -> None:
     engine = Engine(database)
-    await engine.advance_judgement(the(records, "judgement"))
+    await engine.advance(the(records, "judgement"))
     await engine.close()
 
     assert state(records, "judgement") == ("queued", None)
@@ -142,8 +142,8 @@ async def test_an_unfinished_trial_is_not_judged(
 
 async def test_what_does_not_exist_is_left_alone(database: Database, records: Records) -> None:
     engine = Engine(database)
-    await engine.advance_trial(uuid4())
-    await engine.advance_judgement(uuid4())
+    await engine.advance(uuid4())
+    await engine.advance(uuid4())
     await engine.close()
     assert records.count("move") == 0
 
@@ -172,8 +172,7 @@ def debate_under_pressure() -> dict[str, Any]:
 def everything(records: Records) -> dict[str, list[Any]]:
     """Every row of every table that playing writes to, as text."""
     tables = (
-        "trial",
-        "judgement",
+        "play",
         "move",
         "verdict",
         "model_call",
@@ -197,8 +196,11 @@ async def test_a_play_cut_off_at_any_move_ends_as_one_that_was_not(
     for number in numbers:
         await change(database, "DELETE FROM verdict")
         await change(database, f"DELETE FROM move WHERE id >= {number}")
-        await change(database, "UPDATE judgement SET state = 'queued', finished_at = NULL")
-        await change(database, "UPDATE trial SET state = 'queued', outcome = NULL, finished_at = NULL")
+        await change(database, "UPDATE play SET state = 'queued', finished_at = NULL WHERE kind = 'judging'")
+        await change(
+            database,
+            "UPDATE play SET state = 'queued', outcome = NULL, finished_at = NULL WHERE kind = 'talk'",
+        )
         await play(database, records)
         assert (records.moves(), records.verdicts(), records.outcomes()) == (moves, verdicts, outcomes)
 
@@ -219,12 +221,10 @@ async def test_a_changed_rule_stops_the_work_with_a_sentence(
     database: Database, records: Records, experiment: Experiment, kind: str, tampering: str, sentence: str
 ) -> None:
     await play(database, records)
-    reopened = "state = 'queued'" + (", outcome = NULL" if kind == "trial" else "")
-    await change(database, f"UPDATE {kind} SET {reopened}")
-    await change(
-        database,
-        f"UPDATE move SET {tampering} WHERE id = (SELECT min(id) FROM move WHERE {kind}_id IS NOT NULL)",
-    )
+    play_id = the(records, kind)
+    await change(database, f"UPDATE play SET state = 'queued', outcome = NULL WHERE id = '{play_id}'")
+    first = f"(SELECT min(id) FROM move WHERE play_id = '{play_id}')"
+    await change(database, f"UPDATE move SET {tampering} WHERE id = {first}")
     moves = records.moves()
     await play(database, records)
 
@@ -304,7 +304,7 @@ async def test_a_failure_of_one_seat_is_recorded_and_the_others_moves_are_kept(
         assert len(good.seen) + len(bad.seen) == requests
 
         bad.script.refusal = None
-        await change(database, "UPDATE trial SET state = 'queued', error = NULL")
+        await change(database, "UPDATE play SET state = 'queued', error = NULL WHERE kind = 'talk'")
         await play(database, records)
     assert state(records) == state(records, "judgement") == ("done", None)
     tried = [(each.place[-1], each.status) for each in records.attempts()]
@@ -356,7 +356,7 @@ async def test_who_is_stopped_in_the_middle_keeps_what_was_on_its_way_to_the_rec
     engine = Engine(database, house)
     reached = asyncio.Event()
     house.guests["random"].trouble = reached.set
-    task = asyncio.create_task(engine.advance_trial(the(records, "trial")))
+    task = asyncio.create_task(engine.advance(the(records, "trial")))
     await reached.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -19,10 +19,10 @@ ASKED = """
             FROM jsonb_array_elements(c.segments) WITH ORDINALITY AS pieces (piece, place)
             JOIN text body ON encode(body.digest, 'hex') = piece ->> 1)
     FROM model_call c
-    LEFT JOIN judgement j ON j.id = c.judgement_id
-    JOIN trial t ON t.id = coalesce(c.trial_id, j.trial_id)
+    LEFT JOIN play j ON j.id = c.play_id AND j.kind = 'judging'
+    JOIN play t ON t.id = coalesce(j.talk_id, c.play_id)
     JOIN arm a ON a.id = t.arm_id JOIN question q ON q.id = t.question_id
-    LEFT JOIN participant p ON p.id = coalesce(j.participant_id, t.judge_id)
+    LEFT JOIN participant p ON p.id = coalesce(j.judge_id, t.judge_id)
 """
 """Every request to a model: its place in the experiment, its parameters, and its prompt."""
 

@@ -294,7 +294,7 @@ async def test_a_trial_that_failed_says_why_and_is_retried_alone(
         assert ("trial", "done", 9) in records.states()
         assert ("judgement", "done", 9) in records.states()
         [[key, error]] = records.all(
-            "SELECT q.key, t.error FROM trial t JOIN question q ON q.id = t.question_id WHERE t.state = 'failed'"
+            "SELECT q.key, t.error FROM play t JOIN question q ON q.id = t.question_id WHERE t.state = 'failed'"
         )
         assert key == "Longer-q1"
         assert "too long for scripted" in error

@@ -111,8 +111,8 @@ async def test_two_engines_on_the_same_trials_make_each_move_once_and_end_as_one
         await started(database, modelled(server.base_url))
         async with database.session() as session:
             trials, judgements = await work(session)
-        await asyncio.gather(*(engine.advance_trial(item) for item in trials for engine in engines))
-        await asyncio.gather(*(engine.advance_judgement(item) for item in judgements for engine in engines))
+        await asyncio.gather(*(engine.advance(item) for item in trials for engine in engines))
+        await asyncio.gather(*(engine.advance(item) for item in judgements for engine in engines))
         for engine in engines:
             await engine.close()
         await other.close()
@@ -147,7 +147,7 @@ async def test_an_engine_that_is_given_a_trial_twice_at_once_makes_each_move_onc
         await started(database, modelled(server.base_url))
         async with database.session() as session:
             trials, _ = await work(session)
-        await asyncio.gather(*(engine.advance_trial(trial) for trial in trials * 2))
+        await asyncio.gather(*(engine.advance(trial) for trial in trials * 2))
         await engine.close()
 
     records = Records(database_url)

@@ -14,7 +14,7 @@ from app.experiments.spec import Panel, PanelSpec, parse_spec
 from app.records.database import Database
 from app.reports.report import Report, report
 from app.statistics.scores import bits
-from models import Arm, Experiment, Judgement, Move, Question, Trial, Verdict
+from models import Arm, Experiment, Judging, Move, Question, Trial, Verdict
 from tests.exchange.test_export import rows_of
 from tests.factories import TEXT, finished, imported, passage, played, spec, started
 from tests.servers import Script, ScriptedServer
@@ -64,20 +64,18 @@ async def test_every_judge_has_trials_of_its_own_whose_verdicts_are_theirs(datab
     async with database.session() as session:
         talks = await session.execute(
             select(Trial, Verdict)
-            .join(Verdict, Verdict.trial_id == Trial.id)
+            .join(Verdict, Verdict.play_id == Trial.id)
             .where(Trial.judge_id.is_not(None))
         )
         found = [(row[0], row[1]) for row in talks]
         assert len(found) == 2 * 2 * 2 * 2, "questions × arms × assignments × judges, one verdict each"
         for trial, verdict in found:
-            assert (verdict.judgement_id, verdict.participant_id) == (None, trial.judge_id)
+            assert verdict.participant_id == trial.judge_id
             assert trial.state == "done"
             assert len(verdict.beliefs) == trial.outcome["measures"]["continuations"] + 2
             assert verdict.beliefs[-1] == verdict.belief
         of_talks = (
-            select(Judgement.id)
-            .join(Trial, Trial.id == Judgement.trial_id)
-            .where(Trial.judge_id.is_not(None))
+            select(Judging.id).join(Trial, Trial.id == Judging.talk_id).where(Trial.judge_id.is_not(None))
         )
         assert list(await session.scalars(of_talks)) == []
 
@@ -184,7 +182,7 @@ async def test_what_was_chosen_is_written_into_the_trial_for_all_who_come_after(
     experiment = await opened(database)
     async with database.session() as session:
         rows = await session.execute(
-            select(Trial, Move).join(Move, Move.trial_id == Trial.id).where(Move.path == "choice")
+            select(Trial, Move).join(Move, Move.play_id == Trial.id).where(Move.path == "choice")
         )
         for trial, move in rows:
             chosen = trial.argues.get("consultant", trial.argues.get("protagonist"))
@@ -220,7 +218,7 @@ async def test_a_position_is_counted_for_the_side_that_was_chosen(database: Data
     async with database.session() as session:
         stances = await session.execute(
             select(Move.content["stance"].astext, Trial.argues, Trial.answers, Question.gold)
-            .join(Trial, Trial.id == Move.trial_id)
+            .join(Trial, Trial.id == Move.play_id)
             .join(Question, Question.id == Trial.question_id)
             .where(Move.path == "r1/consultant/position")
         )

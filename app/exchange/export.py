@@ -176,7 +176,7 @@ class _About:
         return {
             **self._arm(item.arm),
             "trial_id": str(item.trial),
-            "judgement_id": str(call.judgement_id) if call.judgement_id else None,
+            "judgement_id": str(call.play_id) if item.round else None,
             "round": item.round.name if item.round else None,
             "judge": item.judge.name if item.judge else None,
             "path": call.path,
@@ -272,8 +272,8 @@ def _marks(item: ThoughtVerdict) -> list[Row]:
 
 def _time(row: VerdictRow) -> Row:
     """The time that a person was given and took."""
-    allowed = ((row.round.spec.get("people") or {}) if row.round else {}).get("seconds")
-    taken = row.judgement.flags.get(TAKEN) if row.judgement and allowed is not None else None
+    allowed = row.seat.seconds if row.seat else None
+    taken = row.seat.flags.get(TAKEN) if row.seat else None
     if allowed is None or taken is None:
         return {"seconds_allowed": None, "seconds_taken": None, "overtime": None}
     return {"seconds_allowed": allowed, "seconds_taken": taken, "overtime": taken > allowed}

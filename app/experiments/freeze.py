@@ -11,8 +11,8 @@ from app.experiments.spec import ArmSpec, Cast, Panel, PanelSpec, People, Spec, 
 from app.participants.base import PEOPLE
 from app.protocols import PROTOCOLS
 from app.records import experiments as records
+from app.records.eligibility import role_for
 from app.records.people import anybody_of
-from app.records.seats import role_for
 from app.records.tasks import questions_of, task_sets
 from models import Experiment
 
@@ -95,12 +95,14 @@ async def judge_again(session: AsyncSession, experiment: Experiment, spec: Panel
     if not finished:
         raise SpecError(f"The experiment {experiment.name} has no finished trial to judge: run it first.")
     trials = [
-        (
+        records.TrialToJudge(
             trial.id,
-            reading(PROTOCOLS[arm.protocol].model_validate(arm.settings), len(trial.answers)),
+            reading(protocol, len(trial.answers)),
             seed_of(f"{trial.seed}/{spec.name}"),
+            protocol.judge.name,
         )
         for trial, arm in finished
+        for protocol in [PROTOCOLS[arm.protocol].model_validate(arm.settings)]
     ]
     new = _round(spec.name, spec.panel, spec.normalised())
     return await records.judge_trials(
@@ -148,6 +150,7 @@ def _trial(item: PlannedTrial, arm: ArmSpec, people: People | None) -> records.N
         assignment=item.assignment,
         replicate=item.replicate,
         seed=item.seed,
+        judge_seat=arm.protocol.judge.name,
         reading=() if arm.protocol.judge_takes_part else reading(arm.protocol, len(item.answers)),
         seats=_for_people(arm, people if item.place else None),
     )
@@ -155,11 +158,14 @@ def _trial(item: PlannedTrial, arm: ArmSpec, people: People | None) -> records.N
 
 def _for_people(arm: ArmSpec, judges: People | None) -> list[records.NewSeat]:
     """The seats of a trial that people are to take, the judge's among them where `judges` says how."""
-    seats = [records.NewSeat(seat.name, seat.reads_passage, False, LEASE) for seat in arm.open_to_people]
+    seats = [
+        records.NewSeat(seat.name, role_for(seat.reads_passage), records.SeatTerms(False, LEASE))
+        for seat in arm.open_to_people
+    ]
     if judges is not None:
         judge = arm.protocol.judge
-        once, minutes = judges.once_per_passage, judges.lease_minutes
-        seats.append(records.NewSeat(judge.name, judge.reads_passage, once, minutes))
+        terms = records.SeatTerms(judges.once_per_passage, judges.lease_minutes)
+        seats.append(records.NewSeat(judge.name, role_for(judge.reads_passage), terms))
     return seats
 
 
@@ -184,6 +190,9 @@ def _round(name: str, panel: Panel, spec: Mapping[str, Any]) -> records.NewRound
         spec={**spec, "people": people.model_dump(mode="json") if people else None},
         digest=digest([dict(spec), panel.elicit]),
         places=people.humans if people else 0,
+        terms=records.SeatTerms(people.once_per_passage, people.lease_minutes, people.seconds)
+        if people
+        else None,
     )
 
 

@@ -1,181 +1,321 @@
-"""Which trial a person judges next, how long they may keep it, and what they may be told afterwards.
+"""Seats for people: claimed once, kept by a lease, given back.
 
-How places are taken and given back is said in `places`; here is what judgements have of their own.
+The database referees: seats are rows, taken under a lock; a person's own claims wait for each other. Nothing here is
+shown to a person before it went through a view.
 """
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
-    ScalarSelect,
     String,
     and_,
     case,
     cast,
     exists,
     func,
+    insert,
     not_,
     or_,
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.protocols.judging import last_places
-from app.records import leases, plays
-from app.records.example_texts import examples_tell_of_work_in_hand
-from app.records.leases import PERSON, READ, SEEN, Kind, Statement, is_taken
-from app.records.people import note
+from app.records import plays
+from app.records.eligibility import (
+    COUNTED,
+    FREE,
+    GOES_ON,
+    IN_HAND,
+    IS_TALK,
+    MAY_BEGIN,
+    MAY_HAVE,
+    PERSON,
+    ROLE,
+    Statement,
+    with_all,
+)
+from app.records.people import note, participant_of
+from app.records.plays import IN_PLAY, lease_end
 from app.records.queue import enqueue
-from app.records.seats import MAY_STILL_SIT, SAT, WITHOUT_PASSAGE
 from models import (
     Account,
     Draft,
     Experiment,
+    Exposure,
     Judgement,
-    JudgingRound,
     Move,
-    Passage,
+    Playing,
+    PlayRow,
     Question,
+    SeatRow,
     Trial,
-    Verdict,
 )
 
-# ── judgements as places ────────────────────────────────────────────────────────────────────────────────────────
+SWEEP = 100
+"""Expired leases that one look brings back."""
+TAKEN = ("waiting", "done")
+"""States in which a person has a seat, or has done what it asks."""
+_PLAIN = {"synchronize_session": False}
 
 
-ONCE: ColumnElement[bool] = JudgingRound.spec["people"]["once_per_passage"].as_boolean()
-"""Whether the round shows nobody two trials on one passage."""
+# ── what there is ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _judged_trial() -> ColumnElement[bool]:
-    mine = aliased(Judgement)
-    return exists(select(1).where(mine.trial_id == Trial.id, mine.participant_id == PERSON))
+async def left(session: AsyncSession, person: uuid.UUID, role: str) -> int:
+    """Return how many seats a person may still get as things stand: one a passage where its experiment says so."""
+    found: int | None = await session.scalar(_LEFT, {"person": person, "role": role})
+    return found or 0
 
 
-_JUDGED_TRIAL = _judged_trial()
-"""Whether PERSON has, or had, any judgement on the trial."""
+_LEFT = with_all(select(func.count(COUNTED.distinct()))).where(
+    *MAY_HAVE, FREE, MAY_BEGIN, Experiment.state == "running"
+)
 
 
-def _with_all(statement: Statement) -> Statement:
-    """Judgements joined with what it takes to say whether somebody may have them."""
-    return (
-        statement.select_from(Judgement)
-        .join(JudgingRound, JudgingRound.id == Judgement.round_id)
-        .join(Experiment, Experiment.id == JudgingRound.experiment_id)
-        .join(Trial, Trial.id == Judgement.trial_id)
-        .join(Question, Question.id == Trial.question_id)
-        .join(Passage, Passage.id == Question.passage_id)
+async def has_finished(session: AsyncSession, person: uuid.UUID, role: str) -> bool:
+    """Return whether a person has done something, has nothing in hand, and no seat is free for them or will be.
+
+    A seat counts whose trial is under way or whose experiment is paused. One that another person has does not: it may
+    come back, but no one is kept waiting for that.
+    """
+    return bool(await session.scalar(_FINISHED, {"person": person, "role": role}))
+
+
+def _finished() -> Statement:
+    seats = with_all(select(SeatRow.id)).where(SeatRow.role == ROLE).correlate(None)
+    done = exists(seats.where(SeatRow.participant_id == PERSON, SeatRow.state == "done"))
+    in_hand = exists(seats.where(*IN_HAND, *GOES_ON))
+    to_come = exists(seats.where(*MAY_HAVE, FREE, *GOES_ON))
+    return select(and_(done, not_(or_(in_hand, to_come))))
+
+
+_FINISHED = _finished()
+
+
+# ── taking a seat ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def claim(session: AsyncSession, account_id: uuid.UUID, role: str) -> uuid.UUID | None:
+    """Give a person their next seat: one in hand where they are awaited, else an open one; None where none is left.
+
+    Arms are evened out for this person first and over everybody second; then judgings go before talks. Of judgings,
+    those of trials with fewer verdicts go first, then those on a question that others have judged under another
+    assignment: so honest and dishonest ones stay even. Of talks, those go first in which others sit already; then those
+    on a question with fewer talks taken. The rest is decided by a hash. Gold has no part in it: what comes next must
+    show nothing of who was honest.
+    """
+    # Two claims of one person wait for each other here, so that they cannot take two seats.
+    locked = select(Account).where(Account.id == account_id).with_for_update(key_share=True)
+    account = (await session.scalars(locked)).one()
+    person = await participant_of(session, account)
+    mine = {"person": person, "role": role}
+    awaited: uuid.UUID | None = (await session.scalars(_AWAITED, mine)).first()
+    if awaited is not None:
+        await keep(session, awaited, person)
+        return awaited
+    await return_expired(session, role, spare=person)
+    found = (await session.execute(_FIRST_OPEN, mine)).first()
+    if found is None:
+        return None
+    await _take(session, person, found)
+    await note(session, account_id, "took", "seat", found.id)
+    return uuid.UUID(str(found.id))
+
+
+_AWAITED = (
+    with_all(select(SeatRow.id))
+    .where(SeatRow.role == ROLE, *IN_HAND, SeatRow.leased_until.is_not(None))
+    .order_by(IS_TALK, SeatRow.id)
+    .limit(1)
+)
+"""A seat of PERSON where they are awaited."""
+
+
+def _arms() -> CTE:
+    """How many seats of each arm are taken: by PERSON and by everybody, judgings and talks apart.
+
+    Counted once a statement: the planner, left alone, may count anew for every open seat.
+    """
+    mine = func.count().filter(SeatRow.participant_id == PERSON)
+    taken = with_all(
+        select(Trial.arm_id, Playing.kind, mine.label("mine"), func.count().label("everybody"))
+    ).where(
+        SeatRow.role == ROLE,
+        SeatRow.state.in_(TAKEN),
+        or_(IS_TALK, Playing.state.in_(TAKEN)),
+        Experiment.state == "running",
     )
+    return taken.group_by(Trial.arm_id, Playing.kind).cte("arms").prefix_with("MATERIALIZED")
 
 
-def _judged_the_other_way() -> ScalarSelect[int]:
-    """How many others have a place on the same question and arm under another assignment, where sides are exchanged."""
+def _judged_the_other_way() -> ColumnElement[int]:
+    """How many others judge the same question and arm under another assignment, where sides are exchanged."""
     taken, other = aliased(Judgement), aliased(Trial)
     return (
         select(func.count())
         .select_from(other)
-        .join(taken, taken.trial_id == other.id)
+        .join(taken, taken.talk_id == other.id)
         .where(
             other.arm_id == Trial.arm_id,
             other.question_id == Trial.question_id,
             other.assignment != Trial.assignment,
             taken.place > 0,
-            is_taken(taken),
-            taken.participant_id != PERSON,
+            taken.state.in_(TAKEN),
+            taken.judge_id != PERSON,
         )
         .correlate(Trial)
         .scalar_subquery()
     )
 
 
-async def _made_by_worker(session: AsyncSession, row: Judgement) -> bool:
-    """Let a worker make the verdict of somebody who has answered everything: the server died before it did."""
-    trial = await session.get_one(Trial, row.trial_id)
-    asked = last_places(len(plays.transcript_of(trial)), plays.points_of(trial))
-    given = select(func.count()).where(Move.judgement_id == row.id, Move.path.in_(asked))
-    if await session.scalar(given) != len(asked):
-        return False
-    row.state, row.leased_until = "queued", None
-    await session.flush()
-    of_experiment = select(JudgingRound.experiment_id).where(JudgingRound.id == row.round_id)
-    experiment = (await session.scalars(of_experiment)).one()
-    await enqueue(session, experiment, "judgement", [row.id])
-    return True
+def _others_in_talk() -> ColumnElement[int]:
+    """How many others sit in the talk."""
+    beside = aliased(SeatRow)
+    others = select(func.count()).where(beside.play_id == Trial.id, beside.state.in_(TAKEN))
+    return others.correlate(Trial).scalar_subquery()
 
 
-async def _untouched(session: AsyncSession, row: Judgement) -> bool:
-    moved = exists().where(Move.judgement_id == row.id)
-    drafted = exists().where(Draft.judgement_id == row.id)
-    # What is among the flags is theirs alone: a clock that runs, examples that were read.
-    return not row.flags and not await session.scalar(select(or_(moved, drafted)))
-
-
-def _renewed(row: Judgement) -> Judgement:
-    return Judgement(
-        id=uuid.uuid4(),
-        round_id=row.round_id,
-        trial_id=row.trial_id,
-        place=row.place,
-        reading=row.reading,
-        seed=row.seed,
-        state="open",
+def _seats_on_question() -> ColumnElement[int]:
+    """How many seats are taken in talks on the question, under the same arm."""
+    there, other = aliased(SeatRow), aliased(Trial)
+    return (
+        select(func.count())
+        .select_from(other)
+        .join(there, there.play_id == other.id)
+        .where(other.arm_id == Trial.arm_id, other.question_id == Trial.question_id, there.state.in_(TAKEN))
+        .correlate(Trial)
+        .scalar_subquery()
     )
 
 
-JUDGEMENTS = Kind(
-    name="judgement",
-    table=Judgement,
-    joined=_with_all,
-    own=(Judgement.place > 0,),
-    turn=(),
-    alive=Trial.state != "failed",
-    may=(not_(_JUDGED_TRIAL), not_(and_(ONCE, SEEN)), not_(READ), not_(SAT)),
-    now=and_(Trial.state == "done", not_(examples_tell_of_work_in_hand(PERSON))),
-    once=ONCE,
-    minutes=JudgingRound.spec["people"]["lease_minutes"].as_integer(),
-    # Trials with fewer verdicts, then those on a question that others have judged under another assignment: so honest and
-    # dishonest ones stay even.
-    order=(Judgement.place, _judged_the_other_way().desc()),
-    counted=case(
-        (ONCE, func.concat(cast(Experiment.id, String), "/", cast(Question.passage_id, String))),
-        else_=cast(Trial.id, String),
-    ),
-    settled=_made_by_worker,
-    untouched=_untouched,
-    renewed=_renewed,
-)
-"""Judgements of finished trials."""
-
-OF_JUDGES = (JUDGEMENTS, WITHOUT_PASSAGE)
-"""All that judges do: they judge finished trials, and take part in talks without the passage."""
-
-
-async def claim(session: AsyncSession, account_id: uuid.UUID) -> uuid.UUID | None:
-    """Give somebody their next judgement, as `places.claim` does; None where none is left."""
-    found = await leases.claim(session, account_id, [JUDGEMENTS])
-    return found[1] if found else None
+def _first_open() -> Statement:
+    arms = _arms()
+    mine, everybody = (func.coalesce(count, 0) for count in (arms.c.mine, arms.c.everybody))
+    found = with_all(
+        select(
+            SeatRow.id,
+            SeatRow.play_id,
+            SeatRow.once,
+            SeatRow.lease_minutes.label("minutes"),
+            Playing.kind,
+            Experiment.id.label("experiment"),
+            Question.passage_id,
+        )
+    ).outerjoin(arms, and_(arms.c.arm_id == Trial.arm_id, arms.c.kind == Playing.kind))
+    return (
+        found.where(*MAY_HAVE, MAY_BEGIN, SeatRow.state == "open", Experiment.state == "running")
+        .order_by(
+            mine,
+            everybody,
+            IS_TALK,
+            case((IS_TALK, -_others_in_talk()), else_=Playing.place),
+            case((IS_TALK, _seats_on_question()), else_=-_judged_the_other_way()),
+            case((IS_TALK, Trial.place), else_=0),
+            func.md5(func.concat(cast(SeatRow.id, String), cast(PERSON, String))),
+        )
+        .limit(1)
+        .with_for_update(of=SeatRow, skip_locked=True)
+    )
 
 
-async def in_hand(session: AsyncSession, person: uuid.UUID) -> uuid.UUID | None:
-    """The trial that somebody has begun and not finished."""
-    return await leases.in_hand(session, JUDGEMENTS, person)
+_FIRST_OPEN = _first_open()
+"""The seat that PERSON gets, locked; seats that others are taking at this moment are passed over."""
 
 
-async def prolong(session: AsyncSession, judgement: uuid.UUID, person: uuid.UUID) -> bool:
-    """Let the lease of a trial in hand begin anew; False where it is not (or no longer) this person's."""
-    return await leases.prolong(session, JUDGEMENTS, judgement, person)
+async def _take(session: AsyncSession, person: uuid.UUID, found: Any) -> None:
+    shown = {
+        "experiment_id": found.experiment,
+        "participant_id": person,
+        "passage_id": found.passage_id,
+    }
+    # Where a second trial on a passage is forbidden, a second row is an error and undoes the claim.
+    row = insert(Exposure) if found.once else upsert(Exposure).on_conflict_do_nothing()
+    await session.execute(row.values(shown))
+    until = func.now() + timedelta(minutes=found.minutes)
+    taken = update(SeatRow).where(SeatRow.id == found.id)
+    await session.execute(taken.values(state="waiting", participant_id=person, leased_until=until))
+    if found.kind == "judging":
+        judging = update(Judgement).where(Judgement.id == found.play_id)
+        await session.execute(judging.values(state="waiting", judge_id=person))
+
+
+# ── keeping it, and giving it back ──────────────────────────────────────────────────────────────────────────────
+
+
+async def keep(session: AsyncSession, seat: uuid.UUID, person: uuid.UUID, *, turn: bool = True) -> bool:
+    """Let the lease of a seat begin anew, or rest where others are awaited; False where it is not the person's."""
+    theirs = SeatRow.id == seat, SeatRow.participant_id == person, SeatRow.state == "waiting"
+    goes_on = exists(
+        select(1).where(
+            Playing.id == SeatRow.play_id,
+            case((IS_TALK, Playing.state.in_(IN_PLAY)), else_=Playing.state == "waiting"),
+        )
+    )
+    kept = await session.execute(
+        update(SeatRow)
+        .where(*theirs, *([goes_on] if turn else []))
+        .values(leased_until=lease_end() if turn else None)
+        .returning(SeatRow.id),
+        execution_options=_PLAIN,
+    )
+    return kept.first() is not None
+
+
+async def flag(session: AsyncSession, seat: uuid.UUID, flags: Mapping[str, bool]) -> None:
+    """Keep what a person marked, or what was shown to them."""
+    flagged = update(SeatRow).where(SeatRow.id == seat)
+    await session.execute(flagged.values(flags=SeatRow.flags.op("||")(dict(flags))), execution_options=_PLAIN)
 
 
 async def give_back(
-    session: AsyncSession, judgement: uuid.UUID, account: Account, flags: Mapping[str, bool]
+    session: AsyncSession, seat_id: uuid.UUID, account: Account, flags: Mapping[str, bool]
 ) -> bool:
-    """Return a trial to the others, never to be shown to this person again; False where it is not in their hands."""
-    return await leases.give_back(session, JUDGEMENTS, judgement, account, flags)
+    """Return a seat to the others, never to be shown to this person again; False where it is not in their hands.
+
+    A judging ends with it, and a fresh one is opened; a talk goes on with the next holder.
+    """
+    found = await plays.load_seat(session, seat_id, lock=True)
+    if found is None:
+        return False
+    seat, play = found
+    in_hand = seat.state == "waiting" and (isinstance(play, Trial) or play.state == "waiting")
+    if not in_hand or seat.participant_id != account.participant_id:
+        return False
+    seat.flags = {**seat.flags, **flags}
+    await _replace(session, seat, play)
+    await note(session, account.id, "gave back", "seat", seat_id, flags)
+    return True
+
+
+async def return_expired(session: AsyncSession, role: str, spare: uuid.UUID) -> None:
+    """Bring back what others have kept for too long: as it was where nothing was done, else as a fresh seat."""
+    for seat, play in (await session.execute(_EXPIRED, {"person": spare, "role": role})).all():
+        await _put_back(session, seat, play, "lease expired")
+    await session.flush()
+
+
+_EXPIRED = (
+    select(SeatRow, Playing)
+    .join(Playing, Playing.id == SeatRow.play_id)
+    .where(
+        SeatRow.role == ROLE,
+        SeatRow.state == "waiting",
+        SeatRow.leased_until < func.now(),
+        SeatRow.participant_id != PERSON,
+    )
+    .order_by(SeatRow.id)
+    .limit(SWEEP)
+    .with_for_update(of=(Playing, SeatRow), skip_locked=True, key_share=True)
+)
 
 
 async def reopen_failed(session: AsyncSession, experiment: uuid.UUID) -> int:
@@ -184,133 +324,89 @@ async def reopen_failed(session: AsyncSession, experiment: uuid.UUID) -> int:
     Those go to a worker; returns how many they are.
     """
     failed = (
-        select(Judgement)
-        .join(JudgingRound, JudgingRound.id == Judgement.round_id)
-        .where(JudgingRound.experiment_id == experiment, *JUDGEMENTS.own, Judgement.state == "failed")
-        .order_by(Judgement.id)
-        .with_for_update(of=Judgement)
+        select(SeatRow, Playing)
+        .join(Playing, Playing.id == SeatRow.play_id)
+        .where(Playing.experiment_id == experiment, not_(IS_TALK), Playing.state == "failed")
+        .order_by(SeatRow.id)
+        .with_for_update(of=(Playing, SeatRow))
     )
     queued = 0
-    for row in (await session.scalars(failed)).all():
-        row.state, row.error = "waiting", None
-        queued += not await leases.put_back(session, JUDGEMENTS, row, "tried again")
+    for seat, play in (await session.execute(failed)).all():
+        play.state, play.error = "waiting", None
+        queued += not await _put_back(session, seat, play, "tried again")
     await session.flush()
     return queued
 
 
-# ── one's own judgement ─────────────────────────────────────────────────────────────────────────────────────────
+async def _put_back(session: AsyncSession, seat: SeatRow, play: PlayRow, why: str) -> bool:
+    """Bring back one seat from its holder, and note why; False where nothing is left to do in it."""
+    if isinstance(play, Judgement) and await _made_by_worker(session, seat, play):
+        return False
+    if isinstance(play, Judgement) and await _is_untouched(session, seat):
+        play.state, play.judge_id = "open", None
+        seat.state, seat.participant_id, seat.leased_until = "open", None, None
+    else:
+        await _replace(session, seat, play)
+    await note(session, None, why, "seat", seat.id)
+    return True
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A judgement of somebody's own."""
-
-    id: uuid.UUID
-    state: str
-    cancelled: bool
-    steps: int
-    """Groups of moves in the transcript."""
-    each_step: bool
-    seconds: int | None
-    """The time that the panel gives; None where it gives none."""
-    marks: bool
-    """Whether points are marked once the belief is given."""
-    order: tuple[int, ...]
-    """The answers of the trial in the order in which this person reads them."""
-    flags: Mapping[str, Any]
+async def _made_by_worker(session: AsyncSession, seat: SeatRow, play: Judgement) -> bool:
+    """Let a worker make the verdict of a person who has answered everything: the server died before it did."""
+    trial = await session.get_one(Trial, play.talk_id)
+    asked = last_places(len(plays.transcript_of(trial)), plays.points_of(trial))
+    given = select(func.count()).where(Move.play_id == play.id, Move.path.in_(asked))
+    if await session.scalar(given) != len(asked):
+        return False
+    play.state, seat.leased_until = "queued", None
+    await session.flush()
+    await enqueue(session, play.experiment_id, judgings=[play.id])
+    return True
 
 
-_HELD = _with_all(
-    select(
-        Judgement.id,
-        Judgement.state,
-        (Experiment.state == "cancelled").label("cancelled"),
-        func.coalesce(func.jsonb_array_length(Trial.outcome["transcript"]), 0).label("steps"),
-        (JudgingRound.elicit == "each_step").label("each_step"),
-        JudgingRound.spec["people"]["seconds"].as_integer().label("seconds"),
-        Trial.outcome.has_key("points").label("marks"),
-        Judgement.reading[0].label("order"),
-        Judgement.flags,
-    )
-).where(Judgement.participant_id == PERSON, Judgement.place > 0)
+async def _is_untouched(session: AsyncSession, seat: SeatRow) -> bool:
+    """Return whether a judge has done nothing, so that the row may be given to another as it is."""
+    moved = exists().where(Move.play_id == seat.play_id)
+    drafted = exists().where(Draft.seat_id == seat.id)
+    # What is among the flags is theirs alone: a clock that runs, examples that were read.
+    return not seat.flags and not await session.scalar(select(or_(moved, drafted)))
 
 
-async def held(session: AsyncSession, judgement: uuid.UUID, person: uuid.UUID | None) -> Held | None:
-    """A judgement, if it is this person's."""
-    found = await session.execute(_HELD.where(Judgement.id == judgement), {"person": person})
-    row = found.mappings().one_or_none()
-    return None if row is None else Held(**{**row, "order": tuple(row["order"])})
-
-
-async def instructed(session: AsyncSession, account: uuid.UUID) -> None:
-    """Somebody has finished the instructions; the first time counts."""
-    first = update(Account).where(Account.id == account, Account.instructed_at.is_(None))
-    if (await session.execute(first.values(instructed_at=func.now()).returning(Account.id))).first():
-        await note(session, account, "read the instructions", "account", account)
-
-
-# ── what is told afterwards ─────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A verdict, and what is true."""
-
-    judgement: uuid.UUID
-    question: str
-    answers: tuple[str, ...]
-    """In the trial's own order, as `belief`."""
-    belief: tuple[float, ...]
-    gold: int
-
-
-def _may_still_judge() -> ColumnElement[bool]:
-    """Whether PERSON has work on a passage in hand, or may get some: also places that are not free yet."""
-    begun = and_(Judgement.state == "waiting", Judgement.participant_id == PERSON)
-    to_come = and_(Judgement.state.in_(("open", "waiting")), not_(_JUDGED_TRIAL), not_(and_(ONCE, SEEN)))
-    texts = _with_all(select(Passage.text_digest)).where(
-        Judgement.place > 0, Experiment.state != "cancelled", or_(begun, to_come)
-    )
-    return or_(Passage.text_digest.in_(texts.correlate(None)), MAY_STILL_SIT)
-
-
-_TELLABLE = (
-    _with_all(select(Judgement, Verdict, Trial, Question))
-    .join(Verdict, Verdict.judgement_id == Judgement.id)
-    .where(
-        Judgement.participant_id == PERSON,
-        Judgement.state == "done",
-        JudgingRound.spec["people"]["feedback"].astext == "score",
-        or_(Judgement.flags["told"].as_boolean(), not_(_may_still_judge())),
-    )
-    .order_by(Judgement.finished_at, Judgement.id)
-)
-
-
-async def told(
-    session: AsyncSession, person: uuid.UUID | None, judgement: uuid.UUID | None = None
-) -> list[Told]:
-    """A person's verdicts (or the one of a judgement) with the truth, where the round's policy tells it.
-
-    Never before their last possible verdict on the passage, in whatever experiment; whoever is told gets no trial on
-    that passage any more.
-    """
-    verdicts = _TELLABLE if judgement is None else _TELLABLE.where(Judgement.id == judgement)
-    # As `claim` does, so that nobody is given a trial on a passage while they are being told of it.
-    await session.execute(
-        select(Account.id).where(Account.participant_id == person).with_for_update(key_share=True)
-    )
-    rows = (await session.execute(verdicts, {"person": person})).all()
-    for mine, *_ in rows:
-        if not mine.flags.get("told"):
-            await leases.flag(session, JUDGEMENTS, mine.id, {"told": True})
-    return [
-        Told(
-            mine.id,
-            question.text,
-            tuple(question.answers[index] for index in trial.answers),
-            tuple(verdict.belief),
-            trial.answers.index(question.gold),
+async def _replace(session: AsyncSession, seat: SeatRow, play: PlayRow) -> None:
+    """Keep what a person did as a returned seat, and open the same seat afresh."""
+    seat.state, seat.leased_until = "returned", None
+    play_id = seat.play_id
+    if isinstance(play, Judgement):
+        play.state = "returned"
+        play_id = uuid.uuid4()
+    # Before the fresh rows: a seat, and a place among the judges, belongs to one person at a time.
+    await session.flush()
+    if isinstance(play, Judgement):
+        session.add(_fresh_judging(play, play_id))
+        await session.flush()
+    session.add(
+        SeatRow(
+            id=uuid.uuid4(),
+            play_id=play_id,
+            seat=seat.seat,
+            role=seat.role,
+            once=seat.once,
+            lease_minutes=seat.lease_minutes,
+            seconds=seat.seconds,
+            state="open",
         )
-        for mine, verdict, trial, question in rows
-    ]
+    )
+    await session.flush()
+
+
+def _fresh_judging(play: Judgement, play_id: uuid.UUID) -> Judgement:
+    return Judgement(
+        id=play_id,
+        experiment_id=play.experiment_id,
+        round_id=play.round_id,
+        talk_id=play.talk_id,
+        place=play.place,
+        reading=play.reading,
+        seed=play.seed,
+        state="open",
+    )

@@ -15,17 +15,22 @@ from app.records.paging import Page, page_of, page_of_rows
 from app.records.texts import bodies
 from app.records.verdicts import JUDGE
 from models import (
+    PLAYED_TRIAL,
     Arm,
     CallAttempt,
     Draft,
     Experiment,
     Judgement,
+    Judging,
     JudgingRound,
     ModelCall,
     Move,
     Participant,
     Passage,
+    Playing,
+    PlayRow,
     Question,
+    SeatRow,
     Trial,
     Verdict,
 )
@@ -145,7 +150,7 @@ async def _judgement_counts(
 ) -> dict[uuid.UUID, Counts]:
     rows = await session.execute(
         select(key, JUDGEMENT_STATE, func.count())
-        .join(Trial, Trial.id == Judgement.trial_id)
+        .join(Trial, Trial.id == Judging.talk_id)
         .where(key.in_(ids))
         .group_by(key, JUDGEMENT_STATE)
     )
@@ -153,8 +158,8 @@ async def _judgement_counts(
 
 
 JUDGEMENT_STATE = case(
-    (and_(Judgement.state == "queued", Trial.state.in_(("failed", "waiting"))), literal_column("'blocked'")),
-    else_=Judgement.state,
+    (and_(Judging.state == "queued", Trial.state.in_(("failed", "waiting"))), literal_column("'blocked'")),
+    else_=Judging.state,
 )
 """The state of a judgement; `blocked` where it is queued and its trial failed or waits for a person."""
 
@@ -223,7 +228,7 @@ class Usage:
 
 async def usage(session: AsyncSession, experiment: uuid.UUID) -> list[Usage]:
     """Model calls of trials and judgements by participant, by name."""
-    holder = func.coalesce(Judgement.participant_id, Move.participant_id)
+    holder = case((Playing.kind == "judging", Playing.judge_id), else_=Move.participant_id)
     tokens = (CallAttempt.tokens_in, CallAttempt.tokens_cached, CallAttempt.tokens_out)
     answered = CallAttempt.status == "ok"
     rows = await session.execute(
@@ -236,12 +241,11 @@ async def usage(session: AsyncSession, experiment: uuid.UUID) -> list[Usage]:
             func.avg(CallAttempt.seconds).filter(answered),
         )
         .select_from(ModelCall)
+        .join(Playing, Playing.id == ModelCall.play_id)
         .outerjoin(CallAttempt, CallAttempt.call_id == ModelCall.id)
-        .outerjoin(Judgement, Judgement.id == ModelCall.judgement_id)
-        .outerjoin(Move, and_(Move.trial_id == ModelCall.trial_id, Move.path == ModelCall.path))
+        .outerjoin(Move, and_(Move.play_id == ModelCall.play_id, Move.path == ModelCall.path))
         .outerjoin(Participant, Participant.id == holder)
-        .join(Trial, Trial.id == func.coalesce(ModelCall.trial_id, Judgement.trial_id))
-        .where(Trial.experiment_id == experiment)
+        .where(Playing.experiment_id == experiment)
         .group_by(Participant.id, Participant.name)
         .order_by(Participant.name.nulls_last(), Participant.id)
     )
@@ -290,11 +294,8 @@ async def course(session: AsyncSession, experiment: Experiment, *, live: bool) -
 _COURSE = text(
     """
     WITH mine AS MATERIALIZED (
-        SELECT move.created_at AS at FROM move JOIN trial ON trial.id = move.trial_id
-        WHERE trial.experiment_id = :experiment
-        UNION ALL
-        SELECT move.created_at FROM move JOIN judgement ON judgement.id = move.judgement_id
-        JOIN trial ON trial.id = judgement.trial_id WHERE trial.experiment_id = :experiment
+        SELECT move.created_at AS at FROM move JOIN play ON play.id = move.play_id
+        WHERE play.experiment_id = :experiment
     ), span AS (
         SELECT min(at) AS first, CASE WHEN :live THEN now() ELSE max(at) END AS last FROM mine
     ), bars AS (
@@ -302,12 +303,8 @@ _COURSE = text(
             / greatest(extract(epoch FROM last - first), 0.001)), :bars - 1)::int AS bar, count(*) AS moves
         FROM mine, span GROUP BY 1
     ), ended AS (
-        SELECT count(*) AS ended FROM (
-            SELECT finished_at FROM trial WHERE experiment_id = :experiment
-            UNION ALL
-            SELECT judgement.finished_at FROM judgement JOIN trial ON trial.id = judgement.trial_id
-            WHERE trial.experiment_id = :experiment
-        ) AS every WHERE finished_at > now() - CAST(:recent AS interval)
+        SELECT count(*) AS ended FROM play
+        WHERE experiment_id = :experiment AND finished_at > now() - CAST(:recent AS interval)
     )
     SELECT CASE WHEN first IS NOT NULL THEN first END AS first, CASE WHEN first IS NOT NULL THEN last END AS last,
         ARRAY(SELECT coalesce(moves, 0) FROM generate_series(0, :bars - 1) AS bar LEFT JOIN bars USING (bar) ORDER BY bar)
@@ -391,7 +388,7 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.arm:
         found.append(Arm.name == wanted.arm)
     if wanted.state == "judgement failed":
-        failed = select(Judgement.id).where(Judgement.trial_id == Trial.id, Judgement.state == "failed")
+        failed = select(Judging.id).where(Judging.talk_id == Trial.id, Judging.state == "failed")
         found.append(failed.correlate(Trial).exists())
     elif wanted.state:
         found.append(Trial.state == wanted.state)
@@ -401,12 +398,16 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         found.append(_verdict_like(wanted).correlate(Trial, Question).exists())
     if wanted.text:
         said = Move.content["said"]["text"].astext.icontains(wanted.text, autoescape=True)
-        found.append(select(Move.id).where(Move.trial_id == Trial.id, said).correlate(Trial).exists())
+        found.append(select(Move.id).where(Move.play_id == Trial.id, said).correlate(Trial).exists())
     return found
 
 
 def _verdict_like(wanted: Wanted) -> Select[int]:
-    found = select(Verdict.id).where(Verdict.trial_id == Trial.id)
+    found = (
+        select(Verdict.id)
+        .join(Playing, Playing.id == Verdict.play_id)
+        .where(or_(Playing.id == Trial.id, Playing.talk_id == Trial.id))
+    )
     if wanted.judged:
         held = _ON_GOLD > _ON_OTHERS if wanted.judged == "right" else _ON_GOLD < _ON_OTHERS
         found = found.where(held)
@@ -421,8 +422,8 @@ async def judges_of(session: AsyncSession, experiment: uuid.UUID) -> list[str]:
     rows = await session.scalars(
         select(JUDGE.label("judge"))
         .join(Verdict, Verdict.participant_id == Participant.id)
-        .join(Trial, Trial.id == Verdict.trial_id)
-        .where(Trial.experiment_id == experiment)
+        .join(Playing, Playing.id == Verdict.play_id)
+        .where(Playing.experiment_id == experiment)
         .distinct()
         .order_by("judge")
     )
@@ -433,15 +434,16 @@ async def _scored(session: AsyncSession, trials: Collection[uuid.UUID]) -> dict[
     """Verdicts right, wrong and in all, by trial."""
     rows = await session.execute(
         select(
-            Verdict.trial_id,
+            Trial.id,
             func.count().filter(_ON_GOLD > _ON_OTHERS),
             func.count().filter(_ON_GOLD < _ON_OTHERS),
             func.count(),
         )
-        .join(Trial, Trial.id == Verdict.trial_id)
+        .join(Playing, Playing.id == Verdict.play_id)
+        .join(Trial, Trial.id == PLAYED_TRIAL)
         .join(Question, Question.id == Trial.question_id)
-        .where(Verdict.trial_id.in_(trials))
-        .group_by(Verdict.trial_id)
+        .where(or_(Playing.id.in_(trials), Playing.talk_id.in_(trials)))
+        .group_by(Trial.id)
     )
     return {row[0]: Scored(*row[1:]) for row in rows}
 
@@ -469,10 +471,17 @@ class JudgedTrial:
     judgement: Judgement
     round: JudgingRound
     judge: Participant | None
+    seat: SeatRow | None
+    """The judge's, where a person is to judge."""
     verdicts: Sequence[Verdict]
     moves: Sequence[tuple[Move, Participant]]
     efforts: Mapping[str, Draft]
     """For people: what went into each step, by the path of its move."""
+
+    @property
+    def flags(self) -> Mapping[str, Any]:
+        """What a person marked, and what was shown to them."""
+        return self.seat.flags if self.seat else {}
 
     @property
     def seconds(self) -> float:
@@ -530,8 +539,8 @@ async def transcript(session: AsyncSession, trial: uuid.UUID) -> Transcript:
     return Transcript(
         *row,
         text=(await bodies(session, [digest]))[digest],
-        moves=await _moves(session, Move.trial_id == trial),
-        verdicts=[verdict for verdict in verdicts if verdict.judgement_id is None],
+        moves=await _moves(session, Move.play_id == trial),
+        verdicts=[verdict for verdict in verdicts if verdict.play_id == trial],
         judged=[item for item in judged if item.judgement.state != "open"],
         open_places=places,
         before=await _neighbour(session, row[0], -1),
@@ -548,7 +557,12 @@ async def _neighbour(session: AsyncSession, trial: Trial, step: int) -> uuid.UUI
 
 async def _verdicts(session: AsyncSession, trial: uuid.UUID) -> list[Verdict]:
     return list(
-        await session.scalars(select(Verdict).where(Verdict.trial_id == trial).order_by(Verdict.reading))
+        await session.scalars(
+            select(Verdict)
+            .join(PlayRow, PlayRow.id == Verdict.play_id)
+            .where(or_(PlayRow.id == trial, PlayRow.talk_id == trial))
+            .order_by(Verdict.reading)
+        )
     )
 
 
@@ -565,22 +579,29 @@ async def _moves(session: AsyncSession, which: ColumnElement[bool]) -> list[tupl
 async def _judged(session: AsyncSession, trial: uuid.UUID, verdicts: Sequence[Verdict]) -> list[JudgedTrial]:
     rows = (
         await session.execute(
-            select(Judgement, JudgingRound, Participant)
+            select(Judgement, JudgingRound, Participant, SeatRow)
             .join(JudgingRound, JudgingRound.id == Judgement.round_id)
-            .outerjoin(Participant, Participant.id == Judgement.participant_id)
-            .where(Judgement.trial_id == trial)
+            .outerjoin(Participant, Participant.id == Judgement.judge_id)
+            .outerjoin(SeatRow, SeatRow.play_id == Judgement.id)
+            .where(Judgement.talk_id == trial)
             .order_by(JudgingRound.position, Participant.name.nulls_last(), Judgement.place)
         )
     ).all()
     ids = [row[0].id for row in rows]
-    moves = await _moves(session, Move.judgement_id.in_(ids))
-    efforts = list(await session.scalars(select(Draft).where(Draft.judgement_id.in_(ids)).order_by(Draft.id)))
+    moves = await _moves(session, Move.play_id.in_(ids))
+    drafts = await session.execute(
+        select(SeatRow.play_id, Draft)
+        .join(Draft, Draft.seat_id == SeatRow.id)
+        .where(SeatRow.play_id.in_(ids))
+        .order_by(Draft.id)
+    )
+    efforts = [(play, draft) for play, draft in drafts]
     return [
         JudgedTrial(
             *row,
-            verdicts=[verdict for verdict in verdicts if verdict.judgement_id == row[0].id],
-            moves=[pair for pair in moves if pair[0].judgement_id == row[0].id],
-            efforts={effort.path: effort for effort in efforts if effort.judgement_id == row[0].id},
+            verdicts=[verdict for verdict in verdicts if verdict.play_id == row[0].id],
+            moves=[pair for pair in moves if pair[0].play_id == row[0].id],
+            efforts={effort.path: effort for play, effort in efforts if play == row[0].id},
         )
         for row in rows
     ]
@@ -600,10 +621,10 @@ async def calls(
 ) -> list[Called]:
     """The model calls behind one move of a trial or, where `judgement` is given, of that judgement of it."""
     owner = (
-        ModelCall.trial_id == trial
+        ModelCall.play_id == trial
         if judgement is None
-        else ModelCall.judgement_id.in_(
-            select(Judgement.id).where(Judgement.id == judgement, Judgement.trial_id == trial)
+        else ModelCall.play_id.in_(
+            select(Judgement.id).where(Judgement.id == judgement, Judgement.talk_id == trial)
         )
     )
     rows = (
@@ -632,10 +653,10 @@ async def calls(
 async def active_seconds(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID, float]:
     """Seconds that people were at work on each judgement they finished."""
     rows = await session.execute(
-        select(Draft.judgement_id, func.sum(Draft.active_seconds))
-        .join(Judgement, Judgement.id == Draft.judgement_id)
-        .join(JudgingRound, JudgingRound.id == Judgement.round_id)
-        .where(JudgingRound.experiment_id == experiment, Judgement.state == "done")
-        .group_by(Draft.judgement_id)
+        select(Judgement.id, func.sum(Draft.active_seconds))
+        .join(SeatRow, SeatRow.play_id == Judgement.id)
+        .join(Draft, Draft.seat_id == SeatRow.id)
+        .where(Judgement.experiment_id == experiment, Judgement.state == "done")
+        .group_by(Judgement.id)
     )
-    return {row[0]: float(row[1]) for row in rows if row[0] is not None}
+    return {row[0]: float(row[1]) for row in rows}

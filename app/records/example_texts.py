@@ -6,7 +6,7 @@ from sqlalchemy import BindParameter, ColumnElement, Select, func, select
 from sqlalchemy.orm import aliased
 
 from app.records.plays import IN_PLAY
-from models import Arm, Experiment, Judgement, Passage, Question, SeatPlace, Text, Trial
+from models import Arm, Experiment, Judgement, Passage, Question, SeatRow, Text, Trial
 
 
 def _names(examples: Any, passage: Any) -> ColumnElement[bool]:
@@ -23,9 +23,15 @@ def _brought_by(arm: Any, examples: Any) -> ColumnElement[bool]:
 
 def told_by_examples(person: BindParameter[Any]) -> ColumnElement[bool]:
     """Whether the passage is in the examples of an arm on whose trials somebody has, or had, a judgement."""
-    mine, trial, arm, examples = aliased(Judgement), aliased(Trial), aliased(Arm), aliased(Text)
-    told = aliased(Passage)
-    judged = select(trial.arm_id).join(mine, mine.trial_id == trial.id).where(mine.participant_id == person)
+    mine, judging, trial = aliased(SeatRow), aliased(Judgement), aliased(Trial)
+    arm, examples, told = aliased(Arm), aliased(Text), aliased(Passage)
+    judged = (
+        select(trial.arm_id)
+        .select_from(mine)
+        .join(judging, judging.id == mine.play_id)
+        .join(trial, trial.id == judging.talk_id)
+        .where(mine.participant_id == person)
+    )
     # Asked once a statement, not once a passage: most people were shown none.
     digests = (
         select(told.text_digest)
@@ -39,12 +45,12 @@ def told_by_examples(person: BindParameter[Any]) -> ColumnElement[bool]:
 
 def examples_tell_of_work_in_hand(person: BindParameter[Any]) -> ColumnElement[bool]:
     """Whether the trial's arm brings examples on a passage on which somebody sits in a talk that is not over."""
-    arm, examples, place, talk = aliased(Arm), aliased(Text), aliased(SeatPlace), aliased(Trial)
+    arm, examples, seat, talk = aliased(Arm), aliased(Text), aliased(SeatRow), aliased(Trial)
     question, passage, experiment = aliased(Question), aliased(Passage), aliased(Experiment)
     arms: Select[Any] = (
         select(arm.id)
-        .select_from(place)
-        .join(talk, talk.id == place.trial_id)
+        .select_from(seat)
+        .join(talk, talk.id == seat.play_id)
         .join(experiment, experiment.id == talk.experiment_id)
         .join(question, question.id == talk.question_id)
         .join(passage, passage.id == question.passage_id)
@@ -52,8 +58,8 @@ def examples_tell_of_work_in_hand(person: BindParameter[Any]) -> ColumnElement[b
         .join(arm, _brought_by(arm, examples))
         # Seats of talks that failed or were cancelled are never done with.
         .where(
-            place.participant_id == person,
-            place.state == "waiting",
+            seat.participant_id == person,
+            seat.state == "waiting",
             talk.state.in_(IN_PLAY),
             experiment.state != "cancelled",
         )

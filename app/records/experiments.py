@@ -4,9 +4,9 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,7 +21,8 @@ from models import (
     Judgement,
     JudgingRound,
     Participant,
-    SeatPlace,
+    PlayRow,
+    SeatRow,
     Trial,
 )
 
@@ -52,13 +53,23 @@ class NewArm:
 
 
 @dataclass(frozen=True, slots=True)
+class SeatTerms:
+    """How a person may hold a seat."""
+
+    once: bool
+    """Whether its holder is shown no other trial on the passage in the experiment."""
+    lease_minutes: int
+    seconds: int | None = None
+    """The time that a judge has."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewSeat:
     """A seat of a trial that a person is to hold."""
 
     name: str
-    reads_passage: bool
-    once: bool
-    lease_minutes: int
+    role: str
+    terms: SeatTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,7 @@ class NewTrial:
     assignment: int
     replicate: int
     seed: int
+    judge_seat: str
     reading: Sequence[Sequence[int]]
     """The orders in which a judge reads it; none where the judge takes part in the talk."""
     seats: Sequence[NewSeat] = ()
@@ -91,6 +103,8 @@ class NewRound:
     digest: str
     places: int
     """People wanted for each trial."""
+    terms: SeatTerms | None
+    """How they hold their seats; None where no people are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +122,14 @@ class NewExperiment:
     round: NewRound
 
 
-TrialToJudge: TypeAlias = tuple[uuid.UUID, Sequence[Sequence[int]], int]
-"""A trial, the orders to read it in, and its seed."""
+@dataclass(frozen=True, slots=True)
+class TrialToJudge:
+    """A trial, the orders to read it in, its seed, and the name of its judge's seat."""
+
+    id: uuid.UUID
+    reading: Sequence[Sequence[int]]
+    seed: int
+    seat: str
 
 
 async def find(session: AsyncSession, name: str) -> Experiment | None:
@@ -135,14 +155,17 @@ async def create(session: AsyncSession, new: NewExperiment) -> Experiment:
     if trials:
         await session.execute(insert(Trial), trials)
     both = list(zip((row["id"] for row in trials), new.trials, strict=True))
-    seats = [_seat_row(trial, seat) for trial, item in both for seat in item.seats]
+    seats = [
+        _seat_row(trial, seat.name, seat.role, seat.terms) for trial, item in both for seat in item.seats
+    ]
     if seats:
-        await session.execute(insert(SeatPlace), seats)
-    judged = [(trial, item) for trial, item in both if item.reading]
-    readings = [(trial, item.reading, item.seed) for trial, item in judged]
+        await session.execute(insert(SeatRow), seats)
+    readings = [
+        TrialToJudge(trial, item.reading, item.seed, item.judge_seat) for trial, item in both if item.reading
+    ]
     panel = await _save_round(session, experiment.id, 0, new.round)
-    await _add_judgements(session, panel.id, new.round, people, readings)
-    await enqueue(session, experiment.id, "trial", [row["id"] for row in trials])
+    await _add_judgements(session, panel, new.round, people, readings)
+    await enqueue(session, experiment.id, talks=[row["id"] for row in trials])
     return experiment
 
 
@@ -211,6 +234,7 @@ def _trial_row(
 ) -> dict[str, Any]:
     return {
         "id": uuid.uuid4(),
+        "kind": "talk",
         "experiment_id": experiment,
         "arm_id": arms[item.arm],
         "question_id": item.question,
@@ -225,14 +249,15 @@ def _trial_row(
     }
 
 
-def _seat_row(trial: uuid.UUID, seat: NewSeat) -> dict[str, Any]:
+def _seat_row(play: uuid.UUID, name: str, role: str, terms: SeatTerms) -> dict[str, Any]:
     return {
         "id": uuid.uuid4(),
-        "trial_id": trial,
-        "seat": seat.name,
-        "reads_passage": seat.reads_passage,
-        "once": seat.once,
-        "lease_minutes": seat.lease_minutes,
+        "play_id": play,
+        "seat": name,
+        "role": role,
+        "once": terms.once,
+        "lease_minutes": terms.lease_minutes,
+        "seconds": terms.seconds,
     }
 
 
@@ -254,7 +279,7 @@ async def _save_round(
 
 async def _add_judgements(
     session: AsyncSession,
-    round_id: uuid.UUID,
+    panel: JudgingRound,
     new: NewRound,
     people: Mapping[str, uuid.UUID],
     trials: Sequence[TrialToJudge],
@@ -264,29 +289,46 @@ async def _add_judgements(
     Returns the new judgements that can be queued.
     """
     judged = [
-        _judgement_row(round_id, people[judge], trial, reading, _seed_for(seed, judge))
-        for trial, reading, seed in trials
+        _judgement_row(panel, trial, trial.reading, judge_id=people[judge], seed=_seed_for(trial.seed, judge))
+        for trial in trials
         for judge in new.judges
     ]
-    places = [_place_row(round_id, place, *trial) for trial in trials for place in range(1, new.places + 1)]
+    places = [_place_row(panel, place, trial) for trial in trials for place in range(1, new.places + 1)]
     added: set[uuid.UUID] = set()
     for rows in (judged, places):
         if rows:
             statement = insert(Judgement).on_conflict_do_nothing().returning(Judgement.id)
             added |= set(await session.scalars(statement, rows))
+    await _add_judges_seats(session, new, trials, [row for row in places if row["id"] in added])
     return [row["id"] for row in judged if row["id"] in added]
 
 
+async def _add_judges_seats(
+    session: AsyncSession,
+    new: NewRound,
+    trials: Sequence[TrialToJudge],
+    places: Sequence[Mapping[str, Any]],
+) -> None:
+    """Open a seat for a person in each of these judgings."""
+    if not places:
+        return
+    assert new.terms is not None
+    names = {trial.id: trial.seat for trial in trials}
+    seats = [_seat_row(row["id"], names[row["talk_id"]], "judge", new.terms) for row in places]
+    await session.execute(insert(SeatRow), seats)
+
+
 def _judgement_row(
-    round_id: uuid.UUID, judge: uuid.UUID, trial: uuid.UUID, reading: Sequence[Sequence[int]], seed: int
+    panel: JudgingRound, trial: TrialToJudge, reading: Sequence[Sequence[int]], **values: Any
 ) -> dict[str, Any]:
     return {
         "id": uuid.uuid4(),
-        "round_id": round_id,
-        "trial_id": trial,
-        "participant_id": judge,
+        "kind": "judging",
+        "experiment_id": panel.experiment_id,
+        "round_id": panel.id,
+        "talk_id": trial.id,
         "reading": [list(order) for order in reading],
-        "seed": seed,
+        **values,
     }
 
 
@@ -295,13 +337,10 @@ def _seed_for(seed: int, judge: str) -> int:
     return Random(f"{seed}/{judge}").getrandbits(63)
 
 
-def _place_row(
-    round_id: uuid.UUID, place: int, trial: uuid.UUID, reading: Sequence[Sequence[int]], seed: int
-) -> dict[str, Any]:
-    """A place for a person, who reads in one of the orders, drawn by the trial's seed and the place."""
-    order = Random(f"{seed}/place/{place}").choice(list(reading))
-    row = _judgement_row(round_id, round_id, trial, [order], seed)
-    return {**row, "participant_id": None, "state": "open", "place": place}
+def _place_row(panel: JudgingRound, place: int, trial: TrialToJudge) -> dict[str, Any]:
+    """A judging for a person, who reads in one of the orders, drawn by the trial's seed and the place."""
+    order = Random(f"{trial.seed}/place/{place}").choice(list(trial.reading))
+    return _judgement_row(panel, trial, [order], seed=trial.seed, place=place, state="open")
 
 
 async def find_round(session: AsyncSession, experiment: uuid.UUID, name: str) -> JudgingRound | None:
@@ -339,8 +378,8 @@ async def judge_trials(
             select(func.max(JudgingRound.position)).where(JudgingRound.experiment_id == experiment)
         )
         row = await _save_round(session, experiment, (last or 0) + 1, new)
-    ids = await _add_judgements(session, row.id, new, people, trials)
-    return await enqueue(session, experiment, "judgement", ids)
+    ids = await _add_judgements(session, row, new, people, trials)
+    return await enqueue(session, experiment, judgings=ids)
 
 
 async def one_at_a_time(session: AsyncSession, what: str) -> None:
@@ -355,15 +394,12 @@ async def resume(session: AsyncSession, experiment: uuid.UUID, *, retry_failed: 
     """
     if not retry_failed:
         return await enqueue_orphans(session, experiment)
-    again = {"state": "queued", "error": None}
+    # Judgements by people aside: those have a place.
+    model_judged = or_(PlayRow.kind == "talk", PlayRow.place == 0)
     await session.execute(
-        update(Trial).where(Trial.experiment_id == experiment, Trial.state == "failed").values(again)
-    )
-    rounds = select(JudgingRound.id).where(JudgingRound.experiment_id == experiment)
-    await session.execute(
-        update(Judgement)
-        .where(Judgement.round_id.in_(rounds), Judgement.state == "failed", Judgement.place == 0)
-        .values(again)
+        update(PlayRow)
+        .where(PlayRow.experiment_id == experiment, PlayRow.state == "failed", model_judged)
+        .values(state="queued", error=None)
     )
     queued = await reopen_failed(session, experiment)
     # Jobs in hand may be those of what has just failed, ending with nothing more done, so they do not count.

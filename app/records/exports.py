@@ -22,22 +22,24 @@ from app.participants.base import Segment
 from app.protocols import TAKE_EXAMPLES
 from app.protocols.flaws import MARKING, MARKS, marked_place
 from app.records.database import Database
-from app.records.drafts import Effort, put_in, put_in_seats
+from app.records.drafts import Effort, by_step, efforts
 from app.records.texts import bodies
 from app.records.verdicts import VerdictRow, stream
 from models import (
+    PLAYED_TRIAL,
     Arm,
     ArmSeat,
     CallAttempt,
     Experiment,
-    Judgement,
+    Judging,
     JudgingRound,
     ModelCall,
     Move,
     Participant,
     Passage,
+    Playing,
     Question,
-    SeatPlace,
+    SeatRow,
     TaskSet,
     Trial,
 )
@@ -118,15 +120,13 @@ async def verdicts(
     async for rows in _some(stream(session, experiment)):
         judgements = {row.judgement.id for row in rows if row.judgement}
         thoughts, marks = await _thoughts(session, judgements), await _marks(session, judgements)
-        efforts = await put_in(session, judgements)
-        in_seats = await put_in_seats(session, {row.seat.id for row in rows if row.seat})
+        put_in = await efforts(session, {row.seat.id for row in rows if row.seat})
+        own = [put_in[row.seat.id] if row.seat else {} for row in rows]
         yield [
-            ThoughtVerdict(
-                row, thoughts[row.judgement.id], marks[row.judgement.id], efforts[row.judgement.id]
-            )
+            ThoughtVerdict(row, thoughts[row.judgement.id], marks[row.judgement.id], by_step(effort))
             if row.judgement
-            else ThoughtVerdict(row, in_seat=in_seats[row.seat.id] if row.seat else {})
-            for row in rows
+            else ThoughtVerdict(row, in_seat=effort)
+            for row, effort in zip(rows, own, strict=True)
         ]
 
 
@@ -135,13 +135,12 @@ async def _thoughts(
 ) -> Mapping[uuid.UUID, list[Move]]:
     rows = await session.scalars(
         select(Move)
-        .where(Move.judgement_id.in_(judgements), Move.content["kind"].astext == "thought")
+        .where(Move.play_id.in_(judgements), Move.content["kind"].astext == "thought")
         .order_by(Move.id)
     )
     found: dict[uuid.UUID, list[Move]] = defaultdict(list)
     for move in rows:
-        assert move.judgement_id is not None
-        found[move.judgement_id].append(move)
+        found[move.play_id].append(move)
     return found
 
 
@@ -149,8 +148,8 @@ async def _marks(
     session: AsyncSession, judgements: Collection[uuid.UUID]
 ) -> Mapping[uuid.UUID, list[Marked]]:
     rows = await session.execute(
-        select(Move.judgement_id, Move.path, Move.content["index"].as_integer())
-        .where(Move.judgement_id.in_(judgements), Move.path.startswith(MARKING))
+        select(Move.play_id, Move.path, Move.content["index"].as_integer())
+        .where(Move.play_id.in_(judgements), Move.path.startswith(MARKING))
         .order_by(func.length(Move.path), Move.path)
     )
     found: dict[uuid.UUID, list[Marked]] = defaultdict(list)
@@ -166,7 +165,7 @@ async def _marks(
 class Sat:
     """A person's place in a talk, and what they put in by path of what was asked."""
 
-    place: SeatPlace
+    place: SeatRow
     person: Participant
     efforts: Mapping[str, Effort]
 
@@ -193,7 +192,7 @@ async def trials(
     session: AsyncSession, experiment: uuid.UUID, *, texts: bool
 ) -> AsyncGenerator[list[ExportedTrial], None]:
     """Every trial of an experiment, in the order of the queue; with the passages' texts where `texts` is on."""
-    made = select(func.count()).where(Move.trial_id == Trial.id).scalar_subquery()
+    made = select(func.count()).where(Move.play_id == Trial.id).scalar_subquery()
     statement = (
         select(Trial, Arm, Question, Passage, Participant, made)
         .join(Arm, Arm.id == Trial.arm_id)
@@ -222,16 +221,16 @@ async def trials(
 async def _people(session: AsyncSession, trials: Collection[uuid.UUID]) -> Mapping[uuid.UUID, list[Sat]]:
     rows = (
         await session.execute(
-            select(SeatPlace, Participant)
-            .join(Participant, Participant.id == SeatPlace.participant_id)
-            .where(SeatPlace.trial_id.in_(trials))
-            .order_by(SeatPlace.seat, SeatPlace.state == "returned", Participant.name, SeatPlace.id)
+            select(SeatRow, Participant)
+            .join(Participant, Participant.id == SeatRow.participant_id)
+            .where(SeatRow.play_id.in_(trials))
+            .order_by(SeatRow.seat, SeatRow.state == "returned", Participant.name, SeatRow.id)
         )
     ).all()
-    efforts = await put_in_seats(session, {place.id for place, _ in rows})
+    put_in = await efforts(session, {place.id for place, _ in rows})
     found: dict[uuid.UUID, list[Sat]] = defaultdict(list)
     for place, person in rows:
-        found[place.trial_id].append(Sat(place, person, efforts[place.id]))
+        found[place.play_id].append(Sat(place, person, put_in[place.id]))
     return found
 
 
@@ -241,13 +240,12 @@ async def _moves(
     rows = await session.execute(
         select(Move, Participant)
         .join(Participant, Participant.id == Move.participant_id)
-        .where(Move.trial_id.in_(trials))
+        .where(Move.play_id.in_(trials))
         .order_by(Move.id)
     )
     found: dict[uuid.UUID, list[tuple[Move, Participant]]] = defaultdict(list)
     for move, participant in rows:
-        assert move.trial_id is not None
-        found[move.trial_id].append((move, participant))
+        found[move.play_id].append((move, participant))
     return found
 
 
@@ -274,7 +272,7 @@ async def wins(
     async for rows in _some(stream(session, experiment)):
         found = [(row, argued) for row in rows if (argued := _fooled(row)) is not None]
         moves = await _moves(session, [row.trial.id for row, _ in found])
-        arguments = {(move.trial_id, move.path): move for made in moves.values() for move, _ in made}
+        arguments = {(move.play_id, move.path): move for made in moves.values() for move, _ in made}
         yield [
             MisleadingArgument(row, argued, arguments[row.trial.id, _argument(row.trial)])
             for row, argued in found
@@ -320,12 +318,13 @@ async def attempts(session: AsyncSession, experiment: uuid.UUID) -> AsyncGenerat
     statement = (
         select(CallAttempt, ModelCall, Arm, Trial.id, JudgingRound, Participant)
         .join(ModelCall, ModelCall.id == CallAttempt.call_id)
-        .outerjoin(Judgement, Judgement.id == ModelCall.judgement_id)
-        .join(Trial, Trial.id == func.coalesce(ModelCall.trial_id, Judgement.trial_id))
+        .join(Playing, Playing.id == ModelCall.play_id)
+        .join(Trial, Trial.id == PLAYED_TRIAL)
         .join(Arm, Arm.id == Trial.arm_id)
-        .outerjoin(JudgingRound, JudgingRound.id == Judgement.round_id)
-        .outerjoin(Participant, Participant.id == Judgement.participant_id)
-        .where(Trial.experiment_id == experiment)
+        .outerjoin(Judging, Judging.id == ModelCall.play_id)
+        .outerjoin(JudgingRound, JudgingRound.id == Judging.round_id)
+        .outerjoin(Participant, Participant.id == Judging.judge_id)
+        .where(Playing.experiment_id == experiment)
         .order_by(
             Trial.position,
             JudgingRound.position.nulls_first(),

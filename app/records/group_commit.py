@@ -22,26 +22,17 @@ from app.records.texts import digest, keep
 from models import CallAttempt, ModelCall
 from models import Move as MoveRow
 
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The trial or judgement that a move or a call belongs to; neither, for a test call."""
-
-    trial: uuid.UUID | None = None
-    judgement: uuid.UUID | None = None
-
-
-Key: TypeAlias = tuple[Owner, str]
-"""Owner and path of a move."""
+Key: TypeAlias = tuple[uuid.UUID, str]
+"""Play and path of a move."""
 
 
 @dataclass(slots=True, eq=False)
 class _Entry:
     """One thing to write; exactly one of the three is there."""
 
-    begun: tuple[Owner, Call, int, str] | None = None
+    begun: tuple[uuid.UUID | None, Call, int, str] | None = None
     ended: dict[str, Any] | None = None
-    move: tuple[Owner, uuid.UUID, Move] | None = None
+    move: tuple[uuid.UUID, uuid.UUID, Move] | None = None
     written: asyncio.Future[Move | None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -55,19 +46,19 @@ class GroupCommit:
         self._waiting: list[_Entry] = []
         self._writer: asyncio.Task[None] | None = None
 
-    def of(self, owner: Owner) -> "OwnedJournal":
-        """The journal as the participants of one trial or judgement see it."""
-        return OwnedJournal(self, owner)
+    def of(self, play: uuid.UUID | None) -> "PlayLog":
+        """The log of one play, as its participants see it; of none, for test calls."""
+        return PlayLog(self, play)
 
-    async def append(self, owner: Owner, participant: uuid.UUID, move: Move) -> Move:
+    async def append(self, play: uuid.UUID, participant: uuid.UUID, move: Move) -> Move:
         """Put a move on record; where another process was quicker, the move that is there already is returned."""
-        kept = await self._write(_Entry(move=(owner, participant, move)))
+        kept = await self._write(_Entry(move=(play, participant, move)))
         assert kept is not None
         return kept
 
-    async def begin(self, owner: Owner, call: Call, attempt: int, request_id: str) -> None:
+    async def begin(self, play: uuid.UUID | None, call: Call, attempt: int, request_id: str) -> None:
         """Record an attempt that is about to be sent."""
-        await self._write(_Entry(begun=(owner, call, attempt, request_id)))
+        await self._write(_Entry(begun=(play, call, attempt, request_id)))
 
     async def end(self, request_id: str, ending: Ending) -> None:
         """Record how an attempt ended."""
@@ -112,28 +103,28 @@ class GroupCommit:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnedJournal:
-    """The `CallLog` of one trial or judgement."""
+class PlayLog:
+    """The `CallLog` of one play."""
 
-    journal: GroupCommit
-    owner: Owner
+    writer: GroupCommit
+    play: uuid.UUID | None
 
     async def begin(self, call: Call, attempt: int, request_id: str) -> None:
         """See `CallLog`."""
-        await self.journal.begin(self.owner, call, attempt, request_id)
+        await self.writer.begin(self.play, call, attempt, request_id)
 
     async def end(self, request_id: str, ending: Ending) -> None:
         """See `CallLog`."""
-        await self.journal.end(request_id, ending)
+        await self.writer.end(request_id, ending)
 
 
 async def _insert(session: AsyncSession, entries: Sequence[_Entry]) -> dict[Key, Move]:
     """Write entries; returns the move that counts for each move among them."""
     begun = [entry.begun for entry in entries if entry.begun]
-    calls = {call.id: (owner, call) for owner, call, attempt, _ in begun if attempt == 1}
+    calls = {call.id: (play, call) for play, call, attempt, _ in begun if attempt == 1}
     if calls:
         await keep(session, {segment.text for _, call in calls.values() for segment in call.segments})
-        await session.execute(insert(ModelCall), [_call_row(owner, call) for owner, call in calls.values()])
+        await session.execute(insert(ModelCall), [_call_row(play, call) for play, call in calls.values()])
     if begun:
         attempts = [
             {"call_id": call.id, "number": attempt, "request_id": request}
@@ -150,39 +141,38 @@ _PLAIN = {"synchronize_session": False}
 
 
 async def _insert_moves(
-    session: AsyncSession, moves: Sequence[tuple[Owner, uuid.UUID, Move]]
+    session: AsyncSession, moves: Sequence[tuple[uuid.UUID, uuid.UUID, Move]]
 ) -> dict[Key, Move]:
     if not moves:
         return {}
-    first: dict[Key, tuple[Owner, uuid.UUID, Move]] = {}
+    first: dict[Key, tuple[uuid.UUID, uuid.UUID, Move]] = {}
     for item in moves:
         first.setdefault((item[0], item[2].path), item)
     rows = [_move_row(*item) for item in first.values()]
     # Sorted, so that two processes that append the same moves wait for each other instead of deadlocking.
-    rows.sort(key=lambda row: (str(row["trial_id"]), str(row["judgement_id"]), row["path"]))
+    rows.sort(key=lambda row: (str(row["play_id"]), row["path"]))
     statement = upsert(MoveRow).on_conflict_do_nothing()
-    returning = statement.returning(MoveRow.trial_id, MoveRow.judgement_id, MoveRow.path)
-    added = {(Owner(row[0], row[1]), row[2]) for row in await session.execute(returning, rows)}
+    returning = statement.returning(MoveRow.play_id, MoveRow.path)
+    added = {(row[0], row[1]) for row in await session.execute(returning, rows)}
     return {key: item[2] if key in added else await _there(session, key) for key, item in first.items()}
 
 
 async def put(
-    session: AsyncSession, owner: Owner, participant: uuid.UUID, moves: Sequence[Move]
+    session: AsyncSession, play: uuid.UUID, participant: uuid.UUID, moves: Sequence[Move]
 ) -> list[Move]:
     """Put somebody's moves on record in a transaction of the caller's; what is there already stays, and is returned."""
-    kept = await _insert_moves(session, [(owner, participant, move) for move in moves])
-    return [kept[owner, move.path] for move in moves]
+    kept = await _insert_moves(session, [(play, participant, move) for move in moves])
+    return [kept[play, move.path] for move in moves]
 
 
 async def _there(session: AsyncSession, key: Key) -> Move:
-    owner, path = key
-    return (await moves_of(session, trial=owner.trial, judgement=owner.judgement))[path]
+    play, path = key
+    return (await moves_of(session, play))[path]
 
 
-def _move_row(owner: Owner, participant: uuid.UUID, move: Move) -> dict[str, Any]:
+def _move_row(play: uuid.UUID, participant: uuid.UUID, move: Move) -> dict[str, Any]:
     return {
-        "trial_id": owner.trial,
-        "judgement_id": owner.judgement,
+        "play_id": play,
         "path": move.path,
         "seat": move.seat,
         "participant_id": participant,
@@ -191,11 +181,10 @@ def _move_row(owner: Owner, participant: uuid.UUID, move: Move) -> dict[str, Any
     }
 
 
-def _call_row(owner: Owner, call: Call) -> dict[str, Any]:
+def _call_row(play: uuid.UUID | None, call: Call) -> dict[str, Any]:
     return {
         "id": call.id,
-        "trial_id": owner.trial,
-        "judgement_id": owner.judgement,
+        "play_id": play,
         "path": call.path,
         "purpose": call.purpose,
         "endpoint": call.endpoint,

@@ -1,11 +1,12 @@
-"""Trials and judgements in play: what a replay needs, the moves appended, and how they ended."""
+"""Plays (talks and judgings): what a replay needs, how they wait, and how they end."""
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeAlias
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
@@ -22,15 +23,16 @@ from models import (
     JudgingRound,
     Participant,
     Passage,
+    PlayRow,
     Question,
-    SeatPlace,
+    SeatRow,
     Trial,
     Verdict,
 )
 from models import Move as MoveRow
 
 IN_PLAY = ("queued", "waiting")
-"""States of a trial in which somebody may still be asked."""
+"""States of a play in which a move may still be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,49 +44,80 @@ class LoadedArm:
     prompts: Mapping[str, str]
 
 
-async def load_trial(session: AsyncSession, trial_id: uuid.UUID) -> Trial | None:
-    """A trial with its question and passage (without the passage's text)."""
-    return await session.get(
-        Trial,
-        trial_id,
-        options=[
-            joinedload(Trial.question).joinedload(Question.passage),
-            joinedload(Trial.arm).joinedload(Arm.experiment),
-        ],
-    )
+AnyPlay: TypeAlias = Trial | Judgement
 
 
-async def load_place(session: AsyncSession, place_id: uuid.UUID, *, lock: bool = False) -> SeatPlace | None:
-    """A seat that a person holds, with its trial; None where nobody does.
+_TALK = joinedload(Judgement.talk)
+_WHOLE = (
+    joinedload(PlayRow.judge).joinedload(Participant.endpoint),
+    joinedload(Judgement.round).load_only(JudgingRound.elicit),
+    *(
+        option
+        for question, arm in (
+            (joinedload(Trial.question), joinedload(Trial.arm)),
+            (_TALK.joinedload(Trial.question), _TALK.joinedload(Trial.arm)),
+        )
+        for option in (
+            question.joinedload(Question.passage),
+            arm.load_only(Arm.experiment_id).joinedload(Arm.experiment).load_only(Experiment.state),
+        )
+    ),
+)
+"""All that it takes to go on with a play, but for what is long."""
 
-    With `lock`, the trial and then the seat stay as they are until the transaction ends.
+
+async def load(session: AsyncSession, play_id: uuid.UUID, *, lock: bool = False) -> AnyPlay | None:
+    """Return a trial or a judgement with what it is about, without the passage's text.
+
+    With `lock`, it stays as it is until the transaction ends.
+    """
+    if lock:
+        await _lock(session, play_id)
+    found = select(PlayRow).where(PlayRow.id == play_id).options(*_WHOLE)
+    row = (await session.scalars(found.execution_options(populate_existing=True))).one_or_none()
+    assert row is None or isinstance(row, Trial | Judgement)
+    return row
+
+
+async def _lock(session: AsyncSession, play_id: uuid.UUID) -> None:
+    await session.execute(select(PlayRow.id).where(PlayRow.id == play_id).with_for_update())
+
+
+def trial_of(row: AnyPlay) -> Trial:
+    """Return the trial that a play is, or judges."""
+    return row.talk if isinstance(row, Judgement) else row
+
+
+async def load_seat(
+    session: AsyncSession, seat_id: uuid.UUID, *, lock: bool = False
+) -> tuple[SeatRow, AnyPlay] | None:
+    """Return a seat that a person has, with its play; None where it is open, or was returned.
+
+    With `lock`, the play and then the seat stay as they are until the transaction ends. All who change both lock them
+    in this order.
     """
     found = (
-        select(SeatPlace)
-        .where(SeatPlace.id == place_id, SeatPlace.state.in_(("waiting", "done")))
+        select(SeatRow)
+        .where(SeatRow.id == seat_id, SeatRow.state.in_(("waiting", "done")))
         .execution_options(populate_existing=True)
     )
-    place = (await session.scalars(found)).one_or_none()
-    if place is None:
+    seat = (await session.scalars(found)).one_or_none()
+    if seat is not None and lock:
+        await _lock(session, seat.play_id)
+        seat = (await session.scalars(found.with_for_update())).one_or_none()
+    if seat is None:
         return None
-    if lock:
-        await session.execute(select(Trial.id).where(Trial.id == place.trial_id).with_for_update())
-        place = (await session.scalars(found.with_for_update())).one_or_none()
-    trial = joinedload(SeatPlace.trial)
-    with_trial = found.options(
-        joinedload(SeatPlace.participant),
-        trial.joinedload(Trial.question).joinedload(Question.passage),
-        trial.joinedload(Trial.arm).joinedload(Arm.experiment),
-    )
-    return None if place is None else (await session.scalars(with_trial)).one()
+    row = await load(session, seat.play_id)
+    assert row is not None
+    return seat, row
 
 
-async def people_in(session: AsyncSession, trial_id: uuid.UUID) -> dict[str, Participant | None]:
-    """The seats of a trial that people are to hold, and who does; None where nobody has sat down yet."""
+async def people_in(session: AsyncSession, play_id: uuid.UUID) -> dict[str, Participant | None]:
+    """Return who has each seat for people; None where a seat is open."""
     rows = await session.scalars(
-        select(SeatPlace)
-        .where(SeatPlace.trial_id == trial_id, SeatPlace.state != "returned")
-        .options(joinedload(SeatPlace.participant).joinedload(Participant.endpoint))
+        select(SeatRow)
+        .where(SeatRow.play_id == play_id, SeatRow.state != "returned")
+        .options(joinedload(SeatRow.participant).joinedload(Participant.endpoint))
     )
     return {row.seat: row.participant for row in rows}
 
@@ -92,33 +125,6 @@ async def people_in(session: AsyncSession, trial_id: uuid.UUID) -> dict[str, Par
 async def state_of(session: AsyncSession, experiment: uuid.UUID) -> str:
     """What somebody wants of an experiment: `running`, `paused` or `cancelled`."""
     return (await session.scalars(select(Experiment.state).where(Experiment.id == experiment))).one()
-
-
-async def load_judgement(
-    session: AsyncSession, judgement_id: uuid.UUID, *, lock: bool = False
-) -> Judgement | None:
-    """A judgement with its judge, its round and its trial, but for what is long and not needed to go on.
-
-    With `lock`, it stays as it is until the transaction ends.
-    """
-    trial, round_, person = (
-        joinedload(Judgement.trial),
-        joinedload(Judgement.round),
-        joinedload(Judgement.participant),
-    )
-    arm = trial.joinedload(Trial.arm)
-    return await session.get(
-        Judgement,
-        judgement_id,
-        options=[
-            person.joinedload(Participant.endpoint),
-            round_.load_only(JudgingRound.experiment_id, JudgingRound.elicit),
-            trial.joinedload(Trial.question).joinedload(Question.passage),
-            arm.load_only(Arm.experiment_id),
-            arm.joinedload(Arm.experiment).load_only(Experiment.state),
-        ],
-        with_for_update={"of": Judgement} if lock else None,
-    )
 
 
 async def load_arm(session: AsyncSession, arm_id: uuid.UUID) -> LoadedArm:
@@ -136,23 +142,16 @@ async def load_arm(session: AsyncSession, arm_id: uuid.UUID) -> LoadedArm:
     )
 
 
-async def load_participant(session: AsyncSession, participant_id: uuid.UUID) -> Participant:
-    """A participant with its endpoint."""
-    return await session.get_one(Participant, participant_id, options=[joinedload(Participant.endpoint)])
-
-
 async def passage_text(session: AsyncSession, passage: Passage) -> str:
     """The hidden text."""
     return (await bodies(session, [passage.text_digest]))[passage.text_digest]
 
 
-async def moves_of(
-    session: AsyncSession, *, trial: uuid.UUID | None = None, judgement: uuid.UUID | None = None
-) -> dict[str, Move]:
+async def moves_of(session: AsyncSession, play_id: uuid.UUID) -> dict[str, Move]:
     """Every committed move by its path."""
     rows = await session.execute(
         select(MoveRow.path, MoveRow.seat, MoveRow.content, MoveRow.fingerprint)
-        .where(MoveRow.trial_id == trial if trial else MoveRow.judgement_id == judgement)
+        .where(MoveRow.play_id == play_id)
         .order_by(MoveRow.id)
     )
     return {row.path: Move(row.path, row.seat, parse_content(row.content), row.fingerprint) for row in rows}
@@ -175,55 +174,56 @@ async def finish_trial(
         .where(Trial.id == trial.id, Trial.state != "done")
         .values(
             state="done", error=None, outcome=dict(outcome), judge_id=judge, finished_at=func.now(), **chosen
-        )
+        ),
+        execution_options=_PLAIN,
     )
-    await session.execute(
-        update(SeatPlace)
-        .where(SeatPlace.trial_id == trial.id, SeatPlace.state == "waiting")
-        .values(state="done", leased_until=None)
-    )
+    await _vacate(session, trial.id, "done")
     if not await is_wanted(session, trial.experiment_id):
         return
     waiting = await session.scalars(
         select(Judgement.id)
-        .where(Judgement.trial_id == trial.id, Judgement.state == "queued")
+        .where(Judgement.talk_id == trial.id, Judgement.state == "queued")
         .order_by(Judgement.id)
     )
-    await enqueue(session, trial.experiment_id, "judgement", waiting)
+    await enqueue(session, trial.experiment_id, judgings=waiting)
 
 
 async def finish_judgement(session: AsyncSession, judgement: Judgement, readings: Sequence[Reading]) -> None:
     """Mark the judgement done and store the verdicts, one a reading order; nothing where it was returned meanwhile."""
-    assert judgement.participant_id is not None
+    assert judgement.judge_id is not None
     done = await session.execute(
         update(Judgement)
         .where(
             Judgement.id == judgement.id,
-            Judgement.participant_id == judgement.participant_id,
-            Judgement.state.in_(("queued", "waiting")),
+            Judgement.judge_id == judgement.judge_id,
+            Judgement.state.in_(IN_PLAY),
         )
-        .values(state="done", error=None, leased_until=None, finished_at=func.now())
-        .returning(Judgement.id)
+        .values(state="done", error=None, finished_at=func.now())
+        .returning(Judgement.id),
+        execution_options=_PLAIN,
     )
     if done.first() is not None:
-        await save_verdicts(
-            session, judgement.trial_id, judgement.participant_id, readings, judgement=judgement.id
-        )
+        await _vacate(session, judgement.id, "done")
+        await save_verdicts(session, judgement.id, judgement.judge_id, readings)
+
+
+async def _vacate(session: AsyncSession, play_id: uuid.UUID, state: str) -> None:
+    """End the leases of the people in a play; nobody is awaited there any more."""
+    await session.execute(
+        update(SeatRow)
+        .where(SeatRow.play_id == play_id, SeatRow.state == "waiting")
+        .values(state=state, leased_until=None),
+        execution_options=_PLAIN,
+    )
 
 
 async def save_verdicts(
-    session: AsyncSession,
-    trial: uuid.UUID,
-    judge: uuid.UUID,
-    readings: Iterable[Reading],
-    *,
-    judgement: uuid.UUID | None = None,
+    session: AsyncSession, play_id: uuid.UUID, judge: uuid.UUID, readings: Iterable[Reading]
 ) -> None:
     """Store what a judge came to believe; storing it again changes nothing."""
     rows = [
         {
-            "judgement_id": judgement,
-            "trial_id": trial,
+            "play_id": play_id,
             "participant_id": judge,
             "reading": number,
             "answer_order": list(reading.order),
@@ -238,28 +238,28 @@ async def save_verdicts(
     await session.execute(insert(Verdict).values(rows).on_conflict_do_nothing())
 
 
-async def mark(session: AsyncSession, row: Trial | Judgement, state: str, error: str | None = None) -> None:
+async def mark(session: AsyncSession, row: AnyPlay, state: str, error: str | None = None) -> None:
     """Set the state of work that is not done: `failed` with the reason, `waiting` for a person, or `queued` again."""
-    model = type(row)
-    values: dict[str, Any] = {"state": state, "error": error}
-    if model is Judgement and state == "failed":
-        values["leased_until"] = None
-    # A place that went back to others is theirs, whatever its last holder still does.
-    await session.execute(
-        update(model)
-        .where(model.id == row.id, model.state.not_in(("done", "open", "returned")))
-        .values(values)
+    # A judgement that went back to others is theirs, whatever its last judge still does.
+    marked = await session.execute(
+        update(PlayRow)
+        .where(PlayRow.id == row.id, PlayRow.state.not_in(("done", "open", "returned")))
+        .values(state=state, error=error)
+        .returning(PlayRow.id),
+        execution_options=_PLAIN,
     )
+    if marked.first() is not None and state == "failed" and isinstance(row, Judgement):
+        await _vacate(session, row.id, "waiting")
 
 
-async def rest(session: AsyncSession, trial: Trial, known: int, awaited: Collection[str]) -> None:
-    """Let a trial wait for the seats `awaited`, unless a move beyond the `known` ones has come in meanwhile."""
-    # Whoever submits holds this lock too: so either their move is counted here, or they queue the trial after this.
-    await session.execute(select(Trial.id).where(Trial.id == trial.id).with_for_update())
-    count = select(func.count()).select_from(MoveRow).where(MoveRow.trial_id == trial.id)
+async def rest(session: AsyncSession, row: AnyPlay, known: int, awaited: Collection[str]) -> None:
+    """Let a play wait for the seats `awaited`, unless a move beyond the `known` ones has come in meanwhile."""
+    # Whoever submits holds this lock too: so either their move is counted here, or they queue the play after this.
+    await _lock(session, row.id)
+    count = select(func.count()).select_from(MoveRow).where(MoveRow.play_id == row.id)
     if await session.scalar(count) == known:
-        await mark(session, trial, "waiting")
-        await _lease(session, trial.id, awaited)
+        await mark(session, row, "waiting")
+        await _lease(session, row.id, awaited)
 
 
 async def queue_again(session: AsyncSession, trial: Trial, awaited: Collection[str]) -> None:
@@ -267,19 +267,24 @@ async def queue_again(session: AsyncSession, trial: Trial, awaited: Collection[s
     await mark(session, trial, "queued")
     await _lease(session, trial.id, awaited)
     if await is_wanted(session, trial.experiment_id):
-        await enqueue(session, trial.experiment_id, "trial", [trial.id])
+        await enqueue(session, trial.experiment_id, talks=[trial.id])
 
 
-async def _lease(session: AsyncSession, trial: uuid.UUID, awaited: Collection[str]) -> None:
+async def _lease(session: AsyncSession, play_id: uuid.UUID, awaited: Collection[str]) -> None:
     """Leases run for the people who are awaited, and rest for those who wait for others."""
-    held = SeatPlace.trial_id == trial, SeatPlace.state == "waiting"
-    until = func.now() + func.make_interval(0, 0, 0, 0, 0, SeatPlace.lease_minutes)
-    begins = SeatPlace.seat.in_(awaited), SeatPlace.leased_until.is_(None)
+    taken = SeatRow.play_id == play_id, SeatRow.state == "waiting"
+    begins = SeatRow.seat.in_(awaited), SeatRow.leased_until.is_(None)
     await session.execute(
-        update(SeatPlace).where(*held, *begins).values(leased_until=until), execution_options=_PLAIN
+        update(SeatRow).where(*taken, *begins).values(leased_until=lease_end()), execution_options=_PLAIN
     )
-    rests = update(SeatPlace).where(*held, SeatPlace.seat.not_in(awaited))
+    rests = update(SeatRow).where(*taken, SeatRow.seat.not_in(awaited))
     await session.execute(rests.values(leased_until=None), execution_options=_PLAIN)
+
+
+def lease_end() -> ColumnElement[datetime]:
+    """When a lease of a seat ends that begins now."""
+    ends: ColumnElement[datetime] = func.now() + func.make_interval(0, 0, 0, 0, 0, SeatRow.lease_minutes)
+    return ends
 
 
 _PLAIN = {"synchronize_session": False}

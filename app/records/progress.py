@@ -4,10 +4,10 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import and_, case, exists, func, literal, or_, select, union_all
+from sqlalchemy import and_, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models import Arm, CallAttempt, Experiment, Judgement, JudgingRound, ModelCall, Move, Trial
+from models import PLAYED_TRIAL, Arm, CallAttempt, Experiment, Judging, ModelCall, Move, Playing, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +61,14 @@ async def progress(session: AsyncSession, experiment: uuid.UUID) -> Progress:
     trials = await session.execute(
         select(Trial.state, func.count()).where(Trial.experiment_id == experiment).group_by(Trial.state)
     )
-    held_up = Trial.state.in_(("failed", "waiting")) & (Judgement.state == "queued")
+    held_up = Trial.state.in_(("failed", "waiting")) & (Judging.state == "queued")
     blocked = func.count(case((held_up, 1)))
     judgements = (
         await session.execute(
-            select(Judgement.state, func.count(), blocked)
-            .join(JudgingRound, JudgingRound.id == Judgement.round_id)
-            .join(Trial, Trial.id == Judgement.trial_id)
-            .where(JudgingRound.experiment_id == experiment)
-            .group_by(Judgement.state)
+            select(Judging.state, func.count(), blocked)
+            .join(Trial, Trial.id == Judging.talk_id)
+            .where(Judging.experiment_id == experiment)
+            .group_by(Judging.state)
         )
     ).all()
     tokens_in, tokens_out = await _tokens(session, experiment)
@@ -89,36 +88,26 @@ async def is_moving(session: AsyncSession, experiment: uuid.UUID) -> bool:
     mine = (Trial.experiment_id == experiment, Trial.state != "failed")
     talk = exists().where(*mine, Trial.state.in_(("queued", "waiting")))
     judging = exists().where(
-        *mine, Judgement.trial_id == Trial.id, Judgement.state.in_(("queued", "waiting", "open"))
+        *mine, Judging.talk_id == Trial.id, Judging.state.in_(("queued", "waiting", "open"))
     )
     running = exists().where(Experiment.id == experiment, Experiment.state == "running")
     return bool(await session.scalar(select(and_(running, or_(talk, judging)))))
 
 
 async def _moves(session: AsyncSession, experiment: uuid.UUID) -> int:
-    talk = select(func.count()).select_from(Move).join(Trial, Trial.id == Move.trial_id)
-    judging = (
-        select(func.count())
-        .select_from(Move)
-        .join(Judgement, Judgement.id == Move.judgement_id)
-        .join(JudgingRound, JudgingRound.id == Judgement.round_id)
-    )
-    return (await session.scalar(talk.where(Trial.experiment_id == experiment)) or 0) + (
-        await session.scalar(judging.where(JudgingRound.experiment_id == experiment)) or 0
-    )
+    made = select(func.count()).select_from(Move).join(Playing, Playing.id == Move.play_id)
+    return await session.scalar(made.where(Playing.experiment_id == experiment)) or 0
 
 
 async def _tokens(session: AsyncSession, experiment: uuid.UUID) -> tuple[int, int]:
     """Tokens sent and received for trials and judgements of an experiment, every attempt counted."""
-    owner = func.coalesce(ModelCall.trial_id, Judgement.trial_id)
     row = (
         await session.execute(
             select(func.sum(CallAttempt.tokens_in), func.sum(CallAttempt.tokens_out))
             .select_from(CallAttempt)
             .join(ModelCall, ModelCall.id == CallAttempt.call_id)
-            .outerjoin(Judgement, Judgement.id == ModelCall.judgement_id)
-            .join(Trial, Trial.id == owner)
-            .where(Trial.experiment_id == experiment)
+            .join(Playing, Playing.id == ModelCall.play_id)
+            .where(Playing.experiment_id == experiment)
         )
     ).one()
     return row[0] or 0, row[1] or 0
@@ -137,19 +126,14 @@ class FailureCount:
 
 async def failures(session: AsyncSession, experiment: uuid.UUID) -> list[FailureCount]:
     """Why trials and judgements failed, the most frequent reason first."""
-    trials = (
-        select(literal("trial").label("kind"), Arm.name.label("arm"), Trial.error.label("error"))
+    kind = case((Playing.kind == "talk", "trial"), else_="judgement")
+    every = (
+        select(kind.label("kind"), Arm.name.label("arm"), Playing.error.label("error"))
+        .join(Trial, Trial.id == PLAYED_TRIAL)
         .join(Arm, Arm.id == Trial.arm_id)
-        .where(Trial.experiment_id == experiment, Trial.state == "failed")
+        .where(Playing.experiment_id == experiment, Playing.state == "failed")
+        .subquery()
     )
-    judgements = (
-        select(literal("judgement"), Arm.name, Judgement.error)
-        .join(JudgingRound, JudgingRound.id == Judgement.round_id)
-        .join(Trial, Trial.id == Judgement.trial_id)
-        .join(Arm, Arm.id == Trial.arm_id)
-        .where(JudgingRound.experiment_id == experiment, Judgement.state == "failed")
-    )
-    every = union_all(trials, judgements).subquery()
     count = func.count().label("count")
     rows = await session.execute(
         select(every.c.kind, every.c.arm, every.c.error, count)

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Collection, Iterable
-from typing import Literal
 
 from procrastinate import PsycopgConnector
 from procrastinate.jobs import Job
@@ -12,9 +11,12 @@ from sqlalchemy import ColumnElement, String, and_, cast, column, delete, exists
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from models import Experiment, Judgement, JudgingRound, Trial
+from models import Experiment, Judging, Trial
 
-Kind = Literal["trial", "judgement"]
+ADVANCE = "advance_play"
+"""The one task: go on with a play, as far as it goes."""
+LOCK = "play:"
+"""What the lock of a job begins with; the play's id follows."""
 
 # Jobs are inserted over the session's own connection, so this one is never opened.
 _manager = JobManager(PsycopgConnector())
@@ -26,28 +28,35 @@ def queue_of(experiment: uuid.UUID) -> str:
     return str(experiment)
 
 
-async def enqueue(session: AsyncSession, experiment: uuid.UUID, kind: Kind, ids: Iterable[uuid.UUID]) -> int:
-    """Queue the rows in the order given; returns how many. The jobs exist once the session commits.
+async def enqueue(
+    session: AsyncSession,
+    experiment: uuid.UUID,
+    *,
+    talks: Iterable[uuid.UUID] = (),
+    judgings: Iterable[uuid.UUID] = (),
+) -> int:
+    """Queue the plays in the order given; returns how many. The jobs exist once the session commits.
 
-    The lock makes two jobs for one row run one after the other; a needless second one finds nothing to do.
+    The lock makes two jobs for one play run one after the other; a needless second one finds nothing to do.
     """
-    jobs = [
-        Job(
-            queue=queue_of(experiment),
-            # A transcript is judged as soon as it is finished, before others are begun.
-            priority=1 if kind == "judgement" else 0,
-            lock=f"{kind}:{item}",
-            queueing_lock=None,
-            task_name=f"advance_{kind}",
-            task_kwargs={"id": str(item)},
-        )
-        for item in ids
-    ]
+    # A transcript is judged as soon as it is finished, before others are begun.
+    jobs = [_job(experiment, item, 0) for item in talks] + [_job(experiment, item, 1) for item in judgings]
     if jobs:
         raw = (await (await session.connection()).get_raw_connection()).driver_connection
         assert isinstance(raw, AsyncConnection)
         await _manager.batch_defer_jobs_async(jobs, connection=raw)
     return len(jobs)
+
+
+def _job(experiment: uuid.UUID, play: uuid.UUID, priority: int) -> Job:
+    return Job(
+        queue=queue_of(experiment),
+        priority=priority,
+        lock=f"{LOCK}{play}",
+        queueing_lock=None,
+        task_name=ADVANCE,
+        task_kwargs={"id": str(play)},
+    )
 
 
 async def unqueue(session: AsyncSession, experiment: uuid.UUID) -> None:
@@ -62,13 +71,6 @@ async def is_wanted(session: AsyncSession, experiment: uuid.UUID) -> bool:
     return (await session.scalars(state.with_for_update(read=True))).one() == "running"
 
 
-def _no_job(
-    kind: Kind, identity: InstrumentedAttribute[uuid.UUID], statuses: Collection[str]
-) -> ColumnElement[bool]:
-    waiting = cast(_jobs.c.status, String).in_(statuses)
-    return ~exists().where(_jobs.c.lock == literal(f"{kind}:") + cast(identity, String), waiting)
-
-
 async def enqueue_orphans(
     session: AsyncSession, experiment: uuid.UUID, statuses: Collection[str] = ("todo", "doing")
 ) -> int:
@@ -80,22 +82,18 @@ async def enqueue_orphans(
         return 0
     trials = await session.scalars(
         select(Trial.id)
-        .where(
-            Trial.experiment_id == experiment, Trial.state == "queued", _no_job("trial", Trial.id, statuses)
-        )
+        .where(Trial.experiment_id == experiment, Trial.state == "queued", _no_job(Trial.id, statuses))
         .order_by(Trial.position)
     )
     judgements = await session.scalars(
-        select(Judgement.id)
-        .join(Trial, and_(Trial.id == Judgement.trial_id, Trial.state == "done"))
-        .join(JudgingRound, JudgingRound.id == Judgement.round_id)
-        .where(
-            JudgingRound.experiment_id == experiment,
-            Judgement.state == "queued",
-            _no_job("judgement", Judgement.id, statuses),
-        )
+        select(Judging.id)
+        .join(Trial, and_(Trial.id == Judging.talk_id, Trial.state == "done"))
+        .where(Judging.experiment_id == experiment, Judging.state == "queued", _no_job(Judging.id, statuses))
         .order_by(Trial.position)
     )
-    return await enqueue(session, experiment, "trial", trials) + await enqueue(
-        session, experiment, "judgement", judgements
-    )
+    return await enqueue(session, experiment, talks=trials, judgings=judgements)
+
+
+def _no_job(play: InstrumentedAttribute[uuid.UUID], statuses: Collection[str]) -> ColumnElement[bool]:
+    waiting = cast(_jobs.c.status, String).in_(statuses)
+    return ~exists().where(_jobs.c.lock == literal(LOCK) + cast(play, String), waiting)

@@ -1,225 +1,179 @@
-"""Which seat of a talk a person holds next, and the talks that they have in hand; it does not know what is asked there.
-
-Who has held a seat that reads a passage never judges on it, and who has judged on it never reads it: the passage's text
-decides, over all experiments. How places are taken and given back is said in `places`.
-"""
+"""A person's own seats: what they are of, how they stand, and what may be shown of verdicts afterwards."""
 
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select, update
+from sqlalchemy import Uuid, bindparam, exists, func, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.records.leases import JUDGED, PERSON, READ, SEEN, Kind, Statement, is_taken
+from app.records.assignment import flag
+from app.records.eligibility import IN_HAND, IS_TALK, MAY_STILL_JUDGE, PERSON, with_all
+from app.records.people import note
 from app.records.plays import IN_PLAY
-from models import Experiment, Passage, Question, SeatPlace, Trial
-
-MOST = 3
-"""Talks that somebody has in hand at once: enough not to sit idle while others write."""
-
-
-def _with_all(statement: Statement) -> Statement:
-    """Seats joined with what it takes to say whether somebody may have them."""
-    return (
-        statement.select_from(SeatPlace)
-        .join(Trial, Trial.id == SeatPlace.trial_id)
-        .join(Experiment, Experiment.id == Trial.experiment_id)
-        .join(Question, Question.id == Trial.question_id)
-        .join(Passage, Passage.id == Question.passage_id)
-    )
-
-
-def _sat() -> ColumnElement[bool]:
-    mine = aliased(SeatPlace)
-    return exists(select(1).where(mine.trial_id == Trial.id, mine.participant_id == PERSON))
-
-
-SAT = _sat()
-"""Whether PERSON holds, or has held, any seat of the trial."""
-
-
-def _has_room() -> ColumnElement[bool]:
-    """Whether PERSON has fewer talks in hand than they may."""
-    mine, talk, experiment = aliased(SeatPlace), aliased(Trial), aliased(Experiment)
-    held = (
-        select(func.count())
-        .select_from(mine)
-        .join(talk, talk.id == mine.trial_id)
-        .join(experiment, experiment.id == talk.experiment_id)
-        .where(
-            mine.participant_id == PERSON,
-            mine.state == "waiting",
-            talk.state.in_(IN_PLAY),
-            experiment.state != "cancelled",
-        )
-    )
-    return held.scalar_subquery() < MOST
-
-
-def _where_others_wait() -> tuple[Any, ...]:
-    """Talks in which others sit already; then those on a question on which fewer talks are held."""
-    beside, there, other = aliased(SeatPlace), aliased(SeatPlace), aliased(Trial)
-    others = (
-        select(func.count())
-        .where(beside.trial_id == Trial.id, is_taken(beside))
-        .correlate(Trial)
-        .scalar_subquery()
-    )
-    on_question = (
-        select(func.count())
-        .select_from(other)
-        .join(there, there.trial_id == other.id)
-        .where(other.arm_id == Trial.arm_id, other.question_id == Trial.question_id, is_taken(there))
-        .correlate(Trial)
-        .scalar_subquery()
-    )
-    return others.desc(), on_question, Trial.place
-
-
-async def _never(session: AsyncSession, row: SeatPlace) -> bool:
-    """Somebody is always awaited whose lease runs; and whoever has sat down has seen something."""
-    return False
-
-
-def _renewed(row: SeatPlace) -> SeatPlace:
-    return SeatPlace(
-        id=uuid.uuid4(),
-        trial_id=row.trial_id,
-        seat=row.seat,
-        reads_passage=row.reads_passage,
-        once=row.once,
-        lease_minutes=row.lease_minutes,
-        state="open",
-    )
-
-
-def _seats(own: ColumnElement[bool], apart: ColumnElement[bool]) -> Kind:
-    """Such seats; nobody sits there of whom `apart` holds."""
-    in_play = Trial.state.in_(IN_PLAY)
-    return Kind(
-        name="seat",
-        table=SeatPlace,
-        joined=_with_all,
-        own=(own,),
-        turn=(SeatPlace.leased_until.is_not(None), in_play),
-        alive=in_play,
-        may=(in_play, not_(SAT), not_(and_(SeatPlace.once, SEEN)), not_(apart)),
-        now=_has_room(),
-        once=SeatPlace.__table__.c.once,
-        minutes=SeatPlace.__table__.c.lease_minutes,
-        order=_where_others_wait(),
-        counted=Trial.__table__.c.id,
-        settled=_never,
-        untouched=_never,
-        renewed=_renewed,
-    )
-
-
-WITH_PASSAGE = _seats(SeatPlace.reads_passage.is_(True), JUDGED)
-"""Seats that read the passage: held by debaters."""
-WITHOUT_PASSAGE = _seats(SeatPlace.reads_passage.is_(False), READ)
-"""Seats that do not: held by judges."""
-BY_ROLE = {"debater": WITH_PASSAGE, "judge": WITHOUT_PASSAGE}
-"""Role of an account to the seats that it may hold."""
-
-
-def role_for(reads_passage: bool) -> str:
-    """The role of those who may hold a seat."""
-    return "debater" if reads_passage else "judge"
-
-
-def _may_still_sit() -> ColumnElement[bool]:
-    begun = and_(SeatPlace.state == "waiting", SeatPlace.participant_id == PERSON)
-    to_come = and_(SeatPlace.state.in_(("open", "waiting")), not_(SAT), not_(and_(SeatPlace.once, SEEN)))
-    texts = _with_all(select(Passage.text_digest)).where(
-        not_(SeatPlace.reads_passage),
-        Trial.state.in_(IN_PLAY),
-        Experiment.state != "cancelled",
-        or_(begun, to_come),
-    )
-    return Passage.text_digest.in_(texts.correlate(None))
-
-
-MAY_STILL_SIT = _may_still_sit()
-"""Whether PERSON judges in a talk on the passage, or may come to: also in seats that are not free yet."""
-
-
-# ── one's own ───────────────────────────────────────────────────────────────────────────────────────────────────
+from models import (
+    Account,
+    Experiment,
+    Judging,
+    JudgingRound,
+    Passage,
+    Playing,
+    Question,
+    SeatRow,
+    Trial,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A seat of somebody's own."""
+    """A seat of a person's own."""
 
     id: uuid.UUID
-    trial: uuid.UUID
-    kind: Kind
+    play: uuid.UUID
+    judging: bool
+    """Whether it is the judge's seat of a judging; else it is a seat of a talk."""
+    role: str
     state: str
-    over: str
-    """How the talk ended: `done`, `failed` or `cancelled`; empty where it goes on."""
-    turn: bool
-    """Whether they are awaited."""
+    play_state: str
+    cancelled: bool
+    """Whether its experiment was given up."""
+    leased: bool
     question: str
     handed_on: bool
-    """Whether somebody else held the seat before."""
+    """Whether another person held the seat before."""
+    seconds: int | None
+    """The time that the panel gives; None where it gives none."""
     flags: Mapping[str, Any]
+
+    @property
+    def over(self) -> str:
+        """How the play ended: `done`, `failed` or `cancelled`; empty where it goes on."""
+        if self.play_state not in IN_PLAY:
+            return self.play_state
+        return "cancelled" if self.cancelled else ""
+
+    @property
+    def turn(self) -> bool:
+        """Whether the person is awaited."""
+        return self.leased and not self.over
 
     @property
     def judges(self) -> bool:
         """Whether it is a seat without the passage, whose holder may come to know the story only by chance."""
-        return self.kind is WITHOUT_PASSAGE
+        return self.role == "judge"
 
 
-def _handed_on() -> ColumnElement[bool]:
-    before = aliased(SeatPlace)
+def _handed_on() -> Any:
+    before = aliased(SeatRow)
     return exists(
         select(1).where(
-            before.trial_id == SeatPlace.trial_id,
-            before.seat == SeatPlace.seat,
+            before.play_id == SeatRow.play_id,
+            before.seat == SeatRow.seat,
             before.state == "returned",
             before.participant_id != PERSON,
         )
     )
 
 
-_MINE = _with_all(select(SeatPlace, Trial.state, Experiment.state, Question.text, _handed_on())).where(
-    SeatPlace.participant_id == PERSON
-)
-_TALKS = _MINE.where(
-    SeatPlace.state == "waiting", Trial.state.in_(IN_PLAY), Experiment.state != "cancelled"
-).order_by(SeatPlace.leased_until.nulls_last(), SeatPlace.id)
-
-
-def _told(row: Any) -> Held:
-    place, trial, experiment, question, handed_on = row
-    over = trial if trial not in IN_PLAY else "cancelled" if experiment == "cancelled" else ""
-    turn = place.leased_until is not None and not over
-    kind = WITH_PASSAGE if place.reads_passage else WITHOUT_PASSAGE
-    return Held(place.id, place.trial_id, kind, place.state, over, turn, question, handed_on, place.flags)
-
-
-async def held(session: AsyncSession, place: uuid.UUID, person: uuid.UUID | None) -> Held | None:
-    """A seat, if it is this person's."""
-    row = (await session.execute(_MINE.where(SeatPlace.id == place), {"person": person})).one_or_none()
-    return None if row is None else _told(row)
-
-
-async def talks(session: AsyncSession, person: uuid.UUID) -> Sequence[Held]:
-    """The talks that somebody has in hand, those first in which they are awaited."""
-    return [_told(row) for row in await session.execute(_TALKS, {"person": person})]
-
-
-async def keep(session: AsyncSession, place: uuid.UUID, person: uuid.UUID, *, turn: bool) -> bool:
-    """Let a lease begin anew where somebody is awaited, and rest where others are; False where it is not theirs."""
-    until = func.now() + func.make_interval(0, 0, 0, 0, 0, SeatPlace.lease_minutes) if turn else None
-    kept = await session.execute(
-        update(SeatPlace)
-        .where(SeatPlace.id == place, SeatPlace.participant_id == person, SeatPlace.state == "waiting")
-        .values(leased_until=until)
-        .returning(SeatPlace.id)
-        .execution_options(synchronize_session=False)
+_MINE = with_all(
+    select(
+        SeatRow.id,
+        SeatRow.play_id,
+        not_(IS_TALK),
+        SeatRow.role,
+        SeatRow.state,
+        Playing.state,
+        Experiment.state == "cancelled",
+        SeatRow.leased_until.is_not(None),
+        Question.text,
+        _handed_on(),
+        SeatRow.seconds,
+        SeatRow.flags,
     )
-    return kept.first() is not None
+).where(SeatRow.participant_id == PERSON)
+_ONE = _MINE.where(SeatRow.id == bindparam("seat", type_=Uuid()))
+_ALL_IN_HAND = _MINE.where(*IN_HAND).order_by(IS_TALK, SeatRow.leased_until.nulls_last(), SeatRow.id)
+
+
+async def held(session: AsyncSession, seat: uuid.UUID, person: uuid.UUID | None) -> Held | None:
+    """Return a seat, if it is this person's."""
+    row = (await session.execute(_ONE, {"seat": seat, "person": person})).one_or_none()
+    return None if row is None else Held(*row)
+
+
+async def in_hand(session: AsyncSession, person: uuid.UUID) -> Sequence[Held]:
+    """Return the seats that a person has in hand: judgings, then talks, those first in which they are awaited."""
+    return [Held(*row) for row in await session.execute(_ALL_IN_HAND, {"person": person})]
+
+
+async def instructed(session: AsyncSession, account: uuid.UUID) -> None:
+    """Keep that a person has finished the instructions; the first time counts."""
+    first = update(Account).where(Account.id == account, Account.instructed_at.is_(None))
+    if (await session.execute(first.values(instructed_at=func.now()).returning(Account.id))).first():
+        await note(session, account, "read the instructions", "account", account)
+
+
+# ── what is shown afterwards ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A verdict, and what is true."""
+
+    seat: uuid.UUID
+    question: str
+    answers: tuple[str, ...]
+    """In the trial's own order, as `belief`."""
+    belief: tuple[float, ...]
+    gold: int
+    order: tuple[int, ...]
+    """The answers in the order in which this person read them."""
+
+
+_TELLABLE = (
+    select(SeatRow.id, SeatRow.flags, Judging.reading[0], Verdict, Trial, Question)
+    .join(Judging, Judging.id == SeatRow.play_id)
+    .join(JudgingRound, JudgingRound.id == Judging.round_id)
+    .join(Trial, Trial.id == Judging.talk_id)
+    .join(Question, Question.id == Trial.question_id)
+    .join(Passage, Passage.id == Question.passage_id)
+    .join(Verdict, Verdict.play_id == Judging.id)
+    .where(
+        SeatRow.participant_id == PERSON,
+        SeatRow.state == "done",
+        JudgingRound.spec["people"]["feedback"].astext == "score",
+        or_(SeatRow.flags["told"].as_boolean(), not_(MAY_STILL_JUDGE)),
+    )
+    .order_by(Judging.finished_at, Judging.id)
+)
+
+
+async def told(session: AsyncSession, person: uuid.UUID | None, seat: uuid.UUID | None = None) -> list[Told]:
+    """Return a person's verdicts (or the one of a seat) with the truth, where the round's policy shows it.
+
+    Never before their last possible verdict on the passage, in whatever experiment; who is shown it gets no trial on
+    that passage any more.
+    """
+    verdicts = _TELLABLE if seat is None else _TELLABLE.where(SeatRow.id == seat)
+    # As `claim` does, so that no one is given a trial on a passage while they are shown the truth of it.
+    await session.execute(
+        select(Account.id).where(Account.participant_id == person).with_for_update(key_share=True)
+    )
+    rows = (await session.execute(verdicts, {"person": person})).all()
+    for mine, flags, *_ in rows:
+        if not flags.get("told"):
+            await flag(session, mine, {"told": True})
+    return [
+        Told(
+            mine,
+            question.text,
+            tuple(question.answers[index] for index in trial.answers),
+            tuple(verdict.belief),
+            trial.answers.index(question.gold),
+            tuple(order),
+        )
+        for mine, _, order, verdict, trial, question in rows
+    ]

@@ -42,10 +42,11 @@ _COUNTS = text(
     """
     WITH found AS (
         SELECT trial.arm_id, move.id, move.content->'suspicious' AS kinds, (move.content->>'words')::int AS words
-        FROM trial
+        FROM play AS trial
         CROSS JOIN LATERAL jsonb_path_query(trial.outcome, '$.transcript[*][*]') AS shown (path)
-        JOIN move ON move.trial_id = trial.id AND move.path = shown.path #>> '{}'
-        WHERE trial.experiment_id = :experiment AND trial.state = 'done' AND move.content->>'kind' = 'speech'
+        JOIN move ON move.play_id = trial.id AND move.path = shown.path #>> '{}'
+        WHERE trial.experiment_id = :experiment AND trial.kind = 'talk' AND trial.state = 'done'
+            AND move.content->>'kind' = 'speech'
     ), kinds AS (
         SELECT arm_id, kind, count(*) AS times
         FROM found CROSS JOIN LATERAL jsonb_array_elements_text(kinds) AS of (kind) GROUP BY arm_id, kind
@@ -55,7 +56,7 @@ _COUNTS = text(
         (SELECT count(*) FROM found WHERE arm_id = arm.id AND kinds <> '[]'),
         (SELECT coalesce(jsonb_object_agg(kind, times), '{}') FROM kinds WHERE arm_id = arm.id),
         (SELECT sum(words) FROM found WHERE arm_id = arm.id)::float
-            / (SELECT nullif(count(*), 0) FROM trial WHERE trial.arm_id = arm.id AND trial.state = 'done')
+            / (SELECT nullif(count(*), 0) FROM play AS trial WHERE trial.arm_id = arm.id AND trial.state = 'done')
     FROM arm WHERE arm.experiment_id = :experiment ORDER BY arm.position
     """
 )
@@ -75,10 +76,10 @@ _PREFERENCES = text(
     WITH candidate AS (
         SELECT trial.arm_id, trial.id, regexp_replace(belief.path, '/c\d+/preference[12]$', '') AS speech,
             avg((belief.content->'p'->>(trial.argues->>speaker.seat)::int)::float) AS score
-        FROM trial
-        JOIN move AS belief ON belief.trial_id = trial.id AND belief.seat = 'preference'
+        FROM play AS trial
+        JOIN move AS belief ON belief.play_id = trial.id AND belief.seat = 'preference'
             AND belief.content->>'kind' = 'belief' AND belief.path ~ '/c\d+/preference[12]$'
-        JOIN move AS speaker ON speaker.trial_id = trial.id
+        JOIN move AS speaker ON speaker.play_id = trial.id
             AND speaker.path = regexp_replace(belief.path, '/preference[12]$', '')
         WHERE trial.experiment_id = :experiment AND trial.state = 'done' AND trial.argues ? speaker.seat
         GROUP BY trial.arm_id, trial.id, speech, speaker.path

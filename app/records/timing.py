@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Float, cast, extract, func, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models import Judgement
+from models import SeatRow
 
 SHOWN, TAKEN = "shown_at", "seconds_taken"
-"""Among a judgement's flags: when it was first shown (seconds since 1970), and how long it took to the verdict."""
+"""Among a seat's flags: when it was first shown (seconds since 1970), and how long it took to the verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +25,27 @@ def _now() -> ColumnElement[float]:
     return cast(extract("epoch", func.clock_timestamp()), Float)
 
 
-async def clock(session: AsyncSession, judgement: uuid.UUID, allowed: int) -> Clock:
-    """The clock of a judgement, started when it is first looked at; `allowed` is what its panel gives, in seconds."""
+async def clock(session: AsyncSession, seat: uuid.UUID, allowed: int) -> Clock:
+    """The clock of a judge's seat, started when it is first looked at; `allowed` is what the panel gives, in seconds."""
     await session.execute(
-        update(Judgement)
-        .where(Judgement.id == judgement, not_(Judgement.flags.has_key(SHOWN)))
-        .values(flags=Judgement.flags.op("||")(func.jsonb_build_object(SHOWN, _now())))
+        update(SeatRow)
+        .where(SeatRow.id == seat, not_(SeatRow.flags.has_key(SHOWN)))
+        .values(flags=SeatRow.flags.op("||")(func.jsonb_build_object(SHOWN, _now())))
         .execution_options(synchronize_session=False)
     )
-    spent = await session.scalar(
-        select(_now() - Judgement.flags[SHOWN].as_float()).where(Judgement.id == judgement)
-    )
+    spent = await session.scalar(select(_now() - SeatRow.flags[SHOWN].as_float()).where(SeatRow.id == seat))
     assert spent is not None
     return Clock(allowed, allowed - spent)
 
 
-async def stop(session: AsyncSession, judgement: uuid.UUID) -> None:
+async def stop(session: AsyncSession, seat: uuid.UUID) -> None:
     """Keep how long the verdict took, the first time; nothing where no clock runs."""
     await session.execute(
-        update(Judgement)
-        .where(
-            Judgement.id == judgement, Judgement.flags.has_key(SHOWN), not_(Judgement.flags.has_key(TAKEN))
-        )
+        update(SeatRow)
+        .where(SeatRow.id == seat, SeatRow.flags.has_key(SHOWN), not_(SeatRow.flags.has_key(TAKEN)))
         .values(
-            flags=Judgement.flags.op("||")(
-                func.jsonb_build_object(TAKEN, _now() - Judgement.flags[SHOWN].as_float())
+            flags=SeatRow.flags.op("||")(
+                func.jsonb_build_object(TAKEN, _now() - SeatRow.flags[SHOWN].as_float())
             )
         )
         .execution_options(synchronize_session=False)

@@ -26,15 +26,18 @@ from app.protocols.flaws import ITEMS, MARKING, MARKS, marked_place
 from app.records.experiments import FIRST_ROUND
 from app.statistics.scores import ScoredReading
 from models import (
+    PLAYED_TRIAL,
     Arm,
     ArmSeat,
     Judgement,
+    Judging,
     JudgingRound,
     Move,
     Participant,
     Passage,
+    Playing,
     Question,
-    SeatPlace,
+    SeatRow,
     Trial,
     Verdict,
 )
@@ -42,16 +45,16 @@ from models import (
 JUDGE = case((Participant.kind == "person", PEOPLE), else_=Participant.name)
 """The name of a judge, or that of all persons together."""
 
-_TALKER = aliased(SeatPlace)
+_TALKER = aliased(SeatRow)
 KNOWS_STORY = or_(
-    func.coalesce(Judgement.flags["knows_story"].as_boolean(), False),
+    and_(Judging.id.is_not(None), func.coalesce(SeatRow.flags["knows_story"].as_boolean(), False)),
     exists(
         select(1)
         .where(
-            _TALKER.trial_id == Trial.id,
-            _TALKER.reads_passage.is_(False),
+            _TALKER.play_id == Trial.id,
+            _TALKER.role == "judge",
             _TALKER.flags["knows_story"].as_boolean(),
-            Move.trial_id == _TALKER.trial_id,
+            Move.play_id == _TALKER.play_id,
             Move.participant_id == _TALKER.participant_id,
         )
         .correlate(Trial)
@@ -74,26 +77,23 @@ def _of_experiment(experiment: uuid.UUID) -> Select[*tuple[Any, ...]]:
             Passage,
             Participant,
             JudgingRound,
-            Judgement,
-            SeatPlace,
+            Judging,
+            SeatRow,
             KNOWS_STORY,
         )
-        .join(Trial, Trial.id == Verdict.trial_id)
+        .join(Playing, Playing.id == Verdict.play_id)
+        .join(Trial, Trial.id == PLAYED_TRIAL)
         .join(Arm, Arm.id == Trial.arm_id)
         .join(Question, Question.id == Trial.question_id)
         .join(Passage, Passage.id == Question.passage_id)
         .join(Participant, Participant.id == Verdict.participant_id)
-        .outerjoin(Judgement, Judgement.id == Verdict.judgement_id)
-        .outerjoin(JudgingRound, JudgingRound.id == Judgement.round_id)
+        .outerjoin(Judging, Judging.id == Verdict.play_id)
+        .outerjoin(JudgingRound, JudgingRound.id == Judging.round_id)
         .outerjoin(
-            SeatPlace,
-            and_(
-                Verdict.judgement_id.is_(None),
-                SeatPlace.trial_id == Verdict.trial_id,
-                SeatPlace.participant_id == Verdict.participant_id,
-            ),
+            SeatRow,
+            and_(SeatRow.play_id == Verdict.play_id, SeatRow.participant_id == Verdict.participant_id),
         )
-        .where(Trial.experiment_id == experiment)
+        .where(Playing.experiment_id == experiment)
         .order_by(Trial.position, JudgingRound.position, Participant.name, Verdict.reading)
     )
 
@@ -110,8 +110,8 @@ class VerdictRow:
     judge: Participant
     round: JudgingRound | None
     judgement: Judgement | None
-    seat: SeatPlace | None
-    """The judge's place in the talk, where a person took part."""
+    seat: SeatRow | None
+    """The judge's, where a person judged or took part in the talk."""
     knows_story: bool
     """As `Placed.knows_story`."""
 
@@ -124,7 +124,7 @@ class VerdictRow:
     def placed(self) -> "Placed":
         """Without the texts."""
         return Placed(
-            self.verdict.judgement_id,
+            self.judgement.id if self.judgement else None,
             self.verdict.reading,
             tuple(self.verdict.belief),
             tuple(map(tuple, self.verdict.beliefs)),
@@ -211,7 +211,7 @@ class Placed:
 async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
     """Every verdict of an experiment without its texts, in a fixed order."""
     columns = (
-        Verdict.judgement_id,
+        Judging.id,
         Verdict.reading,
         Verdict.belief,
         Verdict.beliefs,
@@ -225,7 +225,7 @@ async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
         Participant.kind,
         JudgingRound.name,
         JudgingRound.position,
-        func.coalesce(Judgement.place, Trial.place),
+        Playing.place,
         KNOWS_STORY,
         Trial.id,
         Trial.judge_id,
@@ -295,10 +295,9 @@ async def played(session: AsyncSession, experiment: uuid.UUID) -> list[Played]:
 async def marks(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID, dict[int, bool]]:
     """By judgement, whether the judge accepted each point of a critique, by the point's number."""
     rows = await session.execute(
-        select(Move.judgement_id, Move.path, Move.content["index"].as_integer())
-        .join(Judgement, Judgement.id == Move.judgement_id)
-        .join(Trial, Trial.id == Judgement.trial_id)
-        .where(Trial.experiment_id == experiment, Move.path.startswith(MARKING))
+        select(Move.play_id, Move.path, Move.content["index"].as_integer())
+        .join(Judging, Judging.id == Move.play_id)
+        .where(Judging.experiment_id == experiment, Move.path.startswith(MARKING))
     )
     found: dict[uuid.UUID, dict[int, bool]] = {}
     for judgement, path, index in rows:
@@ -315,19 +314,19 @@ async def version(session: AsyncSession, experiment: uuid.UUID) -> str:
 _VERSION = text(
     """
     WITH mine AS MATERIALIZED (
-        SELECT id, hashtextextended(ctid::text || ' ' || xmin::text, 0) AS row FROM trial
+        SELECT id, kind, state, hashtextextended(ctid::text || ' ' || xmin::text, 0) AS row FROM play
         WHERE experiment_id = :experiment
-    ), judging AS MATERIALIZED (
-        SELECT judgement.id, state, hashtextextended(judgement.ctid::text || ' ' || judgement.xmin::text, 1) AS row
-        FROM judgement JOIN mine ON mine.id = judgement.trial_id
     ), rows AS (
-        SELECT row FROM mine UNION ALL SELECT row FROM judging
+        SELECT row FROM mine
         UNION ALL SELECT hashtextextended(verdict.ctid::text || ' ' || verdict.xmin::text, 2)
-            FROM verdict JOIN mine ON mine.id = verdict.trial_id
+            FROM verdict JOIN mine ON mine.id = verdict.play_id
         UNION ALL SELECT hashtextextended(move.ctid::text || ' ' || move.xmin::text, 3)
-            FROM move JOIN mine ON mine.id = move.trial_id
-        UNION ALL SELECT hashtextextended(draft.ctid::text || ' ' || draft.xmin::text, 4)
-            FROM draft JOIN judging ON judging.id = draft.judgement_id WHERE judging.state = 'done'
+            FROM move JOIN mine ON mine.id = move.play_id WHERE mine.kind = 'talk'
+        UNION ALL SELECT hashtextextended(seat.ctid::text || ' ' || seat.xmin::text, 4)
+            FROM seat JOIN mine ON mine.id = seat.play_id WHERE mine.kind = 'judging'
+        UNION ALL SELECT hashtextextended(draft.ctid::text || ' ' || draft.xmin::text, 5)
+            FROM draft JOIN seat ON seat.id = draft.seat_id
+            JOIN mine ON mine.id = seat.play_id WHERE mine.kind = 'judging' AND mine.state = 'done'
     )
     SELECT count(*) || ' ' || sum(row) FROM rows
     """
@@ -403,8 +402,8 @@ async def _stances(session: AsyncSession, experiment: uuid.UUID) -> dict[tuple[u
     gold = Trial.answers[Trial.argues[speech.seat].as_integer() + 1] == Question.gold
     rows = await session.execute(
         select(Trial.arm_id, stance, gold, func.count())
-        .join(Trial, Trial.id == Move.trial_id)
-        .join(speech, and_(speech.trial_id == Move.trial_id, Move.path == speech.path + "/position"))
+        .join(Trial, Trial.id == Move.play_id)
+        .join(speech, and_(speech.play_id == Move.play_id, Move.path == speech.path + "/position"))
         .join(Question, Question.id == Trial.question_id)
         .where(Trial.experiment_id == experiment, Move.content["kind"].astext == "stance", gold.is_not(None))
         .group_by(Trial.arm_id, stance, gold)
@@ -496,17 +495,17 @@ async def _reading(session: AsyncSession, experiment: uuid.UUID) -> list[tuple[i
             JudgingRound.name,
             JudgingRound.position,
             builtin,
-            func.count().filter(Judgement.state != "returned"),
-            func.count().filter(Judgement.state == "done"),
-            func.count().filter(Judgement.state == "failed"),
-            func.count().filter(Judgement.state == "returned"),
+            func.count().filter(Judging.state != "returned"),
+            func.count().filter(Judging.state == "done"),
+            func.count().filter(Judging.state == "failed"),
+            func.count().filter(Judging.state == "returned"),
         )
-        .select_from(Judgement)
-        .join(JudgingRound, JudgingRound.id == Judgement.round_id)
-        .outerjoin(Participant, Participant.id == Judgement.participant_id)
-        .join(Trial, Trial.id == Judgement.trial_id)
+        .select_from(Judging)
+        .join(JudgingRound, JudgingRound.id == Judging.round_id)
+        .outerjoin(Participant, Participant.id == Judging.judge_id)
+        .join(Trial, Trial.id == Judging.talk_id)
         .join(Arm, Arm.id == Trial.arm_id)
-        .where(JudgingRound.experiment_id == experiment)
+        .where(Judging.experiment_id == experiment)
         .group_by(Arm.id, name, builtin, JudgingRound.id)
         .order_by(Arm.position, JudgingRound.position, name)
     )

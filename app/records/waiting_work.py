@@ -5,44 +5,40 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, not_, null, or_, select, union_all
+from sqlalchemy import Select, and_, case, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records.browse import seen_by
+from app.records.eligibility import IS_TALK, with_all
 from app.records.paging import Page, page_of_rows
 from app.records.plays import IN_PLAY
-from models import Experiment, Judgement, JudgingRound, SeatPlace, Trial
+from models import Experiment, Judging, JudgingRound, Playing, PlayRow, SeatRow, Trial
 
-
-def _run_out(place: Any) -> ColumnElement[bool]:
-    """A place whose lease has run out is anybody's again, though its row says so only when the next person asks."""
-    return and_(place.state == "waiting", func.coalesce(place.leased_until < func.now(), False))
-
-
-def _place(place: Any, since: Any) -> tuple[Any, ...]:
-    """What is counted of a place: whether it is free, whose it is, and since when it could have been taken."""
-    return (
-        Trial.experiment_id,
-        or_(place.state == "open", _run_out(place)).label("free"),
-        place.participant_id,
-        since.label("since"),
-    )
-
-
-_JUDGEMENTS = (
-    select(*_place(Judgement, func.greatest(Trial.finished_at, JudgingRound.created_at)))
-    .select_from(Judgement)
-    .join(JudgingRound, JudgingRound.id == Judgement.round_id)
-    .join(Trial, Trial.id == Judgement.trial_id)
-    .where(Judgement.place > 0, Judgement.state.in_(("open", "waiting")), Trial.state == "done")
-)
+_RUN_OUT = and_(SeatRow.state == "waiting", func.coalesce(SeatRow.leased_until < func.now(), False))
+"""A seat whose lease has run out is free again, though its row says so only when the next person asks."""
 _SEATS = (
-    select(*_place(SeatPlace, Experiment.created_at))
-    .select_from(SeatPlace)
-    .join(Trial, Trial.id == SeatPlace.trial_id)
-    .join(Experiment, Experiment.id == Trial.experiment_id)
-    .where(SeatPlace.state.in_(("open", "waiting")), Trial.state.in_(IN_PLAY))
+    with_all(
+        select(
+            Playing.experiment_id,
+            or_(SeatRow.state == "open", _RUN_OUT).label("free"),
+            SeatRow.participant_id,
+            case(
+                (IS_TALK, Experiment.created_at),
+                else_=func.greatest(Trial.finished_at, JudgingRound.created_at),
+            ).label("since"),
+        )
+    )
+    .outerjoin(Judging, Judging.id == SeatRow.play_id)
+    .outerjoin(JudgingRound, JudgingRound.id == Judging.round_id)
+    .where(
+        SeatRow.state.in_(("open", "waiting")),
+        case(
+            (IS_TALK, Trial.state.in_(IN_PLAY)),
+            else_=and_(Trial.state == "done", Playing.state.in_(("open", "waiting"))),
+        ),
+    )
 )
+"""The seats that people can take, or have taken: whether each is free, whose it is, and since when it could be taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ class Waiting:
 
 def _places(owner: uuid.UUID | None) -> tuple[Select[*tuple[Any, ...]], Any]:
     """Counts of the places that people can take, or have taken, in the experiments that somebody sees; and since when."""
-    place = union_all(_JUDGEMENTS, _SEATS).subquery()
+    place = _SEATS.subquery()
     free, held = place.c.free, not_(place.c.free)
     since = func.min(place.c.since).filter(free)
     counts = (
@@ -106,22 +102,16 @@ class Failing:
 
 async def failing(session: AsyncSession, owner: uuid.UUID | None) -> Page[Failing]:
     """The newest of the experiments that somebody sees, and has not cancelled, in which something failed."""
-    trials = select(Trial.experiment_id, Trial.id.label("trial"), Trial.error).where(Trial.state == "failed")
-    judgements = (
-        select(JudgingRound.experiment_id, null(), Judgement.error)
-        .join(JudgingRound, JudgingRound.id == Judgement.round_id)
-        .where(Judgement.state == "failed")
-    )
-    failed = union_all(trials, judgements).subquery()
+    is_trial = PlayRow.kind == "talk"
     rows = (
         select(
             Experiment.name,
-            func.count(failed.c.trial),
-            func.count() - func.count(failed.c.trial),
-            func.mode().within_group(failed.c.error),
+            func.count().filter(is_trial),
+            func.count().filter(not_(is_trial)),
+            func.mode().within_group(PlayRow.error),
         )
-        .join(failed, failed.c.experiment_id == Experiment.id)
-        .where(Experiment.state != "cancelled", seen_by(owner))
+        .join(PlayRow, PlayRow.experiment_id == Experiment.id)
+        .where(PlayRow.state == "failed", Experiment.state != "cancelled", seen_by(owner))
         .group_by(Experiment.id)
     )
     return await page_of_rows(

@@ -5,8 +5,8 @@ from itertools import count
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.records import assignment, leases, people, seats
-from app.records.seats import BY_ROLE
+from app.records import assignment, people, seats
+from app.records.eligibility import ROLES as SEATED
 from app.services.invites import invite_path
 from models import Account
 
@@ -39,10 +39,7 @@ async def _of_use(session: AsyncSession, account: Account, role: str) -> bool:
     """Whether an account is open, still of its role and, if it judges or debates, has something to do."""
     if account.disabled_at is not None or account.role != role:
         return False
-    if role not in BY_ROLE:
+    if role not in SEATED:
         return True
     person = await people.participant_of(session, account)
-    kinds = assignment.OF_JUDGES if role == "judge" else (BY_ROLE[role],)
-    if await seats.talks(session, person) or await leases.left(session, person, kinds):
-        return True
-    return role == "judge" and await assignment.in_hand(session, person) is not None
+    return bool(await seats.in_hand(session, person) or await assignment.left(session, person, role))

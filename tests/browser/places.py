@@ -8,8 +8,7 @@ from urllib.parse import quote
 from fastapi.routing import APIRoute
 from sqlalchemy import select, update
 
-from app.records import admin, experiments, leases
-from app.records.seats import BY_ROLE
+from app.records import admin, assignment, experiments
 from app.services.invites import invite_path
 from app.web.app import ROUTERS
 from app.web.security.permissions import PERMISSIONS, needs_token
@@ -120,14 +119,14 @@ async def _seats(site: Site, who: str) -> dict[str, str]:
     browser = await site.browser(who)
     async with site.database.session.begin() as db:
         account = await db.get_one(Account, site.cast[who].id)
-        waits = await leases.claim(db, account.id, [BY_ROLE[who]])
+        waits = await assignment.claim(db, account.id, who)
     assert waits is not None
-    address = f"/talk/seat/{waits[1]}"
+    address = f"/seat/{waits}"
     await say(browser, address, "What I have to say.")
     async with site.database.session.begin() as db:
-        turn = await leases.claim(db, account.id, [BY_ROLE[who]])
+        turn = await assignment.claim(db, account.id, who)
     assert turn is not None
-    return {f"waits_of_{who}": address, f"turn_of_{who}": f"/talk/seat/{turn[1]}"}
+    return {f"waits_of_{who}": address, f"turn_of_{who}": f"/seat/{turn}"}
 
 
 async def _pause_with_a_failure(site: Site) -> None:
@@ -150,7 +149,7 @@ async def found(world: World) -> dict[str, str]:
         alice = site.cast["alice"]
         invite = await admin.invite(db, alice, "judge", shared=True, label="all", lasts=timedelta(days=1))
         hired = await admin.invite(db, alice, "researcher", shared=False, label="", lasts=timedelta(days=1))
-        called = select(ModelCall.trial_id, ModelCall.path).where(ModelCall.trial_id.is_not(None))
+        called = select(ModelCall.play_id, ModelCall.path).where(ModelCall.play_id.is_not(None))
         trial, path = (await db.execute(called.limit(1))).one()
         markets = select(Trial.id).join(Arm, Arm.id == Trial.arm_id).where(Arm.protocol == "market-making")
         spoken = select(Trial.id).where(Trial.experiment_id == world.experiment.id, Trial.argues != {})

@@ -15,10 +15,10 @@ from tests.web.seats.test_routes import QUOTE, debate
 SAVED = "[data-saved]"
 SPEECHES = """
     SELECT content FROM move
-    WHERE content->>'kind' = 'speech' AND trial_id IN (SELECT trial_id FROM seat_place) ORDER BY path
+    WHERE content->>'kind' = 'speech' AND play_id IN (SELECT play_id FROM seat) ORDER BY path
 """
 EFFORT = "SELECT sum(edits)::int FROM draft"
-TALK = "SELECT state FROM trial WHERE experiment_id = (SELECT id FROM experiment WHERE name = 'talks')"
+TALK = "SELECT state FROM play WHERE kind = 'talk' AND experiment_id = (SELECT id FROM experiment WHERE name = 'talks')"
 
 
 async def begin(stage: Stage, data: Mapping[str, Any]) -> None:
@@ -138,7 +138,7 @@ async def test_a_person_debates_a_built_in_and_is_told_of_a_quote_that_is_none(
     await expect(page.get_by_role("heading", name="This talk has ended")).to_be_visible()
     assert (
         records.one(
-            "SELECT count(*)::int FROM move WHERE content->>'kind' = 'speech' AND path LIKE 'r1/debater_b' AND trial_id IN (SELECT trial_id FROM seat_place)"
+            "SELECT count(*)::int FROM move WHERE content->>'kind' = 'speech' AND path LIKE 'r1/debater_b' AND play_id IN (SELECT play_id FROM seat)"
         )
         == 1
     )

@@ -16,12 +16,12 @@ SAVED = "[data-saved]"
 TRIALS = 2
 """One for each passage: nobody gets two on the same."""
 VERDICTS = """
-    SELECT v.beliefs, v.reason FROM verdict v JOIN judgement j ON j.id = v.judgement_id
-    JOIN participant p ON p.id = j.participant_id WHERE p.kind = 'person' ORDER BY v.id
+    SELECT v.beliefs, v.reason FROM verdict v JOIN play j ON j.id = v.play_id
+    JOIN participant p ON p.id = v.participant_id WHERE p.kind = 'person' ORDER BY v.id
 """
 HELD = """
-    SELECT j.state, count(*)::int FROM judgement j JOIN participant p ON p.id = j.participant_id
-    WHERE p.kind = 'person' GROUP BY j.state
+    SELECT j.state, count(*)::int FROM play j JOIN participant p ON p.id = j.judge_id
+    WHERE j.kind = 'judging' AND p.kind = 'person' GROUP BY j.state
 """
 BELIEFS = "SELECT count(*)::int FROM move WHERE seat = 'judge' AND content->>'method' = 'stated'"
 

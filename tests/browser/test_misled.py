@@ -12,15 +12,19 @@ from tests.web.judge.test_misled import adapted
 from tests.web.seats.test_routes import advised
 
 
-async def given(stage: Stage, table: str, experiment: str, person: Account) -> UUID:
+async def given(stage: Stage, experiment: str, person: Account) -> UUID:
     """Give somebody an open place in an experiment."""
-    of = f"SELECT id FROM trial WHERE experiment_id = (SELECT id FROM experiment WHERE name = '{experiment}')"
-    chosen = f"SELECT id FROM {table} WHERE state = 'open' AND trial_id IN ({of}) LIMIT 1"
+    of = f"SELECT id FROM play WHERE experiment_id = (SELECT id FROM experiment WHERE name = '{experiment}')"
+    chosen = f"SELECT id FROM seat WHERE state = 'open' AND play_id IN ({of}) LIMIT 1"
     taken = "state = 'waiting', participant_id = :person, leased_until = now() + interval '1 h'"
     async with stage.world.site.database.session.begin() as db:
-        found = text(f"UPDATE {table} SET {taken} WHERE id = ({chosen}) RETURNING id")
-        place: UUID = (await db.scalars(found.bindparams(person=person.participant_id))).one()
-        return place
+        found = text(f"UPDATE seat SET {taken} WHERE id = ({chosen}) RETURNING id, play_id")
+        seat, play = (await db.execute(found.bindparams(person=person.participant_id))).one()
+        judged = text(
+            "UPDATE play SET state = 'waiting', judge_id = :person WHERE id = :id AND kind = 'judging'"
+        )
+        await db.execute(judged.bindparams(person=person.participant_id, id=play))
+        return UUID(str(seat))
 
 
 async def test_examples_are_read_first_and_can_be_opened_again(stage: Stage, width: int) -> None:
@@ -28,7 +32,7 @@ async def test_examples_are_read_first_and_can_be_opened_again(stage: Stage, wid
     judge = await stage.world.site.hire("Jo", "judge")
     page = await stage.newcomer(width)
     await stage.sign_in(page, judge)
-    await page.goto(f"/judge/trial/{await given(stage, 'judgement', 'adapted', judge)}")
+    await page.goto(f"/seat/{await given(stage, 'adapted', judge)}")
     await expect(page.get_by_role("heading", name="Read this first: arguments that misled")).to_be_visible()
     assert await faults(page) == []
     await page.get_by_role("button", name="Go on to the trial").press("Enter")
@@ -47,7 +51,7 @@ async def test_a_judge_in_a_talk_marks_that_they_know_the_story_and_it_stays_mar
     judge = await stage.world.site.hire("Kim", "judge")
     page = await stage.newcomer(width)
     await stage.sign_in(page, judge)
-    await page.goto(f"/talk/seat/{await given(stage, 'seat_place', 'advised', judge)}")
+    await page.goto(f"/seat/{await given(stage, 'advised', judge)}")
     await page.get_by_label("I know this story").check()
     await expect(page.locator("[data-saved]")).to_have_text("Saved")
     await page.reload()

@@ -184,7 +184,10 @@ def test_when_only_people_are_awaited_it_says_so_and_ends_well(
     ended = arena.run("run", file)
     assert ended.code == 0, ended.err
     assert "40 wait for people" in ended.err
-    assert records.one("SELECT count(*) FROM judgement WHERE state = 'open' AND place IN (1, 2)") == 40
+    assert (
+        records.one("SELECT count(*) FROM play WHERE kind = 'judging' AND state = 'open' AND place IN (1, 2)")
+        == 40
+    )
 
 
 @pytest.mark.outside
@@ -284,7 +287,12 @@ def test_the_demo_prints_its_table_and_serves_only_where_it_is_told_to(
             visitor.get(again["admin"])
             assert visitor.get(httpx.URL(again["admin"]).join("/audit")).url.path == "/audit"
         assert {table: records.count(table) for table in before} == before
-        assert records.one("SELECT count(*) FROM judgement WHERE state = 'waiting' AND place > 0") == 1
+        assert (
+            records.one(
+                "SELECT count(*) FROM play WHERE kind = 'judging' AND state = 'waiting' AND place > 0"
+            )
+            == 1
+        )
 
 
 def test_a_report_as_a_page_stands_alone(arena: Arena, ferries: Path, tmp_path: Path) -> None:
@@ -372,7 +380,7 @@ def _judges(link: str) -> None:
         assert instructions.url.path == "/judge/instructions"
         queue = judge.press(instructions, "/judge/instructions")
         trial = judge.press(queue, "/judge/next")
-        assert trial.url.path.startswith("/judge/trial/")
+        assert trial.url.path.startswith("/seat/")
         assert "Submit and read on" in trial.text
 
 
@@ -383,7 +391,7 @@ def _debates(link: str) -> None:
         assert instructions.url.path == "/talk/instructions"
         queue = debater.press(instructions, "/talk/instructions")
         talk = debater.press(queue, "/talk/next")
-        assert re.fullmatch(r"/talk/seat/[0-9a-f-]{36}", talk.url.path)
+        assert re.fullmatch(r"/seat/[0-9a-f-]{36}", talk.url.path)
         assert "Your speech" in talk.text or "Waiting for the others" in talk.text
 
 
@@ -579,8 +587,8 @@ def test_a_model_that_cannot_answer_fails_its_trials_with_the_reason_and_loses_n
         server.script = Script()
         mended = arena.run("run", file, "--retry-failed")
     assert mended.code == 0, mended.err
-    assert records.one("SELECT count(*) FROM trial WHERE state <> 'done'") == 0
-    assert records.one("SELECT count(*) FROM judgement WHERE state <> 'done'") == 0
+    assert records.one("SELECT count(*) FROM play WHERE kind = 'talk' AND state <> 'done'") == 0
+    assert records.one("SELECT count(*) FROM play WHERE kind = 'judging' AND state <> 'done'") == 0
 
 
 # ── bad imports ─────────────────────────────────────────────────────────────────────────────────────────────────

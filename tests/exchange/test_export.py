@@ -49,7 +49,7 @@ from app.protocols.judging import Reading
 from app.protocols.quotes import IndexedPassage, mark
 from app.records import exports, plays
 from app.records.database import Database
-from app.records.group_commit import GroupCommit, Owner
+from app.records.group_commit import GroupCommit
 from app.reports.report import report
 from models import Experiment, Move, Participant, Trial
 from tests.factories import finished, imported, passage, played, spec, started
@@ -187,7 +187,7 @@ async def test_nothing_is_lost_of_a_move_of_any_kind(database: Database) -> None
     journal = GroupCommit(database)
     for content in contents():
         ask = Ask(f"extra/{content.kind}", "judge", "any", content.kind)
-        await journal.append(Owner(trial=trial.id), holder.id, answered(ask, content))
+        await journal.append(trial.id, holder.id, answered(ask, content))
     [*_, row] = await rows_of(database, experiment, What.TRANSCRIPTS)
     for content, move in zip(contents(), row["moves"], strict=True):
         held = content.model_dump(mode="json", exclude={"said"})
@@ -247,7 +247,7 @@ async def test_what_a_judge_said_of_each_point_stands_beside_what_the_point_is(d
     trials = {row["trial_id"]: row for row in await rows_of(database, experiment, What.TRANSCRIPTS)}
     async with database.session() as session:
         given = {
-            (str(row.judgement_id), row.path): row.content["index"]
+            (str(row.play_id), row.path): row.content["index"]
             for row in await session.scalars(select(Move).where(Move.path.startswith("judging/mark/")))
         }
     seen = set()
@@ -610,8 +610,8 @@ async def test_a_failure_in_the_middle_leaves_the_old_file_and_nothing_else(
     passages = [passage(key, questions=1) for key in ("Alba", "Brise")]
     experiment = await finished(database, *passages, data=spec(**SMALL))
     async with database.session.begin() as session:
-        talk = select(Trial.id).join(Move, Move.trial_id == Trial.id).order_by(Trial.position.desc()).limit(1)
-        broken = update(Move).where(Move.trial_id == talk.scalar_subquery())
+        talk = select(Trial.id).join(Move, Move.play_id == Trial.id).order_by(Trial.position.desc()).limit(1)
+        broken = update(Move).where(Move.play_id == talk.scalar_subquery())
         await session.execute(broken.values(content={"kind": "gibberish"}))
     target = tmp_path / "transcripts"
     target.write_text("old")

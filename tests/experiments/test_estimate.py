@@ -38,7 +38,7 @@ async def estimated(
 
 async def counted(database: Database, experiment: Experiment) -> tuple[int, int, int]:
     """Trials, judgements by models and built-ins, and places for people."""
-    ours = Judgement.trial_id.in_(select(Trial.id).where(Trial.experiment_id == experiment.id))
+    ours = Judgement.talk_id.in_(select(Trial.id).where(Trial.experiment_id == experiment.id))
     async with database.session() as session:
         trials = await session.scalar(
             select(func.count()).select_from(Trial).where(Trial.experiment_id == experiment.id)

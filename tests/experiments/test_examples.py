@@ -23,7 +23,7 @@ from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.views import see
 from app.records.database import Database
 from app.services.untrusted_spec import outside_spec
-from models import Arm, Experiment, Trial, Verdict
+from models import Arm, Experiment, Judging, Trial, Verdict
 from tests.factories import finished, imported, passage, spec, started
 
 VERIFIED: dict[str, Any] = {"protocol": "prover-verifier", "seats": {"provers": "advocate"}}
@@ -73,7 +73,8 @@ async def test_the_file_holds_just_the_arguments_for_wrong_answers_that_verifier
     async with database.session() as session:
         rows = await session.execute(
             select(Verdict, Trial)
-            .join(Trial, Trial.id == Verdict.trial_id)
+            .join(Judging, Judging.id == Verdict.play_id)
+            .join(Trial, Trial.id == Judging.talk_id)
             .join(Arm, Arm.id == Trial.arm_id)
             .where(Arm.name == "verified", Trial.experiment_id == experiment.id)
         )

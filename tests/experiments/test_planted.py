@@ -48,7 +48,7 @@ async def test_a_flaw_from_a_file_is_argued_criticised_graded_and_judged(databas
     assert planted.question_id == question.id
     assert planted.answers[planted.argues["author"]] == 1
     assert planted.outcome["transcript"][0] == ["r1/author/tampered"]
-    said = {move.path: move.content for move in moves if move.trial_id == planted.id}
+    said = {move.path: move.content for move in moves if move.play_id == planted.id}
     assert said.keys() == {"r1/author/tampered", "r1/author/flaw"}
     assert said["r1/author/flaw"]["text"] == f"A misused quote: {REFERENCE}"
     assert [quote["status"] for quote in said["r1/author/tampered"]["said"]["quotes"]] == ["exact"]

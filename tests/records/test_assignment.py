@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, func, select, text
+from sqlalchemy.orm import joinedload
 
 from app.engine import Engine
-from app.records import assignment, drafts, experiments, leases, people, plays
+from app.records import assignment, drafts, experiments, people, plays, seats
 from app.records.database import Database
 from app.records.drafts import Effort
 from app.records.progress import progress
-from models import Account, Draft, Experiment, Exposure, Judgement, Question, Trial, Verdict
+from models import Account, Draft, Experiment, Exposure, Judgement, Judging, Question, SeatRow, Trial, Verdict
 from tests.factories import finished, imported, judge_on, passage, played, spec, started
 
 pytestmark = pytest.mark.outside
@@ -46,7 +47,7 @@ async def judges(database: Database, count: int) -> list[Account]:
 async def claimed(database: Database, judge: Account) -> uuid.UUID | None:
     """Claim over a connection of its own."""
     async with database.session.begin() as session:
-        return await assignment.claim(session, judge.id)
+        return await assignment.claim(session, judge.id, "judge")
 
 
 async def take(database: Database, judge: Account) -> uuid.UUID:
@@ -56,9 +57,21 @@ async def take(database: Database, judge: Account) -> uuid.UUID:
     return found
 
 
-async def rows(database: Database, *where: Any) -> Sequence[Judgement]:
+async def rows(database: Database, *where: Any) -> Sequence[SeatRow]:
+    """Seats of judges, with their judgements."""
     async with database.session() as session:
-        return (await session.scalars(select(Judgement).where(Judgement.place > 0, *where))).all()
+        found = select(SeatRow).join(Judgement, Judgement.id == SeatRow.play_id).where(*where)
+        return (await session.scalars(found.options(joinedload(SeatRow.play)))).all()
+
+
+async def draft(
+    database: Database, seat: uuid.UUID, judge: Account, path: str, at: int, *effort: float
+) -> bool:
+    """Save what a judge has entered at a path, with an effort."""
+    async with database.session.begin() as session:
+        play = (await session.get_one(SeatRow, seat)).play_id
+        efforts = {path: Effort(effort[0], 1, 2)} if effort else {}
+        return await drafts.save(session, seat, play, judge.id, path, {"at": at}, efforts)
 
 
 async def count(database: Database, model: Any, *where: Any) -> int:
@@ -70,22 +83,23 @@ async def expire(database: Database) -> None:
     """Let every lease end."""
     async with database.session.begin() as session:
         await session.execute(
-            text("UPDATE judgement SET leased_until = now() - interval '1 s' WHERE state = 'waiting'")
+            text("UPDATE seat SET leased_until = now() - interval '1 s' WHERE state = 'waiting'")
         )
 
 
 async def left(database: Database, judge: Account) -> int:
     assert judge.participant_id is not None
     async with database.session() as session:
-        return await leases.left(session, judge.participant_id, [assignment.JUDGEMENTS])
+        return await assignment.left(session, judge.participant_id, "judge")
 
 
 async def trials(database: Database) -> dict[uuid.UUID, tuple[Trial, Question]]:
-    """Trial and question of every judgement."""
+    """Trial and question of every judge's seat."""
     async with database.session() as session:
         found = await session.execute(
-            select(Judgement.id, Trial, Question)
-            .join(Trial, Trial.id == Judgement.trial_id)
+            select(SeatRow.id, Trial, Question)
+            .join(Judging, Judging.id == SeatRow.play_id)
+            .join(Trial, Trial.id == Judging.talk_id)
             .join(Question, Question.id == Trial.question_id)
         )
         return {row[0]: (row[1], row[2]) for row in found}
@@ -214,7 +228,7 @@ async def _would_take(database: Database, judge: Account, exchanged: bool) -> uu
     async with database.session() as session:
         if exchanged:
             await session.execute(exchange)
-        return await assignment.claim(session, judge.id)
+        return await assignment.claim(session, judge.id, "judge")
 
 
 # ── keeping and giving back ─────────────────────────────────────────────────────────────────────────────────────
@@ -230,10 +244,11 @@ async def test_an_expired_trial_that_nobody_touched_is_open_again(database: Data
     taken = await take(database, next_one)
 
     assert len(await rows(database)) == places
-    assert {row.id for row in await rows(database, Judgement.participant_id == next_one.participant_id)} == {
-        taken
-    }
-    assert not await rows(database, Judgement.participant_id == slow.participant_id)
+    mine, theirs = next_one.participant_id, slow.participant_id
+    assert {row.id for row in await rows(database, Judgement.judge_id == mine)} == {taken}
+    assert {row.id for row in await rows(database, SeatRow.participant_id == mine)} == {taken}
+    assert not await rows(database, Judgement.judge_id == theirs)
+    assert not await rows(database, SeatRow.participant_id == theirs)
     assert lost <= {row.id for row in await rows(database)}
 
 
@@ -245,18 +260,21 @@ async def test_an_expired_trial_that_was_begun_leaves_a_fresh_place(database: Da
     if begun == "a move":
         await judge_on(database, lost, most=1)
     else:
-        async with database.session.begin() as session:
-            await drafts.save(
-                session, drafts.of_judgement(lost), slow.id, "judging/order0/step0", {"at": 1}, {}
-            )
+        await draft(database, lost, slow, "judging/order0/step0", 1)
     await expire(database)
     await take(database, next_one)
 
     [old] = await rows(database, Judgement.state == "returned")
-    [fresh] = await rows(database, Judgement.trial_id == old.trial_id, Judgement.id != old.id)
+    was = old.play
+    assert isinstance(was, Judgement)
+    [fresh] = await rows(database, Judgement.talk_id == was.talk_id, SeatRow.id != old.id)
     assert (old.id, old.participant_id, old.leased_until) == (lost, slow.participant_id, None)
-    assert (fresh.place, fresh.reading, fresh.seed) == (old.place, old.reading, old.seed)
-    assert fresh.state in ("open", "waiting")
+    assert (was.state, was.judge_id) == ("returned", slow.participant_id)
+    now = fresh.play
+    assert isinstance(now, Judgement)
+    assert (now.place, now.reading, now.seed) == (was.place, was.reading, was.seed)
+    assert (fresh.seat, fresh.once, fresh.lease_minutes) == (old.seat, old.once, old.lease_minutes)
+    assert fresh.state == now.state in ("open", "waiting")
 
 
 async def test_somebody_who_comes_back_late_keeps_what_nobody_took(database: Database) -> None:
@@ -266,7 +284,7 @@ async def test_somebody_who_comes_back_late_keeps_what_nobody_took(database: Dat
     await expire(database)
 
     assert await claimed(database, judge) == held
-    [row] = await rows(database, Judgement.id == held)
+    [row] = await rows(database, SeatRow.id == held)
     assert row.leased_until is not None
     async with database.session() as session:
         ahead = row.leased_until - (await session.scalars(select(func.now()))).one()
@@ -284,14 +302,15 @@ async def test_a_trial_given_back_goes_to_others_and_not_to_them(database: Datab
 
     assert await claimed(database, first) is None
     assert await take(database, second) != held
-    [old] = await rows(database, Judgement.id == held)
-    assert (old.state, old.flags) == ("returned", {"knows_story": True})
+    [old] = await rows(database, SeatRow.id == held)
+    assert (old.state, old.flags, old.play.state) == ("returned", {"knows_story": True}, "returned")
 
 
-async def _fail(database: Database, judgement: uuid.UUID) -> None:
+async def _fail(database: Database, seat: uuid.UUID) -> None:
     async with database.session.begin() as session:
-        row = await session.get_one(Judgement, judgement)
-        row.state, row.error, row.leased_until = "failed", "The quill is gone.", None
+        row = await session.get_one(SeatRow, seat, options=[joinedload(SeatRow.play)])
+        row.play.state, row.play.error = "failed", "The quill is gone."
+        row.state, row.leased_until = "waiting", None
 
 
 async def _retry(database: Database, experiment: Experiment) -> int:
@@ -308,10 +327,7 @@ async def test_a_persons_failed_judgement_goes_back_to_everybody_when_it_is_trie
     unlucky, next_one = await judges(database, 2)
     lost = await take(database, unlucky)
     if begun:
-        async with database.session.begin() as session:
-            await drafts.save(
-                session, drafts.of_judgement(lost), unlucky.id, "judging/order0/step0", {"at": 1}, {}
-            )
+        await draft(database, lost, unlucky, "judging/order0/step0", 1)
     await _fail(database, lost)
     assert await claimed(database, next_one) is None
 
@@ -320,8 +336,9 @@ async def test_a_persons_failed_judgement_goes_back_to_everybody_when_it_is_trie
     taken = await take(database, next_one)
     assert (taken == lost) is not begun
     if begun:
-        [old] = await rows(database, Judgement.id == lost)
-        assert (old.state, old.error, old.participant_id) == ("returned", None, unlucky.participant_id)
+        [old] = await rows(database, SeatRow.id == lost)
+        assert (old.state, old.play.error, old.participant_id) == ("returned", None, unlucky.participant_id)
+        assert old.play.state == "returned"
     await judge_on(database, taken)
     async with database.session() as session:
         assert (await progress(session, experiment.id)).finished
@@ -340,8 +357,8 @@ async def test_whoever_had_answered_everything_before_it_failed_loses_nothing(da
     assert await _retry(database, experiment) == 1
     await played(database, experiment)
 
-    [row] = await rows(database, Judgement.id == held)
-    assert (row.state, row.participant_id) == ("done", judge.participant_id)
+    [row] = await rows(database, SeatRow.id == held)
+    assert (row.state, row.play.state, row.participant_id) == ("done", "done", judge.participant_id)
     assert await count(database, Verdict) == 1
 
 
@@ -352,8 +369,8 @@ async def test_only_its_holder_prolongs_a_lease(database: Database) -> None:
     assert holder.participant_id is not None
     assert other.participant_id is not None
     async with database.session.begin() as session:
-        assert await assignment.prolong(session, held, holder.participant_id)
-        assert not await assignment.prolong(session, held, other.participant_id)
+        assert await assignment.keep(session, held, holder.participant_id)
+        assert not await assignment.keep(session, held, other.participant_id)
 
 
 # ── verdicts never outnumber places ─────────────────────────────────────────────────────────────────────────────
@@ -366,7 +383,8 @@ async def test_submitting_many_times_at_once_makes_one_verdict(database: Databas
 
     await asyncio.gather(*(judge_on(database, held, p) for p in (0.1, 0.5, 0.9)), return_exceptions=True)
 
-    assert await count(database, Verdict, Verdict.judgement_id == held) == 1
+    [row] = await rows(database, SeatRow.id == held)
+    assert await count(database, Verdict, Verdict.play_id == row.play_id) == 1
 
 
 async def test_submitting_while_giving_back_fills_the_place_once(database: Database) -> None:
@@ -393,9 +411,10 @@ async def test_a_verdict_that_comes_after_the_place_went_back_does_not_count(dat
     [holder] = await judges(database, 1)
     held = await take(database, holder)
     engine = Engine(database)
+    [row] = await rows(database, SeatRow.id == held)
     async with database.session() as session:
-        judgement = await plays.load_judgement(session, held)
-    assert judgement is not None
+        judgement = await plays.load(session, row.play_id)
+    assert isinstance(judgement, Judgement)
     async with database.session.begin() as session:
         await assignment.give_back(session, held, holder, {})
 
@@ -404,16 +423,16 @@ async def test_a_verdict_that_comes_after_the_place_went_back_does_not_count(dat
         await plays.mark(session, judgement, "waiting")
     await engine.close()
 
-    [row] = await rows(database, Judgement.id == held)
-    assert row.state == "returned"
+    [row] = await rows(database, SeatRow.id == held)
+    assert row.state == row.play.state == "returned"
 
 
 # ── what is told ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def told(database: Database, judge: Account) -> list[assignment.Told]:
+async def told(database: Database, judge: Account) -> list[seats.Told]:
     async with database.session.begin() as session:
-        return await assignment.told(session, judge.participant_id)
+        return await seats.told(session, judge.participant_id)
 
 
 async def test_nothing_is_told_where_the_policy_is_none(database: Database) -> None:
@@ -468,15 +487,7 @@ async def test_the_newest_draft_stays_and_effort_adds_up(database: Database) -> 
     [judge] = await judges(database, 1)
     held = await take(database, judge)
     for at, seconds in ((2, 1.0), (1, 0.5), (3, 500.0)):
-        async with database.session.begin() as session:
-            assert await drafts.save(
-                session,
-                drafts.of_judgement(held),
-                judge.id,
-                "here",
-                {"at": at},
-                {"here": Effort(seconds, 1, 2)},
-            )
+        assert await draft(database, held, judge, "here", at, seconds)
 
     async with database.session() as session:
         [row] = (await session.scalars(select(Draft))).all()
@@ -491,18 +502,14 @@ async def test_what_was_submitted_is_cleared_once_and_its_effort_stays(database:
     [judge] = await judges(database, 1)
     held = await take(database, judge)
     path = "judging/order0/step0"
-    async with database.session.begin() as session:
-        await drafts.save(
-            session, drafts.of_judgement(held), judge.id, path, {"at": 1}, {path: Effort(30, 1, 2)}
-        )
+    assert await draft(database, held, judge, path, 1, 30)
     assert await judge_on(database, held) == [path]
 
     async with database.session.begin() as session:
-        assert await drafts.close(session, drafts.of_judgement(held), path)
-        assert not await drafts.close(session, drafts.of_judgement(held), path)
-        assert not await drafts.save(
-            session, drafts.of_judgement(held), judge.id, path, {"at": 2}, {path: Effort(9, 9, 9)}
-        )
-        assert await drafts.find(session, drafts.of_judgement(held)) == {}
+        assert await drafts.close(session, held, path)
+        assert not await drafts.close(session, held, path)
+    assert not await draft(database, held, judge, path, 2, 9)
+    async with database.session() as session:
+        assert await drafts.find(session, held) == {}
         assert judge.participant_id is not None
         assert await drafts.usual_seconds(session, judge.participant_id) == 30

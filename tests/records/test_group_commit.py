@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from app.participants.base import Call, Ending, Segment
 from app.protocols.core import Move, Note
 from app.records.database import Database
-from app.records.group_commit import GroupCommit, Owner
+from app.records.group_commit import GroupCommit
 from app.records.plays import moves_of
 from tests.factories import imported, passage, spec, started
 
@@ -33,7 +33,7 @@ async def trial(database: Database) -> UUID:
     """A trial that moves may belong to."""
     await imported(database, passage("Alba"))
     await started(database, spec())
-    return UUID(str(await one(database, "SELECT min(id::text) FROM trial")))
+    return UUID(str(await one(database, "SELECT min(id::text) FROM play WHERE kind = 'talk'")))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def test_what_comes_together_is_written_in_one_transaction(
     database: Database, journal: GroupCommit, trial: UUID, somebody: UUID
 ) -> None:
     moves = [move(f"r{number}") for number in range(100)]
-    await asyncio.gather(*(journal.append(Owner(trial=trial), somebody, each) for each in moves))
+    await asyncio.gather(*(journal.append(trial, somebody, each) for each in moves))
 
     assert await one(database, "SELECT count(*) FROM move") == 100
     # The first finds the writer idle and goes alone; all others meet in the next one.
@@ -72,10 +72,10 @@ async def test_a_caller_goes_on_only_when_its_entry_is_durable(
     database: Database, journal: GroupCommit, trial: UUID, somebody: UUID
 ) -> None:
     for number in range(5):
-        await journal.append(Owner(trial=trial), somebody, move(f"r{number}"))
+        await journal.append(trial, somebody, move(f"r{number}"))
         assert await one(database, "SELECT count(*) FROM move") == number + 1
     calling = call("A passage.")
-    await journal.begin(Owner(trial=trial), calling, 1, "request-1")
+    await journal.begin(trial, calling, 1, "request-1")
     assert await one(database, "SELECT status IS NULL FROM call_attempt") is True
 
 
@@ -83,16 +83,16 @@ async def test_a_move_comes_back_as_it_was_written(
     database: Database, journal: GroupCommit, trial: UUID, somebody: UUID
 ) -> None:
     given = move("r1/judge", "„Naïve“ – 語 \N{PILE OF POO} \\u0000 'quoted' %s :name")
-    kept = await journal.append(Owner(trial=trial), somebody, given)
+    kept = await journal.append(trial, somebody, given)
 
     async with database.session() as session:
-        assert await moves_of(session, trial=trial) == {"r1/judge": given}
+        assert await moves_of(session, trial) == {"r1/judge": given}
     assert kept == given
 
 
 BAD: dict[str, tuple[Any, type[Exception]]] = {
-    "a trial that is not there": (lambda who: (Owner(trial=uuid4()), who, move("bad")), IntegrityError),
-    "nobody who made it": (lambda who: (Owner(), who, move("bad")), IntegrityError),
+    "a trial that is not there": (lambda who: (uuid4(), who, move("bad")), IntegrityError),
+    "nobody who made it": (lambda who: (None, uuid4(), move("bad")), IntegrityError),
     "text that the database cannot hold": (lambda who: (None, who, move("bad", "a\0b")), DBAPIError),
     "a path that it cannot hold": (lambda who: (None, who, move("b\0d")), DBAPIError),
     "text that is no text": (lambda who: (None, who, move("b\ud800d")), Exception),
@@ -105,7 +105,7 @@ async def test_a_bad_entry_fails_alone(
 ) -> None:
     make, error = BAD[case]
     owner, who, bad = make(somebody)
-    mine = Owner(trial=trial)
+    mine = trial
     good = [journal.append(mine, somebody, move(f"r{number}")) for number in range(20)]
     attempt = journal.begin(mine, call("A passage."), 1, "request-1")
     async with asyncio.timeout(10):
@@ -122,7 +122,7 @@ async def test_a_bad_entry_fails_alone(
 async def test_an_attempt_whose_prompt_is_no_text_fails_alone(
     database: Database, journal: GroupCommit, trial: UUID, somebody: UUID
 ) -> None:
-    mine = Owner(trial=trial)
+    mine = trial
     async with asyncio.timeout(10):
         results = await asyncio.gather(
             journal.append(mine, somebody, move("r1")),
@@ -139,7 +139,7 @@ async def test_an_attempt_whose_prompt_is_no_text_fails_alone(
 async def test_a_cancelled_caller_takes_neither_its_own_entry_nor_those_of_others_along(
     database: Database, journal: GroupCommit, trial: UUID, somebody: UUID
 ) -> None:
-    mine = Owner(trial=trial)
+    mine = trial
     tasks = [asyncio.create_task(journal.append(mine, somebody, move(f"r{n}"))) for n in range(20)]
     await asyncio.sleep(0)
     for task in tasks[::2]:
@@ -155,7 +155,7 @@ async def test_a_cancelled_caller_takes_neither_its_own_entry_nor_those_of_other
 async def test_who_comes_second_is_given_the_move_that_is_there(
     database: Database, journal: GroupCommit, trial: UUID, somebody: UUID
 ) -> None:
-    mine = Owner(trial=trial)
+    mine = trial
     first = await journal.append(mine, somebody, move("r1", "first"))
     later = await journal.append(mine, somebody, move("r1", "second"))
     elsewhere = await GroupCommit(database).append(mine, somebody, move("r1", "third"))
@@ -165,7 +165,7 @@ async def test_who_comes_second_is_given_the_move_that_is_there(
         *(journal.append(mine, somebody, move("r2", f"number {n}")) for n in range(10))
     )
     async with database.session() as session:
-        there = (await moves_of(session, trial=trial))["r2"]
+        there = (await moves_of(session, trial))["r2"]
     assert set(together) == {there}
 
 
@@ -173,7 +173,7 @@ async def test_two_processes_that_write_the_same_moves_neither_block_nor_differ(
     database: Database, fresh_url: URL, trial: UUID, somebody: UUID
 ) -> None:
     other = Database(fresh_url, embedded=True, connections=4)
-    mine = Owner(trial=trial)
+    mine = trial
     paths = [f"r{n}" for n in range(200)]
     orders = [Random(seed).sample(paths, len(paths)) for seed in (1, 2)]
     writers = [GroupCommit(database), GroupCommit(other)]
@@ -187,7 +187,7 @@ async def test_two_processes_that_write_the_same_moves_neither_block_nor_differ(
     await other.close()
 
     async with database.session() as session:
-        there = await moves_of(session, trial=trial)
+        there = await moves_of(session, trial)
     assert sorted(there) == sorted(paths)
     assert {each.path: each for each in kept} == there
     assert set(kept) == set(there.values())
@@ -197,7 +197,7 @@ async def test_attempts_at_one_call_share_its_row_and_its_texts_are_stored_once(
     database: Database, journal: GroupCommit, trial: UUID
 ) -> None:
     texts = await one(database, "SELECT count(*) FROM text")
-    mine = Owner(trial=trial)
+    mine = trial
     first, second = call("A passage.", "Why?"), call("A passage.", "When?")
     await journal.begin(mine, first, 1, "a-1")
     await journal.end("a-1", Ending("http", 0.1, 429, "answered 429"))
@@ -219,5 +219,5 @@ async def test_attempts_at_one_call_share_its_row_and_its_texts_are_stored_once(
 
 
 async def test_a_call_for_nobodys_trial_is_recorded_too(database: Database, journal: GroupCommit) -> None:
-    await journal.begin(Owner(), replace(call("Hello."), path="probe"), 1, "request-1")
-    assert await one(database, "SELECT count(*) FROM model_call WHERE trial_id IS NULL") == 1
+    await journal.begin(None, replace(call("Hello."), path="probe"), 1, "request-1")
+    assert await one(database, "SELECT count(*) FROM model_call WHERE play_id IS NULL") == 1

@@ -118,11 +118,11 @@ def played(postgres: Server) -> Iterator[str]:
             connection.execute(
                 """
                 INSERT INTO endpoint (id, name, base_url) VALUES (gen_random_uuid(), 'big', 'http://127.0.0.1:1/v1');
-                INSERT INTO model_call (id, trial_id, path, purpose, endpoint, model, segments)
-                SELECT gen_random_uuid(), id, 'r1/judge', 'answer', 'big', 'scripted', '[]' FROM trial LIMIT 1;
+                INSERT INTO model_call (id, play_id, path, purpose, endpoint, model, segments)
+                SELECT gen_random_uuid(), id, 'r1/judge', 'answer', 'big', 'scripted', '[]' FROM play LIMIT 1;
                 INSERT INTO call_attempt (call_id, number, request_id) SELECT id, 1, 'request-1' FROM model_call;
-                INSERT INTO seat_place (id, trial_id, seat, reads_passage, lease_minutes)
-                SELECT gen_random_uuid(), id, 'debater_a', true, 60 FROM trial LIMIT 1;
+                INSERT INTO seat (id, play_id, seat, role, lease_minutes)
+                SELECT gen_random_uuid(), id, 'debater_a', 'debater', 60 FROM play WHERE kind = 'talk' LIMIT 1;
                 INSERT INTO task_set (id, name) VALUES (gen_random_uuid(), 'another');
                 """
             )
@@ -131,7 +131,8 @@ def played(postgres: Server) -> Iterator[str]:
 
 def duplicate(table: str, where: str = "true", **changes: str) -> str:
     """Insert a row like one that is there, with an id of its own and some columns changed (to SQL expressions)."""
-    names = [column.name for column in Base.metadata.tables[table].columns if not column.identity]
+    columns = Base.metadata.tables[table].columns
+    names = [column.name for column in columns if not (column.identity or column.computed)]
     changes = {"id": "gen_random_uuid()"} | changes
     values = ", ".join(changes.get(name, name) for name in names)
     return f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {table} WHERE {where} LIMIT 1"
@@ -152,8 +153,14 @@ def to(table: str, change: str) -> str:
     return f"UPDATE {table} SET {change} {ONE.format(table)}"
 
 
-TALK = "trial_id IS NOT NULL"
-JUDGED = "judgement_id IS NOT NULL"
+TALK, JUDGING = "kind = 'talk'", "kind = 'judging'"
+
+
+def to_play(kind: str, change: str) -> str:
+    """Change one play of a kind."""
+    return f"UPDATE play SET {change} WHERE id = (SELECT id FROM play WHERE {kind} LIMIT 1)"
+
+
 REFUSED = {
     # texts, task sets, passages and questions
     "a text under a digest that is none": Bad(
@@ -191,7 +198,7 @@ REFUSED = {
         to("question", "task_set_id = (SELECT id FROM task_set WHERE name = 'another')"),
         "fk_question_passage_id_task_set_id_passage",
     ),
-    "a question in play gone": Bad("DELETE FROM question", "fk_trial_question_id_question"),
+    "a question in play gone": Bad("DELETE FROM question", "fk_play_question_id_question"),
     # endpoints and participants
     "an endpoint that is no web address": Bad(
         to("endpoint", "base_url = 'ftp://x'"), "ck_endpoint_base_url_is_http"
@@ -228,64 +235,89 @@ REFUSED = {
     "two arms of one name": Bad(duplicate("arm", position="99"), "uq_arm_experiment_id_name"),
     "two arms in one place": Bad(duplicate("arm", name="'x'::text"), "uq_arm_experiment_id_position"),
     "a seat held twice": Bad("INSERT INTO arm_seat SELECT * FROM arm_seat LIMIT 1", "pk_arm_seat"),
-    "a trial twice": Bad(
-        duplicate("trial"), "uq_trial_arm_id_question_id_assignment_replicate_judge_id_place"
+    "a play of a kind unknown": Bad(
+        "UPDATE play SET kind = 'game' WHERE id = (SELECT id FROM play ORDER BY kind LIMIT 1)",
+        "ck_play_judgings_have_their_columns",
     ),
+    "a trial twice": Bad(duplicate("play", TALK), "uq_play_talk"),
     "a trial of another experiment's arm": Bad(
-        to("trial", "experiment_id = gen_random_uuid()"), "fk_trial_arm_id_experiment_id_arm"
+        to_play(TALK, "experiment_id = gen_random_uuid()"), "fk_play_arm_id_experiment_id_arm"
     ),
-    "a trial over one answer": Bad(to("trial", "answers = '{0}'"), "ck_trial_answers_are_two_or_more"),
+    "a trial without a question": Bad(
+        to_play(TALK, "question_id = NULL"), "ck_play_talks_have_their_columns"
+    ),
+    "a trial in a round": Bad(
+        to_play(TALK, "round_id = (SELECT id FROM judging_round LIMIT 1)"),
+        "ck_play_judgings_have_their_columns",
+    ),
+    "a trial over one answer": Bad(to_play(TALK, "answers = '{0}'"), "ck_play_answers_are_two_or_more"),
     "a trial in a state unknown": Bad(
-        to("trial", "state = 'lost', outcome = NULL"), "ck_trial_state_is_known"
+        to_play(TALK, "state = 'lost', outcome = NULL"), "ck_play_state_is_known"
     ),
-    "a trial done without an outcome": Bad(to("trial", "outcome = NULL"), "ck_trial_outcome_when_done"),
+    "a trial in a state of judgements": Bad(
+        to_play(TALK, "state = 'returned', outcome = NULL"), "ck_play_state_is_known"
+    ),
+    "a trial done without an outcome": Bad(to_play(TALK, "outcome = NULL"), "ck_play_outcome_when_done"),
     "an outcome of a trial that is not done": Bad(
-        to("trial", "state = 'queued'"), "ck_trial_outcome_when_done"
+        to_play(TALK, "state = 'queued'"), "ck_play_outcome_when_done"
     ),
     "a trial failed for no reason": Bad(
-        to("trial", "state = 'failed', outcome = NULL"), "ck_trial_failures_say_why"
+        to_play(TALK, "state = 'failed', outcome = NULL"), "ck_play_failures_say_why"
     ),
-    "a reason without a failure": Bad(to("trial", "error = 'because'"), "ck_trial_failures_say_why"),
+    "a reason without a failure": Bad(to_play(TALK, "error = 'because'"), "ck_play_failures_say_why"),
     "two rounds of one name": Bad(
         duplicate("judging_round", position="99"), "uq_judging_round_experiment_id_name"
     ),
     "two rounds in one place": Bad(
         duplicate("judging_round", name="'x'::text"), "uq_judging_round_experiment_id_position"
     ),
-    "a judgement twice": Bad(duplicate("judgement"), "uq_judgement_round_id_trial_id_participant_id"),
-    "a judgement in a state unknown": Bad(to("judgement", "state = 'lost'"), "ck_judgement_state_is_known"),
-    "a judgement failed for no reason": Bad(
-        to("judgement", "state = 'failed'"), "ck_judgement_failures_say_why"
+    "a judgement twice": Bad(duplicate("play", JUDGING), "uq_play_round_id_talk_id_judge_id"),
+    "a judgement of a judgement": Bad(
+        to_play(JUDGING, f"talk_id = (SELECT id FROM play WHERE {JUDGING} LIMIT 1)"),
+        "fk_play_talk_id_talk_kind_play",
     ),
-    "a trial for a person of no number": Bad(to("trial", "place = -1"), "ck_trial_place_is_not_negative"),
+    "a judgement without a trial": Bad(
+        to_play(JUDGING, "talk_id = NULL"), "ck_play_judgings_have_their_columns"
+    ),
+    "a judgement with an arm": Bad(
+        to_play(JUDGING, "arm_id = (SELECT id FROM arm LIMIT 1)"), "ck_play_talks_have_their_columns"
+    ),
+    "a judgement in another experiment's round": Bad(
+        to_play(JUDGING, "experiment_id = gen_random_uuid()"), "fk_play_round_id_experiment_id_judging_round"
+    ),
+    "a judgement in a state unknown": Bad(to_play(JUDGING, "state = 'lost'"), "ck_play_state_is_known"),
+    "a judgement failed for no reason": Bad(to_play(JUDGING, "state = 'failed'"), "ck_play_failures_say_why"),
+    "a judgement done by no judge": Bad(
+        to_play(JUDGING, "judge_id = NULL"), "ck_play_open_judgings_have_no_judge"
+    ),
+    "an open judgement of a judge": Bad(
+        to_play(JUDGING, "state = 'open'"), "ck_play_open_judgings_have_no_judge"
+    ),
+    "a trial for a person of no number": Bad(to_play(TALK, "place = -1"), "ck_play_place_is_not_negative"),
     # seats for people
     "a seat in a state unknown": Bad(
-        to("seat_place", "state = 'lost', participant_id = (SELECT id FROM participant LIMIT 1)"),
-        "ck_seat_place_state_is_known",
+        to("seat", "state = 'lost', participant_id = (SELECT id FROM participant LIMIT 1)"),
+        "ck_seat_state_is_known",
     ),
-    "a seat that nobody has and that is taken": Bad(
-        to("seat_place", "state = 'waiting'"), "ck_seat_place_open_is_nobodys"
+    "a seat for a role unknown": Bad(to("seat", "role = 'admin'"), "ck_seat_role_is_known"),
+    "a seat without a holder that is taken": Bad(
+        to("seat", "state = 'waiting'"), "ck_seat_open_has_no_holder"
     ),
-    "a lease of a seat that nobody has": Bad(
-        to("seat_place", "leased_until = now()"), "ck_seat_place_leases_end_with_the_work"
+    "a lease of a seat without a holder": Bad(
+        to("seat", "leased_until = now()"), "ck_seat_leases_end_with_the_work"
     ),
-    "a lease of no time": Bad(to("seat_place", "lease_minutes = 0"), "ck_seat_place_leases_last"),
-    "a seat kept for two": Bad(duplicate("seat_place"), "uq_seat_place_seat"),
+    "a lease of no time": Bad(to("seat", "lease_minutes = 0"), "ck_seat_leases_last"),
+    "no time to judge": Bad(to("seat", "seconds = 0"), "ck_seat_time_is_positive"),
+    "a seat kept for two": Bad(duplicate("seat"), "uq_seat_play_id_seat"),
     "somebody on two sides of a trial": Bad(
-        "WITH one AS (UPDATE seat_place SET state = 'waiting', participant_id = (SELECT id FROM participant LIMIT 1) "
-        "RETURNING *) INSERT INTO seat_place (id, trial_id, seat, reads_passage, lease_minutes, state, participant_id) "
-        "SELECT gen_random_uuid(), trial_id, 'debater_b', true, 60, state, participant_id FROM one",
-        "uq_seat_place_trial_id_participant_id",
+        "WITH one AS (UPDATE seat SET state = 'waiting', participant_id = (SELECT id FROM participant LIMIT 1) "
+        "RETURNING *) INSERT INTO seat (id, play_id, seat, role, lease_minutes, state, participant_id) "
+        "SELECT gen_random_uuid(), play_id, 'debater_b', 'debater', 60, state, participant_id FROM one",
+        "uq_seat_play_id_participant_id",
     ),
     # moves
-    "a move twice in a trial": Bad(duplicate("move", TALK), "uq_move_trial_id_path"),
-    "a move twice in a judgement": Bad(duplicate("move", JUDGED), "uq_move_judgement_id_path"),
-    "a move that is nobody's": Bad(to("move", "trial_id = NULL, judgement_id = NULL"), "ck_move_one_owner"),
-    "a move of two owners": Bad(
-        "UPDATE move SET judgement_id = (SELECT id FROM judgement LIMIT 1), path = 'x' "
-        "WHERE id = (SELECT id FROM move WHERE trial_id IS NOT NULL LIMIT 1)",
-        "ck_move_one_owner",
-    ),
+    "a move twice": Bad(duplicate("move"), "uq_move_play_id_path"),
+    "a move of no play": Bad(to("move", "play_id = gen_random_uuid()"), "fk_move_play_id_play"),
     "a move without a path": Bad(to("move", "path = ''"), "ck_move_has_path"),
     "a move of no participant": Bad(
         to("move", "participant_id = gen_random_uuid()"), "fk_move_participant_id_participant"
@@ -310,19 +342,10 @@ REFUSED = {
         for mass in ("-0.1", "1.1", "NaN")
     },
     "a verdict by a method unknown": Bad(to("verdict", "method = 'guessed'"), "ck_verdict_method_is_known"),
-    "two verdicts of one reading": Bad(duplicate("verdict"), "uq_verdict_judgement_id_reading"),
-    "a judgement's verdict on another trial": Bad(
-        "UPDATE verdict v SET trial_id = (SELECT id FROM trial t WHERE t.id <> v.trial_id LIMIT 1)",
-        "fk_verdict_judgement_id_trial_id_judgement",
-    ),
-    "two verdicts of one talk": Bad(
-        "UPDATE verdict SET judgement_id = NULL, reading = 0", "uq_verdict_trial_id_reading"
-    ),
+    "two verdicts of one reading": Bad(duplicate("verdict"), "uq_verdict_play_id_reading"),
+    "a verdict of no play": Bad(to("verdict", "play_id = gen_random_uuid()"), "fk_verdict_play_id_play"),
     # model calls
-    "a call of two owners": Bad(
-        to("model_call", "judgement_id = (SELECT id FROM judgement LIMIT 1)"),
-        "ck_model_call_at_most_one_owner",
-    ),
+    "a call of no play": Bad(to("model_call", "play_id = gen_random_uuid()"), "fk_model_call_play_id_play"),
     "two attempts of one number": Bad(
         duplicate("call_attempt", request_id="'request-2'::text"), "uq_call_attempt_call_id_number"
     ),
@@ -353,7 +376,7 @@ def test_an_experiment_goes_with_all_that_was_played_and_leaves_the_questions(pl
     with psycopg.connect(played) as connection:
         kept = count(connection, "question", "passage", "participant", "text")
         connection.execute("DELETE FROM experiment")
-        gone = ("arm", "arm_seat", "trial", "judging_round", "judgement", "move", "verdict", "model_call")
+        gone = ("arm", "arm_seat", "play", "seat", "judging_round", "move", "verdict", "model_call")
         assert count(connection, *gone, "call_attempt") == dict.fromkeys((*gone, "call_attempt"), 0)
         assert count(connection, "question", "passage", "participant", "text") == kept
         connection.rollback()

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text
 
-from app.engine import Engine
+from app.engine import Engine, Turn
 from app.experiments.check import check
 from app.experiments.estimate import estimate, gathered
 from app.experiments.freeze import start
 from app.experiments.spec import SpecError, parse_spec
 from app.protocols import PROTOCOLS
-from app.protocols.core import Belief, Note, Pick, RuleChanged, Speech
+from app.protocols.core import AnyContent, Belief, Note, Pick, RuleChanged, Speech
 from app.protocols.quotes import MarkedText
-from app.records import assignment, experiments, leases, people, plays, seats, verdicts, waiting_work
+from app.records import assignment, experiments, people, plays, seats, verdicts, waiting_work
 from app.records.database import Database
-from app.records.leases import Kind
+from app.records.eligibility import MOST
 from app.records.progress import progress
-from models import Account, Experiment, Judgement, Move, SeatPlace, Trial, Verdict
+from models import Account, Experiment, Judgement, Move, SeatRow, Trial, Verdict
 from tests.factories import imported, judge_on, passage, played, spec, started
 from tests.protocols.test_core_carries import InteractiveDebate
 
@@ -72,24 +72,40 @@ async def begun(database: Database, data: Mapping[str, Any] | None = None, *keys
     return experiment
 
 
-async def take(database: Database, account: Account, *kinds: Kind) -> uuid.UUID | None:
-    """Claim a seat that reads the passage, unless other kinds are named, over a connection of its own."""
+async def take(database: Database, account: Account, role: str = "debater") -> uuid.UUID | None:
+    """Claim a seat that reads the passage, or one for the `role`, over a connection of its own."""
     async with database.session.begin() as session:
-        found = await leases.claim(session, account.id, kinds or (seats.WITH_PASSAGE,))
-        return found[1] if found else None
+        return await assignment.claim(session, account.id, role)
 
 
-async def rows(database: Database, *where: Any) -> Sequence[SeatPlace]:
+async def rows(database: Database, *where: Any) -> Sequence[SeatRow]:
     async with database.session() as session:
-        return (await session.scalars(select(SeatPlace).where(*where))).all()
+        return (await session.scalars(select(SeatRow).where(*where))).all()
+
+
+async def turn_of(engine: Engine, database: Database, seat: uuid.UUID) -> Turn | None:
+    """What is asked of a seat now."""
+    async with database.session() as session:
+        return await engine.turn(session, seat)
+
+
+async def submit(
+    engine: Engine, database: Database, seat: uuid.UUID, contents: Mapping[str, AnyContent]
+) -> None:
+    """Answer in a transaction of its own."""
+    async with database.session.begin() as session:
+        turn = await engine.turn(session, seat, lock=True)
+        if turn is None:
+            raise RuleChanged("No one holds this seat.")
+        await engine.submit(session, turn, contents)
 
 
 async def say(database: Database, place: uuid.UUID) -> None:
     """Give the same speech for all that is asked of a seat now."""
     engine = Engine(database)
-    turn = await engine.turn(place)
+    turn = await turn_of(engine, database, place)
     assert turn is not None
-    await engine.submit_turn(place, {ask.path: SAID for ask, _ in turn.due})
+    await submit(engine, database, place, {ask.path: SAID for ask, _ in turn.due})
     await engine.close()
 
 
@@ -106,9 +122,9 @@ async def test_a_seat_for_people_is_a_place_in_every_trial_and_no_participants(d
     await begun(database, talks({"debate": {**DEBATE, "simultaneous": False}}), "Alba", "Brise")
     found = await rows(database)
     assert len(found) == 2 * 2 * 2
-    assert {(row.seat, row.state, row.reads_passage) for row in found} == {
-        ("debater_a", "open", True),
-        ("debater_b", "open", True),
+    assert {(row.seat, row.state, row.role) for row in found} == {
+        ("debater_a", "open", "debater"),
+        ("debater_b", "open", "debater"),
     }
     async with database.session() as session:
         assert set(await session.scalars(select(Trial.state))) == {"waiting"}
@@ -121,7 +137,7 @@ async def test_a_crowd_that_claims_at_once_fills_every_seat_once(database: Datab
     # Who looks while all that is left is being taken by others may come away empty-handed, and looks again.
     for _ in range(3):
         found |= {item for item in await asyncio.gather(*(take(database, who) for who in crowd)) if item}
-    held = await rows(database, SeatPlace.state == "waiting")
+    held = await rows(database, SeatRow.state == "waiting")
     assert len(held) == len({row.participant_id for row in held}) == len(found) == 2
 
 
@@ -135,16 +151,16 @@ async def test_one_person_who_claims_many_times_at_once_takes_one_seat_and_never
     # Also when they are not awaited there.
     await say(database, next(item for item in found if item))
     assert await take(database, one) is None
-    assert len(await rows(database, SeatPlace.state == "waiting")) == 1
+    assert len(await rows(database, SeatRow.state == "waiting")) == 1
 
 
 async def test_people_sit_down_first_where_somebody_waits_for_them(database: Database) -> None:
     one, two = await hired(database, 2)
     await begun(database, None, "Alba", "Brise", "Cape", "Dune")
     here, there = await take(database, one), await take(database, two)
-    held = await rows(database, SeatPlace.state == "waiting")
+    held = await rows(database, SeatRow.state == "waiting")
     assert {row.id for row in held} == {here, there}
-    assert len({row.trial_id for row in held}) == 1
+    assert len({row.play_id for row in held}) == 1
 
 
 async def test_somebody_takes_more_talks_while_others_are_awaited_but_not_all(database: Database) -> None:
@@ -155,7 +171,7 @@ async def test_somebody_takes_more_talks_while_others_are_awaited_but_not_all(da
         assert await take(database, one) == place, "who is awaited goes on there"
         held.append(place)
         await say(database, place)
-    assert len(held) == seats.MOST
+    assert len(held) == MOST
 
 
 # ── one person, one side of the curtain ─────────────────────────────────────────────────────────────────────────
@@ -174,33 +190,31 @@ async def test_who_argued_on_a_text_never_judges_on_it_in_any_experiment(databas
     assert await take(database, one)
     # Also where somebody makes a judge of them, and where the seat was given back.
     await change(database, "UPDATE account SET role = 'judge'")
-    await change(
-        database, "UPDATE seat_place SET state = 'returned', leased_until = NULL WHERE state = 'waiting'"
-    )
-    assert await take(database, one, assignment.JUDGEMENTS) is None
+    await change(database, "UPDATE seat SET state = 'returned', leased_until = NULL WHERE state = 'waiting'")
+    assert await take(database, one, "judge") is None
     [other] = await hired(database, 1, "judge")
-    assert await take(database, other, assignment.JUDGEMENTS)
+    assert await take(database, other, "judge")
 
 
 async def test_nobody_judges_a_talk_in_which_they_asked(database: Database) -> None:
     one, other = await hired(database, 2, "judge")
     panel = [{"humans": 1, "once_per_passage": False}]
     await begun(database, talks({"asking": ASKING}, judges=panel, elicit="final"))
-    while here := await take(database, one, seats.WITHOUT_PASSAGE):
+    while here := await take(database, one, "judge"):
         await _ask(database, here)
     async with database.session() as session:
         assert set(await session.scalars(select(Trial.state))) == {"done"}
-    assert await take(database, one, assignment.JUDGEMENTS) is None
-    assert await take(database, other, assignment.JUDGEMENTS)
+    assert await take(database, one, "judge") is None
+    assert await take(database, other, "judge")
 
 
 async def _ask(database: Database, place: uuid.UUID) -> None:
     """Ask something, and let the talk go on to its end."""
     engine = Engine(database)
-    await engine.submit_turn(place, {"r1/questioner": Note(text="Why?")})
+    await submit(engine, database, place, {"r1/questioner": Note(text="Why?")})
     async with database.session() as session:
-        trial = (await session.get_one(SeatPlace, place)).trial_id
-    await engine.advance_trial(trial)
+        trial = (await session.get_one(SeatRow, place)).play_id
+    await engine.advance(trial)
     await engine.close()
 
 
@@ -208,7 +222,7 @@ async def test_who_judged_on_a_text_never_reads_it_in_any_experiment(database: D
     one, other = [*await hired(database, 1, "judge"), *await hired(database, 1)]
     await begun(database)
     await begun(database, judged())
-    assert await take(database, one, assignment.JUDGEMENTS)
+    assert await take(database, one, "judge")
     assert await take(database, one) is None
     assert await take(database, other)
 
@@ -219,7 +233,7 @@ async def test_a_text_counts_as_the_same_however_often_it_was_imported(database:
     await imported(database, passage("Alba", 1), name="again")
     second = await started(database, judged() | {"tasks": {"set": "again"}})
     await played(database, second)
-    assert await take(database, one, assignment.JUDGEMENTS)
+    assert await take(database, one, "judge")
     assert await take(database, one) is None
 
 
@@ -227,41 +241,39 @@ async def test_claiming_a_seat_and_a_judgement_at_once_gives_one_of_them(databas
     [one] = await hired(database, 1)
     await begun(database)
     await begun(database, judged())
-    found = await asyncio.gather(
-        *(take(database, one, kind) for kind in (assignment.JUDGEMENTS, seats.WITH_PASSAGE) * 2)
-    )
+    found = await asyncio.gather(*(take(database, one, role) for role in ("judge", "debater") * 2))
     assert len({item for item in found if item}) == 1
 
 
 async def test_who_was_told_what_is_true_gets_no_seat_on_the_text(database: Database) -> None:
     [one] = await hired(database, 1, "judge")
     await begun(database, judged())
-    held = await take(database, one, assignment.JUDGEMENTS)
-    await change(database, """UPDATE judgement SET flags = '{"told": true}' WHERE state = 'waiting'""")
-    await change(
-        database, "UPDATE judgement SET state = 'queued', leased_until = NULL WHERE state = 'waiting'"
-    )
+    held = await take(database, one, "judge")
+    await change(database, """UPDATE seat SET flags = '{"told": true}' WHERE state = 'waiting'""")
+    await change(database, "UPDATE seat SET leased_until = NULL")
+    await change(database, "UPDATE play SET state = 'queued' WHERE kind = 'judging' AND state = 'waiting'")
     await begun(database, talks({"asking": ASKING}))
     assert held
-    assert await take(database, one, seats.WITHOUT_PASSAGE) is None
+    assert await take(database, one, "judge") is None
     [other] = await hired(database, 1, "judge")
-    assert await take(database, other, seats.WITHOUT_PASSAGE)
+    assert await take(database, other, "judge")
 
 
 async def test_nobody_is_told_what_is_true_while_they_judge_in_a_talk_on_the_text(database: Database) -> None:
     [one] = await hired(database, 1, "judge")
     panel = [{"humans": 1, "feedback": "score", "once_per_passage": False}]
     await begun(database, talks({"asking": ASKING}))
+    assert await take(database, one, "judge")
     await begun(database, {**judged(), "judges": panel})
-    assert await take(database, one, seats.WITHOUT_PASSAGE)
-    judgement = await take(database, one, assignment.JUDGEMENTS)
-    assert judgement is not None
-    await judge_on(database, judgement)
+    await change(database, "UPDATE seat SET leased_until = NULL")  # the others in the talk are awaited
+    judging = await take(database, one, "judge")
+    assert judging is not None
+    await judge_on(database, judging)
     async with database.session.begin() as session:
-        assert await assignment.told(session, one.participant_id) == []
+        assert await seats.told(session, one.participant_id) == []
     await change(database, "UPDATE experiment SET state = 'cancelled' WHERE name = 'talks'")
     async with database.session.begin() as session:
-        assert len(await assignment.told(session, one.participant_id)) == 1
+        assert len(await seats.told(session, one.participant_id)) == 1
 
 
 # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -274,11 +286,11 @@ async def test_a_lease_runs_only_while_somebody_is_awaited(database: Database) -
     assert here
     assert there
     await say(database, here)
-    [mine] = await rows(database, SeatPlace.id == here)
-    [theirs] = await rows(database, SeatPlace.id == there)
+    [mine] = await rows(database, SeatRow.id == here)
+    [theirs] = await rows(database, SeatRow.id == there)
     assert (mine.leased_until, theirs.leased_until is None) == (None, False)
     await say(database, there)
-    assert all(row.leased_until for row in await rows(database, SeatPlace.state == "waiting"))
+    assert all(row.leased_until for row in await rows(database, SeatRow.state == "waiting"))
 
 
 async def test_who_lets_others_wait_too_long_loses_the_seat_and_the_next_goes_on_from_there(
@@ -299,18 +311,16 @@ async def test_who_lets_others_wait_too_long_loses_the_seat_and_the_next_goes_on
     here = await take(database, one)
     assert here
     await say(database, here)
-    await change(
-        database, "UPDATE seat_place SET leased_until = now() - interval '1 s' WHERE state = 'waiting'"
-    )
+    await change(database, "UPDATE seat SET leased_until = now() - interval '1 s' WHERE state = 'waiting'")
     there = await take(database, two)
     assert there
     assert there != here
-    assert [row.state for row in await rows(database, SeatPlace.id == here)] == ["returned"]
+    assert [row.state for row in await rows(database, SeatRow.id == here)] == ["returned"]
     engine = Engine(database)
-    turn = await engine.turn(there)
+    turn = await turn_of(engine, database, there)
     assert turn is not None
     assert [ask.path for ask, _ in turn.due] == ["r2/debater_a"]
-    assert await engine.turn(here) is None
+    assert await turn_of(engine, database, here) is None
     await engine.close()
     assert await take(database, one) is None, "who has left a talk does not come back to it"
 
@@ -321,8 +331,8 @@ async def test_a_seat_given_back_goes_to_others(database: Database) -> None:
     here = await take(database, one)
     assert here
     async with database.session.begin() as session:
-        assert await leases.give_back(session, seats.WITH_PASSAGE, here, one, {})
-        assert not await leases.give_back(session, seats.WITH_PASSAGE, here, one, {})
+        assert await assignment.give_back(session, here, one, {})
+        assert not await assignment.give_back(session, here, one, {})
     with pytest.raises(RuleChanged):
         await say_in(database, here)
     assert await take(database, one) is None
@@ -333,7 +343,7 @@ async def say_in(database: Database, place: uuid.UUID) -> None:
     """Answer whatever was asked first."""
     engine = Engine(database)
     try:
-        await engine.submit_turn(place, {"r1/debater_a": SAID})
+        await submit(engine, database, place, {"r1/debater_a": SAID})
     finally:
         await engine.close()
 
@@ -347,19 +357,19 @@ async def test_a_seat_given_back_in_the_middle_goes_to_nobody_from_across_the_cu
     here, there = await take(database, one), await take(database, opposite)
     assert here
     assert there
-    assert await take(database, judge, assignment.JUDGEMENTS)
+    assert await take(database, judge, "judge")
     for place in (here, there):
         await say(database, place)
     async with database.session.begin() as session:
-        assert await leases.give_back(session, seats.WITH_PASSAGE, here, one, {})
+        assert await assignment.give_back(session, here, one, {})
     await change(database, "UPDATE account SET role = 'debater'")
     assert await take(database, one) is None
     assert await take(database, opposite) == there, "who sits opposite stays there"
     assert await take(database, judge) is None
     again = await take(database, fresh)
-    [row] = await rows(database, SeatPlace.id == again)
-    [left] = await rows(database, SeatPlace.id == here)
-    assert (row.trial_id, row.seat, row.participant_id) == (left.trial_id, left.seat, fresh.participant_id)
+    [row] = await rows(database, SeatRow.id == again)
+    [left] = await rows(database, SeatRow.id == here)
+    assert (row.play_id, row.seat, row.participant_id) == (left.play_id, left.seat, fresh.participant_id)
 
 
 async def test_a_judges_seat_given_back_in_the_middle_goes_to_nobody_who_has_read_the_text(
@@ -372,21 +382,21 @@ async def test_a_judges_seat_given_back_in_the_middle_goes_to_nobody_who_has_rea
     await begun(database, talks({"live": live}, judges=[{"humans": 1}], elicit="final"))
     await begun(database, talks(name="argued"))
     assert await take(database, reader)
-    here = await take(database, one, seats.WITHOUT_PASSAGE)
+    here = await take(database, one, "judge")
     assert here
     engine = Engine(database)
-    turn = await engine.turn(here)
+    turn = await turn_of(engine, database, here)
     assert turn is not None
-    await engine.submit_turn(here, {ask.path: JUDGED[ask.wants] for ask, _ in turn.due})
+    await submit(engine, database, here, {ask.path: JUDGED[ask.wants] for ask, _ in turn.due})
     await engine.close()
     async with database.session.begin() as session:
-        assert await leases.give_back(session, seats.WITHOUT_PASSAGE, here, one, {})
+        assert await assignment.give_back(session, here, one, {})
     await change(database, "UPDATE account SET role = 'judge'")
     for away in (reader, one):
-        assert await take(database, away, seats.WITHOUT_PASSAGE) is None
-    taken = [await take(database, other, seats.WITHOUT_PASSAGE) for other in others]
-    [left] = await rows(database, SeatPlace.id == here)
-    assert left.trial_id in {row.trial_id for row in await rows(database, SeatPlace.id.in_(taken))}
+        assert await take(database, away, "judge") is None
+    taken = [await take(database, other, "judge") for other in others]
+    [left] = await rows(database, SeatRow.id == here)
+    assert left.play_id in {row.play_id for row in await rows(database, SeatRow.id.in_(taken))}
 
 
 @pytest.mark.parametrize("state", ["paused", "cancelled"])
@@ -406,10 +416,10 @@ async def test_an_answer_given_often_at_once_is_on_record_once(database: Databas
     here = await take(database, one)
     assert here
     engine = Engine(database)
-    turn = await engine.turn(here)
+    turn = await turn_of(engine, database, here)
     assert turn is not None
     [(ask, _)] = turn.due
-    await asyncio.gather(*(engine.submit_turn(here, {ask.path: SAID}) for _ in range(5)))
+    await asyncio.gather(*(submit(engine, database, here, {ask.path: SAID}) for _ in range(5)))
     await engine.close()
     async with database.session() as session:
         assert await session.scalar(select(func.count()).select_from(Move)) == 1
@@ -425,14 +435,14 @@ async def test_two_who_answer_last_at_the_same_time_do_not_leave_the_talk_waitin
         [trial] = (await session.scalars(select(Trial))).all()
         jobs = await session.scalar(
             text(
-                "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'advance_trial' AND args->>'id' = :id"
+                "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'advance_play' AND args->>'id' = :id"
             ),
             {"id": str(trial.id)},
         )
     assert trial.state == "queued"
     assert jobs
     engine = Engine(database)
-    await engine.advance_trial(trial.id)
+    await engine.advance(trial.id)
     await engine.close()
     async with database.session() as session:
         assert (await session.get_one(Trial, trial.id)).state == "done"
@@ -465,7 +475,7 @@ async def test_an_answer_given_during_a_pause_is_kept_and_goes_on_with_the_exper
         assert place
         await say(database, place)
     count = text(
-        "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'advance_trial' AND status = 'todo'"
+        "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'advance_play' AND status = 'todo'"
     )
     async with database.session() as session:
         assert await session.scalar(count) == 0
@@ -503,22 +513,22 @@ async def test_a_judge_who_takes_part_has_a_trial_of_their_own_for_each_person_w
         (2, True),
     ]
     found = await rows(database)
-    assert {(row.seat, row.reads_passage, row.once) for row in found} == {("judge", False, True)}
+    assert {(row.seat, row.role, row.once) for row in found} == {("judge", "judge", True)}
     assert len(found) == 4
 
     one, *others = await hired(database, 4, "judge")
-    here = await take(database, one, assignment.JUDGEMENTS, seats.WITHOUT_PASSAGE)
+    here = await take(database, one, "judge")
     assert here
     await _talk_to_the_end(database, here)
-    assert await take(database, one, seats.WITHOUT_PASSAGE) is None, "one trial a passage"
+    assert await take(database, one, "judge") is None, "one trial a passage"
     for another in others:
-        there = await take(database, another, seats.WITHOUT_PASSAGE)
+        there = await take(database, another, "judge")
         assert there
         await _talk_to_the_end(database, there)
     async with database.session() as session:
-        place = await session.get_one(SeatPlace, here)
-        trial = await session.get_one(Trial, place.trial_id)
-        verdict = (await session.scalars(select(Verdict).where(Verdict.trial_id == trial.id))).one()
+        place = await session.get_one(SeatRow, here)
+        trial = await session.get_one(Trial, place.play_id)
+        verdict = (await session.scalars(select(Verdict).where(Verdict.play_id == trial.id))).one()
     assert (trial.state, place.state) == ("done", "done")
     assert trial.judge_id == verdict.participant_id == one.participant_id
     assert verdict.method == "stated"
@@ -532,11 +542,11 @@ async def test_a_judge_who_takes_part_has_a_trial_of_their_own_for_each_person_w
 async def _talk_to_the_end(database: Database, place: uuid.UUID) -> None:
     """Judge in a talk: an even belief, a word, and no more rounds."""
     engine = Engine(database)
-    while (turn := await engine.turn(place)) and (turn.due or not turn.given):
-        await engine.submit_turn(place, {ask.path: JUDGED[ask.wants] for ask, _ in turn.due})
+    while (turn := await turn_of(engine, database, place)) and (turn.due or not turn.given):
+        await submit(engine, database, place, {ask.path: JUDGED[ask.wants] for ask, _ in turn.due})
         async with database.session() as session:
-            trial = (await session.get_one(SeatPlace, place)).trial_id
-        await engine.advance_trial(trial)
+            trial = (await session.get_one(SeatRow, place)).play_id
+        await engine.advance(trial)
     await engine.close()
 
 
@@ -581,7 +591,7 @@ async def test_seats_that_wait_for_people_are_counted_with_what_waits(database: 
     await say(database, here)
     assert await _waiting(database) == (2, 2, 2)
     await change(
-        database, "UPDATE seat_place SET leased_until = now() - interval '1 s' WHERE leased_until IS NOT NULL"
+        database, "UPDATE seat SET leased_until = now() - interval '1 s' WHERE leased_until IS NOT NULL"
     )
     assert await _waiting(database) == (3, 1, 1)
     async with database.session() as session:

@@ -55,7 +55,7 @@ async def test_depth_is_compared_with_as_many_critiques_side_by_side_and_with_th
     assert by_votes.contrast.second_accuracy == metric.value
 
     async with database.session() as session:
-        said = select(Trial, Move.content["words"].as_integer()).join(Move, Move.trial_id == Trial.id)
+        said = select(Trial, Move.content["words"].as_integer()).join(Move, Move.play_id == Trial.id)
         counts: dict[Any, list[int]] = {}
         for trial, count in await session.execute(said.where(Move.content["kind"].astext == "speech")):
             counts.setdefault(trial.arm_id, []).append(count)

@@ -168,7 +168,7 @@ async def chosen(database: Database, arm: str) -> Any:
     """The mean, over the speeches that judges read, of the mean belief of both orders in their cause."""
     async with database.session() as session:
         trials = list(await session.scalars(select(Trial).join(Arm).where(Arm.name == arm)))
-        moves = {(move.trial_id, move.path): move for move in await session.scalars(select(Move))}
+        moves = {(move.play_id, move.path): move for move in await session.scalars(select(Move))}
     scores = []
     for trial in trials:
         assert trial.outcome is not None

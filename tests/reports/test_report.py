@@ -5,11 +5,11 @@ from statistics import fmean
 from typing import Any
 
 from rich.console import Console
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 
 from app.records.database import Database
 from app.reports.report import Report, as_tables, notes, report
-from models import Move, Trial, Verdict
+from models import Move, PlayRow, Trial, Verdict
 from tests.factories import finished, passage, spec
 
 ARMS: dict[str, dict[str, Any]] = {
@@ -48,7 +48,7 @@ async def test_metrics_and_measures_follow_from_moves_trials_and_verdicts(databa
     async with database.session() as session:
         trials = {row.id: row for row in await session.scalars(select(Trial))}
         flaws = {
-            row.trial_id for row in await session.scalars(select(Move).where(Move.path == "r1/author/flaw"))
+            row.play_id for row in await session.scalars(select(Move).where(Move.path == "r1/author/flaw"))
         }
         marks = list(await session.scalars(select(Move).where(Move.path.startswith("judging/mark/"))))
 
@@ -103,7 +103,8 @@ async def test_verdicts_that_accuracy_leaves_out_are_left_out_of_the_metrics_too
     async with database.session.begin() as session:
         question = (await session.scalars(select(Trial.question_id).limit(1))).one()
         against = select(Trial.id).where(Trial.question_id == question, Trial.assignment == 1)
-        await session.execute(delete(Verdict).where(Verdict.trial_id.in_(against)))
+        judged = select(PlayRow.id).where(or_(PlayRow.id.in_(against), PlayRow.talk_id.in_(against)))
+        await session.execute(delete(Verdict).where(Verdict.play_id.in_(judged)))
     async with database.session() as session:
         again = await report(session, made.experiment)
     for key in ("completeness", "soundness", "auroc", "best_of_n"):

@@ -38,8 +38,8 @@ from app.jobs import follow
 from app.records import experiments, people, spec_drafts
 from app.records.database import Database, head
 from app.reports.report import report
+from app.services.passwords import hasher
 from app.settings import Settings
-from app.web.accounts.sign_in import hasher
 from models import Account, ApiToken, Experiment, Session
 from tests.database import embedded
 from tests.factories import imported, passage, spec, started

@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 from sqlalchemy import URL, select, text, update
 
-from app.records import assignment, leases, people, seats, spec_drafts
+from app.records import assignment, people, spec_drafts
 from app.records.database import Database
 from app.records.tokens import new_token
 from app.services.invites import invite_path
 from app.services.passwords import hasher
-from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, SeatPlace, Trial
+from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, SeatRow, Trial
 from tests.database import Server
 from tests.factories import TASKS, spec, started
 from tests.web.routes import ROUTES, Route
@@ -29,7 +29,6 @@ MISSING: Mapping[str, object] = {
         kind: uuid.UUID(int=7)
         for kind in (
             "trial",
-            "judgement",
             "seat",
             "invite",
             "person",
@@ -71,7 +70,7 @@ async def staged(postgres: Server) -> AsyncIterator[Stage]:
             await started(database, debated())
             things = await _things(site)
             for trial in things.pop("talks"):
-                await site.app.state.engine.advance_trial(trial)
+                await site.app.state.engine.advance(trial)
         yield Stage(postgres, url, site.cast, things)
 
 
@@ -89,7 +88,7 @@ async def _things(site: Site) -> dict[str, Any]:
         spoken = select(Trial.id).where(
             Trial.argues.has_key("debater_a"), Trial.experiment_id == experiment.id
         )
-        seat = await leases.claim(db, site.cast["debater"].id, [seats.WITH_PASSAGE])
+        seat = await assignment.claim(db, site.cast["debater"].id, "debater")
         assert seat is not None
         db.add(Endpoint(id=(endpoint := uuid.uuid4()), name="far", base_url="http://127.0.0.1:9/v1"))
         invite = await people.new_invite(db, role="judge", shared=True, created_by=alice.id)
@@ -105,12 +104,12 @@ async def _things(site: Site) -> dict[str, Any]:
         return {
             "experiment": experiment.name,
             "trial": (await db.scalars(spoken.limit(1))).one(),
-            "seat": seat[1],
-            "talks": list(await db.scalars(select(SeatPlace.trial_id))),
+            "seat": seat,
+            "talks": list(await db.scalars(select(SeatRow.play_id).where(SeatRow.role == "debater"))),
             "invite": invite.id,
             "person": person.id,
             "token": (await db.scalars(select(ApiToken.id))).one(),
-            "judgement": await assignment.claim(db, judge.id),
+            "judging": await assignment.claim(db, judge.id, "judge"),
             "endpoint": endpoint,
             "participant": (
                 await db.scalars(select(Participant.id).where(Participant.kind == "builtin").limit(1))

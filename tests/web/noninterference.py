@@ -18,12 +18,13 @@ from app.records import assignment, drafts, people
 from app.records.database import Database
 from app.services.invites import invite_path
 from app.web.security.middleware import COOKIE
-from models import Account, Experiment, Judgement, Trial
+from models import Account, Experiment, SeatRow, Trial
 from tests.database import Server
 from tests.factories import imported, played, started
 from tests.servers import Script, ScriptedServer
+from tests.web.entered import as_draft, as_form
 from tests.web.fixtures import MISSING, bearer, connected, filled
-from tests.web.routes import ROUTES, named
+from tests.web.routes import BELIEF, ROUTES, named
 from tests.web.world import Browser, Site, opened
 
 # ── secrets ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -137,7 +138,7 @@ class Original:
     cast: Mapping[str, Account]
     things: Mapping[str, object]
     mine: tuple[object, ...]
-    """Judgements of the judge's, in every state, and one of the rival's."""
+    """Seats of the judge's, in every state, and one of the rival's."""
     sessions: Mapping[str, tuple[str, str]]
     """Name of somebody to the token and the forgery token of their session."""
     token: Mapping[str, str]
@@ -172,8 +173,9 @@ async def _fill(site: Site, url: str, feedback: str) -> None:
     await _run(database, _study("study-broken", "shelf-broken", url, naive, people=policy), "Broken")
     await _taken(
         site,
-        "UPDATE judgement SET state = 'failed', error = 'failure-of-opal: gold', leased_until = NULL "
-        "WHERE state = 'waiting' AND round_id IN (SELECT r.id FROM judging_round r JOIN experiment e "
+        "WITH gone AS (UPDATE seat SET leased_until = NULL) "
+        "UPDATE play SET state = 'failed', error = 'failure-of-opal: gold' "
+        "WHERE kind = 'judging' AND state = 'waiting' AND round_id IN (SELECT r.id FROM judging_round r JOIN experiment e "
         "ON e.id = r.experiment_id WHERE e.name = 'study-broken')",
     )
     again = {**policy, "once_per_passage": False}
@@ -196,7 +198,7 @@ async def _run(database: Database, study: dict[str, Any], *keys: str) -> None:
 async def _taken(site: Site, then: str) -> None:
     """Let the judge take a trial, and something happen to it."""
     async with site.database.session.begin() as db:
-        assert await assignment.claim(db, site.cast["judge"].id)
+        assert await assignment.claim(db, site.cast["judge"].id, "judge")
         await db.execute(text(then))
 
 
@@ -212,12 +214,11 @@ async def _secrets_in_place(db: AsyncSession, site: Site) -> None:
 
 
 async def _work_of_the_rival(db: AsyncSession, site: Site) -> None:
-    taken = await assignment.claim(db, site.cast["rival"].id)
+    taken = await assignment.claim(db, site.cast["rival"].id, "judge")
     assert taken is not None
-    entered = {"p": ["50", "50"], "reason": "draft-of-another", "knows_story": False, "at": 1}
-    await drafts.save(
-        db, drafts.of_judgement(taken), site.cast["rival"].id, "judging/order0/step0", entered, {}
-    )
+    entered = {"p": ["50", "50"], "text": "draft-of-another", "knows_story": False, "at": 1}
+    play = (await db.get_one(SeatRow, taken)).play_id
+    await drafts.save(db, taken, play, site.cast["rival"].id, "judging/order0/step0", entered, {})
 
 
 async def _what_is_known(site: Site, url: str) -> dict[str, Any]:
@@ -228,7 +229,7 @@ async def _what_is_known(site: Site, url: str) -> dict[str, Any]:
         sessions[who] = (browser.cookies[COOKIE], browser.csrf)
     token = await bearer(site, "judge", "read", "write", "admin")
     async with site.database.session.begin() as db:
-        held = await db.execute(select(Judgement.id, Judgement.participant_id).where(Judgement.place > 0))
+        held = await db.execute(select(SeatRow.id, SeatRow.participant_id))
         held_by = [(row.participant_id, row.id) for row in held if row.participant_id]
         invite = await people.new_invite(db, role="judge", shared=False)
         link = (await invite_path(db, invite)).removeprefix("/invite/")
@@ -256,7 +257,7 @@ async def _secrets(db: AsyncSession, url: str) -> tuple[str, ...]:
     """Everything in the database that no judge may read, as it would be written."""
     ids = [
         str(identity)
-        for table in ("experiment", "arm", "trial", "question", "passage", "judging_round", "participant")
+        for table in ("experiment", "arm", "play", "question", "passage", "judging_round", "participant")
         for identity in await db.scalars(text(f"SELECT id FROM {table}"))
     ]
     whose = "SELECT unnest(ARRAY[name, email]) FROM account WHERE name LIKE 'name-of-%'"
@@ -273,8 +274,10 @@ async def _secrets(db: AsyncSession, url: str) -> tuple[str, ...]:
 # ── twins ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _SEATS = ("debater", "consultant", "quoter")
-_OF_TRIALS = "trial_id IS NOT NULL"
-_OTHERS = "participant_id NOT IN (SELECT participant_id FROM account WHERE name = 'Judge')"
+_OF_TRIALS = "play_id IN (SELECT id FROM play WHERE kind = 'talk')"
+_JUDGE = "(SELECT participant_id FROM account WHERE name = 'Judge')"
+_OTHERS = f"participant_id NOT IN {_JUDGE}"
+_TALKS = "kind = 'talk'"
 _PAIR = (
     "(SELECT id FROM participant WHERE name IN ('quartz-author', 'opal-author') AND id <> {}.participant_id)"
 )
@@ -293,17 +296,17 @@ EXCHANGES: dict[str, list[str]] = {
     "truth": ["UPDATE question SET gold = distractor, distractor = gold"],
     "sides": [
         # Who holds seat A holds seat B, with every word and the answer it speaks for unchanged; a consultant changes sides.
-        f"UPDATE trial SET argues = ({_swapped('argues::text')})::jsonb",
+        f"UPDATE play SET argues = ({_swapped('argues::text')})::jsonb WHERE {_TALKS}",
         # Of two who spoke at once, seat A stands first on record, as it always does.
-        f"UPDATE trial SET outcome = ({_swapped('outcome::text')})::jsonb "
-        "WHERE jsonb_array_length(outcome->'transcript'->0) = 1",
-        "UPDATE trial SET argues = jsonb_build_object('consultant', 1 - (argues->>'consultant')::int) "
-        "WHERE argues ? 'consultant'",
-        "UPDATE trial SET argues = jsonb_build_object('prover', 1 - (argues->>'prover')::int) "
-        "WHERE argues ? 'prover'",
-        "UPDATE trial SET assignment = assignment + 1000",
-        "UPDATE trial t SET assignment = (SELECT min(o.assignment) + max(o.assignment) - 1000 FROM trial o "
-        "WHERE o.arm_id = t.arm_id AND o.question_id = t.question_id) - t.assignment",
+        f"UPDATE play SET outcome = ({_swapped('outcome::text')})::jsonb "
+        f"WHERE {_TALKS} AND jsonb_array_length(outcome->'transcript'->0) = 1",
+        "UPDATE play SET argues = jsonb_build_object('consultant', 1 - (argues->>'consultant')::int) "
+        f"WHERE {_TALKS} AND argues ? 'consultant'",
+        "UPDATE play SET argues = jsonb_build_object('prover', 1 - (argues->>'prover')::int) "
+        f"WHERE {_TALKS} AND argues ? 'prover'",
+        "UPDATE play SET assignment = assignment + 1000 WHERE kind = 'talk'",
+        "UPDATE play t SET assignment = (SELECT min(o.assignment) + max(o.assignment) - 1000 FROM play o "
+        f"WHERE o.arm_id = t.arm_id AND o.question_id = t.question_id) - t.assignment WHERE {_TALKS}",
         f"UPDATE move SET path = path || '!' WHERE {_OF_TRIALS}",
         f"UPDATE move SET path = rtrim({_swapped('path')}, '!'), seat = {_swapped('seat')} WHERE {_OF_TRIALS}",
     ],
@@ -318,15 +321,16 @@ EXCHANGES: dict[str, list[str]] = {
     "times": [
         # Who was slower spoke first, also in the order in which rows were written.
         f"UPDATE move SET id = 1000000 - id, created_at = created_at - id * interval '1 h' WHERE {_OF_TRIALS}",
-        "UPDATE trial SET finished_at = finished_at - (seed % 1000) * interval '1 h'",
-        f"UPDATE judgement SET finished_at = finished_at - (seed % 1000) * interval '1 h' WHERE {_OTHERS}",
+        "UPDATE play SET finished_at = finished_at - (seed % 1000) * interval '1 h' WHERE kind = 'talk'",
+        f"UPDATE play SET finished_at = finished_at - (seed % 1000) * interval '1 h' "
+        f"WHERE kind = 'judging' AND judge_id NOT IN {_JUDGE}",
         "UPDATE experiment SET created_at = created_at - interval '1 h'",
         "UPDATE model_call SET created_at = created_at - interval '1 day'",
         "UPDATE call_attempt SET started_at = started_at - interval '1 day', seconds = 1000 + seconds",
     ],
     "others' work": [
         f"UPDATE verdict SET belief = ARRAY[belief[2], belief[1]], reason = 'another' WHERE {_OTHERS}",
-        f"UPDATE judgement SET flags = '{{\"knows_story\": true}}' WHERE {_OTHERS}",
+        f"UPDATE seat SET flags = '{{\"knows_story\": true}}' WHERE {_OTHERS}",
         "UPDATE draft SET content = '{}', active_seconds = 1000, edits = 9 WHERE account_id IN "
         "(SELECT id FROM account WHERE name <> 'Judge')",
         "UPDATE call_attempt SET tokens_in = 1000 + tokens_in, tokens_out = 1000 + tokens_out",
@@ -339,7 +343,7 @@ EXCHANGES: dict[str, list[str]] = {
         "UPDATE text SET body = 'Another text altogether.' WHERE digest IN "
         "(SELECT text_digest FROM passage WHERE key <> 'passage-Open')",
         "UPDATE passage SET title = 'another', author = 'another', source = 'another', key = 'another-' || key",
-        "UPDATE judgement SET error = 'another' WHERE error IS NOT NULL",
+        "UPDATE play SET error = 'another' WHERE kind = 'judging' AND error IS NOT NULL",
         "UPDATE move SET content = jsonb_set(content, '{scratchpad}', '\"another\"') "
         f"WHERE {_OF_TRIALS} AND content->>'kind' = 'speech'",
     ],
@@ -431,13 +435,16 @@ class Judge:
                 await self.ask("around", "HEAD", route.at(self.world.things))
                 await self.ask("fragment", "GET", route.at(self.world.things), headers=_HTMX)
 
-    async def try_every_judgement(self) -> None:
+    async def try_every_seat(self) -> None:
         """Read, save, submit and give back what is theirs, in whatever state, and what is somebody else's."""
-        for judgement in self.world.mine:
-            things = {**self.world.things, "judgement": judgement}
+        bodies = {"seat_submit": {"data": as_form(BELIEF)}, "seat_draft": {"json": as_draft(BELIEF, at=1)}}
+        for seat in self.world.mine:
+            things = {**self.world.things, "seat": seat}
             for name, route in ROUTES.items():
-                if "{judgement}" in route.address:
-                    await self.ask(name, route.method, route.at(things), **filled(route, things))
+                if "{seat}" in route.address:
+                    for body in (bodies.get(name), filled(route, things)):
+                        if body is not None:
+                            await self.ask(name, route.method, route.at(things), **body)
 
     async def read_files(self, *paths: str) -> None:
         """Static files, and once more with what the first answer said of their age."""
@@ -471,15 +478,15 @@ class Judge:
         if "Read this first" in (await self.ask("trial", "GET", trial)).text:
             await self.ask("trial", "GET", f"{trial}?read=true")
         while "data-belief" in (page := await self.ask("trial", "GET", trial)).text:
-            found = re.search(r'name="path" value="([^"]+)"', page.text)
+            found = re.search(r'name="0.path" value="([^"]+)"', page.text)
             assert found is not None
             belief = {"path": found[1], "p": ["70", "30"], "reason": "So it seems."}
             await self.ask("fragment", "GET", trial, headers=_HTMX)
-            await self.ask("draft", "POST", f"{trial}/draft", json={**belief, "at": 5})
-            await self.ask("mistake", "POST", trial, data={**belief, "p": ["70", "70"]})
-            answer = await self.ask("submit", "POST", trial, data=belief)
+            await self.ask("draft", "POST", f"{trial}/draft", json=as_draft(belief, at=5))
+            await self.ask("mistake", "POST", trial, data=as_form({**belief, "p": ["70", "70"]}))
+            answer = await self.ask("submit", "POST", trial, data=as_form(belief))
             assert answer.status_code == 303
-            await self.ask("again", "POST", trial, data=belief)
+            await self.ask("again", "POST", trial, data=as_form(belief))
 
     async def _give_back(self, trial: str) -> None:
         await self.ask("return", "GET", f"{trial}/return")

@@ -35,7 +35,7 @@ async def read(world: Original, exchange: list[str], *, everything: bool) -> Rea
         if everything:
             await _look(judge)
         taken = await judge.judge_all()
-        await judge.try_every_judgement()
+        await judge.try_every_seat()
         if everything:
             await judge.come_and_go()
         return Read(judge.answers, judge.routes, judge.asked, taken)
@@ -43,7 +43,7 @@ async def read(world: Original, exchange: list[str], *, everything: bool) -> Rea
 
 async def _look(judge: Judge) -> None:
     await judge.look_around()
-    await judge.try_every_judgement()
+    await judge.try_every_seat()
     await judge.read_files(*FILES)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import assignment, waiting_work
 from app.records.waiting_work import Waiting
-from models import Account, Experiment, Judgement, Trial
+from models import Account, Experiment, SeatRow, Trial
 from tests.factories import imported, passage, played, spec, started
 from tests.web.world import Site, World
 
@@ -28,7 +28,7 @@ async def waits(world: World, who: str = "alice") -> Waiting:
 
 async def takes(world: World, account: Account) -> None:
     async with world.site.database.session.begin() as db:
-        assert await assignment.claim(db, account.id)
+        assert await assignment.claim(db, account.id, "judge")
 
 
 async def fails(db: AsyncSession, experiment: Experiment, reason: str) -> int:
@@ -85,14 +85,14 @@ async def test_a_place_whose_lease_has_run_out_is_open_again(world: World) -> No
     await takes(world, world.site.cast["judge"])
     async with world.site.database.session.begin() as db:
         late = func.now() - timedelta(minutes=1)
-        await db.execute(update(Judgement).where(Judgement.state == "waiting").values(leased_until=late))
+        await db.execute(update(SeatRow).where(SeatRow.state == "waiting").values(leased_until=late))
     now = await waits(world)
     assert (now.held, now.people) == (0, 0)
 
 
 async def test_the_longest_wait_begins_when_a_transcript_was_finished(world: World) -> None:
     async with world.site.database.session.begin() as db:
-        for table in ("trial SET finished_at", "judging_round SET created_at"):
+        for table in ("play SET finished_at", "judging_round SET created_at"):
             await db.execute(text(f"UPDATE {table} = now() - interval '9 days'"))
         first = (await db.scalars(select(Trial.finished_at).limit(1))).one()
     assert (await waits(world)).since == first

@@ -27,6 +27,7 @@ from models import (
     Judgement,
     JudgingRound,
     Participant,
+    SeatRow,
     Trial,
     Verdict,
 )
@@ -61,7 +62,8 @@ async def more_experiments(db: AsyncSession, world: World, numbers: Numbers) -> 
     arm = await first(db, Arm, Arm.experiment_id == world.experiment.id)
     trial = await first(db, Trial, Trial.arm_id == arm.id)
     panel = await first(db, JudgingRound, JudgingRound.experiment_id == world.experiment.id)
-    place = await first(db, Judgement, Judgement.trial_id == trial.id, Judgement.state == "open")
+    place = await first(db, Judgement, Judgement.talk_id == trial.id, Judgement.state == "open")
+    seat = await first(db, SeatRow, SeatRow.play_id == place.id)
     for number in numbers:
         experiment = copied(world.experiment, name=f"copy-{number:03}", created_at=func.now())
         its = {"experiment_id": experiment.id}
@@ -70,19 +72,21 @@ async def more_experiments(db: AsyncSession, world: World, numbers: Numbers) -> 
         failed = {"state": "failed", "error": f"It is silent ({number}).", "outcome": None, "replicate": 99}
         its_round = copied(panel, **its)
         rows = [experiment, its_arm, its_trial, copied(its_trial, **failed), its_round]
-        for row in [*rows, copied(place, trial_id=its_trial.id, round_id=its_round.id)]:
+        its_place = copied(place, talk_id=its_trial.id, round_id=its_round.id, **its)
+        for row in [*rows, its_place, copied(seat, play_id=its_place.id)]:
             db.add(row)
             await db.flush()
 
 
 async def more_trials(db: AsyncSession, world: World, numbers: Numbers) -> None:
     trial = await first(db, Trial, Trial.experiment_id == world.experiment.id)
-    verdict = await first(db, Verdict, Verdict.trial_id == trial.id)
+    judgements = select(Judgement.id).where(Judgement.talk_id == trial.id)
+    verdict = await first(db, Verdict, Verdict.play_id.in_(judgements))
     for number in numbers:
         another = copied(trial, replicate=100 + number, position=1000 + number)
         db.add(another)
         await db.flush()
-        db.add(copied(verdict, id=None, trial_id=another.id, judgement_id=None))
+        db.add(copied(verdict, id=None, play_id=another.id))
 
 
 async def more_rounds(db: AsyncSession, world: World, numbers: Numbers) -> None:

@@ -1,6 +1,6 @@
 """What is told to a judge afterwards: the truth beside their belief, and how often they were right when how sure.
 
-It tells of the verdicts that it is handed, and does not know which may be told: `assignment.told` does.
+It tells of the verdicts that it is handed, and does not know which may be told: `seats.told` does.
 """
 
 import math
@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.protocols.views import LETTERS
-from app.records.assignment import Told
+from app.records.seats import Told
 from app.statistics.calibration import reliability
 from app.statistics.scores import bits, credit
 
 
-def feedback(verdict: Told, order: Sequence[int]) -> dict[str, Any]:
+def feedback(verdict: Told) -> dict[str, Any]:
     """The truth beside the belief, answers in the order in which they were read."""
     return {
         "question": verdict.question,
         "answers": [
             (LETTERS[place], verdict.answers[index], verdict.belief[index], index == verdict.gold)
-            for place, index in enumerate(order)
+            for place, index in enumerate(verdict.order)
         ],
         "bits": bits(verdict.belief[verdict.gold]),
-        "even": bits(1 / len(order)),
+        "even": bits(1 / len(verdict.order)),
     }
 
 

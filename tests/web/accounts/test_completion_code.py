@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from models import Experiment, Invite, Judgement, Trial
+from models import Experiment, Invite, Judgement, SeatRow, Trial
 from tests.factories import spec
 from tests.web.fixtures import bearer
 from tests.web.judge.test_routes import judged, next_trial
@@ -114,13 +114,13 @@ async def test_a_place_that_somebody_else_holds_keeps_nobody_waiting(
     await judged(recruited)
     async with world.site.database.session.begin() as db:
         rival = world.site.cast["rival"].participant_id
-        held = {
-            "state": "waiting",
-            "participant_id": rival,
-            "leased_until": datetime.now(UTC) + timedelta(hours=1),
-        }
+        soon = datetime.now(UTC) + timedelta(hours=1)
+        taken = {"state": "waiting", "participant_id": rival, "leased_until": soon}
         await db.execute(delete(Judgement).where(Judgement.state == "open", Judgement.place == 2))
-        await db.execute(update(Judgement).where(Judgement.state == "open").values(**held))
+        await db.execute(update(SeatRow).where(SeatRow.state == "open").values(**taken))
+        await db.execute(
+            update(Judgement).where(Judgement.state == "open").values(state="waiting", judge_id=rival)
+        )
     assert told(await shown(recruited))
 
 
@@ -145,7 +145,7 @@ async def test_a_seat_in_a_talk_is_work_to_be_done(world: World, recruited: Brow
     for _ in range(2):
         await judged(recruited)
     assert not told(await shown(recruited))
-    assert "/talk/" in await next_trial(recruited)
+    assert "talkpage" in await shown(recruited, await next_trial(recruited))
     assert not told(await shown(recruited)), "a talk in hand is work too"
 
 
@@ -154,7 +154,7 @@ async def test_who_has_only_sat_in_talks_has_done_something(site: Site) -> None:
     await begun(site, ASKING)
     judge = await come(site, await link(alice, completion_code=CODE), "Paul")
     assert not told(await shown(judge))
-    while "/talk/" in (here := await next_trial(judge)):
+    while "/seat/" in (here := await next_trial(judge)):
         while paths := asked(await judge.get(here)):
             assert not told(await shown(judge))
             await judge.submit(

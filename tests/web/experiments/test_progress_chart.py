@@ -59,9 +59,13 @@ async def test_the_time_left_follows_from_what_ended_lately(site: Site) -> None:
     experiment = await finished(site.database, passage("Alba"))
     async with site.database.session.begin() as session:
         await session.execute(text("UPDATE move SET created_at = now() - interval '2 hours'"))
-        await session.execute(text("UPDATE trial SET finished_at = now() - interval '1 minute'"))
-        await session.execute(text("UPDATE judgement SET finished_at = now() - interval '1 hour'"))
-        trials = await session.scalar(text("SELECT count(*) FROM trial"))
+        await session.execute(
+            text("UPDATE play SET finished_at = now() - interval '1 minute' WHERE kind = 'talk'")
+        )
+        await session.execute(
+            text("UPDATE play SET finished_at = now() - interval '1 hour' WHERE kind = 'judging'")
+        )
+        trials = await session.scalar(text("SELECT count(*) FROM play WHERE kind = 'talk'"))
         await session.commit()
     found = await course(site, experiment, live=True)
     assert found.recent == 0
@@ -99,7 +103,9 @@ async def test_judgements_held_up_by_a_failed_trial_do_not_keep_a_page_asking(si
     await imported(site.database, passage("Alba"))
     experiment = await started(site.database, spec())
     async with site.database.session.begin() as session:
-        await session.execute(text("UPDATE trial SET state = 'failed', error = 'Silence.'"))
+        await session.execute(
+            text("UPDATE play SET state = 'failed', error = 'Silence.' WHERE kind = 'talk'")
+        )
     alice = await site.browser("alice")
     for address in (f"/experiments/{experiment.name}", "/experiments"):
         page = (await alice.get(address)).text

@@ -21,11 +21,12 @@ from app.records.paging import Page
 from app.records.progress import Progress, progress
 from app.records.queue import enqueue_orphans
 from app.settings import Settings
-from models import Audit, Draft, Experiment, Judgement, Move, Trial
+from models import Audit, Draft, Experiment, Judgement, Judging, Move, Trial
 from tests import factories
 from tests.factories import finished, imported, passage, played, spec, started
 from tests.servers import Script, ScriptedServer
 from tests.test_jobs import modelled
+from tests.web.entered import as_form
 from tests.web.world import Site, World, statements
 
 
@@ -149,7 +150,7 @@ async def test_what_failed_is_queued_again_while_the_job_that_failed_is_still_en
     lock = text("SELECT count(*) FROM procrastinate_jobs WHERE lock = :lock AND status = 'todo'")
     async with site.database.session.begin() as session:
         await experiments.resume(session, running.id, retry_failed=True)
-        assert await session.scalar(lock, {"lock": f"trial:{first.id}"}) == 1
+        assert await session.scalar(lock, {"lock": f"play:{first.id}"}) == 1
 
 
 # ── steering ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -211,7 +212,7 @@ async def test_a_paused_experiment_makes_no_move_and_resumes_whole(site: Site) -
             assert (await until(site, experiment, lambda _: True)).moves == held.moves
             assert len(server.seen) == asked
             begun = text(
-                "SELECT count(DISTINCT trial_id) FROM move JOIN trial ON trial.id = trial_id WHERE state = 'queued'"
+                "SELECT count(DISTINCT play_id) FROM move JOIN play ON play.id = play_id WHERE kind = 'talk' AND state = 'queued'"
             )
             async with site.database.session() as session:
                 assert await session.scalar(begun)
@@ -301,14 +302,14 @@ async def test_a_trial_that_ends_during_the_pause_queues_its_judgements_only_on_
         # It had been begun: a person's turn is taken in a paused experiment too.
         await session.execute(update(Trial).where(Trial.id == trial.id).values(state="waiting"))
     engine = Engine(site.database)
-    await engine.advance_trial(trial.id)
+    await engine.advance(trial.id)
     await engine.close()
     assert await jobs(site.database) == []
     async with site.database.session.begin() as session:
         await experiments.unpause(session, running.id)
-        judgements = select(Judgement.id).where(Judgement.trial_id == trial.id)
+        judgements = select(Judgement.id).where(Judgement.talk_id == trial.id)
         locks = await session.scalars(text("SELECT lock FROM procrastinate_jobs"))
-        assert {f"judgement:{item}" for item in await session.scalars(judgements)} <= set(locks)
+        assert {f"play:{item}" for item in await session.scalars(judgements)} <= set(locks)
 
 
 async def test_a_cancelled_experiment_is_never_taken_up_again_and_every_step_is_on_the_trail(
@@ -410,17 +411,17 @@ async def test_places_that_nobody_took_are_one_line_and_neighbours_one_click_awa
 async def test_a_persons_judgement_shows_its_reasons_and_the_effort_of_every_step(world: World) -> None:
     judge = await world.site.browser("judge")
     address = (await judge.submit("/judge/next")).headers["location"]
-    while 'name="path"' in (page := (await judge.get(address)).text):
-        path = page.split('name="path" value="')[1].split('"')[0]
+    while 'name="0.path"' in (page := (await judge.get(address)).text):
+        path = page.split('name="0.path" value="')[1].split('"')[0]
         form = {"path": path, "p": ["70", "30"], "reason": "The lamp & the inn."}
-        assert (await judge.submit(address, form)).status_code == 303
+        assert (await judge.submit(address, as_form(form))).status_code == 303
     async with world.site.database.session.begin() as session:
         done = (
             await session.scalars(select(Judgement).where(Judgement.place > 0, Judgement.state == "done"))
         ).one()
         effort = {"active_seconds": 75, "focus_changes": 1, "edits": 4}
         await session.execute(update(Draft).where(Draft.path == path).values(effort))
-    shown = (await (await world.site.browser("alice")).get(f"/trials/{done.trial_id}")).text
+    shown = (await (await world.site.browser("alice")).get(f"/trials/{done.talk_id}")).text
     assert "(person)" in shown
     assert "The lamp &amp; the inn." in shown
     assert "75 s at work, page left or come back to 1 time, 4 edits" in shown
@@ -457,7 +458,7 @@ async def market(site: Site) -> Trial:
 async def paths(site: Site, trial: Trial) -> list[str]:
     async with site.database.session() as session:
         return list(
-            await session.scalars(select(Move.path).where(Move.trial_id == trial.id).order_by(Move.id))
+            await session.scalars(select(Move.path).where(Move.play_id == trial.id).order_by(Move.id))
         )
 
 
@@ -646,8 +647,8 @@ async def test_calls_of_a_judgement_are_found_only_through_its_own_trial(site: S
     async with site.database.session() as session:
         judgement = (
             await session.scalars(
-                select(Judgement)
-                .join(Trial, Trial.id == Judgement.trial_id)
+                select(Judging)
+                .join(Trial, Trial.id == Judging.talk_id)
                 .where(Trial.experiment_id == experiment.id)
                 .limit(1)
             )
@@ -655,15 +656,15 @@ async def test_calls_of_a_judgement_are_found_only_through_its_own_trial(site: S
         other = (
             await session.scalars(
                 select(Trial.id)
-                .where(Trial.experiment_id == experiment.id, Trial.id != judgement.trial_id)
+                .where(Trial.experiment_id == experiment.id, Trial.id != judgement.talk_id)
                 .limit(1)
             )
         ).one()
         path = await session.scalar(
-            text("SELECT path FROM model_call WHERE judgement_id = :id LIMIT 1"), {"id": judgement.id}
+            text("SELECT path FROM model_call WHERE play_id = :id LIMIT 1"), {"id": judgement.id}
         )
         assert isinstance(path, str)
-        assert await browse.calls(session, judgement.trial_id, path, judgement.id)
+        assert await browse.calls(session, judgement.talk_id, path, judgement.id)
         assert await browse.calls(session, other, path, judgement.id) == []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from models import Judgement
+from models import SeatRow
 from tests.factories import imported, passage, played, spec, started
 from tests.web.judge.test_routes import believe, next_trial
 from tests.web.seats.test_routes import advised, begun
@@ -72,7 +72,7 @@ async def test_examples_come_first_on_a_page_of_their_own_and_no_clock_runs_ther
         assert re.search(r"not found: </span><q>he swore</q>", page)
         assert "data-belief" not in page
         async with site.database.session() as db:
-            assert not await db.scalar(text("SELECT bool_or(flags ? 'shown_at') FROM judgement"))
+            assert not await db.scalar(text("SELECT bool_or(flags ? 'shown_at') FROM seat"))
     page = (await browser.get(f"{trial}?read=true")).text
     assert "Please decide within 45 seconds" in page
     again = (await browser.get(trial)).text
@@ -103,14 +103,14 @@ async def test_who_was_shown_that_an_argument_is_false_is_asked_no_more_about_it
     assert await next_trial(browser) == "/judge", "they know what is false there"
     newcomer = await site.browser_of(await site.hire("Kim", "judge"))
     taken = [await next_trial(newcomer)]
-    assert "/judge/trial/" in taken[0], "who was shown nothing is asked"
+    assert "/seat/" in taken[0], "who was shown nothing is asked"
 
 
 @pytest.mark.parametrize(
     "ending",
     [
-        "UPDATE seat_place SET state = 'done' WHERE participant_id IS NOT NULL",
-        "UPDATE trial SET state = 'failed', error = 'Silence.' WHERE state = 'waiting'",
+        "UPDATE seat SET state = 'done' WHERE participant_id IS NOT NULL",
+        "UPDATE play SET state = 'failed', error = 'Silence.' WHERE kind = 'talk' AND state = 'waiting'",
         "UPDATE experiment SET state = 'cancelled' WHERE name = 'advised'",
     ],
 )
@@ -119,15 +119,16 @@ async def test_nobody_is_shown_what_is_false_of_a_text_on_which_they_sit_in_a_ta
 ) -> None:
     await begun(site, advised(), "Brise")
     browser = await site.browser("judge")
-    assert "/talk/" in (await browser.submit("/judge/next")).headers["location"]
+    talk = await next_trial(browser)
+    assert "talkpage" in (await browser.get(talk)).text
     await adapted(site, passage_digest=await about(site, "Brise"))
     async with site.database.session.begin() as db:
         # Others are awaited, so that the judge looks for something else to do.
-        await db.execute(text("UPDATE seat_place SET leased_until = NULL WHERE participant_id IS NOT NULL"))
+        await db.execute(text("UPDATE seat SET leased_until = NULL WHERE participant_id IS NOT NULL"))
     assert await next_trial(browser) == "/judge"
     async with site.database.session.begin() as db:
         await db.execute(text(ending))
-    assert "/judge/trial/" in await next_trial(browser)
+    assert await next_trial(browser) not in ("/judge", talk)
 
 
 @pytest.mark.parametrize("read", ["", "?read=true"])
@@ -138,12 +139,12 @@ async def test_who_left_after_the_examples_leaves_a_fresh_place(site: Site, read
     assert (await one.get(f"{trial}{read}")).status_code == 200
     async with site.database.session.begin() as db:
         await db.execute(
-            text("UPDATE judgement SET leased_until = now() - interval '1 h' WHERE state = 'waiting'")
+            text("UPDATE seat SET leased_until = now() - interval '1 h' WHERE state = 'waiting'")
         )
     second = await next_trial(other)
     assert "Read this first" in (await other.get(second)).text
     async with site.database.session() as db:
-        kept = select(Judgement.state).where(Judgement.id == uuid.UUID(trial.rpartition("/")[2]))
+        kept = select(SeatRow.state).where(SeatRow.id == uuid.UUID(trial.rpartition("/")[2]))
         assert await db.scalar(kept) == "returned", "else nothing would tell any more what they were shown"
 
 

@@ -15,13 +15,14 @@ from sqlalchemy import delete, event, func, select, text, update
 from app.exchange.choices import Format, What
 from app.exchange.export import export
 from app.protocols.quotes import indexed, mark
-from app.records import assignment, people
+from app.records import people, seats
 from app.reports.report import notes, report
-from app.templating import environment, plain
-from app.web.judge import routes
 from app.web.marked_quotes import pieces
-from models import Account, Draft, Judgement, Move, Verdict
+from app.web.render import environment, plain
+from app.web.seats import routes
+from models import Account, Draft, Judgement, Move, SeatRow, Verdict
 from tests.factories import TEXT, passage, spec
+from tests.web.entered import as_draft, as_form
 from tests.web.world import Browser, Site, World, for_people, furnished
 
 REASON = "The pilot had overslept, says a quote."
@@ -35,7 +36,7 @@ async def next_trial(browser: Browser) -> str:
 
 
 def asked_path(page: httpx.Response) -> str:
-    found = re.search(r'name="path" value="([^"]+)"', page.text)
+    found = re.search(r'name="0.path" value="([^"]+)"', page.text)
     assert found is not None, page.text
     return found[1]
 
@@ -43,7 +44,7 @@ def asked_path(page: httpx.Response) -> str:
 async def believe(browser: Browser, trial: str, p: Any = ("70", "30"), **more: Any) -> httpx.Response:
     """Submit what the page asks for now."""
     path = asked_path(await browser.get(trial))
-    return await browser.submit(trial, {"path": path, "p": list(p), "reason": REASON, **more})
+    return await browser.submit(trial, as_form({"path": path, "p": list(p), "reason": REASON, **more}))
 
 
 def effort(seconds: float, step: int = 1, **more: int) -> str:
@@ -146,9 +147,7 @@ async def test_the_transcript_is_revealed_step_by_step_with_ones_own_beliefs(sit
     async with site.database.session() as session:
         mine = (
             await session.scalars(
-                select(Verdict)
-                .join(Judgement, Judgement.id == Verdict.judgement_id)
-                .where(Judgement.place > 0)
+                select(Verdict).join(Judgement, Judgement.id == Verdict.play_id).where(Judgement.place > 0)
             )
         ).one()
     assert [round(max(p), 2) for p in mine.beliefs] == [0.5, 0.6, 0.7]
@@ -167,8 +166,9 @@ async def test_the_belief_is_put_on_record_in_the_trials_own_order(site: Site) -
             row = (
                 await session.execute(
                     text(
-                        "SELECT v.belief, t.answers, q.answers FROM verdict v JOIN trial t ON t.id = v.trial_id "
-                        "JOIN question q ON q.id = t.question_id WHERE v.judgement_id = :id"
+                        "SELECT v.belief, t.answers, q.answers FROM verdict v JOIN seat s USING (play_id) "
+                        "JOIN play j ON j.id = s.play_id JOIN play t ON t.id = j.talk_id "
+                        "JOIN question q ON q.id = t.question_id WHERE s.id = :id"
                     ),
                     {"id": trial.rsplit("/", 1)[1]},
                 )
@@ -230,7 +230,7 @@ async def test_verified_quotes_of_a_side_stand_in_the_order_of_the_text(site: Si
 async def test_a_trial_page_tells_no_ids_arms_names_or_times(world: World) -> None:
     browser = await world.site.browser("judge")
     async with world.site.database.session() as session:
-        ids = set(await session.scalars(text("SELECT id::text FROM trial UNION SELECT id::text FROM arm")))
+        ids = set(await session.scalars(text("SELECT id::text FROM play UNION SELECT id::text FROM arm")))
     for _ in range(2):
         trial = await next_trial(browser)
         pages = [
@@ -256,11 +256,11 @@ async def test_others_trials_do_not_exist(world: World) -> None:
     sent = {"path": path, "p": ["1", "99"], "reason": "mine"}
     for response in (
         await rival.get(trial),
-        await rival.submit(trial, sent),
-        await rival.post(f"{trial}/draft", json=sent, headers=token),
+        await rival.submit(trial, as_form(sent)),
+        await rival.post(f"{trial}/draft", json=as_draft(sent), headers=token),
         await rival.get(f"{trial}/return"),
         await rival.submit(f"{trial}/return"),
-        await rival.get(f"/judge/trial/{uuid.uuid4()}"),
+        await rival.get(f"/seat/{uuid.uuid4()}"),
     ):
         assert response.status_code == 404
     assert await count(world.site, Draft) == 0
@@ -272,7 +272,8 @@ async def test_others_trials_do_not_exist(world: World) -> None:
 async def autosave(browser: Browser, trial: str, **changes: Any) -> httpx.Response:
     path = changes.pop("path", None) or asked_path(await browser.get(trial))
     sent = {"path": path, "p": ["64", "36"], "reason": "So far", "knows_story": True, "at": 5, **changes}
-    return await browser.post(f"{trial}/draft", json=sent, headers={"X-CSRF-Token": browser.csrf})
+    headers = {"X-CSRF-Token": browser.csrf}
+    return await browser.post(f"{trial}/draft", json=as_draft(sent), headers=headers)
 
 
 async def test_what_was_entered_is_there_after_a_reload_and_elsewhere(world: World) -> None:
@@ -281,7 +282,7 @@ async def test_what_was_entered_is_there_after_a_reload_and_elsewhere(world: Wor
     response = await autosave(
         browser, trial, efforts=[{"step": 1, "active_seconds": 3.5, "focus_changes": 2, "edits": 7}]
     )
-    assert response.json() == {"saved": 5}
+    assert response.json() == {"saved": 5, "counts": {}}
 
     page = (await (await world.site.browser("judge")).get(trial)).text
     assert 'value="64"' in page
@@ -305,7 +306,7 @@ async def test_a_lease_of_others_that_has_ended_counts_as_left_and_ones_own_stay
     trial = await next_trial(judge)
     assert "no trial for you" in (await rival.get("/judge")).text
     async with site.database.session.begin() as session:
-        await session.execute(text("UPDATE judgement SET leased_until = now() WHERE state = 'waiting'"))
+        await session.execute(text("UPDATE seat SET leased_until = now() WHERE state = 'waiting'"))
     assert trial in (await judge.get("/judge")).text
     assert "1 trial" in (await rival.get("/judge")).text
     assert await next_trial(rival) == trial
@@ -316,10 +317,10 @@ async def test_saving_prolongs_the_lease(world: World) -> None:
     browser = await world.site.browser("judge")
     trial = await next_trial(browser)
     async with world.site.database.session.begin() as session:
-        await session.execute(text("UPDATE judgement SET leased_until = now() WHERE state = 'waiting'"))
+        await session.execute(text("UPDATE seat SET leased_until = now() WHERE state = 'waiting'"))
     await autosave(browser, trial)
-    ahead = Judgement.leased_until > func.now()
-    assert await count(world.site, Judgement, Judgement.state == "waiting", ahead) == 1
+    ahead = SeatRow.leased_until > func.now()
+    assert await count(world.site, SeatRow, SeatRow.state == "waiting", ahead) == 1
 
 
 @pytest.mark.parametrize(
@@ -343,7 +344,7 @@ async def test_a_draft_that_arrives_after_the_submission_changes_nothing(site: S
     trial = await next_trial(browser)
     path = asked_path(await browser.get(trial))
     await believe(browser, trial, efforts=effort(4, edits=3))
-    assert (await autosave(browser, trial, path=path)).json() == {"saved": None}
+    assert (await autosave(browser, trial, path=path)).json()["saved"] is None
     draft = await one(site, Draft)
     assert (draft.content, draft.active_seconds, draft.edits) == ({}, 4, 3)
 
@@ -402,7 +403,7 @@ async def test_a_path_that_is_never_asked_is_not_kept(world: World) -> None:
     browser = await world.site.browser("judge")
     trial = await next_trial(browser)
     for path in ("judging/order0/step99", "judging/order1/step0", "x"):
-        assert (await autosave(browser, trial, path=path)).json() == {"saved": None}
+        assert (await autosave(browser, trial, path=path)).json()["saved"] is None
     assert await count(world.site, Draft) == 0
 
 
@@ -467,7 +468,8 @@ async def test_what_cannot_be_taken_is_asked_for_again_and_kept(
     browser = await site.browser("judge")
     trial = await next_trial(browser)
     form = {"p": ["70", "30"], "reason": "Kept words", **sent}
-    response = await browser.submit(trial, {"path": asked_path(await browser.get(trial)), **form})
+    asked = {"path": asked_path(await browser.get(trial))}
+    response = await browser.submit(trial, as_form({**asked, **form}))
     assert response.status_code == 422
     assert sentence in response.text
     assert form["reason"] in response.text
@@ -492,7 +494,7 @@ async def test_pressing_often_makes_one_move(site: Site) -> None:
 
     async def press(percent: int) -> int:
         sent = {"path": path, "p": [str(percent), str(100 - percent)], "reason": REASON}
-        return (await browser.submit(trial, sent)).status_code
+        return (await browser.submit(trial, as_form(sent))).status_code
 
     assert set(await asyncio.gather(*map(press, (10, 20, 30, 40)))) == {303}
     assert await count(site, Move, made) == 1
@@ -510,18 +512,26 @@ async def test_a_final_verdict_pressed_twice_at_once_counts_once(site: Site) -> 
         if trial == "/judge":
             continue
         sent = {"path": asked_path(await browser.get(trial)), "p": ["70", "30"], "reason": REASON}
-        answers = await asyncio.gather(*(browser.submit(trial, sent) for _ in range(3)))
+        answers = await asyncio.gather(*(browser.submit(trial, as_form(sent)) for _ in range(3)))
         assert {answer.status_code for answer in answers} == {303}
     verdicts = await count(site, Verdict, Verdict.method == "stated")
     assert verdicts == await count(site, Judgement, Judgement.place > 0, Judgement.state == "done") == 2
 
 
+async def play_of(site: Site, address: str) -> uuid.UUID:
+    """The judgement whose seat is at an address."""
+    async with site.database.session() as session:
+        return (await session.get_one(SeatRow, uuid.UUID(address.rpartition("/")[2]))).play_id
+
+
 async def unmake_the_verdict(site: Site, **lease: Any) -> None:
     """Leave things as a server does that dies after the last belief is on record and before the verdict is."""
     async with site.database.session.begin() as session:
-        await session.execute(delete(Verdict).where(Verdict.judgement_id.is_not(None)))
+        await session.execute(delete(Verdict))
         mine = update(Judgement).where(Judgement.place > 0, Judgement.state == "done")
-        await session.execute(mine.values(state="waiting", finished_at=None, **lease))
+        await session.execute(mine.values(state="waiting", finished_at=None))
+        lease.setdefault("leased_until", func.now() + text("interval '1 hour'"))
+        await session.execute(update(SeatRow).where(SeatRow.state == "done").values(state="waiting", **lease))
 
 
 async def test_a_verdict_that_a_dying_server_did_not_make_is_made_when_its_judge_looks_again(
@@ -541,7 +551,7 @@ async def test_a_verdict_that_a_dying_server_did_not_make_outlives_the_lease(sit
     await unmake_the_verdict(site, leased_until=func.now() - text("interval '1 hour'"))
     answer = await (await site.browser("rival")).submit("/judge/next")
     assert answer.headers["location"] == "/judge"
-    await site.app.state.engine.advance_judgement(uuid.UUID(trial.rpartition("/")[2]))
+    await site.app.state.engine.advance(await play_of(site, trial))
     assert await count(site, Verdict) == 1
     assert await count(site, Judgement, Judgement.place > 0) == 1
 
@@ -553,14 +563,14 @@ async def test_a_researchers_own_judges_see_nothing_of_other_researchers(world: 
             inviter = site.cast[who].id
             link = await people.new_invite(session, role="judge", shared=False, created_by=inviter)
             account, _ = await people.join(session, link, f"Judge of {who}")
-            await assignment.instructed(session, account.id)
+            await seats.instructed(session, account.id)
     async with site.database.session() as session:
         found = {
             account.name: account
             for account in await session.scalars(select(Account).where(Account.name.like("Judge of%")))
         }
     assert await next_trial(await site.browser_of(found["Judge of charlie"])) == "/judge"
-    assert "/judge/trial/" in await next_trial(await site.browser_of(found["Judge of alice"]))
+    assert "/seat/" in await next_trial(await site.browser_of(found["Judge of alice"]))
 
 
 async def test_what_is_marked_is_on_record(world: World) -> None:
@@ -568,7 +578,7 @@ async def test_what_is_marked_is_on_record(world: World) -> None:
     trial = await next_trial(browser)
     await believe(browser, trial, knows_story="true")
     async with world.site.database.session() as session:
-        row = await session.get_one(Judgement, uuid.UUID(trial.rsplit("/", 1)[1]))
+        row = await session.get_one(SeatRow, uuid.UUID(trial.rsplit("/", 1)[1]))
     assert row.flags == {"knows_story": True}
 
 
@@ -577,7 +587,7 @@ async def test_submits_are_limited(world: World, monkeypatch: pytest.MonkeyPatch
     browser = await world.site.browser("judge")
     trial = await next_trial(browser)
     sent = {"path": asked_path(await browser.get(trial)), "p": ["70", "3"]}
-    assert [(await browser.submit(trial, sent)).status_code for _ in range(3)][1:] == [429, 429]
+    assert [(await browser.submit(trial, as_form(sent))).status_code for _ in range(3)][1:] == [429, 429]
 
 
 async def test_a_form_without_the_sessions_token_is_refused(world: World) -> None:

@@ -32,7 +32,8 @@ async def opened_earlier(site: Site, seconds: float) -> None:
     moved = "jsonb_build_object('shown_at', (flags->>'shown_at')::float - :by)"
     async with site.database.session.begin() as db:
         await db.execute(
-            text(f"UPDATE judgement SET flags = flags || {moved} WHERE flags ? 'shown_at'"), {"by": seconds}
+            text(f"UPDATE seat SET flags = flags || {moved} WHERE flags ? 'shown_at'"),
+            {"by": seconds},
         )
 
 

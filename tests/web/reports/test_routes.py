@@ -19,7 +19,7 @@ from app.reports.plots import PLOTS, WIDTHS, Figures, PlottedVerdict, as_csv, dr
 from app.reports.report import report
 from app.reports.report_cache import KEPT, CachedReport, ReportCache
 from app.statistics.scores import ScoredReading
-from models import Arm, Draft, Experiment, Judgement, Trial, Verdict
+from models import Arm, Draft, Experiment, Judgement, Judging, SeatRow, Trial, Verdict
 from tests.factories import finished, passage, played, spec, started
 from tests.web.world import Site, World
 
@@ -149,7 +149,13 @@ async def test_every_plot_rests_on_the_verdicts_of_the_table(site: Site) -> None
     async with site.database.session.begin() as session:
         # One replicate of a consultancy is then judged under one of its two assignments alone.
         one = select(Trial.id).join(Arm, Arm.id == Trial.arm_id).where(Arm.name == "consultancy").limit(1)
-        gone = delete(Verdict).where(Verdict.trial_id == one.scalar_subquery()).returning(Verdict.id)
+        gone = (
+            delete(Verdict)
+            .where(
+                Verdict.play_id.in_(select(Judgement.id).where(Judgement.talk_id == one.scalar_subquery()))
+            )
+            .returning(Verdict.id)
+        )
         lost = len((await session.scalars(gone)).all())
     alice = await site.browser("alice")
 
@@ -181,9 +187,9 @@ async def test_a_report_is_made_once_for_many_who_ask_and_again_after_any_change
     assert await reports.of(experiment) is first
     changes = [
         "UPDATE verdict SET belief = ARRAY[belief[2], belief[1]] WHERE id = (SELECT min(id) FROM verdict)",
-        "UPDATE trial SET state = 'failed', error = 'Silence.', outcome = NULL WHERE position = 0",
-        "UPDATE trial SET error = 'Noise.' WHERE position = 0",
-        "UPDATE judgement SET state = 'failed', error = 'No.' WHERE id = (SELECT id FROM judgement LIMIT 1)",
+        "UPDATE play SET state = 'failed', error = 'Silence.', outcome = NULL WHERE kind = 'talk' AND position = 0",
+        "UPDATE play SET error = 'Noise.' WHERE kind = 'talk' AND position = 0",
+        "UPDATE play SET state = 'failed', error = 'No.' WHERE kind = 'judging' AND id = (SELECT id FROM play WHERE kind = 'judging' LIMIT 1)",
         "UPDATE move SET content = content || '{\"stance\": \"refuses\"}' WHERE content->>'kind' = 'stance'",
         "DELETE FROM verdict WHERE id = (SELECT max(id) FROM verdict)",
     ]
@@ -249,7 +255,7 @@ async def test_a_report_that_is_no_longer_fresh_is_made_anew_if_anything_changed
     [
         "UPDATE experiment SET state = 'paused'",
         "UPDATE experiment SET state = 'cancelled'",
-        "DELETE FROM judgement WHERE state = 'open'",
+        "DELETE FROM play WHERE kind = 'judging' AND state = 'open'",
     ],
 )
 @pytest.mark.parametrize("finished", [True, False])
@@ -352,16 +358,19 @@ async def test_time_counts_where_people_have_judged_with_their_effort_on_record(
     judge = site.cast["judge"]
     async with site.database.session.begin() as session:
         places = (
-            select(Judgement).join(Trial, Trial.id == Judgement.trial_id).join(Arm, Arm.id == Trial.arm_id)
+            select(Judging, SeatRow)
+            .join(SeatRow, SeatRow.play_id == Judging.id)
+            .join(Trial, Trial.id == Judging.talk_id)
+            .join(Arm, Arm.id == Trial.arm_id)
         )
-        found = await session.scalars(places.where(Judgement.state == "open", Arm.name == "expert").limit(1))
-        place = found.one()
-        place.participant_id, place.state = judge.participant_id, "done"
+        found = await session.execute(places.where(Judging.state == "open", Arm.name == "expert").limit(1))
+        place, seat = found.one()
+        place.judge_id, place.state = judge.participant_id, "done"
+        seat.participant_id, seat.state = judge.participant_id, "done"
         await session.flush()
         session.add(
             Verdict(
-                judgement_id=place.id,
-                trial_id=place.trial_id,
+                play_id=place.id,
                 participant_id=judge.participant_id,
                 reading=0,
                 answer_order=[0, 1],
@@ -373,7 +382,7 @@ async def test_time_counts_where_people_have_judged_with_their_effort_on_record(
         for step, seconds in enumerate((90.0, 30.0)):
             session.add(
                 Draft(
-                    judgement_id=place.id,
+                    seat_id=seat.id,
                     path=f"judging/order0/step{step}",
                     account_id=judge.id,
                     content={},

@@ -20,7 +20,7 @@ from app.exchange.export import export
 from app.participants.base import PEOPLE
 from app.records import people
 from app.reports.report import report
-from models import Account, Draft, Experiment, Move, Participant, SeatPlace, Trial
+from models import Account, Draft, Experiment, Move, Participant, SeatRow, Trial
 from tests.exchange.test_export import rows_of
 from tests.factories import imported, passage, played, spec, started
 from tests.web.world import Browser, Site, statements
@@ -52,7 +52,7 @@ async def advanced(site: Site) -> None:
         trials = list(await db.scalars(select(Trial.id).order_by(Trial.position)))
     engine: Engine = site.app.state.engine
     for trial in trials:
-        await engine.advance_trial(trial)
+        await engine.advance(trial)
 
 
 async def debater(site: Site, name: str = "Dora", role: str = "debater") -> Browser:
@@ -133,7 +133,7 @@ async def test_two_people_debate_each_other_to_the_end(site: Site) -> None:
     async with site.database.session() as db:
         trial = (await db.scalars(select(Trial))).one()
         assert trial.state == "done"
-        assert set(await db.scalars(select(SeatPlace.state))) == {"done"}
+        assert set(await db.scalars(select(SeatRow.state))) == {"done"}
         speeches = (await db.scalars(select(Move).where(Move.content["kind"].astext == "speech"))).all()
     assert len(speeches) == 4
     assert len({move.participant_id for move in speeches}) == 2
@@ -211,7 +211,7 @@ async def test_others_talks_do_not_exist(site: Site) -> None:
         ),
         await two.get(f"{here}/return"),
         await two.submit(f"{here}/return"),
-        await two.get(f"/talk/seat/{uuid.uuid4()}"),
+        await two.get(f"/seat/{uuid.uuid4()}"),
     ):
         assert answer.status_code == 404
     assert await count(site, Draft) == await count(site, Move) == 0
@@ -331,7 +331,9 @@ async def test_a_list_that_may_be_empty_is_taken_empty(site: Site) -> None:
 
 async def autosave(browser: Browser, talk: str, words: str, **changes: Any) -> httpx.Response:
     path = changes.pop("path", None) or asked(await browser.get(talk))[0]
-    sent = {"answers": [{"path": path, "text": words}], "at": 5, **changes}
+    effort = {key: changes.pop(key) for key in ("active_seconds", "edits") if key in changes}
+    efforts = [{"step": 1, **effort}] if effort else []
+    sent = {"answers": [{"path": path, "text": words}], "at": 5, "efforts": efforts, **changes}
     return await browser.post(f"{talk}/draft", json=sent, headers={"X-CSRF-Token": browser.csrf})
 
 
@@ -379,7 +381,8 @@ async def test_what_people_put_in_is_exported_by_seat_also_of_who_gave_it_back(s
     one, two, three = [await debater(site, name) for name in ("Dora", "Emil", "Finn")]
     here, there = await seated(one), await seated(two)
     await autosave(one, here, "So", active_seconds=2.5, edits=7)
-    await say(one, here, "So it was.", active_seconds="1.5", edits="2")
+    put_in = '[{"step": 1, "active_seconds": 1.5, "edits": 2}]'
+    await say(one, here, "So it was.", efforts=put_in)
     await autosave(two, there, "No", active_seconds=0.5, edits=1)
     await two.submit(f"{there}/return")
     await say(three, await seated(three), "Not so.")
@@ -580,7 +583,10 @@ async def test_who_has_no_one_before_them_is_told_of_nobody(site: Site) -> None:
     ("statement", "sentence"),
     [
         ("UPDATE experiment SET state = 'cancelled'", "The study has ended"),
-        ("UPDATE trial SET state = 'failed', error = 'The endpoint of opal is silent.'", "not your fault"),
+        (
+            "UPDATE play SET state = 'failed', error = 'The endpoint of opal is silent.' WHERE kind = 'talk'",
+            "not your fault",
+        ),
     ],
 )
 async def test_a_talk_that_does_not_go_on_says_so_and_no_more(
@@ -706,7 +712,7 @@ async def test_only_seats_without_the_text_are_asked_whether_somebody_knows_the_
     assert "knows_story" not in (await browser.get(f"{here}/return")).text
     await browser.submit(f"{here}/return", {"knows_story": "true"})
     async with site.database.session() as db:
-        assert {str(flags) for flags in await db.scalars(select(SeatPlace.flags))} == {"{}"}
+        assert {str(flags) for flags in await db.scalars(select(SeatRow.flags))} == {"{}"}
 
 
 async def test_who_knows_the_story_may_say_so_when_giving_the_seat_back(site: Site) -> None:
@@ -716,5 +722,5 @@ async def test_who_knows_the_story_may_say_so_when_giving_the_seat_back(site: Si
     assert 'name="knows_story" value="true">' in (await browser.get(f"{here}/return")).text
     await browser.submit(f"{here}/return", {"knows_story": "true"})
     async with site.database.session() as db:
-        [flags] = await db.scalars(select(SeatPlace.flags).where(SeatPlace.state == "returned"))
+        [flags] = await db.scalars(select(SeatRow.flags).where(SeatRow.state == "returned"))
     assert flags == {"knows_story": True}

@@ -65,17 +65,17 @@ async def fill(site: Site, words: str) -> None:
         "UPDATE account SET name = :words",
         "UPDATE invite SET label = :words",
         "UPDATE api_token SET name = :words",
-        "UPDATE judgement SET flags = jsonb_build_object('note', CAST(:words AS text)) WHERE state = 'done'",
-        "UPDATE judgement SET state = 'failed', error = :words WHERE state = 'done' AND participant_id IS NOT NULL "
-        "AND id IN (SELECT min(id::text)::uuid FROM judgement WHERE state = 'done')",
+        "UPDATE seat SET flags = jsonb_build_object('note', CAST(:words AS text)) WHERE state = 'done'",
+        "UPDATE play SET state = 'failed', error = :words WHERE kind = 'judging' AND state = 'done' AND judge_id IS NOT NULL "
+        "AND id IN (SELECT min(id::text)::uuid FROM play WHERE kind = 'judging' AND state = 'done')",
         "INSERT INTO audit (action, object_kind, object_id, detail) VALUES "
         "(:words, :words, :words, jsonb_build_object(CAST(:words AS text), CAST(:words AS text)))",
-        "INSERT INTO draft (judgement_id, path, account_id, content) SELECT j.id, 'judging/order0/step0', a.id, "
-        "jsonb_build_object('p', jsonb_build_array('1', '99'), 'reason', CAST(:words AS text), 'knows_story', false, "
-        "'at', 1) FROM judgement j JOIN account a ON a.participant_id = j.participant_id WHERE j.state = 'waiting'",
-        "INSERT INTO draft (seat_place_id, path, account_id, content) SELECT s.id, 'r1/debater_a', a.id, "
+        "INSERT INTO draft (seat_id, path, account_id, content) SELECT s.id, 'judging/order0/step0', a.id, "
+        "jsonb_build_object('p', jsonb_build_array('1', '99'), 'text', CAST(:words AS text), 'knows_story', false, "
+        "'at', 1) FROM seat s JOIN account a USING (participant_id) WHERE s.state = 'waiting' AND s.role = 'judge'",
+        "INSERT INTO draft (seat_id, path, account_id, content) SELECT s.id, 'r1/debater_a', a.id, "
         "jsonb_build_object('text', CAST(:words AS text), 'at', 1) "
-        "FROM seat_place s JOIN account a ON a.participant_id = s.participant_id WHERE s.state = 'waiting'",
+        "FROM seat s JOIN account a USING (participant_id) WHERE s.state = 'waiting' AND s.role = 'debater'",
     ]
     async with site.database.session.begin() as db:
         for statement in statements:

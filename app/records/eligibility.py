@@ -1,0 +1,219 @@
+"""Which seats a person may have: conditions over seats joined with their play, trial, experiment and passage.
+
+A person who has had a seat that reads a passage never judges on it, and one who has judged on it never reads it: the
+passage's text decides, over all experiments. No condition reads gold, or who argues for what.
+"""
+
+from typing import Any, TypeAlias
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+)
+from sqlalchemy.orm import aliased
+
+from app.records.example_texts import examples_tell_of_work_in_hand, told_by_examples
+from app.records.plays import IN_PLAY
+from models import (
+    PLAYED_TRIAL,
+    Account,
+    Experiment,
+    Exposure,
+    Invite,
+    Passage,
+    Playing,
+    PlayRow,
+    Question,
+    SeatRow,
+    Trial,
+)
+
+PERSON = bindparam("person", type_=Uuid())
+ROLE = bindparam("role", type_=String())
+"""The participant and the role that a condition speaks of.
+
+Statements are put together once and then run with `{"person": …, "role": …}`: for a large one, putting it together takes
+longer than running it.
+"""
+ROLES = ("judge", "debater")
+"""The roles of people who hold seats."""
+MOST = 3
+"""Talks that a person has in hand at once: enough not to sit idle while others write."""
+
+Statement: TypeAlias = Select[*tuple[Any, ...]]
+Condition: TypeAlias = ColumnElement[bool]
+
+IS_TALK: Condition = Playing.kind == "talk"
+"""Whether it is a seat of a talk; else it is the judge's of a judging."""
+
+
+def role_for(reads_passage: bool) -> str:
+    """Return the role of those who may hold a seat of a talk."""
+    return "debater" if reads_passage else "judge"
+
+
+def with_all(statement: Statement) -> Statement:
+    """Join seats with all that says whether a person may have them."""
+    return (
+        statement.select_from(SeatRow)
+        .join(Playing, Playing.id == SeatRow.play_id)
+        .join(Trial, Trial.id == PLAYED_TRIAL)
+        .join(Experiment, Experiment.id == Playing.experiment_id)
+        .join(Question, Question.id == Trial.question_id)
+        .join(Passage, Passage.id == Question.passage_id)
+    )
+
+
+# ── the person ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _works_for() -> Condition:
+    owner, inviter = aliased(Account), aliased(Account)
+    by_researchers = (
+        select(Invite.created_by)
+        .join(Account, Account.id == Invite.account_id)
+        .join(inviter, inviter.id == Invite.created_by)
+        .where(Account.participant_id == PERSON, inviter.role == "researcher")
+    )
+    return or_(
+        Experiment.owner_id.is_(None),
+        exists(select(1).where(owner.id == Experiment.owner_id, owner.role == "admin")),
+        Experiment.owner_id.in_(by_researchers),
+        not_(exists(by_researchers)),
+    )
+
+
+WORKS_FOR = _works_for()
+"""Whether an experiment may ask PERSON: a researcher's own people see nothing of other researchers'.
+
+Experiments of the command line and of admins ask everybody, and whom no researcher invited is asked by all.
+"""
+
+SEEN = exists(
+    select(1).where(
+        Exposure.experiment_id == Experiment.id,
+        Exposure.participant_id == PERSON,
+        Exposure.passage_id == Question.passage_id,
+    )
+)
+"""Whether PERSON was shown a trial on the passage in this experiment."""
+
+
+def _had() -> Condition:
+    mine, play = aliased(SeatRow), aliased(PlayRow)
+    trials = (
+        select(func.coalesce(play.talk_id, play.id))
+        .select_from(mine)
+        .join(play, play.id == mine.play_id)
+        .where(mine.participant_id == PERSON)
+    )
+    return Trial.id.in_(trials.correlate(None))
+
+
+HAD = _had()
+"""Whether PERSON has, or has had, a seat in the trial or in a judging of it."""
+
+
+def _texts(*where: Condition) -> Condition:
+    """Whether the passage's text, in whatever experiment, is one on which PERSON has or had such a seat."""
+    digests = with_all(select(Passage.text_digest)).where(SeatRow.participant_id == PERSON, *where)
+    return Passage.text_digest.in_(digests.correlate(None))
+
+
+TOLD = or_(_texts(SeatRow.flags["told"].as_boolean()), told_by_examples(PERSON))
+"""Whether PERSON was shown what is true of the passage, in whatever experiment."""
+OTHER_ROLE = _texts(SeatRow.role != ROLE)
+"""Whether PERSON has had a seat on the text that reads it, of a seat that does not; or the other way round."""
+
+
+def _has_room() -> Condition:
+    mine, talk, experiment = aliased(SeatRow), aliased(Trial), aliased(Experiment)
+    in_hand = (
+        select(func.count())
+        .select_from(mine)
+        .join(talk, talk.id == mine.play_id)
+        .join(experiment, experiment.id == talk.experiment_id)
+        .where(
+            mine.participant_id == PERSON,
+            mine.state == "waiting",
+            talk.state.in_(IN_PLAY),
+            experiment.state != "cancelled",
+        )
+    )
+    return in_hand.scalar_subquery() < MOST
+
+
+# ── the seat ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+MAY_HAVE: tuple[Condition, ...] = (
+    SeatRow.role == ROLE,
+    or_(not_(IS_TALK), Trial.state.in_(IN_PLAY)),
+    not_(HAD),
+    not_(and_(SeatRow.once, SEEN)),
+    not_(OTHER_ROLE),
+    not_(TOLD),
+    WORKS_FOR,
+)
+"""Whether PERSON may have a seat of ROLE, now or later."""
+
+MAY_BEGIN: Condition = case(
+    (IS_TALK, _has_room()),
+    else_=and_(Trial.state == "done", not_(examples_tell_of_work_in_hand(PERSON))),
+)
+"""What must hold besides for PERSON to have it now."""
+
+FREE = or_(
+    SeatRow.state == "open",
+    and_(SeatRow.state == "waiting", SeatRow.leased_until < func.now(), SeatRow.participant_id != PERSON),
+)
+"""Whether a seat is open, or becomes so at the next claim: another person has kept it for too long."""
+
+IN_HAND: tuple[Condition, ...] = (
+    SeatRow.participant_id == PERSON,
+    SeatRow.state == "waiting",
+    case((IS_TALK, Playing.state.in_(IN_PLAY)), else_=Playing.state == "waiting"),
+    Experiment.state != "cancelled",
+)
+"""Whether PERSON has a seat in which there is, or will be, something to do."""
+
+GOES_ON: tuple[Condition, ...] = (
+    case((IS_TALK, Trial.state.in_(IN_PLAY)), else_=Trial.state != "failed"),
+    Experiment.state != "cancelled",
+)
+"""Whether there is, or will be, something to do in a seat."""
+
+COUNTED = case(
+    (
+        and_(not_(IS_TALK), SeatRow.once),
+        func.concat(cast(Experiment.id, String), "/", cast(Question.passage_id, String)),
+    ),
+    else_=cast(Trial.id, String),
+)
+"""What PERSON can have one of, of seats that are the same here."""
+
+
+def _may_still_judge() -> Condition:
+    begun = and_(SeatRow.state == "waiting", SeatRow.participant_id == PERSON)
+    to_come = and_(SeatRow.state.in_(("open", "waiting")), not_(HAD), not_(and_(SeatRow.once, SEEN)))
+    texts = with_all(select(Passage.text_digest)).where(
+        SeatRow.role == "judge",
+        case((IS_TALK, Trial.state.in_(IN_PLAY)), else_=Playing.state.in_(("open", "waiting"))),
+        Experiment.state != "cancelled",
+        or_(begun, to_come),
+    )
+    return Passage.text_digest.in_(texts.correlate(None))
+
+
+MAY_STILL_JUDGE = _may_still_judge()
+"""Whether PERSON judges on the passage, or may come to, also in seats that are not free yet."""
