@@ -117,7 +117,7 @@ class Turn:
     @property
     def examples(self) -> Sequence[Example]:
         """Arguments that misled others, which a judge of the trial is shown first; most arms have none."""
-        return self.prompts.examples(self.protocol) if isinstance(self.opened.row, Judgement) else ()
+        return self.prompts.examples(self.protocol) if self.judging else ()
 
     @property
     def steps(self) -> int:
@@ -126,10 +126,9 @@ class Turn:
         return len(plays.transcript_of(row.talk)) if isinstance(row, Judgement) else 0
 
     @property
-    def marks(self) -> bool:
-        """Whether a judge marks points once the belief is given."""
-        row = self.opened.row
-        return isinstance(row, Judgement) and bool(plays.points_of(row.talk))
+    def judging(self) -> bool:
+        """Whether it is the judge's of a judging; else it is a turn in a talk."""
+        return isinstance(self.opened.row, Judgement)
 
     @property
     def each_step(self) -> bool:

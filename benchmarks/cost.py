@@ -84,14 +84,11 @@ async def judge_one(meter: Meter, token: str) -> None:
     taken = await meter.ask("next trial", token, "POST", "/judge/next", data={"csrf_token": csrf})
     trial = taken.headers["location"]
     page = await meter.ask("trial page", token, "GET", trial)
-    while path := _field(page, "path"):
-        entered = {
-            "path": path,
-            "p": ["70", "30"],
-            "reason": f"Said at {path}.",
-            "at": int(1000 * time.time()),
-        }
-        saved = {**entered, "efforts": [{"step": 1, "active_seconds": 1.0, "edits": 2}]}
+    while path := _field(page, "0.path"):
+        answer = {"path": path, "p": ["70", "30"], "text": f"Said at {path}."}
+        at = int(1000 * time.time())
+        entered = {**{f"0.{name}": value for name, value in answer.items()}, "at": at}
+        saved = {"answers": [answer], "at": at, "efforts": [{"step": 1, "active_seconds": 1.0, "edits": 2}]}
         await meter.ask(
             "autosave", token, "POST", f"{trial}/draft", json=saved, headers={"X-CSRF-Token": csrf}
         )

@@ -120,7 +120,7 @@ async def judges(visitor: Visitor) -> None:
     while True:
         await visitor.pause()
         taken = await visitor.ask("next trial", "POST", "/judge/next", 303, data={"csrf_token": visitor.csrf})
-        if not taken.location.startswith("/judge/trial/"):
+        if not taken.location.startswith("/seat/"):
             visitor.book.errors["no trial was left"] += 1
             return
         await _judges_one(visitor, taken.location)
@@ -134,14 +134,14 @@ async def _looks_at_the_queue(visitor: Visitor) -> None:
 
 async def _judges_one(visitor: Visitor, trial: str) -> None:
     shown = await visitor.ask("trial page", "GET", trial, 200)
-    while path := shown.field("path"):
+    while path := shown.field("0.path"):
         await visitor.pause()
         entered = await _autosaves(visitor, trial, shown)
         await visitor.pause()
         final = "Submit your verdict" in shown.text
         if not await _submits(visitor, trial, entered):
             continue
-        visitor.book.sent.append(Sent(trial.rsplit("/", 1)[1], path, entered["reason"]))
+        visitor.book.sent.append(Sent(trial.rsplit("/", 1)[1], path, entered["0.text"]))
         shown = await visitor.ask("thanks page" if final else "trial page", "GET", trial, 200)
 
 
@@ -149,14 +149,15 @@ async def _autosaves(visitor: Visitor, trial: str, shown: Answer) -> dict[str, A
     """Move a slider, write a reason, and let the page save it."""
     first = visitor.dice.randint(1, 99)
     entered = {
-        "path": shown.field("path"),
-        "p": [str(first), str(100 - first)],
-        "reason": f"Because of {visitor.dice.random()}.",
+        "0.path": shown.field("0.path"),
+        "0.p": [str(first), str(100 - first)],
+        "0.text": f"Because of {visitor.dice.random()}.",
         "at": int(time.time() * 1000),
     }
     efforts = [{"step": 1, "active_seconds": 1.0, "edits": 2}]
     headers = {"X-CSRF-Token": shown.field("csrf_token")}
-    saved = entered | {"efforts": efforts}
+    answer = {key.removeprefix("0."): value for key, value in entered.items() if key.startswith("0.")}
+    saved = {"answers": [answer], "at": entered["at"], "efforts": efforts}
     await visitor.ask("autosave", "POST", f"{trial}/draft", 200, json=saved, headers=headers)
     return {**entered, "csrf_token": headers["X-CSRF-Token"]}
 

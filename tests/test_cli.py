@@ -378,7 +378,7 @@ def _judges(link: str) -> None:
         assert instructions.url.path == "/judge/instructions"
         queue = judge.press(instructions, "/judge/instructions")
         trial = judge.press(queue, "/judge/next")
-        assert trial.url.path.startswith("/judge/trial/")
+        assert trial.url.path.startswith("/seat/")
         assert "Submit and read on" in trial.text
 
 
@@ -389,7 +389,7 @@ def _debates(link: str) -> None:
         assert instructions.url.path == "/talk/instructions"
         queue = debater.press(instructions, "/talk/instructions")
         talk = debater.press(queue, "/talk/next")
-        assert re.fullmatch(r"/talk/seat/[0-9a-f-]{36}", talk.url.path)
+        assert re.fullmatch(r"/seat/[0-9a-f-]{36}", talk.url.path)
         assert "Your speech" in talk.text or "Waiting for the others" in talk.text
 
 

@@ -150,7 +150,7 @@ async def efforts(
 
 def by_step(judging: Mapping[str, Effort]) -> dict[int, Effort]:
     """A judge's efforts by the step up to which they had read; what went into marks, after the belief, is left out."""
-    steps = {step_of(path): effort for path, effort in judging.items() if path != MARKING}
+    steps = {step_of(path): effort for path, effort in judging.items() if not path.startswith(MARKING)}
     return dict(sorted(steps.items()))
 
 

@@ -180,6 +180,21 @@ ALTER TABLE draft
     ADD CONSTRAINT uq_draft_seat_id_path UNIQUE (seat_id, path),
     ADD CONSTRAINT fk_draft_seat_id_seat FOREIGN KEY (seat_id) REFERENCES seat (id) ON DELETE CASCADE
 """
+# A judge's reason is the text of the answer now, and each mark an answer of its own.
+ENTERED = """
+UPDATE draft SET content = (content - 'reason') || jsonb_build_object('text', content->'reason')
+WHERE content ? 'reason';
+INSERT INTO draft (seat_id, path, account_id, content, updated_at)
+SELECT seat_id, draft.path || point.path || '/' || split_part(mark, '-', 1), account_id,
+    jsonb_build_object('at', content->'at', 'pick', CASE split_part(mark, '-', 2) WHEN 'accept' THEN '0' ELSE '1' END),
+    updated_at
+FROM draft JOIN seat ON seat.id = seat_id JOIN play ON play.id = play_id JOIN play AS talk ON talk.id = play.talk_id
+    CROSS JOIN LATERAL jsonb_array_elements_text(content->'marks') AS mark
+    JOIN LATERAL jsonb_each_text(talk.outcome->'points') AS point (path, points)
+        ON split_part(mark, '-', 1)::int <= points::int
+WHERE content ? 'marks' ON CONFLICT DO NOTHING;
+UPDATE draft SET content = '{}' WHERE content ? 'marks'
+"""
 # Jobs in hand too: where their worker died, they are tried again under the new name.
 JOBS = """
 UPDATE procrastinate_jobs SET task_name = 'advance_play', lock = 'play:' || (args->>'id'),
@@ -192,7 +207,7 @@ def upgrade() -> None:
     op.execute("SET LOCAL maintenance_work_mem = '256MB'")
     for statements in (PLAY, TALKS, JUDGINGS, PLAY_IS_WHOLE, SEAT, SEATS_OF_TALKS, SEATS_OF_JUDGES):
         op.execute(statements)
-    for statements in (MOVES, VERDICTS, CALLS, DRAFTS, JOBS):
+    for statements in (MOVES, VERDICTS, CALLS, DRAFTS, ENTERED, JOBS):
         op.execute(statements)
     op.execute("DROP TABLE seat_place, judgement, trial")
     op.execute("ANALYZE play, seat, move, verdict, model_call, draft")
@@ -310,7 +325,8 @@ FROM seat JOIN play ON play.id = play_id WHERE kind = 'talk'
 DRAFTS_BACK = """
 ALTER TABLE draft DROP CONSTRAINT fk_draft_seat_id_seat, DROP CONSTRAINT uq_draft_seat_id_path,
     ADD judgement_id uuid, ALTER seat_id DROP NOT NULL;
-UPDATE draft SET seat_id = NULL, judgement_id = play.id
+UPDATE draft SET seat_id = NULL, judgement_id = play.id, content = CASE WHEN content ? 'text'
+    THEN (content - 'text') || jsonb_build_object('reason', content->'text') ELSE content END
     FROM seat JOIN play ON play.id = play_id WHERE seat.id = seat_id AND kind = 'judging';
 ALTER TABLE draft RENAME seat_id TO seat_place_id;
 ALTER TABLE draft

@@ -32,7 +32,7 @@ async def test_examples_are_read_first_and_can_be_opened_again(stage: Stage, wid
     judge = await stage.world.site.hire("Jo", "judge")
     page = await stage.newcomer(width)
     await stage.sign_in(page, judge)
-    await page.goto(f"/judge/trial/{await given(stage, 'adapted', judge)}")
+    await page.goto(f"/seat/{await given(stage, 'adapted', judge)}")
     await expect(page.get_by_role("heading", name="Read this first: arguments that misled")).to_be_visible()
     assert await faults(page) == []
     await page.get_by_role("button", name="Go on to the trial").press("Enter")
@@ -51,7 +51,7 @@ async def test_a_judge_in_a_talk_marks_that_they_know_the_story_and_it_stays_mar
     judge = await stage.world.site.hire("Kim", "judge")
     page = await stage.newcomer(width)
     await stage.sign_in(page, judge)
-    await page.goto(f"/talk/seat/{await given(stage, 'advised', judge)}")
+    await page.goto(f"/seat/{await given(stage, 'advised', judge)}")
     await page.get_by_label("I know this story").check()
     await expect(page.locator("[data-saved]")).to_have_text("Saved")
     await page.reload()

@@ -34,6 +34,6 @@ async def test_a_tree_is_drawn_and_read_without_a_fault(stage: Stage) -> None:
     judge = await stage.signed_in("judge")
     await judge.goto("/judge")
     await judge.locator("form[action='/judge/next'] button").first.click()
-    await judge.wait_for_url("**/judge/trial/*")
+    await judge.wait_for_url("**/seat/*")
     assert await judge.locator("article.speech").count() > 5
     assert await faults(judge) == []

@@ -145,7 +145,7 @@ async def test_a_seat_in_a_talk_is_work_to_be_done(world: World, recruited: Brow
     for _ in range(2):
         await judged(recruited)
     assert not told(await shown(recruited))
-    assert "/talk/" in await next_trial(recruited)
+    assert "talkpage" in await shown(recruited, await next_trial(recruited))
     assert not told(await shown(recruited)), "a talk in hand is work too"
 
 
@@ -154,7 +154,7 @@ async def test_who_has_only_sat_in_talks_has_done_something(site: Site) -> None:
     await begun(site, ASKING)
     judge = await come(site, await link(alice, completion_code=CODE), "Paul")
     assert not told(await shown(judge))
-    while "/talk/" in (here := await next_trial(judge)):
+    while "/seat/" in (here := await next_trial(judge)):
         while paths := asked(await judge.get(here)):
             assert not told(await shown(judge))
             await judge.submit(

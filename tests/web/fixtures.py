@@ -28,7 +28,6 @@ MISSING: Mapping[str, object] = {
         kind: uuid.UUID(int=7)
         for kind in (
             "trial",
-            "judgement",
             "seat",
             "invite",
             "person",
@@ -119,7 +118,7 @@ async def _things(site: Site) -> dict[str, Any]:
             "invite": invite.id,
             "person": person.id,
             "token": (await db.scalars(select(ApiToken.id))).one(),
-            "judgement": await assignment.claim(db, judge.id, "judge"),
+            "judging": await assignment.claim(db, judge.id, "judge"),
             "endpoint": endpoint,
             "participant": (
                 await db.scalars(select(Participant.id).where(Participant.kind == "builtin").limit(1))

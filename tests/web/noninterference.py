@@ -22,8 +22,9 @@ from models import Account, Experiment, SeatRow, Trial
 from tests.database import Server
 from tests.factories import imported, played, started
 from tests.servers import Script, ScriptedServer
+from tests.web.entered import as_draft, as_form
 from tests.web.fixtures import MISSING, bearer, connected, filled
-from tests.web.routes import ROUTES, named
+from tests.web.routes import BELIEF, ROUTES, named
 from tests.web.world import Browser, Site, opened
 
 # ── secrets ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -215,7 +216,7 @@ async def _secrets_in_place(db: AsyncSession, site: Site) -> None:
 async def _work_of_the_rival(db: AsyncSession, site: Site) -> None:
     taken = await assignment.claim(db, site.cast["rival"].id, "judge")
     assert taken is not None
-    entered = {"p": ["50", "50"], "reason": "draft-of-another", "knows_story": False, "at": 1}
+    entered = {"p": ["50", "50"], "text": "draft-of-another", "knows_story": False, "at": 1}
     play = (await db.get_one(SeatRow, taken)).play_id
     await drafts.save(db, taken, play, site.cast["rival"].id, "judging/order0/step0", entered, {})
 
@@ -434,13 +435,16 @@ class Judge:
                 await self.ask("around", "HEAD", route.at(self.world.things))
                 await self.ask("fragment", "GET", route.at(self.world.things), headers=_HTMX)
 
-    async def try_every_judgement(self) -> None:
+    async def try_every_seat(self) -> None:
         """Read, save, submit and give back what is theirs, in whatever state, and what is somebody else's."""
-        for judgement in self.world.mine:
-            things = {**self.world.things, "judgement": judgement}
+        bodies = {"seat_submit": {"data": as_form(BELIEF)}, "seat_draft": {"json": as_draft(BELIEF, at=1)}}
+        for seat in self.world.mine:
+            things = {**self.world.things, "seat": seat}
             for name, route in ROUTES.items():
-                if "{judgement}" in route.address:
-                    await self.ask(name, route.method, route.at(things), **filled(route, things))
+                if "{seat}" in route.address:
+                    for body in (bodies.get(name), filled(route, things)):
+                        if body is not None:
+                            await self.ask(name, route.method, route.at(things), **body)
 
     async def read_files(self, *paths: str) -> None:
         """Static files, and once more with what the first answer said of their age."""
@@ -474,15 +478,15 @@ class Judge:
         if "Read this first" in (await self.ask("trial", "GET", trial)).text:
             await self.ask("trial", "GET", f"{trial}?read=true")
         while "data-belief" in (page := await self.ask("trial", "GET", trial)).text:
-            found = re.search(r'name="path" value="([^"]+)"', page.text)
+            found = re.search(r'name="0.path" value="([^"]+)"', page.text)
             assert found is not None
             belief = {"path": found[1], "p": ["70", "30"], "reason": "So it seems."}
             await self.ask("fragment", "GET", trial, headers=_HTMX)
-            await self.ask("draft", "POST", f"{trial}/draft", json={**belief, "at": 5})
-            await self.ask("mistake", "POST", trial, data={**belief, "p": ["70", "70"]})
-            answer = await self.ask("submit", "POST", trial, data=belief)
+            await self.ask("draft", "POST", f"{trial}/draft", json=as_draft(belief, at=5))
+            await self.ask("mistake", "POST", trial, data=as_form({**belief, "p": ["70", "70"]}))
+            answer = await self.ask("submit", "POST", trial, data=as_form(belief))
             assert answer.status_code == 303
-            await self.ask("again", "POST", trial, data=belief)
+            await self.ask("again", "POST", trial, data=as_form(belief))
 
     async def _give_back(self, trial: str) -> None:
         await self.ask("return", "GET", f"{trial}/return")

@@ -31,7 +31,6 @@ OWNERS = {
     "person": ("alice", ("charlie",)),
     "token": ("alice", ("charlie", "bob")),
     "draft": ("alice", ("charlie", "bob")),
-    "judgement": ("judge", ("rival",)),
     "seat": ("debater", ("judge", "rival")),
 }
 """Kinds of things that are somebody's: whose they are in the tests, and for whom they are not there."""
@@ -104,7 +103,8 @@ def named(method: str, path: str) -> str | None:
     return None
 
 
-BELIEF = {"path": "judging/order0/step0", "p": ["70", "30"], "reason": "A quote says so."}
+BELIEF = {"path": "judging/order0/step0", "p": ["70", "30"], "text": "A quote says so."}
+"""What a judge answers in a seat, where the table has what a debater does."""
 SPEECH = {"path": "r1/debater_a", "text": "He had the mate sign below it: that was the pilot."}
 PANEL = {"name": "again", "participants": spec()["participants"], "judges": ["dice"]}
 LINE = passage("Cape", 1)
@@ -189,17 +189,6 @@ ROUTES: dict[str, Route] = {
     ),
     "judge_queue": Route(JUDGES, "/judge"),
     "judge_next": Route(JUDGES, "/judge/next", method="POST", leaves="took", by="rival"),
-    "judge_trial": Route(JUDGES, "/judge/trial/{judgement}", quiet="prolongs the lease"),
-    "judge_submit": Route(JUDGES, "/judge/trial/{judgement}", method="POST", form=BELIEF, leaves="submitted"),
-    "judge_draft": Route(
-        JUDGES,
-        "/judge/trial/{judgement}/draft",
-        method="POST",
-        json={**BELIEF, "at": 1},
-        quiet="saves every few seconds",
-    ),
-    "judge_return_form": Route(JUDGES, "/judge/trial/{judgement}/return"),
-    "judge_return": Route(JUDGES, "/judge/trial/{judgement}/return", method="POST", leaves="gave back"),
     "judge_calibration": Route(JUDGES, "/judge/calibration"),
     # holding a seat of a talk
     "talk_instructions": Route(DEBATERS, "/talk/instructions"),
@@ -218,23 +207,24 @@ ROUTES: dict[str, Route] = {
         leaves="took",
         first="UPDATE seat SET state = 'open', participant_id = NULL, leased_until = NULL WHERE role = 'debater'",
     ),
-    "talk": Route(SITTERS, "/talk/seat/{seat}", quiet="prolongs the lease"),
-    "talk_submit": Route(
+    # the turn of a seat
+    "seat": Route(SITTERS, "/seat/{seat}", quiet="prolongs the lease"),
+    "seat_submit": Route(
         SITTERS,
-        "/talk/seat/{seat}",
+        "/seat/{seat}",
         method="POST",
         form={f"0.{key}": value for key, value in SPEECH.items()},
         leaves="submitted",
     ),
-    "talk_draft": Route(
+    "seat_draft": Route(
         SITTERS,
-        "/talk/seat/{seat}/draft",
+        "/seat/{seat}/draft",
         method="POST",
         json={"answers": [SPEECH], "at": 1},
         quiet="saves every few seconds",
     ),
-    "talk_return_form": Route(SITTERS, "/talk/seat/{seat}/return"),
-    "talk_return": Route(SITTERS, "/talk/seat/{seat}/return", method="POST", leaves="gave back"),
+    "seat_return_form": Route(SITTERS, "/seat/{seat}/return"),
+    "seat_return": Route(SITTERS, "/seat/{seat}/return", method="POST", leaves="gave back"),
     # people, endpoints, participants, tokens and the trail
     "people": Route(RESEARCHERS, "/people"),
     "invites": Route(RESEARCHERS, "/people/invites"),

@@ -92,7 +92,7 @@ async def test_a_place_whose_lease_has_run_out_is_open_again(world: World) -> No
 
 async def test_the_longest_wait_begins_when_a_transcript_was_finished(world: World) -> None:
     async with world.site.database.session.begin() as db:
-        for table in ("trial SET finished_at", "judging_round SET created_at"):
+        for table in ("play SET finished_at", "judging_round SET created_at"):
             await db.execute(text(f"UPDATE {table} = now() - interval '9 days'"))
         first = (await db.scalars(select(Trial.finished_at).limit(1))).one()
     assert (await waits(world)).since == first

@@ -1,41 +1,19 @@
-"""What a judge meets: the instructions, the queue, the trial page and its autosave, the thanks, their calibration.
+"""What a judge meets beside the turns of their seats: the instructions, the queue, their calibration."""
 
-Everything about a trial comes from the view of what is due; nothing here knows an arm, an author or a right answer, but
-for what `seats.told` allows to be told.
-"""
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
 
-import uuid
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
-
-from fastapi import APIRouter, Form, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from app.engine import Engine, Turn
-from app.participants.prompts import Example
-from app.protocols.core import AnyContent, Ask, Belief, Pick, ProtocolError
-from app.protocols.flaws import MARKING, MARKS
-from app.protocols.judging import place
-from app.protocols.views import View
-from app.records import assignment, drafts, people, seats, timing
-from app.records.database import Database
-from app.records.seats import Held
-from app.records.timing import Clock
-from app.web.judge import feedback, trial_page
-from app.web.judge.trial_page import Entry, Sent, SentDraft
+from app.records import assignment, drafts, people, seats
+from app.web.judge import feedback
+from app.web.judge.completion import completion_for
 from app.web.render import page
-from app.web.seats import routes
-from app.web.security.middleware import Db, Refused, Who
-from models import Account
+from app.web.seats.routes import address
+from app.web.seats.turn_page import score_table
+from app.web.security.middleware import Db, Who
 
 router = APIRouter(prefix="/judge")
 GUESS_MINUTES = 6
 """How long a trial takes, as long as nothing is known of this person."""
-EXAMPLES_SHOWN, EXAMPLES_READ = "examples_shown", "examples_read"
-"""Among a judgement's flags: its holder was shown what is false of other texts, and has gone on from there to the trial."""
-SUBMITS = 30
-"""Beliefs that one person may submit in a minute."""
 
 
 # ── instructions and queue ──────────────────────────────────────────────────────────────────────────────────────
@@ -44,7 +22,7 @@ SUBMITS = 30
 @router.get("/instructions", name="judge_instructions")
 async def instructions(request: Request, who: Who) -> Response:
     """What judging is, with a worked example."""
-    return page(request, "pages/judge_instructions.html", scores=trial_page.score_table())
+    return page(request, "pages/judge_instructions.html", scores=score_table())
 
 
 @router.post("/instructions", name="judge_instructed")
@@ -70,16 +48,8 @@ async def queue(request: Request, who: Who, db: Db) -> Response:
         talks=[held for held in in_hand if not held.judging],
         minutes=GUESS_MINUTES if seconds is None else max(1, round(seconds / 60)),
         guessed=seconds is None,
-        completion=await _completion(db, who, person),
+        completion=await completion_for(db, who, person),
     )
-
-
-async def _completion(db: AsyncSession, who: Account, person: uuid.UUID) -> people.Completion | None:
-    """What they take to their recruiter, once nothing is left to do."""
-    completion = await people.completion_of(db, who.id)
-    if completion is None or not await assignment.has_finished(db, person, "judge"):
-        return None
-    return completion
 
 
 @router.post("/next", name="judge_next")
@@ -88,273 +58,10 @@ async def take_next(who: Who, db: Db) -> Response:
     if who.instructed_at is None:
         return RedirectResponse("/judge/instructions", status_code=303)
     found = await assignment.claim(db, who.id, "judge")
-    mine = await seats.held(db, found, _person(who)) if found else None
-    if mine is None:
-        return RedirectResponse("/judge", status_code=303)
-    return RedirectResponse(_address(mine.id) if mine.judging else routes.address(mine.id), status_code=303)
-
-
-def _address(seat: uuid.UUID) -> str:
-    return f"/judge/trial/{seat}"
-
-
-# ── the trial page ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@router.get("/trial/{seat_id}", name="judge_trial")
-async def trial(request: Request, who: Who, seat_id: uuid.UUID, read: bool = False) -> Response:
-    """The trial as far as it is revealed, and the belief asked for now; thanks where it is finished.
-
-    Where the arm has examples they come first, on a page of their own that no clock counts, until they were `read`.
-    """
-    async with _database(request).session.begin() as db:
-        mine = await _mine(db, who, seat_id)
-        if mine.state == "done":
-            return await _thanks(request, db, who, mine)
-        await assignment.keep(db, mine.id, _person(who))
-        desk = await _desk(request, db, mine)
-        examples = desk.examples if desk else []
-        if examples and not read and EXAMPLES_READ not in mine.flags:
-            await assignment.flag(db, mine.id, {EXAMPLES_SHOWN: True})
-            return _examples_page(request, mine, examples)
-        if examples and EXAMPLES_READ not in mine.flags:
-            await assignment.flag(db, mine.id, {EXAMPLES_READ: True})
-        clock = await _clock(db, mine)
-        entered = await drafts.find(db, mine.id)
-    if desk is None or not desk.due:
-        return await _finished(request, who, mine)
-    ask, view = desk.due[0]
-    if ask.kind == "mark":
-        return _marks_page(request, desk, desk.due, entered.get(MARKING, {}))
-    entry = trial_page.entry(desk, view, entered.get(ask.path, {}), _beliefs(desk))
-    return _trial_page(request, desk, entry, clock)
-
-
-def _examples_page(request: Request, mine: Held, examples: Sequence[Example]) -> Response:
-    misled = [trial_page.misled(example) for example in examples]
-    return page(request, "pages/judge_examples.html", id=mine.id, examples=misled)
-
-
-async def _finished(request: Request, who: Account, mine: Held) -> Response:
-    """Nothing is asked any more: where the server died after the last answer and before the verdict, make that now."""
-    engine: Engine = request.app.state.engine
-    await engine.advance(mine.play)
-    async with _database(request).session.begin() as db:
-        mine = await _mine(db, who, mine.id)
-        if mine.state == "done":
-            return await _thanks(request, db, who, mine)
-    return RedirectResponse("/judge", status_code=303)
-
-
-async def _mine(db: AsyncSession, who: Account, seat: uuid.UUID) -> Held:
-    """A judgement of theirs that can be read; others do not exist for them."""
-    mine = await seats.held(db, seat, who.participant_id)
-    if mine is None or not mine.judging:
-        raise Refused(404, "There is no such trial among yours: go to the start for the next one.")
-    if mine.state == "returned":
-        raise Refused(410, "This trial went back to the others: go to the start for the next one.")
-    if mine.cancelled and mine.state != "done":
-        raise Refused(
-            410, "This study has ended, so this trial is not needed any more. Thank you for your work."
-        )
-    if mine.play_state == "failed":
-        raise Refused(409, "This trial cannot go on: go to the start for the next one.")
-    return mine
-
-
-def _person(who: Account) -> uuid.UUID:
-    assert who.participant_id is not None
-    return who.participant_id
-
-
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.database
-    return database
-
-
-async def _clock(db: AsyncSession, mine: Held) -> Clock | None:
-    return None if mine.seconds is None else await timing.clock(db, mine.id, mine.seconds)
-
-
-def _beliefs(desk: Turn) -> list[Belief]:
-    """The beliefs that the judge gave on the trial so far, oldest first."""
-    return [content for _, content in desk.given if isinstance(content, Belief)]
-
-
-async def _desk(request: Request, db: AsyncSession, mine: Held, *, lock: bool = False) -> Turn | None:
-    engine: Engine = request.app.state.engine
-    try:
-        return await engine.turn(db, mine.id, lock=lock)
-    except ProtocolError as error:
-        raise Refused(
-            409, "This trial cannot be shown any more: give it back, or tell whoever invited you."
-        ) from error
-
-
-def _trial_page(
-    request: Request,
-    desk: Turn,
-    entry: Entry,
-    clock: Clock | None,
-    error: str | None = None,
-) -> Response:
-    shown = trial_page.shown(desk, *desk.due[0], _beliefs(desk), entry)
-    status = 422 if error else 200
-    examples = [trial_page.misled(example) for example in desk.examples]
-    also = {"clock": clock, "examples": examples, "error": error}
-    return page(request, "pages/judge_trial.html", status=status, **shown, **also)
-
-
-# ── saving and submitting ───────────────────────────────────────────────────────────────────────────────────────
-
-
-@router.post("/trial/{seat_id}/draft", name="judge_draft")
-async def draft(request: Request, who: Who, db: Db, seat_id: uuid.UUID, sent: SentDraft) -> Response:
-    """Keep what was entered so far, and the place."""
-    mine = await _mine(db, who, seat_id)
-    kept = await _keep(db, who, await _desk(request, db, mine), sent)
-    return JSONResponse({"saved": sent.at if kept else None})
-
-
-async def _keep(db: AsyncSession, who: Account, desk: Turn | None, sent: Sent) -> bool:
-    """Save what was entered and prolong the lease; False where it is not (or no longer) asked of this person."""
-    if desk is None:
-        return False
-    steps = range(desk.steps + 1) if desk.each_step else (desk.steps,)
-    asked = {*(place(0, step) for step in steps), *([MARKING] if desk.marks else [])}
-    seat = desk.seat
-    return (
-        sent.path in asked
-        and await assignment.keep(db, seat.id, _person(who))
-        and await drafts.save(db, seat.id, seat.play_id, who.id, sent.path, sent.content, sent.effort(desk))
-    )
-
-
-@router.post("/trial/{seat_id}", name="judge_submit")
-async def submit(request: Request, who: Who, seat_id: uuid.UUID, sent: Annotated[Sent, Form()]) -> Response:
-    """Put a belief on record, once however often it is sent; what is asked no more leads to what is asked now."""
-    onward = RedirectResponse(f"{_address(seat_id)}#new", status_code=303)
-    async with _database(request).session.begin() as db:
-        mine = await _mine(db, who, seat_id)
-        # Before anything else: what was sent is safe now, and the place is theirs while it is put on record.
-        if not await _keep(db, who, await _desk(request, db, mine), sent):
-            return onward
-        # A page of marks does not ask whether they know the story: it stays as it was said before.
-        if sent.path != MARKING and sent.knows_story != bool(mine.flags.get("knows_story")):
-            await assignment.flag(db, mine.id, {"knows_story": sent.knows_story})
-        clock = await _clock(db, mine)
-        patient = await people.within_limit(db, f"submit/{who.id}", SUBMITS, seconds=60)
-    if not patient:
-        raise Refused(429, "That was a lot in one minute: wait a moment and submit again; it is saved.")
-    async with _database(request).session.begin() as db:
-        desk = await _desk(request, db, mine, lock=True)
-        if desk is None:
-            return onward
-        if sent.path == MARKING:
-            refusal = await _put_marks(request, db, who, desk, sent)
-        else:
-            refusal = await _put_belief(request, db, who, desk, sent, clock)
-    return refusal or onward
-
-
-async def _put_belief(
-    request: Request, db: AsyncSession, who: Account, desk: Turn, sent: Sent, clock: Clock | None
-) -> Response | None:
-    """Put a belief on record; the page again where it cannot be taken as it is."""
-    if not desk.due or desk.due[0][0].path != sent.path:
-        return None
-    ask, view = desk.due[0]
-    shares = sent.shares(len(view.answers))
-    error = trial_page.mistake(shares, sent.reason, trial_page.is_final(desk, ask))
-    if error or shares is None:
-        return _trial_page(request, desk, sent.kept(view), clock, error)
-    if trial_page.is_final(desk, ask):
-        await timing.stop(db, desk.seat.id)
-    belief = trial_page.belief(view, shares, sent.entry.reason)
-    await _record(request, db, who, desk, sent.path, {ask.path: belief})
-    return None
-
-
-async def _put_marks(
-    request: Request, db: AsyncSession, who: Account, desk: Turn, sent: Sent
-) -> Response | None:
-    """Put on record what is said of each point; all of them at once, so that nobody goes back after a first impression."""
-    due = [(ask, view) for ask, view in desk.due if ask.kind == "mark"]
-    marked = sent.marked
-    if any(ask.facts["point"] not in marked for ask, _ in due):
-        return _marks_page(request, desk, due, sent.content, "Accept or reject every point.")
-    picks = {ask.path: Pick(index=MARKS.index(marked[ask.facts["point"]])) for ask, _ in due}
-    if picks:
-        await _record(request, db, who, desk, MARKING, picks)
-    return None
-
-
-async def _record(
-    request: Request,
-    db: AsyncSession,
-    who: Account,
-    desk: Turn,
-    entered: str,
-    contents: Mapping[str, AnyContent],
-) -> None:
-    """Put what was entered at one path on record, by the paths of what it answers."""
-    engine: Engine = request.app.state.engine
-    await engine.submit(db, desk, contents)
-    await drafts.close(db, desk.seat.id, entered)
-    await people.note(db, who.id, "submitted", "seat", desk.seat.id, {"path": entered})
-
-
-def _marks_page(
-    request: Request,
-    desk: Turn,
-    due: Sequence[tuple[Ask, View]],
-    entered: Mapping[str, Any],
-    error: str | None = None,
-) -> Response:
-    shown = trial_page.to_mark(desk, due, entered)
-    return page(request, "pages/judge_marks.html", status=422 if error else 200, **shown, error=error)
-
-
-# ── giving it back ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@router.get("/trial/{seat_id}/return", name="judge_return_form")
-async def return_form(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> Response:
-    """Ask whether they mean it."""
-    mine = await _mine(db, who, seat_id)
-    if mine.state == "done":
-        return RedirectResponse(_address(seat_id), status_code=303)
-    entered = (await drafts.find(db, mine.id)).values()
-    knows = mine.flags.get("knows_story") or any(content.get("knows_story") for content in entered)
-    return page(request, "pages/judge_return.html", id=mine.id, knows_story=knows)
-
-
-@router.post("/trial/{seat_id}/return", name="judge_return")
-async def give_back(
-    who: Who, db: Db, seat_id: uuid.UUID, knows_story: Annotated[bool, Form()] = False
-) -> Response:
-    """Let somebody else have it; pressed again, or after it was submitted, it changes nothing."""
-    mine = await seats.held(db, seat_id, who.participant_id)
-    if mine is None or not mine.judging:
-        raise Refused(404, "There is no such trial among yours: go to the start for the next one.")
-    await assignment.give_back(db, mine.id, who, {"knows_story": knows_story})
-    return RedirectResponse("/judge", status_code=303)
+    return RedirectResponse(address(found) if found else "/judge", status_code=303)
 
 
 # ── afterwards ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def _thanks(request: Request, db: AsyncSession, who: Account, mine: Held) -> Response:
-    person = _person(who)
-    verdicts = await seats.told(db, person, mine.id)
-    return page(
-        request,
-        "pages/judge_done.html",
-        id=mine.id,
-        told=feedback.feedback(verdicts[0]) if verdicts else None,
-        left=await assignment.left(db, person, "judge"),
-        completion=await _completion(db, who, person),
-    )
 
 
 @router.get("/calibration", name="judge_calibration")

@@ -1,7 +1,7 @@
-"""What people in the seats of a talk meet: instructions, queue, the talk page and its autosave, giving a seat back.
+"""What people in seats meet: the page of a turn and its autosave, submitting, giving a seat back; and the debaters' queue.
 
-Everything about a talk comes from the views of one's own seat; nothing here knows an arm, another's author or a right
-answer, nor whether the others are models or people.
+Everything about a play comes from the views of one's own seat; nothing here knows an arm, another's author or a right
+answer, nor whether the others are models or people, but for what `seats.told` allows to be shown to a judge afterwards.
 """
 
 import uuid
@@ -14,42 +14,46 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.engine import Engine, Turn
-from app.protocols.core import ProtocolError, RuleChanged
-from app.records import assignment, drafts, people, seats
+from app.protocols.core import ProtocolError
+from app.records import assignment, drafts, people, seats, timing
 from app.records.database import Database
 from app.records.eligibility import MOST
 from app.records.seats import Held
+from app.records.timing import Clock
+from app.web.judge import feedback
+from app.web.judge.completion import completion_for
 from app.web.render import page
-from app.web.seats import talk_page
-from app.web.seats.talk_page import CheckedAnswers, Sent
+from app.web.seats import turn_page
+from app.web.seats.sent import CheckedAnswers, Sent, counts, is_final, read, taken
 from app.web.security.middleware import Db, Refused, Who
 from app.web.security.rate_limit import limited
 from models import Account
 
-router = APIRouter(prefix="/talk")
+router = APIRouter()
 SUBMITS = 30
 """Times that one person may send something in a minute."""
-NONE_SUCH = "There is no such talk among yours: go to the start for the next one."
+EXAMPLES_SHOWN, EXAMPLES_READ = "examples_shown", "examples_read"
+"""Among a seat's flags: its holder was shown what is false of other texts, and has gone on from there to the trial."""
 UNREADABLE = "This form is not as the page made it: load the page again; what was saved is there."
 
 
-# ── instructions and queue ──────────────────────────────────────────────────────────────────────────────────────
+# ── the debaters' instructions and queue ────────────────────────────────────────────────────────────────────────
 
 
-@router.get("/instructions", name="talk_instructions")
+@router.get("/talk/instructions", name="talk_instructions")
 async def instructions(request: Request, who: Who) -> Response:
     """What arguing is, and how quotes are checked."""
     return page(request, "pages/talk_instructions.html")
 
 
-@router.post("/instructions", name="talk_instructed")
+@router.post("/talk/instructions", name="talk_instructed")
 async def instructed(who: Who, db: Db) -> Response:
     """They have read them."""
     await seats.instructed(db, who.id)
     return RedirectResponse("/talk", status_code=303)
 
 
-@router.get("", name="talk_queue")
+@router.get("/talk", name="talk_queue")
 async def queue(request: Request, who: Who, db: Db) -> Response:
     """The talks in hand: those in which they are awaited, and those that wait for others; and how many more there are."""
     if who.instructed_at is None:
@@ -64,7 +68,7 @@ async def queue(request: Request, who: Who, db: Db) -> Response:
     )
 
 
-@router.post("/next", name="talk_next")
+@router.post("/talk/next", name="talk_next")
 async def take_next(who: Who, db: Db) -> Response:
     """Sit down in a talk, or go on with one in which they are awaited."""
     if who.instructed_at is None:
@@ -73,35 +77,88 @@ async def take_next(who: Who, db: Db) -> Response:
     return RedirectResponse(address(found) if found else "/talk", status_code=303)
 
 
-def address(place: uuid.UUID) -> str:
-    """Where the talk is in which somebody holds a seat."""
-    return f"/talk/seat/{place}"
+def address(seat: uuid.UUID) -> str:
+    """Where the turn of a seat is."""
+    return f"/seat/{seat}"
 
 
-# ── the talk page ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── the page of a turn ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-@router.get("/seat/{seat_id}", name="talk")
-async def talk(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
-    """The talk as far as this seat sees it, and what it is asked now; nothing new is an empty answer to a page that waits."""
-    async with _database(request).reading() as db:
-        held = await _mine(db, who, seat_id)
-        entered = await drafts.find(db, held.id)
-    if request.headers.get("hx-request") and not held.turn and not held.over:
-        return Response(status_code=204)
+@router.get("/seat/{seat_id}", name="seat")
+async def seat(request: Request, who: Who, seat_id: uuid.UUID, read: bool = False) -> Response:
+    """The play as far as this seat sees it, and what it is asked now; nothing new is an empty answer to a page that waits.
+
+    A judging that is over thanks its judge. Where the arm has examples they come first, on a page that no clock counts,
+    until they were `read`.
+    """
     async with _database(request).session.begin() as db:
+        held = await _mine(db, who, seat_id)
+        if held.judging and held.over == "done":
+            return await _thanks(request, db, who, held)
+        if request.headers.get("hx-request") and not held.turn and not held.over:
+            return Response(status_code=204)
         turn = await _turn(request, db, held)
         await assignment.keep(db, held.id, _person(who), turn=bool(turn.due))
-    return page(request, "pages/talk.html", **talk_page.shown(held, turn, entered), confirmed="")
+        if turn.examples and EXAMPLES_READ not in held.flags:
+            await assignment.flag(db, held.id, {EXAMPLES_READ if read else EXAMPLES_SHOWN: True})
+            if not read:
+                return _examples_page(request, held, turn)
+        clock = await _clock(db, held)
+        entered = await drafts.find(db, held.id)
+    if held.judging and not turn.due:
+        return await _finished(request, who, held)
+    return _turn_page(request, held, turn, entered, clock)
 
 
-async def _mine(db: AsyncSession, who: Account, seat: uuid.UUID) -> Held:
+def _examples_page(request: Request, held: Held, turn: Turn) -> Response:
+    examples = [turn_page.misled(example) for example in turn.examples]
+    return page(request, "pages/judge_examples.html", id=held.id, examples=examples)
+
+
+async def _finished(request: Request, who: Account, held: Held) -> Response:
+    """Nothing is asked any more: where the server died after the last answer and before the verdict, make that now."""
+    engine: Engine = request.app.state.engine
+    await engine.advance(held.play)
+    async with _database(request).session.begin() as db:
+        held = await _mine(db, who, held.id)
+        if held.over == "done":
+            return await _thanks(request, db, who, held)
+    return RedirectResponse("/judge", status_code=303)
+
+
+def _turn_page(
+    request: Request,
+    held: Held,
+    turn: Turn,
+    entered: Mapping[str, Mapping[str, Any]],
+    clock: Clock | None,
+    outcome: CheckedAnswers | None = None,
+    confirmed: str = "",
+) -> Response:
+    shown = turn_page.shown(held, turn, entered, outcome)
+    also = {"clock": clock, "confirmed": confirmed}
+    return page(request, "pages/turn.html", status=422 if outcome else 200, **shown, **also)
+
+
+async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID) -> Held:
     """A seat of theirs that can be seen; others do not exist for them."""
-    held = await seats.held(db, seat, who.participant_id)
-    if held is None or held.judging:
-        raise Refused(404, NONE_SUCH)
+    held = await _held(db, who, seat_id)
     if held.state == "returned":
-        raise Refused(410, "Your seat in this talk went to somebody else: go to the start for the next one.")
+        raise Refused(410, "Your seat went to somebody else: go to the start for the next one.")
+    if held.judging and held.over == "cancelled":
+        raise Refused(
+            410, "This study has ended, so this trial is not needed any more. Thank you for your work."
+        )
+    if held.judging and held.over == "failed":
+        raise Refused(409, "This trial cannot go on: go to the start for the next one.")
+    return held
+
+
+async def _held(db: AsyncSession, who: Account, seat_id: uuid.UUID) -> Held:
+    held = await seats.held(db, seat_id, who.participant_id)
+    if held is None:
+        raise Refused(404, "There is no such seat among yours: go to the start for the next one.")
     return held
 
 
@@ -115,72 +172,78 @@ def _database(request: Request) -> Database:
     return database
 
 
+async def _clock(db: AsyncSession, held: Held) -> Clock | None:
+    return None if held.seconds is None else await timing.clock(db, held.id, held.seconds)
+
+
 async def _turn(request: Request, db: AsyncSession, held: Held, *, lock: bool = False) -> Turn:
     engine: Engine = request.app.state.engine
     try:
         turn = await engine.turn(db, held.id, lock=lock)
     except ProtocolError as error:
         raise Refused(
-            409, "This talk cannot be shown any more: give it back, or tell whoever invited you."
+            409, "This cannot be shown any more: give it back, or tell whoever invited you."
         ) from error
     if turn is None:
-        raise Refused(404, NONE_SUCH)
+        raise Refused(410, "Your seat went to somebody else: go to the start for the next one.")
     return turn
 
 
 # ── saving and submitting ───────────────────────────────────────────────────────────────────────────────────────
 
 
-@router.post("/seat/{seat_id}/draft", name="talk_draft")
-async def draft(request: Request, who: Who, seat_id: uuid.UUID, sent: Sent) -> Response:
-    """Keep what was entered so far, and the seat; tell how its quotes were found."""
-    async with _database(request).reading() as db:
-        held = await _mine(db, who, seat_id)
-        turn = await _turn(request, db, held)
-    kept = await _keep(request, who, held, turn, sent)
-    return JSONResponse({"saved": sent.at if kept else None, "counts": talk_page.counts(turn, sent)})
+@router.post("/seat/{seat_id}/draft", name="seat_draft")
+async def draft(request: Request, who: Who, db: Db, seat_id: uuid.UUID, sent: Sent) -> Response:
+    """Keep what was entered so far, and the seat; say how its quotes were found."""
+    held = await _mine(db, who, seat_id)
+    turn = await _turn(request, db, held)
+    kept = await _keep(db, who, turn, sent)
+    return JSONResponse({"saved": sent.at if kept else None, "counts": counts(turn, sent)})
 
 
-async def _keep(request: Request, who: Account, held: Held, turn: Turn, sent: Sent) -> bool:
+async def _keep(db: AsyncSession, who: Account, turn: Turn, sent: Sent) -> bool:
     """Save what was entered and prolong the lease; False where it is not (or no longer) asked of this person."""
-    due = {ask.path for ask, _ in turn.due}
-    if not due or not {answer.path for answer in sent.answers} <= due:
+    seat = turn.seat
+    if not sent.answers_to(turn) or not await assignment.keep(db, seat.id, _person(who)):
         return False
-    async with _database(request).session.begin() as db:
-        if not await assignment.keep(db, held.id, _person(who)):
+    efforts = sent.efforts_at(turn)
+    for number, (path, content) in enumerate(sent.entered.items()):
+        put_in = {} if number else efforts
+        if not await drafts.save(db, seat.id, seat.play_id, who.id, path, content, put_in):
             return False
-        for number, (path, content) in enumerate(sent.entered.items()):
-            # Effort is put into the page as a whole: it stands with the first.
-            efforts = {} if number else {path: sent.effort}
-            if not await drafts.save(db, held.id, held.play, who.id, path, content, efforts):
-                return False
     return True
 
 
-@router.post("/seat/{seat_id}", name="talk_submit")
+@router.post("/seat/{seat_id}", name="seat_submit")
 async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
     """Put what is asked now on record, once however often it is sent; what is asked no more leads to what is asked now."""
     sent = await _sent(request)
-    onward = RedirectResponse(f"{address(seat_id)}#now", status_code=303)
-    async with _database(request).reading() as db:
+    async with _database(request).session.begin() as db:
         held = await _mine(db, who, seat_id)
+        onward = RedirectResponse(f"{address(seat_id)}#{'new' if held.judging else 'now'}", status_code=303)
         turn = await _turn(request, db, held)
-    # Before anything else: what was sent is safe now, and the seat is theirs while it is put on record.
-    if not await _keep(request, who, held, turn, sent):
-        return onward
+        # Before anything else: what was sent is safe now, and the seat is theirs while it is put on record.
+        if not await _keep(db, who, turn, sent):
+            return onward
+        asked = turn_page.knows_story(held, turn, {}) is not None
+        if asked and sent.knows_story != bool(held.flags.get("knows_story")):
+            await assignment.flag(db, held.id, {"knows_story": sent.knows_story})
+        clock = await _clock(db, held)
     await limited(
         request,
         f"submit/{who.id}",
         SUBMITS,
         "That was a lot in one minute: wait a moment and send it again; it is saved.",
     )
-    outcome = talk_page.taken(turn, sent)
-    if outcome.errors or (outcome.doubts and sent.confirmed != sent.digest):
-        return _again(request, held, turn, sent.entered, outcome, sent.digest)
-    if held.judges:
-        async with _database(request).session.begin() as db:
-            await assignment.flag(db, held.id, {"knows_story": sent.knows_story})
-    await _record(request, who, held, outcome)
+    async with _database(request).session.begin() as db:
+        turn = await _turn(request, db, held, lock=True)
+        if not sent.answers_to(turn):  # another tab was quicker
+            return onward
+        outcome = taken(turn, sent)
+        if outcome.errors or (outcome.doubts and sent.confirmed != sent.digest):
+            confirmed = "" if outcome.errors else sent.digest
+            return _turn_page(request, held, turn, sent.entered, clock, outcome, confirmed)
+        await _record(request, db, who, turn, outcome)
     return onward
 
 
@@ -188,61 +251,65 @@ async def _sent(request: Request) -> Sent:
     form = await request.form()
     pairs = [(key, value) for key, value in form.multi_items() if isinstance(value, str)]
     try:
-        return Sent.model_validate(talk_page.read(pairs))
+        return Sent.model_validate(read(pairs))
     except ValidationError as error:
         raise Refused(422, UNREADABLE) from error
 
 
-def _again(
-    request: Request,
-    held: Held,
-    turn: Turn,
-    entered: Mapping[str, Mapping[str, Any]],
-    outcome: CheckedAnswers,
-    digest: str,
-) -> Response:
-    """The page with what was entered, to be mended, or to be sent as it is where nothing must be."""
-    shown = talk_page.shown(held, turn, entered, outcome)
-    confirmed = "" if outcome.errors else digest
-    return page(request, "pages/talk.html", status=422, **shown, confirmed=confirmed)
-
-
-async def _record(request: Request, who: Account, held: Held, outcome: CheckedAnswers) -> None:
+async def _record(
+    request: Request, db: AsyncSession, who: Account, turn: Turn, outcome: CheckedAnswers
+) -> None:
     engine: Engine = request.app.state.engine
-    async with _database(request).session.begin() as db:
-        turn = await engine.turn(db, held.id, lock=True)
-        if turn is None:
-            return
-        try:
-            await engine.submit(db, turn, outcome.contents)
-        except RuleChanged:  # another tab was quicker, or the seat went back meanwhile
-            return
-        for path in outcome.contents:
-            if await drafts.close(db, held.id, path):
-                await people.note(db, who.id, "submitted", "seat", held.id, {"path": path})
+    if any(is_final(turn, ask) for ask, _ in turn.due):
+        await timing.stop(db, turn.seat.id)
+    await engine.submit(db, turn, outcome.contents)
+    for path in outcome.contents:
+        if await drafts.close(db, turn.seat.id, path):
+            await people.note(db, who.id, "submitted", "seat", turn.seat.id, {"path": path})
 
 
 # ── giving it back ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@router.get("/seat/{seat_id}/return", name="talk_return_form")
+@router.get("/seat/{seat_id}/return", name="seat_return_form")
 async def return_form(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> Response:
     """Ask whether they mean it."""
     held = await _mine(db, who, seat_id)
-    entered = await drafts.find(db, held.id)
+    if held.judging and held.over == "done":
+        return RedirectResponse(address(seat_id), status_code=303)
+    entered = (await drafts.find(db, held.id)).values()
+    knows = held.flags.get("knows_story") or any(content.get("knows_story") for content in entered)
     return page(
-        request, "pages/talk_return.html", id=held.id, knows_story=talk_page.knows_story(held, entered)
+        request,
+        "pages/seat_return.html",
+        id=held.id,
+        judging=held.judging,
+        knows_story=bool(knows) if held.judges else None,
     )
 
 
-@router.post("/seat/{seat_id}/return", name="talk_return")
+@router.post("/seat/{seat_id}/return", name="seat_return")
 async def give_back(
     who: Who, db: Db, seat_id: uuid.UUID, knows_story: Annotated[bool, Form()] = False
 ) -> Response:
-    """Let somebody else go on in their place; pressed again, or after the end, it changes nothing."""
-    held = await seats.held(db, seat_id, who.participant_id)
-    if held is None or held.judging:
-        raise Refused(404, NONE_SUCH)
+    """Let another person go on in their place; pressed again, or after the end, it changes nothing."""
+    held = await _held(db, who, seat_id)
     flags = {"knows_story": knows_story} if held.judges else {}
     await assignment.give_back(db, held.id, who, flags)
-    return RedirectResponse("/", status_code=303)
+    return RedirectResponse("/judge" if held.judging else "/", status_code=303)
+
+
+# ── afterwards ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _thanks(request: Request, db: AsyncSession, who: Account, held: Held) -> Response:
+    person = _person(who)
+    verdicts = await seats.told(db, person, held.id)
+    return page(
+        request,
+        "pages/judge_done.html",
+        id=held.id,
+        told=feedback.feedback(verdicts[0]) if verdicts else None,
+        left=await assignment.left(db, person, "judge"),
+        completion=await completion_for(db, who, person),
+    )

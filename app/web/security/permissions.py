@@ -18,7 +18,7 @@ SIGNED_IN: frozenset[str] = ANYONE - {"nobody"}
 JUDGES: frozenset[str] = frozenset({"judge"})
 DEBATERS: frozenset[str] = frozenset({"debater"})
 SITTERS: frozenset[str] = JUDGES | DEBATERS
-"""Who may hold a seat of a talk: judges those that do not read the passage, debaters the others."""
+"""Who may hold a seat: judges those that do not read the passage, debaters the others."""
 RESEARCHERS: frozenset[str] = frozenset({"admin", "researcher"})
 ADMINS: frozenset[str] = frozenset({"admin"})
 
@@ -61,22 +61,18 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "judge_instructed": JUDGES,
     "judge_queue": JUDGES,
     "judge_next": JUDGES,
-    "judge_trial": JUDGES,
-    "judge_submit": JUDGES,
-    "judge_draft": JUDGES,
-    "judge_return_form": JUDGES,
-    "judge_return": JUDGES,
     "judge_calibration": JUDGES,
-    # holding a seat of a talk
+    # arguing
     "talk_instructions": DEBATERS,
     "talk_instructed": DEBATERS,
     "talk_queue": DEBATERS,
     "talk_next": DEBATERS,
-    "talk": SITTERS,
-    "talk_submit": SITTERS,
-    "talk_draft": SITTERS,
-    "talk_return_form": SITTERS,
-    "talk_return": SITTERS,
+    # the turn of a seat
+    "seat": SITTERS,
+    "seat_submit": SITTERS,
+    "seat_draft": SITTERS,
+    "seat_return_form": SITTERS,
+    "seat_return": SITTERS,
     # people, endpoints, participants, tokens and the trail
     "people": RESEARCHERS,
     "invites": RESEARCHERS,

@@ -26,6 +26,7 @@ from tests import factories
 from tests.factories import finished, imported, passage, played, spec, started
 from tests.servers import Script, ScriptedServer
 from tests.test_jobs import modelled
+from tests.web.entered import as_form
 from tests.web.world import Site, World, statements
 
 
@@ -410,10 +411,10 @@ async def test_places_that_nobody_took_are_one_line_and_neighbours_one_click_awa
 async def test_a_persons_judgement_shows_its_reasons_and_the_effort_of_every_step(world: World) -> None:
     judge = await world.site.browser("judge")
     address = (await judge.submit("/judge/next")).headers["location"]
-    while 'name="path"' in (page := (await judge.get(address)).text):
-        path = page.split('name="path" value="')[1].split('"')[0]
+    while 'name="0.path"' in (page := (await judge.get(address)).text):
+        path = page.split('name="0.path" value="')[1].split('"')[0]
         form = {"path": path, "p": ["70", "30"], "reason": "The lamp & the inn."}
-        assert (await judge.submit(address, form)).status_code == 303
+        assert (await judge.submit(address, as_form(form))).status_code == 303
     async with world.site.database.session.begin() as session:
         done = (
             await session.scalars(select(Judgement).where(Judgement.place > 0, Judgement.state == "done"))

@@ -18,11 +18,12 @@ from app.exchange.tabular import Format
 from app.protocols.quotes import indexed, mark
 from app.records import people, seats
 from app.reports.report import notes, report
-from app.web.judge import routes
 from app.web.marked_quotes import pieces
 from app.web.render import environment, plain
+from app.web.seats import routes
 from models import Account, Draft, Judgement, Move, SeatRow, Verdict
 from tests.factories import TEXT, passage, spec
+from tests.web.entered import as_draft, as_form
 from tests.web.world import Browser, Site, World, for_people, furnished
 
 REASON = "The pilot had overslept, says a quote."
@@ -36,7 +37,7 @@ async def next_trial(browser: Browser) -> str:
 
 
 def asked_path(page: httpx.Response) -> str:
-    found = re.search(r'name="path" value="([^"]+)"', page.text)
+    found = re.search(r'name="0.path" value="([^"]+)"', page.text)
     assert found is not None, page.text
     return found[1]
 
@@ -44,7 +45,7 @@ def asked_path(page: httpx.Response) -> str:
 async def believe(browser: Browser, trial: str, p: Any = ("70", "30"), **more: Any) -> httpx.Response:
     """Submit what the page asks for now."""
     path = asked_path(await browser.get(trial))
-    return await browser.submit(trial, {"path": path, "p": list(p), "reason": REASON, **more})
+    return await browser.submit(trial, as_form({"path": path, "p": list(p), "reason": REASON, **more}))
 
 
 def effort(seconds: float, step: int = 1, **more: int) -> str:
@@ -256,11 +257,11 @@ async def test_others_trials_do_not_exist(world: World) -> None:
     sent = {"path": path, "p": ["1", "99"], "reason": "mine"}
     for response in (
         await rival.get(trial),
-        await rival.submit(trial, sent),
-        await rival.post(f"{trial}/draft", json=sent, headers=token),
+        await rival.submit(trial, as_form(sent)),
+        await rival.post(f"{trial}/draft", json=as_draft(sent), headers=token),
         await rival.get(f"{trial}/return"),
         await rival.submit(f"{trial}/return"),
-        await rival.get(f"/judge/trial/{uuid.uuid4()}"),
+        await rival.get(f"/seat/{uuid.uuid4()}"),
     ):
         assert response.status_code == 404
     assert await count(world.site, Draft) == 0
@@ -272,7 +273,8 @@ async def test_others_trials_do_not_exist(world: World) -> None:
 async def autosave(browser: Browser, trial: str, **changes: Any) -> httpx.Response:
     path = changes.pop("path", None) or asked_path(await browser.get(trial))
     sent = {"path": path, "p": ["64", "36"], "reason": "So far", "knows_story": True, "at": 5, **changes}
-    return await browser.post(f"{trial}/draft", json=sent, headers={"X-CSRF-Token": browser.csrf})
+    headers = {"X-CSRF-Token": browser.csrf}
+    return await browser.post(f"{trial}/draft", json=as_draft(sent), headers=headers)
 
 
 async def test_what_was_entered_is_there_after_a_reload_and_elsewhere(world: World) -> None:
@@ -281,7 +283,7 @@ async def test_what_was_entered_is_there_after_a_reload_and_elsewhere(world: Wor
     response = await autosave(
         browser, trial, efforts=[{"step": 1, "active_seconds": 3.5, "focus_changes": 2, "edits": 7}]
     )
-    assert response.json() == {"saved": 5}
+    assert response.json() == {"saved": 5, "counts": {}}
 
     page = (await (await world.site.browser("judge")).get(trial)).text
     assert 'value="64"' in page
@@ -343,7 +345,7 @@ async def test_a_draft_that_arrives_after_the_submission_changes_nothing(site: S
     trial = await next_trial(browser)
     path = asked_path(await browser.get(trial))
     await believe(browser, trial, efforts=effort(4, edits=3))
-    assert (await autosave(browser, trial, path=path)).json() == {"saved": None}
+    assert (await autosave(browser, trial, path=path)).json()["saved"] is None
     draft = await one(site, Draft)
     assert (draft.content, draft.active_seconds, draft.edits) == ({}, 4, 3)
 
@@ -402,7 +404,7 @@ async def test_a_path_that_is_never_asked_is_not_kept(world: World) -> None:
     browser = await world.site.browser("judge")
     trial = await next_trial(browser)
     for path in ("judging/order0/step99", "judging/order1/step0", "x"):
-        assert (await autosave(browser, trial, path=path)).json() == {"saved": None}
+        assert (await autosave(browser, trial, path=path)).json()["saved"] is None
     assert await count(world.site, Draft) == 0
 
 
@@ -467,7 +469,8 @@ async def test_what_cannot_be_taken_is_asked_for_again_and_kept(
     browser = await site.browser("judge")
     trial = await next_trial(browser)
     form = {"p": ["70", "30"], "reason": "Kept words", **sent}
-    response = await browser.submit(trial, {"path": asked_path(await browser.get(trial)), **form})
+    asked = {"path": asked_path(await browser.get(trial))}
+    response = await browser.submit(trial, as_form({**asked, **form}))
     assert response.status_code == 422
     assert sentence in response.text
     assert form["reason"] in response.text
@@ -492,7 +495,7 @@ async def test_pressing_often_makes_one_move(site: Site) -> None:
 
     async def press(percent: int) -> int:
         sent = {"path": path, "p": [str(percent), str(100 - percent)], "reason": REASON}
-        return (await browser.submit(trial, sent)).status_code
+        return (await browser.submit(trial, as_form(sent))).status_code
 
     assert set(await asyncio.gather(*map(press, (10, 20, 30, 40)))) == {303}
     assert await count(site, Move, made) == 1
@@ -510,7 +513,7 @@ async def test_a_final_verdict_pressed_twice_at_once_counts_once(site: Site) -> 
         if trial == "/judge":
             continue
         sent = {"path": asked_path(await browser.get(trial)), "p": ["70", "30"], "reason": REASON}
-        answers = await asyncio.gather(*(browser.submit(trial, sent) for _ in range(3)))
+        answers = await asyncio.gather(*(browser.submit(trial, as_form(sent)) for _ in range(3)))
         assert {answer.status_code for answer in answers} == {303}
     verdicts = await count(site, Verdict, Verdict.method == "stated")
     assert verdicts == await count(site, Judgement, Judgement.place > 0, Judgement.state == "done") == 2
@@ -568,7 +571,7 @@ async def test_a_researchers_own_judges_see_nothing_of_other_researchers(world: 
             for account in await session.scalars(select(Account).where(Account.name.like("Judge of%")))
         }
     assert await next_trial(await site.browser_of(found["Judge of charlie"])) == "/judge"
-    assert "/judge/trial/" in await next_trial(await site.browser_of(found["Judge of alice"]))
+    assert "/seat/" in await next_trial(await site.browser_of(found["Judge of alice"]))
 
 
 async def test_what_is_marked_is_on_record(world: World) -> None:
@@ -585,7 +588,7 @@ async def test_submits_are_limited(world: World, monkeypatch: pytest.MonkeyPatch
     browser = await world.site.browser("judge")
     trial = await next_trial(browser)
     sent = {"path": asked_path(await browser.get(trial)), "p": ["70", "3"]}
-    assert [(await browser.submit(trial, sent)).status_code for _ in range(3)][1:] == [429, 429]
+    assert [(await browser.submit(trial, as_form(sent))).status_code for _ in range(3)][1:] == [429, 429]
 
 
 async def test_a_form_without_the_sessions_token_is_refused(world: World) -> None:

@@ -15,6 +15,7 @@ from app.web.security.middleware import COOKIE
 from models import Exposure, Judgement, Move, SeatRow, Trial, Verdict
 from tests.factories import imported, passage, spec, started
 from tests.processes import Arena, Process, until
+from tests.web.entered import as_draft, as_form
 from tests.web.judge.test_routes import asked_path
 from tests.web.seats.test_routes import asked, debate
 from tests.web.world import Site, for_people, furnished
@@ -86,7 +87,7 @@ async def test_a_crowd_at_two_servers_fills_every_place_once(
         path = asked_path(await visitor.client.get(servers[0] + trial))
         sent = {"path": path, "p": ["70", "30"], "reason": REASON}
         answers = await asyncio.gather(
-            *(visitor.post(server + trial, **sent) for server in servers for _ in range(3))
+            *(visitor.post(server + trial, **as_form(sent)) for server in servers for _ in range(3))
         )
         assert {answer.status_code for answer in answers} == {303}
 
@@ -124,13 +125,15 @@ async def test_what_was_saved_outlives_a_killed_server(
     process, server = serve(arena)
     trial = (await visitor.post(f"{server}/judge/next")).headers["location"]
     path = asked_path(await visitor.client.get(server + trial))
-    assert (await visitor.post(server + trial, path=path, p=["60", "40"])).status_code == 303
+    assert (
+        await visitor.post(server + trial, **as_form({"path": path, "p": ["60", "40"]}))
+    ).status_code == 303
     path = asked_path(await visitor.client.get(server + trial))
     draft = {"path": path, "p": ["64", "36"], "reason": "So far", "at": 7}
     kept = await visitor.client.post(
-        f"{server}{trial}/draft", json=draft, headers={"X-CSRF-Token": visitor.csrf}
+        f"{server}{trial}/draft", json=as_draft(draft), headers={"X-CSRF-Token": visitor.csrf}
     )
-    assert kept.json() == {"saved": 7}
+    assert kept.json()["saved"] == 7
     process.kill()
 
     _, server = serve(arena)

@@ -212,7 +212,7 @@ async def test_others_talks_do_not_exist(site: Site) -> None:
         ),
         await two.get(f"{here}/return"),
         await two.submit(f"{here}/return"),
-        await two.get(f"/talk/seat/{uuid.uuid4()}"),
+        await two.get(f"/seat/{uuid.uuid4()}"),
     ):
         assert answer.status_code == 404
     assert await count(site, Draft) == await count(site, Move) == 0
@@ -332,7 +332,9 @@ async def test_a_list_that_may_be_empty_is_taken_empty(site: Site) -> None:
 
 async def autosave(browser: Browser, talk: str, words: str, **changes: Any) -> httpx.Response:
     path = changes.pop("path", None) or asked(await browser.get(talk))[0]
-    sent = {"answers": [{"path": path, "text": words}], "at": 5, **changes}
+    effort = {key: changes.pop(key) for key in ("active_seconds", "edits") if key in changes}
+    efforts = [{"step": 1, **effort}] if effort else []
+    sent = {"answers": [{"path": path, "text": words}], "at": 5, "efforts": efforts, **changes}
     return await browser.post(f"{talk}/draft", json=sent, headers={"X-CSRF-Token": browser.csrf})
 
 
@@ -380,7 +382,8 @@ async def test_what_people_put_in_is_exported_by_seat_also_of_who_gave_it_back(s
     one, two, three = [await debater(site, name) for name in ("Dora", "Emil", "Finn")]
     here, there = await seated(one), await seated(two)
     await autosave(one, here, "So", active_seconds=2.5, edits=7)
-    await say(one, here, "So it was.", active_seconds="1.5", edits="2")
+    put_in = '[{"step": 1, "active_seconds": 1.5, "edits": 2}]'
+    await say(one, here, "So it was.", efforts=put_in)
     await autosave(two, there, "No", active_seconds=0.5, edits=1)
     await two.submit(f"{there}/return")
     await say(three, await seated(three), "Not so.")

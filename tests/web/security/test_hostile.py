@@ -71,7 +71,7 @@ async def fill(site: Site, words: str) -> None:
         "INSERT INTO audit (action, object_kind, object_id, detail) VALUES "
         "(:words, :words, :words, jsonb_build_object(CAST(:words AS text), CAST(:words AS text)))",
         "INSERT INTO draft (seat_id, path, account_id, content) SELECT s.id, 'judging/order0/step0', a.id, "
-        "jsonb_build_object('p', jsonb_build_array('1', '99'), 'reason', CAST(:words AS text), 'knows_story', false, "
+        "jsonb_build_object('p', jsonb_build_array('1', '99'), 'text', CAST(:words AS text), 'knows_story', false, "
         "'at', 1) FROM seat s JOIN account a USING (participant_id) WHERE s.state = 'waiting' AND s.role = 'judge'",
         "INSERT INTO draft (seat_id, path, account_id, content) SELECT s.id, 'r1/debater_a', a.id, "
         "jsonb_build_object('text', CAST(:words AS text), 'at', 1) "
@@ -153,7 +153,7 @@ async def test_hostile_texts_change_neither_the_elements_of_a_page_nor_its_direc
 async def test_the_corpus_reaches_the_pages_that_show_texts(hostile: Site, stage: Stage) -> None:
     """Else the test above would look at nothing."""
     for name in (
-        "judge_trial",
+        "seat",
         "trial",
         "people",
         "audit",
@@ -163,6 +163,9 @@ async def test_the_corpus_reaches_the_pages_that_show_texts(hostile: Site, stage
     ):
         page = (await answer_of(hostile, stage, ROUTES[name])).text
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page, name
+    judging = {"seat": stage.things["judging"]}
+    page = (await ask(await hostile.browser("judge"), ROUTES["seat"], judging)).text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
 @pytest.mark.parametrize("what", ["verdicts", "transcripts", "calls"])

@@ -179,7 +179,7 @@ async def test_refusals_files_and_what_is_not_there_are_as_strict(site: Site) ->
         await browser.get("/nothing/here"),
         await browser.get("/experiments"),
         await browser.delete("/judge"),
-        await browser.get("/judge/trial/none"),
+        await browser.get("/seat/none"),
         await browser.get("/static/arena.css"),
         await browser.get("/static/none.css"),
         await browser.post("/judge/next", headers={"Content-Length": str(middleware.MAX_BODY + 1)}),

@@ -1,0 +1,293 @@
+"""What the form of a turn sends, and the moves that it becomes. It knows no request and no database."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from app.engine import Turn
+from app.participants.replies import options
+from app.participants.speeches import Unread, marked_speech, written
+from app.protocols.core import AnyContent, Ask, Belief, Items, Note, Pick, Rating, Speech, Thought
+from app.protocols.flaws import MARKING
+from app.protocols.judging import place
+from app.protocols.quotes import MIN_WORDS, IndexedPassage
+from app.protocols.views import LETTERS, View
+from app.records.drafts import Effort
+from app.web.marked_quotes import Piece, pieces
+
+ITEMS = 50
+"""Most lines of a list whose ask names no fewer."""
+
+
+class EnteredAnswer(BaseModel):
+    """What was entered for one ask."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(pattern=r"^[A-Za-z0-9/_-]{1,200}$")
+    text: str = Field("", max_length=40_000)
+    """A speech, a note, a list of one item a line, or the reason of a belief."""
+    p: list[str] = Field([], max_length=len(LETTERS))
+    pick: str = Field("", max_length=10)
+    rating: str = Field("", max_length=20)
+
+    @property
+    def words(self) -> str:
+        """The text with the line ends that are counted and kept."""
+        return self.text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What was entered, as a draft keeps it."""
+        shares = [share[:20].replace("\0", "") for share in self.p]
+        return {"text": self.words, "p": shares, "pick": self.pick, "rating": self.rating}
+
+
+class _StepEffort(BaseModel):
+    """Effort with the transcript read up to a step."""
+
+    step: int = Field(ge=0, le=10_000)
+    active_seconds: float = Field(0, ge=0, le=86_400, allow_inf_nan=False)
+    focus_changes: int = Field(0, ge=0, le=10_000)
+    edits: int = Field(0, ge=0, le=100_000)
+
+
+class Sent(BaseModel):
+    """What both the autosave and the form send."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    answers: list[EnteredAnswer] = Field(min_length=1, max_length=100)
+    at: int = Field(0, ge=0, le=2**53)
+    """When it was last changed, in milliseconds of the person's own clock."""
+    confirmed: str = Field("", max_length=64)
+    """A digest of the words about which a person was warned and which they send all the same."""
+    knows_story: bool = False
+    step: int = Field(1, ge=0, le=10_000)
+    """Step up to which a judge has read, where all of the transcript is on the page."""
+    efforts: list[_StepEffort] = Field([], max_length=200)
+    """What was put in since the last save."""
+
+    @field_validator("efforts", mode="before")
+    @classmethod
+    def _from_a_field(cls, value: object) -> object:
+        """A form has one field for all of it, empty without script."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value or "[]")
+        except RecursionError as error:
+            raise ValueError("this nests too deep") from error
+
+    @property
+    def entered(self) -> dict[str, dict[str, Any]]:
+        """What was entered, by path, as drafts keep it."""
+        also = {"at": self.at, "knows_story": self.knows_story, "step": self.step}
+        return {answer.path: {**answer.content, **also} for answer in self.answers}
+
+    def answers_to(self, turn: Turn) -> bool:
+        """Whether all of it is asked for now."""
+        return {answer.path for answer in self.answers} <= {ask.path for ask, _ in turn.due}
+
+    def efforts_at(self, turn: Turn) -> dict[str, Effort]:
+        """Effort by path: that of the step being read, where a judge has the whole transcript; else the first path."""
+        first = self.answers[0].path
+        by_step = turn.judging and not turn.each_step and not first.startswith(MARKING)
+        found: dict[str, Effort] = {}
+        for item in self.efforts:
+            path = place(0, min(item.step, turn.steps)) if by_step else first
+            put_in = Effort(item.active_seconds, item.focus_changes, item.edits)
+            found[path] = found.get(path, Effort()) + put_in
+        return found
+
+    @property
+    def digest(self) -> str:
+        """Of all that was entered."""
+        return hashlib.sha256(json.dumps([answer.content for answer in self.answers]).encode()).hexdigest()
+
+
+def read(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The fields of the form as `Sent` has them: `0.text` is of the first answer, `p` of an answer comes often."""
+    whole: dict[str, Any] = {}
+    answers: dict[int, dict[str, Any]] = {}
+    for name, value in pairs:
+        number, dot, key = name.partition(".")
+        if not dot:
+            whole |= {name: value} if value and name != "csrf_token" else {}
+        elif number.isdecimal() and len(number) < 4:
+            answer = answers.setdefault(int(number), {})
+            answer[key] = [*answer.get(key, []), value] if key == "p" else value
+    return {**whole, "answers": [answers[number] for number in sorted(answers)]}
+
+
+# ── from what was entered to moves ──────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class CheckedAnswers:
+    """What was entered, taken for what is asked: moves by path, what has to be mended, what a person should know."""
+
+    contents: dict[str, AnyContent] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    doubts: dict[str, list[str]] = field(default_factory=dict)
+
+
+def taken(turn: Turn, sent: Sent) -> CheckedAnswers:
+    """Read the answers to everything that is due."""
+    given = {answer.path: answer for answer in sent.answers}
+    outcome = CheckedAnswers()
+    for ask, view in turn.due:
+        try:
+            content = _content(turn, ask, view, given.get(ask.path) or EnteredAnswer(path=ask.path))
+        except Unread as error:
+            outcome.errors[ask.path] = error.problem
+            continue
+        outcome.contents[ask.path] = content
+        if isinstance(content, Speech) and (doubts := _doubts(content, view)):
+            outcome.doubts[ask.path] = doubts
+    return outcome
+
+
+def is_final(turn: Turn, ask: Ask) -> bool:
+    """Whether the belief asked for is a judge's verdict."""
+    return turn.judging and len(ask.shows) == turn.steps
+
+
+def _content(turn: Turn, ask: Ask, view: View, answer: EnteredAnswer) -> AnyContent:
+    match view.wants:
+        case "speech":
+            return written(view, turn.passage, answer.words)
+        case "note":
+            return Note(text=_words(view, answer))
+        case "thought":
+            return Thought(text=_words(view, answer))
+        case "items":
+            return _items(view, answer)
+        case "pick":
+            return _pick(view, answer)
+        case "rating":
+            return _rating(answer)
+        case "belief":
+            return _belief(view, answer, final=is_final(turn, ask))
+    raise TypeError(f"No person can be asked for a {view.wants}.")
+
+
+def _words(view: View, answer: EnteredAnswer) -> str:
+    said = answer.words.strip()
+    if not said:
+        raise Unread("Write something first.")
+    count, most = len(said.split()), view.limits.max_words
+    if most is not None and count > most:
+        raise Unread(f"That has {count} words and may have {most}: shorten it by {count - most}.")
+    return said
+
+
+def _items(view: View, answer: EnteredAnswer) -> Items:
+    lines = [" ".join(line.split()) for line in answer.words.splitlines() if line.strip()]
+    least, most = bounds(view.facts)
+    if len(lines) < least:
+        raise Unread(f"Write at least {'one line' if least == 1 else f'{least} lines'}.")
+    if len(lines) > most:
+        raise Unread(f"There are {len(lines)} lines and {most} are taken: leave some out.")
+    words = view.limits.max_words
+    for number, line in enumerate(lines, 1):
+        if words is not None and (count := len(line.split())) > words:
+            raise Unread(f"Line {number} has {count} words and may have {words}: shorten it.")
+    return Items(texts=tuple(lines))
+
+
+def bounds(facts: Mapping[str, Any]) -> tuple[int, int]:
+    """Fewest and most lines of a list."""
+    return facts.get("least", 1), facts.get("most", ITEMS)
+
+
+def _pick(view: View, answer: EnteredAnswer) -> Pick:
+    if not answer.pick.isdecimal() or int(answer.pick) >= len(options(view)):
+        raise Unread("Accept or reject every point." if view.kind == "mark" else "Choose one.")
+    return Pick(index=int(answer.pick))
+
+
+def _rating(answer: EnteredAnswer) -> Rating:
+    try:
+        value = float(answer.rating.strip().replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 100:
+        raise Unread("Give a number from 0 to 100.")
+    return Rating(value=value / 100)
+
+
+def _belief(view: View, answer: EnteredAnswer, *, final: bool) -> Belief:
+    """Percentages as read, as a belief in the trial's own order."""
+    shares = _numbers(answer.p, len(view.answers))
+    if shares is None:
+        raise Unread("Give every answer a number from 0 to 100.")
+    total = math.fsum(shares)
+    if abs(total - 100) > 1:
+        raise Unread(f"The numbers add up to {total:g}: change them so that they add up to 100.")
+    reason = answer.words.strip()
+    if final and not reason:
+        raise Unread("Write in a sentence or two what decided it for you.")
+    p = view.in_trial_order(tuple(share / total for share in shares))
+    return Belief(p=p, method="stated", reason=reason)
+
+
+def _numbers(given: Sequence[str], count: int) -> list[float] | None:
+    """What was entered as numbers, where they are as many as wanted and each from 0 to 100."""
+    try:
+        shares = [float(share.strip().replace(",", ".")) for share in given]
+    except ValueError:
+        return None
+    return shares if len(shares) == count and all(0 <= share <= 100 for share in shares) else None
+
+
+# ── speeches ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _doubts(speech: Speech, view: View) -> list[str]:
+    """What the writer of a speech should know before it is final."""
+    doubts = []
+    if speech.words < view.limits.min_words:
+        doubts.append(f"It has {speech.words} words; at least {view.limits.min_words} are asked for.")
+    wrong = [piece for piece in pieces(speech.said) if piece.verified is False]
+    warning = "The quote “{}” would be shown as not found: it is {}."
+    return [*doubts, *(warning.format(_short(piece.text), _why(piece)) for piece in wrong)]
+
+
+def _why(piece: Piece) -> str:
+    assert piece.quote is not None
+    match piece.quote.status.value:
+        case "too_short":
+            return f"shorter than {MIN_WORDS} words"
+        case "near":
+            return "not word for word what stands there"
+    return piece.status
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57].rstrip()}…"
+
+
+def counts(turn: Turn, sent: Sent) -> dict[str, dict[str, Any]]:
+    """By path, what the page says of the quotes of a speech as it is: how each was found, and what they use up."""
+    given = {answer.path: answer for answer in sent.answers}
+    return {
+        ask.path: _counted(given[ask.path].words, view, turn.passage)
+        for ask, view in turn.due
+        if ask.wants == "speech" and ask.path in given
+    }
+
+
+def _counted(words: str, view: View, passage: IndexedPassage) -> dict[str, Any]:
+    speech = marked_speech(words, "", view, passage)
+    quotes = [piece for piece in pieces(speech.said) if piece.quote]
+    return {
+        "quotes": len(quotes),
+        "characters": speech.said.new_characters,
+        "unverified": [f"“{_short(piece.text)}”: {_why(piece)}" for piece in quotes if not piece.verified],
+    }

@@ -1,0 +1,367 @@
+"use strict";
+// The page of a turn, for judges and for people in talks: autosave that outlives reloads and lost networks, effort by step,
+// and what each part of the page needs: steps that open one by one, sliders that share 100, words and quotes that are
+// counted, a text to quote from, keys, a clock, word that it is one's turn. Without this script the page is a plain form.
+
+// At once, before anything is painted: what is to be opened step by step is hidden by the style sheet from here on.
+document.documentElement.classList.add("scripted");
+
+(() => {
+  const TAG = /<\s*\/?\s*quote\s*>/gi;
+  const WORST = 1e-4;
+  const WORDS = {
+    judging: { doing: "Submitting …", done: "submitted", again: "submit again", lost: "this trial is no longer with you" },
+    marks: { doing: "Submitting …", done: "submitted", again: "submit again", lost: "this trial is no longer with you" },
+    talk: { doing: "Sending …", done: "sent", again: "send it again", lost: "this seat is no longer yours" },
+  };
+  const page = () => document.getElementById("turn");
+  const counted = (text) => (text.replace(TAG, "").match(/\S+/g) || []).length;
+  let begun = null;
+
+  addEventListener("DOMContentLoaded", () => {
+    try {
+      begin();
+      const clock = document.querySelector("[data-clock]");
+      if (clock) countDown(clock);
+    } catch (error) {
+      document.documentElement.classList.remove("scripted");
+      throw error;
+    }
+  });
+
+  // ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────────
+  // htmx brings the new page; here it is told to those who do not see it, and the text stays where it was scrolled to.
+  let scrolled = 0;
+  addEventListener("htmx:beforeSwap", () => { scrolled = page().querySelector("[data-passage]")?.scrollTop ?? 0; });
+  addEventListener("htmx:afterSettle", () => {
+    const passage = page().querySelector("[data-passage]");
+    if (passage) passage.scrollTop = scrolled;
+    const turn = page().dataset.turn;
+    if (turn === "no") return;
+    const news = turn === "yes" ? "It is your turn." : "This talk has ended.";
+    document.querySelector("[data-news]").textContent = news;
+    document.title = `● ${news} · ${document.title.split(" · ").at(-1)}`;
+    begin();
+  });
+
+  // The seconds left, without alarm; the server counts for itself.
+  function countDown(clock) {
+    const end = performance.now() + 1000 * Number(clock.dataset.clock);
+    const show = () => {
+      const left = Math.ceil((end - performance.now()) / 1000);
+      clock.textContent = left > 0 ? ` ${left} s left.` : " The time is over.";
+      if (left > 0) setTimeout(show, 1000);
+    };
+    show();
+  }
+
+  // ── one form ────────────────────────────────────────────────────────────────────────────────────────────────
+  function begin() {
+    const form = page()?.querySelector("[data-form]");
+    if (!form || form === begun) return;
+    begun = form;
+    const parts = [...form.querySelectorAll("[data-ask]")];
+    const knows = form.elements.knows_story;
+    const chosen = (part) => part.querySelector("select[data-pick]") ?? part.querySelector("[data-pick]:checked");
+    const answer = (part) => ({
+      path: part.dataset.ask,
+      text: part.querySelector("[data-text]")?.value ?? "",
+      p: [...part.querySelectorAll("[data-share]")].map((field) => field.value),
+      pick: chosen(part)?.value ?? "",
+      rating: part.querySelector("[data-rating]")?.value ?? "",
+    });
+    const steps = stepsOf(form, () => saving);
+    const belief = form.querySelector("[data-belief]");
+    const sliders = belief && slidersOf(belief);
+
+    const saving = autosave.begin(form, {
+      what: parts.map((part) => part.dataset.ask).join(),
+      read: () => ({ answers: parts.map(answer), knows_story: knows?.checked ?? false, step: steps.now() }),
+      fits: (kept) => Array.isArray(kept.answers) && kept.answers.length === parts.length,
+      put,
+      show: () => {
+        parts.forEach(count);
+        sliders?.show();
+      },
+      saved: ({ counts }) => parts.forEach((part) => countQuotes(part, counts[part.dataset.ask])),
+      step: steps.now,
+      hold: steps.unread,
+      effort: (efforts) => ({ efforts }),
+      words: WORDS[form.dataset.for],
+    });
+
+    function put(kept) {
+      kept.answers.forEach((was, at) => {
+        const part = parts[at];
+        const text = part.querySelector("[data-text]");
+        if (text) text.value = was.text;
+        part.querySelectorAll("[data-share]").forEach((field, place) => { field.value = was.p[place] ?? field.value; });
+        part.querySelectorAll("[type=radio]").forEach((field) => { field.checked = field.value === was.pick; });
+        const select = part.querySelector("select[data-pick]");
+        if (select) select.value = was.pick;
+        const rating = part.querySelector("[data-rating]");
+        if (rating) rating.value = was.rating;
+      });
+      if (knows) knows.checked = kept.knows_story ?? knows.checked;
+      steps.reach(kept.step ?? 1);
+    }
+
+    quoting(form, () => saving);
+    form.addEventListener("input", () => {
+      // Whoever was warned and then wrote something else is to be warned of that.
+      form.elements.confirmed.value = "";
+      saving.edited();
+    });
+    steps.begin();
+    if (sliders) keysOf(form, steps, sliders);
+    saving.restore();
+    // What stands there already is saved once more, so that its quotes are counted.
+    if (parts.some((part) => part.querySelector("[data-quotable]")?.value)) saving.saveSoon();
+  }
+
+  // ── what is counted ─────────────────────────────────────────────────────────────────────────────────────────
+  function count(part) {
+    const text = part.querySelector("[data-text]");
+    const line = part.querySelector("[data-counts]");
+    if (!text || !line) return;
+    line.hidden = false;
+    const words = part.querySelector("[data-words]");
+    const most = Number(part.dataset.most || 0);
+    const here = counted(text.value);
+    words.textContent = most ? `${here} of at most ${most} words` : `${here} words`;
+    if (most && here > most) words.textContent += `: ${here - most} too many`;
+    words.classList.toggle("over", most > 0 && here > most);
+  }
+
+  function countQuotes(part, found) {
+    const line = part.querySelector("[data-quotes]");
+    const wrong = part.querySelector("[data-wrong]");
+    if (!line || !found) return;
+    const most = line.dataset.most;
+    const checked = `${found.quotes - found.unverified.length} of ${found.quotes} ${found.quotes === 1 ? "quote" : "quotes"} found`;
+    line.textContent = `· ${checked}, ${found.characters}${most ? ` of ${most}` : ""} new characters`;
+    wrong.hidden = !found.unverified.length;
+    wrong.replaceChildren(...found.unverified.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  }
+
+  // ── quoting ─────────────────────────────────────────────────────────────────────────────────────────────────
+  function quoting(form, saving) {
+    const passage = page().querySelector("[data-passage]");
+    const offered = page().querySelector("[data-quoting]");
+    let speech = form.querySelector("[data-quotable]");
+    if (!offered || !speech || !passage) return;
+    // Where the writer was last: browsers forget it as soon as words are selected elsewhere.
+    let caret = [speech.value.length, speech.value.length];
+    form.querySelectorAll("[data-quotable]").forEach((field) => {
+      for (const sign of ["focus", "input", "keyup", "pointerup"]) {
+        field.addEventListener(sign, () => { [speech, caret] = [field, [field.selectionStart, field.selectionEnd]]; });
+      }
+    });
+
+    function selected() {
+      const selection = getSelection();
+      if (!selection.rangeCount) return "";
+      const range = selection.getRangeAt(0);
+      return passage.contains(range.commonAncestorContainer) ? range.toString().trim() : "";
+    }
+
+    function quote() {
+      const told = page().querySelector("[data-quoted]");
+      const words = selected();
+      if (!words) {
+        told.textContent = "Select words in the text first.";
+        return;
+      }
+      if (counted(words) < 4) {
+        told.textContent = "At least four words in a row make a quote.";
+        return;
+      }
+      const before = speech.value.slice(0, caret[0]);
+      const after = speech.value.slice(caret[1]);
+      const space = before && !/\s$/.test(before) ? " " : "";
+      const added = `${space}<quote>${words.replace(/\s+/g, " ")}</quote>`;
+      speech.value = before + added + after;
+      speech.focus();
+      speech.selectionStart = speech.selectionEnd = before.length + added.length;
+      caret = [speech.selectionStart, speech.selectionEnd];
+      told.textContent = "Quoted.";
+      form.elements.confirmed.value = "";
+      saving().edited();
+    }
+
+    offered.hidden = false;
+    const press = offered.querySelector("[data-quote]");
+    // Else the selection would go as the button takes the focus.
+    press.addEventListener("mousedown", (event) => event.preventDefault());
+    press.addEventListener("click", quote);
+    document.onkeydown = (event) => {
+      if (!event.altKey || event.code !== "KeyQ" || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      quote();
+    };
+  }
+
+  // ── steps ───────────────────────────────────────────────────────────────────────────────────────────────────
+  function stepsOf(form, saving) {
+    const onward = document.querySelector("[data-onward]");
+    const opening = onward ? [...document.querySelectorAll("[data-step]")] : [];
+    const steps = Math.max(0, ...opening.map((part) => Number(part.dataset.step)));
+    const now = () => Number(form.elements.step.value);
+    const more = () => now() < steps;
+
+    function reveal(to) {
+      saving().tick();
+      form.elements.step.value = Math.max(1, Math.min(to, steps || 1));
+      opening.forEach((part) => part.classList.toggle("later", Number(part.dataset.step) > now()));
+      if (!onward) return;
+      onward.hidden = !more();
+      document.querySelector("[data-progress]").textContent = more() ? `${now()} of ${steps} steps shown` : "All steps are shown.";
+    }
+
+    function goOn() {
+      if (!more()) return;
+      reveal(now() + 1);
+      saving().changed();
+      const next = opening.find((part) => Number(part.dataset.step) === now()).querySelector("[data-speech]");
+      if (next) next.focus();
+    }
+
+    function unread() {
+      if (!more()) return false;
+      saving().say("There is more to read first: open the next step.", true);
+      onward.focus();
+      return true;
+    }
+
+    return {
+      now, more, goOn, unread,
+      reach(step) { if (step > now()) reveal(step); },
+      begin() {
+        if (onward) onward.addEventListener("click", goOn);
+        reveal(now());
+      },
+    };
+  }
+
+  // ── sliders and scores ──────────────────────────────────────────────────────────────────────────────────────
+  function slidersOf(belief) {
+    const shares = [...belief.querySelectorAll("[data-share]")];
+    const sliders = [...belief.querySelectorAll("[data-slider]")];
+    const would = [...belief.querySelectorAll("[data-would]")];
+    const number = (field) => Math.min(100, Math.max(0, Number(field.value) || 0));
+    const neat = (value) => String(Math.round(value * 100) / 100);
+    // The others keep the proportions that they had when somebody came to this answer, also by way of 100 and back.
+    let base = shares.map(number);
+    let held = -1;
+
+    function show() {
+      shares.forEach((field, at) => {
+        const bits = (Math.log2(Math.max(number(field) / 100, WORST)) + 0).toFixed(2).replace("-", "−");
+        sliders[at].value = number(field);
+        sliders[at].setAttribute("aria-valuetext", `${neat(number(field))}; ${bits} bits if right`);
+        would[at].querySelector("[data-bits]").textContent = bits;
+      });
+    }
+
+    function share(moved, value) {
+      if (moved !== held) [held, base] = [moved, shares.map(number)];
+      const others = shares.map((_, at) => at).filter((at) => at !== moved);
+      const before = others.reduce((sum, at) => sum + base[at], 0);
+      const unit = Number.isInteger(value) ? 1 : 100;
+      let rest = Math.round((100 - value) * 100) / 100;
+      const left = rest;
+      // The last takes what rounding leaves over.
+      others.forEach((at, place) => {
+        const exact = before ? (left * base[at]) / before : left / others.length;
+        const part = place === others.length - 1 ? rest : Math.min(rest, Math.round(exact * unit) / unit);
+        shares[at].value = neat(part);
+        rest -= part;
+      });
+    }
+
+    // The form hears of every input after this, and saves.
+    sliders.forEach((slider, at) => {
+      slider.hidden = false;
+      slider.addEventListener("input", () => {
+        share(at, Number(slider.value));
+        shares[at].value = slider.value;
+      });
+      slider.addEventListener("focus", () => { [held, base] = [at, shares.map(number)]; });
+    });
+    shares.forEach((field, at) => {
+      // While somebody types, the field itself has lost its old number: the proportions are those from before.
+      field.addEventListener("focus", () => { [held, base] = [at, shares.map(number)]; });
+      field.addEventListener("input", () => {
+        if (field.value !== "" && field.validity.valid) share(at, number(field));
+      });
+    });
+    would.forEach((line) => { line.hidden = false; });
+    belief.querySelector("[data-legend]").hidden = false;
+    return { show, shares, sliders };
+  }
+
+  // ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────
+  function keysOf(form, steps, { shares, sliders }) {
+    const reason = form.querySelector("[data-text]");
+    const keys = document.querySelector("[data-keys-dialog]");
+    const confirm = document.querySelector("[data-confirm-dialog]");
+    const inUse = keys.querySelector("[data-keys-in-use]");
+    try { inUse.checked = localStorage.getItem("arena-keys") !== "off"; } catch { /* then they are in use */ }
+    inUse.addEventListener("change", () => {
+      try { localStorage.setItem("arena-keys", inUse.checked ? "on" : "off"); } catch { /* for this page, then */ }
+    });
+    const speeches = [...document.querySelectorAll("[data-speech]")];
+    let speech = -1;
+    speeches.forEach((article, at) => article.addEventListener("focusin", () => { speech = at; }));
+
+    function typing(target) {
+      return target.matches("textarea, select, input:not([type=range]):not([type=checkbox])") || target.isContentEditable;
+    }
+    function go(to) {
+      const open = speeches.filter((article) => !article.closest(".later"));
+      if (to >= open.length && steps.more()) return steps.goOn();
+      if (!open.length) return undefined;
+      speech = Math.min(Math.max(to, 0), open.length - 1);
+      return open[speech].focus();
+    }
+    function ask() {
+      if (steps.unread() || !form.reportValidity()) return;
+      document.querySelector("[data-summary]").textContent = shares
+        .map((field, at) => `${String.fromCharCode(65 + at)}: ${field.value}`).join(", ");
+      confirm.showModal();
+      confirm.querySelector("[data-confirm]").focus();
+    }
+    const shortcuts = {
+      n: () => go(speech + 1),
+      p: () => go(speech - 1),
+      r: () => reason.focus(),
+      s: ask,
+      "?": () => keys.showModal(),
+    };
+    document.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat) return;
+      if (document.querySelector("dialog[open]")) return;
+      if (event.key === "Enter" && shares.includes(event.target)) {
+        // A browser would submit here, with no question asked.
+        event.preventDefault();
+        ask();
+        return;
+      }
+      if (typing(event.target)) {
+        if (event.key === "Escape") event.target.blur();
+        return;
+      }
+      if (!inUse.checked) return;
+      const chosen = /^[1-9]$/.test(event.key) && sliders[Number(event.key) - 1];
+      const action = chosen ? () => chosen.focus() : Object.hasOwn(shortcuts, event.key) && shortcuts[event.key];
+      if (!action) return;
+      event.preventDefault();
+      action();
+    });
+    confirm.querySelector("[data-confirm]").addEventListener("click", () => { confirm.close(); form.requestSubmit(form.querySelector("[data-submit]")); });
+    document.querySelectorAll("dialog [data-close]").forEach((close) => close.addEventListener("click", () => close.closest("dialog").close()));
+    const shown = document.querySelector("[data-keys]");
+    shown.hidden = false;
+    shown.addEventListener("click", () => keys.showModal());
+  }
+})();
