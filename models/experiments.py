@@ -250,6 +250,10 @@ def _constrain(play: Table) -> None:
         CheckConstraint("place >= 0", name="place_is_not_negative"),
     ):
         play.append_constraint(constraint)
+
+
+def _index(play: Table) -> None:
+    """Say how plays are found."""
     c = play.c
     Index(
         "uq_play_talk",
@@ -275,6 +279,7 @@ def _constrain(play: Table) -> None:
 
 
 _constrain(Base.metadata.tables["play"])
+_index(Base.metadata.tables["play"])
 
 Judging = aliased(Judgement, name="judging")
 """Judgements, in statements that join them with their trials: both are rows of one table."""

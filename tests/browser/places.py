@@ -56,13 +56,11 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "task_question": ("/tasks/ferries/questions/{question}",),
     "judge_instructions": ("/judge/instructions",),
     "judge_queue": ("/judge",),
-    "judge_trial": ("{in_hand}", "{done}"),
-    "judge_return_form": ("{in_hand}/return",),
     "judge_calibration": ("/judge/calibration",),
     "talk_instructions": ("/talk/instructions",),
     "talk_queue": ("/talk",),
-    "talk": ("{turn_of_WHO}", "{waits_of_WHO}"),
-    "talk_return_form": ("{turn_of_WHO}/return",),
+    "seat": ("{turn_of_WHO}", "{waits_of_WHO}", "{in_hand_of_WHO}", "{done_of_WHO}"),
+    "seat_return_form": ("{turn_of_WHO}/return", "{in_hand_of_WHO}/return"),
     "people": ("/people",),
     "invites": ("/people/invites",),
     "endpoints": ("/endpoints",),
@@ -155,8 +153,15 @@ async def found(world: World) -> dict[str, str]:
         spoken = select(Trial.id).where(Trial.experiment_id == world.experiment.id, Trial.argues != {})
         return {
             **sitting,
-            "done": done,
-            "in_hand": in_hand,
+            # A debater has no judgings: their talks stand in.
+            **{
+                f"done_of_{who}": place
+                for who, place in (("judge", done), ("debater", sitting["waits_of_debater"]))
+            },
+            **{
+                f"in_hand_of_{who}": place
+                for who, place in (("judge", in_hand), ("debater", sitting["turn_of_debater"]))
+            },
             "invite": await invite_path(db, invite),
             "hired": await invite_path(db, hired),
             "called": str(trial),

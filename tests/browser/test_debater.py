@@ -58,7 +58,7 @@ async def quote(page: Page, words: str) -> None:
 
 async def write(page: Page, words: str) -> None:
     """Type at the end of the speech, and wait until it is saved."""
-    speech = page.locator("textarea[data-speech]")
+    speech = page.locator("textarea[data-quotable]")
     await speech.press("ControlOrMeta+End")
     await speech.press_sequentially(words)
     await expect(page.locator(SAVED)).to_have_text("Saved")
@@ -80,12 +80,12 @@ async def test_two_people_debate_each_other_in_two_browsers_without_reloading(
     await expect(one.locator("[data-quotes]")).to_have_text(
         f"· 1 of 1 quote found, {len(QUOTE)} of 250 new characters"
     )
-    assert await one.locator("textarea[data-speech]").input_value() == f"Dora opens: <quote>{QUOTE}</quote>"
+    assert await one.locator("textarea[data-quotable]").input_value() == f"Dora opens: <quote>{QUOTE}</quote>"
     await expect(one.locator("[data-words]")).to_have_text("9 of at most 150 words")
-    before = await one.locator("textarea[data-speech]").input_value()
+    before = await one.locator("textarea[data-quotable]").input_value()
     assert before == f"Dora opens: <quote>{QUOTE}</quote>"
     await one.reload()
-    assert await one.locator("textarea[data-speech]").input_value() == before
+    assert await one.locator("textarea[data-quotable]").input_value() == before
     assert await faults(one) == []
     await one.set_viewport_size({"width": width, "height": 800})
     await send(one)
@@ -151,18 +151,18 @@ async def test_what_was_written_outlives_the_network_and_the_server(stage: Stage
     await write(page, "Online.")
     with stage.watch.allowing("net::ERR_"):
         await page.context.set_offline(True)
-        await page.locator("textarea[data-speech]").press_sequentially(" Offline.")
+        await page.locator("textarea[data-quotable]").press_sequentially(" Offline.")
         await expect(page.locator(SAVED)).to_contain_text("no connection")
         await page.context.set_offline(False)
         await expect(page.locator(SAVED)).to_have_text("Saved")
         stage.served.kill()
-        await page.locator("textarea[data-speech]").press_sequentially(" Without a server.")
+        await page.locator("textarea[data-quotable]").press_sequentially(" Without a server.")
         await expect(page.locator(SAVED)).to_contain_text("no connection")
         await page.get_by_role("button", name="Send").click()
         await expect(page.locator(SAVED)).to_contain_text("Not sent yet")
         stage.served.start()
         await page.reload()
-    await expect(page.locator("textarea[data-speech]")).to_have_value("Online. Offline. Without a server.")
+    await expect(page.locator("textarea[data-quotable]")).to_have_value("Online. Offline. Without a server.")
     await send(page)
     await expect(page.get_by_role("heading", name="This talk has ended")).to_be_visible()
     assert (
@@ -180,7 +180,7 @@ async def test_the_keyboard_is_enough_to_quote(stage: Stage) -> None:
     await page.keyboard.press("ControlOrMeta+A")
     await page.evaluate("getSelection().selectAllChildren(document.querySelector('[data-passage]'))")
     await page.keyboard.press("Alt+q")
-    await expect(page.locator("textarea[data-speech]")).to_have_value(
+    await expect(page.locator("textarea[data-quotable]")).to_have_value(
         re.compile("^<quote>The ferry Corona left")
     )
     await expect(page.locator("[data-quotes]")).to_contain_text("0 of 1 quote found")
@@ -214,7 +214,7 @@ async def test_effort_of_a_refused_save_counts_with_the_next(stage: Stage, recor
     refused = "**/draft"
     await page.route(refused, lambda route: route.fulfill(status=503))
     with stage.watch.allowing("status of 503"):
-        await page.locator("textarea[data-speech]").press_sequentially("Twelve marks")
+        await page.locator("textarea[data-quotable]").press_sequentially("Twelve marks")
         await expect(page.locator(SAVED)).to_contain_text("the server is in trouble")
         assert records.one("SELECT count(*)::int FROM draft") == 0
         await page.unroute(refused)
@@ -233,7 +233,7 @@ async def test_a_page_that_htmx_has_touched_again_counts_and_saves_everything_on
             const add = addEventListener;
             window.addEventListener = (...given) => { added += 1; return add(...given); };
             const settled = new CustomEvent("htmx:afterSettle", { bubbles: true });
-            for (let time = 0; time < 3; time += 1) document.getElementById("talk").dispatchEvent(settled);
+            for (let time = 0; time < 3; time += 1) document.getElementById("turn").dispatchEvent(settled);
             return added;
         }"""
     )

@@ -74,14 +74,14 @@ async def submit(page: Page, keys: Keyboard) -> None:
 
 async def after_this(page: Page) -> Locator:
     """What a page holds once another belief than the present one is asked for, or none."""
-    asked = await page.locator("input[name=path]").get_attribute("value")
-    return page.locator(f"input[name=path]:not([value='{asked}']), [data-done]")
+    asked = await page.locator("input[name='0.path']").get_attribute("value")
+    return page.locator(f"input[name='0.path']:not([value='{asked}']), [data-done]")
 
 
 async def entered(page: Page) -> list[str]:
     """What stands in the form."""
-    return await page.locator("[data-belief]").evaluate(
-        "form => [...form.querySelectorAll('[name=p]'), form.elements.reason].map(field => field.value)"
+    return await page.locator("[data-form]").evaluate(
+        "form => [...form.querySelectorAll('[data-share], [data-text]')].map(field => field.value)"
     )
 
 

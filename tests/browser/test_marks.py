@@ -29,7 +29,7 @@ async def marking(stage: Stage, width: int) -> Page:
     page = await stage.signed_in("judge", width)
     await page.goto("/judge")
     await page.get_by_role("button", name="Next trial").click()
-    await page.locator("#reason").fill("What the quotes say.")
+    await page.locator("[data-text]").fill("What the quotes say.")
     onward = page.locator("[data-onward]")
     while await onward.is_visible():
         await onward.click()
@@ -38,22 +38,25 @@ async def marking(stage: Stage, width: int) -> Page:
     return page
 
 
+MARKS = {"": "", "0": "accept", "1": "reject"}
+
+
 async def chosen(page: Page) -> list[str]:
     """What each point is said to be."""
-    marks = page.locator("[name=marks]")
-    return [(await mark.input_value()).partition("-")[2] for mark in await marks.all()]
+    marks = page.locator("select[data-pick]")
+    return [MARKS[await mark.input_value()] for mark in await marks.all()]
 
 
 async def choose(page: Page, point: int, mark: str) -> None:
-    await page.locator("[name=marks]").nth(point).select_option(f"{point + 1}-{mark}")
+    await page.locator("select[data-pick]").nth(point).select_option("01"[mark == "reject"])
 
 
 async def test_marks_outlive_a_reload_a_lost_network_and_a_server_that_dies(
     stage: Stage, records: Records, width: int
 ) -> None:
     page = await marking(stage, width)
-    await expect(page.locator("[data-marks]")).to_be_visible()
-    points = await page.locator("[name=marks]").count()
+    await expect(page.locator("[data-for=marks]")).to_be_visible()
+    points = await page.locator("select[data-pick]").count()
     assert points > 1
     await choose(page, 0, "accept")
     await expect(page.locator(SAVED)).to_have_text("Saved")

@@ -116,7 +116,7 @@ async def pressed(page: Page, button: Locator) -> None:
 
 async def answer(page: Page) -> set[str]:
     """Fill in whatever the form asks for; returns the paths that it answers."""
-    if await page.locator("[data-marks]").count():
+    if await page.locator("[data-for=marks]").count():
         return await _mark(page)
     if await page.locator("[data-belief]").count():
         return await _believe(page)
@@ -125,9 +125,9 @@ async def answer(page: Page) -> set[str]:
 
 
 async def _mark(page: Page) -> set[str]:
-    points = await page.locator("[name=marks]").all()
-    for at, point in enumerate(points, 1):
-        await point.select_option(f"{at}-accept")
+    points = await page.locator("select[data-pick]").all()
+    for point in points:
+        await point.select_option("0")
     return {f"judging/mark/r1/critic_1/{at}" for at in range(1, len(points) + 1)}
 
 
@@ -135,8 +135,8 @@ async def _believe(page: Page) -> set[str]:
     onward = page.locator("[data-onward]")
     while await onward.is_visible():
         await onward.click()
-    await page.locator("#reason").fill("What the quotes say.")
-    return {await page.locator("[name=path]").input_value()}
+    await page.locator("[data-text]").fill("What the quotes say.")
+    return {await page.locator("[name='0.path']").input_value()}
 
 
 async def _say(ask: Locator) -> str:

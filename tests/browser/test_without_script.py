@@ -28,7 +28,7 @@ from tests.factories import passage
 from tests.servers import Script, ScriptedServer
 from tests.web.world import World, opened
 
-BY_SCRIPT = {"judge_draft", "talk_draft"}
+BY_SCRIPT = {"seat_draft"}
 """What only a script sends: the forms hold the same."""
 
 
@@ -142,12 +142,12 @@ async def test_a_judge_judges_without_script(stage: Stage, forms: Forms) -> None
     with stage.watch.allowing("status of 422"):
         await forms.press("Submit")
     await expect(page.get_by_role("alert")).to_contain_text("add up to 110")
-    await expect(page.locator("input[name=p]").first).to_have_value("70")
+    await expect(page.locator("input[name='0.p']").first).to_have_value("70")
     while await page.locator("[data-submit]").count():
         await _say(page, "70", "30")
         await forms.press("Submit")
     await expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
-    forms.check(JUDGES)
+    forms.check(JUDGES, SITTERS)
 
 
 async def test_a_debater_argues_without_script(stage: Stage, forms: Forms) -> None:
@@ -171,7 +171,7 @@ async def test_a_debater_argues_without_script(stage: Stage, forms: Forms) -> No
 async def _say(page: Page, *shares: str) -> None:
     """Fill in a belief."""
     for at, share in enumerate(shares):
-        await page.locator("input[name=p]").nth(at).fill(share)
+        await page.locator("input[name='0.p']").nth(at).fill(share)
     await page.locator("textarea").fill("What the quotes say.")
 
 

@@ -100,7 +100,7 @@ async def seat(request: Request, who: Who, seat_id: uuid.UUID, read: bool = Fals
         if request.headers.get("hx-request") and not held.turn and not held.over:
             return Response(status_code=204)
         turn = await _turn(request, db, held)
-        await assignment.keep(db, held.id, _person(who), turn=bool(turn.due))
+        await assignment.keep(db, held.id, _person(who), turn=held.judging or bool(turn.due))
         if turn.examples and EXAMPLES_READ not in held.flags:
             await assignment.flag(db, held.id, {EXAMPLES_READ if read else EXAMPLES_SHOWN: True})
             if not read:

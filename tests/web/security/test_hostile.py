@@ -153,7 +153,7 @@ async def test_hostile_texts_change_neither_the_elements_of_a_page_nor_its_direc
 async def test_the_corpus_reaches_the_pages_that_show_texts(hostile: Site, stage: Stage) -> None:
     """Else the test above would look at nothing."""
     for name in (
-        "judge_trial",
+        "seat",
         "trial",
         "people",
         "audit",
@@ -163,6 +163,9 @@ async def test_the_corpus_reaches_the_pages_that_show_texts(hostile: Site, stage
     ):
         page = (await answer_of(hostile, stage, ROUTES[name])).text
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page, name
+    judging = {"seat": stage.things["judging"]}
+    page = (await ask(await hostile.browser("judge"), ROUTES["seat"], judging)).text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
 @pytest.mark.parametrize("what", ["verdicts", "transcripts", "calls"])
