@@ -27,7 +27,7 @@ PATIENCE = 240
 
 # Forked from a process that has imported the arena and done nothing else: a start takes no time, a kill is as real.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["app.cli"])
+FORKS.set_forkserver_preload(["tests.preloaded"])
 
 
 def _be_the_arena(arguments: tuple[str, ...], environment: Mapping[str, str], out: Path, err: Path) -> None:
