@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,14 @@ import orjson
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from app.records.database import Database
 from tests.browser.served import Stage
 from tests.factories import passage
 from tests.processes import ServerProcess, server_process
 from tests.web.test_builder import on_record
-from tests.web.world import World, furnished, opened
 
 PASSAGES = ("Corona", "Dagny")
 TRIALS = 2 * 2 * len(PASSAGES)
 """Two arms on the two questions of each passage."""
-
-
-@pytest.fixture
-async def world(database: Database) -> AsyncIterator[World]:
-    """People, and an experiment that is none of this test's."""
-    async with opened(database) as site:
-        yield await furnished(site)
 
 
 @pytest.fixture
