@@ -97,6 +97,7 @@ async def test_a_closed_account_can_neither_sign_in_nor_go_on(site: Site) -> Non
     assert (await signs_in(await site.browser(), email)).status_code == 403
 
 
+@pytest.mark.usefixtures("stopped_clock")
 async def test_many_tries_at_one_account_are_refused_and_others_may_still_come(site: Site) -> None:
     email = await with_password(site)
     browser = await site.browser()
@@ -106,6 +107,7 @@ async def test_many_tries_at_one_account_are_refused_and_others_may_still_come(s
     assert (await signs_in(browser, await with_password(site, "charlie"))).status_code == 303
 
 
+@pytest.mark.usefixtures("stopped_clock")
 async def test_many_tries_from_one_place_are_refused_whatever_the_account(site: Site) -> None:
     browser = await site.browser()
     tries = [(await signs_in(browser, f"somebody-{n}@arena.test")).status_code for n in range(41)]
@@ -394,6 +396,7 @@ async def test_the_invite_of_a_closed_account_lets_nobody_in(site: Site, who: st
     assert not await is_in(browser)
 
 
+@pytest.mark.usefixtures("stopped_clock")
 async def test_guessing_at_invites_is_slowed_down(site: Site) -> None:
     browser = await site.browser()
     # 60 a minute are let through, and a minute may end meanwhile.
