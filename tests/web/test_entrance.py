@@ -54,6 +54,7 @@ async def is_in(browser: Browser) -> bool:
 # ── with a password ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.outside
 async def test_the_right_password_lets_in_and_is_on_the_trail(site: Site) -> None:
     email = await with_password(site)
     browser = await site.browser()
@@ -263,6 +264,7 @@ async def test_a_changed_link_is_as_good_as_none(site: Site) -> None:
     assert not await is_in(browser)
 
 
+@pytest.mark.outside
 async def test_a_one_time_link_lets_in_once(site: Site) -> None:
     _, path = await invited(site, role="researcher", once=True, account=site.cast["alice"].id)
     first, second = await site.browser(), await site.browser()
@@ -277,6 +279,7 @@ RHEA = {"name": " Rhea  Sylvia ", "email": " Rhea@Arena.test ", "password": PASS
 
 
 @pytest.mark.parametrize("role", BY_PASSWORD)
+@pytest.mark.outside
 async def test_an_invited_admin_or_researcher_chooses_a_password_and_comes_by_it_alone(
     site: Site, role: str
 ) -> None:
@@ -443,6 +446,7 @@ async def passes(site: Site, time: timedelta) -> None:
         await db.execute(update(Session).values({moment.key: moment - time for moment in moments}))
 
 
+@pytest.mark.outside
 async def test_a_token_is_exchanged_after_half_a_day_and_the_old_one_ends_soon_after_the_new_one_is_used(
     site: Site,
 ) -> None:

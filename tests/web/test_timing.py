@@ -78,6 +78,7 @@ async def test_a_late_verdict_counts_and_its_time_is_in_the_export(
     assert await exported(world, tmp_path) == [row], "what was taken down stays"
 
 
+@pytest.mark.outside
 async def test_under_each_step_the_time_is_that_up_to_the_final_verdict(site: Site, tmp_path: Path) -> None:
     arms = {"debate": spec()["arms"]["debate"]}
     world = await with_a_time(site, 600, arms=arms)
