@@ -19,7 +19,7 @@ import yaml
 from tests.guard import guarded
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 240
+PATIENCE = 480
 """Seconds after which a process that should have ended is taken for stuck."""
 
 

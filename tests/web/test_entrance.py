@@ -170,6 +170,7 @@ async def test_a_recruiters_id_is_filled_in(site: Site) -> None:
     assert 'value="5f3a&lt;b&gt;"' in page.text
 
 
+@pytest.mark.outside
 async def test_a_recruiters_id_is_the_name_and_joins_once(site: Site) -> None:
     _, path = await invited(site, shared=True, label="study")
     _, other = await invited(site, shared=True, label="another study")
@@ -334,6 +335,7 @@ async def test_a_mistake_at_joining_is_told_and_what_was_entered_is_kept(
     assert (await browser.post(path, data=RHEA)).status_code == 303, "and the link is not used up"
 
 
+@pytest.mark.outside
 async def test_a_new_link_sets_another_password_once_and_ends_what_let_in_before(site: Site) -> None:
     email = await with_password(site)
     elsewhere = await site.browser("alice")
