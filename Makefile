@@ -7,8 +7,11 @@ BIN := .venv/bin
 TESTS ?=
 SERVE ?= 1
 BENCH ?=
+OUTSIDE := ARENA_TEST_SERVER=outside $(BIN)/python -m pytest -n 2
+# What pytest ends with where TESTS picks no test of the outside server.
+NONE := 5
 
-.PHONY: help setup demo bench test browser test-vllm lint format docs screenshots lock clean
+.PHONY: help setup demo bench test test-all browser test-vllm lint format docs screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,16 +32,20 @@ demo: setup ## Run every protocol with built-in participants, print the table, s
 bench: setup ## Measure many judges at once beside an empty page, some minutes (BENCH="--judges 200 --rate 10 --seconds 60")
 	$(BIN)/python -m benchmarks.load $(BENCH)
 
-test: setup browser ## Run the tests, those of the database also on an outside server (TESTS="-k quotes" picks some)
-	$(BIN)/python -m pytest -n 2 $(TESTS)
-	ARENA_TEST_SERVER=outside $(BIN)/python -m pytest -n 2 -m "database and not browser" $(TESTS)
+test: setup browser ## Run the tests, and on an outside server those that may differ there (TESTS="-k quotes" picks some)
+	$(BIN)/python -m pytest -n 2 -m "not slow" $(TESTS)
+	$(OUTSIDE) -m "outside and database and not slow" $(TESTS) || test $$? = $(NONE)
+
+test-all: setup browser ## Run every test, all of the database also on an outside server, with more examples (half an hour)
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile=thorough $(TESTS)
+	$(OUTSIDE) -m "database and not browser" $(TESTS) || test $$? = $(NONE)
 
 browser: setup ## Find a Chromium for the browser tests, or install Debian's
 	$(BIN)/python -m scripts.browser
 
 test-vllm: setup ## Set up vLLM on the CPU in .vllm/ and run the tests that need the real server
 	$(BIN)/python scripts/vllm_setup.py
-	$(BIN)/python -m pytest -o addopts="-q --strict-markers" tests/vllm $(TESTS)
+	$(BIN)/python -m pytest -o addopts="-q --strict-markers" --timeout=900 tests/vllm $(TESTS)
 
 lint: setup ## Check format, lint, types and the layers of the design
 	$(BIN)/ruff format --check .

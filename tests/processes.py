@@ -19,7 +19,7 @@ import yaml
 from tests.guard import guarded
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 240
+PATIENCE = 480
 """Seconds after which a process that should have ended is taken for stuck."""
 
 
@@ -27,7 +27,7 @@ PATIENCE = 240
 
 # Forked from a process that has imported the arena and done nothing else: a start takes no time, a kill is as real.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.whole_arena"])
+FORKS.set_forkserver_preload(["tests.preloaded"])
 
 
 def _be_the_arena(arguments: tuple[str, ...], environment: Mapping[str, str], out: Path, err: Path) -> None:

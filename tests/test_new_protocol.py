@@ -89,10 +89,16 @@ def test_the_protocol_of_the_page_runs_and_prints_what_the_page_shows(copy: Path
     assert refused.stderr.strip() == refusal.strip()
 
 
-def test_what_holds_for_every_protocol_holds_for_that_of_the_page(copy: Path) -> None:
+@pytest.mark.parametrize(
+    "picked",
+    [pytest.param(("-k", "two-turn"), id="its_own"), pytest.param((), id="all", marks=pytest.mark.slow)],
+)
+def test_what_holds_for_every_protocol_holds_for_that_of_the_page(
+    copy: Path, picked: tuple[str, ...]
+) -> None:
     suites = [f"tests/protocols/test_{name}.py" for name in ("information", "scripts", "sides")]
     suites.append("tests/experiments/test_settings.py")
-    tested = run(copy, "pytest", "-vv", "-p", "no:cacheprovider", *suites)
+    tested = run(copy, "pytest", "-vv", "-p", "no:cacheprovider", *picked, *suites)
     assert tested.returncode == 0, tested.stdout[-3000:]
     assert "test_every_seat_sees_all_that_the_table_says[two-turn] PASSED" in tested.stdout
 

@@ -10,7 +10,10 @@ from app.records.database import Database
 from scripts.browser import WHAT_TO_DO, find
 from tests.browser.served import WAIT, WIDTHS, Served, Stage, launched
 from tests.processes import Arena, Records
-from tests.web.world import World, furnished, opened
+from tests.web.conftest import copied, pattern, template
+from tests.web.world import Pattern, World, opened
+
+__all__ = ["copied", "pattern", "template"]
 
 expect.set_options(timeout=WAIT)
 
@@ -46,10 +49,10 @@ def width(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-async def world(database: Database) -> AsyncIterator[World]:
+async def world(database: Database, pattern: Pattern) -> AsyncIterator[World]:
     """People and a finished experiment that waits for judges."""
-    async with opened(database) as site:
-        yield await furnished(site)
+    async with opened(database, pattern.cast) as site:
+        yield World(site, pattern.experiment)
 
 
 @pytest.fixture

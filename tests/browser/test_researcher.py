@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,14 @@ import orjson
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from app.records.database import Database
 from tests.browser.served import Stage
 from tests.factories import passage
 from tests.processes import ServerProcess, server_process
 from tests.web.experiment_editor.test_routes import on_record
-from tests.web.world import World, furnished, opened
 
 PASSAGES = ("Corona", "Dagny")
 TRIALS = 2 * 2 * len(PASSAGES)
 """Two arms on the two questions of each passage."""
-
-
-@pytest.fixture
-async def world(database: Database) -> AsyncIterator[World]:
-    """People, and an experiment that is none of this test's."""
-    async with opened(database) as site:
-        yield await furnished(site)
 
 
 @pytest.fixture
@@ -95,7 +85,7 @@ async def test_nothing_is_lost_of_what_is_entered_while_the_form_is_drawn_anew(
     await page.locator("[data-fold='arms.0.settings'] summary").click()
     asked, free = await held_up(page)
     await page.get_by_label("Protocol").select_option("consultancy")
-    await asyncio.wait_for(asked.wait(), 10)
+    await asked.wait()
     await page.get_by_label("Name", exact=True).fill("typed meanwhile")
     await page.locator("[name='arms.0.settings.target_words']").fill("123")
     await page.locator("[name='arms.0.name']").press("End")
@@ -123,7 +113,7 @@ async def test_adding_and_removing_moves_the_focus_on_and_folds_nothing(stage: S
     await page.locator("[data-fold='estimate.assumptions'] summary").click()
     asked, free = await held_up(page)
     await page.get_by_role("button", name="Remove debate").click()
-    await asyncio.wait_for(asked.wait(), 10)
+    await asked.wait()
     await second.press("End")
     await page.keyboard.type("-late")
     free.set()

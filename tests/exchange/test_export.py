@@ -103,6 +103,7 @@ async def test_the_accuracy_in_the_report_can_be_computed_from_the_exported_verd
         assert fmean(groups[cell["arm"], cell["judge"]]) == pytest.approx(cell["accuracy"])
 
 
+@pytest.mark.outside
 async def test_a_verdict_stands_with_gold_beliefs_by_step_and_who_argued_for_what(database: Database) -> None:
     rows = await rows_of(database, await small(database), What.VERDICTS)
     assert [(row["arm"], row["judge"], row["reading"]) for row in rows] == list(
@@ -123,6 +124,7 @@ async def test_a_verdict_stands_with_gold_beliefs_by_step_and_who_argued_for_wha
     assert debate["arm_digest"] != naive["arm_digest"]
 
 
+@pytest.mark.outside
 async def test_a_transcript_has_every_move_and_the_order_in_which_judges_read_them(
     database: Database,
 ) -> None:
@@ -225,6 +227,7 @@ async def test_the_verdicts_of_an_added_round_say_so(database: Database, tmp_pat
     assert added == {"dice": ("panel", False), "lexical": ("panel", False), "die": ("again", True)}
 
 
+@pytest.mark.outside
 async def test_the_verdict_of_a_judge_who_took_part_has_no_judgement(database: Database) -> None:
     experiment = await small(database)
     belief = Belief(p=(0.5, 0.5), method="stated")
@@ -239,6 +242,7 @@ async def test_the_verdict_of_a_judge_who_took_part_has_no_judgement(database: D
     assert (row["round"], row["round_added"], row["correct"], row["thoughts"]) == (None, False, 0.5, [])
 
 
+@pytest.mark.outside
 async def test_what_a_judge_said_of_each_point_stands_beside_what_the_point_is(database: Database) -> None:
     seats = {"authors": "advocate", "critics": "advocate", "grader": "advocate"}
     arms = {"planted": {"protocol": "critique", "planted": 1, "mark": True, "seats": seats}}
@@ -303,6 +307,7 @@ async def by_models(database: Database, server: ScriptedServer) -> Experiment:
     return await finished(database, passage("Alba", questions=1), data=of_models(server))
 
 
+@pytest.mark.outside
 async def test_calls_are_exported_as_they_were_sent_and_answered(
     database: Database, server: ScriptedServer
 ) -> None:
@@ -325,6 +330,7 @@ async def test_calls_are_exported_as_they_were_sent_and_answered(
     assert {row["judge"] for row in rows if row["judgement_id"]} == {"judge"}
 
 
+@pytest.mark.outside
 async def test_what_a_judge_thought_stands_with_the_verdict_of_that_order(
     database: Database, server: ScriptedServer
 ) -> None:

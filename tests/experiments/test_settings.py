@@ -11,7 +11,7 @@ from app.participants.baselines import NEVER_GIVES, BuiltinSettings, builtin
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import Argued
 from app.protocols.core import Protocol
-from tests.arms import arms
+from tests.arms import arm
 from tests.participants.examples import Record, ask, asking, seen
 
 PARTICIPANTS: Mapping[str, Any] = {
@@ -22,7 +22,11 @@ PARTICIPANTS: Mapping[str, Any] = {
     "items": {"kind": "builtin", "name": "task-file"},
     "terse": {"kind": "model", "base_url": "http://127.0.0.1:9/v1", "model": "m", "max_tokens": 60},
 }
-SEATED = arms("advocate", "lexical")
+
+
+def seated(name: str) -> dict[str, Any]:
+    """A valid arm of a protocol."""
+    return arm(name, "advocate", "lexical")
 
 
 def refusal(arm: Mapping[str, Any], **more: Any) -> str:
@@ -162,12 +166,12 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
 @pytest.mark.parametrize("said", ARGUED)
 @pytest.mark.parametrize("name", ["debate", "double-consultancy", "critique"])
 def test_bounds_on_speeches_that_cannot_be_held_are_refused(name: str, said: str) -> None:
-    assert said in refusal({**SEATED[name], **ARGUED[said]})
+    assert said in refusal({**seated(name), **ARGUED[said]})
 
 
 @pytest.mark.parametrize(("name", "settings", "said"), OWN)
 def test_settings_that_make_no_sense_are_refused(name: str, settings: Mapping[str, Any], said: str) -> None:
-    sentence = refusal({**SEATED[name], **settings})
+    sentence = refusal({**seated(name), **settings})
     assert sentence.startswith("arms.it: ")
     assert said in sentence
     assert sentence.endswith(".")
@@ -181,18 +185,18 @@ def test_every_protocol_with_settings_is_among_them() -> None:
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
 def test_a_setting_that_a_protocol_does_not_have_is_refused_with_the_nearest(name: str) -> None:
     for setting in PROTOCOLS[name].model_fields:
-        arm = {key: value for key, value in SEATED[name].items() if key != setting}
+        arm = {key: value for key, value in seated(name).items() if key != setting}
         assert f"unknown key '{setting}x'; the nearest is '{setting}'." in refusal({**arm, f"{setting}x": 1})
 
 
 # ── who sits where ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("name", sorted(name for name, arm in SEATED.items() if "seats" in arm))
+@pytest.mark.parametrize("name", sorted(name for name, rules in PROTOCOLS.items() if rules().seats()))
 def test_a_seat_that_nobody_holds_is_named_with_what_to_add(name: str) -> None:
-    for seat in SEATED[name]["seats"]:
-        left = {other: holder for other, holder in SEATED[name]["seats"].items() if other != seat}
-        assert f"nobody holds the seat {seat}; add seats: {{" in refusal({**SEATED[name], "seats": left})
+    for seat in seated(name)["seats"]:
+        left = {other: holder for other, holder in seated(name)["seats"].items() if other != seat}
+        assert f"nobody holds the seat {seat}; add seats: {{" in refusal({**seated(name), "seats": left})
 
 
 def test_a_built_in_is_refused_a_seat_whose_asks_it_can_never_answer() -> None:
@@ -227,7 +231,7 @@ PLAIN = {"candidates": 1, "refinements": 0, "attack": "none", "attacker": ""}
 
 def rules(name: str, **changes: Any) -> Protocol:
     """A protocol as tests/arms.py has it, with these changes."""
-    small = {key: value for key, value in SEATED[name].items() if key not in ("protocol", "seats")}
+    small = {key: value for key, value in seated(name).items() if key not in ("protocol", "seats")}
     return PROTOCOLS[name].model_validate({**small, **changes})
 
 
@@ -287,18 +291,18 @@ def test_pressure_that_cannot_be_put_on_a_seat_is_refused_in_every_protocol(name
     protocol = rules(name, **{**PLAIN, **({} if "attacker" in settings else settings)})
     assert isinstance(protocol, Argued)
     first = protocol.speakers[0]
-    seated = MACHINES | SEATED[name]["seats"] | {k.replace("SPEAKER", first): v for k, v in seats.items()}
+    filled = MACHINES | seated(name)["seats"] | {k.replace("SPEAKER", first): v for k, v in seats.items()}
     there = {seat.name for seat in protocol.seats()}
-    held = {seat: holder for seat, holder in seated.items() if seat in there and holder}
-    sentence = refusal({**SEATED[name], **PLAIN, **settings, "seats": held})
+    held = {seat: holder for seat, holder in filled.items() if seat in there and holder}
+    sentence = refusal({**seated(name), **PLAIN, **settings, "seats": held})
     assert said.replace("SPEAKER", first) in sentence
     assert sentence.endswith(".")
 
 
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
 def test_a_judge_named_among_the_seats_of_an_arm_is_sent_to_the_panel(name: str) -> None:
-    seats = SEATED[name].get("seats", {})
-    assert refusal({**SEATED[name], "seats": {**seats, "judge": "lexical"}}) == (
+    seats = seated(name).get("seats", {})
+    assert refusal({**seated(name), "seats": {**seats, "judge": "lexical"}}) == (
         "arms.it.seats: judges are named for all arms together: put them under judges, not here."
     )
 
@@ -308,7 +312,7 @@ def test_a_person_in_a_seat_for_machines_is_refused(name: str) -> None:
     protocol = rules(name)
     for seat in protocol.seats():
         if not seat.people and seat.name != protocol.judge.name:
-            sentence = refusal({**SEATED[name], "seats": {**SEATED[name]["seats"], seat.name: "people"}})
+            sentence = refusal({**seated(name), "seats": {**seated(name)["seats"], seat.name: "people"}})
             assert f"the seat {seat.name} is not open to people" in sentence
             assert f"add seats: {{{seat.name}: NAME}} with a participant's name." in sentence
 

@@ -1,6 +1,7 @@
 """What tests of pages share: a site with its cast, a world with a finished experiment in it, and a stage to copy."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, tzinfo
 
 import pytest
 import pytest_asyncio
@@ -44,6 +45,20 @@ async def site(database: Database, copied: Pattern | None) -> AsyncIterator[Site
 def world(site: Site, pattern: Pattern) -> World:
     """The site with a small finished experiment that waits for people."""
     return World(site, pattern.experiment)
+
+
+@pytest.fixture
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every try fall into the same minute of the limits, however long the test takes."""
+
+    class Stopped(datetime):
+        at = datetime.now(UTC)
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return cls.at.astimezone(tz)
+
+    monkeypatch.setattr("app.records.people.datetime", Stopped)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -106,6 +106,7 @@ async def test_no_place_of_an_experiment_that_rests_waits_for_anybody(world: Wor
     assert "No place waits for anybody" in await home(world.site)
 
 
+@pytest.mark.outside
 async def test_failures_are_told_with_their_reason_and_a_way_to_the_trials(world: World) -> None:
     assert "Failures" not in await home(world.site)
     async with world.site.database.session.begin() as db:

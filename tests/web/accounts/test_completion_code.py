@@ -51,6 +51,7 @@ async def recruited(world: World) -> Browser:
     return await come(world.site, path, "Paul")
 
 
+@pytest.mark.outside
 async def test_the_code_is_shown_when_nothing_is_left_to_do_and_never_before(recruited: Browser) -> None:
     assert not told(await shown(recruited))
     first = await judged(recruited)
@@ -149,6 +150,7 @@ async def test_a_seat_in_a_talk_is_work_to_be_done(world: World, recruited: Brow
     assert not told(await shown(recruited)), "a talk in hand is work too"
 
 
+@pytest.mark.outside
 async def test_who_has_only_sat_in_talks_has_done_something(site: Site) -> None:
     alice = await site.browser("alice")
     await begun(site, ASKING)

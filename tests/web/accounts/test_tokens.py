@@ -119,6 +119,7 @@ async def test_an_expired_token_is_nobodys_and_is_shown_as_expired(site: Site) -
     assert "/revoke" not in page
 
 
+@pytest.mark.usefixtures("stopped_clock")
 async def test_making_tokens_is_bounded(site: Site) -> None:
     alice = await site.browser("alice")
     form = {"name": "laptop", "days": "90", "scopes": "read"}

@@ -169,6 +169,7 @@ async def test_a_server_that_repeats_the_key_does_not_get_it_shown(
     assert KEY not in page.text
 
 
+@pytest.mark.usefixtures("stopped_clock")
 async def test_trying_is_bounded(site: Site) -> None:
     async with ScriptedServer() as server:
         bob = await site.browser("bob")

@@ -279,6 +279,7 @@ async def test_a_model_at_an_address_that_is_not_allowed_is_not_asked(site: Site
     assert page.text.count("may not connect to 10.0.0.7:80") == 2
 
 
+@pytest.mark.usefixtures("stopped_clock")
 async def test_trying_is_bounded(site: Site) -> None:
     await finished(site.database, passage("Alba", 1))
     alice = await site.browser("alice")

@@ -52,6 +52,7 @@ async def test_a_token_in_the_address_is_not_taken(site: Site, program: Programs
         assert (await browser.get("/api/v1/experiments", params={name: token})).status_code == 401
 
 
+@pytest.mark.usefixtures("stopped_clock")
 async def test_guessing_at_tokens_is_slowed_down(site: Site) -> None:
     browser = await site.browser()
     headers = [{"Authorization": f"Bearer arena_{n}"} for n in range(STRANGERS + 1)]
@@ -59,6 +60,7 @@ async def test_guessing_at_tokens_is_slowed_down(site: Site) -> None:
     assert (answers[0], answers[-1]) == (401, 429)
 
 
+@pytest.mark.usefixtures("stopped_clock")
 async def test_one_tokens_requests_are_bounded_and_anothers_go_on(site: Site, program: Programs) -> None:
     alice, charlie = await program("alice"), await program("charlie")
     async with site.database.session.begin() as db:

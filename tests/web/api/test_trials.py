@@ -26,6 +26,7 @@ TRIALS = "/experiments/for-people/trials"
         {"arm": "debate", "passage": "Brise", "judged": "right"},
     ],
 )
+@pytest.mark.outside
 async def test_trials_are_found_as_on_the_page(
     world: World, program: Programs, asked: dict[str, str]
 ) -> None:

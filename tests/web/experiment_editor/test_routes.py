@@ -239,6 +239,7 @@ async def test_an_experiment_that_is_there_can_be_written_again(world: World) ->
     assert (await stranger.get(HERE, params={"like": "for-people"})).status_code == 404
 
 
+@pytest.mark.outside
 async def test_templates_of_an_experiments_own_come_along(site: Site, alice: Browser) -> None:
     data = spec()
     data["arms"]["debate"]["prompts"] = {"debater": TEMPLATE}
@@ -482,6 +483,7 @@ async def test_prices_give_a_cost_and_are_no_part_of_the_file(site: Site, alice:
 # ── drafts ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.outside
 async def test_a_draft_is_kept_as_it_is_and_only_its_owner_sees_it(site: Site, alice: Browser) -> None:
     page = await press(
         alice, await alice.get(HERE), "x", **{"arms.0.settings.rounds": "many", "name": "mine"}

@@ -55,6 +55,7 @@ async def test_every_move_is_in_one_stretch_of_time(site: Site) -> None:
     assert found.start < found.end
 
 
+@pytest.mark.outside
 async def test_the_time_left_follows_from_what_ended_lately(site: Site) -> None:
     experiment = await finished(site.database, passage("Alba"))
     async with site.database.session.begin() as session:

@@ -582,6 +582,7 @@ async def test_what_is_marked_is_on_record(world: World) -> None:
     assert row.flags == {"knows_story": True}
 
 
+@pytest.mark.usefixtures("stopped_clock")
 async def test_submits_are_limited(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "SUBMITS", 1)
     browser = await world.site.browser("judge")

@@ -1,6 +1,7 @@
 """A panel may ask people to decide in a time: the server counts it, shows it calmly, and refuses nobody who is late."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,22 @@ async def opened_earlier(site: Site, seconds: float) -> None:
         )
 
 
+def seconds_left(page: str) -> int:
+    """The seconds that the clock of a page shows."""
+    found = re.search(r'data-clock="(\d+)', page)
+    assert found is not None
+    return int(found[1])
+
+
 async def test_the_time_runs_from_the_first_look_and_a_reload_does_not_start_it_again(site: Site) -> None:
     await with_a_time(site, 45)
     browser = await site.browser("judge")
     trial = await next_trial(browser)
     first = (await browser.get(trial)).text
     assert "Please decide within 45 seconds" in first
-    assert 'data-clock="4' in first
+    assert 15 < seconds_left(first) <= 45
     await opened_earlier(site, 30)
-    assert 'data-clock="1' in (await browser.get(trial)).text
+    assert seconds_left((await browser.get(trial)).text) <= 15
     await opened_earlier(site, 30)
     late = (await browser.get(trial)).text
     assert "The 45 seconds are over." in late
@@ -70,17 +78,18 @@ async def test_a_late_verdict_counts_and_its_time_is_in_the_export(
     assert await exported(world, tmp_path) == [row], "what was taken down stays"
 
 
+@pytest.mark.outside
 async def test_under_each_step_the_time_is_that_up_to_the_final_verdict(site: Site, tmp_path: Path) -> None:
     arms = {"debate": spec()["arms"]["debate"]}
-    world = await with_a_time(site, 60, arms=arms)
+    world = await with_a_time(site, 600, arms=arms)
     browser = await site.browser("judge")
     trial = await next_trial(browser)
     for _ in range(3):
-        await opened_earlier(site, 25)
+        await opened_earlier(site, 250)
         assert (await believe(browser, trial)).status_code == 303
     [row] = await exported(world, tmp_path)
-    assert row["overtime"] is False, "the first look came after the first of these, so 50 seconds were taken"
-    assert 50 <= row["seconds_taken"] < 60
+    assert row["overtime"] is False, "the first look came after the first of these, so 500 seconds were taken"
+    assert 500 <= row["seconds_taken"] < 600
 
 
 async def test_without_a_time_nothing_is_shown_and_nothing_kept(site: Site, tmp_path: Path) -> None:

@@ -272,8 +272,7 @@ async def test_of_an_experiment_at_rest_nobody_is_shown_a_stale_report(
     await change(world.site, end)
     reports.read.clear()
     asked = asyncio.create_task(reports.of(world.experiment))
-    async with asyncio.timeout(60):
-        await reports.read.wait()
+    await reports.read.wait()
     reports.go.set()
     after = await asked
     async with world.site.database.session() as session:
