@@ -353,6 +353,14 @@ def test_segments_too_far_apart_do_not_verify() -> None:
     assert quote_of(words, passage, max_gap=3_000).verified
 
 
+@pytest.mark.parametrize(("left_out", "verified"), [(MAX_GAP, True), (MAX_GAP + 1, False)])
+def test_an_ellipsis_leaves_out_as_many_characters_as_allowed_and_no_more(
+    left_out: int, verified: bool
+) -> None:
+    passage = Passage(f"the cat sat {'x' * (left_out - 2)} then it left")
+    assert quote_of("the cat sat ... then it left", passage).verified is verified
+
+
 def test_a_quote_of_very_many_ellipses_is_not_looked_for() -> None:
     words = [f"w{number}" for number in range(4 * MAX_SEGMENTS)]
     collage = " ... ".join(f"{a} {b}" for a, b in zip(words[::4], words[1::4], strict=True))

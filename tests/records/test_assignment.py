@@ -182,6 +182,32 @@ async def test_arms_are_evened_out_over_people(database: Database) -> None:
     assert len(set(arms)) == 4
 
 
+async def test_an_arm_that_somebody_has_not_judged_comes_first_though_others_have_judged_it_more(
+    database: Database,
+) -> None:
+    arms = {arm: {"protocol": arm} for arm in ("naive", "expert")}
+    passages = [passage(f"Ship{n}", 1) for n in range(4)]
+    await finished(database, *passages, data=for_people(arms=arms, judges=wanted(2)))
+    whose = await trials(database)
+
+    async def judged(by: Account) -> uuid.UUID:
+        """The arm in which somebody has now judged."""
+        held = await take(database, by)
+        await judge_on(database, held)
+        return whose[held][0].arm_id
+
+    *others, judge = await judges(database, 5)
+    theirs = {other.id: await judged(other) for other in others}
+    assert set(Counter(theirs.values()).values()) == {2}
+    mine = await judged(judge)
+    for other in others:
+        if theirs[other.id] == mine:
+            assert await judged(other) != mine
+
+    # Three verdicts in the arm that this judge knows, four in the other.
+    assert await judged(judge) != mine
+
+
 async def test_honest_and_dishonest_assignments_are_evened_out_over_people(database: Database) -> None:
     passages = [passage(f"Ship{n}", 1) for n in range(4)]
     await finished(database, *passages, data=for_people(arms=CONSULTANCY))
@@ -269,6 +295,25 @@ async def test_somebody_who_comes_back_late_keeps_what_nobody_took(database: Dat
     async with database.session() as session:
         ahead = row.leased_until - (await session.scalars(select(func.now()))).one()
     assert 119 <= ahead.total_seconds() / 60 <= 120
+
+
+async def test_claiming_takes_nothing_from_somebody_whose_own_lease_has_ended_in_a_cancelled_experiment(
+    database: Database,
+) -> None:
+    await finished(database, passage("Alba", 1), data=for_people())
+    judge, other = await judges(database, 2)
+    mine, theirs = await take(database, judge), await take(database, other)
+    async with database.session.begin() as session:
+        await session.execute(text("UPDATE experiment SET state = 'cancelled'"))
+    await expire(database)
+
+    assert await claimed(database, judge) is None
+
+    async with database.session() as session:
+        kept = await assignment.held(session, mine, judge.participant_id)
+        assert kept is not None
+        assert (kept.state, kept.cancelled) == ("waiting", True)
+        assert await assignment.held(session, theirs, other.participant_id) is None
 
 
 async def test_a_trial_given_back_goes_to_others_and_not_to_them(database: Database) -> None:

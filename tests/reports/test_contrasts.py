@@ -95,6 +95,11 @@ def test_with_many_passages_p_is_near_that_of_scipys_drawn_permutation_test() ->
     assert flip_test(totals, np.random.default_rng(2)) == pytest.approx(drawn.pvalue, abs=0.01)
 
 
+def test_the_observed_signs_count_among_the_drawn_ones_so_that_p_is_never_zero() -> None:
+    """No drawn flip of 60 equal differences is as far from 0: only the observed one of the 10,001 (Phipson and Smyth 2010)."""
+    assert flip_test(np.ones(60), np.random.default_rng(1)) == 1 / 10_001
+
+
 @given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.1, 0.2, 1 / 3, 1.0]), min_size=1, max_size=EXACT_UP_TO))
 def test_p_never_depends_on_the_order_of_passages_nor_on_passages_without_a_difference(
     totals: list[float],

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,6 +110,14 @@ def test_questions_that_stand_or_fall_with_their_passage_count_as_one() -> None:
     together = mean_interval(by_passage, clusters(40, 5), UNIT)
     apart = mean_interval(by_passage, np.arange(200), UNIT)
     assert 1.7 < (together.high - together.low) / (apart.high - apart.low) < 5**0.5 * 1.05
+
+
+def test_questions_that_balance_within_their_passage_count_for_no_more_than_independent_ones() -> None:
+    """One right and one wrong on each passage: Wilson's interval for 40 questions, with the t quantile of 20 passages."""
+    estimate = mean_interval(np.tile([0.0, 1.0], 20), clusters(20, 2), UNIT)
+    two_tails = 2 * scipy.stats.norm.sf(scipy.stats.t.ppf(0.975, 19))
+    wilson = proportion_confint(20, 40, alpha=two_tails, method="wilson")
+    assert (estimate.low, estimate.high) == pytest.approx(wilson)
 
 
 @given(samples)
