@@ -220,6 +220,23 @@ async def test_honest_and_dishonest_assignments_are_evened_out_over_people(datab
     assert honest.total() == 8
 
 
+async def test_ones_own_verdict_does_not_lead_to_the_same_question_under_the_other_assignment(
+    database: Database,
+) -> None:
+    passages = [passage(f"Ship{n}", 1) for n in range(8)]
+    await finished(database, *passages, data=for_people(arms=CONSULTANCY, judges=wanted()))
+    whose = await trials(database)
+    [judge] = await judges(database, 1)
+    asked = []
+    for _ in range(8):
+        held = await take(database, judge)
+        await judge_on(database, held)
+        asked.append(whose[held][1].id)
+
+    # By chance alone, all four pairs are of one question once in 19,000 runs.
+    assert any(first != second for first, second in zip(asked[::2], asked[1::2], strict=True))
+
+
 async def test_what_somebody_gets_next_does_not_depend_on_what_is_true(database: Database) -> None:
     """Else whoever is told the truth of one trial could work out the next."""
     passages = [passage(f"Ship{n}", 1) for n in range(6)]
@@ -397,6 +414,24 @@ async def test_only_its_holder_prolongs_a_lease(database: Database) -> None:
     async with database.session.begin() as session:
         assert await assignment.prolong(session, held, holder.participant_id)
         assert not await assignment.prolong(session, held, other.participant_id)
+
+
+async def test_only_its_holder_gives_a_trial_back_and_has_no_lease_of_it_afterwards(
+    database: Database,
+) -> None:
+    await finished(database, data=for_people())
+    holder, other = await judges(database, 2)
+    held = await take(database, holder)
+    assert holder.participant_id is not None
+    async with database.session.begin() as session:
+        await places.flag(session, assignment.JUDGEMENTS, held, {"told": False})
+        assert not await assignment.give_back(session, held, other, {})
+        assert await assignment.give_back(session, held, holder, {"knows_story": True})
+        assert not await assignment.prolong(session, held, holder.participant_id)
+
+    [row] = await rows(database, Judgement.id == held)
+    assert (row.state, row.leased_until) == ("returned", None)
+    assert row.flags == {"told": False, "knows_story": True}, "what was marked before stays"
 
 
 # ── verdicts never outnumber places ─────────────────────────────────────────────────────────────────────────────
