@@ -602,6 +602,14 @@ def test_a_quote_over_budget_uses_up_nothing_so_that_a_shorter_one_still_fits() 
     assert render(marked) == f"<u_quote>{long}</u_quote> <v_quote>{short}</v_quote>"
 
 
+@pytest.mark.parametrize(("more", "last"), [(0, Status.EXACT), (-1, Status.OVER_BUDGET)])
+def test_what_a_quote_uses_of_the_budget_is_not_left_for_the_next(more: int, last: Status) -> None:
+    first, second = "Nobody saw the red door open again", "The red door stayed shut"
+    budget = len(first) + len(second) + more
+    marked = mark(f"<quote>{first}</quote> <quote>{second}</quote>", PASSAGE, budget=budget)
+    assert [quote.status for quote in marked.quotes] == [Status.EXACT, last]
+
+
 def test_only_the_new_part_of_an_overlapping_quote_counts() -> None:
     start = TEXT.index("Nobody saw")
     (quote,) = mark(
