@@ -348,6 +348,14 @@ def test_segments_too_far_apart_do_not_verify() -> None:
     assert quote_of(words, passage, max_gap=3_000).verified
 
 
+@pytest.mark.parametrize(("left_out", "verified"), [(MAX_GAP, True), (MAX_GAP + 1, False)])
+def test_an_ellipsis_leaves_out_as_many_characters_as_allowed_and_no_more(
+    left_out: int, verified: bool
+) -> None:
+    passage = Passage(f"the cat sat {'x' * (left_out - 2)} then it left")
+    assert quote_of("the cat sat ... then it left", passage).verified is verified
+
+
 def test_a_quote_of_very_many_ellipses_is_not_looked_for() -> None:
     words = [f"w{number}" for number in range(4 * MAX_SEGMENTS)]
     collage = " ... ".join(f"{a} {b}" for a, b in zip(words[::4], words[1::4], strict=True))
@@ -583,6 +591,14 @@ def test_a_quote_over_budget_uses_up_nothing_so_that_a_shorter_one_still_fits() 
     assert [quote.new_characters for quote in marked.quotes] == [0, len(short)]
     assert len(marked.verified_spans) == 1
     assert render(marked) == f"<u_quote>{long}</u_quote> <v_quote>{short}</v_quote>"
+
+
+@pytest.mark.parametrize(("more", "last"), [(0, Status.EXACT), (-1, Status.OVER_BUDGET)])
+def test_what_a_quote_uses_of_the_budget_is_not_left_for_the_next(more: int, last: Status) -> None:
+    first, second = "Nobody saw the red door open again", "The red door stayed shut"
+    budget = len(first) + len(second) + more
+    marked = mark(f"<quote>{first}</quote> <quote>{second}</quote>", PASSAGE, budget=budget)
+    assert [quote.status for quote in marked.quotes] == [Status.EXACT, last]
 
 
 def test_only_the_new_part_of_an_overlapping_quote_counts() -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from random import Random
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from app.protocols.core import (
     Ask,
     BadStep,
     Belief,
+    BeliefMethod,
     Case,
     Elicitation,
     Move,
@@ -472,6 +474,18 @@ def test_a_seat_keeps_its_own_scratchpad_and_where_its_quotes_stand() -> None:
     assert judges.content.said.quotes == (
         speech.said.quotes[0].model_copy(update={"spans": (), "new_characters": 0, "repeated": False}),
     )
+
+
+@pytest.mark.parametrize("method", get_args(BeliefMethod))
+def test_others_read_of_a_belief_only_its_numbers_and_not_how_it_was_found(method: BeliefMethod) -> None:
+    belief = Belief(p=(0.25, 0.75), method=method, label_mass=0.9, reason="The key tells it.")
+    move = answered(Ask("x/belief", "solver", "belief", "belief"), belief)
+    shows = ((move.path,),)
+    [own] = view_of(Ask("y", "solver", "reply", "speech", shows), move).lines
+    assert own.content == belief
+    for seat in ("critic", "judge"):
+        [others] = view_of(Ask("y", seat, "remark", "note", shows), move).lines
+        assert others.content == Belief(p=(0.25, 0.75), method="stated")
 
 
 def test_simultaneous_speeches_are_listed_alike_whoever_is_named_first() -> None:

@@ -198,6 +198,32 @@ async def test_arms_are_evened_out_over_people(database: Database) -> None:
     assert len(set(arms)) == 4
 
 
+async def test_an_arm_that_somebody_has_not_judged_comes_first_though_others_have_judged_it_more(
+    database: Database,
+) -> None:
+    arms = {arm: {"protocol": arm} for arm in ("naive", "expert")}
+    passages = [passage(f"Ship{n}", 1) for n in range(4)]
+    await finished(database, *passages, data=for_people(arms=arms, judges=wanted(2)))
+    whose = await trials(database)
+
+    async def judged(by: Account) -> uuid.UUID:
+        """The arm in which somebody has now judged."""
+        held = await take(database, by)
+        await judge_on(database, held)
+        return whose[held][0].arm_id
+
+    *others, judge = await judges(database, 5)
+    theirs = {other.id: await judged(other) for other in others}
+    assert set(Counter(theirs.values()).values()) == {2}
+    mine = await judged(judge)
+    for other in others:
+        if theirs[other.id] == mine:
+            assert await judged(other) != mine
+
+    # Three verdicts in the arm that this judge knows, four in the other.
+    assert await judged(judge) != mine
+
+
 async def test_honest_and_dishonest_assignments_are_evened_out_over_people(database: Database) -> None:
     passages = [passage(f"Ship{n}", 1) for n in range(4)]
     await finished(database, *passages, data=for_people(arms=CONSULTANCY))
@@ -208,6 +234,23 @@ async def test_honest_and_dishonest_assignments_are_evened_out_over_people(datab
         honest[trial.answers[trial.argues["consultant"]] == question.gold] += 1
         assert abs(honest[True] - honest[False]) <= 1
     assert honest.total() == 8
+
+
+async def test_ones_own_verdict_does_not_lead_to_the_same_question_under_the_other_assignment(
+    database: Database,
+) -> None:
+    passages = [passage(f"Ship{n}", 1) for n in range(8)]
+    await finished(database, *passages, data=for_people(arms=CONSULTANCY, judges=wanted()))
+    whose = await trials(database)
+    [judge] = await judges(database, 1)
+    asked = []
+    for _ in range(8):
+        held = await take(database, judge)
+        await judge_on(database, held)
+        asked.append(whose[held][1].id)
+
+    # By chance alone, all four pairs are of one question once in 19,000 runs.
+    assert any(first != second for first, second in zip(asked[::2], asked[1::2], strict=True))
 
 
 async def test_what_somebody_gets_next_does_not_depend_on_what_is_true(database: Database) -> None:
@@ -291,6 +334,25 @@ async def test_somebody_who_comes_back_late_keeps_what_nobody_took(database: Dat
     assert 119 <= ahead.total_seconds() / 60 <= 120
 
 
+async def test_claiming_takes_nothing_from_somebody_whose_own_lease_has_ended_in_a_cancelled_experiment(
+    database: Database,
+) -> None:
+    await finished(database, passage("Alba", 1), data=for_people())
+    judge, other = await judges(database, 2)
+    mine, theirs = await take(database, judge), await take(database, other)
+    async with database.session.begin() as session:
+        await session.execute(text("UPDATE experiment SET state = 'cancelled'"))
+    await expire(database)
+
+    assert await claimed(database, judge) is None
+
+    async with database.session() as session:
+        kept = await assignment.held(session, mine, judge.participant_id)
+        assert kept is not None
+        assert (kept.state, kept.cancelled) == ("waiting", True)
+        assert await assignment.held(session, theirs, other.participant_id) is None
+
+
 async def test_a_trial_given_back_goes_to_others_and_not_to_them(database: Database) -> None:
     one_trial = for_people(judges=wanted(), arms={"naive": {"protocol": "naive"}})
     await finished(database, passage("Alba", 1), data=one_trial)
@@ -371,6 +433,24 @@ async def test_only_its_holder_prolongs_a_lease(database: Database) -> None:
     async with database.session.begin() as session:
         assert await assignment.keep(session, held, holder.participant_id)
         assert not await assignment.keep(session, held, other.participant_id)
+
+
+async def test_only_its_holder_gives_a_trial_back_and_has_no_lease_of_it_afterwards(
+    database: Database,
+) -> None:
+    await finished(database, data=for_people())
+    holder, other = await judges(database, 2)
+    held = await take(database, holder)
+    assert holder.participant_id is not None
+    async with database.session.begin() as session:
+        await places.flag(session, assignment.JUDGEMENTS, held, {"told": False})
+        assert not await assignment.give_back(session, held, other, {})
+        assert await assignment.give_back(session, held, holder, {"knows_story": True})
+        assert not await assignment.prolong(session, held, holder.participant_id)
+
+    [row] = await rows(database, Judgement.id == held)
+    assert (row.state, row.leased_until) == ("returned", None)
+    assert row.flags == {"told": False, "knows_story": True}, "what was marked before stays"
 
 
 # ── verdicts never outnumber places ─────────────────────────────────────────────────────────────────────────────

@@ -245,6 +245,24 @@ async def test_claiming_a_seat_and_a_judgement_at_once_gives_one_of_them(databas
     assert len({item for item in found if item}) == 1
 
 
+async def test_an_arm_that_somebody_has_not_worked_in_comes_first_be_it_of_seats_or_of_judgements(
+    database: Database,
+) -> None:
+    one, *others = await hired(database, 3, "judge")
+    panel = [{"humans": 1, "once_per_passage": False}]
+    await begun(database, talks({"asking": ASKING}), "Alba", "Brise")
+    await begun(database, {**judged(), "judges": panel}, "Alba", "Brise")
+    first = await take(database, one, assignment.JUDGEMENTS)
+    assert first
+    await judge_on(database, first)
+    for other in others:
+        assert await take(database, other, seats.WITHOUT_PASSAGE)
+
+    # One judgement in the one arm, two seats in the other, and some left of both.
+    taken = await take(database, one, *assignment.OF_JUDGES)
+    assert [row.participant_id for row in await rows(database, SeatPlace.id == taken)] == [one.participant_id]
+
+
 async def test_who_was_told_what_is_true_gets_no_seat_on_the_text(database: Database) -> None:
     [one] = await hired(database, 1, "judge")
     await begun(database, judged())

@@ -8,10 +8,10 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.statistics.contrasts import EXACT_UP_TO, Contrast, contrast, flip_test
-from app.statistics.intervals import METHOD_ONE_PASSAGE, FloatArray
-from app.statistics.pgr import Question
-from tests.statistics.examples import by_place, right_or_wrong
+from app.reports.contrasts import EXACT_UP_TO, Contrast, contrast, contrasts, flip_test
+from app.reports.intervals import DIFFERENCE, METHOD_ONE_PASSAGE, FloatArray, mean_interval
+from app.reports.pgr import Question
+from tests.reports.cast import by_place, reading, right_or_wrong
 
 ANY = np.random.default_rng(0)
 
@@ -46,6 +46,29 @@ def test_it_is_the_mean_difference_over_the_questions_of_both_arms_alone() -> No
     assert (found.passages, found.questions) == (2, 3)
     assert found.difference == pytest.approx(0.5)
     assert (found.first_accuracy, found.second_accuracy) == pytest.approx((2.5 / 3, 1 / 3))
+
+
+def test_each_pair_is_compared_for_the_judges_who_read_one_of_its_arms() -> None:
+    readings = [reading(0.9, arm="debate", judge="wary"), reading(0.9, arm="open", judge="bold")]
+    found = contrasts(readings, [("open", "naive"), ("debate", "naive")], seed=1)
+    assert [(each.first, each.judge) for each in found] == [("open", "bold"), ("debate", "wary")]
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.99])
+def test_its_interval_is_as_sure_as_asked_for(confidence: float) -> None:
+    first, second = paired(np.random.default_rng(3), 20, 0.7, 0.6)
+    correct = {"debate": by_place(first), "consultancy": by_place(second)}
+    found = contrast("debate", "consultancy", "wary", correct, seed=1, confidence=confidence)
+    differences = np.array(list(by_place(first - second).values()))
+    expected = mean_interval(differences, np.repeat(np.arange(20), 5), DIFFERENCE, confidence)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.confidence == confidence
+
+
+@pytest.mark.parametrize(("passages", "how"), [(13, "every flip"), (14, "10,000 drawn flips")])
+def test_it_says_whether_every_flip_was_tried(passages: int, how: str) -> None:
+    found = compared(*paired(np.random.default_rng(4), passages, 0.7, 0.6))
+    assert found.test == f"permutation test, signs flipped by passage, {how}"
 
 
 def test_exchanging_the_arms_exchanges_the_signs_and_keeps_the_test() -> None:
@@ -93,6 +116,11 @@ def test_with_many_passages_p_is_near_that_of_scipys_drawn_permutation_test() ->
         (totals,), np.sum, permutation_type="samples", n_resamples=50_000, rng=np.random.default_rng(1)
     )
     assert flip_test(totals, np.random.default_rng(2)) == pytest.approx(drawn.pvalue, abs=0.01)
+
+
+def test_the_observed_signs_count_among_the_drawn_ones_so_that_p_is_never_zero() -> None:
+    """No drawn flip of 60 equal differences is as far from 0: only the observed one of the 10,001 (Phipson and Smyth 2010)."""
+    assert flip_test(np.ones(60), np.random.default_rng(1)) == 1 / 10_001
 
 
 @given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.1, 0.2, 1 / 3, 1.0]), min_size=1, max_size=EXACT_UP_TO))

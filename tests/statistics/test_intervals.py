@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.weightstats import DescrStatsW
 
 from app.statistics.intervals import (
     METHOD_ONE_PASSAGE,
@@ -16,6 +18,7 @@ from app.statistics.intervals import (
     clustered_variance,
     degrees_of_freedom,
     mean_interval,
+    t_interval,
 )
 from tests.statistics.examples import right_or_wrong
 
@@ -109,6 +112,60 @@ def test_questions_that_stand_or_fall_with_their_passage_count_as_one() -> None:
     together = mean_interval(by_passage, clusters(40, 5), UNIT)
     apart = mean_interval(by_passage, np.arange(200), UNIT)
     assert 1.7 < (together.high - together.low) / (apart.high - apart.low) < 5**0.5 * 1.05
+
+
+def test_questions_that_balance_within_their_passage_count_for_no_more_than_independent_ones() -> None:
+    """One right and one wrong on each passage: Wilson's interval for 40 questions, with the t quantile of 20 passages."""
+    estimate = mean_interval(np.tile([0.0, 1.0], 20), clusters(20, 2), UNIT)
+    two_tails = 2 * scipy.stats.norm.sf(scipy.stats.t.ppf(0.975, 19))
+    wilson = proportion_confint(20, 40, alpha=two_tails, method="wilson")
+    assert (estimate.low, estimate.high) == pytest.approx(wilson)
+
+
+def by_parts(values: FloatArray, passages: IntArray, unseen: float, confidence: float) -> tuple[float, float]:
+    """The interval on a scale from 0 to 1 as docs/decisions/intervals.md puts it together, from parts of other libraries."""
+    n, sizes = values.size, np.bincount(passages)
+    clustered, freedom = cr2_by_matrices(values, passages)
+    observed = clustered / (values.var(ddof=1) / n)
+    expected = 1 + ((sizes**2).sum() / n - 1) * 0.2
+    information = n / (float(scipy.stats.kurtosis(values, fisher=False)) + 3)
+    design_effect = max((information * observed + 2 * expected) / (information + 2), 1.0)
+    weights = [1.0] * n + [unseen / 2] * 2
+    imagined = DescrStatsW([*values, 0.0, 1.0], weights=weights)
+    effective = n * imagined.mean * (1 - imagined.mean) / imagined.var / design_effect
+    two_tails = 2 * scipy.stats.norm.sf(scipy.stats.t.ppf((1 + confidence) / 2, freedom))
+    low, high = proportion_confint(values.mean() * effective, effective, alpha=two_tails, method="wilson")
+    return float(low), float(high)
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+@pytest.mark.parametrize("scale", [UNIT, SCORE])
+def test_with_few_unequal_passages_it_is_wilsons_interval_on_the_effective_number_of_questions(
+    scale: Scale, confidence: float
+) -> None:
+    passages = np.repeat(np.arange(5), [1, 2, 3, 5, 9])
+    values = np.clip(np.random.default_rng(2).normal(0.6, 0.1, 20) + 0.05 * passages, 0, 1)
+    estimate = mean_interval(values, passages, scale, confidence)
+    assert (estimate.low, estimate.high) == pytest.approx(
+        by_parts(values, passages, scale.unseen, confidence), rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_a_figure_of_no_known_scale_has_a_t_interval_on_the_clustered_variance(confidence: float) -> None:
+    passages = np.repeat(np.arange(5), [1, 2, 3, 5, 9])
+    values = np.random.default_rng(2).normal(100, 20, 20)
+    variance, freedom = cr2_by_matrices(values, passages)
+    estimate = t_interval(values, passages, confidence)
+    assert (estimate.low, estimate.high) == pytest.approx(
+        scipy.stats.t.interval(confidence, freedom, loc=values.mean(), scale=variance**0.5)
+    )
+
+
+def test_a_figure_of_no_known_scale_has_no_bounds_on_one_passage() -> None:
+    estimate = t_interval(np.array([3.0, 5.0]), np.zeros(2, dtype=np.int64))
+    assert (estimate.value, estimate.low, estimate.high) == (4.0, -np.inf, np.inf)
+    assert estimate.method == METHOD_ONE_PASSAGE
 
 
 @given(samples)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 
-from app.statistics.pgr import Gap, Question, gap_recovered
-from tests.statistics.examples import by_place, right_or_wrong
+from app.reports.intervals import FloatArray
+from app.reports.pgr import Gap, Question, gap_recovered
+from tests.reports.cast import by_place, right_or_wrong
 
 SEED = (7, "debate", "wary")
 
@@ -65,6 +67,63 @@ def test_questions_that_move_together_are_resampled_together() -> None:
     heights = np.repeat(np.linspace(0.1, 0.6, 20)[:, None], 5, axis=1)
     gap = gap_recovered(by_place(heights + 0.2), by_place(heights), by_place(heights + 0.4), seed=SEED)
     assert (gap.value, gap.low, gap.high) == pytest.approx((0.5, 0.5, 0.5))
+
+
+def one_passage_against(
+    others: int, room: float
+) -> tuple[dict[Question, float], dict[Question, float], dict[Question, float]]:
+    """Protocol, naive and expert arm: on one passage the expert is wrong and the protocol poorer than the naive judge.
+
+    On the `others` the expert is better by `room`, and the protocol goes from a tenth to nine tenths of the way.
+    """
+    way = np.linspace(0.1, 0.9, others)
+    arms = ([0.25, *(room * way)], [1.0, *np.zeros(others)], [0.0, *np.full(others, room)])
+    protocol, naive, expert = (by_place(np.array(arm)[:, None]) for arm in arms)
+    return protocol, naive, expert
+
+
+def test_its_interval_is_that_of_scipys_bootstrap_at_percentiles_widened_for_few_passages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Expanded percentiles as in Hesterberg 2015; a resample without room counts as infinitely poor or good."""
+    monkeypatch.setattr("app.reports.pgr.DRAWS", 200_000)
+    arms = one_passage_against(8, 1.0)
+    protocol, naive, expert = (np.array(list(arm.values())) for arm in arms)
+
+    def recovered(gain: FloatArray, room: FloatArray, axis: int = -1) -> FloatArray:
+        gains, rooms = gain.sum(axis=axis), room.sum(axis=axis)
+        infinite = np.where(gains < 0, -np.inf, np.inf)
+        return np.where(rooms > 0, gains / np.where(rooms > 0, rooms, 1), infinite)
+
+    tail = scipy.stats.norm.cdf(-np.sqrt(9 / 8) * scipy.stats.t.ppf(0.975, 8))
+    with np.errstate(invalid="ignore"):  # its standard error, of infinite figures
+        reference = scipy.stats.bootstrap(
+            (protocol - naive, expert - naive),
+            recovered,
+            paired=True,
+            method="percentile",
+            confidence_level=1 - 2 * tail,
+            n_resamples=200_000,
+            rng=np.random.default_rng(1),
+        )
+    gap = gap_recovered(*arms, seed=SEED)
+    assert gap.value == pytest.approx((protocol - naive).sum() / (expert - naive).sum())
+    assert (gap.low, gap.high) == pytest.approx(tuple(reference.confidence_interval), abs=0.04)
+
+
+def test_it_is_withheld_where_too_many_resamples_leave_no_room() -> None:
+    gap = gap_recovered(*one_passage_against(11, 0.5), seed=SEED)
+    assert (gap.questions, gap.value, gap.low, gap.high) == (12, None, None, None)
+    assert gap.reason == "In too many resamples the expert is no better than the naive judge."
+
+
+def test_less_confidence_is_enough_for_a_figure_where_more_is_not_and_narrows_it() -> None:
+    arms = one_passage_against(7, 1.0)
+    assert gap_recovered(*arms, seed=SEED).value is None
+    wide, narrow = (gap_recovered(*arms, seed=SEED, confidence=level) for level in (0.8, 0.6))
+    assert wide.value is not None
+    assert None not in (wide.low, narrow.low, narrow.high, wide.high)
+    assert (wide.low or 0) < (narrow.low or 0) < (narrow.high or 0) < (wide.high or 0)
 
 
 def test_its_interval_holds_the_truth_about_as_often_as_it_says() -> None:

@@ -43,6 +43,7 @@ def test_questions_that_share_passages_count_for_less() -> None:
 def test_too_few_questions_show_nothing() -> None:
     assert smallest_difference(5, 0.3) is None
     assert smallest_difference(0, 0.3) is None
+    assert smallest_difference(0, 1.0) is None
 
 
 @pytest.mark.parametrize(("difference", "discordance"), [(0.0, 0.3), (0.3, 0.3), (0.4, 0.3), (0.5, 1.1)])
@@ -70,3 +71,9 @@ def test_too_few_passages_show_nothing_however_many_questions_there_are() -> Non
     found = smallest_difference(10**6, 0.30, per_passage=10**6 / 22)
     assert found is not None
     assert found > 0.10
+
+
+def test_passages_that_would_need_endless_questions_are_too_few() -> None:
+    """228 questions of which those on one passage correlate by a quarter weigh as at most 57 passages do."""
+    assert questions_on(57, 0.10, 0.30, correlation=0.25) is None
+    assert questions_on(58, 0.10, 0.30, correlation=0.25) == round(228 * 0.75 / (1 - 57 / 58))

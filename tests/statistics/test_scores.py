@@ -60,7 +60,7 @@ def test_the_log_score_is_minus_the_log_loss_of_scikit_learn_in_bits(p: float) -
 
 
 def test_the_log_score_of_a_sure_mistake_is_clipped_and_of_a_sure_hit_is_zero() -> None:
-    assert log_score(reading(0.0)) == math.log2(1e-4)
+    assert log_score(reading(0.0)) == log_score(reading(1e-6)) == math.log2(1e-4)
     assert log_score(reading(1.0)) == 0
     assert log_score(reading(0.25)) == -2
 
