@@ -1,4 +1,6 @@
-"""Reading a file of any kind that is taken, and taking it into the database: all of it or, where asked for, what is sound."""
+"""Reading a file of any accepted format, and importing it into the database: all of it or, on request, the
+good lines.
+"""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -16,11 +18,11 @@ SAMPLE = Path(__file__).with_name("sample.jsonl")
 """The task set that ships with the arena, released under CC0."""
 
 SHOWN = 20
-"""Problems that are told one by one."""
+"""Number of problems that are listed one by one."""
 
 
 class FileKind(StrEnum):
-    """What a file may be."""
+    """The accepted formats."""
 
     TASKS = "tasks"
     QUALITY = "quality"
@@ -28,7 +30,7 @@ class FileKind(StrEnum):
 
 
 class ImportRefused(UserError, ValueError):
-    """Nothing was imported; the text says why and what to do."""
+    """Nothing was imported. The text says why and what to do."""
 
     def __init__(self, sentence: str, problems: Sequence[Problem] = ()) -> None:
         super().__init__("\n".join(filter(None, (listed(problems), sentence))))
@@ -44,7 +46,7 @@ def read(
     khan: bool = False,
     answers: Answers = "all",
 ) -> TaskFile:
-    """Read a file of this kind; the options are those of `read_quality` and count for QuALITY alone."""
+    """Read a file of this format. The options are those of `read_quality` and apply only to QuALITY."""
     match kind:
         case FileKind.TASKS:
             return read_tasks(path)
@@ -55,12 +57,12 @@ def read(
 
 
 def usual_name(kind: FileKind, path: Path) -> str:
-    """How a task set is called where nobody says otherwise."""
+    """Return the name of the task set where none is given."""
     return path.stem if kind is FileKind.TASKS else kind.value
 
 
 def listed(problems: Sequence[Problem]) -> str:
-    """The first problems, a line each, and how many more there are."""
+    """Return the first problems, one per line, and how many more there are."""
     lines = [str(problem) for problem in problems[:SHOWN]]
     more = len(problems) - SHOWN
     return "\n".join(lines + ([f"… and {more} more."] if more > 0 else []))
@@ -69,7 +71,7 @@ def listed(problems: Sequence[Problem]) -> str:
 async def take(session: AsyncSession, file: TaskFile, name: str, *, skip_bad: bool = False) -> Saved:
     """Save the passages of `file` in the task set `name`.
 
-    Raises ImportRefused as `refuse_bad` does, and where the file differs from what was imported before.
+    Raise ImportRefused as `refuse_bad` does, and where the file differs from an earlier import.
     """
     refuse_bad(file, skip_bad=skip_bad)
     try:
@@ -81,7 +83,7 @@ async def take(session: AsyncSession, file: TaskFile, name: str, *, skip_bad: bo
 def refuse_bad(file: TaskFile, *, skip_bad: bool) -> None:
     """Raise ImportRefused where a file has problems and `skip_bad` is off, or where nothing of it is left."""
     if file.problems and not skip_bad:
-        rest = ": mend these, or keep the rest (on the command line: --skip-bad)" if file.passages else ""
+        rest = ": correct these, or keep the rest (on the command line: --skip-bad)" if file.passages else ""
         raise ImportRefused(f"Nothing was imported{rest}.", file.problems)
     if not file.passages:
         left_out = ", ".join(f"{count} {reason}" for reason, count in file.filtered.items())

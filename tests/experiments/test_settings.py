@@ -192,7 +192,7 @@ def test_a_setting_that_a_protocol_does_not_have_is_refused_with_the_nearest(nam
 def test_a_seat_that_nobody_holds_is_named_with_what_to_add(name: str) -> None:
     for seat in SEATED[name]["seats"]:
         left = {other: holder for other, holder in SEATED[name]["seats"].items() if other != seat}
-        assert f"nobody holds the seat {seat}; add seats: {{" in refusal({**SEATED[name], "seats": left})
+        assert f"the seat  is empty{seat}; add seats: {{" in refusal({**SEATED[name], "seats": left})
 
 
 def test_a_built_in_is_refused_a_seat_whose_asks_it_can_never_answer() -> None:
