@@ -93,13 +93,13 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     (
         "critique",
         {"planted_by": "task-file"},
-        "only the built-in task-file can hold the seat tamperer under these settings; add participants: "
+        "only the built-in task-file can take the seat tamperer under these settings; add participants: "
         "{items: {kind: builtin, name: task-file}} and seats: {tamperer: items}.",
     ),
     (
         "debate",
         {"seats": {"debaters": "items", "preference": "lexical", "coach": "advocate"}},
-        "the built-in task-file says only what comes with a question, and cannot hold the seat debater_a",
+        "the built-in task-file reads out the arguments of questions only, and cannot take the seat debater_a",
     ),
     ("critique", {"planted": 2}, "planted: input should be less than or equal to 1"),
     ("critique", {"depth": 4}, "depth: input should be less than or equal to 3"),
@@ -192,7 +192,7 @@ def test_a_setting_that_a_protocol_does_not_have_is_refused_with_the_nearest(nam
 def test_a_seat_that_nobody_holds_is_named_with_what_to_add(name: str) -> None:
     for seat in SEATED[name]["seats"]:
         left = {other: holder for other, holder in SEATED[name]["seats"].items() if other != seat}
-        assert f"the seat  is empty{seat}; add seats: {{" in refusal({**SEATED[name], "seats": left})
+        assert f"the seat {seat} is empty; add seats: {{" in refusal({**SEATED[name], "seats": left})
 
 
 def test_a_built_in_is_refused_a_seat_whose_asks_it_can_never_answer() -> None:
@@ -208,7 +208,7 @@ def test_a_built_in_is_refused_a_seat_whose_asks_it_can_never_answer() -> None:
 async def test_what_a_built_in_is_said_never_to_give_it_does_not_give() -> None:
     for name, wants in [(name, wants) for name, never in NEVER_GIVES.items() for wants in never]:
         holder = builtin(BuiltinSettings.model_validate({"name": name}))
-        with pytest.raises(ParticipantError, match=f"{name} cannot hold"):
+        with pytest.raises(ParticipantError, match=f"{name} cannot take"):
             await holder.answer(seen(ask(wants, "any")), asking(Record()))
 
 
@@ -239,12 +239,12 @@ TOGETHER: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str], str]] = {
     "several candidates and nobody who chooses": (
         {"candidates": 4},
         {"preference": ""},
-        "nobody holds the seat preference; add seats: {preference: NAME}.",
+        "the seat preference is empty; add seats: {preference: NAME}.",
     ),
     "several critiques and nobody who chooses": (
         {"refinements": 2},
         {"preference": ""},
-        "nobody holds the seat preference; add seats: {preference: NAME}.",
+        "the seat preference is empty; add seats: {preference: NAME}.",
     ),
     "several candidates by one who always says the same": (
         {"candidates": 4},

@@ -84,9 +84,7 @@ def _answer(responses: Described) -> str:
 def _parameter(item: Described) -> DocumentedKey:
     schema = item["schema"]
     default = schema.get("default")
-    notes = (
-        ["needed"] if item["required"] else [f"default {default}"] if default not in (None, "") else []
-    )
+    notes = ["needed"] if item["required"] else [f"default {default}"] if default not in (None, "") else []
     return DocumentedKey(
         item["name"], ", ".join([item["in"], _kind(schema), *notes]), item.get("description", "")
     )

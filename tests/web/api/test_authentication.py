@@ -51,7 +51,7 @@ async def test_a_token_does_only_what_its_scopes_and_its_owners_role_allow(
     lacking = await (await program("bob", *others)).request(method, ORIGIN + path)
     assert (lacking.status_code, lacking.json()["error"]) == (
         403,
-        f"This token lacks the scope {SCOPES[name]}.",
+        f"This token lacks the scope {SCOPES[name]}: make one with it at /account/tokens.",
     )
     for who in ("judge", "debater"):
         answer = await (await program(who, "read", "write", "admin")).request(method, ORIGIN + path)
