@@ -333,7 +333,7 @@ def detokenise(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
 
 
 class _Page:
-    """Return the text written so far."""
+    """Joins tokens to text, and notes their places."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []

@@ -609,8 +609,8 @@ def _assumptions(spec: Spec, material: Material, layers: Sequence[_Layer]) -> tu
             "`verbalised` or `votes`.",
             "The cache keeps all prompts on a passage while that is worked on, and counts whole blocks of a prompt "
             "alone; each model has a separate cache. Requests sent at the same moment save less.",
-            f"Prompts were rendered for {rehearsed} of {len(material.drawn)} questions; the rest are like them, each with "
-            "the length of its own passage.",
+            f"Prompts were rendered for {rehearsed} of {len(material.drawn)} questions; the rest are like them, with "
+            "the lengths of their passages.",
         ]
     told += [
         f"Arm {arm.name}: {arm.protocol.varies}; the most is counted."

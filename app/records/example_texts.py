@@ -1,4 +1,6 @@
-"""Passages on which somebody has been, or would be, shown that an argument is false, as an example before they verify others."""
+"""Passages on which a person sees arguments that are marked as false: the examples before a trial with a
+verifier.
+"""
 
 from typing import Any
 
@@ -10,23 +12,27 @@ from models import Arm, Experiment, Judgement, Passage, Question, SeatPlace, Tex
 
 
 def _names(examples: Any, passage: Any) -> ColumnElement[bool]:
-    """Whether one of the examples, lines of JSON that name each passage by its digest, is on a passage."""
+    """Return whether one of the examples, lines of JSON that name each passage by its digest, is on a
+    passage.
+    """
     return func.strpos(examples.body, func.encode(passage.text_digest, "hex")) > 0
 
 
 def _brought_by(arm: Any, examples: Any) -> ColumnElement[bool]:
-    """Whether these are an arm's examples."""
+    """Return whether these are an arm's examples."""
     named = arm.prompts.op("->>")(func.concat(arm.protocol, "/examples"))
     brought: ColumnElement[bool] = examples.digest == func.decode(named, "hex")
     return brought
 
 
 def told_by_examples(person: BindParameter[Any]) -> ColumnElement[bool]:
-    """Whether the passage is in the examples of an arm on whose trials somebody has, or had, a judgement."""
+    """Return whether the passage is in the examples of an arm on whose trials a person has, or had, a
+    judgement.
+    """
     mine, trial, arm, examples = aliased(Judgement), aliased(Trial), aliased(Arm), aliased(Text)
     told = aliased(Passage)
     judged = select(trial.arm_id).join(mine, mine.trial_id == trial.id).where(mine.participant_id == person)
-    # Asked once a statement, not once a passage: most people were shown none.
+    # Asked once per statement, not once per passage: most people saw none.
     digests = (
         select(told.text_digest)
         .select_from(arm)
@@ -38,7 +44,7 @@ def told_by_examples(person: BindParameter[Any]) -> ColumnElement[bool]:
 
 
 def examples_tell_of_work_in_hand(person: BindParameter[Any]) -> ColumnElement[bool]:
-    """Whether the trial's arm brings examples on a passage on which somebody sits in a talk that is not over."""
+    """Return whether the trial's arm has examples on a passage on which a person sits in an unfinished talk."""
     arm, examples, place, talk = aliased(Arm), aliased(Text), aliased(SeatPlace), aliased(Trial)
     question, passage, experiment = aliased(Question), aliased(Passage), aliased(Experiment)
     arms: Select[Any] = (
@@ -50,7 +56,7 @@ def examples_tell_of_work_in_hand(person: BindParameter[Any]) -> ColumnElement[b
         .join(passage, passage.id == question.passage_id)
         .join(examples, _names(examples, passage))
         .join(arm, _brought_by(arm, examples))
-        # Seats of talks that failed or were cancelled are never done with.
+        # Seats of failed or cancelled talks never finish.
         .where(
             place.participant_id == person,
             place.state == "waiting",
