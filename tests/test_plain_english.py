@@ -26,14 +26,55 @@ INSTEAD = {
 }
 """The avoided words, and plain words to use in their place."""
 
-ALLOWED: tuple[tuple[str, str], ...] = ()
-"""Phrases that may stay: a file and a few words of the line. "Held-out" and "threshold" need no entry."""
+ALLOWED: tuple[tuple[str, str], ...] = (
+    ("app/participants/advocate.py", "Whoever doubts my reading"),
+    ("app/participants/advocate.py", "I would rather be held to these lines"),
+    ("app/participants/advocate.py", "This part of my case stands in the passage"),
+    ("app/participants/advocate.py", "Quote more of what stands close"),
+    ("app/participants/speeches.py", "Your reply held no speech."),
+    ("app/participants/speeches.py", "(?:told|required|instructed|ordered)"),
+    ("app/records/browse.py", "held up by failures"),
+    ("docs/web.md", "held up by failures"),
+)
+"""Phrases that may stay: a file and a few words of the line. Words that seats speak or read are part of experiments.
+
+"Held-out", "threshold" and "its own words" need no entry.
+"""
 
 PENDING: tuple[str, ...] = (
-    "app/cli.py",
+    "app/cli/",
     "app/engine.py",
+    "app/jobs.py",
+    "app/protocols/critique.py",
+    "app/protocols/flaws.py",
+    "app/records/assignment.py",
+    "app/records/drafts.py",
+    "app/records/experiments.py",
+    "app/records/group_commit.py",
+    "app/records/leases.py",
+    "app/records/plays.py",
+    "app/records/seats.py",
+    "app/services/",
+    "app/templating.py",
+    "app/web/accounts/",
+    "app/web/admin/",
+    "app/web/app.py",
+    "app/web/experiment_editor/",
+    "app/web/experiments/",
+    "app/web/fields.py",
+    "app/web/judge/",
+    "app/web/render.py",
+    "app/web/reports/",
+    "app/web/seats/",
+    "app/web/security/",
+    "app/web/server.py",
+    "app/web/static/",
+    "app/web/tasks/",
+    "docs/architecture.md",
+    "models/experiments.py",
+    "templates/",
 )
-"""Files and folders that are not rewritten yet."""
+"""Files and folders that are not rewritten yet: empty this list, then delete it."""
 
 _AVOIDED = re.compile(rf"\b({'|'.join(INSTEAD)})\b(?!.out\b| words\b)", re.IGNORECASE)
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")

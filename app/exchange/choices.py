@@ -1,4 +1,6 @@
-"""What can be exported, and in which format. The module is small, so that the command line can list the choices quickly."""
+"""What can be exported, and in which format. The module is small, so that the command line lists the choices
+quickly.
+"""
 
 from enum import StrEnum
 

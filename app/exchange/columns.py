@@ -1,4 +1,4 @@
-"""The columns of every export: one Arrow schema each, from which docs/data-dictionary.md is made; knows no row."""
+"""The columns of every export: one Arrow schema each, from which docs/data-dictionary.md is made."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,8 +25,8 @@ _EXPERIMENT = (
     _column("experiment", TEXT, "Name of the experiment."),
     _column("experiment_digest", TEXT, "SHA-256 of its frozen file, drawn questions and prompts."),
     _column("arm", TEXT, "Name of the arm."),
-    _column("arm_digest", TEXT, "SHA-256 of the arm's protocol, settings, prompts and participants: equal only where all are."),
-    _column("arm_has_baseline", YES_NO, "Whether a built-in participant, which is no language model, holds a seat of the arm."),
+    _column("arm_digest", TEXT, "SHA-256 of the arm's protocol, settings, prompts and participants: two arms share it only if all of these are equal."),
+    _column("arm_has_baseline", YES_NO, "Whether a built-in participant, which is not a language model, has a seat of the arm."),
     _column("protocol", TEXT, "Name of the protocol."),
 )  # fmt: skip
 
@@ -37,22 +37,22 @@ _TRIAL = (
     ),
     _column("question", TEXT, "Key of the question in its task set."),
     _column("question_text", TEXT, "The question."),
-    _column("answers", pa.list_(TEXT), "The answers in the trial's own order."),
+    _column("answers", pa.list_(TEXT), "The answers in the trial's order."),
     _column("gold", WHOLE, "Place of the right answer in `answers`."),
-    _column("assignment", WHOLE, "Which of the protocol's assignments of answers to seats this is."),
+    _column("assignment", WHOLE, "The number of the protocol's assignment of answers to seats."),
     _column(
         "argues",
         pa.list_(
             pa.struct(
                 [
                     _column("seat", TEXT, "Name of the seat."),
-                    _column("answer", WHOLE, "Place in `answers` of what it argues for."),
+                    _column("answer", WHOLE, "Place in `answers` of the answer that it argues for."),
                 ]
             )
         ),
         "Who argues for which answer, by seat.",
     ),
-    _column("replicate", WHOLE, "Which repetition of the same question, arm and assignment this is."),
+    _column("replicate", WHOLE, "The number of the repetition of the same question, arm and assignment."),
     _column("seed", WHOLE, "Seed of the trial."),
 )
 
@@ -63,18 +63,18 @@ VERDICTS = pa.schema(
         _column("round_added", YES_NO, "Whether the round was added after the experiment was frozen."),
         _column("judge", TEXT, "Name of the judge."),
         _column("judge_kind", TEXT, "`model`, `builtin` or `person`."),
-        _column("judge_is_baseline", YES_NO, "Whether the judge is built in, and so no language model."),
+        _column("judge_is_baseline", YES_NO, "Whether the judge is a built-in, and so not a language model."),
         _column("judge_digest", TEXT, "SHA-256 of the judge's name, endpoint and settings."),
         *_TRIAL,
-        _column("reading", WHOLE, "Which of its reading orders the judge read the trial in."),
+        _column("reading", WHOLE, "The number of the reading order in which the judge read the trial."),
         _column("reading_order", pa.list_(WHOLE), "Places in `answers`, in the order in which the judge read them."),
         _column("belief", pa.list_(NUMBER), "Final probability of each answer, in the order of `answers`."),
         _column("p_gold", NUMBER, "Final probability of the right answer."),
-        _column("correct", NUMBER, "1 where the right answer has most belief, 0 where another has, a half (1/k for k answers) where they tie."),
-        _maybe("judge_score", NUMBER, "What a judge who took part in the talk was paid, in bits: log2 of `p_gold`, at least 1e-4, less what its turns cost. Absent for others."),
+        _column("correct", NUMBER, "1 where the right answer has the highest belief, 0 where another has, a half (1/k for k answers) for a tie."),
+        _maybe("judge_score", NUMBER, "The score of a judge who took part in the talk, in bits: log2 of `p_gold`, at least 1e-4, less the cost of its turns. Absent for others."),
         _column("beliefs", pa.list_(pa.list_(NUMBER)), "Every belief on the way, oldest first; the last is `belief`."),
         _column("method", TEXT, "How the belief was read: `logprobs`, `verbalised`, `votes`, `stated` or `baseline`."),
-        _maybe("label_mass", NUMBER, "Probability that the model, left free, put on the answers' letters; absent where nothing tells."),
+        _maybe("label_mass", NUMBER, "Probability that the unconstrained model put on the answers' letters; absent where unknown."),
         _column("reason", TEXT, "Reason given with the belief; often empty."),
         _column(
             "thoughts",
@@ -82,11 +82,11 @@ VERDICTS = pa.schema(
                 pa.struct(
                     [
                         _column("path", TEXT, "Place in the judging, such as `judging/order0/step3/reason`."),
-                        _column("text", TEXT, "What the judge thought there."),
+                        _column("text", TEXT, "The judge's reasoning there."),
                     ]
                 )
             ),
-            "What the judge wrote for itself before its beliefs in this reading order, oldest first.",
+            "The judge's private reasoning before its beliefs in this reading order, oldest first.",
         ),
         _column(
             "marks",
@@ -96,31 +96,31 @@ VERDICTS = pa.schema(
                         _column("path", TEXT, "Path of the critique in the talk."),
                         _column("point", WHOLE, "Number of the point, from 1."),
                         _column("accepted", YES_NO, "Whether the judge accepts it."),
-                        _maybe("grade", TEXT, "What the grader, who has the passage, says it is: `planted` (the flaw that was planted), `real`, `nitpick` or `invented`. Absent where points are not graded."),
+                        _maybe("grade", TEXT, "The grade by the grader, who has the passage: `planted` (the planted flaw), `real`, `nitpick` or `invented`. Absent where points are not graded."),
                     ]
                 )
             ),
-            "What the judge said of each point of a critique, once, after its last belief: the same in every reading order. Empty where it was not asked.",
+            "The judge's mark of each point of a critique, made once after its last belief: the same in every reading order. Empty where it was not asked.",
         ),
-        _maybe("knows_story", YES_NO, "Whether a person marked that they know the story, as the judge or in a seat of the talk that does not read it: reports leave such verdicts out and count them. Absent where no person did of whom it is asked."),
-        _maybe("active_seconds", NUMBER, "Seconds that a person was at work on it up to the last belief, page in front and a sign of life in the last 30 s. Absent for others."),
+        _maybe("knows_story", YES_NO, "Whether a person marked that they know the story, as the judge or in a seat of the talk that does not read it. Reports leave such verdicts out and count them. Absent where no person was asked."),
+        _maybe("active_seconds", NUMBER, "Seconds that a person worked on it up to the last belief, with the page in front and activity in the last 30 s. Absent for others."),
         _column(
             "effort",
             pa.list_(
                 pa.struct(
                     [
-                        _column("step", WHOLE, "Steps of the transcript that were open; 0 before anything was said."),
+                        _column("step", WHOLE, "Steps of the transcript that were open; 0 before the first."),
                         _column("active_seconds", NUMBER, "Seconds at work."),
-                        _column("focus_changes", WHOLE, "How often the page was left or come back to."),
-                        _column("edits", WHOLE, "Changes to what was entered."),
+                        _column("focus_changes", WHOLE, "How often the person left the page or came back."),
+                        _column("edits", WHOLE, "Changes to the entries."),
                     ]
                 )
             ),
-            "What a person put in at each step, in order; zeros where the browser ran no script. Empty for others, and for who took part in the talk: see `people` of its transcript.",
+            "A person's effort at each step, in order; zeros where the browser ran no script. Empty for others, and for people who took part in the talk: see `people` of its transcript.",
         ),
-        _maybe("seconds_allowed", WHOLE, "Seconds that a person was asked to decide in; absent where no time was given."),
-        _maybe("seconds_taken", NUMBER, "Seconds from the first showing of the trial to the verdict, by the server's clock; absent where no time was given."),
-        _maybe("overtime", YES_NO, "Whether that was more than was given; absent where no time was."),
+        _maybe("seconds_allowed", WHOLE, "Seconds in which a person was asked to decide; absent where there was no time limit."),
+        _maybe("seconds_taken", NUMBER, "Seconds from the first showing of the trial to the verdict, by the server's clock; absent where there was no time limit."),
+        _maybe("overtime", YES_NO, "Whether that was over the limit; absent where there was none."),
         _column("created_at", TIME, "When the verdict was recorded."),
         _column("trial_id", TEXT, "Id of the trial, the same in every export."),
         _maybe("judgement_id", TEXT, "Id of the judgement; absent where the judge took part in the talk."),
@@ -135,12 +135,12 @@ _SPAN = pa.struct(
 )
 _QUOTE = pa.struct(
     [
-        _column("text", TEXT, "The quoted words as they were written."),
+        _column("text", TEXT, "The quoted words as written."),
         _column("start", WHOLE, "First code point of the quote in the move's `text`."),
         _column("end", WHOLE, "Code point after the last."),
         _column("status", TEXT, "`exact`, `normalised`, `near`, `absent`, `too_short` or `over_budget`."),
         _column("verified", YES_NO, "Whether it counts as verified: `exact` and `normalised` do."),
-        _column("spans", pa.list_(_SPAN), "Where it stands in the passage, one span an ellipsis segment."),
+        _column("spans", pa.list_(_SPAN), "Its place in the passage, one span per ellipsis segment."),
         _column("new_characters", WHOLE, "Verified characters of the passage that no earlier quote had shown."),
         _column("repeated", YES_NO, "Verified, and wholly shown by earlier quotes."),
     ]
@@ -149,23 +149,23 @@ _MOVE = pa.struct(
     [
         _column("path", TEXT, "Place in the talk, such as `r2/debater_b` (`r2/debater_b/c3`: the third candidate of that speech); unique within the trial."),
         _column("seat", TEXT, "The seat that made it."),
-        _column("participant", TEXT, "Name of who held the seat."),
+        _column("participant", TEXT, "Name of the participant in the seat."),
         _column("participant_kind", TEXT, "`model`, `builtin` or `person`."),
         _column("kind", TEXT, "`speech`, `note`, `thought`, `items`, `pick`, `rating`, `belief` or `stance`."),
         _maybe("text", TEXT, "Words of a speech (quotes without their tags), note or thought."),
         _maybe("quotes", pa.list_(_QUOTE), "Quotes of a speech, in order."),
-        _maybe("scratchpad", TEXT, "Private reasoning of a speaker, which no other seat saw."),
+        _maybe("scratchpad", TEXT, "Private reasoning of a speaker, hidden from all other seats."),
         _maybe("words", WHOLE, "Words of a speech."),
-        _maybe("asked", WHOLE, "How often a speaker was asked before the speech was taken."),
-        _maybe("cut", YES_NO, "Whether a speech was truncated at a sentence as the last resort."),
-        _maybe("suspicious", pa.list_(TEXT), "Kinds of text in a speech that reaches for more than argument: `impersonation`, `instruction`, `chat_template`, `forged_mark`."),
+        _maybe("asked", WHOLE, "How often a speaker was asked before the speech was accepted."),
+        _maybe("cut", YES_NO, "Whether a speech was truncated at a sentence after the last attempt."),
+        _maybe("suspicious", pa.list_(TEXT), "Kinds of suspicious text in a speech: `impersonation`, `instruction`, `chat_template`, `forged_mark`."),
         _maybe("stance", TEXT, "Result of a position check: `holds`, `concedes` or `refuses`."),
         _maybe("texts", pa.list_(TEXT), "A list of items."),
         _maybe("index", WHOLE, "The option picked, counted from 0."),
         _maybe("value", NUMBER, "A rating in [0, 1]."),
         _maybe("p", pa.list_(NUMBER), "A belief: the probability of each answer, in the order of `answers`."),
         _maybe("method", TEXT, "How a belief was read."),
-        _maybe("label_mass", NUMBER, "Probability that the model, left free, put on the answers' letters."),
+        _maybe("label_mass", NUMBER, "Probability that the unconstrained model put on the answers' letters."),
         _maybe("reason", TEXT, "Reason given with a belief."),
         _column("created_at", TIME, "When the move was recorded."),
     ]
@@ -175,22 +175,22 @@ _PERSON = pa.struct(
     [
         _column("seat", TEXT, "Name of the seat."),
         _column("participant", TEXT, "Name of the person."),
-        _column("state", TEXT, "`waiting` while the talk goes on, and where it failed or was cancelled, `done` with it, or `returned` (given back, or lost with its lease)."),
+        _column("state", TEXT, "`waiting` while the talk goes on, and where it failed or was cancelled, `done` with it, or `returned` (by the person, or when the lease expired)."),
         _column("knows_story", YES_NO, "Whether they marked that they know the story; only seats without the passage are asked."),
-        _column("active_seconds", NUMBER, "Seconds at work, page in front and a sign of life in the last 30 s."),
+        _column("active_seconds", NUMBER, "Seconds of work, with the page in front and activity in the last 30 s."),
         _column(
             "effort",
             pa.list_(
                 pa.struct(
                     [
-                        _column("path", TEXT, "Path of what was asked; of things asked at once, the first has the effort of all."),
+                        _column("path", TEXT, "Path of the ask; of asks made at once, the first has the effort of all."),
                         _column("active_seconds", NUMBER, "Seconds at work."),
-                        _column("focus_changes", WHOLE, "How often the page was left or come back to."),
-                        _column("edits", WHOLE, "Changes to what was entered."),
+                        _column("focus_changes", WHOLE, "How often the person left the page or came back."),
+                        _column("edits", WHOLE, "Changes to the entries."),
                     ]
                 )
             ),
-            "What they put in for each answer, in the order of asking; zeros where the browser ran no script.",
+            "The effort for each answer, in the order of asking; zeros where the browser ran no script.",
         ),
     ]
 )  # fmt: skip
@@ -201,20 +201,20 @@ TRANSCRIPTS = pa.schema(
         *_TRIAL,
         _column("passage_title", TEXT, "Title of the passage."),
         _column("passage_digest", TEXT, "SHA-256 of the passage as UTF-8."),
-        _maybe("passage_text", TEXT, "The passage; absent unless it was asked for."),
+        _maybe("passage_text", TEXT, "The passage; absent unless requested."),
         _maybe("judge", TEXT, "Name of the judge, where it took part in the talk."),
         _column("state", TEXT, "`queued`, `waiting` (for a person), `done` or `failed`."),
         _maybe("error", TEXT, "Why the trial failed."),
-        _column("moves", pa.list_(_MOVE), "Every move on record, hidden ones too, in the order of recording."),
+        _column("moves", pa.list_(_MOVE), "Every recorded move, hidden ones too, in the order of recording."),
         _maybe("transcript", pa.list_(pa.list_(TEXT)), "Paths of the moves that judges read, in order; those of one inner list were made at once. Absent until the trial is done."),
         _column(
             "measures",
             pa.list_(
                 pa.struct([_column("name", TEXT, "What was measured."), _column("value", NUMBER, "The figure.")])
             ),
-            "Figures of the protocol's own, by name.",
+            "The protocol's own figures, by name.",
         ),
-        _column("people", pa.list_(_PERSON), "Everybody who held a seat for people, by seat; those who gave it back after the one who has it."),
+        _column("people", pa.list_(_PERSON), "All people who had a seat, by seat; those who returned it come after the one who has it."),
         _maybe("finished_at", TIME, "When the trial was done."),
         _column("trial_id", TEXT, "Id of the trial, the same in every export."),
     ]
@@ -223,39 +223,39 @@ TRANSCRIPTS = pa.schema(
 CALLS = pa.schema(
     [
         *_EXPERIMENT,
-        _column("trial_id", TEXT, "Id of the trial that the call served, in its talk or in its judging."),
-        _maybe("judgement_id", TEXT, "Id of the judgement that it served; absent for a call of the talk."),
+        _column("trial_id", TEXT, "Id of the trial of the call, in its talk or in its judging."),
+        _maybe("judgement_id", TEXT, "Id of the judgement of the call; absent for a call of the talk."),
         _maybe("round", TEXT, "Judging round of the judgement."),
         _maybe("judge", TEXT, "Name of the judge."),
-        _column("path", TEXT, "Path of the move that it was made for."),
+        _column("path", TEXT, "Path of the move of the call."),
         _column("purpose", TEXT, "`answer`, `again` (a re-ask), `choice` (constrained) or `mass` (unconstrained, for the label mass)."),
-        _column("endpoint", TEXT, "Name of the endpoint; its key is on no record."),
+        _column("endpoint", TEXT, "Name of the endpoint; its key is never stored."),
         _column("model", TEXT, "Name of the model at that endpoint."),
-        _column("params", JSON, "Everything else that was sent: sampling, limits, seed, switches."),
+        _column("params", JSON, "All other parameters sent: sampling, limits, seed, switches."),
         _column(
             "prompt",
             pa.list_(
                 pa.struct(
                     [
                         _column("role", TEXT, "`system`, `user` or `assistant`."),
-                        _column("content", TEXT, "The text, exactly as it was sent."),
+                        _column("content", TEXT, "The text, exactly as sent."),
                     ]
                 )
             ),
-            "The messages that were sent.",
+            "The messages, as sent.",
         ),
         _column("call_id", TEXT, "Id of the call; its attempts share it."),
         _column("attempt", WHOLE, "Number of the attempt, from 1."),
         _column("request_id", TEXT, "Sent as X-Request-Id, so that the server's log can be matched."),
-        _column("started_at", TIME, "When the attempt was put on record, just before it was sent."),
+        _column("started_at", TIME, "When the attempt was recorded, just before it was sent."),
         _maybe("status", TEXT, "`ok`, `http`, `timeout`, `connection` or `unreadable`; absent where the attempt was cut off."),
-        _maybe("http_status", WHOLE, "Status of the HTTP reply, where one came."),
+        _maybe("http_status", WHOLE, "Status of the HTTP reply, if there was one."),
         _maybe("seconds", NUMBER, "From sending to the reply or the failure."),
         _maybe("tokens_in", WHOLE, "Tokens of the prompt, as the server counts them."),
         _maybe("tokens_out", WHOLE, "Tokens of the reply, as the server counts them."),
         _maybe("tokens_cached", WHOLE, "Tokens of the prompt that the server had in its prefix cache."),
         _maybe("error", TEXT, "What went wrong."),
-        _maybe("reply", JSON, "What the server sent: text, finish reason, log-probabilities."),
+        _maybe("reply", JSON, "The server's reply: text, finish reason, log-probabilities."),
     ]
 )  # fmt: skip
 
@@ -263,13 +263,13 @@ WINS = pa.schema(
     [
         *_EXPERIMENT,
         *_TRIAL,
-        _column("passage_digest", TEXT, "SHA-256 of the passage: an experiment that uses the file may not draw it."),
+        _column("passage_digest", TEXT, "SHA-256 of the passage. An experiment that uses the file may not draw it."),
         _column("judge", TEXT, "Name of the verifier."),
-        _column("judge_is_baseline", YES_NO, "Whether the verifier is built in, and so no language model."),
-        _column("reading", WHOLE, "Which of its reading orders the verifier read the trial in."),
-        _column("argued", TEXT, "The wrong answer that was argued for."),
+        _column("judge_is_baseline", YES_NO, "Whether the verifier is a built-in, and so not a language model."),
+        _column("reading", WHOLE, "The number of the reading order in which the verifier read the trial."),
+        _column("argued", TEXT, "The wrong answer argued for."),
         _column("argument", TEXT, "The argument; `<v_quote>` marks a quote that was found in the passage, `<u_quote>` one that was not."),
-        _column("acceptance", NUMBER, "Probability that the verifier gave to the argued answer: above every other."),
+        _column("acceptance", NUMBER, "Probability that the verifier gave to the argued answer, which is above every other."),
         _column("trial_id", TEXT, "Id of the trial, the same in every export."),
     ]
 )  # fmt: skip
@@ -329,7 +329,7 @@ _NAMES = {
 
 
 def dictionary() -> str:
-    """The data dictionary as docs/data-dictionary.md holds it."""
+    """Return the data dictionary as in docs/data-dictionary.md."""
     return "\n".join([_INTRODUCTION, *(_section(what) for what in What)])
 
 
@@ -339,7 +339,7 @@ def _section(what: What) -> str:
         "",
         _ABOUT[what],
         "",
-        "| column | type | what it holds |",
+        "| column | type | what it is |",
         "| --- | --- | --- |",
     ]
     for path, field in described(SCHEMAS[what]):
@@ -349,7 +349,7 @@ def _section(what: What) -> str:
 
 
 def described(fields: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every column and, below it, every named part of one, with its path: `moves[].quotes[].start`."""
+    """Yield every column and, below it, every named part of one, with its path: `moves[].quotes[].start`."""
     for field in fields:
         path = f"{prefix}{field.name}"
         yield path, field
@@ -361,7 +361,7 @@ def described(fields: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def description(field: Any) -> str:
-    """What a column or part of one holds."""
+    """Return the description of a column or of a part of one."""
     words: bytes = field.metadata[b"description"]
     return words.decode()
 

@@ -1,4 +1,6 @@
-"""An experiment's verdicts, transcripts and model calls as tables, streamed from one moment of the database."""
+"""An experiment's verdicts, transcripts and model calls as tables, streamed from one snapshot of the
+database.
+"""
 
 import asyncio
 import hashlib
@@ -41,8 +43,8 @@ async def export(
 ) -> int:
     """Write a table to `target` (a file, `-` for stdout, or a binary stream) and return its number of rows.
 
-    `include_passage` adds the hidden texts to transcripts. The columns are in docs/data-dictionary.md. Raises
-    ExportRefused where the target cannot be written; a file is then as it was before.
+    `include_passage` adds the hidden texts to transcripts. The columns are in docs/data-dictionary.md. Raise
+    ExportRefused where the target cannot be written; an existing file then stays unchanged.
     """
     if target == STDOUT and form is Format.PARQUET:
         raise ExportRefused("Parquet is not written to the standard output: name a file.")
@@ -61,7 +63,9 @@ async def export(
 async def _clerk(
     target: Path | BinaryIO, form: Format, schema: Any, row: Callable[[Any], Row]
 ) -> AsyncGenerator[Callable[[list[Any]], Awaitable[None]], None]:
-    """Writes a table in a thread of its own, where the file is opened and closed too; each call ends with its rows written."""
+    """Writes a table in one separate thread, where the file is opened and closed too. Each call returns when
+    its rows are written.
+    """
     loop, thread, files = asyncio.get_running_loop(), ThreadPoolExecutor(1), ExitStack()
 
     def begin() -> Write:
@@ -74,7 +78,8 @@ async def _clerk(
         write = await loop.run_in_executor(thread, begin)
         yield lambda some: loop.run_in_executor(thread, lambda: write([row(item) for item in some]))
     except BaseException as error:
-        # One thing after another: what was begun when somebody stopped it is over before the file is closed.
+        # One call after another: a call that was running when the export was stopped ends before the file is
+        # closed.
         await asyncio.shield(loop.run_in_executor(thread, ended, error))
         raise
     else:
@@ -93,7 +98,7 @@ class _About:
     def source(
         self, session: AsyncSession, what: What, include_passage: bool
     ) -> tuple[AsyncGenerator[list[Any], None], Callable[[Any], Row]]:
-        """What is read for an export, and the method that makes a row of each item."""
+        """Return the records to read for an export, and the method that makes a row of each."""
         match what:
             case What.VERDICTS:
                 return exports.verdicts(session, self.experiment.id), self.verdict
@@ -238,7 +243,7 @@ def _json(value: Any) -> str:
 
 
 def _paid(row: VerdictRow) -> float | None:
-    """The score of a judge who took part, where its protocol lets turns cost something."""
+    """Return the score of a judge who took part, where its protocol puts a cost on turns."""
     measures = (row.trial.outcome or {}).get("measures", {})
     if row.judgement is not None or "penalty" not in measures:
         return None
@@ -246,7 +251,7 @@ def _paid(row: VerdictRow) -> float | None:
 
 
 def _effort(item: ThoughtVerdict) -> Row:
-    """What a person marked and put in, as a reader of the talk or in a seat of it."""
+    """Return a person's marks and effort, as a reader of the talk or in a seat of it."""
     if item.row.judge.kind != "person":
         return {"knows_story": item.row.knows_story or None, "active_seconds": None, "effort": []}
     return {
@@ -261,7 +266,7 @@ def _active(efforts: Mapping[Any, Effort]) -> float:
 
 
 def _marks(item: ThoughtVerdict) -> list[Row]:
-    """What the judge said of each point, beside what the point is."""
+    """Return the judge's mark of each point, with the point's grade."""
     measures = (item.row.trial.outcome or {}).get("measures", {})
     grades = {number: measures.get(f"grade/{number}") for number in {mark.point for mark in item.marks}}
     return [
@@ -271,7 +276,7 @@ def _marks(item: ThoughtVerdict) -> list[Row]:
 
 
 def _time(row: VerdictRow) -> Row:
-    """The time that a person was given and took."""
+    """Return the time limit of a person and the time taken."""
     allowed = row.seat.seconds if row.seat else None
     taken = row.seat.flags.get(TAKEN) if row.seat else None
     if allowed is None or taken is None:
@@ -280,7 +285,7 @@ def _time(row: VerdictRow) -> Row:
 
 
 def _person(sat: Sat) -> Row:
-    """Who held a seat, and what they put in."""
+    """Return the people who had a seat, with their effort."""
     return {
         "seat": sat.place.seat,
         "participant": sat.person.name,
@@ -292,7 +297,7 @@ def _person(sat: Sat) -> Row:
 
 
 def _thoughts(item: ThoughtVerdict) -> list[Row]:
-    """Those that led to this verdict: each reading order has paths of its own."""
+    """Return the reasons of this verdict: each reading order has separate paths."""
     own = f"judging/order{item.row.verdict.reading}/"
     return [
         {"path": thought.path, "text": thought.content["text"]}
@@ -307,7 +312,7 @@ _NOTHING = dict.fromkeys(
         *("texts", "index", "value", "p", "method", "label_mass", "reason"),
     )
 )
-"""What a move of another kind does not have."""
+"""The columns that other kinds of moves do not have."""
 
 
 def _move(move: Move, participant: Participant) -> Row:

@@ -13,11 +13,11 @@ SAMPLE = Path(__file__).with_name("sample.jsonl")
 """The task set that ships with the arena, released under CC0."""
 
 SHOWN = 20
-"""Problems that are told one by one."""
+"""Number of problems that are listed one by one."""
 
 
 class ImportRefused(UserError, ValueError):
-    """Nothing was imported; the text says why and what to do."""
+    """Nothing was imported. The text says why and what to do."""
 
     def __init__(self, sentence: str, problems: Sequence[Problem] = ()) -> None:
         super().__init__("\n".join(filter(None, (listed(problems), sentence))))
@@ -25,7 +25,7 @@ class ImportRefused(UserError, ValueError):
 
 
 def listed(problems: Sequence[Problem]) -> str:
-    """The first problems, a line each, and how many more there are."""
+    """Return the first problems, one per line, and how many more there are."""
     lines = [str(problem) for problem in problems[:SHOWN]]
     more = len(problems) - SHOWN
     return "\n".join(lines + ([f"… and {more} more."] if more > 0 else []))
@@ -34,7 +34,7 @@ def listed(problems: Sequence[Problem]) -> str:
 async def take(session: AsyncSession, file: TaskFile, name: str, *, skip_bad: bool = False) -> Saved:
     """Save the passages of `file` in the task set `name`.
 
-    Raises ImportRefused as `refuse_bad` does, and where the file differs from what was imported before.
+    Raise ImportRefused as `refuse_bad` does, and where the file differs from an earlier import.
     """
     refuse_bad(file, skip_bad=skip_bad)
     try:
@@ -46,7 +46,7 @@ async def take(session: AsyncSession, file: TaskFile, name: str, *, skip_bad: bo
 def refuse_bad(file: TaskFile, *, skip_bad: bool) -> None:
     """Raise ImportRefused where a file has problems and `skip_bad` is off, or where nothing of it is left."""
     if file.problems and not skip_bad:
-        rest = ": mend these, or keep the rest (on the command line: --skip-bad)" if file.passages else ""
+        rest = ": correct these, or keep the rest (on the command line: --skip-bad)" if file.passages else ""
         raise ImportRefused(f"Nothing was imported{rest}.", file.problems)
     if not file.passages:
         left_out = ", ".join(f"{count} {reason}" for reason, count in file.filtered.items())

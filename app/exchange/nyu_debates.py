@@ -1,4 +1,4 @@
-"""Stories and questions of the NYU human debates (Michael et al. 2023), from their files; it knows no database."""
+"""Stories and questions of the NYU human debates (Michael et al. 2023), from their files."""
 
 import gzip
 import hashlib
@@ -27,14 +27,14 @@ from app.exchange.taskfile import (
 )
 
 MAX_MEMBER_BYTES = 64 * 2**20
-"""A larger member is refused; the largest real one takes a hundredth of it."""
+"""A larger member is refused. The largest real one is a hundredth of it."""
 
 _METADATA = "debates-metadata.jsonl"
 _RECORD = re.compile(r"(?:^|/)debates/official/([^/]+)\.json$")
 
 
 class _Row(BaseModel):
-    """A piece of a record; what is not named here, identity guesses among it, is never read."""
+    """A part of a record. Fields not named here, such as identity guesses, are never read."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -66,12 +66,12 @@ class _Entry(_Row):
 
 
 def read_nyu_debates(path: Path) -> TaskFile:
-    """Read the distributed .tar.gz, or a directory that holds the same tree.
+    """Read the distributed .tar.gz, or a directory with the same tree.
 
     Every record counts, also those that never finished or are not in the paper: `in_paper` in a question's
-    meta says whether one of its records is, and `records` names them. Passages are keyed by story id (one
-    title stands for two stories). A question is a story, a text and a set of answers, whatever their order
-    and spacing; its answers are kept in alphabetical order. Records that disagree on its gold answer are a
+    meta says whether one of its records is, and `records` names them. Passages are keyed by story id (two
+    stories share one title). A question is a story, a text and a set of answers, whatever their order and
+    spacing. Its answers are kept in alphabetical order. Records that disagree on its gold answer are a
     problem, and then the question is left out.
     """
     shelf = _Shelf()
@@ -85,7 +85,7 @@ def read_nyu_debates(path: Path) -> TaskFile:
 
 
 def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """The files of the tree that matter, by name, one in memory at a time; nothing is unpacked to disk."""
+    """Yield the relevant files of the tree by name, one in memory at a time. Nothing is unpacked to disk."""
     if not path.is_dir():
         yield from _archived(path)
         return
@@ -119,7 +119,7 @@ def _unzipped(stream: IO[bytes]) -> IO[bytes]:
 
 
 def _read_to_the_end(content: IO[bytes]) -> None:
-    """Tarfile takes an archive that breaks off between two members for a whole one; gzip knows better."""
+    """Refuse an archive that breaks off between two members. Tarfile accepts it; gzip notices."""
     while content.read(2**16):
         pass
 
@@ -135,7 +135,7 @@ def _matters(name: str) -> bool:
 
 @dataclass
 class _Asked:
-    """One question with what its records say of it."""
+    """One question with the data of its records."""
 
     text: str
     answers: tuple[str, ...]
@@ -154,7 +154,7 @@ class _Kept:
 
 
 class _Shelf:
-    """Gathers the records in whatever order they come."""
+    """Gathers the records, in any order."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -214,7 +214,7 @@ class _Shelf:
             raise BadInput(f'its gold answer is "{gold}", but "{asked.gold}" in {asked.records[0]}')
 
     def compare_names(self) -> None:
-        """Note the records that the metadata lacks, and the other way round."""
+        """Report records that the metadata lacks, and metadata without a record."""
         for name in sorted(self._records ^ self._in_paper.keys()):
             reason = "has no line in" if name in self._records else "is missing, but has a line in"
             self.problems.append(Problem(line=None, where=f"{name}.json", reason=f"{reason} {_METADATA}"))
@@ -237,7 +237,7 @@ class _Shelf:
         return []
 
     def _questions(self, story: str, asked: _Asked) -> list[TaskQuestion]:
-        """The question in a list, which is empty where it cannot be used."""
+        """Return the question in a list, which is empty where it cannot be used."""
         if asked.disputed:
             return []
         try:
@@ -279,14 +279,16 @@ def _one_line(text: str) -> str:
 
 
 def _readable_key(asked: _Asked) -> str:
-    """The first words of the question, and a digest that tells it from others that begin alike."""
+    """Return the first words of the question, and a digest that distinguishes it from others with the same
+    beginning.
+    """
     words = re.findall(r"[a-z0-9]+", asked.text.lower().replace("'", ""))[:6]
     digest = hashlib.sha256("\n".join((asked.text, *asked.answers)).encode()).hexdigest()[:6]
     return "-".join((*words, digest))
 
 
 def _story_text(versions: Sequence[tuple[str, ...]]) -> str:
-    """The text of a story; some are tokenised in two ways, and then the finer one counts."""
+    """Return the text of a story. Some are tokenised in two ways; then the finer one counts."""
     texts = [detokenise(version)[0] for version in sorted(versions, key=len, reverse=True)]
     if len({re.sub(r"[\W_]", "", text) for text in texts}) > 1:
         raise BadInput("its records hold texts that differ in their words")
@@ -316,12 +318,12 @@ _BEFORE_APOSTROPHE = {"Tr", "guv"}
 
 
 def detokenise(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-    """The running text of a token list, and for each token its (start, end) in that text.
+    """Return the running text of a token list, and for each token its (start, end) in that text.
 
-    The tokens are those of the Stanford tokeniser, with a token of its own for each line break. Two or more
-    of these part paragraphs (a blank line here) unless the sentence plainly runs on; a single one is a space.
-    `text[start:end]` is the token as it reads there; a line break has an empty place, and a full stop
-    doubled after an abbreviation shares the place of the first. So the span of tokens [a, b) reads
+    The tokens are those of the Stanford tokeniser, with a separate token for each line break. Two or more of
+    these separate paragraphs (a blank line here) unless the sentence clearly goes on; a single one is a
+    space. `text[start:end]` is the token as written in the text. A line break has an empty place, and a full
+    stop doubled after an abbreviation shares the place of the first. So the span of tokens [a, b) is
     `text[places[a][0] : places[b - 1][1]]`.
     """
     page = _Page()
@@ -331,7 +333,7 @@ def detokenise(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
 
 
 class _Page:
-    """The text written so far."""
+    """Joins tokens to text, and notes their places."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []
@@ -368,7 +370,7 @@ class _Page:
         self._length += len(text)
 
     def _joins(self, word: str, following: str) -> tuple[bool, bool]:
-        """Whether no space comes before the word, and whether none comes after it."""
+        """Return whether no space comes before the word, and whether none comes after it."""
         if word in ("``", "''", '"'):
             return self._double_quote(word, following)
         if word == "'":

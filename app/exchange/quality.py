@@ -1,4 +1,4 @@
-"""QuALITY (Pang et al. 2022) as it is distributed, read into passages and questions; it knows no database."""
+"""QuALITY (Pang et al. 2022) as distributed, read into passages and questions."""
 
 import re
 import zipfile
@@ -25,13 +25,13 @@ from app.exchange.taskfile import (
 
 SPLITS = ("train", "dev", "test")
 MAX_MEMBER_BYTES = 256 * 2**20
-"""What a member of the zip may unpack to; the largest real one takes about a twentieth of it."""
+"""The largest unpacked size of a member of the zip. The largest real one is about a twentieth of it."""
 
 Answers = Literal["all", "best-distractor"]
 
 
 class _Row(BaseModel):
-    """A piece of the file as it stands there: option numbers count from 1."""
+    """A part of the file, unchanged: option numbers count from 1."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
 
@@ -81,16 +81,16 @@ def read_quality(
     khan: bool = False,
     answers: Answers = "all",
 ) -> TaskFile:
-    """Read a QuALITY file in JSON Lines, or the zip that holds them.
+    """Read a QuALITY file in JSON Lines, or a zip of them.
 
     `part` names a split ("train", "dev", "test") or one member of the zip; without it every split is read.
     `hard` keeps the questions that fewer than half of the speed annotators got right, as the file marks them.
-    `khan` keeps those that pass the filter of Khan et al. 2024, appendix D.1.
-    `answers` is what each question keeps: all its options, or the gold one and the best distractor.
+    `khan` keeps those that pass the filter of Khan et al. 2024, appendix D.1. `answers` selects the answers
+    of each question: all its options, or the gold one and the best distractor.
 
     Lines on the same article are merged into one passage, keyed by the article's id. A line whose article
-    differs from the earlier one of that id is a problem, and so is each unusable question; the sound
-    questions beside it stay.
+    differs from the earlier one of that id is a problem, and so is each unusable question. The good questions
+    beside it stay.
     """
     reader = _Reader(_chosen(hard, khan), answers)
     try:
@@ -133,7 +133,7 @@ def _check_member(info: zipfile.ZipInfo) -> None:
 
 
 def _members(names: Sequence[str], part: str | None) -> list[str]:
-    """The members to read, at most one for each split, those stripped of HTML before the others."""
+    """Return the members to read, at most one for each split, those stripped of HTML before the others."""
     if part is not None and part in names:
         return [part]
     by_split: dict[str, str] = {}
@@ -291,10 +291,11 @@ def _gold(row: _QuestionRow) -> int:
 
 
 def _best_distractor(row: _QuestionRow) -> int:
-    """The wrong option, counted from 0, that most untimed annotators called the best distractor.
+    """Return the wrong option, counted from 0, that most untimed annotators called the best distractor.
 
-    Ties go to the one that more speed annotators chose, then to the one that more untimed annotators chose,
-    then to the first. Votes for the gold option, by annotators who were wrong themselves, do not count.
+    Ties go to the option that more speed annotators chose, then to the one that more untimed annotators
+    chose, then to the first. Votes for the gold option, by annotators who were wrong themselves, do not
+    count.
     """
     votes = Counter(vote.untimed_best_distractor for vote in row.validation)
     hasty = Counter(vote.speed_answer for vote in row.speed_validation)
@@ -332,7 +333,7 @@ _OF_THE_ABOVE = re.compile(
 
 
 def _chosen(hard: bool, khan: bool) -> Callable[[_QuestionRow], str | None]:
-    """A function that gives the first reason why a question is left out, or None where it stays."""
+    """Return a function that gives the first reason why a question is left out, or None where it stays."""
     checks: dict[str, Callable[[_QuestionRow], bool]] = {"no gold label (test split)": _has_gold}
     if hard:
         checks["not in the hard subset"] = lambda row: row.difficult == 1
@@ -387,19 +388,19 @@ KHAN_FILTER: Mapping[str, Callable[[_QuestionRow], bool]] = {
     "the writer's label is not the gold one": _writer_agrees,
     'an option is "all of the above" or the like': _options_stand_alone,
 }
-"""Khan et al. 2024, appendix D.1: what a question must meet, by the reason that is given where it does not.
+"""Khan et al. 2024, appendix D.1: the conditions of a question, by the reason for leaving it out otherwise.
 
-There the last check was made by hand and for the human trials only; here it is a pattern.
+The paper made the last check by hand, for the human trials only. Here it is a pattern.
 """
 
 
 def tidy(article: str) -> str:
-    """The article with one line for each paragraph and a blank line between them.
+    """Return the article with one line for each paragraph and a blank line between them.
 
-    The files wrap most articles at about 72 columns and put a blank line after every paragraph, after each
-    line of the front matter, and at times in the middle of a sentence. So a single line break becomes a
-    space, unless the line was cut short on purpose; a blank line ends the paragraph, unless the sentence
-    plainly runs on. Runs of spaces become one.
+    The files wrap most articles at about 72 columns. They put a blank line after every paragraph, after each
+    line of the front matter, and sometimes in the middle of a sentence. So a single line break becomes a
+    space, unless the line was cut short on purpose. A blank line ends the paragraph, unless the sentence
+    clearly goes on. Runs of spaces become one.
     """
     lines = [" ".join(line.split()) for line in re.split(r"\r\n?|\n", article)]
     width = _usual_width(lines)
@@ -415,7 +416,7 @@ def tidy(article: str) -> str:
 
 
 def continues(paragraph: str, following: str) -> bool:
-    """Whether a sentence broken off at the end of one paragraph plainly goes on in the next."""
+    """Return whether a sentence broken off at the end of one paragraph clearly goes on in the next."""
     return following[0].islower() and (paragraph[-1].isalnum() or paragraph[-1] in ",;'")
 
 
@@ -424,13 +425,13 @@ def _runs_on(paragraph: str, previous: str, line: str, width: int) -> bool:
 
 
 def _usual_width(lines: Sequence[str]) -> int:
-    """The 95th percentile of the lengths, since a stray heading may be longer than the wrapped lines."""
+    """Return the 95th percentile of the lengths: a stray heading may be longer than the wrapped lines."""
     lengths = sorted(len(line) for line in lines if line)
     return lengths[int(0.95 * (len(lengths) - 1))] if lengths else 0
 
 
 def _cut_short(line: str, following: str, width: int) -> bool:
-    """Whether the writer, and not the wrapping, ended this line: the next word would still have fitted.
+    """Return whether the writer ended this line, not the wrapping: the next word would still have fitted.
 
     Stripping tags has shortened some wrapped lines, so a line that does not end a sentence must be much
     shorter. Lines above 120 characters were never wrapped.

@@ -1,4 +1,4 @@
-"""Tables under an Arrow schema as JSON Lines, CSV or Parquet, and files that appear whole or not at all; knows no experiment."""
+"""Tables under an Arrow schema as JSON Lines, CSV or Parquet, and files that appear whole or not at all."""
 
 import csv
 import io
@@ -20,15 +20,15 @@ from app.exchange.choices import Format
 
 
 class ExportRefused(UserError, ValueError):
-    """Nothing was written; the text is one sentence that says why and what to do."""
+    """Nothing was written. The text is one sentence that says why and what to do."""
 
 
 STDOUT = Path("-")
 GROUP = 200
-"""Rows of a row group of a Parquet file, whatever number is handed in at once."""
+"""Rows of a row group of a Parquet file, whatever number is written at once."""
 Row: TypeAlias = Mapping[str, Any]
 Write: TypeAlias = Callable[[Sequence[Row]], None]
-"""Takes some rows; each must have every column of the schema, and values of its types."""
+"""Writes some rows. Each must have every column of the schema, with values of its types."""
 
 
 # ── where to ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -36,9 +36,10 @@ Write: TypeAlias = Callable[[Sequence[Row]], None]
 
 @contextmanager
 def destination(target: Path | BinaryIO) -> Iterator[BinaryIO]:
-    """A stream of bytes to `target`: a file that appears under its name once all is written, stdout (`-`), or itself.
+    """Open a stream of bytes to `target`: a file that appears under its name once it is complete, stdout
+    (`-`), or itself.
 
-    Raises ExportRefused where the file cannot be written; what was there before stays.
+    Raise ExportRefused where the file cannot be written. An existing file then stays.
     """
     if not isinstance(target, Path):
         yield target
@@ -67,7 +68,7 @@ def _refuse_special(target: Path) -> None:
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[BinaryIO]:
-    """A temporary file beside `target` that takes its place at the end, and is gone after any failure."""
+    """Open a temporary file beside `target` that replaces it at the end, and is deleted after a failure."""
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as stream:
@@ -84,7 +85,7 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def table(stream: BinaryIO, form: Format, schema: Any) -> Iterator[Write]:
-    """A table with the columns of `schema` (a `pyarrow.Schema`), written to `stream` as rows are handed in."""
+    """Yield a writer of rows to a table in `stream` with the columns of `schema` (a `pyarrow.Schema`)."""
     with _FORMS[form](stream, schema) as write:
         yield lambda rows: write(_batch(rows, schema))
 

@@ -1,4 +1,4 @@
-"""Task sets as files: the shapes that every reader fills, and our own JSON Lines format; it knows no database."""
+"""Task sets as files: the shapes that every importer fills, and the arena's JSON Lines format."""
 
 import difflib
 import json
@@ -23,11 +23,11 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from app.protocols.quotes import indexed, mark, only_verified
 
 MAX_LINE_BYTES = 64 * 2**20
-"""A longer line is refused rather than held in memory: the longest novel is a tenth of it."""
+"""A longer line is refused, to bound memory. The longest novel is a tenth of it."""
 
 
 class BadInput(ValueError):
-    """Input that cannot be used; its message is a clause that says why and leaves out where."""
+    """Unusable input. The message is a clause that says why, but not where."""
 
 
 def _storable(text: str) -> str:
@@ -64,13 +64,15 @@ class PlantedFlaw(_Shape):
     """A whole argument for one of the answers, in which its author has planted exactly one flaw."""
 
     answer: Index
-    """Place of the answer that is argued for, counted from 0."""
+    """Place of the answer argued for, counted from 0."""
     argument: Text
-    """The argument as a judge is to read it, each quote between `<quote>` and `</quote>`."""
+    """The argument for judges, each quote between `<quote>` and `</quote>`."""
     kind: Literal["false-claim", "misused-quote"]
-    """A claim that the passage contradicts, or a quote that does not show what is said of it."""
+    """The kind of flaw: a claim that the passage contradicts, or a quote that does not show what is said of
+    it.
+    """
     reference: Text
-    """What the flaw is, for whoever grades what a critic found."""
+    """The flaw, for graders of a critic's points."""
 
 
 class TaskQuestion(_Shape):
@@ -79,7 +81,7 @@ class TaskQuestion(_Shape):
     key: Key = Field(alias="id")
     """Unique within the file."""
     text: Text = Field(alias="question")
-    """What is asked."""
+    """The text of the question."""
     answers: Annotated[tuple[Text, ...], Field(json_schema_extra={"minItems": 2, "uniqueItems": True})]
     """Two or more different answers."""
     gold: Index
@@ -89,7 +91,7 @@ class TaskQuestion(_Shape):
     planted: tuple[PlantedFlaw, ...] = ()
     """Flawed arguments for critics to find the flaw in, at most one for each answer."""
     meta: Meta = Field(default_factory=dict)
-    """Anything else worth keeping with the question."""
+    """Any other fields to keep with the question."""
 
     @field_validator("answers")
     @classmethod
@@ -151,15 +153,15 @@ class TaskPassage(_Shape):
     text: Text
     """The passage itself, blank lines between its paragraphs."""
     author: Text | None = None
-    """Who wrote it."""
+    """The author."""
     source: Text | None = None
-    """Where it was published."""
+    """The place of publication."""
     url: Url | None = None
     """Where the original can be read."""
     license: Text | None = None
-    """What may be done with it."""
+    """The licence."""
     meta: Meta = Field(default_factory=dict)
-    """Anything else worth keeping with the passage."""
+    """Any other fields to keep with the passage."""
     questions: Annotated[tuple[TaskQuestion, ...], Field(json_schema_extra={"minItems": 1})]
     """One or more questions."""
 
@@ -183,7 +185,7 @@ class TaskPassage(_Shape):
                 ):
                     raise PydanticCustomError(
                         "no_quote",
-                        'the argument planted in question "{key}" for answer {place} misuses a quote and none in it stands '
+                        'the argument planted in question "{key}" for answer {place} misuses a quote and none in it is '
                         "in the text: put four words or more of the text between <quote> and </quote>, or call it a "
                         "false-claim",
                         {"key": question.key, "place": item.answer},
@@ -192,10 +194,10 @@ class TaskPassage(_Shape):
 
 
 class Problem(_Shape):
-    """Something in the input that cannot be used; `str` of it is the sentence to show."""
+    """A problem in the input. `str` of it is the sentence to show."""
 
     line: int | None
-    """Counted from 1; None where the trouble is not in one line."""
+    """Counted from 1; None where the problem is not in one line."""
     where: str
     """The file, or the member of an archive."""
     reason: str
@@ -207,19 +209,19 @@ class Problem(_Shape):
 
 
 class TaskFile(_Shape):
-    """What a reader found: the good passages, and everything that stood in the way of the others."""
+    """The result of an importer: the good passages, and the problems of the others."""
 
     passages: tuple[TaskPassage, ...]
     problems: tuple[Problem, ...]
     filtered: dict[str, int] = Field(default_factory=dict)
-    """Sound questions left out on purpose: their number by reason."""
+    """Good questions left out on purpose: their number by reason."""
 
 
 def read_tasks(path: Path) -> TaskFile:
-    """Read a file in our own format, described in docs/formats/tasks.md.
+    """Read a file in the arena's format, described in docs/formats/tasks.md.
 
-    A line with anything wrong is left out whole and its problems are collected; nothing is raised.
-    Of two lines that share an id, the first sound one stays.
+    A line with a problem is left out whole and its problems are collected. Nothing is raised. Of two lines
+    that share an id, the first good one stays.
     """
     problems: list[Problem] = []
     shelf = _Shelf(path.name)
@@ -235,7 +237,7 @@ def read_tasks(path: Path) -> TaskFile:
 
 
 class _Shelf:
-    """The sound passages so far, and the lines that their ids came from."""
+    """The good passages so far, and the lines of their ids."""
 
     def __init__(self, where: str) -> None:
         self.passages: list[TaskPassage] = []
@@ -276,7 +278,7 @@ class _Shelf:
 
 
 def open_input(path: Path) -> IO[bytes]:
-    """Open a file for reading bytes; raises BadInput where there is no readable file."""
+    """Open a file for reading bytes. Raise BadInput where there is no readable file."""
     if path.is_dir():
         raise BadInput("this is a directory; name a file")
     if not path.exists():
@@ -292,7 +294,7 @@ def open_input(path: Path) -> IO[bytes]:
 def json_lines(
     stream: IO[bytes], where: str, problems: list[Problem]
 ) -> Iterator[tuple[int, dict[str, JsonValue]]]:
-    """Yield (line number from 1, object) for every sound line, and append a problem for every other.
+    """Yield (line number from 1, object) for every good line, and append a problem for every other.
 
     Blank lines are skipped. A file in UTF-16, or a line above `MAX_LINE_BYTES`, ends the reading.
     """
@@ -319,7 +321,7 @@ def _refuse_at_once(raw: bytes, number: int) -> None:
 
 
 def json_object(raw: bytes) -> dict[str, JsonValue]:
-    """Parse one line, with its line end where it has one; raises BadInput."""
+    """Parse one line, with its line end where it has one. Raise BadInput."""
     truncated = BadInput("the file breaks off in the middle of this line; fetch or write it again")
     complete = raw.endswith(b"\n")
     try:
@@ -339,7 +341,7 @@ def json_object(raw: bytes) -> dict[str, JsonValue]:
 
 
 def reasons(error: ValidationError) -> list[str]:
-    """One clause for each thing that pydantic found wrong; places in lists are counted from 0."""
+    """Return one clause for each error of pydantic. Places in lists are counted from 0."""
     return [_reason(detail) for detail in error.errors(include_url=False)]
 
 
@@ -395,7 +397,7 @@ def _unknown_key(detail: ErrorDetails) -> str:
 
 
 def schema() -> dict[str, JsonValue]:
-    """The JSON Schema (draft 2020-12) of one line of a task file."""
+    """Return the JSON Schema (draft 2020-12) of one line of a task file."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **TaskPassage.model_json_schema(by_alias=True),
@@ -403,7 +405,7 @@ def schema() -> dict[str, JsonValue]:
 
 
 def schema_text() -> str:
-    """The schema as docs/formats/tasks.schema.json holds it."""
+    """Return the schema as in docs/formats/tasks.schema.json."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,1 +1,1 @@
-"""An experiment's file: parse, check, plan and freeze; and the report of what came of it."""
+"""An experiment's file: parse, check, plan and freeze."""

@@ -1,4 +1,4 @@
-"""A pre-flight: a few trials played and judged with the real participants, nothing of it kept."""
+"""A pre-flight: a few trials played and judged with the real participants, without storing anything."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,11 +17,11 @@ from app.protocols.quotes import indexed
 
 @dataclass(slots=True)
 class Tally:
-    """What came of the asks of one participant."""
+    """The counts of one participant."""
 
     speeches: int = 0
     in_length: int = 0
-    """Speeches that needed neither another ask nor a cut."""
+    """Speeches that needed neither another request nor a cut."""
     quotes: int = 0
     verified: int = 0
     stances: int = 0
@@ -52,15 +52,15 @@ class Tally:
 
 @dataclass(slots=True)
 class Findings:
-    """What a pre-flight found."""
+    """The result of a pre-flight."""
 
     participants: dict[str, Tally] = field(default_factory=dict)
     sent: int = 0
-    """Requests sent to models, every attempt counted."""
+    """Requests sent to models, counting every attempt."""
     lost: int = 0
-    """Those that brought no reply."""
+    """Requests without a reply."""
     errors: list[tuple[str, str]] = field(default_factory=list)
-    """Arm and reason of each trial or judgement that failed."""
+    """Arm and reason of each failed trial or judgement."""
 
     # The two methods of a call log, so that attempts are counted and nothing is stored.
 
@@ -76,7 +76,7 @@ class Findings:
 async def check(spec: Spec, drawn: Sequence[Drawn], texts: Mapping[str, str]) -> Findings:
     """Play every arm once on each question of `drawn`, and have every judge judge it.
 
-    `texts` holds the passages by key.
+    `texts` are the passages by key.
     """
     findings = Findings()
     roster = ParticipantFactory()
@@ -91,7 +91,7 @@ async def check(spec: Spec, drawn: Sequence[Drawn], texts: Mapping[str, str]) ->
 
 @dataclass(slots=True)
 class _Rehearsal:
-    """One trial that is played and judged without being kept."""
+    """One trial that is played and judged without being stored."""
 
     spec: Spec
     arm: ArmSpec
@@ -146,7 +146,7 @@ class _Rehearsal:
         return Seating(self.arm.protocol, case, indexed(self.text), holders, prompts, self.findings)
 
     def _holder(self, name: str) -> Holder:
-        if name == PEOPLE:  # nobody comes to a rehearsal: it ends where somebody would be asked
+        if name == PEOPLE:  # No person comes to a rehearsal: it ends where a person would be asked.
             return Holder(Person(), Elicitation())
         cast = self.spec.cast
         settings = cast.participants[name]

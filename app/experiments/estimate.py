@@ -1,7 +1,8 @@
-"""What an experiment will take before it is started: trials, calls, tokens, money and people, and what it can show.
+"""What an experiment will take: trials, calls, tokens, money and people, and the smallest difference it can
+show.
 
-The scripts are rehearsed on a few questions and their prompts rendered from real views; no model is asked, and nothing
-is kept. Every assumption is told with the figures.
+The scripts are rehearsed on a few questions, with prompts rendered from real views. No model is called, and
+nothing is stored. Every assumption is listed with the figures.
 """
 
 from collections import defaultdict
@@ -48,34 +49,34 @@ from app.statistics.power import CORRELATION, DISCORDANCE, smallest_difference
 # ── what is assumed ─────────────────────────────────────────────────────────────────────────────────────────────
 
 CHARACTERS_PER_TOKEN = 4.4
-"""QuALITY's stories hold 27,700 characters and 6,300 tokens on average (Michael et al. 2023)."""
+"""QuALITY's stories have 27,700 characters and 6,300 tokens on average (Michael et al. 2023)."""
 CHARACTERS_PER_WORD = 6
 """A word of English prose with the space after it."""
 QUOTES = 2
 """Quotes in a speech."""
 QUOTE_CHARACTERS = 100
-"""Length of one quote where nothing but quotes is written."""
+"""Length of one quote where a seat writes only quotes."""
 THOUGHT_WORDS = 200
-"""Words of free reasoning, and of whatever else has no limit of its own."""
+"""Words of free reasoning, and of other text without a limit."""
 WORDS_A_MINUTE = 200
-"""How fast people read with care."""
+"""Reading speed of careful people."""
 MINUTES_A_BELIEF = 1.0
-"""What a person needs to settle on a belief and enter it."""
+"""Minutes that a person needs to form a belief and enter it."""
 
 SAMPLE_PASSAGES, SAMPLE_QUESTIONS = 4, 2
-"""Passages whose prompts are rendered, and questions on each; the others are taken to be like them."""
+"""Passages whose prompts are rendered, and questions on each. The others are assumed to be like them."""
 ENOUGH = 2500
 """Pieces of prompts after which no further question is rehearsed: about half a second's work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a million tokens cost, in a currency of one's own."""
+    """The price of a million tokens, in any currency."""
 
     prompt: float
     completion: float
     cached: float | None = None
-    """Of the prompt, what the cache holds; the price of the prompt where None."""
+    """The price of cached prompt tokens; None for the price of the prompt."""
 
 
 # ── what comes of it ────────────────────────────────────────────────────────────────────────────────────────────
@@ -88,15 +89,15 @@ class ArmEstimate:
     name: str
     trials: int
     judgements: int
-    """By models and built-ins."""
+    """Judgements by models and built-ins."""
     people: int
-    """Verdicts wanted of people."""
+    """Judgements by people."""
     calls: int
 
 
 @dataclass(frozen=True, slots=True)
 class UseEstimate:
-    """What one model is sent and writes, over all its seats."""
+    """Requests and replies of one model, over all its seats."""
 
     name: str
     model: str
@@ -104,31 +105,31 @@ class UseEstimate:
     prompt: int
     """Tokens of all prompts."""
     cached: int
-    """Those of them that stand in a prefix which the same model was sent before."""
+    """Prompt tokens in a prefix which the same model was sent before."""
     completion: int
     cost: float | None
-    """None where no price is given."""
+    """None without a price."""
 
     @property
     def share(self) -> float:
-        """How much of the prompts a prefix cache should save."""
+        """Return the share of the prompts that a prefix cache should save."""
         return self.cached / self.prompt if self.prompt else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class PeopleEstimate:
-    """What people have to do."""
+    """The work of people."""
 
     overlap: int
     verdicts: int
     per_passage: int
-    """Trials on the passage that has most of them."""
+    """Trials on the passage with most trials."""
     once: bool
-    """Whether nobody is shown two trials on one passage."""
+    """Whether a person sees at most one trial on one passage."""
     at_least: int
     """Fewest people who can do it."""
     each: float
-    """Trials that each judges, were they just so many."""
+    """Trials that each judges, with that number of people."""
     hours_each: float
     hours: float
 
@@ -145,29 +146,29 @@ class PowerEstimate:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentEstimate:
-    """All of it."""
+    """The whole estimate."""
 
     arms: tuple[ArmEstimate, ...]
     participants: tuple[UseEstimate, ...]
     people: PeopleEstimate | None
     power: PowerEstimate
     cost: float | None
-    """None where a model that is asked has no price."""
+    """None where a model has no price."""
     assumptions: tuple[str, ...]
 
     @property
     def trials(self) -> int:
-        """Of all arms."""
+        """Return the trials of all arms."""
         return sum(arm.trials for arm in self.arms)
 
     @property
     def judgements(self) -> int:
-        """Of all arms, without those of people."""
+        """Return the judgements of all arms, without those of people."""
         return sum(arm.judgements for arm in self.arms)
 
     @property
     def whole(self) -> UseEstimate:
-        """All models together."""
+        """Return all models together."""
         uses = self.participants
         return UseEstimate(
             name="all",
@@ -180,7 +181,7 @@ class ExperimentEstimate:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Every figure, for `arena estimate --format json`."""
+        """Return every figure, for `arena estimate --format json`."""
         return {
             **asdict(self),
             "trials": self.trials,
@@ -194,7 +195,7 @@ class ExperimentEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """The drawn questions, the length of every passage, and the texts of those that are rehearsed; all by key."""
+    """The drawn questions, the length of every passage, and the texts of the rehearsed ones; all by key."""
 
     drawn: Sequence[Drawn]
     lengths: Mapping[str, int]
@@ -202,7 +203,7 @@ class Material:
 
 
 async def gathered(session: AsyncSession, spec: Spec) -> Material:
-    """Draw the questions of `spec` and read what an estimate needs of them. Raises SpecError."""
+    """Draw the questions of `spec` and read the data of an estimate. Raise SpecError."""
     drawn = await drawn_of(session, spec)
     check_answers(spec.arms, drawn)
     lengths = await passage_lengths(session, spec.tasks.set)
@@ -212,7 +213,7 @@ async def gathered(session: AsyncSession, spec: Spec) -> Material:
 
 
 def sample(drawn: Sequence[Drawn], lengths: Mapping[str, int]) -> list[list[Drawn]]:
-    """A few questions on each of a few passages, taken evenly from the shortest to the longest."""
+    """Return a few questions on each of a few passages, evenly from the shortest to the longest."""
     groups = sorted(_by_passage(drawn).items(), key=lambda pair: (lengths[pair[0]], pair[0]))
     count = min(SAMPLE_PASSAGES, len(groups))
     places = [(2 * at + 1) * len(groups) // (2 * count) for at in range(count)]
@@ -227,13 +228,13 @@ def _by_passage(drawn: Sequence[Drawn]) -> dict[str, list[Drawn]]:
 
 
 def _layers(drawn: Sequence[Drawn]) -> list[list[Drawn]]:
-    """The questions apart by their number of answers, on which the number of trials depends."""
+    """Return the questions by their number of answers, which determines the number of trials."""
     ordered = sorted(drawn, key=lambda item: len(item.answers))
     return [list(group) for _, group in groupby(ordered, key=lambda item: len(item.answers))]
 
 
 def estimate(spec: Spec, material: Material, prices: Mapping[str, Price] | None = None) -> ExperimentEstimate:
-    """What `spec` takes; `prices` are by participant."""
+    """Return the estimate of `spec`. `prices` are by participant."""
     rehearsed = [_Layer(spec, layer, material) for layer in _layers(material.drawn)]
     arms = tuple(_arm(spec, arm, material.drawn, rehearsed) for arm in spec.arms)
     uses = tuple(_use(spec, name, rehearsed, (prices or {}).get(name)) for name in _models(spec))
@@ -262,17 +263,17 @@ def _sum(costs: Sequence[float | None]) -> float | None:
 
 @dataclass(slots=True)
 class _Count:
-    """Requests of one participant under one arm, in characters where it does not say tokens."""
+    """Requests of one participant under one arm, in characters unless the name says tokens."""
 
     calls: float = 0
     prompt: float = 0
     """Without the passages."""
     new: float = 0
-    """Of `prompt`, what no earlier request began with."""
+    """The part of `prompt` that no earlier request began with."""
     readings: float = 0
-    """Requests that hold the passage."""
+    """Requests with the passage."""
     new_readings: float = 0
-    """Those of them that begin with it for the first time."""
+    """Requests that begin with the passage for the first time."""
     written: float = 0
     """Tokens of the replies."""
 
@@ -293,11 +294,11 @@ class _Layer:
     def __init__(self, spec: Spec, drawn: Sequence[Drawn], material: Material) -> None:
         self.drawn, self.lengths = drawn, material.lengths
         self.sample: list[list[Drawn]] = []
-        """The questions that were rehearsed, by passage."""
+        """The rehearsed questions, by passage."""
         self.counts: dict[tuple[str, str], _Count] = defaultdict(_Count)
         """By arm and participant, over the rehearsed questions."""
         self.minutes: dict[str, float] = {}
-        """What a person needs for a trial of each arm, without reading the passage."""
+        """Minutes that a person needs for a trial of each arm, without reading the passage."""
         self._pieces = 0
         wanted = sample(drawn, material.lengths)
         # Passages of middling length come first, in case there is no time for more.
@@ -305,7 +306,7 @@ class _Layer:
             self._rehearse(spec, group, material.texts[group[0].question.passage.key])
 
     def _rehearse(self, spec: Spec, group: Sequence[Drawn], text: str) -> None:
-        """Count what the questions on one passage take."""
+        """Count the requests for the questions on one passage."""
         sent: set[tuple[object, int]] = set()
         done: list[Drawn] = []
         for item in group:
@@ -315,7 +316,7 @@ class _Layer:
         self.sample += [done] if done else []
 
     def _count(self, spec: Spec, item: Drawn, text: str, sent: set[tuple[object, int]]) -> None:
-        """Count a first replicate of one question under every arm, and a second that stands for all others."""
+        """Count a first replicate of one question under every arm, and a second that represents all others."""
         for arm in spec.arms:
             for replicate, weight in enumerate((1, spec.replicates - 1)):
                 if weight:
@@ -327,7 +328,9 @@ class _Layer:
                     self.minutes[arm.name] = trials.minutes
 
     def total(self, count: _Count) -> tuple[float, float, float, float]:
-        """Calls, characters of prompts, those of them that are new, and tokens written, over all questions."""
+        """Return calls, characters of prompts, new characters among them, and written tokens, over all
+        questions.
+        """
         questions = sum(map(len, self.sample))
         times = len(self.drawn) / questions
         lengths = [self.lengths[item.question.passage.key] for item in self.drawn]
@@ -338,7 +341,7 @@ class _Layer:
 
 
 def _server(spec: Spec, name: str) -> object:
-    """What holds the cache: participants with the same model at the same address share it."""
+    """Return the key of a cache: participants with the same model at the same address share it."""
     endpoint, settings = spec.cast.endpoint_of(name), spec.cast.participants[name]
     assert endpoint is not None
     assert isinstance(settings, ModelSettings)
@@ -371,10 +374,10 @@ class _Trials:
         self._mark = f"{arm.name}/{item.question.key}/{replicate}"
         self._prompts = PromptBook(arm.prompts)
         self.minutes = 0.0
-        """What a person needs to judge one of them, without reading the passage."""
+        """Minutes that a person needs to judge one of them, without reading the passage."""
 
     def requests(self) -> Iterator[_Request]:
-        """What is sent to models, in the order in which it is asked."""
+        """Yield the requests to models, in the order of asking."""
         protocol, panel = self._arm.protocol, self._spec.panel
         for number, assignment in enumerate(protocol.assignments(len(self._item.answers))):
             for name, place in judges_of(protocol, panel):
@@ -453,7 +456,7 @@ def _words(content: AnyContent) -> float:
 
 
 def _content(ask: Ask, answers: int, mark: str) -> AnyContent:
-    """Content as long as the ask wants it, different at every place of every trial."""
+    """Return content of the length that the ask wants, different at every place of every trial."""
     text = _filler(f"{mark}/{ask.path}", _length(ask))
     match ask.wants:
         case "speech":
@@ -474,7 +477,7 @@ def _filler(mark: str, length: int) -> str:
 
 
 def _length(ask: Ask) -> int:
-    """Characters of a reply, tags of quotes included."""
+    """Return the characters of a reply, including tags of quotes."""
     limits, tags = ask.limits, len("<v_quote></v_quote>")
     if limits.only_quotes:
         characters = limits.quote_characters or QUOTE_CHARACTERS
@@ -496,7 +499,7 @@ def _said(content: AnyContent) -> str:
 
 
 def _written(view: View, content: AnyContent) -> float:
-    """Tokens of a reply; stated beliefs take about six an answer, other short ones two."""
+    """Return the tokens of a reply. Stated beliefs take about six per answer, other short replies two."""
     said = _said(content)
     if said:
         return len(said) / CHARACTERS_PER_TOKEN
@@ -507,7 +510,7 @@ def _written(view: View, content: AnyContent) -> float:
 
 
 def trials_of(arm: ArmSpec, spec: Spec, answers: int) -> int:
-    """Trials of one question with so many answers."""
+    """Return the trials of one question with this many answers."""
     each = len(judges_of(arm.protocol, spec.panel))
     return len(arm.protocol.assignments(answers)) * spec.replicates * each
 
@@ -586,7 +589,7 @@ def _people(spec: Spec, drawn: Sequence[Drawn], layers: Sequence[_Layer]) -> Peo
 
 
 def _minutes_of(spec: Spec, arm: ArmSpec, layer: _Layer) -> float:
-    """What one person would need for every trial of an arm."""
+    """Return the minutes that one person would need for every trial of an arm."""
     texts = 0.0
     if arm.protocol.judge.reads_passage:
         characters = sum(layer.lengths[item.question.passage.key] for item in layer.drawn)
@@ -610,9 +613,9 @@ def _assumptions(spec: Spec, material: Material, layers: Sequence[_Layer]) -> tu
             "Beliefs are read from log-probabilities in two requests of one token each, unless the settings say "
             "`verbalised` or `votes`.",
             "The cache keeps all prompts on a passage while that is worked on, and counts whole blocks of a prompt "
-            "alone; each model has a cache of its own. Requests sent at the same moment save less.",
-            f"Prompts were rendered for {rehearsed} of {len(material.drawn)} questions; the rest are like them, each with "
-            "the length of its own passage.",
+            "alone; each model has a separate cache. Requests sent at the same moment save less.",
+            f"Prompts were rendered for {rehearsed} of {len(material.drawn)} questions; the rest are like them, with "
+            "the lengths of their passages.",
         ]
     told += [
         f"Arm {arm.name}: {arm.protocol.varies}; the most is counted."
@@ -624,11 +627,11 @@ def _assumptions(spec: Spec, material: Material, layers: Sequence[_Layer]) -> tu
         seats += [arm.protocol.judge.name] if arm.protocol.judge_takes_part and spec.panel.people else []
         if seats:
             told.append(
-                f"Arm {arm.name}: people hold {', '.join(seats)}; their time in the talk is not counted."
+                f"Arm {arm.name}: people have the seats {', '.join(seats)}; their time in the talk is not counted."
             )
     if spec.panel.people:
         told.append(
             f"People read {WORDS_A_MINUTE} words a minute and need {MINUTES_A_BELIEF:g} minute for a belief. More people "
-            "are needed where some judge less than all they could."
+            "are needed where some judge less than they could."
         )
     return tuple(told)

@@ -1,4 +1,6 @@
-"""Examples for verifiers: arguments for wrong answers that earlier ones accepted, read from what `arena export --what wins` wrote."""
+"""Examples for verifiers: arguments for wrong answers that earlier ones accepted, from the output of `arena
+export --what wins`.
+"""
 
 import json
 from collections.abc import Iterable
@@ -7,15 +9,15 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 KIND = "examples"
-"""Under this name an arm's `prompts` name the file."""
+"""The key of the file in an arm's `prompts`."""
 
 
 class ExamplesError(ValueError):
-    """The file cannot be used; one sentence that says what to change."""
+    """The file cannot be used. One sentence says what to change."""
 
 
 class Win(BaseModel):
-    """One line of the file, of what is needed here."""
+    """The needed fields of one line of the file."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -29,14 +31,15 @@ class Win(BaseModel):
 
 
 def is_text(value: str) -> bool:
-    """Whether it is the lines themselves, and no name of a file."""
+    """Return whether it is the lines themselves, not the name of a file."""
     return value.lstrip().startswith("{")
 
 
 def chosen(given: Path | str, count: int) -> str:
-    """The `count` most convincing arguments of a file (or of its text), one a question, as lines of JSON.
+    """Return the `count` most convincing arguments of a file (or of its text), one per question, as lines of
+    JSON.
 
-    Choosing again from what was chosen changes nothing. Raises ExamplesError.
+    Choosing again from the result changes nothing. Raise ExamplesError.
     """
     wins = list(_wins(given))
     best: dict[tuple[str, str], Win] = {}
@@ -50,7 +53,7 @@ def chosen(given: Path | str, count: int) -> str:
 
 
 def passages(lines: str) -> dict[str, str]:
-    """The passages of chosen examples: digest to key."""
+    """Return the passages of chosen examples: digest to key."""
     return {win.passage_digest: win.passage for win in _wins(lines)}
 
 
@@ -61,7 +64,7 @@ def _wins(given: Path | str) -> Iterable[Win]:
                 yield Win.model_validate(json.loads(line))
             except (ValidationError, ValueError, RecursionError) as error:
                 raise ExamplesError(
-                    f"line {number} of the file of examples is none: write the file with `arena export NAME --what wins`."
+                    f"line {number} of the file of examples is not an example: write the file with `arena export NAME --what wins`."
                 ) from error
 
 

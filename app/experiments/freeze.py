@@ -17,12 +17,14 @@ from app.records.tasks import questions_of, task_sets
 from models import Experiment
 
 LEASE = 24 * 60
-"""Minutes that somebody in a seat that argues may keep the others waiting before the seat goes to another."""
+"""Minutes that a person in an arguing seat may keep the others waiting before another person can take the
+seat.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What became of a request to start."""
+    """The result of a request to start."""
 
     experiment: Experiment
     new: bool
@@ -31,7 +33,7 @@ class Started:
 async def start(session: AsyncSession, spec: Spec) -> Started:
     """Freeze the experiment and queue its trials, or find the one already started from the same spec.
 
-    Raises SpecError where its task set is missing or too small, or where its name belongs to another spec.
+    Raise SpecError where its task set is missing or too small, or where its name belongs to another spec.
     """
     existing = await under(session, spec.name)
     if existing is not None:
@@ -67,13 +69,15 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
 
 
 async def under(session: AsyncSession, name: str) -> Experiment | None:
-    """The experiment of this name, if there is one; until the transaction ends nobody else starts one under it."""
+    """Return the experiment of this name, if there is one. Until the transaction ends, no other can be
+    started under it.
+    """
     await records.one_at_a_time(session, f"experiment/{name}")
     return await records.find(session, name)
 
 
 async def drawn_of(session: AsyncSession, spec: Spec) -> list[Drawn]:
-    """The questions that `spec` draws. Raises SpecError where its task set is missing or too small."""
+    """Return the questions that `spec` draws. Raise SpecError where its task set is missing or too small."""
     questions = await questions_of(session, spec.tasks.set)
     if not questions:
         raise SpecError(await _no_set(session, spec.tasks.set))
@@ -81,9 +85,9 @@ async def drawn_of(session: AsyncSession, spec: Spec) -> list[Drawn]:
 
 
 async def judge_again(session: AsyncSession, experiment: Experiment, spec: PanelSpec) -> int:
-    """Judge the finished trials of `experiment` in a round, new or there already; returns the judgements queued.
+    """Judge the finished trials of `experiment` in a new or existing round. Return the judgements queued.
 
-    Raises SpecError where nothing can be judged, or where the round's name belongs to another panel.
+    Raise SpecError where nothing can be judged, or where the round's name belongs to another panel.
     """
     await refuse_cancelled(session, experiment)
     await records.one_at_a_time(session, f"round/{experiment.id}/{spec.name}")
@@ -111,7 +115,7 @@ async def judge_again(session: AsyncSession, experiment: Experiment, spec: Panel
 
 
 async def refuse_cancelled(session: AsyncSession, experiment: Experiment) -> None:
-    """Raise SpecError where an experiment was given up: nothing of it is judged again."""
+    """Raise SpecError where an experiment was cancelled: it is not judged again."""
     if await records.is_cancelled(session, experiment.id):
         raise SpecError(
             f"The experiment {experiment.name} was cancelled for good, so it cannot be judged again: "
@@ -120,7 +124,7 @@ async def refuse_cancelled(session: AsyncSession, experiment: Experiment) -> Non
 
 
 def cast_of(cast: Cast, names: Iterable[str]) -> list[records.NewParticipant]:
-    """The participants of these names, as they are stored."""
+    """Return the stored participants of these names."""
     people = []
     for name in dict.fromkeys(names):
         settings = cast.participants[name]
@@ -157,7 +161,7 @@ def _trial(item: PlannedTrial, arm: ArmSpec, people: People | None) -> records.N
 
 
 def _for_people(arm: ArmSpec, judges: People | None) -> list[records.NewSeat]:
-    """The seats of a trial that people are to take, the judge's among them where `judges` says how."""
+    """Return the seats of a trial for people, including the judge's where `judges` says how."""
     seats = [
         records.NewSeat(seat.name, role_for(seat.reads_passage), records.SeatTerms(False, LEASE))
         for seat in arm.open_to_people
@@ -170,7 +174,7 @@ def _for_people(arm: ArmSpec, judges: People | None) -> list[records.NewSeat]:
 
 
 async def _check_people(session: AsyncSession, spec: Spec) -> None:
-    """Refuse seats for people where nobody is invited who could take them. Raises SpecError."""
+    """Refuse seats for people where no invited person could take them. Raise SpecError."""
     for arm in spec.arms:
         for seat in arm.open_to_people:
             role = role_for(seat.reads_passage)
@@ -199,13 +203,13 @@ def _round(name: str, panel: Panel, spec: Mapping[str, Any]) -> records.NewRound
 async def _no_set(session: AsyncSession, name: str) -> str:
     sets = await task_sets(session)
     if name in sets:
-        return f"tasks: the task set '{name}' holds no question: import some into it first."
+        return f"tasks: the task set '{name}' has no question: import some into it first."
     there = f"there are {', '.join(sets)}" if sets else "there is none yet"
     return f"tasks: there is no task set '{name}' ({there}): import it with `arena import`."
 
 
 def _same(what: str, old: Any, new: Any) -> None:
-    """Refuse to go on under another spec, naming the first difference."""
+    """Refuse to go on under another spec, and name the first difference."""
     difference = _difference(old, new)
     if difference:
         raise SpecError(

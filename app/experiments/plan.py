@@ -1,4 +1,6 @@
-"""From a spec and the questions of a task set to trials: the draw, the assignments, the seeds and the queue's order."""
+"""From a spec and the questions of a task set to trials: the draw, the assignments, the seeds and the queue's
+order.
+"""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +20,7 @@ from models import Question
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A question in an experiment, with the answers that are used, in the trial's own order."""
+    """A question in an experiment, with the chosen answers in the trial's order."""
 
     question: Question
     answers: tuple[int, ...]
@@ -26,7 +28,7 @@ class Drawn:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The answers in the trial's own order."""
+        """Return the answers in the trial's order."""
         return tuple(self.question.answers[index] for index in self.answers)
 
 
@@ -42,14 +44,14 @@ class PlannedTrial:
     replicate: int
     judge: str | None
     place: int
-    """Which of the people wanted as a judge who takes part it is for; 0 for none."""
+    """The number of the person on the panel, where a person takes part as judge; 0 for none."""
     seed: int
 
 
 def draw(questions: Sequence[Question], tasks: Tasks, seed: int) -> list[Drawn]:
-    """Choose questions as `tasks` says and shuffle the answers of each; the same seeds always give the same.
+    """Choose questions as `tasks` says and shuffle the answers of each. The same seeds give the same result.
 
-    `questions` come with their passages loaded. Raises SpecError where too few are there.
+    `questions` come with their passages loaded. Raise SpecError where there are too few.
     """
     ordered = sorted(questions, key=lambda q: (q.passage.key, q.position))
     by_passage = {key: list(group) for key, group in groupby(ordered, key=lambda q: q.passage.key)}
@@ -71,7 +73,7 @@ def _some(questions: list[Question], count: int | None, rng: Random) -> list[Que
 
 
 def _evenly(groups: list[list[Question]], limit: int | None, rng: Random) -> list[Question]:
-    """Draw `limit` questions, one of every passage before a second of any; still grouped by passage."""
+    """Draw `limit` questions, one of every passage before a second of any, grouped by passage."""
     if limit is None:
         return [question for group in groups for question in group]
     drawn = [
@@ -97,7 +99,7 @@ def _answers(question: Question, tasks: Tasks, seed: int) -> tuple[int, ...]:
 
 
 def check_answers(arms: Iterable[ArmSpec], drawn: Sequence[Drawn]) -> None:
-    """Refuse an arm whose protocol cannot handle as many answers as the questions have. Raises SpecError."""
+    """Refuse an arm whose protocol cannot handle as many answers as the questions have. Raise SpecError."""
     most = max((len(item.answers) for item in drawn), default=0)
     for arm in arms:
         if most > arm.protocol.max_answers:
@@ -108,7 +110,7 @@ def check_answers(arms: Iterable[ArmSpec], drawn: Sequence[Drawn]) -> None:
 
 
 def check_examples(arms: Iterable[ArmSpec], drawn: Sequence[Drawn]) -> None:
-    """Refuse an arm whose verifier would be shown examples on a passage that it is then asked about. Raises SpecError."""
+    """Refuse an arm whose verifier would see examples on a passage of this experiment. Raise SpecError."""
     own = {item.question.passage.text_digest.hex() for item in drawn}
     for arm in arms:
         lines = arm.prompts.get(f"{arm.protocol.name}/{examples.KIND}", "")
@@ -121,9 +123,10 @@ def check_examples(arms: Iterable[ArmSpec], drawn: Sequence[Drawn]) -> None:
 
 
 def check_planted(arms: Iterable[ArmSpec], drawn: Sequence[Drawn]) -> None:
-    """Refuse an arm whose planted flaws come with the questions where none brings any, or a longer argument than it allows.
+    """Refuse an arm whose planted flaws come with the questions, if no question has one, or an argument is
+    too long.
 
-    Raises SpecError.
+    Raise SpecError.
     """
     for arm in arms:
         protocol = arm.protocol
@@ -145,7 +148,9 @@ def check_planted(arms: Iterable[ArmSpec], drawn: Sequence[Drawn]) -> None:
 
 
 def plan(spec: Spec, drawn: Sequence[Drawn]) -> list[PlannedTrial]:
-    """Every trial, in the order of the queue: by passage, so that prompts share it, and long arms first within one."""
+    """Return every trial in the order of the queue: by passage, so that prompts share it, and long arms first
+    within one.
+    """
     check_answers(spec.arms, drawn)
     check_examples(spec.arms, drawn)
     check_planted(spec.arms, drawn)
@@ -164,7 +169,9 @@ def plan(spec: Spec, drawn: Sequence[Drawn]) -> list[PlannedTrial]:
 
 
 def judges_of(protocol: Protocol, panel: Panel) -> list[tuple[str | None, int]]:
-    """Who each trial of an assignment is for: a judge by name, or a place for a person; nobody where none takes part."""
+    """Return the judge of each trial of an assignment: a judge's name, a place for a person, or None where no
+    judge takes part.
+    """
     if not protocol.judge_takes_part:
         return [(None, 0)]
     people = panel.people.humans if panel.people else 0
@@ -195,10 +202,10 @@ def _length(protocol: Protocol, item: Drawn) -> int:
 
 
 def seed_of(key: str) -> int:
-    """A seed of 63 bits that depends on names alone, so that it is the same in every database."""
+    """Return a seed of 63 bits that depends only on names, so that it is the same in every database."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
 
 
 def reading(protocol: Protocol, answers: int) -> tuple[tuple[int, ...], ...]:
-    """The orders in which a model judge reads a finished trial of `protocol`."""
+    """Return the orders in which a model judge reads a finished trial of `protocol`."""
     return orders(answers, protocol.reading_orders)

@@ -1,4 +1,4 @@
-"""Asking the endpoints of an experiment whether they answer and serve its models, before anything is stored."""
+"""Checks that the endpoints of an experiment answer and serve its models, before anything is stored."""
 
 from collections.abc import Iterable
 
@@ -8,9 +8,11 @@ from app.participants.participant_factory import ParticipantFactory
 
 
 async def reach(cast: Cast, names: Iterable[str], roster: ParticipantFactory | None = None) -> None:
-    """Make sure that the endpoints of these participants answer and serve their models. Raises ParticipantError.
+    """Make sure that the endpoints of these participants answer and serve their models. Raise
+    ParticipantError.
 
-    Call it with no transaction open: it waits for servers. It asks through `roster`, which it closes, where given one.
+    Call it without an open transaction, because it waits for servers. It asks through `roster`, if given, and
+    closes it.
     """
     roster = roster or ParticipantFactory()
     try:

@@ -1,4 +1,4 @@
-"""The file that describes an experiment, read and checked; it knows no database and asks no model."""
+"""The file that describes an experiment, read and checked."""
 
 import difflib
 import hashlib
@@ -36,21 +36,21 @@ PARTICIPANT_KINDS: dict[str, type[ModelSettings] | type[BuiltinSettings]] = {
 
 
 MOST = 2**53
-"""Largest number taken, so that every reader of JSON keeps it as it is."""
+"""Largest number accepted, so that every reader of JSON keeps it unchanged."""
 
 
 class SpecError(UserError, ValueError):
-    """The file asks for something that cannot be; one sentence that says what to change."""
+    """The file asks for something impossible. One sentence says what to change."""
 
 
 class Part(BaseModel):
-    """A part of the file; unknown keys are errors."""
+    """A part of the file. Unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Tasks(Part):
-    """Which questions are drawn."""
+    """The questions to draw."""
 
     set: str
     """Name of a task set."""
@@ -68,7 +68,7 @@ class Tasks(Part):
 
 @dataclass(frozen=True, slots=True)
 class ArmSpec:
-    """A protocol with its settings, its own prompts by kind of ask, and the names of who sits where."""
+    """A protocol with its settings, its own prompts by kind of ask, and the participants in its seats."""
 
     name: str
     protocol: Protocol
@@ -76,15 +76,15 @@ class ArmSpec:
     overrides: Mapping[str, str]
     """Kind of ask to the digest of the template that replaces the shipped one."""
     prompts: Mapping[str, str]
-    """Every template of the arm by name, as it is frozen with the experiment."""
+    """Every template of the arm by name, as frozen with the experiment."""
 
     @property
     def open_to_people(self) -> tuple[Seat, ...]:
-        """The seats that people are to take."""
+        """Return the seats that people are to take."""
         return tuple(seat for seat in self.protocol.seats() if self.seats.get(seat.name) == PEOPLE)
 
     def normalised(self) -> dict[str, Any]:
-        """The arm as JSON, every setting written out."""
+        """Return the arm as JSON, every setting written out."""
         return {
             "protocol": self.protocol.name,
             **self.protocol.model_dump(mode="json"),
@@ -94,18 +94,20 @@ class ArmSpec:
 
 
 class People(Part):
-    """Human judges of every finished trial."""
+    """People who judge every finished trial."""
 
     humans: int = Field(ge=1, le=100)
     """How many different people judge each trial."""
     once_per_passage: bool = True
-    """Whether nobody is shown two trials on one passage."""
+    """Whether a person sees at most one trial on one passage."""
     feedback: Literal["none", "score"] = "none"
-    """What a person learns after a verdict: nothing, or the right answer and their score."""
+    """What a person sees after a verdict: nothing, or the right answer and their score."""
     lease_minutes: int = Field(120, ge=5, le=100_000)
-    """How long somebody may keep a trial before it returns to the others."""
+    """Minutes that a person may keep a trial before others can take it."""
     seconds: int | None = Field(None, ge=5, le=86_400)
-    """Seconds from opening a trial to the verdict that people are asked to keep to; going over is recorded, not refused."""
+    """Seconds from opening a trial to the verdict that people are asked to keep to. A later verdict is
+    accepted, and marked.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class Panel:
     people: People | None = None
 
     def normalised(self) -> list[Any]:
-        """The judges as JSON."""
+        """Return the judges as JSON."""
         return [*self.judges, *([self.people.model_dump(mode="json")] if self.people else [])]
 
 
@@ -129,7 +131,7 @@ class Cast:
     participants: Mapping[str, AnyParticipant]
 
     def endpoint_of(self, name: str) -> tuple[str, EndpointSettings] | None:
-        """Name and settings of the endpoint of a model; None for others."""
+        """Return name and settings of the endpoint of a model; None for others."""
         settings = self.participants[name]
         if not isinstance(settings, ModelSettings):
             return None
@@ -139,7 +141,7 @@ class Cast:
         return settings.endpoint, self.endpoints[settings.endpoint]
 
     def normalised(self) -> dict[str, Any]:
-        """The cast as JSON."""
+        """Return the participants as JSON."""
         return {
             "endpoints": {
                 name: item.model_dump(mode="json") for name, item in sorted(self.endpoints.items())
@@ -165,12 +167,12 @@ class Spec:
 
     @property
     def used(self) -> list[str]:
-        """The participants that sit in an arm or on the panel."""
+        """Return the participants that sit in an arm or on the panel."""
         seated = (holder for arm in self.arms for holder in arm.seats.values() if holder != PEOPLE)
         return [*seated, *self.panel.judges]
 
     def normalised(self) -> dict[str, Any]:
-        """The whole as JSON with every default written out: what is frozen, hashed and compared."""
+        """Return the whole as JSON with every default written out, to be frozen, hashed and compared."""
         return {
             "name": self.name,
             "tasks": self.tasks.model_dump(mode="json"),
@@ -185,7 +187,7 @@ class Spec:
 
 
 def digest(value: Any) -> str:
-    """SHA-256, in hexadecimal, of a text or of a value as canonical JSON."""
+    """Return the SHA-256, in hexadecimal, of a text or of a value as canonical JSON."""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -194,7 +196,7 @@ def digest(value: Any) -> str:
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 RESERVED = ("new",)
-"""Names of experiments that would stand at the address of a page."""
+"""Names that an experiment cannot have, because they are the address of a page."""
 _NAMING = (
     "must begin with a letter or digit and go on with letters, digits, '.', '_' or '-', at most 100 in all"
 )
@@ -216,7 +218,7 @@ class _File(Part):
 
 
 class _ArmFile(Part):
-    """What an arm holds beside the settings of its protocol."""
+    """The keys of an arm beside the settings of its protocol."""
 
     protocol: str
     seats: dict[str, str] = Field(default_factory=dict)
@@ -242,7 +244,7 @@ class PanelSpec:
     panel: Panel
 
     def normalised(self) -> dict[str, Any]:
-        """The round as JSON: what is frozen, hashed and compared."""
+        """Return the round as JSON, to be frozen, hashed and compared."""
         return {
             "name": self.name,
             **self.cast.normalised(),
@@ -252,21 +254,22 @@ class PanelSpec:
 
 
 def read_spec(path: Path) -> Spec:
-    """The experiment described by the YAML file at `path`. Raises SpecError."""
+    """Return the experiment described by the YAML file at `path`. Raise SpecError."""
     return parse_spec(_yaml(path), folder=path.parent)
 
 
 def read_panel(path: Path) -> PanelSpec:
-    """The judging round described by the YAML file at `path`. Raises SpecError."""
+    """Return the judging round described by the YAML file at `path`. Raise SpecError."""
     file = _part(_PanelFile, _yaml(path), "the panel's file")
     cast = _cast(file.endpoints, file.participants)
     return PanelSpec(file.name, cast, _panel(file.judges, file.elicit, cast))
 
 
 def parse_spec(data: Any, folder: Path = Path()) -> Spec:
-    """The experiment described by plain data; template files are looked for in `folder`. Raises SpecError.
+    """Return the experiment described by plain data. Template files are looked for in `folder`. Raise
+    SpecError.
 
-    Templates may also stand in the data themselves.
+    The data may also contain the templates themselves.
     """
     file = _part(_File, data, "the experiment's file")
     if file.name in RESERVED:
@@ -299,12 +302,14 @@ def _check_judges(arms: Iterable[ArmSpec], panel: Panel) -> None:
         if panel.people and arm.protocol.judge_takes_part and not arm.protocol.judge.people:
             raise SpecError(
                 f"arms.{arm.name}: no person can be the judge of {arm.protocol.name}: "
-                "take {humans: N} out of judges, or give the arm an experiment of its own."
+                "take {humans: N} out of judges, or put the arm into a separate experiment."
             )
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses what cannot be kept, and a mapping that names a key twice, of which YAML would drop the first."""
+    """Refuses text that cannot be stored, and a mapping that names a key twice, of which YAML would drop the
+    first.
+    """
 
     def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
         # JSON writes rarer characters in two halves, which YAML leaves apart.
@@ -312,7 +317,7 @@ class _Loader(yaml.SafeLoader):
         whole = halves.decode("utf-16-le", "replace")
         if "\0" in whole or whole.encode("utf-16-le") != halves:
             raise SpecError(
-                f"line {node.start_mark.line + 1}: there is a character that cannot be kept (NUL, or half of one); remove it."
+                f"line {node.start_mark.line + 1}: there is a character that cannot be stored (NUL, or half of one); remove it."
             )
         return whole
 
@@ -330,7 +335,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _PlainLoader(_Loader):
-    """Refuses aliases too: a few lines of them can stand for more than any memory holds."""
+    """Refuses aliases too: a few lines of them can expand to more than any memory."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -353,7 +358,7 @@ def _yaml(path: Path) -> Any:
 
 
 def read_yaml(text: str, name: str, *, aliases: bool = True) -> Any:
-    """Plain data from YAML; `name` is what an error calls it. Raises SpecError."""
+    """Return plain data from YAML. `name` is its name in errors. Raise SpecError."""
     try:
         return yaml.load(text, Loader=_Loader if aliases else _PlainLoader)  # noqa: S506 - safe loaders
     except SpecError as error:
@@ -369,14 +374,14 @@ def read_yaml(text: str, name: str, *, aliases: bool = True) -> Any:
         ValueError,
         LookupError,
         AttributeError,
-    ) as error:  # so PyYAML, of a value that its tag does not fit
+    ) as error:  # PyYAML raises it for a value that does not fit its tag.
         raise SpecError(f"{name} is not valid YAML: a date, number or tag in it cannot be read.") from error
 
 
 def _part(model: type[M], data: Any, where: str) -> M:
-    """Read one mapping, naming the first thing wrong with it and, for a key, the nearest valid one."""
+    """Read one mapping. Name the first error in it and, for a key, the nearest valid one."""
     if not isinstance(data, Mapping):
-        raise SpecError(f"{where} must hold keys with values, such as `name: debate`.")
+        raise SpecError(f"{where} must have keys with values, such as `name: debate`.")
     for key in data:
         _known(str(key), model.model_fields, where, "key")
     try:
@@ -386,7 +391,7 @@ def _part(model: type[M], data: Any, where: str) -> M:
 
 
 def first_mistake(error: ValidationError) -> str:
-    """The first thing that is wrong, as one sentence that begins with its place."""
+    """Return the first error as one sentence that begins with its place."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(step) for step in first["loc"]) or "the settings"
     message = first["msg"].removeprefix("Value error, ")
@@ -451,9 +456,9 @@ def _named(where: str, name: str) -> None:
 
 
 def refuse_reserved(where: str, name: str) -> None:
-    """Raise SpecError where a participant's name is that of all persons together."""
+    """Raise SpecError where a participant has the name of the panel of people."""
     if name == PEOPLE:
-        raise SpecError(f"{where}: '{PEOPLE}' stands for persons, whoever they are: choose another name.")
+        raise SpecError(f"{where}: '{PEOPLE}' is the name for all people together: choose another name.")
 
 
 def _seated(where: str, protocol: Protocol, named: Mapping[str, str], cast: Cast) -> dict[str, str]:
@@ -473,13 +478,13 @@ def _seated(where: str, protocol: Protocol, named: Mapping[str, str], cast: Cast
     for seat in seats:
         if seat.only and _builtin(named.get(seat.name), cast) != seat.only:
             raise SpecError(
-                f"{where}: only the built-in {seat.only} can hold the seat {seat.name} under these settings; add "
+                f"{where}: only the built-in {seat.only} can take the seat {seat.name} under these settings; add "
                 f"participants: {{items: {{kind: builtin, name: {seat.only}}}}} and seats: {{{seat.name}: items}}."
             )
         filled[seat.name] = _holder(where, seat, named, filled)
         if not seat.only and _builtin(filled[seat.name], cast) == ITEMS:
             raise SpecError(
-                f"{where}: the built-in {ITEMS} says only what comes with a question, and cannot hold the seat "
+                f"{where}: the built-in {ITEMS} reads out the arguments of questions only, and cannot take the seat "
                 f"{seat.name}; name another participant, or set planted_by: {ITEMS} in an arm of critique."
             )
         if filled[seat.name] == PEOPLE and not seat.people:
@@ -488,13 +493,13 @@ def _seated(where: str, protocol: Protocol, named: Mapping[str, str], cast: Cast
 
 
 def _builtin(name: str | None, cast: Cast) -> str:
-    """Which built-in a participant is; nothing where it is none."""
+    """Return the name of a built-in participant; None for others."""
     settings = cast.participants.get(name or "")
     return settings.name if isinstance(settings, BuiltinSettings) else ""
 
 
 def _not_for_people(where: str, seat: Seat) -> str:
-    whose = f", and {seat.default}, whose holder it would have, is for people" if seat.default else ""
+    whose = f", and {seat.default}, whose participant it would have, is for people" if seat.default else ""
     opens = f" under these settings (it is {seat.opens})" if seat.opens else ""
     return (
         f"{where}: the seat {seat.name} is not open to people{opens}{whose}; "
@@ -508,21 +513,21 @@ def _holder(where: str, seat: Seat, named: Mapping[str, str], filled: Mapping[st
     )
     if holder is None:
         raise SpecError(
-            f"{where}: nobody holds the seat {seat.name}; add seats: {{{seat.group or seat.name}: NAME}}."
+            f"{where}: the seat {seat.name} is empty; add seats: {{{seat.group or seat.name}: NAME}}."
         )
     return holder
 
 
 @lru_cache(maxsize=256)
 def _demands(protocol: Protocol) -> tuple[tuple[str, Wants, int], ...]:
-    """What is asked of whom: seat, kind of content, fewest words; each once."""
+    """Return the asks of each seat: seat, kind of content, fewest words; each once."""
     argues = protocol.assignments(2)[0].argues
     asks = rehearse(protocol, Case("", ("", " "), argues, seed=0))
     return tuple(dict.fromkeys((ask.seat, ask.wants, ask.limits.min_words) for ask in asks))
 
 
 def _fitted(where: str, protocol: Protocol, seats: Mapping[str, str], cast: Cast) -> None:
-    """Refuse whoever could never answer what the seat is asked for."""
+    """Refuse a participant that could never answer its seat's asks."""
     for seat, wants, words in _demands(protocol):
         holder = cast.participants.get(seats.get(seat, PEOPLE))
         if isinstance(holder, ModelSettings) and holder.max_tokens < words:
@@ -541,7 +546,9 @@ def _able(where: str, holder: AnyParticipant | None, wants: Wants) -> None:
 
 
 def _vary(where: str, protocol: Protocol, seated: Mapping[str, str], cast: Cast) -> None:
-    """Refuse who says the same every time where several texts are wanted, and who varies where nobody would notice."""
+    """Refuse a participant that repeats itself where several texts are wanted, or that varies where settings
+    assume it does not.
+    """
     for seat in protocol.writers:
         settings = cast.participants[seated[seat]]
         if isinstance(settings, ModelSettings) and settings.temperature == 0:
@@ -559,14 +566,16 @@ def _vary(where: str, protocol: Protocol, seated: Mapping[str, str], cast: Cast)
 
 
 def _samples(settings: ModelSettings) -> bool:
-    """Whether a belief of this model comes out otherwise when it is read again."""
+    """Return whether a belief of this model differs when it is read again."""
     return settings.temperature > 0 and (settings.reason_first or settings.belief in ("votes", "verbalised"))
 
 
 def _prompts(
     where: str, protocol: Protocol, named: Mapping[str, str], folder: Path
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The digest of each text that replaces a shipped one, and all templates of the arm, with its examples."""
+    """Return the digest of each text that replaces a shipped one, and all templates of the arm, with its
+    examples.
+    """
     given = {kind: value if is_template(value) else folder / value for kind, value in named.items()}
     count = getattr(protocol, examples.KIND, 0)
     lines = given.pop(examples.KIND, None)
@@ -592,7 +601,9 @@ def _prompts(
 
 
 def is_template(value: str) -> bool:
-    """Whether what stands under `prompts` is the text itself, of a template or of examples, and no name of a file."""
+    """Return whether a value under `prompts` is the text itself, of a template or of examples, not the name
+    of a file.
+    """
     return "{%" in value or examples.is_text(value)
 
 

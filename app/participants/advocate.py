@@ -68,7 +68,7 @@ class Quotation:
 def quotations(
     view: View, passage: IndexedPassage, sentences: Iterable[Sentence], weights: Mapping[str, float]
 ) -> Iterator[Quotation]:
-    """Return real quotes from `sentences`, in their order and within the budget, without quotes that this
+    """Yield real quotes from `sentences`, in their order and within the budget, without quotes that this
     seat has used before.
 
     A sentence that is too long for the rest of the budget is cut to its most relevant words.
@@ -176,7 +176,7 @@ def _cut(index: Index, span: Span, weights: Mapping[str, float], most: int | Non
 
 
 def _longest_runs(words_at: Sequence[Span], most: int | None) -> Iterator[tuple[int, int]]:
-    """Return for each last word the longest run up to it of at most `most` characters: first word, end word."""
+    """Yield for each last word the longest run up to it of at most `most` characters: first word, end word."""
     first = 0
     for last, (_, end) in enumerate(words_at):
         while most is not None and first <= last and end - words_at[first][0] > most:
@@ -448,7 +448,7 @@ def _criticise(view: View, most_points: int, found: Iterable[Quotation], rng: Ra
 
 
 def _misused(view: View) -> Iterator[tuple[str, ...]]:
-    """Return a point against each confirmed quote of the latest text that shares no word with question and
+    """Yield a point against each confirmed quote of the latest text that shares no word with question and
     answers.
     """
     matter = {term for text in (view.question, *view.answers) for term in terms(text)}
@@ -548,8 +548,7 @@ def _part(index: Index, sentence: Sentence, room: int) -> str:
 def pick(view: View, options: Sequence[str], seed: int) -> Pick | None:
     """Return its choice: the answer to argue for, its opinion of a price, or the part with the lowest price.
 
-    A price of its own parts is judged as the price of words of the passage. Return None where none of these
-    is asked.
+    Parts that it named are words of the passage, and are priced as such. Return None where none of these is asked.
     """
     if options == tuple(view.letters):
         return _choice(view, seed)

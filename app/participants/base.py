@@ -78,7 +78,7 @@ def _without_secrets(url: HttpUrl) -> HttpUrl:
 
 
 BaseUrl: TypeAlias = Annotated[HttpUrl, AfterValidator(_without_secrets)]
-"""Return an address that may be stored and shown."""
+"""An address that may be stored and shown."""
 
 
 class EndpointSettings(StrictSettings):

@@ -244,7 +244,7 @@ class PromptBook:
 
 
 class _Page:
-    """Return a prompt in its layout, block after block."""
+    """A prompt in its layout, block after block."""
 
     def __init__(self, templates: Mapping[str, tuple[str, Template]]) -> None:
         self._templates = templates

@@ -266,7 +266,7 @@ def _number(value: Any) -> float | None:
 
 
 def _json_values(text: str) -> Iterator[Any]:
-    """Return every JSON object and list in a text, in order, without nested ones."""
+    """Yield every JSON object and list in a text, in order, without nested ones."""
     decoder, at = JSONDecoder(), 0
     while (start := re.compile(r"[\[{]").search(text, at)) is not None:
         try:

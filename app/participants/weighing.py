@@ -146,7 +146,7 @@ def _manner(speeches: Sequence[Speech], view: View, side: int) -> float:
 
 
 def _side(line: Line, view: View) -> int | None:
-    """Return the answer that a line supports: by the letter of its speaker, else the one with most of its own
+    """Return the answer that a line supports: by the letter of its speaker, else the one with most of its
     words in it.
     """
     letter = line.speaker.rpartition(" ")[2]

@@ -634,7 +634,7 @@ def one(ask: Ask) -> Talk[Move]:
 
 
 Said: TypeAlias = tuple[tuple[Move, ...], ...]
-"""Return a transcript as its moves. Those of one inner tuple were made simultaneously."""
+"""A transcript as its moves. Those of one inner tuple were made simultaneously."""
 
 
 def paths(said: Said) -> Shown:

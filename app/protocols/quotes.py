@@ -170,7 +170,7 @@ def _fold(text: str) -> _Letters:
 
 
 def _clusters(text: str) -> Iterator[Span]:
-    """Return each character with the combining marks after it, at most so many that reordering them stays
+    """Yield each character with the combining marks after it, at most so many that reordering them stays
     cheap.
     """
     start = 0

@@ -73,7 +73,7 @@ class Branch:
 
     @property
     def all(self) -> "Iterator[Branch]":
-        """Return this branch and every one below it."""
+        """Yield this branch and every one below it."""
         yield self
         for branch in self.below:
             yield from branch.all

@@ -1,4 +1,6 @@
-"""What admins and researchers look after: endpoints, participants, people with their invites, and the audit trail."""
+"""Records that admins and researchers manage: endpoints, participants, people with their invites, and the
+audit trail.
+"""
 
 import uuid
 from collections.abc import Collection
@@ -25,9 +27,9 @@ from models import (
 from models.people import BY_PASSWORD
 
 MOST_CHOICES = 200
-"""Endpoints that a form offers."""
+"""Number of endpoints that a form offers."""
 INVITED_BY_RESEARCHERS = ("judge", "debater")
-"""Roles that a researcher may invite and look after; the others are an admin's to give."""
+"""Roles that a researcher may invite and manage. Only an admin may give the others."""
 PASSWORD_LINK_LASTS = timedelta(days=7)
 
 
@@ -47,8 +49,8 @@ async def endpoint(session: AsyncSession, identity: uuid.UUID) -> Endpoint | Non
 async def add_endpoint(
     session: AsyncSession, by: uuid.UUID, name: str, url: str, variable: str | None
 ) -> Endpoint | None:
-    """Put an endpoint on record; None where its name is taken."""
-    # Two who choose one name at once follow one another: the table allows a name to have two addresses.
+    """Register an endpoint. Return None where its name is taken."""
+    # Two requests with one name wait for each other, because the table allows a name with two addresses.
     await one_at_a_time(session, f"endpoint/{name}")
     if await session.scalar(select(exists().where(Endpoint.name == name))):
         return None
@@ -60,37 +62,39 @@ async def add_endpoint(
 
 
 async def endpoints_named(session: AsyncSession, name: str) -> list[Endpoint]:
-    """Endpoints of this name: several, where experiments of the command line gave one name to different addresses."""
+    """Return the endpoints of this name. There are several where experiments gave one name to different
+    addresses.
+    """
     return list(await session.scalars(select(Endpoint).where(Endpoint.name == name).order_by(Endpoint.id)))
 
 
 async def endpoint_choices(session: AsyncSession) -> list[Endpoint]:
-    """The endpoints to choose from, by name; the first MOST_CHOICES."""
+    """Return the endpoints to choose from, by name; the first MOST_CHOICES."""
     rows = select(Endpoint).order_by(Endpoint.name, Endpoint.id).limit(MOST_CHOICES)
     return list(await session.scalars(rows))
 
 
 async def participants_page(session: AsyncSession, page: int) -> Page[Participant]:
-    """Models and built-ins by name; people are elsewhere."""
+    """Return models and built-ins by name. People have a separate list."""
     rows = select(Participant).where(Participant.kind != "person").options(joinedload(Participant.endpoint))
     return await page_of(session, rows.order_by(Participant.name, Participant.id), page)
 
 
 async def participant(session: AsyncSession, identity: uuid.UUID) -> Participant | None:
-    """A model or a built-in, with its endpoint."""
+    """Return a model or a built-in, with its endpoint."""
     rows = select(Participant).where(Participant.id == identity, Participant.kind != "person")
     return (await session.scalars(rows.options(joinedload(Participant.endpoint)))).one_or_none()
 
 
 async def participants_named(session: AsyncSession, names: Collection[str]) -> list[Participant]:
-    """Models and built-ins of these names, with their endpoints; a name may have several."""
+    """Return models and built-ins of these names, with their endpoints. A name may have several."""
     rows = select(Participant).where(Participant.name.in_(names), Participant.kind != "person")
     ordered = rows.order_by(Participant.name, Participant.id).options(joinedload(Participant.endpoint))
     return list(await session.scalars(ordered))
 
 
 async def add_participant(session: AsyncSession, by: uuid.UUID, new: NewParticipant) -> uuid.UUID | None:
-    """Put a participant on record, or find it there; None where its name belongs to one with other settings."""
+    """Register a participant, or find it. Return None where its name belongs to one with other settings."""
     await one_at_a_time(session, f"participant/{new.name}")
     there = await participants_named(session, [new.name])
     if there:
@@ -104,7 +108,9 @@ async def add_participant(session: AsyncSession, by: uuid.UUID, new: NewParticip
 
 
 def _looked_after(viewer: Account) -> ColumnElement[bool]:
-    """Accounts that somebody may see and look after: an admin all, a researcher the judges they invited."""
+    """Return a condition on the accounts that a viewer manages: an admin all, a researcher the judges and
+    debaters they invited.
+    """
     if viewer.role == "admin":
         return true()
     invited = exists().where(Invite.account_id == Account.id, Invite.created_by == viewer.id)
@@ -112,19 +118,19 @@ def _looked_after(viewer: Account) -> ColumnElement[bool]:
 
 
 async def people_page(session: AsyncSession, viewer: Account, page: int) -> Page[Account]:
-    """The accounts that somebody looks after, newest first."""
+    """Return the accounts that a viewer manages, newest first."""
     rows = select(Account).where(_looked_after(viewer)).order_by(Account.created_at.desc(), Account.id)
     return await page_of(session, rows.options(joinedload(Account.participant)), page)
 
 
 async def person(session: AsyncSession, viewer: Account, identity: uuid.UUID) -> Account | None:
-    """One of them, locked until the transaction ends."""
+    """Return one of them, locked until the transaction ends."""
     rows = select(Account).where(Account.id == identity, _looked_after(viewer))
     return (await session.scalars(rows.with_for_update())).one_or_none()
 
 
 async def invites_page(session: AsyncSession, viewer: Account, page: int) -> Page[Invite]:
-    """Invites that can still be used: an admin's view of all, a researcher's of their own."""
+    """Return invites that can still be used: an admin's view of all, a researcher's of their own."""
     own = true() if viewer.role == "admin" else Invite.created_by == viewer.id
     rows = select(Invite).where(own, Invite.revoked_at.is_(None), Invite.expires_at > func.now())
     return await page_of(session, rows.order_by(Invite.created_at.desc(), Invite.id), page)
@@ -140,7 +146,7 @@ async def invite(
     lasts: timedelta,
     completion: Completion | None = None,
 ) -> Invite:
-    """Invite somebody new."""
+    """Invite a new person."""
     made = await new_invite(
         session,
         role=role,
@@ -155,7 +161,7 @@ async def invite(
 
 
 async def revoke_invite(session: AsyncSession, viewer: Account, identity: uuid.UUID) -> bool:
-    """Withdraw an invite; False where there is no such one that the viewer may withdraw."""
+    """Withdraw an invite. Return False where the viewer has no such invite to withdraw."""
     own = true() if viewer.role == "admin" else Invite.created_by == viewer.id
     ended = await session.execute(
         update(Invite)
@@ -170,7 +176,9 @@ async def revoke_invite(session: AsyncSession, viewer: Account, identity: uuid.U
 
 
 async def change_role(session: AsyncSession, by: uuid.UUID, account: Account, role: str) -> None:
-    """Give somebody another role. Whoever holds one of their links, sessions or tokens does not get it with them."""
+    """Give a person another role. Their links, sessions and tokens end, so that none of them gains the new
+    role.
+    """
     if account.role == role:
         return
     before, account.role = account.role, role
@@ -190,7 +198,7 @@ async def disable(session: AsyncSession, by: uuid.UUID, account: Account) -> Non
 
 
 async def enable(session: AsyncSession, by: uuid.UUID, account: Account) -> None:
-    """Open a closed account again; its owner comes by their password, or needs a new link."""
+    """Open a closed account again. Its owner signs in with a password, or needs a new link."""
     if account.disabled_at is None:
         return
     account.disabled_at = None
@@ -198,7 +206,9 @@ async def enable(session: AsyncSession, by: uuid.UUID, account: Account) -> None
 
 
 async def new_link(session: AsyncSession, by: uuid.UUID, account: Account) -> Invite:
-    """A new personal link, which takes the place of all others; sessions end. Admins and researchers set a password by it."""
+    """Make a new personal link that replaces all others, and end sessions. Admins and researchers set a
+    password by it.
+    """
     await _shut_out(session, account.id)
     lasts = PASSWORD_LINK_LASTS if account.role in BY_PASSWORD else INVITE_LASTS
     made = await new_invite(
@@ -209,7 +219,7 @@ async def new_link(session: AsyncSession, by: uuid.UUID, account: Account) -> In
 
 
 async def set_password(session: AsyncSession, account: Account, email: str, password_hash: str) -> None:
-    """By a link for it, which ends, and with it all that let in before."""
+    """Set a password by a link for it. The link ends, and with it all earlier sessions, links and tokens."""
     await _shut_out(session, account.id)
     account.email, account.password_hash = email.strip().lower(), password_hash
     await note(session, account.id, "set the password of", "account", account.id)
@@ -223,7 +233,7 @@ async def _shut_out(session: AsyncSession, account: uuid.UUID) -> None:
 
 
 async def _withdraw_made(session: AsyncSession, account: uuid.UUID) -> None:
-    """End the invites that somebody made and that nobody has come by: who may not invite any more has not invited."""
+    """End the invites of a person that are still unused, because they may no longer invite."""
     made = Invite.created_by == account, Invite.account_id.is_(None), Invite.revoked_at.is_(None)
     await session.execute(update(Invite).where(*made).values(revoked_at=func.now()))
 
@@ -233,7 +243,7 @@ async def _withdraw_made(session: AsyncSession, account: uuid.UUID) -> None:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One row of the trail, and what its account is called now."""
+    """One row of the trail, with the present name of its account."""
 
     row: Audit
     name: str | None
@@ -242,7 +252,7 @@ class AuditEntry:
 async def audit_page(
     session: AsyncSession, page: int, *, action: str = "", account: uuid.UUID | None = None
 ) -> Page[AuditEntry]:
-    """The trail, newest first; of one action or one account where asked."""
+    """Return the trail, newest first; of one action or one account on request."""
     rows = select(Audit, Account.name).outerjoin(Account, Account.id == Audit.account_id)
     if action:
         rows = rows.where(Audit.action == action)
@@ -252,7 +262,7 @@ async def audit_page(
 
 
 async def audit_actions(session: AsyncSession) -> list[str]:
-    """Every kind of action on the trail."""
+    """Return every kind of action on the trail."""
     return list(await session.scalars(select(Audit.action).distinct().order_by(Audit.action)))
 
 
@@ -260,6 +270,6 @@ async def audit_actions(session: AsyncSession) -> list[str]:
 
 
 async def rounds_page(session: AsyncSession, experiment: uuid.UUID, page: int) -> Page[JudgingRound]:
-    """The judging rounds of an experiment in the order they were added."""
+    """Return the judging rounds of an experiment in the order they were added."""
     rows = select(JudgingRound).where(JudgingRound.experiment_id == experiment)
     return await page_of(session, rows.order_by(JudgingRound.position), page)

@@ -1,4 +1,4 @@
-"""What researchers look through: lists of experiments and trials, one trial with all that was said, its model calls."""
+"""Lists for researchers: experiments and trials, one trial with its transcript, its model calls."""
 
 import uuid
 from collections import Counter, defaultdict
@@ -36,14 +36,14 @@ from models import (
 )
 
 RECENT = timedelta(minutes=5)
-"""The time over which the pace is measured."""
+"""The period over which the pace is measured."""
 BARS = 40
-"""Equal stretches of time into which the course of an experiment is cut."""
+"""Number of equal periods in the chart of an experiment's progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Trials or judgements by state; judgements that cannot begin are `blocked`, not `queued`."""
+    """Trials or judgements by state. Judgements that cannot begin are `blocked`, not `queued`."""
 
     by_state: Mapping[str, int] = field(default_factory=dict)
 
@@ -52,12 +52,12 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """All of them; a place that a person gave back is offered anew and does not count."""
+        """Return the number of all. A place that a person returned is offered again and does not count."""
         return sum(self.by_state.values()) - self["returned"]
 
     @property
     def people(self) -> int:
-        """Those that go on when somebody takes or answers them."""
+        """Return the number of those that go on when a person takes or answers them."""
         return self["open"] + self["waiting"]
 
 
@@ -78,34 +78,34 @@ class Overview:
         return self.trials.total + self.judgements.total
 
     def count(self, state: str) -> int:
-        """Trials and judgements in this state."""
+        """Return the number of trials and judgements in this state."""
         return self.trials[state] + self.judgements[state]
 
     @property
     def people(self) -> int:
-        """Trials and judgements that wait for somebody."""
+        """Return the number of trials and judgements that wait for a person."""
         return self.trials.people + self.judgements.people
 
     @property
     def live(self) -> bool:
-        """Whether its figures may still change without a person."""
+        """Return whether its figures may still change without a person."""
         return self.experiment.state == "running" and self.count("queued") > 0
 
     @property
     def can_pause(self) -> bool:
-        """Whether there is anything left that a pause would hold back."""
+        """Return whether a pause would have an effect."""
         return self.experiment.state == "running" and bool(self.count("queued") + self.people)
 
     @property
     def can_cancel(self) -> bool:
-        """Whether there is anything left to give up."""
+        """Return whether a cancellation would have an effect."""
         return self.experiment.state == "paused" or (
             self.experiment.state == "running" and self.count("done") < self.total
         )
 
     @property
     def state(self) -> str:
-        """How it stands, in a word or two."""
+        """Return its status in a word or two."""
         if self.experiment.state != "running":
             return self.experiment.state
         if self.live:
@@ -118,14 +118,16 @@ class Overview:
 
 
 def seen_by(owner: uuid.UUID | None) -> ColumnElement[bool]:
-    """Which experiments somebody sees: those of `owner` and of nobody, or all where it is None."""
+    """Return a condition on experiments: those of `owner` and those without an owner, or all where it is
+    None.
+    """
     return true() if owner is None else or_(Experiment.owner_id.is_(None), Experiment.owner_id == owner)
 
 
 async def experiments(
     session: AsyncSession, *, owner: uuid.UUID | None, search: str, number: int
 ) -> Page[Overview]:
-    """The experiments that somebody sees, the newest first, whose name holds `search`."""
+    """Return the viewer's experiments whose name contains `search`, the newest first."""
     found = select(Experiment).where(seen_by(owner), Experiment.name.icontains(search, autoescape=True))
     newest = found.order_by(Experiment.created_at.desc(), Experiment.name)
     listed = await page_of(session, newest, number)
@@ -138,7 +140,7 @@ async def experiments(
 async def _trial_counts(
     session: AsyncSession, key: Any, ids: Collection[uuid.UUID]
 ) -> dict[uuid.UUID, Counts]:
-    """Trials by state, for each value of the column `key` of trials."""
+    """Return trials by state, for each value of the column `key` of trials."""
     rows = await session.execute(
         select(key, Trial.state, func.count()).where(key.in_(ids)).group_by(key, Trial.state)
     )
@@ -161,7 +163,8 @@ JUDGEMENT_STATE = case(
     (and_(Judging.state == "queued", Trial.state.in_(("failed", "waiting"))), literal_column("'blocked'")),
     else_=Judging.state,
 )
-"""The state of a judgement; `blocked` where it is queued and its trial failed or waits for a person."""
+"""The state of a judgement: `blocked` where it is queued and its trial failed or waits for a person.
+"""
 
 
 def _by_key(rows: Any) -> dict[uuid.UUID, Counts]:
@@ -173,7 +176,7 @@ def _by_key(rows: Any) -> dict[uuid.UUID, Counts]:
 
 @dataclass(frozen=True, slots=True)
 class ArmProgress:
-    """How far an arm is."""
+    """The progress of an arm."""
 
     arm: Arm
     trials: Counts
@@ -181,7 +184,7 @@ class ArmProgress:
 
 
 async def arms_progress(session: AsyncSession, experiment: uuid.UUID) -> list[ArmProgress]:
-    """How far each arm is, in the order of the file."""
+    """Return the progress of each arm, in the order of the file."""
     arms = await arms_of(session, experiment)
     ids = [arm.id for arm in arms]
     trials = await _trial_counts(session, Trial.arm_id, ids)
@@ -190,7 +193,7 @@ async def arms_progress(session: AsyncSession, experiment: uuid.UUID) -> list[Ar
 
 
 def overview(experiment: Experiment, arms: Iterable[ArmProgress]) -> Overview:
-    """A whole experiment from its arms."""
+    """Return a whole experiment from its arms."""
     held = list(arms)
     return Overview(experiment, _sum(arm.trials for arm in held), _sum(arm.judgements for arm in held))
 
@@ -203,7 +206,7 @@ def _sum(counts: Iterable[Counts]) -> Counts:
 
 
 async def arms_of(session: AsyncSession, experiment: uuid.UUID) -> list[Arm]:
-    """The arms, in the order of the file."""
+    """Return the arms, in the order of the file."""
     return list(
         await session.scalars(select(Arm).where(Arm.experiment_id == experiment).order_by(Arm.position))
     )
@@ -211,10 +214,10 @@ async def arms_of(session: AsyncSession, experiment: uuid.UUID) -> list[Arm]:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was asked of a participant's model, every attempt counted."""
+    """The calls of a participant's model, counting every attempt."""
 
     participant: str | None
-    """None for calls of moves that are not there yet, or never came."""
+    """None for calls without a move."""
     calls: int
     attempts: int
     failed: int
@@ -223,11 +226,11 @@ class Usage:
     tokens_cached: int
     tokens_out: int
     seconds: float | None
-    """Mean of an attempt that was answered."""
+    """Mean duration of an answered attempt."""
 
 
 async def usage(session: AsyncSession, experiment: uuid.UUID) -> list[Usage]:
-    """Model calls of trials and judgements by participant, by name."""
+    """Return model calls of trials and judgements by participant, by name."""
     holder = case((Playing.kind == "judging", Playing.judge_id), else_=Move.participant_id)
     tokens = (CallAttempt.tokens_in, CallAttempt.tokens_cached, CallAttempt.tokens_out)
     answered = CallAttempt.status == "ok"
@@ -255,33 +258,33 @@ async def usage(session: AsyncSession, experiment: uuid.UUID) -> list[Usage]:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How fast an experiment goes."""
+    """The pace of an experiment."""
 
     start: datetime | None
-    """Of the first move; None where there is none."""
+    """Time of the first move; None where there is none."""
     end: datetime | None
-    """Now while it runs, else when its last move came."""
+    """Now while it runs, otherwise the time of its last move."""
     moves: Sequence[int]
-    """In each of `BARS` equal stretches of that time, in trials and judgements."""
+    """Moves in trials and judgements in each of `BARS` equal periods of that time."""
     recent: float
-    """Moves a minute over the last minutes."""
+    """Moves per minute over the last minutes."""
     ended: float
-    """Trials and judgements that ended, a minute, over the last minutes."""
+    """Finished trials and judgements per minute, over the last minutes."""
 
     @property
     def most(self) -> float:
-        """The most moves a minute in any stretch."""
+        """Return the most moves per minute in any period."""
         if self.start is None or self.end is None:
             return 0.0
         return max(self.moves) / max((self.end - self.start).total_seconds() / 60 / BARS, 1 / 60)
 
     def seconds_left(self, queued: int) -> float | None:
-        """How long as many trials and judgements will take at the present pace; None where nothing ends."""
+        """Return how long as many trials and judgements take at the present pace; None where none finishes."""
         return 60 * queued / self.ended if self.ended else None
 
 
 async def course(session: AsyncSession, experiment: Experiment, *, live: bool) -> Course:
-    """How fast an experiment has been going; `live` where it still is."""
+    """Return the pace of an experiment; `live` where it still runs."""
     row = (
         await session.execute(
             _COURSE, {"experiment": experiment.id, "live": live, "bars": BARS, "recent": RECENT}
@@ -321,24 +324,26 @@ _COURSE = text(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which trials of an experiment a list shows; empty fields ask for nothing."""
+    """The filters of a list of trials. Empty fields filter nothing."""
 
     arm: str = ""
     state: str = ""
-    """Of the trial, or `judgement failed`."""
+    """State of the trial, or `judgement failed`."""
     passage: str = ""
     """Its key."""
     judged: Literal["", "right", "wrong"] = ""
     """Trials with at least one such verdict."""
     judge: str = ""
-    """Whose verdict that is, by name; `people` for any person. Alone: trials with a verdict of theirs."""
+    """The judge of that verdict, by name; `people` for any person. Alone: trials with a verdict of that
+    judge.
+    """
     text: str = ""
-    """Words that some speech holds, as they stand."""
+    """Words in a speech."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What judges made of a trial."""
+    """The verdicts of a trial."""
 
     right: int
     """Verdicts with gold strictly on top."""
@@ -359,7 +364,7 @@ class TrialRow:
 
 
 async def trials(session: AsyncSession, experiment: uuid.UUID, wanted: Wanted, number: int) -> Page[TrialRow]:
-    """A page of the trials, in the order of the queue."""
+    """Return a page of the trials, in the order of the queue."""
     found = (
         select(Trial, Arm.name, Question, Passage)
         .join(Arm, Arm.id == Trial.arm_id)
@@ -418,7 +423,7 @@ def _verdict_like(wanted: Wanted) -> Select[int]:
 
 
 async def judges_of(session: AsyncSession, experiment: uuid.UUID) -> list[str]:
-    """Who has given verdicts, by name; persons together."""
+    """Return the judges with verdicts by name, with one name for all people."""
     rows = await session.scalars(
         select(JUDGE.label("judge"))
         .join(Verdict, Verdict.participant_id == Participant.id)
@@ -431,7 +436,7 @@ async def judges_of(session: AsyncSession, experiment: uuid.UUID) -> list[str]:
 
 
 async def _scored(session: AsyncSession, trials: Collection[uuid.UUID]) -> dict[uuid.UUID, Scored]:
-    """Verdicts right, wrong and in all, by trial."""
+    """Return verdicts right, wrong and in all, by trial."""
     rows = await session.execute(
         select(
             Trial.id,
@@ -449,7 +454,7 @@ async def _scored(session: AsyncSession, trials: Collection[uuid.UUID]) -> dict[
 
 
 async def passages_of(session: AsyncSession, experiment: uuid.UUID) -> list[tuple[str, str]]:
-    """Key and title of every passage that an experiment asks about."""
+    """Return key and title of every passage of an experiment."""
     rows = await session.execute(
         select(Passage.key, Passage.title)
         .join(Question, Question.passage_id == Passage.id)
@@ -466,7 +471,7 @@ async def passages_of(session: AsyncSession, experiment: uuid.UUID) -> list[tupl
 
 @dataclass(frozen=True, slots=True)
 class JudgedTrial:
-    """One judgement of a trial, with its verdicts and the moves that led to them."""
+    """One judgement of a trial, with its verdicts and moves."""
 
     judgement: Judgement
     round: JudgingRound
@@ -476,7 +481,7 @@ class JudgedTrial:
     verdicts: Sequence[Verdict]
     moves: Sequence[tuple[Move, Participant]]
     efforts: Mapping[str, Draft]
-    """For people: what went into each step, by the path of its move."""
+    """For people: the effort of each step, by the path of its move."""
 
     @property
     def flags(self) -> Mapping[str, Any]:
@@ -485,13 +490,13 @@ class JudgedTrial:
 
     @property
     def seconds(self) -> float:
-        """How long a person was at work on it."""
+        """Return the seconds that a person worked on it."""
         return sum(effort.active_seconds for effort in self.efforts.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A trial with everything that belongs to it."""
+    """A trial with all its rows."""
 
     trial: Trial
     experiment: Experiment
@@ -500,19 +505,19 @@ class Transcript:
     passage: Passage
     text: str
     moves: Sequence[tuple[Move, Participant]]
-    """Oldest first, with who made them."""
+    """Oldest first, with their authors."""
     verdicts: Sequence[Verdict]
-    """Those of a judge who took part in the talk."""
+    """Verdicts of a judge who took part in the talk."""
     judged: Sequence[JudgedTrial]
     open_places: Mapping[str, int]
-    """Places that nobody has taken yet, by judging round."""
+    """Open places, by judging round."""
     before: uuid.UUID | None
     """The trial before it in the queue of its experiment."""
     after: uuid.UUID | None
 
 
 async def experiment_of(session: AsyncSession, trial: uuid.UUID) -> Experiment | None:
-    """The experiment that a trial belongs to."""
+    """Return the experiment of a trial."""
     return (
         await session.scalars(
             select(Experiment).join(Trial, Trial.experiment_id == Experiment.id).where(Trial.id == trial)
@@ -521,7 +526,7 @@ async def experiment_of(session: AsyncSession, trial: uuid.UUID) -> Experiment |
 
 
 async def transcript(session: AsyncSession, trial: uuid.UUID) -> Transcript:
-    """A trial that is there, with its passage and everything said and judged in it."""
+    """Return a trial with its passage, moves and verdicts."""
     row = (
         await session.execute(
             select(Trial, Experiment, Arm, Question, Passage)
@@ -609,7 +614,7 @@ async def _judged(session: AsyncSession, trial: uuid.UUID, verdicts: Sequence[Ve
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A model call with what was sent and every attempt at it."""
+    """A model call with its request and every attempt."""
 
     call: ModelCall
     prompt: Sequence[Segment]
@@ -619,7 +624,9 @@ class Called:
 async def calls(
     session: AsyncSession, trial: uuid.UUID, path: str, judgement: uuid.UUID | None = None
 ) -> list[Called]:
-    """The model calls behind one move of a trial or, where `judgement` is given, of that judgement of it."""
+    """Return the model calls behind one move of a trial or, where `judgement` is given, of that judgement of
+    it.
+    """
     owner = (
         ModelCall.play_id == trial
         if judgement is None
@@ -651,7 +658,7 @@ async def calls(
 
 
 async def active_seconds(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID, float]:
-    """Seconds that people were at work on each judgement they finished."""
+    """Return the seconds that people worked on each judgement they finished."""
     rows = await session.execute(
         select(Judgement.id, func.sum(Draft.active_seconds))
         .join(SeatRow, SeatRow.play_id == Judgement.id)

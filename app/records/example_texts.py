@@ -1,4 +1,6 @@
-"""Passages on which somebody has been, or would be, shown that an argument is false, as an example before they verify others."""
+"""Passages on which a person sees arguments that are marked as false: the examples before a trial with a
+verifier.
+"""
 
 from typing import Any
 
@@ -10,19 +12,23 @@ from models import Arm, Experiment, Judgement, Passage, Question, SeatRow, Text,
 
 
 def _names(examples: Any, passage: Any) -> ColumnElement[bool]:
-    """Whether one of the examples, lines of JSON that name each passage by its digest, is on a passage."""
+    """Return whether one of the examples, lines of JSON that name each passage by its digest, is on a
+    passage.
+    """
     return func.strpos(examples.body, func.encode(passage.text_digest, "hex")) > 0
 
 
 def _brought_by(arm: Any, examples: Any) -> ColumnElement[bool]:
-    """Whether these are an arm's examples."""
+    """Return whether these are an arm's examples."""
     named = arm.prompts.op("->>")(func.concat(arm.protocol, "/examples"))
     brought: ColumnElement[bool] = examples.digest == func.decode(named, "hex")
     return brought
 
 
 def told_by_examples(person: BindParameter[Any]) -> ColumnElement[bool]:
-    """Whether the passage is in the examples of an arm on whose trials somebody has, or had, a judgement."""
+    """Return whether the passage is in the examples of an arm on whose trials a person has, or had, a
+    judgement.
+    """
     mine, judging, trial = aliased(SeatRow), aliased(Judgement), aliased(Trial)
     arm, examples, told = aliased(Arm), aliased(Text), aliased(Passage)
     judged = (
@@ -44,7 +50,7 @@ def told_by_examples(person: BindParameter[Any]) -> ColumnElement[bool]:
 
 
 def examples_tell_of_work_in_hand(person: BindParameter[Any]) -> ColumnElement[bool]:
-    """Whether the trial's arm brings examples on a passage on which somebody sits in a talk that is not over."""
+    """Return whether the trial's arm has examples on a passage on which a person sits in an unfinished talk."""
     arm, examples, seat, talk = aliased(Arm), aliased(Text), aliased(SeatRow), aliased(Trial)
     question, passage, experiment = aliased(Question), aliased(Passage), aliased(Experiment)
     arms: Select[Any] = (
@@ -56,7 +62,7 @@ def examples_tell_of_work_in_hand(person: BindParameter[Any]) -> ColumnElement[b
         .join(passage, passage.id == question.passage_id)
         .join(examples, _names(examples, passage))
         .join(arm, _brought_by(arm, examples))
-        # Seats of talks that failed or were cancelled are never done with.
+        # Seats of failed or cancelled talks never finish.
         .where(
             seat.participant_id == person,
             seat.state == "waiting",

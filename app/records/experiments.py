@@ -1,4 +1,4 @@
-"""Experiments in the database: creating them whole, adding judging rounds, retrying, and how far they are."""
+"""Experiments in the database: creating them whole, adding judging rounds, retrying, and their progress."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ class SeatTerms:
 
 @dataclass(frozen=True, slots=True)
 class NewSeat:
-    """A seat of a trial that a person is to hold."""
+    """A seat of a trial that is open to people."""
 
     name: str
     role: str
@@ -109,7 +109,7 @@ class NewRound:
 
 @dataclass(frozen=True, slots=True)
 class NewExperiment:
-    """All that is frozen when an experiment starts."""
+    """Everything that is frozen when an experiment starts."""
 
     name: str
     task_set: uuid.UUID
@@ -133,12 +133,12 @@ class TrialToJudge:
 
 
 async def find(session: AsyncSession, name: str) -> Experiment | None:
-    """The experiment of this name."""
+    """Return the experiment of this name."""
     return (await session.scalars(select(Experiment).where(Experiment.name == name))).one_or_none()
 
 
 async def names(session: AsyncSession) -> list[str]:
-    """The names of all experiments, oldest first."""
+    """Return the names of all experiments, oldest first."""
     return list(await session.scalars(select(Experiment.name).order_by(Experiment.created_at)))
 
 
@@ -170,7 +170,7 @@ async def create(session: AsyncSession, new: NewExperiment) -> Experiment:
 
 
 async def save_participants(session: AsyncSession, new: Sequence[NewParticipant]) -> dict[str, uuid.UUID]:
-    """The id of each participant by name; those with the same settings as an existing one are that one."""
+    """Return the id of each participant by name. Those with the settings of an existing one are that one."""
     for item in new:
         endpoint = await _endpoint(session, item.endpoint) if item.endpoint else None
         row = {
@@ -333,7 +333,7 @@ def _judgement_row(
 
 
 def _seed_for(seed: int, judge: str) -> int:
-    """Two judges of a trial sample on their own, also where their settings are the same."""
+    """Return a seed for a judge of a trial, so that two judges with the same settings sample independently."""
     return Random(f"{seed}/{judge}").getrandbits(63)
 
 
@@ -344,7 +344,7 @@ def _place_row(panel: JudgingRound, place: int, trial: TrialToJudge) -> dict[str
 
 
 async def find_round(session: AsyncSession, experiment: uuid.UUID, name: str) -> JudgingRound | None:
-    """The judging round of this name."""
+    """Return the judging round of this name."""
     return (
         await session.scalars(
             select(JudgingRound).where(JudgingRound.experiment_id == experiment, JudgingRound.name == name)
@@ -370,7 +370,7 @@ async def judge_trials(
     participants: Sequence[NewParticipant],
     trials: Sequence[TrialToJudge],
 ) -> int:
-    """Judge finished trials in a round, which is made if it is new; returns the number of judgements queued."""
+    """Judge finished trials in a round, which is made if it is new. Return the number of judgements queued."""
     people = await save_participants(session, participants)
     row = await find_round(session, experiment, new.name)
     if row is None:
@@ -383,14 +383,14 @@ async def judge_trials(
 
 
 async def one_at_a_time(session: AsyncSession, what: str) -> None:
-    """Wait for other transactions that do the same thing, such as starting the experiment of one name."""
+    """Wait for other transactions that do the same, such as starting the experiment of one name."""
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 0))))
 
 
 async def resume(session: AsyncSession, experiment: uuid.UUID, *, retry_failed: bool) -> int:
-    """Queue all work that is to be done and has no job, with what failed if asked; returns the number of jobs.
+    """Queue all work without a job, and on request failed work. Return the number of jobs.
 
-    What failed with a person at work goes back to everybody.
+    Failed work of a person is open to all people again.
     """
     if not retry_failed:
         return await enqueue_orphans(session, experiment)
@@ -402,31 +402,33 @@ async def resume(session: AsyncSession, experiment: uuid.UUID, *, retry_failed: 
         .values(state="queued", error=None)
     )
     queued = await reopen_failed(session, experiment)
-    # Jobs in hand may be those of what has just failed, ending with nothing more done, so they do not count.
+    # Running jobs may be those of the work that just failed, about to end, so they do not count.
     return queued + await enqueue_orphans(session, experiment, ["todo"])
 
 
 async def pause(session: AsyncSession, experiment: uuid.UUID) -> bool:
-    """Take a running experiment off the queue; what is under way stops before its next step. False where it is not running."""
+    """Pause a running experiment. Running work stops before its next step. Return False where it is not
+    running.
+    """
     return await _stop(session, experiment, "paused", ["running"])
 
 
 async def cancel(session: AsyncSession, experiment: uuid.UUID) -> bool:
-    """Give an experiment up for good; what it has stays. False where it is cancelled already."""
+    """Cancel an experiment for good. Its data stay. Return False where it is cancelled already."""
     return await _stop(session, experiment, "cancelled", ["running", "paused"])
 
 
 async def unpause(session: AsyncSession, experiment: uuid.UUID) -> bool:
-    """Queue a paused experiment again. False where it is not paused."""
+    """Resume a paused experiment. Return False where it is not paused."""
     if not await _change(session, experiment, "running", ["paused"]):
         return False
-    # Jobs in hand may have seen the pause and be ending with nothing done, so they do not count.
+    # Running jobs may have seen the pause and be about to end, so they do not count.
     await enqueue_orphans(session, experiment, ["todo"])
     return True
 
 
 async def is_cancelled(session: AsyncSession, experiment: uuid.UUID) -> bool:
-    """Whether an experiment was given up; nobody gives it up before this transaction ends."""
+    """Return whether an experiment was cancelled. It cannot be cancelled before this transaction ends."""
     state = select(Experiment.state).where(Experiment.id == experiment).with_for_update(read=True)
     return (await session.scalars(state)).one() == "cancelled"
 

@@ -1,4 +1,6 @@
-"""What exports read: verdicts, trials with their moves, and attempts at calls, a few at a time and in a fixed order."""
+"""The data of exports: verdicts, trials with their moves, and attempts at calls, a few at a time and in a
+fixed order.
+"""
 
 import uuid
 from collections import defaultdict
@@ -45,7 +47,7 @@ from models import (
 )
 
 AT_ONCE = 50
-"""Rows that an export reads at once: few, so that a server that makes it answers others in between."""
+"""Rows that an export reads at once: few, so that a server that makes it can answer others in between."""
 MOVES = 200
 """Moves of all trials that it reads at once, unless one alone has more."""
 
@@ -54,7 +56,7 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def snapshot(database: Database) -> AsyncIterator[AsyncSession]:
-    """A session that sees one moment of the database, however long it reads and whatever others write."""
+    """Open a session that sees one snapshot of the database, however long it reads."""
     async with database.session() as session:
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         await session.connection(execution_options=options)
@@ -63,11 +65,11 @@ async def snapshot(database: Database) -> AsyncIterator[AsyncSession]:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What all rows of an experiment share."""
+    """The common data of all rows of an experiment."""
 
     task_set: str
     seats: Mapping[uuid.UUID, Mapping[str, Participant]]
-    """Who sits in each arm, by the arm's id and the seat."""
+    """The participants of each arm, by the arm's id and the seat."""
 
 
 async def frame(session: AsyncSession, experiment: Experiment) -> Frame:
@@ -90,7 +92,7 @@ async def frame(session: AsyncSession, experiment: Experiment) -> Frame:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """What a judge said of one point of a critique."""
+    """A judge's mark of one point of a critique."""
 
     path: str
     """Of the critique."""
@@ -100,23 +102,23 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class ThoughtVerdict:
-    """A verdict and what its judge thought, marked and put in on the way."""
+    """A verdict, with its judge's reasoning, marks and effort."""
 
     row: VerdictRow
     thoughts: Sequence[Move] = ()
-    """Of all orders in which the judge read the trial, oldest first; none where it took part in the talk."""
+    """Thoughts in all reading orders, oldest first; none where the judge took part in the talk."""
     marks: Sequence[Marked] = ()
-    """By critique and point; once, however many orders it was read in."""
+    """By critique and point; once, for all reading orders."""
     efforts: Mapping[int, Effort] = field(default_factory=dict)
-    """What a person who read the talk put in, by the step up to which they had read."""
+    """Effort of a person who read the talk, by step."""
     in_seat: Mapping[str, Effort] = field(default_factory=dict)
-    """What a person who took part in it put in, by path of what was asked."""
+    """Effort of a person who took part in it, by path of the ask."""
 
 
 async def verdicts(
     session: AsyncSession, experiment: uuid.UUID
 ) -> AsyncGenerator[list[ThoughtVerdict], None]:
-    """Every verdict of an experiment: by trial, round, judge and reading order."""
+    """Yield every verdict of an experiment: by trial, round, judge and reading order."""
     async for rows in _some(stream(session, experiment)):
         judgements = {row.judgement.id for row in rows if row.judgement}
         thoughts, marks = await _thoughts(session, judgements), await _marks(session, judgements)
@@ -163,7 +165,7 @@ async def _marks(
 
 @dataclass(frozen=True, slots=True)
 class Sat:
-    """A person's place in a talk, and what they put in by path of what was asked."""
+    """A person's place in a talk, and their effort by path of the ask."""
 
     place: SeatRow
     person: Participant
@@ -172,7 +174,7 @@ class Sat:
 
 @dataclass(frozen=True, slots=True)
 class ExportedTrial:
-    """A trial in whatever state, with what it is about and every move made in it."""
+    """A trial in any state, with its question and every move."""
 
     trial: Trial
     arm: Arm
@@ -181,17 +183,19 @@ class ExportedTrial:
     judge: Participant | None
     """The judge, where it takes part in the talk."""
     moves: list[tuple[Move, Participant]]
-    """Oldest first, with who made them."""
+    """Oldest first, with their authors."""
     people: list[Sat]
-    """Everybody who held a seat, also those who gave it back."""
+    """All people who had a seat, also those who returned it."""
     text: str | None
-    """The passage, where it was asked for."""
+    """The passage, on request."""
 
 
 async def trials(
     session: AsyncSession, experiment: uuid.UUID, *, texts: bool
 ) -> AsyncGenerator[list[ExportedTrial], None]:
-    """Every trial of an experiment, in the order of the queue; with the passages' texts where `texts` is on."""
+    """Yield every trial of an experiment, in the order of the queue; with the passages' texts where `texts`
+    is on.
+    """
     made = select(func.count()).where(Move.play_id == Trial.id).scalar_subquery()
     statement = (
         select(Trial, Arm, Question, Passage, Participant, made)
@@ -258,16 +262,15 @@ class MisleadingArgument:
 
     row: VerdictRow
     argued: int
-    """Place of that answer in the trial's own order."""
+    """Place of that answer in the trial's order."""
     argument: Move
 
 
 async def wins(
     session: AsyncSession, experiment: uuid.UUID
 ) -> AsyncGenerator[list[MisleadingArgument], None]:
-    """Verdicts that put most belief on the wrong answer that was argued for, where other judges may be shown such arguments.
-
-    Sorted by trial, round, judge and order.
+    """Yield every verdict with most belief on the wrong answer that a prover argued for: by trial, round,
+    judge and order.
     """
     async for rows in _some(stream(session, experiment)):
         found = [(row, argued) for row in rows if (argued := _fooled(row)) is not None]
@@ -280,7 +283,7 @@ async def wins(
 
 
 def _fooled(row: VerdictRow) -> int | None:
-    """The wrong answer that was argued for, where the verifier put most belief on it."""
+    """Return the wrong answer that was argued for, where the verifier put most belief on it."""
     if row.arm.protocol not in TAKE_EXAMPLES:
         return None
     [argued] = row.trial.argues.values()
@@ -301,7 +304,7 @@ def _argument(trial: Trial) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
-    """One attempt at a call, with the prompt that was sent."""
+    """One attempt at a call, with its prompt."""
 
     attempt: CallAttempt
     call: ModelCall
@@ -309,12 +312,14 @@ class AttemptRow:
     trial: uuid.UUID
     round: JudgingRound | None
     judge: Participant | None
-    """The judge, where the call served a judgement."""
+    """The judge, where the call was for a judgement."""
     prompt: list[Segment]
 
 
 async def attempts(session: AsyncSession, experiment: uuid.UUID) -> AsyncGenerator[list[AttemptRow], None]:
-    """Every attempt made for an experiment: by trial, its judgements after its talk, each in the order of sending."""
+    """Yield every attempt for an experiment: by trial, its judgements after its talk, each in the order of
+    sending.
+    """
     statement = (
         select(CallAttempt, ModelCall, Arm, Trial.id, JudgingRound, Participant)
         .join(ModelCall, ModelCall.id == CallAttempt.call_id)
@@ -347,7 +352,9 @@ def _prompt(call: ModelCall, texts: Mapping[bytes, str]) -> list[Segment]:
 async def _some(
     rows: AsyncIterable[T], weigh: Callable[[T], int] = lambda _: 0, most: int = 0
 ) -> AsyncIterator[list[T]]:
-    """The rows in lists of at most `AT_ONCE`, which together weigh at most `most` unless one alone weighs more."""
+    """Yield the rows in lists of at most `AT_ONCE`, which together weigh at most `most` unless one alone
+    weighs more.
+    """
     held: list[T] = []
     weight = 0
     async for row in rows:

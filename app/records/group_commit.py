@@ -1,7 +1,7 @@
-"""Everything that is written while trials are played: moves, and attempts at model calls before they are sent.
+"""Group commit: moves, and attempts at model calls, many in one transaction.
 
-Each entry is durable when its caller goes on. Entries that come while a transaction is under way are written together
-in the next one, so that many trials at once cost few commits.
+Each entry is durable when its caller goes on. Entries that come during a transaction are written together in
+the next one, so that many trials at once need few commits.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ Key: TypeAlias = tuple[uuid.UUID, str]
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """One thing to write; exactly one of the three is there."""
+    """One thing to write. Exactly one of the three is set."""
 
     begun: tuple[uuid.UUID | None, Call, int, str] | None = None
     ended: dict[str, Any] | None = None
@@ -51,7 +51,7 @@ class GroupCommit:
         return PlayLog(self, play)
 
     async def append(self, play: uuid.UUID, participant: uuid.UUID, move: Move) -> Move:
-        """Put a move on record; where another process was quicker, the move that is there already is returned."""
+        """Record a move. Where another process was quicker, return its move."""
         kept = await self._write(_Entry(move=(play, participant, move)))
         assert kept is not None
         return kept
@@ -66,7 +66,7 @@ class GroupCommit:
         await self._write(_Entry(ended={"request_id": request_id, **row}))
 
     async def close(self) -> None:
-        """Wait until everything is written, also what callers who were cancelled have left."""
+        """Wait until everything is written, including entries of cancelled callers."""
         if self._writer is not None:
             await self._writer
 
@@ -74,7 +74,7 @@ class GroupCommit:
         self._waiting.append(entry)
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_all())
-        # A caller that is cancelled must not take the entry, or those written with it, along.
+        # A cancelled caller must not take the entry, or those written with it, along.
         return await asyncio.shield(entry.written)
 
     async def _write_all(self) -> None:
@@ -86,12 +86,12 @@ class GroupCommit:
             self._writer = None
 
     async def _store(self, entries: Sequence[_Entry]) -> None:
-        """Write entries in one transaction or, where one of them cannot be written, each in its own."""
+        """Write entries in one transaction. If one of them cannot be written, write each separately."""
         try:
             async with self._database.session.begin() as session:
                 kept = await _insert(session, entries)
         except Exception as error:
-            # Whatever it is, it is the caller's: nobody else waits for an entry, and one without an answer waits forever.
+            # Any error goes to the caller, because an entry without an answer would wait forever.
             if len(entries) > 1:
                 for entry in entries:
                     await self._store([entry])

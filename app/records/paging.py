@@ -1,4 +1,4 @@
-"""Pages of lists: every list is cut here, in two statements however long it is; it knows nothing of what is listed."""
+"""Pages of lists. Every list is cut here, in two statements, however long it is."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,21 +26,21 @@ class Page(Generic[T]):
 
     @property
     def more(self) -> bool:
-        """Whether others follow."""
+        """Return whether there is another page."""
         return self.number < self.last
 
     @property
     def last(self) -> int:
-        """Number of the last page; 1 where the list is empty."""
+        """Return the number of the last page; 1 where the list is empty."""
         return max(1, -(-self.total // PER_PAGE))
 
     def of(self, rows: Sequence[U]) -> "Page[U]":
-        """The same page, with other things in the place of its rows."""
+        """Return the same page with other rows."""
         return Page(rows, self.number, self.total)
 
 
 async def page_of(session: AsyncSession, found: Select[T], number: int) -> Page[T]:
-    """A page of a list that has one thing in each row; `found` says in which order."""
+    """Return a page of a list with one object per row, in the order of `found`."""
     total = await _size(session, found)
     return Page(list(await session.scalars(_cut(found, number))), number, total)
 
@@ -48,7 +48,7 @@ async def page_of(session: AsyncSession, found: Select[T], number: int) -> Page[
 async def page_of_rows(
     session: AsyncSession, found: Select[*Columns], number: int, shape: Callable[[*Columns], T]
 ) -> Page[T]:
-    """A page of a list whose rows have several columns, which `shape` takes."""
+    """Return a page of a list whose rows have several columns, which `shape` takes."""
     total = await _size(session, found)
     rows = await session.execute(_cut(found, number))
     return Page([shape(*row) for row in rows], number, total)

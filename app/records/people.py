@@ -21,17 +21,17 @@ from models import Account, Audit, Invite, Participant, RateCount, Secret, Sessi
 SESSION_LASTS = timedelta(days=30)
 ROTATE_AFTER = timedelta(hours=12)
 GRACE = timedelta(minutes=10)
-"""How long a token is taken still after the one in its place was first used, for requests that were under way."""
+"""How long a token is accepted after its successor was first used, for requests already under way."""
 INVITE_LASTS = timedelta(days=60)
 
 
 def token_digest(token: str) -> bytes:
-    """What is kept of a random token."""
+    """Return the stored digest of a random token."""
     return hashlib.sha256(token.encode()).digest()
 
 
 async def signing_key(session: AsyncSession) -> bytes:
-    """This installation's key for signing links."""
+    """Return this installation's key for signing links."""
     return (await session.scalars(select(Secret.value).where(Secret.name == "signing"))).one()
 
 
@@ -39,14 +39,14 @@ async def signing_key(session: AsyncSession) -> bytes:
 
 
 async def account_by_email(session: AsyncSession, email: str) -> Account | None:
-    """The account that signs in with this address."""
+    """Return the account that signs in with this address."""
     return (
         await session.scalars(select(Account).where(Account.email == email.strip().lower()))
     ).one_or_none()
 
 
 async def anybody_of(session: AsyncSession, role: str) -> bool:
-    """Whether there is an open account of a role, or an invite by which one can be made."""
+    """Return whether there is an open account of a role, or an invite by which one can be made."""
     account = exists().where(Account.role == role, Account.disabled_at.is_(None))
     invite = exists().where(Invite.role == role, Invite.revoked_at.is_(None), Invite.expires_at > func.now())
     return bool(await session.scalar(select(or_(account, invite))))
@@ -55,7 +55,7 @@ async def anybody_of(session: AsyncSession, role: str) -> bool:
 async def add_account(
     session: AsyncSession, email: str, name: str, role: str, password_hash: str | None
 ) -> Account:
-    """Make an account that signs in with a password, or by links alone where there is none."""
+    """Make an account that signs in with a password, or by links only where there is none."""
     account = Account(
         id=uuid.uuid4(), email=email.strip().lower(), name=name, role=role, password_hash=password_hash
     )
@@ -66,7 +66,7 @@ async def add_account(
 
 
 async def participant_of(session: AsyncSession, account: Account) -> uuid.UUID:
-    """The seat-holder that a person is; made the first time."""
+    """Return the participant that a person is; made the first time."""
     if account.participant_id is None:
         digest = hashlib.sha256(f"person/{account.id}".encode()).hexdigest()
         row = {
@@ -90,19 +90,19 @@ async def participant_of(session: AsyncSession, account: Account) -> uuid.UUID:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a recruiter's judge takes along in the end."""
+    """The completion code and address of a recruiter's judge."""
 
     code: str
     url: str
 
     @property
     def host(self) -> str:
-        """Where the address leads."""
+        """Return the host of the address."""
         return urlsplit(self.url).netloc
 
 
 async def completion_of(session: AsyncSession, account: uuid.UUID) -> Completion | None:
-    """That of the invite by which somebody came, if it has any; a link that was given them later has none of its own."""
+    """Return the completion of the invite by which a person joined, if it has any. Later links have none."""
     found = (
         select(Invite.completion_code, Invite.completion_url)
         .where(Invite.account_id == account, or_(Invite.completion_code != "", Invite.completion_url != ""))
@@ -114,7 +114,7 @@ async def completion_of(session: AsyncSession, account: uuid.UUID) -> Completion
 
 
 async def usable_invite(session: AsyncSession, invite_id: uuid.UUID) -> Invite | None:
-    """The invite, locked until the transaction ends, unless it is unknown, revoked or has expired."""
+    """Return the invite, locked until the transaction ends, or None where it is unknown, revoked or expired."""
     found = select(Invite).where(
         Invite.id == invite_id, Invite.revoked_at.is_(None), Invite.expires_at > func.now()
     )
@@ -152,7 +152,9 @@ async def new_invite(
 
 
 async def has_joined(session: AsyncSession, invite: Invite, name: str) -> bool:
-    """Whether somebody of this name has come by the invite, or by another of the same researcher and label."""
+    """Return whether a person of this name has joined by the invite, or by another of the same researcher and
+    label.
+    """
     found = (
         select(Account.id)
         .join(Invite, Invite.account_id == Account.id)
@@ -166,7 +168,7 @@ async def has_joined(session: AsyncSession, invite: Invite, name: str) -> bool:
 
 
 async def one_time_link(session: AsyncSession, account: Account, lasts: timedelta) -> Invite:
-    """A link that lets somebody in once; it takes the place of those that they have not used."""
+    """Make a link that signs a person in once. It replaces their unused ones."""
     unused = Invite.account_id == account.id, Invite.once, Invite.revoked_at.is_(None)
     await session.execute(update(Invite).where(*unused).values(revoked_at=func.now()))
     return await new_invite(
@@ -177,7 +179,7 @@ async def one_time_link(session: AsyncSession, account: Account, lasts: timedelt
 async def join_with_password(
     session: AsyncSession, invite: Invite, name: str, email: str, password_hash: str
 ) -> Account:
-    """Make the account of an admin or researcher who comes by a personal invite, which ends with it."""
+    """Make the account of an admin or researcher by a personal invite, which ends with it."""
     account = Account(
         id=uuid.uuid4(), name=name, role=invite.role, email=email.strip().lower(), password_hash=password_hash
     )
@@ -188,7 +190,7 @@ async def join_with_password(
 
 
 async def join(session: AsyncSession, invite: Invite, name: str) -> tuple[Account, Invite]:
-    """Make the account of somebody who comes by an invite, and the personal invite that lets them in again."""
+    """Make the account of a person who joins by an invite, and the personal invite that signs them in again."""
     account = Account(id=uuid.uuid4(), name=name, role=invite.role)
     session.add(account)
     await session.flush()
@@ -211,7 +213,7 @@ async def join(session: AsyncSession, invite: Invite, name: str) -> tuple[Accoun
 
 
 async def open_session(session: AsyncSession, account: uuid.UUID) -> str:
-    """Sign somebody in; returns the token for their cookie."""
+    """Sign a person in. Return the token for their cookie."""
     token = secrets.token_urlsafe(32)
     session.add(
         Session(
@@ -245,15 +247,15 @@ _OPEN_SESSION = (
 
 
 async def session_of(session: AsyncSession, token: str) -> Session | None:
-    """The session of a cookie, with its account; none where it has ended or the account is disabled."""
+    """Return the session of a cookie, with its account; None where it has ended or the account is disabled."""
     return (await session.scalars(_OPEN_SESSION, {"digest": token_digest(token)})).one_or_none()
 
 
 async def rotate(session: AsyncSession, row: Session, token: str) -> str | None:
-    """The token to put in the place of the one that a request of this session carried; None where it may stay.
+    """Return the token that replaces the one of a request of this session; None where it may stay.
 
-    Until the new token comes back, its reply may have been lost: the old one is taken, and answered with the same
-    new one again.
+    Until the new token comes back, its reply may have been lost. The old one is accepted, and answered with
+    the same new one again.
     """
     if token_digest(token) == row.previous_digest:
         return await _next_token(session, token) if row.previous_until is None else None
@@ -275,13 +277,13 @@ async def rotate(session: AsyncSession, row: Session, token: str) -> str | None:
 
 
 async def _next_token(session: AsyncSession, token: str) -> str:
-    """What follows a token: always the same, so that it can be sent again without being kept."""
+    """Return the successor of a token. It is always the same, so it can be sent again without being stored."""
     made = hmac.digest(await signing_key(session), f"session/{token}".encode(), "sha256")
     return urlsafe_b64encode(made).decode().rstrip("=")
 
 
 async def _change(session: AsyncSession, row: Session, **values: Any) -> None:
-    """Change a session, unless another request has put a new token in place meanwhile."""
+    """Change a session, unless another request has replaced its token meanwhile."""
     unchanged = Session.id == row.id, Session.token_digest == row.token_digest
     await session.execute(update(Session).where(*unchanged).values(**values))
 
@@ -303,7 +305,7 @@ _ONE_MORE = (
 
 
 async def within_limit(session: AsyncSession, key: str, most: int, seconds: int) -> bool:
-    """Count one try of `key`; False where there were more than `most` in this window of `seconds`."""
+    """Count one try of `key`. Return False where there were more than `most` in this window of `seconds`."""
     window = int(datetime.now(UTC).timestamp()) // seconds
     count = await session.scalar(_ONE_MORE, {"key": key, "window": window, "count": 1})
     if count == 1:
@@ -319,7 +321,7 @@ async def note(
     identity: object,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add to the audit trail, in the transaction of what it tells."""
+    """Add to the audit trail, in the transaction of the action."""
     row = insert(Audit).values(
         account_id=account,
         action=action,

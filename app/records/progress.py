@@ -1,4 +1,4 @@
-"""How far an experiment is, and what went wrong in it."""
+"""The progress of an experiment, and the reasons of its failures."""
 
 import uuid
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from models import PLAYED_TRIAL, Arm, CallAttempt, Experiment, Judging, ModelCal
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an experiment is."""
+    """The progress of an experiment."""
 
     trials: Mapping[str, int]
     """Number of trials by state."""
@@ -24,35 +24,37 @@ class Progress:
     tokens_in: int
     tokens_out: int
     state: str
-    """`running`, `paused` or `cancelled`: what somebody wants of it."""
+    """`running`, `paused` or `cancelled`: the last instruction."""
 
     @property
     def total(self) -> int:
-        """Trials and judgements in all; what people gave back was opened afresh, and counts there."""
+        """Return the number of trials and judgements. Returned ones were opened again, and count there."""
         return sum(self.trials.values()) + sum(self.judgements.values()) - self.count("returned")
 
     def count(self, state: str) -> int:
-        """Trials and judgements in this state."""
+        """Return the number of trials and judgements in this state."""
         return self.trials.get(state, 0) + self.judgements.get(state, 0)
 
     @property
     def settled(self) -> int:
-        """Trials and judgements that are done or failed."""
+        """Return the number of trials and judgements that are done or failed."""
         return self.count("done") + self.count("failed")
 
     @property
     def awaiting_people(self) -> int:
-        """Trials and judgements that go on when somebody takes or answers them."""
+        """Return the number of trials and judgements that go on when a person takes or answers them."""
         return self.count("waiting") + self.count("open")
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do, for anybody."""
+        """Return whether nothing is left to do, for workers or people."""
         return self.settled == self.total
 
     @property
     def running(self) -> int:
-        """Trials and judgements that can still be done without a person; none where it is paused or cancelled."""
+        """Return the number of trials and judgements that can still be done without a person; 0 where it is
+        paused or cancelled.
+        """
         return self.count("queued") - self.blocked if self.state == "running" else 0
 
 
@@ -84,7 +86,7 @@ async def progress(session: AsyncSession, experiment: uuid.UUID) -> Progress:
 
 
 async def is_moving(session: AsyncSession, experiment: uuid.UUID) -> bool:
-    """Whether figures of an experiment may still change as things stand, by a worker or a person."""
+    """Return whether figures of an experiment may still change, by a worker or a person."""
     mine = (Trial.experiment_id == experiment, Trial.state != "failed")
     talk = exists().where(*mine, Trial.state.in_(("queued", "waiting")))
     judging = exists().where(
@@ -100,7 +102,7 @@ async def _moves(session: AsyncSession, experiment: uuid.UUID) -> int:
 
 
 async def _tokens(session: AsyncSession, experiment: uuid.UUID) -> tuple[int, int]:
-    """Tokens sent and received for trials and judgements of an experiment, every attempt counted."""
+    """Return tokens sent and received for trials and judgements of an experiment, counting every attempt."""
     row = (
         await session.execute(
             select(func.sum(CallAttempt.tokens_in), func.sum(CallAttempt.tokens_out))
@@ -125,7 +127,7 @@ class FailureCount:
 
 
 async def failures(session: AsyncSession, experiment: uuid.UUID) -> list[FailureCount]:
-    """Why trials and judgements failed, the most frequent reason first."""
+    """Return the reasons why trials and judgements failed, the most frequent first."""
     kind = case((Playing.kind == "talk", "trial"), else_="judgement")
     every = (
         select(kind.label("kind"), Arm.name.label("arm"), Playing.error.label("error"))

@@ -1,4 +1,4 @@
-"""Putting work on the queue inside the transaction that causes it, and finding work that fell off it."""
+"""Queueing work inside the transaction that causes it, and finding work without a job."""
 
 import uuid
 from collections.abc import Collection, Iterable
@@ -24,7 +24,7 @@ _jobs = table("procrastinate_jobs", column("lock"), column("status"), column("qu
 
 
 def queue_of(experiment: uuid.UUID) -> str:
-    """Every experiment has a queue of its own, so that a worker may serve one, or all."""
+    """Return the queue of an experiment. Each has its own, so that a worker may serve one, or all."""
     return str(experiment)
 
 
@@ -60,13 +60,13 @@ def _job(experiment: uuid.UUID, play: uuid.UUID, priority: int) -> Job:
 
 
 async def unqueue(session: AsyncSession, experiment: uuid.UUID) -> None:
-    """Take the jobs of an experiment off the queue that nobody has begun."""
+    """Take the waiting jobs of an experiment off the queue."""
     untouched = cast(_jobs.c.status, String) == "todo"
     await session.execute(delete(_jobs).where(_jobs.c.queue_name == queue_of(experiment), untouched))
 
 
 async def is_wanted(session: AsyncSession, experiment: uuid.UUID) -> bool:
-    """Whether an experiment is to go on; nobody pauses or resumes it before this transaction ends."""
+    """Return whether an experiment is running. It cannot be paused or resumed before this transaction ends."""
     state = select(Experiment.state).where(Experiment.id == experiment)
     return (await session.scalars(state.with_for_update(read=True))).one() == "running"
 
@@ -74,9 +74,9 @@ async def is_wanted(session: AsyncSession, experiment: uuid.UUID) -> bool:
 async def enqueue_orphans(
     session: AsyncSession, experiment: uuid.UUID, statuses: Collection[str] = ("todo", "doing")
 ) -> int:
-    """Queue whatever of an experiment is to be done and has no job: after an interruption, for instance.
+    """Queue all open work of an experiment that has no job, for instance after an interruption.
 
-    Only jobs of these statuses count as jobs. Nothing is queued of an experiment that is paused or cancelled.
+    Only jobs of these statuses count as jobs. A paused or cancelled experiment queues nothing.
     """
     if not await is_wanted(session, experiment):
         return 0

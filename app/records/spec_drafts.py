@@ -1,4 +1,4 @@
-"""Experiments that somebody is writing in the browser; and what it takes to write one like another."""
+"""Drafts of experiments in the browser, and the data for writing one like another."""
 
 import uuid
 from typing import Any
@@ -13,17 +13,17 @@ from app.records.texts import bodies
 from models import Arm, Experiment, Participant, SpecDraft
 
 OFFERED = 200
-"""Models on record that a form offers."""
+"""Number of registered models that a form offers."""
 
 
 async def drafts_page(session: AsyncSession, owner: uuid.UUID, number: int) -> Page[SpecDraft]:
-    """Somebody's drafts, the last changed first."""
+    """Return a person's drafts, the last changed first."""
     rows = select(SpecDraft).where(SpecDraft.owner_id == owner)
     return await page_of(session, rows.order_by(SpecDraft.updated_at.desc(), SpecDraft.id), number)
 
 
 async def draft(session: AsyncSession, owner: uuid.UUID, identity: uuid.UUID) -> SpecDraft | None:
-    """One of somebody's drafts."""
+    """Return one of a person's drafts."""
     found = select(SpecDraft).where(SpecDraft.id == identity, SpecDraft.owner_id == owner)
     return (await session.scalars(found)).one_or_none()
 
@@ -31,7 +31,7 @@ async def draft(session: AsyncSession, owner: uuid.UUID, identity: uuid.UUID) ->
 async def save_draft(
     session: AsyncSession, owner: uuid.UUID, identity: uuid.UUID | None, name: str, spec: dict[str, Any]
 ) -> uuid.UUID | None:
-    """Keep a draft, new or there already; None where another of the owner's drafts has the name."""
+    """Save a draft, new or existing. Return None where another of the owner's drafts has the name."""
     await one_at_a_time(session, f"drafts/{owner}")
     same = select(SpecDraft.id).where(SpecDraft.owner_id == owner, SpecDraft.name == name)
     taken = await session.scalar(same)
@@ -47,19 +47,19 @@ async def save_draft(
 
 
 async def delete_draft(session: AsyncSession, owner: uuid.UUID, identity: uuid.UUID) -> bool:
-    """Remove one of somebody's drafts; False where there is none."""
+    """Delete one of a person's drafts. Return False where there is none."""
     gone = delete(SpecDraft).where(SpecDraft.id == identity, SpecDraft.owner_id == owner)
     return (await session.execute(gone.returning(SpecDraft.id))).first() is not None
 
 
 async def own_templates(session: AsyncSession, experiment: Experiment) -> dict[str, str]:
-    """The texts of every template of an experiment, by their digest in hexadecimal."""
+    """Return the texts of every template of an experiment, by their digest in hexadecimal."""
     prompts = await session.scalars(select(Arm.prompts).where(Arm.experiment_id == experiment.id))
     digests = {bytes.fromhex(digest) for sources in prompts for digest in sources.values()}
     return {digest.hex(): body for digest, body in (await bodies(session, digests)).items()}
 
 
 async def offered(session: AsyncSession) -> list[Participant]:
-    """Models on record that a new experiment may name, by name."""
+    """Return registered models that a new experiment may name, by name."""
     rows = select(Participant).where(Participant.kind == "model").options(joinedload(Participant.endpoint))
     return list(await session.scalars(rows.order_by(Participant.name, Participant.id).limit(OFFERED)))

@@ -1,4 +1,4 @@
-"""What reports count of speeches: those that reach for more than argument, and how well chosen candidates were liked."""
+"""Counts of speeches for reports: suspicious ones, and the scores of chosen candidates."""
 
 import uuid
 from collections.abc import Mapping
@@ -15,25 +15,25 @@ class SpeechCount:
     arm: str
     speeches: int
     suspicious: int
-    """Those in which something was found."""
+    """Suspicious speeches."""
     kinds: Mapping[str, int]
-    """Speeches by the kind of text found; one speech may hold several."""
+    """Speeches by the kind of text found. One speech may have several."""
     words: float | None = None
-    """Words of these speeches in a trial, on average; None where no trial is finished."""
+    """Mean number of words of these speeches in a trial; None where no trial is finished."""
 
     @property
     def rate(self) -> float | None:
-        """The share of speeches in which something was found; None where there is no speech."""
+        """Return the share of suspicious speeches; None where there is no speech."""
         return self.suspicious / self.speeches if self.speeches else None
 
     @property
     def told(self) -> str:
-        """The kinds in words, such as `instruction 3`."""
+        """Return the kinds in words, such as `instruction 3`."""
         return ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in sorted(self.kinds.items()))
 
 
 async def speech_counts(session: AsyncSession, experiment: uuid.UUID) -> list[SpeechCount]:
-    """Counts for each arm, in the order of the file; of finished trials."""
+    """Return counts for each arm, in the order of the file, over finished trials."""
     rows = await session.execute(_COUNTS, {"experiment": experiment})
     return [SpeechCount(*row) for row in rows]
 
@@ -63,9 +63,9 @@ _COUNTS = text(
 
 
 async def preferences(session: AsyncSession, experiment: uuid.UUID) -> dict[str, float]:
-    """By arm, the mean over speeches of how far the reader of candidates believed the one that was chosen.
+    """Return by arm the mean belief of the reader of candidates in the chosen ones.
 
-    Of speeches that argue for an answer; arms without candidates, or whose readers vote, have none.
+    It covers speeches that argue for an answer. Arms without candidates, or whose readers vote, have none.
     """
     rows = await session.execute(_PREFERENCES, {"experiment": experiment})
     return {str(row[0]): float(row[1]) for row in rows}

@@ -1,4 +1,4 @@
-"""Task sets in the database: saving what an import read, finding questions, looking through sets."""
+"""Task sets in the database: saving an import, finding questions, browsing sets."""
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -20,24 +20,24 @@ QUESTION_FIELDS = ("text", "answers", "gold", "distractor", "meta")
 
 
 class Differs(ValueError):
-    """An import would change what is there already; the text names the first such thing."""
+    """An import would change existing rows. The text names the first one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What an import did."""
+    """The result of an import."""
 
     passages: int
     questions: int
     unchanged: int
-    """Questions that were there already."""
+    """Questions that existed already."""
 
 
 async def save(session: AsyncSession, name: str, passages: Sequence[Mapping[str, Any]]) -> Saved:
     """Add passages with their `questions` to the task set `name`, which is made if it is new.
 
-    What is there already stays as it is. Raises Differs where a passage or question has the key of an existing
-    one and another content, since experiments may stand on it.
+    Existing rows stay unchanged. Raise Differs where a passage or question has the key of an existing one and
+    another content, because experiments may use it.
     """
     await session.execute(insert(TaskSet).values(name=name).on_conflict_do_nothing())
     # The row lock makes a second import of the same set wait for this one.
@@ -117,7 +117,7 @@ async def _insert(
 
 
 async def questions_of(session: AsyncSession, name: str) -> list[Question] | None:
-    """Every question of a task set with its passage; None where there is no such set."""
+    """Return every question of a task set with its passage; None where there is no such set."""
     task_set = (await session.scalars(select(TaskSet).where(TaskSet.name == name))).one_or_none()
     if task_set is None:
         return None
@@ -128,7 +128,7 @@ async def questions_of(session: AsyncSession, name: str) -> list[Question] | Non
 
 
 async def task_sets(session: AsyncSession) -> dict[str, int]:
-    """Every task set by name, with its number of questions."""
+    """Return every task set by name, with its number of questions."""
     rows = await session.execute(
         select(TaskSet.name, func.count(Question.id))
         .outerjoin(Question, Question.task_set_id == TaskSet.id)
@@ -139,7 +139,7 @@ async def task_sets(session: AsyncSession) -> dict[str, int]:
 
 
 async def passage_texts(session: AsyncSession, passages: Collection[Passage]) -> dict[str, str]:
-    """The hidden texts by the passages' keys."""
+    """Return the hidden texts by the passages' keys."""
     found = await bodies(session, {passage.text_digest for passage in passages})
     return {passage.key: found[passage.text_digest] for passage in passages}
 
@@ -157,9 +157,9 @@ class SetRow:
     passages: int
     questions: int
     licenses: Sequence[str]
-    """What its passages say of what may be done with them."""
+    """The licences of its passages."""
     sources: Sequence[str]
-    """Where they say that they were published."""
+    """The sources of its passages."""
 
 
 def _set_rows() -> Select[uuid.UUID, str, datetime, int, int, list[str], list[str]]:
@@ -186,13 +186,13 @@ def _set_rows() -> Select[uuid.UUID, str, datetime, int, int, list[str], list[st
 
 
 async def sets_page(session: AsyncSession, search: str, number: int) -> Page[SetRow]:
-    """Task sets whose name holds `search`, by name."""
+    """Return task sets whose name contains `search`, by name."""
     rows = _set_rows().where(TaskSet.name.icontains(search, autoescape=True)).order_by(TaskSet.name)
     return await page_of_rows(session, rows, number, SetRow)
 
 
 async def find_set(session: AsyncSession, name: str) -> SetRow | None:
-    """The task set of this name."""
+    """Return the task set of this name."""
     row = (await session.execute(_set_rows().where(TaskSet.name == name))).one_or_none()
     return SetRow(*row) if row else None
 
@@ -209,7 +209,7 @@ class PassageRow:
 async def passages_page(
     session: AsyncSession, task_set: uuid.UUID, search: str, number: int
 ) -> Page[PassageRow]:
-    """The passages of a set, by key, that hold `search` in their title, author, key or text."""
+    """Return the passages of a set, by key, with `search` in their title, author, key or text."""
     asked = select(func.count(Question.id)).where(Question.passage_id == Passage.id).scalar_subquery()
     rows = (
         select(Passage, func.length(Text.body), asked)
@@ -234,7 +234,9 @@ class QuestionRow:
 async def questions_page(
     session: AsyncSession, task_set: uuid.UUID, search: str, passage: str, number: int
 ) -> Page[QuestionRow]:
-    """The questions of a set (of the passage with this key, unless it is empty) that hold `search` in text, answers or key."""
+    """Return the questions of a set (of the passage with this key, unless it is empty) with `search` in text,
+    answers or key.
+    """
     rows = _asked().where(Question.task_set_id == task_set)
     if passage:
         rows = rows.where(Passage.key == passage)
@@ -253,7 +255,7 @@ def _asked() -> Select[Question, Passage]:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question with the text that it asks about."""
+    """A question with its passage."""
 
     question: Question
     passage: Passage
@@ -261,7 +263,7 @@ class Asked:
 
 
 async def find_question(session: AsyncSession, task_set: uuid.UUID, question: uuid.UUID) -> Asked | None:
-    """A question of a set."""
+    """Return a question of a set."""
     found = _asked().where(Question.task_set_id == task_set, Question.id == question)
     row = (await session.execute(found)).one_or_none()
     if row is None:
@@ -271,7 +273,7 @@ async def find_question(session: AsyncSession, task_set: uuid.UUID, question: uu
 
 
 async def passage_lengths(session: AsyncSession, name: str) -> dict[str, int]:
-    """Characters of each hidden text of a task set, by the passages' keys."""
+    """Return the number of characters of each hidden text of a task set, by the passages' keys."""
     rows = await session.execute(
         select(Passage.key, func.length(Text.body))
         .join(Text, Text.digest == Passage.text_digest)

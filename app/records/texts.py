@@ -11,12 +11,12 @@ from models import Text
 
 
 def digest(body: str) -> bytes:
-    """SHA-256 of the UTF-8 text."""
+    """Return the SHA-256 of the UTF-8 text."""
     return hashlib.sha256(body.encode()).digest()
 
 
 async def keep(session: AsyncSession, bodies: Iterable[str]) -> list[bytes]:
-    """Store the texts that are new; returns the digests in the order given."""
+    """Store the texts that are new. Return the digests in the order given."""
     digests = [(digest(body), body) for body in bodies]
     # Sorted, so that two transactions that store the same texts wait for each other instead of deadlocking.
     rows = [{"digest": key, "body": body} for key, body in sorted(dict(digests).items())]
@@ -26,6 +26,6 @@ async def keep(session: AsyncSession, bodies: Iterable[str]) -> list[bytes]:
 
 
 async def bodies(session: AsyncSession, digests: Collection[bytes]) -> dict[bytes, str]:
-    """The texts of these digests."""
+    """Return the texts of these digests."""
     rows = await session.execute(select(Text.digest, Text.body).where(Text.digest.in_(digests)))
     return {row.digest: row.body for row in rows}

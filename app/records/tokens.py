@@ -1,4 +1,4 @@
-"""Personal tokens for the JSON API: only digests are kept."""
+"""Personal tokens for the JSON API, of which only digests are stored."""
 
 import secrets
 import uuid
@@ -19,7 +19,7 @@ PREFIX = "arena_"
 async def new_token(
     session: AsyncSession, account: uuid.UUID, name: str, scopes: Sequence[str], lasts: timedelta
 ) -> str:
-    """Make a token; what is returned is told once and kept nowhere."""
+    """Make a token. It is returned only this once, and not stored."""
     token = PREFIX + secrets.token_urlsafe(32)
     row = ApiToken(
         id=uuid.uuid4(),
@@ -36,7 +36,9 @@ async def new_token(
 
 
 async def holder(session: AsyncSession, token: str) -> ApiToken | None:
-    """The token with its account; none where it is unknown, revoked or expired, or the account is disabled."""
+    """Return the token with its account; None where it is unknown, revoked or expired, or the account is
+    disabled.
+    """
     found = (
         select(ApiToken)
         .join(Account, Account.id == ApiToken.account_id)
@@ -52,13 +54,13 @@ async def holder(session: AsyncSession, token: str) -> ApiToken | None:
 
 
 async def tokens_page(session: AsyncSession, account: uuid.UUID, page: int) -> Page[ApiToken]:
-    """Somebody's tokens, newest first."""
+    """Return a person's tokens, newest first."""
     rows = select(ApiToken).where(ApiToken.account_id == account)
     return await page_of(session, rows.order_by(ApiToken.created_at.desc(), ApiToken.id), page)
 
 
 async def revoke_token(session: AsyncSession, account: uuid.UUID, token: uuid.UUID) -> bool:
-    """End one of somebody's own tokens; False where there is no such one."""
+    """End one of a person's tokens. Return False where there is none."""
     ended = await session.execute(
         update(ApiToken)
         .where(ApiToken.id == token, ApiToken.account_id == account, ApiToken.revoked_at.is_(None))

@@ -1,4 +1,4 @@
-"""Verdicts as reports and exports read them, and the counts that stand beside them."""
+"""Verdicts for reports and exports, and their counts."""
 
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -43,7 +43,7 @@ from models import (
 )
 
 JUDGE = case((Participant.kind == "person", PEOPLE), else_=Participant.name)
-"""The name of a judge, or that of all persons together."""
+"""The name of a judge, or the common name of all people."""
 
 _TALKER = aliased(SeatRow)
 KNOWS_STORY = or_(
@@ -60,14 +60,16 @@ KNOWS_STORY = or_(
         .correlate(Trial)
     ),
 )
-"""Whether a person marked that they know the story who judged, or who was asked something in the talk without the passage."""
+"""Whether a person marked that they know the story, as the judge or in a seat of the talk without the
+passage.
+"""
 
 CHUNK = 50
-"""Rows that a streamed query reads at once: few, so that a server answers others in between."""
+"""Rows that a streamed query reads at once: few, so that a server can answer others in between."""
 
 
 def _of_experiment(experiment: uuid.UUID) -> Select[*tuple[Any, ...]]:
-    """Every verdict of an experiment with all that says where it belongs, in a fixed order."""
+    """Return every verdict of an experiment with its trial, judge and order, in a fixed order."""
     return (
         select(
             Verdict,
@@ -100,7 +102,7 @@ def _of_experiment(experiment: uuid.UUID) -> Select[*tuple[Any, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
-    """One verdict, joined with what it is about."""
+    """One verdict, joined with its trial and question."""
 
     verdict: Verdict
     trial: Trial
@@ -117,7 +119,7 @@ class VerdictRow:
 
     @property
     def gold(self) -> int:
-        """Index of the gold answer in the trial's own order."""
+        """Index of the gold answer in the trial's order."""
         return self.trial.answers.index(self.question.gold)
 
     @property
@@ -151,13 +153,13 @@ class VerdictRow:
 
     @property
     def reading(self) -> ScoredReading:
-        """The verdict as reports score it."""
+        """Return the verdict as reports score it."""
         return self.placed.reading
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """One verdict with what scores it and says where it belongs, without any text."""
+    """One verdict with its score data and its place in the experiment, without any text."""
 
     judgement: uuid.UUID | None
     order: int
@@ -166,7 +168,7 @@ class Placed:
     assignment: int
     replicate: int
     gold: int
-    """Index of the gold answer in the trial's own order."""
+    """Index of the gold answer in the trial's order."""
     question: str
     passage: str
     arm: str
@@ -176,20 +178,22 @@ class Placed:
     round_position: int | None
     place: int
     knows_story: bool
-    """Whether a person who judged, or was asked something in the talk without the passage, marked that they know the story."""
+    """Whether a person marked that they know the story, as the judge or in a seat of the talk without the
+    passage.
+    """
     trial: uuid.UUID
     took_part: uuid.UUID | None = None
-    """The judge who took part in the talk that was judged, where one did."""
+    """The judge who took part in the judged talk, where one did."""
 
     @property
     def judge_label(self) -> str:
-        """The judge's name; with the round's where that was added to the experiment's own."""
+        """Return the judge's name, with the round's name where that was added later."""
         name = PEOPLE if self.kind == "person" else self.judge
         return f"{name} ({self.round})" if self.round_position else name
 
     @property
     def reading(self) -> ScoredReading:
-        """The verdict as reports score it."""
+        """Return the verdict as reports score it."""
         best, *rest = sorted((p for at, p in enumerate(self.belief) if at != self.gold), reverse=True)
         return ScoredReading(
             arm=self.arm,
@@ -198,7 +202,7 @@ class Placed:
             question=self.question,
             assignment=self.assignment,
             replicate=self.replicate,
-            # People read in one order each; what tells their readings of a trial apart is the place they took.
+            # People read in one order each, so the place distinguishes their readings of a trial.
             order=self.place or self.order,
             p_gold=self.belief[self.gold],
             p_best_other=best,
@@ -209,7 +213,7 @@ class Placed:
 
 
 async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
-    """Every verdict of an experiment without its texts, in a fixed order."""
+    """Return every verdict of an experiment without its texts, in a fixed order."""
     columns = (
         Judging.id,
         Verdict.reading,
@@ -242,13 +246,13 @@ def _placed(
     beliefs: Iterable[Iterable[float]],
     *rest: Any,
 ) -> Placed:
-    # Tuples of numbers, unlike lists, are left alone by the garbage collector, which stops every thread while it looks.
+    # The garbage collector ignores tuples of numbers, unlike lists. A collection stops every thread.
     return Placed(judgement, order, tuple(belief), tuple(map(tuple, beliefs)), *rest)
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A trial with what its talk left behind, without any text; with nothing, as long as it is not finished."""
+    """A trial with the measures of its talk, without any text; empty until it is finished."""
 
     id: uuid.UUID
     arm: str
@@ -259,14 +263,14 @@ class Played:
     assignment: int
     replicate: int
     gold: int
-    """Index of the gold answer in the trial's own order."""
+    """Index of the gold answer in the trial's order."""
     argues: Mapping[str, int]
     """Seat to index of the answer that it argued for."""
     measures: Mapping[str, float]
 
 
 async def played(session: AsyncSession, experiment: uuid.UUID) -> list[Played]:
-    """Every trial of an experiment, in a fixed order."""
+    """Return every trial of an experiment, in a fixed order."""
     columns = (
         Trial.id,
         Arm.name,
@@ -293,7 +297,7 @@ async def played(session: AsyncSession, experiment: uuid.UUID) -> list[Played]:
 
 
 async def marks(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID, dict[int, bool]]:
-    """By judgement, whether the judge accepted each point of a critique, by the point's number."""
+    """Return by judgement whether the judge accepted each point of a critique, by the point's number."""
     rows = await session.execute(
         select(Move.play_id, Move.path, Move.content["index"].as_integer())
         .join(Judging, Judging.id == Move.play_id)
@@ -306,11 +310,13 @@ async def marks(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID,
 
 
 async def version(session: AsyncSession, experiment: uuid.UUID) -> str:
-    """A text that changes whenever a row does that figures rest on, whatever the change; the same for the same rows."""
+    """Return a text that changes with every change of a row behind the figures, and is the same for the same
+    rows.
+    """
     return str(await session.scalar(_VERSION, {"experiment": experiment}))
 
 
-# Where a row lies and which transaction wrote it: any change of a row changes that.
+# The place of a row and its last transaction: every change of a row changes them.
 _VERSION = text(
     """
     WITH mine AS MATERIALIZED (
@@ -334,7 +340,7 @@ _VERSION = text(
 
 
 async def stream(session: AsyncSession, experiment: uuid.UUID) -> AsyncIterator[VerdictRow]:
-    """Every verdict of an experiment, a few at a time."""
+    """Yield every verdict of an experiment, a few at a time."""
     rows = await session.stream(_of_experiment(experiment).execution_options(yield_per=CHUNK))
     async for row in rows:
         yield VerdictRow(*row)
@@ -342,7 +348,7 @@ async def stream(session: AsyncSession, experiment: uuid.UUID) -> AsyncIterator[
 
 @dataclass(frozen=True, slots=True)
 class ArmCount:
-    """What an arm has, beside its verdicts."""
+    """The counts of an arm, beside its verdicts."""
 
     arm: str
     protocol: str
@@ -350,21 +356,21 @@ class ArmCount:
     done: int
     failed: int
     assignments: int
-    """Different assignments that every question is played under."""
+    """Number of assignments that every question is played under."""
     refusals_gold: int
-    """Refused speeches that were to argue for the gold answer."""
+    """Refused speeches for the gold answer."""
     refusals_other: int
-    """Refused speeches that were to argue for another answer."""
+    """Refused speeches for another answer."""
     concessions_gold: int
-    """Speeches for the gold answer that gave it up."""
+    """Speeches for the gold answer that conceded."""
     concessions_other: int
-    """Speeches for another answer that gave it up."""
+    """Speeches for another answer that conceded."""
     baseline: bool
-    """Whether a built-in participant holds one of its seats."""
+    """Whether a built-in participant has one of its seats."""
 
 
 async def arm_counts(session: AsyncSession, experiment: uuid.UUID) -> list[ArmCount]:
-    """Counts for each arm, in the order of the file."""
+    """Return counts for each arm, in the order of the file."""
     stances = await _stances(session, experiment)
     builtin = await _builtin_arms(session, experiment)
     rows = await session.execute(
@@ -396,7 +402,7 @@ async def arm_counts(session: AsyncSession, experiment: uuid.UUID) -> list[ArmCo
 
 
 async def _stances(session: AsyncSession, experiment: uuid.UUID) -> dict[tuple[uuid.UUID, str, bool], int]:
-    """Position checks by arm, stance found, and whether the speech argued for gold."""
+    """Return position checks by arm, stance, and whether the speech argued for gold."""
     speech = aliased(Move)
     stance = Move.content["stance"].astext
     gold = Trial.answers[Trial.argues[speech.seat].as_integer() + 1] == Question.gold
@@ -419,7 +425,7 @@ async def _builtin_arms(session: AsyncSession, experiment: uuid.UUID) -> set[uui
         .where(
             Arm.experiment_id == experiment,
             Participant.kind == "builtin",
-            Participant.settings["name"].astext != ITEMS,  # says what somebody else wrote
+            Participant.settings["name"].astext != ITEMS,  # It says what another participant wrote.
         )
     )
     return set(rows)
@@ -435,13 +441,13 @@ class JudgeCount:
     round_position: int
     baseline: bool
     judgements: int
-    """Wanted; for people: places, taken or not."""
+    """Planned ones; for people: places, taken or not."""
     done: int
     failed: int
     returned: int
-    """Given back by people, lost with their lease, or failed and tried again; each place then opened afresh."""
+    """Returned by people, lost with their lease, or failed and retried. Each place was then opened again."""
     takes_part: bool = False
-    """Whether the judge took part in the talk: what is counted are then trials of its own, and no judgements."""
+    """Whether the judge took part in the talk. Then its trials are counted, not judgements."""
 
     @property
     def label(self) -> str:
@@ -450,13 +456,13 @@ class JudgeCount:
 
 
 async def judge_counts(session: AsyncSession, experiment: uuid.UUID) -> list[JudgeCount]:
-    """Counts for each judge of every arm and round, those who took part in the talk before those who read it."""
+    """Return counts for each judge of every arm and round, first those who took part in the talk."""
     counts = [*await _taking_part(session, experiment), *await _reading(session, experiment)]
     return [count for _, count in sorted(counts, key=lambda placed: placed[0])]
 
 
 async def _taking_part(session: AsyncSession, experiment: uuid.UUID) -> list[tuple[int, JudgeCount]]:
-    """Counts of judges with trials of their own, and the place of their arm."""
+    """Return counts of judges with their own trials, and the place of their arm."""
     rows = await session.execute(
         select(
             Arm.position,
@@ -481,9 +487,9 @@ async def _taking_part(session: AsyncSession, experiment: uuid.UUID) -> list[tup
 
 
 async def _reading(session: AsyncSession, experiment: uuid.UUID) -> list[tuple[int, JudgeCount]]:
-    """Counts of judges of finished trials, and the place of their arm."""
+    """Return counts of judges of finished trials, and the place of their arm."""
     # Literal, not bound: PostgreSQL must see the same expression in both places.
-    # A place that nobody has taken is nobody's, and a person's.
+    # An open place has no participant, and is for a person.
     person = literal_column("coalesce(participant.kind, 'person') = 'person'", Boolean)
     builtin = literal_column("coalesce(participant.kind, 'person') = 'builtin'", Boolean)
     name = case((person, literal_column(f"'{PEOPLE}'")), else_=Participant.name)

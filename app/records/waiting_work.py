@@ -1,4 +1,4 @@
-"""What asks for somebody's attention: places that wait for people, and what failed, by experiment."""
+"""Work that waits for people, and failures, by experiment."""
 
 import uuid
 from dataclasses import dataclass
@@ -43,21 +43,21 @@ _SEATS = (
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Places for people: in all, or in one experiment."""
+    """Places for people, in all or in one experiment."""
 
     open: int
-    """Places that anybody may take."""
+    """Free places."""
     held: int
-    """Places that somebody has taken and not finished."""
+    """Places that are taken and not finished."""
     people: int
-    """Who they are, each counted once."""
+    """The people who have them, each counted once."""
     since: datetime | None
-    """When the place that has been open for longest could first have been taken."""
+    """When the oldest free place could first have been taken."""
     experiment: str = ""
 
 
 def _places(owner: uuid.UUID | None) -> tuple[Select[*tuple[Any, ...]], Any]:
-    """Counts of the places that people can take, or have taken, in the experiments that somebody sees; and since when."""
+    """Return counts of the free and taken places in the viewer's experiments, and since when they are free."""
     place = _SEATS.subquery()
     free, held = place.c.free, not_(place.c.free)
     since = func.min(place.c.since).filter(free)
@@ -77,13 +77,13 @@ def _places(owner: uuid.UUID | None) -> tuple[Select[*tuple[Any, ...]], Any]:
 
 
 async def waiting(session: AsyncSession, owner: uuid.UUID | None) -> Waiting:
-    """The places of all experiments that somebody sees; a person at work in two of them counts once."""
+    """Return the places of all experiments of the viewer. A person who works in two of them counts once."""
     rows, _ = _places(owner)
     return Waiting(*(await session.execute(rows)).one())
 
 
 async def waiting_by_experiment(session: AsyncSession, owner: uuid.UUID | None) -> Page[Waiting]:
-    """The experiments with such places that have waited for longest."""
+    """Return the experiments whose places have waited longest."""
     rows, longest = _places(owner)
     rows = rows.add_columns(Experiment.name).group_by(Experiment.id)
     return await page_of_rows(session, rows.order_by(longest.nulls_last(), Experiment.name), 1, Waiting)
@@ -91,7 +91,7 @@ async def waiting_by_experiment(session: AsyncSession, owner: uuid.UUID | None) 
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """What failed in one experiment."""
+    """The failures in one experiment."""
 
     experiment: str
     trials: int
@@ -101,7 +101,7 @@ class Failing:
 
 
 async def failing(session: AsyncSession, owner: uuid.UUID | None) -> Page[Failing]:
-    """The newest of the experiments that somebody sees, and has not cancelled, in which something failed."""
+    """Return the viewer's newest experiments with failures, without cancelled ones."""
     is_trial = PlayRow.kind == "talk"
     rows = (
         select(

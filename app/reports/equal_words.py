@@ -90,7 +90,7 @@ def _rest(arm: Arm, rules: Critique) -> tuple[Any, ...]:
 def _decided(
     decision: str, rows: Sequence[Placed], measures: Mapping[UUID, Mapping[str, float]]
 ) -> Iterator[ScoredReading]:
-    """Return the readings of a judge, or the result of the votes on the same trials as if it were its belief."""
+    """Yield the readings of a judge, or the result of the votes on the same trials as if it were its belief."""
     for row in rows:
         if decision == "the judge":
             yield row.reading

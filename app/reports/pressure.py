@@ -202,8 +202,8 @@ def _of(rows: Iterable[Placed], judge: str) -> list[Placed]:
 
 
 Target: TypeAlias = Callable[[Placed], int | None]
-"""Return the answer of a verdict's trial, in its own order, for which the attacker speaks or would speak.
-Return None where it could be either.
+"""The answer of a verdict's trial, in its own order, for which the attacker speaks or would speak.
+None where it could be either.
 """
 
 

@@ -461,7 +461,7 @@ def test_power_is_told_both_ways_and_what_cannot_be_is_refused(arena: Arena) -> 
         ({"arms": {"debate": {**DEBATE, "seats": {"debater": "advocate"}}}}, ["unknown seat", "'debaters'"]),
         (
             {"arms": {"debate": {"protocol": "debate"}}},
-            ["nobody holds the seat debater_a", "seats: {debaters: NAME}"],
+            ["the seat debater_a is empty", "seats: {debaters: NAME}"],
         ),
         (
             {"arms": {"debate": {**DEBATE, "seats": {"debaters": "advocat"}}}},

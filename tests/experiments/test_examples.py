@@ -143,7 +143,7 @@ def test_the_examples_are_in_the_digest_of_the_frozen_file() -> None:
     ("given", "count", "said"),
     [
         (file_of(win()), 2, "there are 1 questions in the file of examples and 2 are asked for"),
-        ("{}", 1, "line 1 of the file of examples is none"),
+        ("{}", 1, "line 1 of the file of examples is not an example"),
         ("missing.jsonl", 1, "missing.jsonl cannot be read"),
         (file_of(win()), 0, "examples: NUMBER and prompts: {examples: FILE} go together"),
     ],

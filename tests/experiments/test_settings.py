@@ -97,13 +97,13 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     (
         "critique",
         {"planted_by": "task-file"},
-        "only the built-in task-file can hold the seat tamperer under these settings; add participants: "
+        "only the built-in task-file can take the seat tamperer under these settings; add participants: "
         "{items: {kind: builtin, name: task-file}} and seats: {tamperer: items}.",
     ),
     (
         "debate",
         {"seats": {"debaters": "items", "preference": "lexical", "coach": "advocate"}},
-        "the built-in task-file says only what comes with a question, and cannot hold the seat debater_a",
+        "the built-in task-file reads out the arguments of questions only, and cannot take the seat debater_a",
     ),
     ("critique", {"planted": 2}, "planted: input should be less than or equal to 1"),
     ("critique", {"depth": 4}, "depth: input should be less than or equal to 3"),
@@ -243,12 +243,12 @@ TOGETHER: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str], str]] = {
     "several candidates and nobody who chooses": (
         {"candidates": 4},
         {"preference": ""},
-        "nobody holds the seat preference; add seats: {preference: NAME}.",
+        "the seat preference is empty; add seats: {preference: NAME}.",
     ),
     "several critiques and nobody who chooses": (
         {"refinements": 2},
         {"preference": ""},
-        "nobody holds the seat preference; add seats: {preference: NAME}.",
+        "the seat preference is empty; add seats: {preference: NAME}.",
     ),
     "several candidates by one who always says the same": (
         {"candidates": 4},

@@ -566,7 +566,7 @@ async def test_a_script_that_runs_out_or_cannot_be_read_says_so() -> None:
         await reply(who, view(speech_ask("debater_a", 2)), path="r2/debater_a")
     with pytest.raises(ParticipantError, match="has 0 replies to `vote`"):
         await reply(who, view(Ask("v", "judge", "vote", "pick")), path="v")
-    with pytest.raises(ParticipantError, match="Reply 1 to `belief` in the script is no belief"):
+    with pytest.raises(ParticipantError, match="Reply 1 to `belief` in the script is not a belief"):
         await reply(who, view(Ask("b", "judge", "belief", "belief")), path="b")
 
 

@@ -219,7 +219,10 @@ async def test_where_not_every_letter_is_among_the_likeliest_tokens_the_belief_i
     [
         (Script(logprobs="omitted"), "set `belief` to auto, verbalised or votes"),
         (Script(logprobs="refused"), "saying “logprobs are not supported”"),
-        (Script(logprobs="raw", top=1), "gives no log-probabilities of every answer for the model scripted"),
+        (
+            Script(logprobs="raw", top=1),
+            "returns no log-probabilities of every answer for the model scripted",
+        ),
     ],
 )
 async def test_a_judge_whose_belief_must_be_read_from_log_probabilities_states_none(script, sentence):

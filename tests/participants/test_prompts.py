@@ -317,10 +317,10 @@ def test_a_fence_stands_before_every_line() -> None:
         ("{% block requst %}x{% endblock %}", "the nearest is `request`"),
         ("{% block role %}{% block mov %}{% endblock %}{% endblock %}", "`mov` that has no place"),
         ("{% block request %}{{ limit.max_words }}{% endblock %}", "the nearest is `limits`"),
-        ("{% block role %}{{ facts.round }}{% endblock %}", "`facts`, which the block `role` is not given"),
+        ("{% block role %}{{ facts.round }}{% endblock %}", "`facts`, which the block `role` does not have"),
         ("{% block system %}{{ question }}{% endblock %}", "it is given none"),
-        ("{% block request %}{% include 'shared/vote' %}{% endblock %}", "draws on another file"),
-        ("{% extends 'shared/vote' %}", "draws on another file"),
+        ("{% block request %}{% include 'shared/vote' %}{% endblock %}", "uses another file"),
+        ("{% extends 'shared/vote' %}", "uses another file"),
         ("{% block request %}", "is not valid Jinja"),
     ],
 )

@@ -55,8 +55,8 @@ async def told(database: Database, experiment: Experiment) -> Report:
 @pytest.mark.parametrize(
     ("arm", "complaint"),
     [
-        ({"candidates": 4}, r"nobody holds the seat preference; add seats: \{preference: NAME\}\."),
-        ({"refinements": 2}, r"nobody holds the seat preference"),
+        ({"candidates": 4}, r"the seat preference is empty; add seats: \{preference: NAME\}\."),
+        ({"refinements": 2}, r"the seat preference is empty"),
         ({"candidates": 99}, r"candidates: input should be less than or equal to 64\."),
         ({"attacker": "debater_a"}, r"attacker: debater_a has no attack to make: set attack, or leave attacker out\."),
         ({"attack": "forge-marks", "attacker": "judge"}, r"attacker: no seat judge argues here; valid are debater_a"),

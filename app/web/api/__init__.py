@@ -1,1 +1,1 @@
-"""The JSON API: what pages and command line can do, for programs with a personal token."""
+"""The JSON API: the functions of pages and command line, for programs with a personal token."""

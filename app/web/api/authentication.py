@@ -1,4 +1,6 @@
-"""Who calls the API: a bearer token in a header, never a cookie; its scope and its owner's role must both allow the route."""
+"""Authentication of API calls: a bearer token in a header, never a cookie. Its scope and its owner's role
+must both allow the route.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +24,12 @@ from models import Account
 
 PREFIX = "/api/v1"
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": Error, "description": "It was not carried out; the sentence says why and what to do."}
+    "4XX": {"model": Error, "description": "It was refused; the sentence says why and what to do."}
 }
 PER_MINUTE = 600
-"""Requests of one token."""
+"""Most requests of one token."""
 STRANGERS = 60
-"""Requests without a valid token from one address."""
+"""Most requests without a valid token from one address."""
 _bearer = HTTPBearer(auto_error=False, description="A personal token, made at /account/tokens.")
 
 
@@ -47,16 +49,18 @@ async def _caller(
     await limited(request.app.state.database, f"api/{found.id}", PER_MINUTE)
     route = request.scope["route"].name
     if SCOPES[route] not in found.scopes:
-        raise Refused(403, f"This token is not for that: it lacks the scope {SCOPES[route]}.")
+        raise Refused(
+            403, f"This token lacks the scope {SCOPES[route]}: make one with it at /account/tokens."
+        )
     if not may(found.account.role, route):
-        raise Refused(403, "That is not for your role.")
+        raise Refused(403, "Your role does not allow this.")
     return found.account
 
 
 Caller = Annotated[Account, Depends(_caller)]
 
 USERS = (SpecError, ImportRefused, ExportRefused, ParticipantError)
-"""What goes wrong by a caller's own doing; the text is a sentence for them."""
+"""Errors that the caller caused. The text is a sentence for them."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Bodies that come in and tables that go out, a piece at a time: neither is held in memory whole."""
+"""Request bodies and downloads, a piece at a time: neither is in memory whole."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ PIECE = 256 * 2**10
 
 
 async def _pieces(request: Request, most: int) -> AsyncIterator[bytes]:
-    """The body; a length that was not announced is counted as it comes."""
+    """Yield the body. Its size is checked as it arrives, also where no length was announced."""
     seen = 0
     async for piece in request.stream():
         seen += len(piece)
@@ -29,7 +29,7 @@ async def _pieces(request: Request, most: int) -> AsyncIterator[bytes]:
 
 
 async def described(request: Request, name: str) -> dict[str, Any]:
-    """The body of a request as plain data, from JSON or YAML. Raises SpecError."""
+    """Return the body of a request as plain data, from JSON or YAML. Raise SpecError."""
     raw = b"".join([piece async for piece in _pieces(request, MAX_SPEC)])
     try:
         text = raw.decode("utf-8-sig")
@@ -40,7 +40,7 @@ async def described(request: Request, name: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def uploaded(request: Request, name: str) -> AsyncIterator[Path]:
-    """The body as a file of this name in a folder of its own, gone afterwards."""
+    """Save the body as a file of this name in a temporary folder, which is deleted afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         with path.open("xb") as file:
@@ -50,7 +50,7 @@ async def uploaded(request: Request, name: str) -> AsyncIterator[Path]:
 
 
 def download(file: BinaryIO, media_type: str, name: str, rows: int) -> StreamingResponse:
-    """What has been written to an open temporary file, as a download; the file is closed in the end."""
+    """Return the contents of an open temporary file as a download. The file is closed at the end."""
     size = file.tell()
     file.seek(0)
 

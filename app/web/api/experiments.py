@@ -39,8 +39,8 @@ _A_SPEC: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": (
-            "The file that the command line takes, as JSON or YAML. Participants name endpoints on record; `prompts` "
-            "hold the templates themselves instead of names of files."
+            "The file that the command line takes, as JSON or YAML. Participants name registered endpoints; `prompts` "
+            "are the templates themselves instead of names of files."
         ),
         "content": {
             kind: {"schema": {"type": "object"}} for kind in ("application/json", "application/yaml")
@@ -50,12 +50,10 @@ _A_SPEC: dict[str, Any] = {
 
 
 async def _theirs(caller: Caller, db: Db, name: str) -> Experiment:
-    """The experiment of this name; somebody else's is as good as none."""
+    """Return the experiment of this name. One that the caller may not see counts as absent."""
     found = await records.find(db, name)
     if found is None or not may_see(caller, found):
-        raise Refused(
-            404, f"There is no experiment {name} here: list those there are at /api/v1/experiments."
-        )
+        raise Refused(404, f"There is no experiment {name} here: see the list at /api/v1/experiments.")
     return found
 
 
@@ -67,7 +65,7 @@ async def list_experiments(
     caller: Caller,
     db: Db,
     number: PageNumber = 1,
-    search: Annotated[str, Query(max_length=200, description="What the name holds.")] = "",
+    search: Annotated[str, Query(max_length=200, description="Words of the name.")] = "",
 ) -> schemas.Listed[schemas.Experiment]:
     """Experiments, newest first."""
     page = await browse.experiments(db, owner=sees_only(caller), search=search.strip(), number=number)
@@ -102,7 +100,7 @@ async def get_experiment(experiment: Theirs) -> schemas.ExperimentInFull:
 
 @router.get("/experiments/{name}/progress", name="api_progress")
 async def get_progress(db: Db, experiment: Theirs) -> schemas.Progress:
-    """How far it is."""
+    """The progress of an experiment."""
     return await _progress(db, experiment.id)
 
 
@@ -123,7 +121,7 @@ async def _report(request: Request, caller: Account, name: str) -> Report:
 
 
 async def _found(request: Request, caller: Account, name: str) -> Experiment:
-    """The experiment of this name, with no connection held afterwards: what follows takes long."""
+    """Return the experiment of this name and release the connection, because the rest takes long."""
     database: Database = request.app.state.database
     async with database.session() as db:
         return await _theirs(caller, db, name)
@@ -147,7 +145,7 @@ async def get_export(
     format: Format = Format.JSONL,
     include_passages: Annotated[bool, Query(description="Write the hidden texts into transcripts.")] = False,
 ) -> StreamingResponse:
-    """A table of verdicts, transcripts or model calls; docs/data-dictionary.md explains every column."""
+    """A table of verdicts, transcripts or model calls. docs/data-dictionary.md explains every column."""
     database: Database = request.app.state.database
     experiment = await _found(request, caller, name)
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been sent
@@ -174,7 +172,7 @@ async def list_rounds(db: Db, experiment: Theirs, number: PageNumber = 1) -> sch
 async def add_round(
     request: Request, caller: Caller, name: str, retry_failed: bool = False
 ) -> schemas.RoundStarted:
-    """Judge the finished trials in a round, new or there already."""
+    """Judge the finished trials in a new or existing round."""
     database: Database = request.app.state.database
     with refusing():
         data = await described(request, "the panel's file")
@@ -192,6 +190,8 @@ async def add_round(
 
 @router.post("/experiments/{name}/{action}", name="api_steer")
 async def steer(caller: Caller, db: Db, experiment: Theirs, action: Action) -> schemas.Progress:
-    """Pause it, go on with it, give it up for good, or try again what failed. What is so already stays so."""
+    """Pause it, resume it, cancel it for good, or retry failures. A state that it already has does not
+    change.
+    """
     await change(db, caller, experiment, action)
     return await _progress(db, experiment.id)

@@ -6,7 +6,7 @@ from typing import Any
 
 JSON = "application/json"
 LIST = "Listed_"
-"""How the names of shapes begin that are pages of a list; an underscore ends them."""
+"""Prefix of the names of shapes that are pages of a list."""
 Described = Mapping[str, Any]
 """The document, or a part of it."""
 
@@ -37,7 +37,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class DocumentedObject:
-    """The keys of an object, or the words that a value may be."""
+    """The keys of an object, or the possible words of a value."""
 
     name: str
     about: str
@@ -46,7 +46,7 @@ class DocumentedObject:
 
 
 def operations(document: Described) -> list[Operation]:
-    """Every operation, in the order of the document."""
+    """Return every operation, in the order of the document."""
     return [
         _operation(f"{method.upper()} {path}", item)
         for path, found in document["paths"].items()
@@ -55,7 +55,9 @@ def operations(document: Described) -> list[Operation]:
 
 
 def shapes(document: Described) -> list[DocumentedObject]:
-    """Every shape that operations name; pages of lists are all alike, and told where they are answered."""
+    """Return every shape that operations name. Pages of lists are all alike, and described with their
+    operations.
+    """
     found = document["components"]["schemas"].items()
     return [_shape(name, item) for name, item in found if not name.startswith(LIST)]
 
@@ -82,9 +84,7 @@ def _answer(responses: Described) -> str:
 def _parameter(item: Described) -> DocumentedKey:
     schema = item["schema"]
     default = schema.get("default")
-    notes = (
-        ["needed"] if item["required"] else [f"{default} unless told"] if default not in (None, "") else []
-    )
+    notes = ["needed"] if item["required"] else [f"default {default}"] if default not in (None, "") else []
     return DocumentedKey(
         item["name"], ", ".join([item["in"], _kind(schema), *notes]), item.get("description", "")
     )
@@ -99,7 +99,7 @@ def _shape(name: str, item: Described) -> DocumentedObject:
 
 
 def _kind(schema: Described) -> str:
-    """A schema in a few words."""
+    """Return a schema in a few words."""
     if "$ref" in schema:
         name = str(schema["$ref"].rpartition("/")[2])
         return (

@@ -21,7 +21,7 @@ router = APIRouter(prefix=PREFIX, responses=REFUSALS)
 async def list_participants(
     caller: Caller, db: Db, number: PageNumber = 1
 ) -> schemas.Listed[schemas.Participant]:
-    """Models and built-ins on record, by name."""
+    """Registered models and built-ins, by name."""
     return schemas.listed(await admin.participants_page(db, number), _participant)
 
 
@@ -37,9 +37,9 @@ def _participant(row: Participant) -> schemas.Participant:
 
 @router.post("/participants", name="api_add_participant", tags=["participants"], status_code=201)
 async def add_participant(caller: Caller, db: Db, new: schemas.NewParticipant) -> schemas.Participant:
-    """Put a model on record; its settings never change, and the same again is the same participant."""
+    """Register a model. Its settings never change, and the same settings are the same participant."""
     if new.settings.base_url is not None or new.settings.endpoint is None:
-        raise Refused(422, "settings: name an endpoint on record as `endpoint`, and no base_url.")
+        raise Refused(422, "settings: name a registered endpoint as `endpoint`, and no base_url.")
     named = await admin.endpoints_named(db, new.settings.endpoint)
     if len(named) > 1:
         raise Refused(409, f"There are several endpoints {new.settings.endpoint}: choose one in the browser.")
@@ -51,7 +51,7 @@ async def add_participant(caller: Caller, db: Db, new: schemas.NewParticipant) -
 
 @router.post("/participants/{identity}/try", name="api_try_participant", tags=["participants"])
 async def try_participant(request: Request, caller: Caller, identity: uuid.UUID) -> schemas.Tried:
-    """Ask one for a belief and a short speech; nothing is kept."""
+    """Ask one for a belief and a short speech. Nothing is stored."""
     state = request.app.state
     _, tried = await participants.probed_participant(state.database, state.settings, caller, identity)
     belief, speech = tried["belief"], tried["speech"]
@@ -70,13 +70,13 @@ async def try_participant(request: Request, caller: Caller, identity: uuid.UUID)
 
 @router.get("/endpoints", name="api_endpoints", tags=["administration"])
 async def list_endpoints(caller: Caller, db: Db, number: PageNumber = 1) -> schemas.Listed[schemas.Endpoint]:
-    """Model servers on record, by name."""
+    """Registered model servers, by name."""
     return schemas.listed(await admin.endpoints_page(db, number), schemas.Endpoint.model_validate)
 
 
 @router.post("/endpoints", name="api_add_endpoint", tags=["administration"], status_code=201)
 async def add_endpoint(request: Request, caller: Caller, new: schemas.NewEndpoint) -> schemas.Endpoint:
-    """Put one on record; its address is checked against the allow-list, and never changes."""
+    """Register a model server. Its address is checked against the allow-list, and never changes."""
     state = request.app.state
     added = await endpoints.add_endpoint(
         state.database, state.settings, caller, new.name, new.base_url, new.api_key_env

@@ -1,6 +1,7 @@
-"""The API's people: who they are, their invites, and the audit trail.
+"""The API's people: accounts, invites, and the audit trail.
 
-Accounts of admins and researchers are changed in the browser only, so that no token leads to more than its scopes.
+Accounts of admins and researchers are changed in the browser only, so that a token never gives more than its
+scopes.
 """
 
 import uuid
@@ -30,7 +31,7 @@ router = APIRouter(prefix=PREFIX, responses=REFUSALS)
 
 @router.get("/people", name="api_people", tags=["people"])
 async def list_people(caller: Caller, db: Db, number: PageNumber = 1) -> schemas.Listed[schemas.Person]:
-    """Those whom the caller looks after: all for an admin, else the judges they invited."""
+    """People whom the caller manages: all for an admin, otherwise the judges and debaters they invited."""
     return schemas.listed(await admin.people_page(db, caller, number), _person)
 
 
@@ -45,7 +46,7 @@ def _person(row: Account) -> schemas.Person:
 
 
 async def _judge(db: AsyncSession, caller: Account, identity: uuid.UUID) -> Account:
-    """A judge or debater whom the caller looks after."""
+    """Return a judge or debater whom the caller manages."""
     person = await person_in_care(db, caller, identity)
     if person.role not in INVITED_BY_RESEARCHERS:
         raise Refused(
@@ -56,19 +57,19 @@ async def _judge(db: AsyncSession, caller: Account, identity: uuid.UUID) -> Acco
 
 @router.post("/people/{identity}/link", name="api_new_link", tags=["people"], status_code=201)
 async def new_link(request: Request, caller: Caller, db: Db, identity: uuid.UUID) -> schemas.Link:
-    """A new personal link for a judge or debater; their earlier links, sessions and tokens end."""
+    """Make a new personal link for a judge or debater. Their earlier links, sessions and tokens end."""
     return await _told(request, db, await renew_link(db, caller, await _judge(db, caller, identity)))
 
 
 @router.post("/people/{identity}/close", name="api_close_account", tags=["people"], status_code=204)
 async def close_account(caller: Caller, db: Db, identity: uuid.UUID) -> None:
-    """Close the account of a judge or debater; their links, sessions and tokens end at once."""
+    """Close the account of a judge or debater. Their links, sessions and tokens end at once."""
     await admin.disable(db, caller.id, await _judge(db, caller, identity))
 
 
 @router.post("/people/{identity}/open", name="api_open_account", tags=["people"], status_code=204)
 async def open_account(caller: Caller, db: Db, identity: uuid.UUID) -> None:
-    """Open the closed account of a judge or debater; its owner needs a new link."""
+    """Open the closed account of a judge or debater. Its owner needs a new link."""
     await admin.enable(db, caller.id, await _judge(db, caller, identity))
 
 
@@ -83,7 +84,7 @@ async def list_invites(caller: Caller, db: Db, number: PageNumber = 1) -> schema
 
 @router.post("/invites", name="api_make_invite", tags=["people"], status_code=201)
 async def make_invite(request: Request, caller: Caller, db: Db, new: schemas.NewInvite) -> schemas.Link:
-    """Invite a judge or debater, or many by one link; the link is told this once."""
+    """Invite a judge or debater, or many by one link. The link is returned only this once."""
     lasts = timedelta(days=new.days)
     given = completion(new.role, new.completion_code, new.completion_url)
     made = await admin.invite(

@@ -16,20 +16,20 @@ from app.web.security.middleware import Visitor
 from app.web.security.permissions import SCOPES
 
 ABOUT = (
-    "What the arena's pages and command line can do, for programs. Every request carries a personal token as "
+    "The functions of the arena's pages and command line, for programs. Every request has a personal token as "
     "`Authorization: Bearer …`; a token has scopes (`read`, `write`, `admin`), and its owner's role must allow the "
-    "request too. Lists come in pages (`?page=`). An error has a fitting status and says in one sentence what to do."
+    "request too. Lists come in pages (`?page=`). An error has a fitting status and one sentence that says what to do."
 )
 router = APIRouter()
 PARTS = (experiments.router, trials.router, tasks.router, participants.router, people.router)
-"""What the document describes; a new part of the API is a module with a router, named here."""
+"""The contents of the document. A new part of the API is a module with a router, named here."""
 ROUTERS = (*PARTS, router)
 _ROUTES = [route for part in PARTS for route in part.routes if isinstance(route, APIRoute)]
 
 
 @cache
 def document() -> dict[str, Any]:
-    """The OpenAPI document, with the scope that each operation needs; errors have one shape, our own."""
+    """Return the OpenAPI document, with the scope of each operation. Errors have one shape."""
     made = get_openapi(title="Oversight Arena", version="1", description=ABOUT, routes=_ROUTES)
     routes = {(route.path, method.lower()): route.name for route in _ROUTES for method in route.methods or ()}
     for path, found in made["paths"].items():
@@ -44,13 +44,13 @@ def document() -> dict[str, Any]:
 
 @router.get(f"{PREFIX}/openapi.json", name="api_openapi", include_in_schema=False)
 async def openapi() -> JSONResponse:
-    """The document, for everybody."""
+    """Return the document; every visitor may read it."""
     return JSONResponse(document())
 
 
 @router.get("/api", name="api_docs", include_in_schema=False)
 async def docs(request: Request, visitor: Visitor) -> Response:
-    """The document as a page."""
+    """Return the document as a page."""
     made = document()
     about = made["info"]["description"]
     return page(request, "pages/api.html", about=about, operations=operations(made), shapes=shapes(made))

@@ -1,4 +1,4 @@
-"""The shapes of what the API sends and takes; docs/api.md and /api/v1/openapi.json are made from them."""
+"""The shapes of the API's requests and responses; docs/api.md and /api/v1/openapi.json are made from them."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -17,18 +17,18 @@ Row = TypeVar("Row")
 
 
 class Shape(BaseModel):
-    """What all have in common."""
+    """The parent of all shapes."""
 
     model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
 
 
 def listed(page: Page[Row], shape: Callable[[Row], T]) -> "Listed[T]":
-    """A page of a list, each row in its shape."""
+    """Return a page of a list, each row in its shape."""
     return Listed(items=[shape(row) for row in page.rows], page=page.number, more=page.more)
 
 
 class Error(Shape):
-    """Why a request was not carried out."""
+    """Why a request was refused."""
 
     error: str
     """One sentence that says what to do."""
@@ -50,9 +50,9 @@ class Experiment(Shape):
 
     name: str
     state: str
-    """`running`, `paused` or `cancelled`: what somebody wants of it."""
+    """`running`, `paused` or `cancelled`: the last instruction."""
     digest: str
-    """Of the spec, the drawn questions and the prompts."""
+    """Digest of the spec, the drawn questions and the prompts."""
     seed: int
     created_at: datetime
 
@@ -65,14 +65,14 @@ class ExperimentInFull(Experiment):
 
 
 class Started(Experiment):
-    """What became of a request to start."""
+    """The result of a request to start."""
 
     new: bool
-    """False where it was there already, started from the same spec."""
+    """False where it existed already, started from the same spec."""
 
 
 class Progress(Shape):
-    """How far an experiment is."""
+    """The progress of an experiment."""
 
     state: str
     """`running`, `paused` or `cancelled`."""
@@ -94,7 +94,7 @@ class Progress(Shape):
 
 
 class Cell(Shape):
-    """The figures of one arm and judge; further figures stand beside these."""
+    """The figures of one arm and judge, with further figures beside these."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -106,7 +106,7 @@ class Cell(Shape):
 
 
 class Report(Shape):
-    """What came of an experiment."""
+    """The report of an experiment."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -128,11 +128,11 @@ class Round(Shape):
 
 
 class RoundStarted(Shape):
-    """What became of a request for a judging round."""
+    """The result of a request for a judging round."""
 
     name: str
     queued: int
-    """Judgements that were not there before."""
+    """Judgements that are new."""
 
 
 class Trial(Shape):
@@ -149,7 +149,7 @@ class Trial(Shape):
     state: str
     """`queued`, `waiting` (for a person), `done` or `failed`."""
     error: str | None
-    """Why it failed."""
+    """The reason of the failure."""
     finished_at: datetime | None
     right: int
     """Verdicts with gold strictly on top."""
@@ -159,22 +159,22 @@ class Trial(Shape):
 
 
 class Move(Shape):
-    """What a seat gave when it was asked."""
+    """A seat's answer to an ask."""
 
     path: str
     """Its name within the trial."""
     seat: str
     participant: str
-    """Who held the seat; people stand under a pseudonym."""
+    """The participant in the seat; people have a pseudonym."""
     participant_kind: str
     """`model`, `builtin` or `person`."""
     content: dict[str, Any]
-    """As it is stored; `kind` says what the other keys are."""
+    """As stored; `kind` says what the other keys are."""
     created_at: datetime
 
 
 class Verdict(Shape):
-    """What one judge believed in the end, in one reading order."""
+    """The final belief of one judge in one reading order."""
 
     judge: str
     judge_kind: str
@@ -195,7 +195,7 @@ class Verdict(Shape):
 
 
 class TrialInFull(Shape):
-    """A trial with what was said and what judges made of it."""
+    """A trial with its transcript and verdicts."""
 
     id: UUID
     experiment: str
@@ -204,16 +204,16 @@ class TrialInFull(Shape):
     passage: str
     """Its key."""
     passage_text: str | None
-    """None unless it was asked for."""
+    """None unless requested."""
     question: str
     """Its key."""
     question_text: str
     answers: list[str]
-    """In the trial's own order."""
+    """In the trial's order."""
     gold: int
     """Place in `answers`, counted from 0."""
     argues: dict[str, int]
-    """Seat to the place in `answers` of what it argues for."""
+    """Seat to the place in `answers` of the answer that it argues for."""
     replicate: int
     seed: int
     state: str
@@ -221,11 +221,13 @@ class TrialInFull(Shape):
     error: str | None
     finished_at: datetime | None
     transcript: list[list[str]] | None
-    """Paths of the moves that judges read, in order; those of one inner list were made at once. None until it is done."""
+    """Paths of the moves that judges read, in order; those of one inner list were made at once. None until it
+    is done.
+    """
     measures: dict[str, float]
-    """Figures of the protocol's own."""
+    """The protocol's own figures."""
     moves: list[Move]
-    """Every move on record, hidden ones too, oldest first."""
+    """Every recorded move, hidden ones too, oldest first."""
     verdicts: list[Verdict]
 
 
@@ -236,22 +238,22 @@ class TaskSet(Shape):
     passages: int
     questions: int
     licenses: list[str]
-    """What its passages say of what may be done with them."""
+    """The licences of its passages."""
 
 
 class Imported(Shape):
-    """What an upload added."""
+    """The additions of an upload."""
 
     passages: int
     questions: int
     unchanged: int
-    """Questions that were there already."""
+    """Questions that existed already."""
     left_out: list[str]
-    """What was wrong with the lines that were left out."""
+    """The problems of the lines that were left out."""
 
 
 class Endpoint(Shape):
-    """A model server; keys are never told, only the names of their variables."""
+    """A model server. Keys are never returned, only the names of their variables."""
 
     id: UUID
     name: str
@@ -260,7 +262,7 @@ class Endpoint(Shape):
 
 
 class NewEndpoint(Shape):
-    """A model server to put on record."""
+    """A model server to register."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -268,24 +270,24 @@ class NewEndpoint(Shape):
     base_url: str = Field(max_length=500)
     """Address up to and including `/v1`."""
     api_key_env: str | None = Field(None, max_length=200)
-    """Name of the environment variable that holds the key."""
+    """Name of the environment variable with the key."""
 
 
 class EndpointTried(Shape):
-    """What an endpoint can do."""
+    """The abilities of an endpoint."""
 
     models: list[str]
     model: str | None
-    """The one that was sent a request."""
+    """The model that was sent a request."""
     logprobs: bool | None
-    """Whether it gives log-probabilities."""
+    """Whether it returns log-probabilities."""
     seconds: float | None
     """From request to reply."""
     error: str | None
 
 
 class Participant(Shape):
-    """A model or a built-in on record."""
+    """A registered model or built-in."""
 
     id: UUID
     name: str
@@ -295,17 +297,17 @@ class Participant(Shape):
 
 
 class NewParticipant(Shape):
-    """A model to put on record."""
+    """A model to register."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=NAME)
     settings: ModelSettings
-    """As an experiment's file describes it; `endpoint` names one on record."""
+    """As an experiment's file describes it; `endpoint` names a registered one."""
 
 
 class Tried(Shape):
-    """What a participant gave when it was tried."""
+    """A participant's answers when it was tried."""
 
     belief: list[float] | None
     """Over the two answers that it was asked about."""
@@ -332,29 +334,29 @@ class AuditEntry(Shape):
 
 
 class Person(Shape):
-    """Somebody with an account."""
+    """A person with an account."""
 
     id: UUID
     name: str
     role: str
     pseudonym: str | None
-    """What they are called in exports; None before they first hold a seat."""
+    """Their name in exports; None before they first take a seat."""
     closed: bool
 
 
 class Invite(Shape):
-    """A link that lets somebody in, without the link itself."""
+    """A link to join or sign in, without the link itself."""
 
     id: UUID
     label: str
     role: str
     shared: bool
-    """Whether each comer makes an account, or it belongs to the first."""
+    """Whether each visitor makes an account, or it belongs to the first."""
     expires_at: datetime
     completion_code: str
-    """What a judge who came by it shows a recruiter when nothing is left to do."""
+    """The code that a judge of this invite shows a recruiter when no work is left."""
     completion_url: str
-    """Where they go then."""
+    """The address that they then follow."""
 
 
 class NewInvite(Shape):
@@ -368,13 +370,13 @@ class NewInvite(Shape):
     days: int = Field(60, ge=1, le=365)
     """Until it expires."""
     completion_code: str = Field("", max_length=MOST_CODE)
-    """Shown to a judge who came by it, when nothing is left to do."""
+    """The code shown to a judge of this invite when no work is left."""
     completion_url: str = Field("", max_length=MOST_URL)
-    """A link for then; https."""
+    """The address that the judge then follows; https."""
 
 
 class Link(Shape):
-    """An invite with its link, told this once."""
+    """An invite with its link, which is returned only this once."""
 
     invite: Invite
     link: str

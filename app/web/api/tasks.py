@@ -36,7 +36,7 @@ async def list_tasks(caller: Caller, db: Db, number: PageNumber = 1) -> schemas.
 async def upload_tasks(
     request: Request, caller: Caller, name: SetName, skip_bad: bool = False
 ) -> schemas.Imported:
-    """Add passages and questions to a task set, which is made if it is new; what is there already stays as it is."""
+    """Add passages and questions to a task set, which is made if it is new. Existing rows stay unchanged."""
     async with uploaded(request, f"{name}.jsonl") as path:
         file = await run_in_threadpool(read_tasks, path)
     with refusing():

@@ -1,4 +1,4 @@
-"""The API's trials: a list to pick from, and one with what was said and what judges made of it."""
+"""The API's trials: a list to pick from, and one with its transcript and verdicts."""
 
 import uuid
 from typing import Annotated, Any, Literal
@@ -31,7 +31,7 @@ async def list_trials(
         Query(description="Trials with such a verdict of the judge, or of any."),
     ] = "",
     judge: Annotated[str, Query(max_length=200, description="A name, or `people` for any person.")] = "",
-    text: Annotated[str, Query(max_length=200, description="Words that some speech holds.")] = "",
+    text: Annotated[str, Query(max_length=200, description="Words in a speech.")] = "",
     number: PageNumber = 1,
 ) -> schemas.Listed[schemas.Trial]:
     """Trials of an experiment, in the order in which they are played."""
@@ -102,7 +102,7 @@ def _move(move: Move, holder: Participant) -> schemas.Move:
 
 
 def _own(found: Transcript) -> list[schemas.Verdict]:
-    """Verdicts of a judge who took part in the talk, and so is found among who spoke."""
+    """Return the verdicts of a judge who took part in the talk, and so is among the speakers."""
     holders = {holder.id: holder for _, holder in found.moves}
     return [_verdict(verdict, holders[verdict.participant_id], None) for verdict in found.verdicts]
 

@@ -375,7 +375,7 @@ async def test_participants_on_record_are_named_without_a_description(world: Wor
         ({"arms.0.settings.rounds": "99"}, "arms.debate: rounds"),
         ({"arms.0.settings.rounds": "many"}, "arms.debate: rounds"),
         ({"arms.0.name": ""}, "one has no name"),
-        ({"arms.0.seats.debaters": ""}, "nobody holds the seat"),
+        ({"arms.0.seats.debaters": ""}, "is empty; add seats"),
         ({"participants.1.name": "extractive-debater"}, "is there twice"),
         ({"tasks.set": "gone"}, "there is no task set"),
         ({"tasks.passages": "9"}, "9 passages are asked for"),
