@@ -352,7 +352,7 @@ def test_segments_too_far_apart_do_not_verify() -> None:
 def test_an_ellipsis_leaves_out_as_many_characters_as_allowed_and_no_more(
     left_out: int, verified: bool
 ) -> None:
-    passage = Passage(f"the cat sat {'x' * (left_out - 2)} then it left")
+    passage = IndexedPassage(f"the cat sat {'x' * (left_out - 2)} then it left")
     assert quote_of("the cat sat ... then it left", passage).verified is verified
 
 

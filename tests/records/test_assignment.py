@@ -443,12 +443,12 @@ async def test_only_its_holder_gives_a_trial_back_and_has_no_lease_of_it_afterwa
     held = await take(database, holder)
     assert holder.participant_id is not None
     async with database.session.begin() as session:
-        await places.flag(session, assignment.JUDGEMENTS, held, {"told": False})
+        await assignment.flag(session, held, {"told": False})
         assert not await assignment.give_back(session, held, other, {})
         assert await assignment.give_back(session, held, holder, {"knows_story": True})
-        assert not await assignment.prolong(session, held, holder.participant_id)
+        assert not await assignment.keep(session, held, holder.participant_id)
 
-    [row] = await rows(database, Judgement.id == held)
+    [row] = await rows(database, SeatRow.id == held)
     assert (row.state, row.leased_until) == ("returned", None)
     assert row.flags == {"told": False, "knows_story": True}, "what was marked before stays"
 

@@ -249,18 +249,29 @@ async def test_an_arm_that_somebody_has_not_worked_in_comes_first_be_it_of_seats
     database: Database,
 ) -> None:
     one, *others = await hired(database, 3, "judge")
-    panel = [{"humans": 1, "once_per_passage": False}]
     await begun(database, talks({"asking": ASKING}), "Alba", "Brise")
-    await begun(database, {**judged(), "judges": panel}, "Alba", "Brise")
-    first = await take(database, one, assignment.JUDGEMENTS)
-    assert first
-    await judge_on(database, first)
     for other in others:
-        assert await take(database, other, seats.WITHOUT_PASSAGE)
+        assert await take(database, other, "judge")
+    panel = [{"humans": 1, "once_per_passage": False}]
+    await begun(database, {**judged(), "judges": panel}, "Alba", "Brise")
+    first = await take(database, one, "judge")
+    assert first
+    assert await kind_of(database, first) == "judging", "the arm in which fewest have worked"
+    await judge_on(database, first)
 
     # One judgement in the one arm, two seats in the other, and some left of both.
-    taken = await take(database, one, *assignment.OF_JUDGES)
-    assert [row.participant_id for row in await rows(database, SeatPlace.id == taken)] == [one.participant_id]
+    second = await take(database, one, "judge")
+    assert second
+    assert await kind_of(database, second) == "talk"
+
+
+async def kind_of(database: Database, seat: uuid.UUID) -> str:
+    async with database.session() as session:
+        kind: str = await session.scalar(
+            text("SELECT kind FROM play JOIN seat ON seat.play_id = play.id WHERE seat.id = :seat"),
+            {"seat": seat},
+        )
+    return kind
 
 
 async def test_who_was_told_what_is_true_gets_no_seat_on_the_text(database: Database) -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from app.reports.intervals import FloatArray
-from app.reports.pgr import Gap, Question, gap_recovered
-from tests.reports.cast import by_place, right_or_wrong
+from app.statistics.intervals import FloatArray
+from app.statistics.pgr import Gap, Question, gap_recovered
+from tests.statistics.examples import by_place, right_or_wrong
 
 SEED = (7, "debate", "wary")
 
@@ -86,7 +86,7 @@ def test_its_interval_is_that_of_scipys_bootstrap_at_percentiles_widened_for_few
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Expanded percentiles as in Hesterberg 2015; a resample without room counts as infinitely poor or good."""
-    monkeypatch.setattr("app.reports.pgr.DRAWS", 200_000)
+    monkeypatch.setattr("app.statistics.pgr.DRAWS", 200_000)
     arms = one_passage_against(8, 1.0)
     protocol, naive, expert = (np.array(list(arm.values())) for arm in arms)
 
