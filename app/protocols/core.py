@@ -456,7 +456,7 @@ class Protocol(BaseModel):
     """True where the judge may be asked in the talk too. Then every judge of the panel has separate trials.
     """
     measures: ClassVar[tuple[Measure, ...]] = ()
-    """What the figures of `Outcome.measures` are called, in the order in which they are told."""
+    """What the figures of `Outcome.measures` are called, in the order of the report."""
     metrics: ClassVar[tuple[Metric, ...]] = ()
     """The figures that reports compute for each judge, in the order in which they are shown."""
     chooses: ClassVar[str] = ""

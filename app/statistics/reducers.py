@@ -34,7 +34,7 @@ class Reducer:
     bounds: tuple[float, float] | None = None
     """Between which the metric lies, where that is narrower than the scale of the figures."""
     detail: Callable[[Sequence[MeasuredReading]], str] | None = None
-    """What stands beside the title: of how many it is the best."""
+    """Text after the title: the n of a best-of-n metric."""
 
 
 # ── columns ─────────────────────────────────────────────────────────────────────────────────────────────────────

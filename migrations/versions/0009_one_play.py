@@ -180,7 +180,7 @@ ALTER TABLE draft
     ADD CONSTRAINT uq_draft_seat_id_path UNIQUE (seat_id, path),
     ADD CONSTRAINT fk_draft_seat_id_seat FOREIGN KEY (seat_id) REFERENCES seat (id) ON DELETE CASCADE
 """
-# A judge's reason is the text of the answer now, and each mark an answer of its own.
+# A judge's reason is the text of the answer now, and each mark is a separate answer.
 ENTERED = """
 UPDATE draft SET content = (content - 'reason') || jsonb_build_object('text', content->'reason')
 WHERE content ? 'reason';

@@ -347,10 +347,10 @@ async def test_claiming_takes_nothing_from_somebody_whose_own_lease_has_ended_in
     assert await claimed(database, judge) is None
 
     async with database.session() as session:
-        kept = await assignment.held(session, mine, judge.participant_id)
+        kept = await seats.held(session, mine, judge.participant_id)
         assert kept is not None
-        assert (kept.state, kept.cancelled) == ("waiting", True)
-        assert await assignment.held(session, theirs, other.participant_id) is None
+        assert (kept.state, kept.over) == ("waiting", "cancelled")
+        assert await seats.held(session, theirs, judge.participant_id) is None
 
 
 async def test_a_trial_given_back_goes_to_others_and_not_to_them(database: Database) -> None:

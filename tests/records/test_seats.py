@@ -648,8 +648,8 @@ async def test_what_it_takes_and_a_preflight_are_told_although_people_hold_seats
         material = await gathered(session, wanted)
     told = estimate(wanted, material)
     assert [(arm.name, arm.trials) for arm in told.arms] == [("debate", 2), ("live", 4)]
-    assert any("Arm debate: people hold debater_a, debater_b" in line for line in told.assumptions)
-    assert any("Arm live: people hold judge" in line for line in told.assumptions)
+    assert any("Arm debate: people have the seats debater_a, debater_b" in line for line in told.assumptions)
+    assert any("Arm live: people have the seats judge" in line for line in told.assumptions)
 
     found = await check(
         wanted, material.drawn, {item.question.passage.key: "A text." for item in material.drawn}

@@ -17,6 +17,7 @@ from app.records.database import Database, migrate
 from tests.database import Server
 from tests.upgrade.make import FOLDER, reports, signed_in, work_off
 from tests.upgrade.tables import restore
+from tests.web.entered import as_form
 from tests.web.world import Browser, Site, opened
 
 REVISIONS = sorted(path.name.removesuffix(".rows.gz") for path in FOLDER.glob("*.rows.gz"))
@@ -99,8 +100,9 @@ async def test_a_half_judged_trial_is_finished_by_the_same_person(site: Site) ->
     assert 'value="35"' in page
     for _ in range(2):
         page = (await jack.get(at)).text
-        sent = {"path": re.findall(r'name="path" value="([^"]+)"', page), "p": ["20", "80"], "reason": "So."}
-        assert (await jack.submit(at, sent)).status_code == 303
+        [path] = re.findall(r'name="0.path" value="([^"]+)"', page)
+        answer = {"path": path, "p": ["20", "80"], "reason": "So."}
+        assert (await jack.submit(at, as_form(answer))).status_code == 303
     assert "Your verdict is on record" in (await jack.get(at)).text
     beliefs = await only(
         site.database,
