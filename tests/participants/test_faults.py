@@ -20,7 +20,7 @@ stone quay. Gulls follow every boat that comes in loaded with herring. In summer
 
 
 async def tampered(seed: int, passage: str = HARBOUR, **settings: object) -> Played:
-    rules = protocol("critique", rebuttal=False, planted=1, mark=True, **settings)
+    rules = protocol("critique-planted-flaws", planted=1, mark=True, **settings)
     return await play(rules, case(rules, seed=seed), passage=passage)
 
 
