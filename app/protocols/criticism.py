@@ -19,7 +19,16 @@ from app.protocols.core import (
     paths,
     together,
 )
-from app.protocols.flaws import GRADER, MEASURES, METRICS, CriticFacts, grade, points_of
+from app.protocols.flaws import (
+    GRADER,
+    MEASURES,
+    METRICS,
+    CriticFacts,
+    grade,
+)
+from app.protocols.marks import (
+    points_of,
+)
 
 AUTHOR = advocate("author", "Author", "authors")
 CRITICS = "critics"

@@ -26,8 +26,10 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.protocols.flaws import MARKING
 from app.protocols.judging import step_of
+from app.protocols.marks import (
+    MARKING,
+)
 from models import Draft, Judgement, Move
 
 SLACK = 2.0

@@ -6,7 +6,12 @@ import pytest
 
 from app.participants.faults import FALSE_CLAIM
 from app.protocols.core import Note, Pick, Speech
-from app.protocols.flaws import GRADES, points_in
+from app.protocols.flaws import (
+    GRADES,
+)
+from app.protocols.marks import (
+    points_in,
+)
 from app.protocols.quotes import only_verified
 from tests.participants.played_trials import FERRY, Played, case, play, protocol
 

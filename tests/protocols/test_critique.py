@@ -22,6 +22,8 @@ from app.protocols.flaws import (
     ITEMS,
     BroughtFacts,
     planted_in,
+)
+from app.protocols.marks import (
     points_in,
 )
 from app.protocols.planted_flaws import PlantedFlaws

@@ -48,12 +48,14 @@ from app.protocols.core import (
     paths,
 )
 from app.protocols.flaws import (
-    MARKING,
     CriticFacts,
-    numbered,
 )
 from app.protocols.judging import Elicit
 from app.protocols.market_making import MarketMaking
+from app.protocols.marks import (
+    MARKING,
+    numbered,
+)
 from app.protocols.rehearsal import (
     most_items,
     stand_in,

@@ -15,8 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.engine import Desk, Engine
 from app.participants.prompts import Example
 from app.protocols.core import AnyContent, Ask, Belief, Pick, ProtocolError
-from app.protocols.flaws import MARKING, MARKS
 from app.protocols.judging import place
+from app.protocols.marks import (
+    MARKING,
+    MARKS,
+)
 from app.protocols.views import View
 from app.records import assignment, drafts, leases, people, seats, timing
 from app.records.assignment import Held

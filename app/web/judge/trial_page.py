@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.participants.prompts import Example
 from app.protocols.core import Ask, Belief, Items, Note, Pick, Rating, Speech
-from app.protocols.flaws import (
+from app.protocols.judging import place
+from app.protocols.marks import (
     MARKING,
     MARKS,
     MarkFacts,
     points_in,
 )
-from app.protocols.judging import place
 from app.protocols.quotes import MarkedText
 from app.protocols.views import LETTERS, Line, View
 from app.records.assignment import Held
