@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from app.participants import prompts
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import Argued
 from app.protocols.core import AnyContent, Ask, Case, Elicitation, Play, Protocol, Seat
@@ -93,7 +94,6 @@ TURNED_UP: Mapping[str, tuple[Any, str]] = {
     "refinements": (2, "`refinements` above 0 (`preference`: above 1)"),
     "attack": ("forge-marks", "with an `attack`"),
     "depth": (2, "`depth` above 1"),
-    "votes": (2, "`votes` above 1"),
 }
 """Settings that add seats, asks or trials when they are raised: a value, and its description."""
 
@@ -163,7 +163,11 @@ def _prompts(rules: type[Protocol]) -> Iterator[tuple[str, ...]]:
 
 
 def _template(rules: type[Protocol], kind: str) -> str:
-    folders = [folder for folder in (rules.name, "shared") if (PROMPTS / folder / f"{kind}.jinja").exists()]
+    folders = [
+        folder
+        for folder in (*reversed(prompts.folders(rules.name)), prompts.SHARED)
+        if (PROMPTS / folder / f"{kind}.jinja").exists()
+    ]
     shown = folders if kind == "layout" else folders[:1]
     return ", else ".join(
         f"[{folder}/{kind}.jinja](../../templates/prompts/{folder}/{kind}.jinja)" for folder in shown

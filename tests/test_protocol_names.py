@@ -11,11 +11,7 @@ from tests.arms import SMALL
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = ROOT / "app" / "protocols"
-FILES = sorted(
-    path
-    for path in (ROOT / "app").rglob("*.py")
-    if RULES not in path.parents and path.name != "equal_words.py"
-)
+FILES = sorted(path for path in (ROOT / "app").rglob("*.py") if RULES not in path.parents)
 PAGES = sorted(
     path for folder in ("pages", "fragments") for path in (ROOT / "templates" / folder).rglob("*.html")
 )

@@ -441,6 +441,8 @@ def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> ArmSpe
     rules = PROTOCOLS[_known(arm.protocol, PROTOCOLS, where, "protocol")]
     settings = {key: value for key, value in data.items() if key not in own}
     for key in settings:
+        if key in rules.moved:
+            raise SpecError(f"{where}: {rules.name} has no setting {key} any more: {rules.moved[key]}.")
         _known(str(key), [*rules.model_fields, *_ArmFile.model_fields], where, "key")
     protocol = _part(rules, settings, where)
     overrides, sources = _prompts(where, protocol, arm.prompts, folder)
@@ -484,8 +486,8 @@ def _seated(where: str, protocol: Protocol, named: Mapping[str, str], cast: Cast
         filled[seat.name] = _holder(where, seat, named, filled)
         if not seat.only and _builtin(filled[seat.name], cast) == ITEMS:
             raise SpecError(
-                f"{where}: the built-in {ITEMS} reads out the arguments of questions only, and cannot take the seat "
-                f"{seat.name}; name another participant, or set planted_by: {ITEMS} in an arm of critique."
+                f"{where}: the built-in {ITEMS} says only what comes with a question, and cannot hold the seat "
+                f"{seat.name}; name another participant, or set planted_by: {ITEMS} in an arm whose flaws are planted."
             )
         if filled[seat.name] == PEOPLE and not seat.people:
             raise SpecError(_not_for_people(where, seat))

@@ -38,6 +38,8 @@ from app.protocols.core import (
 from app.protocols.estimates import CallFacts, MovingFacts
 from app.protocols.flaws import (
     CriticFacts,
+)
+from app.protocols.marks import (
     numbered,
 )
 from app.protocols.quotes import MIN_WORDS, IndexedPassage, Span, mark, only_verified

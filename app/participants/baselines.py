@@ -14,7 +14,12 @@ from app.participants.retrieval import indexed, words
 from app.participants.speeches import Unread, marked_speech
 from app.protocols.combinators import COACH
 from app.protocols.core import AnyContent, Belief, Items, Note, Pick, Rating, Speech, Stance, Thought, Wants
-from app.protocols.flaws import BroughtFacts, PointFacts
+from app.protocols.flaws import (
+    BroughtFacts,
+)
+from app.protocols.marks import (
+    PointFacts,
+)
 from app.protocols.views import View
 
 

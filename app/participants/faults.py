@@ -14,7 +14,7 @@ from app.participants.base import Asking, ParticipantError
 from app.participants.replies import options
 from app.participants.retrieval import indexed, terms
 from app.protocols.core import Note, Pick, Speech
-from app.protocols.flaws import (
+from app.protocols.marks import (
     MARKS,
     MarkFacts,
     PointFacts,

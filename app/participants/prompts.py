@@ -17,6 +17,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.participants.base import ParticipantError, Segment
+from app.protocols import PROTOCOLS
 from app.protocols.core import Belief, Items, Note, Pick, Rating, Speech, Stance, Thought
 from app.protocols.quotes import MarkedText, render
 from app.protocols.views import LETTERS, Line, View
@@ -61,8 +62,9 @@ def load(overrides: Mapping[str, Path | str], *protocols: str) -> dict[str, str]
     Raise PromptError where a file cannot be read, does not consist of blocks, or overrides an unknown kind.
     """
     sources = {
-        f"{folder}/{path.stem}": _read(path)
-        for folder in (SHARED, *protocols)
+        f"{name}/{path.stem}": _read(path)
+        for name in (SHARED, *protocols)
+        for folder in folders(name)
         for path in sorted((_FOLDER / folder).glob("*.jinja"))
     }
     replaced = dict(sources)
@@ -71,6 +73,12 @@ def load(overrides: Mapping[str, Path | str], *protocols: str) -> dict[str, str]
         check(f"for `{kind}`" if isinstance(given, str) else str(given), source)
         replaced |= dict.fromkeys(_overridden(kind, protocols, sources), source)
     return replaced
+
+
+def folders(name: str) -> list[str]:
+    """Return the folders of a protocol's templates, or of those shared by all; a later folder goes before an earlier one."""
+    family = PROTOCOLS[name].family if name in PROTOCOLS else ""
+    return [family, name] if family else [name]
 
 
 def read_override(given: Path | str) -> str:

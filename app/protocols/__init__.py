@@ -10,8 +10,10 @@ from app.protocols.debate import Debate
 from app.protocols.interactive import InteractiveConsultancy, InteractiveDebate
 from app.protocols.market_making import MarketMaking
 from app.protocols.open import OpenConsultancy, OpenDebate
+from app.protocols.planted_flaws import PlantedFlaws
 from app.protocols.prover_estimator import ProverEstimator
 from app.protocols.prover_verifier import ProverVerifier
+from app.protocols.recursive_critique import RecursiveCritique
 from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
 
 PROTOCOLS: dict[str, type[Protocol]] = {
@@ -24,6 +26,8 @@ PROTOCOLS: dict[str, type[Protocol]] = {
         DoubleConsultancy,
         Debate,
         Critique,
+        PlantedFlaws,
+        RecursiveCritique,
         ProverVerifier,
         MarketMaking,
         RecursiveRewardModelling,

@@ -440,6 +440,22 @@ class Metric:
     """Why it is unknown where no reading gives it; without a reason it is then left out."""
 
 
+@dataclass(frozen=True, slots=True)
+class WordSwitch:
+    """A switch between two ways to spend the same words, as data: reports compare arms that differ in nothing else."""
+
+    switch: str
+    """The setting that spends them the second way."""
+    group: str
+    """Whose words they are: the group of their seats, which one participant holds in both arms."""
+    votes: str
+    """The series of measures with what each of the texts that are written side by side says, as a share of the first answer."""
+    settings: frozenset[str] = frozenset()
+    """Other settings in which the arms may differ, since nothing that is said depends on them."""
+    seats: frozenset[str] = frozenset()
+    """Other seats in which they may."""
+
+
 class Protocol(BaseModel):
     """The rules of one protocol. Its fields are its settings."""
 
@@ -450,6 +466,8 @@ class Protocol(BaseModel):
     """The paper and section of the rules."""
     max_answers: ClassVar[int] = 2
     judge: ClassVar[Seat] = JUDGE
+    family: ClassVar[str] = ""
+    """A folder of templates that several protocols share; a template of the protocol's own folder goes first."""
     varies: ClassVar[str] = ""
     """What the number of asks depends on, in words; empty where it is fixed."""
     judge_takes_part: ClassVar[bool] = False
@@ -480,6 +498,11 @@ class Protocol(BaseModel):
         known = [measure.name for measure in cls.measures]
         kind = cls.measure(name).name
         return known.index(kind) if kind in known else len(known), len(name), name
+
+    moved: ClassVar[Mapping[str, str]] = {}
+    """Settings of earlier versions that other protocols have now: what to write instead."""
+    word_switch: ClassVar[WordSwitch | None] = None
+    """Two ways to spend the same words that reports compare, arm by arm."""
 
     def seats(self) -> tuple[Seat, ...]:
         """Return the seats of the talk under these settings that an arm fills. The judge comes from the

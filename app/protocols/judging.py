@@ -6,7 +6,10 @@ from typing import Literal
 
 from app.protocols.combinators import believe
 from app.protocols.core import Belief, Case, Shown, Talk, together
-from app.protocols.flaws import mark, mark_place
+from app.protocols.marks import (
+    mark,
+    mark_place,
+)
 
 Elicit = Literal["final", "each_step"]
 

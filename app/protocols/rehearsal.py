@@ -21,7 +21,12 @@ from app.protocols.core import (
     Thought,
     answered,
 )
-from app.protocols.flaws import CriticFacts, numbered
+from app.protocols.flaws import (
+    CriticFacts,
+)
+from app.protocols.marks import (
+    numbered,
+)
 from app.protocols.quotes import MarkedText
 
 R = TypeVar("R")

@@ -23,8 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.protocols.flaws import MARKING
 from app.protocols.judging import step_of
+from app.protocols.marks import MARKING
 from models import Draft, Judgement, Move, SeatRow
 
 SLACK = 2.0

@@ -22,7 +22,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import Segment
 from app.protocols import TAKE_EXAMPLES
-from app.protocols.flaws import MARKING, MARKS, marked_place
+from app.protocols.marks import (
+    MARKING,
+    MARKS,
+    marked_place,
+)
 from app.records.database import Database
 from app.records.drafts import Effort, by_step, efforts
 from app.records.texts import bodies

@@ -22,7 +22,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.participants.base import PEOPLE
-from app.protocols.flaws import ITEMS, MARKING, MARKS, marked_place
+from app.protocols.flaws import (
+    ITEMS,
+)
+from app.protocols.marks import (
+    MARKING,
+    MARKS,
+    marked_place,
+)
 from app.records.experiments import FIRST_ROUND
 from app.statistics.scores import ScoredReading
 from models import (

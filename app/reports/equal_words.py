@@ -6,8 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from app.protocols import PROTOCOLS
-from app.protocols.critique import Critique
-from app.protocols.flaws import GRADER
+from app.protocols.core import Protocol
 from app.records.verdicts import Placed
 from app.reports.pressure import Arm
 from app.statistics.contrasts import Contrast, contrasts
@@ -38,25 +37,22 @@ def equal_words(
     *,
     seed: int,
 ) -> list[EqualWords]:
-    """Return a comparison for every two arms of critique where one's depth is the other's votes. `measures`
-    is by trial, `words` by arm.
-    """
-    critiques = [(arm, rules) for arm in arms if (rules := _rules(arm))]
-    deep, wide = ([pair for pair in critiques if getattr(pair[1], of) > 1] for of in ("depth", "votes"))
+    """Every two arms of critique of which one has the depth that the other has votes; `measures` by trial, `words` by arm."""
+    sides = [(arm, rules, rest) for arm in arms if (rules := _rules(arm)) and (rest := _rest(arm, rules))]
     pairs = [
-        (arm["name"], other["name"])
-        for arm, upon in deep
-        for other, beside in wide
-        if upon.depth == beside.votes and _rest(arm, upon) == _rest(other, beside)
+        (deep["name"], wide["name"], rules.word_switch.votes)
+        for deep, rules, rest in sides
+        for wide, other, same in sides
+        if rules.word_switch and not _switched(rules) and _switched(other) and rest == same
     ]
     return [
         EqualWords(decision, contrast, (words.get(first), words.get(second)))
-        for first, second in pairs
+        for first, second, series in pairs
         for decision in DECISIONS
         for contrast in contrasts(
             [
                 *(row.reading for row in rows if row.arm == first),
-                *_decided(decision, [row for row in rows if row.arm == second], measures),
+                *_decided(decision, series, [row for row in rows if row.arm == second], measures),
             ],
             [(first, second)],
             seed=seed,
@@ -64,36 +60,40 @@ def equal_words(
     ]
 
 
-def _rules(arm: Arm) -> Critique | None:
-    """Return the settings of an arm of critique in which one participant writes all critiques."""
+def _rules(arm: Arm) -> Protocol | None:
+    """Return the settings of an arm whose protocol has two ways to spend the same words."""
     rules = PROTOCOLS[arm["protocol"]]
-    if not issubclass(rules, Critique) or len(_critics(arm)) != 1:
+    if rules.word_switch is None:
         return None
     return rules.model_validate({key: value for key, value in arm.items() if key in rules.model_fields})
 
 
-def _critics(arm: Arm) -> set[str]:
-    return {holder for seat, holder in arm["seats"].items() if seat.startswith("critic")}
+def _switched(rules: Protocol) -> bool:
+    assert rules.word_switch is not None
+    return bool(getattr(rules, rules.word_switch.switch))
 
 
-def _rest(arm: Arm, rules: Critique) -> tuple[Any, ...]:
-    """Return all settings of an arm that change the talk, except how the words of critics are divided."""
-    settings = rules.model_dump(exclude={"depth", "votes", "grade", "mark"})
-    others = {
-        seat: holder
-        for seat, holder in arm["seats"].items()
-        if not seat.startswith("critic") and seat not in ("voter", GRADER.name)
-    }
-    return settings, others, _critics(arm), arm.get("prompts")
+def _rest(arm: Arm, rules: Protocol) -> tuple[Any, ...] | None:
+    """Return all of an arm that changes what is said, but for how the words are spent; None where several spend them."""
+    equal = rules.word_switch
+    assert equal is not None
+    spending = {seat.name for seat in rules.seats() if seat.group == equal.group}
+    spenders = {holder for seat, holder in arm["seats"].items() if seat in spending}
+    if len(spending) < 2 or len(spenders) != 1:
+        return None
+    settings = rules.model_dump(exclude={equal.switch, *equal.settings})
+    aside = spending | equal.seats
+    others = {seat: holder for seat, holder in arm["seats"].items() if seat not in aside}
+    return rules.name, settings, others, spenders, arm.get("prompts")
 
 
 def _decided(
-    decision: str, rows: Sequence[Placed], measures: Mapping[UUID, Mapping[str, float]]
+    decision: str, series: str, rows: Sequence[Placed], measures: Mapping[UUID, Mapping[str, float]]
 ) -> Iterator[ScoredReading]:
     """Yield the readings of a judge, or the result of the votes on the same trials as if it were its belief."""
     for row in rows:
         if decision == "the judge":
             yield row.reading
         else:
-            share = majority(on_gold(measures[row.trial], "vote/", gold_first=row.gold == 0))
+            share = majority(on_gold(measures[row.trial], series, gold_first=row.gold == 0))
             yield replace(row.reading, p_gold=share, p_best_other=1 - share, p_rest=())

@@ -245,7 +245,7 @@ async def test_the_verdict_of_a_judge_who_took_part_has_no_judgement(database: D
 @pytest.mark.outside
 async def test_what_a_judge_said_of_each_point_stands_beside_what_the_point_is(database: Database) -> None:
     seats = {"authors": "advocate", "critics": "advocate", "grader": "advocate"}
-    arms = {"planted": {"protocol": "critique", "planted": 1, "mark": True, "seats": seats}}
+    arms = {"planted": {"protocol": "critique-planted-flaws", "planted": 1, "mark": True, "seats": seats}}
     data = spec(name="points", arms=arms, judges=["lexical"])
     experiment = await finished(database, passage("Alba", 1), passage("Brise", 1), data=data)
     trials = {row["trial_id"]: row for row in await rows_of(database, experiment, What.TRANSCRIPTS)}

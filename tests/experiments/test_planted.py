@@ -25,7 +25,7 @@ def ferry(key: str, argument: str = SPOILT) -> dict[str, Any]:
 
 def critique(**changes: Any) -> dict[str, Any]:
     arm = {
-        "protocol": "critique",
+        "protocol": "critique-planted-flaws",
         "planted": 1,
         "planted_by": "task-file",
         "seats": {"authors": "advocate", "critics": "advocate", "tamperer": "items", "grader": "advocate"},

@@ -83,19 +83,24 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
         "attacker: no seat judge argues here; valid are debater_a, debater_b",
     ),
     ("recursive-reward-modelling", {"candidates": 4}, "unknown key 'candidates'"),
-    ("critique", {"rebuttal": True}, "rebuttal goes with depth 1: above it, the next critic answers"),
     (
         "critique",
-        {"depth": 1, "rebuttal": True, "planted": 0.5},
-        "planted goes without rebuttal: the author would answer for words of somebody else",
+        {"depth": 2},
+        "critique has no setting depth any more: write protocol: recursive-critique.",
     ),
     (
         "critique",
-        {"planted": 0, "planted_by": "task-file", "mark": False},
-        "planted_by: task-file goes with planted above 0, such as 1",
+        {"votes": 3},
+        "critique has no setting votes any more: write protocol: recursive-critique, with their number as depth, "
+        "and votes: true.",
     ),
     (
         "critique",
+        {"planted": 0.5},
+        "critique has no setting planted any more: write protocol: critique-planted-flaws.",
+    ),
+    (
+        "critique-planted-flaws",
         {"planted_by": "task-file"},
         "only the built-in task-file can take the seat tamperer under these settings; add participants: "
         "{items: {kind: builtin, name: task-file}} and seats: {tamperer: items}.",
@@ -105,8 +110,9 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
         {"seats": {"debaters": "items", "preference": "lexical", "coach": "advocate"}},
         "the built-in task-file reads out the arguments of questions only, and cannot take the seat debater_a",
     ),
-    ("critique", {"planted": 2}, "planted: input should be less than or equal to 1"),
-    ("critique", {"depth": 4}, "depth: input should be less than or equal to 3"),
+    ("critique-planted-flaws", {"planted": 2}, "planted: input should be less than or equal to 1"),
+    ("recursive-critique", {"depth": 10}, "depth: input should be less than or equal to 9"),
+    ("recursive-critique", {"votes": 3}, "votes: input should be a valid boolean"),
     (
         "critique",
         {"points": 20, "min_words": 10, "target_words": 40, "max_words": 50},

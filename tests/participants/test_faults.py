@@ -6,7 +6,12 @@ import pytest
 
 from app.participants.faults import FALSE_CLAIM
 from app.protocols.core import Note, Pick, Speech
-from app.protocols.flaws import GRADES, points_in
+from app.protocols.flaws import (
+    GRADES,
+)
+from app.protocols.marks import (
+    points_in,
+)
 from app.protocols.quotes import only_verified
 from tests.participants.played_trials import FERRY, Played, case, play, protocol
 
@@ -20,7 +25,7 @@ stone quay. Gulls follow every boat that comes in loaded with herring. In summer
 
 
 async def tampered(seed: int, passage: str = HARBOUR, **settings: object) -> Played:
-    rules = protocol("critique", rebuttal=False, planted=1, mark=True, **settings)
+    rules = protocol("critique-planted-flaws", planted=1, mark=True, **settings)
     return await play(rules, case(rules, seed=seed), passage=passage)
 
 

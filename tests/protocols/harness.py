@@ -43,9 +43,11 @@ from app.protocols.interactive import InteractiveConsultancy, InteractiveDebate
 from app.protocols.judging import Elicit, Reading, judge, orders
 from app.protocols.market_making import MarketMaking
 from app.protocols.open import OpenConsultancy, OpenDebate
+from app.protocols.planted_flaws import PlantedFlaws
 from app.protocols.prover_estimator import ProverEstimator
 from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.quotes import indexed, mark
+from app.protocols.recursive_critique import RecursiveCritique
 from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
 from app.protocols.views import View, see
 
@@ -325,14 +327,24 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
     "double-consultancy": st.builds(DoubleConsultancy, **_LENGTHS),
     "debate": st.builds(Debate, simultaneous=st.booleans(), **_LENGTHS),
     "critique": st.one_of(
-        st.builds(Critique, depth=st.integers(1, 3), points=st.integers(1, 9), **_SPEECH),
-        st.builds(Critique, rebuttal=st.just(True), **_SPEECH),
-        st.builds(Critique, votes=st.integers(2, 3), mark=st.booleans(), **_SPEECH),
+        st.builds(Critique, rebuttal=st.booleans(), points=st.integers(1, 9), **_SPEECH),
+        st.builds(Critique, grade=st.just(True), mark=st.booleans(), **_SPEECH),
+    ),
+    "critique-planted-flaws": st.builds(
+        PlantedFlaws,
+        depth=st.integers(1, 3),
+        votes=st.booleans(),
+        planted=st.sampled_from([0, 0.5, 1]),
+        mark=st.booleans(),
+        **_SPEECH,
+    ),
+    "recursive-critique": st.one_of(
+        st.builds(RecursiveCritique, depth=st.integers(1, 3), points=st.integers(1, 9), **_SPEECH),
         st.builds(
-            Critique,
+            RecursiveCritique,
             depth=st.integers(1, 3),
-            planted=st.sampled_from([0, 0.5, 1]),
-            grade=st.just(True),
+            votes=st.just(True),
+            grade=st.booleans(),
             mark=st.booleans(),
             **_SPEECH,
         ),

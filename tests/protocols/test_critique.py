@@ -3,18 +3,32 @@
 from collections.abc import Mapping
 
 import pytest
-from pydantic import ValidationError
 
-from app.protocols.core import AnyContent, Ask, Belief, Case, Note, Outcome, Pick, Planted, Speech
+from app.protocols.core import (
+    AnyContent,
+    Ask,
+    Belief,
+    Case,
+    Note,
+    Outcome,
+    Pick,
+    Planted,
+    Protocol,
+    Speech,
+)
 from app.protocols.critique import Critique
 from app.protocols.flaws import (
     GRADES,
     ITEMS,
     BroughtFacts,
     planted_in,
+)
+from app.protocols.marks import (
     points_in,
 )
+from app.protocols.planted_flaws import PlantedFlaws
 from app.protocols.quotes import MarkedText
+from app.protocols.recursive_critique import RecursiveCritique
 from app.protocols.views import View
 from tests.protocols.harness import (
     ANSWERS,
@@ -48,9 +62,22 @@ def pointed(count: int, kinds: Mapping[int, str]) -> Answer:
     return answer
 
 
-def played(count: int = 3, kinds: Mapping[int, str] | None = None, **settings: object) -> Run[Outcome]:
+def played(
+    count: int = 3,
+    kinds: Mapping[int, str] | None = None,
+    rules: type[Protocol] = Critique,
+    **settings: object,
+) -> Run[Outcome]:
     """A trial with a critic of so many points."""
-    rules = Critique.model_validate(settings)
+    return _played(rules.model_validate(settings), count, kinds)
+
+
+def tampered_with(count: int = 3, kinds: Mapping[int, str] | None = None, **settings: object) -> Run[Outcome]:
+    """A trial with a planted flaw and a critic of so many points."""
+    return played(count, kinds, PlantedFlaws, planted=1, **settings)
+
+
+def _played(rules: Protocol, count: int, kinds: Mapping[int, str] | None) -> Run[Outcome]:
     answer = pointed(count, kinds or dict.fromkeys(range(1, count + 1), "real"))
     return trial(rules, cases(rules)[0]).run(answer)
 
@@ -79,7 +106,7 @@ def test_points_are_lines_that_begin_with_their_number_counted_from_one(text: st
 
 
 def test_the_share_of_trials_that_are_tampered_with_follows_from_their_seeds() -> None:
-    rules = Critique(planted=0.5)
+    rules = PlantedFlaws(planted=0.5)
     tampered = [
         "r1/author/tampered" in trial(rules, Case(QUESTION, ANSWERS, {"author": 0}, seed)).run(witness).moves
         for seed in range(400)
@@ -90,14 +117,14 @@ def test_the_share_of_trials_that_are_tampered_with_follows_from_their_seeds() -
     ]
     assert tampered == again
     assert 160 <= sum(tampered) <= 240
-    assert "r1/author/tampered" not in played(planted=0, grade=True).moves
-    assert "r1/author/tampered" in played(planted=1).moves
+    assert "r1/author/tampered" not in played(grade=True).moves
+    assert "r1/author/tampered" in tampered_with().moves
 
 
 def test_nobody_but_tamperer_and_grader_ever_sees_the_reference_and_only_the_tamperer_both_arguments() -> (
     None
 ):
-    run = played(planted=1, depth=3, mark=True)
+    run = tampered_with(depth=3, mark=True)
     own, tampered, reference = "r1/author", "r1/author/tampered", "r1/author/flaw"
     for path, view in run.views.items():
         seat = run.asked[path].seat
@@ -119,25 +146,19 @@ def test_a_judge_is_shown_a_tampered_argument_just_as_one_that_is_not() -> None:
         same_words = ask.wants == "speech" and ask.kind != "critic"
         return spoken("somewhere") if same_words else pointed(2, {1: "real", 2: "real"})(view, ask)
 
-    def shown(planted: float) -> list[View]:
-        rules = Critique(planted=planted, grade=True, mark=True)
+    def shown(rules: Protocol) -> list[View]:
         talk = trial(rules, cases(rules)[0])
         return list(judgement(rules, talk, talk.run(answer)).run(answer).views.values())
 
-    clean, tampered = shown(0), shown(1)
+    clean, tampered = shown(Critique(grade=True, mark=True)), shown(PlantedFlaws(planted=1, mark=True))
     assert len(clean) == 4
     assert tampered == clean
 
 
 def test_the_authors_own_words_are_checked_for_concessions_and_not_the_tampered_ones() -> None:
-    run = played(planted=1)
+    run = tampered_with()
     assert run.asked["r1/author/position"].shows == (("r1/author",),)
     assert "r1/author/tampered/position" not in run.asked
-
-
-def test_an_author_never_answers_for_words_that_somebody_else_wrote() -> None:
-    with pytest.raises(ValidationError, match="planted goes without rebuttal"):
-        Critique(planted=0.5, rebuttal=True)
 
 
 # ── flaws that come with the question ───────────────────────────────────────────────────────────────────────────
@@ -148,9 +169,9 @@ BROUGHT = Planted(
 )
 
 
-def brought(side: int, planted: float = 1, seed: int = 7, **settings: object) -> Run[Outcome]:
+def brought(side: int, planted: float = 1, seed: int = 7) -> Run[Outcome]:
     """A trial whose question brings a flawed argument for its first answer."""
-    rules = Critique.model_validate({"planted": planted, "planted_by": ITEMS, "mark": True, **settings})
+    rules = PlantedFlaws(planted=planted, planted_by="task-file", mark=True)
     return trial(rules, Case(QUESTION, ANSWERS, {"author": side}, seed, planted={0: BROUGHT})).run(reciting)
 
 
@@ -173,7 +194,7 @@ def test_an_argument_that_comes_with_the_question_stands_for_the_authors_who_is_
         assert ("not so" in repr(view)) == (path == "r1/author/flaw" or run.asked[path].seat == "grader"), (
             path
         )
-    assert {seat.name: seat.only for seat in Critique(planted=1, planted_by=ITEMS).seats()}[
+    assert {seat.name: seat.only for seat in PlantedFlaws(planted=1, planted_by="task-file").seats()}[
         "tamperer"
     ] == ITEMS
 
@@ -190,7 +211,7 @@ def test_where_the_question_brings_nothing_for_the_answer_the_author_argues_and_
 
 def test_a_judge_reads_an_argument_that_comes_with_the_question_as_it_reads_an_authors() -> None:
     def shown(planted: dict[int, Planted]) -> list[View]:
-        rules = Critique(planted=1, planted_by=ITEMS, mark=True)
+        rules = PlantedFlaws(planted=1, planted_by="task-file", mark=True)
         talk = trial(rules, Case(QUESTION, ANSWERS, {"author": 0}, 7, planted=planted))
         run = talk.run(same_words)
         return list(judgement(rules, talk, run).run(same_words).views.values())
@@ -203,7 +224,7 @@ def test_a_judge_reads_an_argument_that_comes_with_the_question_as_it_reads_an_a
 
 
 def test_a_trial_with_what_comes_with_the_question_survives_a_kill_at_any_moment() -> None:
-    rules = Critique(planted=1, planted_by=ITEMS)
+    rules = PlantedFlaws(planted=1, planted_by="task-file")
     survives(trial(rules, Case(QUESTION, ANSWERS, {"author": 0}, 7, planted={0: BROUGHT})), reciting)
 
 
@@ -219,9 +240,7 @@ def test_what_a_question_brings_follows_its_answers_wherever_they_stand() -> Non
 
 
 def test_grades_are_counted_and_a_planted_flaw_is_caught_where_a_point_names_it() -> None:
-    measures = played(
-        4, {1: "nitpick", 2: "planted", 3: "invented", 4: "invented"}, planted=1
-    ).outcome.measures
+    measures = tampered_with(4, {1: "nitpick", 2: "planted", 3: "invented", 4: "invented"}).outcome.measures
     assert measures == {
         "points": 4,
         "real_points": 0,
@@ -234,7 +253,7 @@ def test_grades_are_counted_and_a_planted_flaw_is_caught_where_a_point_names_it(
             for number, kind in enumerate(("nitpick", "planted", "invented", "invented"), 1)
         },
     }
-    assert played(1, {1: "real"}, planted=1).outcome.measures["caught"] == 0
+    assert tampered_with(1, {1: "real"}).outcome.measures["caught"] == 0
 
 
 def test_without_a_planted_flaw_no_point_can_be_graded_as_naming_it_and_nothing_counts_as_caught() -> None:
@@ -248,7 +267,7 @@ def test_points_beyond_those_allowed_are_neither_graded_nor_marked_and_without_a
     many = played(5, points=2, grade=True, mark=True)
     assert many.outcome.measures["points"] == 2
     assert many.outcome.points == {"r1/critic_1": 2}
-    none = played(0, planted=1, mark=True)
+    none = tampered_with(0, mark=True)
     assert none.outcome.measures == {
         "points": 0,
         "real_points": 0,
@@ -264,7 +283,7 @@ def test_points_beyond_those_allowed_are_neither_graded_nor_marked_and_without_a
 
 
 def test_a_judge_marks_each_point_of_the_first_critique_once_and_after_its_beliefs() -> None:
-    rules = Critique(depth=2, mark=True)
+    rules = RecursiveCritique(depth=2, mark=True)
     talk = trial(rules, cases(rules)[0])
     run = talk.run(pointed(3, {}))
     read = judgement(rules, talk, run).run(witness)
@@ -278,7 +297,7 @@ def test_a_judge_marks_each_point_of_the_first_critique_once_and_after_its_belie
 
 
 def test_planted_graded_and_marked_trials_survive_a_kill_at_any_moment() -> None:
-    rules = Critique(planted=1, mark=True)
+    rules = PlantedFlaws(planted=1, mark=True)
     talk = trial(rules, cases(rules)[0])
     answer = pointed(2, {1: "planted", 2: "real"})
     run = survives(talk, answer)
@@ -290,7 +309,7 @@ def test_planted_graded_and_marked_trials_survive_a_kill_at_any_moment() -> None
 
 
 def test_critiques_side_by_side_are_asked_for_at_once_and_each_is_voted_on_alone() -> None:
-    run = played(votes=3)
+    run = played(rules=RecursiveCritique, depth=3, votes=True)
     critics = [f"r1/critic_{number}" for number in (1, 2, 3)]
     argument = ("r1/author",)
     assert {path: run.asked[path].shows for path in critics} == dict.fromkeys(critics, (argument,))
@@ -308,18 +327,12 @@ def test_votes_are_measured_by_what_they_give_the_first_answer() -> None:
     def answer(view: View, ask: Ask) -> AnyContent | None:
         return Belief(p=given[ask.path], method="stated") if ask.path in given else witness(view, ask)
 
-    rules = Critique(votes=2)
+    rules = RecursiveCritique(votes=True)
     assert trial(rules, cases(rules)[1]).run(answer).outcome.measures == {"vote/1": 0.9, "vote/2": 0.3}
 
 
 def test_critics_side_by_side_all_speak_against_the_author_and_deep_ones_by_turns() -> None:
-    for settings, sides in (({"votes": 3}, [1, 1, 1]), ({"depth": 3}, [1, 0, 1])):
-        rules = Critique.model_validate(settings)
+    for votes, sides in ((True, [1, 1, 1]), (False, [1, 0, 1])):
+        rules = RecursiveCritique(depth=3, votes=votes)
         assert [rules.cause(f"critic_{number}", {"author": 0}) for number in (1, 2, 3)] == sides
         assert rules.cause("author", {"author": 0}) == 0
-
-
-@pytest.mark.parametrize("settings", [{"depth": 2}, {"rebuttal": True}])
-def test_votes_go_with_neither_depth_nor_rebuttal(settings: dict[str, object]) -> None:
-    with pytest.raises(ValidationError, match="votes goes with depth 1"):
-        Critique.model_validate({"votes": 3, **settings})

@@ -16,7 +16,10 @@ shows the same of the prompts of whole experiments.
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import (
+    dataclass,
+    replace,
+)
 from functools import cache
 from random import Random
 from typing import Any, ClassVar, TypeAlias
@@ -45,12 +48,14 @@ from app.protocols.core import (
     paths,
 )
 from app.protocols.flaws import (
-    MARKING,
     CriticFacts,
-    numbered,
 )
 from app.protocols.judging import Elicit
 from app.protocols.market_making import MarketMaking
+from app.protocols.marks import (
+    MARKING,
+    numbered,
+)
 from app.protocols.rehearsal import (
     most_items,
     stand_in,
@@ -106,12 +111,13 @@ def critique(rules: Any) -> Table:
 
     Of an argument that was tampered with, nobody but the tamperer knows how it was, and nobody but the grader the flaw.
     """
-    critics = [f"critic_{number}" for number in range(1, max(rules.depth, rules.votes) + 1)]
-    alone = rules.votes > 1
+    critics = rules.critics
+    alone = getattr(rules, "votes", False)
+    planted = getattr(rules, "planted", 0)
     about = {"passage", *ROUND, "told side", "told level", "told points"}
-    argument = ({"author"} if rules.planted < 1 else set()) | ({"tamperer"} if rules.planted else set())
+    argument = ({"author"} if planted < 1 else set()) | ({"tamperer"} if planted else set())
     tampers = {"passage", "told side", "notes", "tamperer", "some of author"}
-    flaw = {"some of tamperer"} if rules.planted else set()
+    flaw = {"some of tamperer"} if planted else set()
     grades = {
         "passage",
         "told point",
@@ -123,14 +129,14 @@ def critique(rules: Any) -> Table:
     }
     marks = {"told point", "told text", "told options", "told says"} if rules.mark else set()
     return {
-        "author": SPEAKS | {"author", *critics} if rules.rebuttal else SPEAKS - {"notes"},
+        "author": SPEAKS | {"author", *critics} if getattr(rules, "rebuttal", False) else SPEAKS - {"notes"},
         **{
             critic: about | argument | (set() if alone else set(critics[:level]))
             for level, critic in enumerate(critics)
         },
         **({"voter": DECIDES | argument | {f"some of {critic}" for critic in critics}} if alone else {}),
         **checks("author"),
-        **({"tamperer": tampers} if rules.planted else {}),
+        **({"tamperer": tampers} if planted else {}),
         **({"grader": grades} if rules.graded else {}),
         "judge": DECIDES | marks | argument | set(critics),
     }
@@ -222,6 +228,8 @@ MAY_SEE: Mapping[str, Callable[[Any], Table]] = {
         **two_sides("debater_a", "debater_b"),
     },
     "critique": critique,
+    "critique-planted-flaws": critique,
+    "recursive-critique": critique,
     "prover-verifier": lambda rules: {
         "prover": SPEAKS - {"notes"},
         **checks("prover"),
@@ -414,7 +422,9 @@ def test_every_seat_sees_all_that_the_table_says(name: str) -> None:
     for words, rules in variants(PROTOCOLS[name]):
         found: Table = {seat: set() for seat in table(rules)}
         for how in HOWS:
-            for case in cases(rules, elicitation=dict.fromkeys(found, how)):
+            given = cases(rules, elicitation=dict.fromkeys(found, how))
+            # Where a share of the trials goes otherwise, one of two seeds is of them.
+            for case in (replace(one, seed=seed) for one in given for seed in (one.seed, 0)):
                 for seen in [*seen_in(rules, case), *seen_in(rules, case, answer=swayed)]:
                     found[seen.ask.seat] |= perceived(seen)
         assert found == table(rules), f"{name} {words}"

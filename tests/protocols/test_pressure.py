@@ -14,6 +14,7 @@ from app.protocols.critique import Critique
 from app.protocols.debate import Debate
 from app.protocols.market_making import MarketMaking
 from app.protocols.prover_verifier import ProverVerifier
+from app.protocols.recursive_critique import RecursiveCritique
 from app.protocols.views import View
 from tests.protocols.harness import (
     Answer,
@@ -141,7 +142,7 @@ def test_a_critic_is_chosen_for_what_it_takes_from_the_argument_and_the_next_one
         for candidate, p in enumerate(pair, 1)
         for order in (1, 2)
     }
-    run = stage_of(Critique(depth=2, candidates=2)).run(reading(beliefs))
+    run = stage_of(RecursiveCritique(depth=2, candidates=2)).run(reading(beliefs))
     assert transcript(run) == ["r1/author/c1", "r1/critic_1/c2", "r1/critic_2/c2"]
 
 

@@ -29,7 +29,7 @@ from app.protocols.core import (
     Thought,
     answered,
 )
-from app.protocols.critique import Critique
+from app.protocols.criticism import Criticised
 from app.protocols.debate import SIDES, Debate
 from app.protocols.interactive import InteractiveConsultancy, InteractiveDebate
 from app.protocols.judging import Elicit
@@ -94,12 +94,9 @@ def interactive_sights(speakers: tuple[str, ...]) -> dict[str, Sight]:
     }
 
 
-def critique_sights(protocol: Critique) -> dict[str, Sight]:
+def critique_sights(protocol: Criticised) -> dict[str, Sight]:
     """Every critic reads all that was said before it; the author, where it replies, the critique."""
-    writers = [
-        "author",
-        *(f"critic_{number}" for number in range(1, max(protocol.depth, protocol.votes) + 1)),
-    ]
+    writers = ["author", *protocol.critics]
     return {
         "tamperer": Sight(True),
         "grader": Sight(True),
@@ -115,8 +112,8 @@ def by_rounds(protocol: Protocol) -> bool:
     match protocol:
         case MarketMaking() | ProverEstimator() | RecursiveRewardModelling():
             return False
-        case Critique():
-            return not protocol.graded and protocol.votes == 1
+        case Criticised():
+            return not protocol.graded and not getattr(protocol, "votes", False)
         case OpenDebate():
             return protocol.simultaneous
     return True
@@ -157,7 +154,7 @@ def sights(protocol: Protocol) -> Mapping[str, Sight] | None:
             return interactive_sights(SIDES)
         case InteractiveConsultancy():
             return interactive_sights(("consultant",))
-        case Critique():
+        case Criticised():
             return critique_sights(protocol)
         case ProverVerifier():
             return {"prover": Sight(True), "judge": Sight(False, ("prover",), ("prover",))}

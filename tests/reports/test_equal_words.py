@@ -27,8 +27,8 @@ async def site(database: Database) -> AsyncIterator[Site]:
 
 
 SEATS = {"authors": "advocate", "critics": "advocate"}
-DEEP = {"protocol": "critique", "depth": 3, "seats": SEATS}
-WIDE = {"protocol": "critique", "votes": 3, "seats": {**SEATS, "voter": "lexical"}}
+DEEP = {"protocol": "recursive-critique", "depth": 3, "seats": SEATS}
+WIDE = {"protocol": "recursive-critique", "depth": 3, "votes": True, "seats": {**SEATS, "voter": "lexical"}}
 
 
 async def reported(

@@ -14,7 +14,7 @@ from tests.factories import finished, passage, spec
 
 ARMS: dict[str, dict[str, Any]] = {
     "planted": {
-        "protocol": "critique",
+        "protocol": "critique-planted-flaws",
         "planted": 0.5,
         "mark": True,
         "seats": {"authors": "advocate", "critics": "advocate", "grader": "advocate"},

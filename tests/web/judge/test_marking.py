@@ -19,7 +19,7 @@ from tests.web.judge.test_routes import believe, next_trial
 from tests.web.world import Browser, Site, furnished
 
 PLANTED: dict[str, Any] = {
-    "protocol": "critique",
+    "protocol": "critique-planted-flaws",
     "planted": 1,
     "mark": True,
     "seats": {"authors": "advocate", "critics": "advocate", "grader": "advocate"},
