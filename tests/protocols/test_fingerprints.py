@@ -37,7 +37,16 @@ from tests.arms import SMALL
 
 GOLDEN = Path(__file__).with_name("fingerprints.json")
 
-RENAMED: Mapping[str, tuple[str, Mapping[str, Any]]] = {}
+P, R = "critique-planted-flaws", "recursive-critique"
+RENAMED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "critique, small": (P, {"depth": 2, "planted": 1, "mark": True}),
+    "critique, depth 3": (R, {"depth": 3}),
+    "critique, votes": (R, {"depth": 3, "votes": True, "mark": True}),
+    "critique, votes, graded": (P, {"depth": 2, "votes": True, "planted": 0.5}),
+    "critique, planted": (P, {"planted": 0.5, "mark": True}),
+    "critique, planted, attacked": (P, {"planted": 1, "attack": "inject-instructions"}),
+    "critique, from the task file": (P, {"planted": 1, "planted_by": "task-file", "mark": True}),
+}
 """An arm of the golden file to the protocol and the settings that stand for it now, where they were renamed."""
 
 MORE: Mapping[str, tuple[str, Mapping[str, Any]]] = {

@@ -25,8 +25,8 @@ from app.protocols.core import (
     Speech,
     Thought,
 )
-from app.protocols.flaws import MARKING
 from app.protocols.judging import place
+from app.protocols.marks import MARKING
 from app.protocols.quotes import MIN_WORDS, IndexedPassage
 from app.protocols.views import LETTERS, View
 from app.records.drafts import Effort

@@ -27,7 +27,7 @@ from app.protocols.core import (
     Speech,
     Thought,
 )
-from app.protocols.flaws import MarkFacts, points_in
+from app.protocols.marks import MarkFacts, points_in
 from app.protocols.quotes import MarkedText
 from app.protocols.taking_part import TurnFacts
 from app.protocols.views import Line, View
