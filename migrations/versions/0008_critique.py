@@ -35,7 +35,7 @@ SETTINGS = (
     *("target_words", "min_words", "max_words", "quote_characters", "candidates", "refinements", "attack"),
     *("attacker", "depth", "votes", "points", "rebuttal", "planted", "planted_by", "grade", "mark"),
 )
-"""All settings of any of them; what else stands in an arm of a stored file is no setting."""
+"""All settings of any of them; other keys of an arm in a stored file are no settings."""
 
 Settings = Mapping[str, Any]
 
