@@ -14,14 +14,13 @@ from procrastinate.app import WorkerOptions
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 from procrastinate.worker import Worker
-from sqlalchemy import text
 
 from app.engine import Engine
 from app.participants.base import NoKey
 from app.participants.participant_factory import ParticipantFactory
 from app.records.database import OUTAGE, Database, DatabaseError
 from app.records.progress import Progress, progress
-from app.records.queue import ADVANCE, enqueue_orphans, queue_of
+from app.records.queue import ADVANCE, enqueue_orphans, is_only_rescuer, queue_of
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -189,7 +188,7 @@ class Rescue:
         """
         async with self.database.session.begin() as session:
             # One rescuer at a time: a second would give a job away again that has just found a new worker.
-            if not await session.scalar(text("SELECT pg_try_advisory_xact_lock(7205759403792793602)")):
+            if not await is_only_rescuer(session):
                 return
             silent = self.settings.stalled_after
             stalled = await self.queue.job_manager.get_stalled_jobs(seconds_since_heartbeat=silent)

@@ -7,7 +7,7 @@ from procrastinate import PsycopgConnector
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from psycopg import AsyncConnection
-from sqlalchemy import ColumnElement, String, and_, cast, column, delete, exists, literal, select, table
+from sqlalchemy import ColumnElement, String, and_, cast, column, delete, exists, func, literal, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -21,6 +21,15 @@ LOCK = "play:"
 # Jobs are inserted over the session's own connection, so this one is never opened.
 _manager = JobManager(PsycopgConnector())
 _jobs = table("procrastinate_jobs", column("lock"), column("status"), column("queue_name"))
+
+
+RESCUE = 7205759403792793602
+"""The number of the advisory lock of rescuers: any, if no other lock of the database has it."""
+
+
+async def is_only_rescuer(session: AsyncSession) -> bool:
+    """Take the lock of rescuers until the transaction ends; return whether it was free."""
+    return bool(await session.scalar(select(func.pg_try_advisory_xact_lock(RESCUE))))
 
 
 def queue_of(experiment: uuid.UUID) -> str:
