@@ -16,7 +16,7 @@ from sqlalchemy import select
 from app.protocols import PROTOCOLS
 from app.protocols.core import Seat
 from app.records import experiments
-from app.records.seats import role_for
+from app.records.eligibility import role_for
 from models import Experiment, Move
 from tests.arms import open_seats, with_a_person
 from tests.browser.served import WIDTHS, Served, Stage, launched
