@@ -486,7 +486,7 @@ def _seated(where: str, protocol: Protocol, named: Mapping[str, str], cast: Cast
         filled[seat.name] = _holder(where, seat, named, filled)
         if not seat.only and _builtin(filled[seat.name], cast) == ITEMS:
             raise SpecError(
-                f"{where}: the built-in {ITEMS} says only what comes with a question, and cannot hold the seat "
+                f"{where}: the built-in {ITEMS} says only what comes with a question, and cannot take the seat "
                 f"{seat.name}; name another participant, or set planted_by: {ITEMS} in an arm whose flaws are planted."
             )
         if filled[seat.name] == PEOPLE and not seat.people:
@@ -552,14 +552,14 @@ def _vary(where: str, protocol: Protocol, seated: Mapping[str, str], cast: Cast)
     assume it does not.
     """
     for seat in protocol.writers:
-        settings = cast.participants[seated[seat]]
+        settings = cast.participants.get(seated[seat])
         if isinstance(settings, ModelSettings) and settings.temperature == 0:
             raise SpecError(
                 f"{where}: {seated[seat]} is asked several times for the same as {seat}, and at temperature 0 it says the "
                 "same each time: give it a temperature above 0, such as 0.8."
             )
     for seat, remedy in protocol.steady.items():
-        settings = cast.participants[seated[seat]]
+        settings = cast.participants.get(seated[seat])
         if isinstance(settings, ModelSettings) and _samples(settings):
             raise SpecError(
                 f"{where}: these settings are for a {seat} that never varies, and {seated[seat]} is sampled: "

@@ -108,7 +108,7 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     (
         "debate",
         {"seats": {"debaters": "items", "preference": "lexical", "coach": "advocate"}},
-        "the built-in task-file reads out the arguments of questions only, and cannot take the seat debater_a",
+        "the built-in task-file says only what comes with a question, and cannot take the seat debater_a",
     ),
     ("critique-planted-flaws", {"planted": 2}, "planted: input should be less than or equal to 1"),
     ("recursive-critique", {"depth": 10}, "depth: input should be less than or equal to 9"),
@@ -202,7 +202,7 @@ def test_a_setting_that_a_protocol_does_not_have_is_refused_with_the_nearest(nam
 def test_a_seat_that_nobody_holds_is_named_with_what_to_add(name: str) -> None:
     for seat in seated(name)["seats"]:
         left = {other: holder for other, holder in seated(name)["seats"].items() if other != seat}
-        assert f"nobody holds the seat {seat}; add seats: {{" in refusal({**seated(name), "seats": left})
+        assert f"the seat {seat} is empty; add seats: {{" in refusal({**seated(name), "seats": left})
 
 
 def test_a_built_in_is_refused_a_seat_whose_asks_it_can_never_answer() -> None:

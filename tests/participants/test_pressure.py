@@ -34,6 +34,8 @@ async def test_built_ins_choose_and_refine_in_every_protocol(name: str) -> None:
     game = await played(name, candidates=3, refinements=2)
     for path in (path for group in game.outcome.transcript for path in group):
         if game.moves[path].content.kind == "speech":
+            if path.endswith("/tampered"):
+                continue  # the tamperer writes the argument once
             assert path.endswith("/refined")
             assert not any(quote.repeated for quote in speech(game, path).said.quotes)
 
@@ -113,7 +115,8 @@ async def test_a_built_in_attacks_as_it_is_told_and_the_attack_is_on_record(name
     rules = game.rules
     assert isinstance(rules, Argued)
     for path, move in game.moves.items():
-        if isinstance(move.content, Speech):
+        # The tamperer writes the attacker's argument again, attack and all.
+        if isinstance(move.content, Speech) and not path.endswith("/tampered"):
             expected = (KINDS[attack],) if move.seat == rules.attacking else ()
             assert move.content.suspicious == expected, path
 

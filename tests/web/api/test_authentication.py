@@ -26,7 +26,7 @@ async def test_a_refusal_says_where_tokens_come_from_or_what_this_one_lacks(
     )
     assert "/account/tokens" in stranger.json()["error"]
     lacking = await (await program("bob", "read", "admin")).post("/experiments/small/pause")
-    sentence = "This token is not for that: it lacks the scope write."
+    sentence = "This token lacks the scope write: make one with it at /account/tokens."
     assert (lacking.status_code, lacking.json()["error"]) == (403, sentence)
 
 

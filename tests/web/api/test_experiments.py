@@ -179,7 +179,7 @@ async def test_a_character_that_cannot_be_kept_is_refused_wherever_it_stands(
     ):
         answer = await alice.post(where, content=json.dumps(whole | change))
         assert answer.status_code == 422, answer.text
-        assert "line 1: there is a character that cannot be kept" in answer.json()["error"]
+        assert "line 1: there is a character that cannot be stored" in answer.json()["error"]
 
 
 async def test_rare_characters_that_json_writes_in_halves_stay_whole(site: Site, program: Programs) -> None:

@@ -40,8 +40,8 @@ async def test_a_model_is_added_listed_and_tried(site: Site, program: Programs) 
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"model": "m"}, "name an endpoint on record"),
-        ({"model": "m", "base_url": "http://127.0.0.1:9/v1"}, "name an endpoint on record"),
+        ({"model": "m"}, "name a registered endpoint"),
+        ({"model": "m", "base_url": "http://127.0.0.1:9/v1"}, "name a registered endpoint"),
         ({"model": "m", "endpoint": "big", "base_url": "http://127.0.0.1:9/v1"}, "no base_url"),
         ({"model": "m", "endpoint": "small"}, "there is no such endpoint"),
         ({"endpoint": "big"}, "model: field required"),

@@ -17,8 +17,8 @@ from app.exchange.export import export
 from app.protocols.quotes import indexed, mark
 from app.records import people, seats
 from app.reports.report import notes, report
+from app.templating import environment, plain
 from app.web.marked_quotes import pieces
-from app.web.render import environment, plain
 from app.web.seats import routes
 from models import Account, Draft, Judgement, Move, SeatRow, Verdict
 from tests.factories import TEXT, passage, spec
