@@ -436,7 +436,7 @@ async def test_the_report_counts_places_of_people_and_what_was_given_back(world:
     places = await count(world.site, Judgement, Judgement.place > 0, Judgement.state != "returned")
     assert sum(line.judge.judgements for line in people) == places
     assert sum(line.judge.returned for line in people) == 1
-    assert any("given back" in note for note in notes(found))
+    assert any("was returned" in note for note in notes(found))
 
 
 async def test_who_marked_that_they_know_the_story_stays_marked_at_the_next_step(site: Site) -> None:
