@@ -1,6 +1,6 @@
 """Advances one play, a talk or a judging: replay what is on record, ask what is due, append what comes back.
 
-It does not know what a protocol's rules are, nor whether a seat is held by a model, a baseline or a person.
+It does not know what a protocol's rules are, nor whether a model, a baseline or a person has a seat.
 """
 
 import logging
@@ -45,7 +45,7 @@ from models import Participant as ParticipantRow
 
 log = logging.getLogger(__name__)
 OPEN = ("queued", "waiting")
-"""States of work to be done; what failed is tried again only where somebody says so."""
+"""States of work to be done; what failed is tried again only on request."""
 LOOK = 0.5
 """Seconds for which an experiment that was seen running is taken to run on."""
 
@@ -328,7 +328,7 @@ class Engine:
         seen = self._running.get(row.experiment_id)
         if row.state != "queued" or (seen is not None and time.monotonic() - seen < LOOK):
             return
-        # A pause is never remembered: whoever resumes counts on it that the next job goes on.
+        # A pause is not cached: after a resume the next job must go on.
         async with self._database.session() as session:
             state = await plays.state_of(session, row.experiment_id)
         if state != "running":

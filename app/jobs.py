@@ -33,7 +33,7 @@ PATIENCE = 10.0
 WITHOUT_KEY = 15
 """Seconds after which a job that a worker without its key gave back is tried again."""
 POLL = 1.0
-"""Seconds after which a worker looks for jobs that no notification told it of."""
+"""Seconds after which a worker looks for jobs that it was not notified of."""
 
 
 class Again(BaseRetryStrategy):
@@ -85,7 +85,7 @@ async def working(
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:
-    """Wait for the end of tasks that were told to end, then cancel them until they are done.
+    """Wait for tasks that were asked to end, then cancel them until they are done.
 
     One cancellation may not do: where it meets a statement it can get lost, or come out as an error of the database.
     """

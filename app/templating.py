@@ -35,7 +35,7 @@ environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     finalize=_written,
-    # Templates and static files change with the arena's version only: nobody looks again while it runs.
+    # Templates and static files change with the arena's version only: they are not read again while it runs.
     auto_reload=False,
 )
 

@@ -75,9 +75,9 @@ class Experiment(Base):
     owner_id: Mapped[uuid.UUID | None] = mapped_column(
         ForeignKey("account.id", ondelete="SET NULL"), index=True
     )
-    """Who started it in the browser; nobody, for those of the command line, which every researcher may see."""
+    """The account that started it in the browser. None for those of the command line, which every researcher sees."""
     state: Mapped[str] = mapped_column(server_default="running")
-    """What somebody wants of it; how far it is stands in its trials."""
+    """The wanted state. Its progress is in its trials."""
     task_set_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("task_set.id"))
     spec: Mapped[Json] = mapped_column(JSONB)
     digest: Mapped[str]
@@ -294,7 +294,7 @@ class SeatRow(Base):
 
     __tablename__ = "seat"
     __table_args__ = (
-        # Nobody sits on two sides of a talk, nor comes back to a seat that they gave back.
+        # A person takes one side of a talk, and never a seat that they gave back.
         UniqueConstraint("play_id", "participant_id"),
         Index(
             "uq_seat_play_id_seat",

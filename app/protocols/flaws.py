@@ -24,7 +24,7 @@ from app.protocols.core import (
 from app.protocols.marks import PointFacts
 
 TAMPERER = Seat("tamperer", "Author", reads_passage=True, people=False, default="author")
-"""Plants flaws; has the author's title, so that nobody who reads the tampered argument learns that it is one."""
+"""Plants flaws; has the author's title, so that no reader of the tampered argument learns that it is tampered."""
 ITEMS = "task-file"
 """The built-in participant that says what came with the question."""
 BRINGER = replace(TAMPERER, default=None, only=ITEMS)

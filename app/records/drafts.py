@@ -33,7 +33,7 @@ SLACK = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What somebody put in."""
+    """The effort of a person."""
 
     active_seconds: float = 0
     """With the page in front and signs of life within the last half minute."""
@@ -155,7 +155,7 @@ def by_step(judging: Mapping[str, Effort]) -> dict[int, Effort]:
 
 
 async def usual_seconds(session: AsyncSession, person: uuid.UUID) -> float | None:
-    """The median of somebody's active seconds a finished trial; None before the first."""
+    """Return the median of a person's active seconds for a finished trial; None before the first."""
     spent = (
         select(func.sum(Draft.active_seconds).label("seconds"))
         .join(SeatRow, SeatRow.id == Draft.seat_id)

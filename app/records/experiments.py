@@ -353,7 +353,7 @@ async def find_round(session: AsyncSession, experiment: uuid.UUID, name: str) ->
 
 
 async def finished_trials(session: AsyncSession, experiment: uuid.UUID) -> list[tuple[Trial, Arm]]:
-    """Trials that can be judged (again), with their arms; where a judge took part, its talk is read as it stands."""
+    """Trials that can be judged (again), with their arms; where a judge took part, its talk is read unchanged."""
     rows = await session.execute(
         select(Trial, Arm)
         .join(Arm, Arm.id == Trial.arm_id)

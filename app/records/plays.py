@@ -123,7 +123,7 @@ async def people_in(session: AsyncSession, play_id: uuid.UUID) -> dict[str, Part
 
 
 async def state_of(session: AsyncSession, experiment: uuid.UUID) -> str:
-    """What somebody wants of an experiment: `running`, `paused` or `cancelled`."""
+    """Return the wanted state of an experiment: `running`, `paused` or `cancelled`."""
     return (await session.scalars(select(Experiment.state).where(Experiment.id == experiment))).one()
 
 
@@ -208,7 +208,7 @@ async def finish_judgement(session: AsyncSession, judgement: Judgement, readings
 
 
 async def _vacate(session: AsyncSession, play_id: uuid.UUID, state: str) -> None:
-    """End the leases of the people in a play; nobody is awaited there any more."""
+    """End the leases of the people in a play: no seat is awaited any more."""
     await session.execute(
         update(SeatRow)
         .where(SeatRow.play_id == play_id, SeatRow.state == "waiting")
@@ -254,7 +254,7 @@ async def mark(session: AsyncSession, row: AnyPlay, state: str, error: str | Non
 
 async def rest(session: AsyncSession, row: AnyPlay, known: int, awaited: Collection[str]) -> None:
     """Let a play wait for the seats `awaited`, unless a move beyond the `known` ones has come in meanwhile."""
-    # Whoever submits holds this lock too: so either their move is counted here, or they queue the play after this.
+    # A submission takes this lock too: either its move is counted here, or it queues the play afterwards.
     await _lock(session, row.id)
     count = select(func.count()).select_from(MoveRow).where(MoveRow.play_id == row.id)
     if await session.scalar(count) == known:
@@ -263,7 +263,7 @@ async def rest(session: AsyncSession, row: AnyPlay, known: int, awaited: Collect
 
 
 async def queue_again(session: AsyncSession, trial: Trial, awaited: Collection[str]) -> None:
-    """Have a trial go on after somebody has answered; the seats `awaited` are asked next."""
+    """Queue a trial after a person has answered; the seats `awaited` are asked next."""
     await mark(session, trial, "queued")
     await _lease(session, trial.id, awaited)
     if await is_wanted(session, trial.experiment_id):

@@ -43,7 +43,7 @@ class Held:
     leased: bool
     question: str
     handed_on: bool
-    """Whether another person held the seat before."""
+    """Whether another person had the seat before."""
     seconds: int | None
     """The time that the panel gives; None where it gives none."""
     flags: Mapping[str, Any]

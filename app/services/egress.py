@@ -143,7 +143,7 @@ class AllowList:
         fitting = [pattern for pattern in self._patterns if pattern.port in (None, port)]
         meant = _meant(address)
         public = all(map(_public, meant))
-        # A relay's own loopback or network is not ours: what is not public has to be listed as it stands.
+        # A relay's own loopback or network is not ours: what is not public must be listed itself.
         near = meant if public else meant[:1]
         listed = [pattern.network for pattern in fitting if pattern.network is not None]
         if any(one in network for network in listed for one in near):
@@ -162,7 +162,7 @@ def may_name_key(variable: str, settings: Settings) -> bool:
 
 
 def key_is_set(variable: str | None) -> bool:
-    """Whether this process has the key; what it is nobody is told."""
+    """Return whether this process has the key. The key itself is never shown."""
     return bool(variable and os.environ.get(variable))
 
 

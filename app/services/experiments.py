@@ -27,13 +27,13 @@ DONE: dict[Action, str] = {
 }
 """What the audit trail says of an action."""
 Load = Callable[[AsyncSession], Awaitable[Experiment]]
-"""Finds an experiment that somebody may see, or refuses."""
+"""Finds an experiment that the account may see, or refuses."""
 
 
 async def start_for(
     database: Database, settings: Settings, who: Account, spec: Spec, *, retry_failed: bool = False
 ) -> Started:
-    """Start an experiment of somebody's own, or go on with the one that was started from the same spec.
+    """Start an experiment owned by the account, or continue the one that was started from the same spec.
 
     Raises SpecError, ParticipantError or Refused.
     """
@@ -50,7 +50,7 @@ async def start_for(
 
 
 def _refuse_taken(who: Account, existing: Experiment | None, name: str) -> None:
-    """Names are unique in the arena, so that one is taken has to be told; whose it is, and of what, is not."""
+    """Refuse a name that another owner has taken. The sentence says that it is taken, not by whom."""
     if existing is not None and not may_see(who, existing):
         raise Refused(409, f"The name {name} is taken: choose another.")
 

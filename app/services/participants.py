@@ -24,7 +24,7 @@ NONE_SUCH = "There is no such participant."
 async def add_participant(
     db: AsyncSession, who: Account, name: str, endpoint: Endpoint | None, settings: ModelSettings
 ) -> uuid.UUID:
-    """Seat a model at an endpoint on record under a name of its own; the same again is the same participant."""
+    """Register a model at a registered endpoint under a name. The same settings again are the same participant."""
     try:
         refuse_reserved("name", name)
     except SpecError as error:

@@ -10,7 +10,7 @@ from models import Account, Invite
 
 
 async def person_in_care(db: AsyncSession, who: Account, identity: uuid.UUID) -> Account:
-    """Somebody whom one looks after, and not oneself."""
+    """Return a person whom the account looks after. Raise Refused for others and for the account itself."""
     person = await admin.person(db, who, identity)
     if person is None:
         raise Refused(404, "There is no such person among those you look after.")
@@ -20,7 +20,7 @@ async def person_in_care(db: AsyncSession, who: Account, identity: uuid.UUID) ->
 
 
 async def renew_link(db: AsyncSession, who: Account, person: Account) -> Invite:
-    """A new link for somebody whose account is open."""
+    """Make a new link for a person. Raise Refused where their account is closed."""
     if person.disabled_at is not None:
         raise Refused(409, "This account is closed: open it first.")
     return await admin.new_link(db, who.id, person)

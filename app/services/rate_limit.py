@@ -1,4 +1,4 @@
-"""How often something may be tried: counted in a transaction of its own, so that a refusal is counted too."""
+"""Limits of tries in a minute. Each try is counted in a separate transaction, so that refusals count too."""
 
 from app.records import people
 from app.records.database import Database

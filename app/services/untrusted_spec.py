@@ -114,7 +114,7 @@ def with_recorded(data: Mapping[str, Any], recorded: Iterable[Recorded]) -> dict
 
 
 def _refuse_files(data: Mapping[str, Any]) -> None:
-    """No file of this machine is read for somebody else."""
+    """Refuse names of files: no file of this machine is read for a request."""
     for name, arm in _mapping(data.get("arms")).items():
         for kind, text in _mapping(_mapping(arm).get("prompts")).items():
             if not isinstance(text, str) or not is_template(text):
@@ -128,7 +128,7 @@ def with_known_endpoints(
 ) -> dict[str, Any]:
     """A spec or panel from outside with the addresses of the endpoints it names; only those on record may be named.
 
-    Whoever chooses an address receives the key that goes there, so that a participant names an endpoint which an
+    An address receives the key that is sent there. So a participant names an endpoint which an
     admin, or the operator on the command line, has put on record. Raises SpecError.
     """
     on_record = [(name, settings.model_dump(mode="json")) for name, settings in known]

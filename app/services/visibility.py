@@ -30,7 +30,7 @@ async def visible(db: AsyncSession, who: Account, name: str) -> Experiment:
 
 
 async def visible_trial(db: AsyncSession, who: Account, trial: uuid.UUID) -> None:
-    """Refuse a trial that is not there for somebody."""
+    """Refuse a trial that does not exist, or that the account may not see."""
     found = await browse.experiment_of(db, trial)
     if found is None or not may_see(who, found):
         raise Refused(404, "There is no such trial.")

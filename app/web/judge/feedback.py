@@ -1,6 +1,6 @@
-"""What is told to a judge afterwards: the truth beside their belief, and how often they were right when how sure.
+"""Feedback for judges: gold beside their belief, and how often they were right at each level of confidence.
 
-It tells of the verdicts that it is handed, and does not know which may be told: `seats.told` does.
+It reads the verdicts that it is given. The records decide which may be shown.
 """
 
 import math

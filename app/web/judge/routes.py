@@ -66,6 +66,6 @@ async def take_next(who: Who, db: Db) -> Response:
 
 @router.get("/calibration", name="judge_calibration")
 async def calibration(request: Request, who: Who, db: Db) -> Response:
-    """How often this judge was right when this sure, of the verdicts that they may be told about."""
+    """Show how often this judge was right at each level of confidence, over the verdicts that may be shown."""
     verdicts = await seats.told(db, who.participant_id)
     return page(request, "pages/judge_calibration.html", **feedback.calibration(verdicts))

@@ -27,20 +27,6 @@ COUNTED = ("rate_count",)
 """Tables in which a refused request may leave something."""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def open_site(stage: Stage) -> AsyncIterator[Site]:
-    async with stage.play() as site:
-        yield site
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def site(open_site: Site) -> Site:
-    """A copy of the stage, shared by the tests that change nothing, with nothing counted against anybody yet."""
-    async with open_site.database.session.begin() as db:
-        await db.execute(text("DELETE FROM rate_count"))
-    return open_site
-
-
 # ── forged requests ─────────────────────────────────────────────────────────────────────────────────────────────
 
 

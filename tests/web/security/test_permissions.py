@@ -1,11 +1,9 @@
 """Who may do what, tried out: every route with every role and every scope, on one's own things and on others'."""
 
 import re
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import pytest_asyncio
 from sqlalchemy import text
 
 from app.web.security.permissions import PERMISSIONS, SCOPES
@@ -20,21 +18,6 @@ OWNED = [name for name, route in ROUTES.items() if route.names]
 WITH_FORM = [name for name, route in ROUTES.items() if name != "sign_in" and "{" in str(route.form or "")[1:]]
 """Routes that name a thing in their form."""
 WITH_ADDRESS = [name for name, route in ROUTES.items() if "{" in route.address]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def open_site(stage: Stage) -> AsyncIterator[Site]:
-    """One copy of the stage for the tests of this module, which change nothing that others of them look at."""
-    async with stage.play() as site:
-        yield site
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def site(open_site: Site) -> Site:
-    """The same, with nothing counted against anybody yet."""
-    async with open_site.database.session.begin() as db:
-        await db.execute(text("DELETE FROM rate_count"))
-    return open_site
 
 
 def is_sent_to_sign_in(answer: httpx.Response) -> bool:
