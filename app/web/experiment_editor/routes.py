@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData, UploadFile
 
 from app.experiments.estimate import ExperimentEstimate, gathered
+from app.experiments.estimate_tables import estimate_tables
 from app.experiments.spec import Spec, SpecError
 from app.participants.base import EndpointSettings, ParticipantError
 from app.records import spec_drafts as records
@@ -185,6 +186,7 @@ async def _shown(desk: EditorState, *, error: str = "", status: int = 200) -> Re
         form=form.form_of(desk.sheet, desk.known, desk.sets),
         offers=form.offers(desk.offered, desk.known),
         estimate=found,
+        estimate_tables=estimate_tables(found) if found else [],
         reason=reason,
         error=error,
         yaml=desk.yaml,

@@ -11,7 +11,8 @@ import yaml
 from sqlalchemy import func, select, update
 
 from app.records import experiments as records
-from app.reports.report import as_tables, notes, report
+from app.reports.report import notes, report
+from app.reports.tables import as_tables
 from models import Audit, Endpoint, Experiment, JudgingRound, Participant, Trial
 from tests.factories import finished, imported, passage, played, spec
 from tests.servers import ScriptedServer
