@@ -171,7 +171,7 @@ def _needed(difference: float, passages: int | None, discordance: float, correla
         )
     if passages is None:
         found: int | None = powers.questions_needed(difference, discordance)
-        where = "each on a passage of its own"
+        where = "each on a different passage"
     else:
         found = powers.questions_on(passages, difference, discordance, correlation=correlation)
         where = f"spread over {passages} passages"

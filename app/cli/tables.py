@@ -60,7 +60,7 @@ def power_of(power: PowerEstimate) -> str:
 def people_needed(people: PeopleEstimate) -> str:
     """How many people it needs, in a sentence or two."""
     why = (
-        f"{people.overlap} for each of the {people.per_passage:,} trials on one passage, since nobody is shown two"
+        f"{people.overlap} for each of the {people.per_passage:,} trials on one passage, since no person is shown two"
         if people.once
         else f"{people.overlap} different ones for each trial"
     )

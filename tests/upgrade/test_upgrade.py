@@ -103,7 +103,7 @@ async def test_a_half_judged_trial_is_finished_by_the_same_person(site: Site) ->
         [path] = re.findall(r'name="0.path" value="([^"]+)"', page)
         answer = {"path": path, "p": ["20", "80"], "reason": "So."}
         assert (await jack.submit(at, as_form(answer))).status_code == 303
-    assert "Your verdict is on record" in (await jack.get(at)).text
+    assert "Your verdict is stored" in (await jack.get(at)).text
     beliefs = await only(
         site.database,
         "SELECT v.beliefs FROM verdict v JOIN account a ON a.participant_id = v.participant_id WHERE a.name = 'Jack'",

@@ -55,7 +55,7 @@ UNTITLED = "untitled"
 
 @dataclass(frozen=True, slots=True)
 class EditorState:
-    """Somebody at work on a sheet, and what the arena has to offer for it."""
+    """A user's editor: the sheet, and what the arena offers for it."""
 
     request: Request
     who: Account
@@ -135,7 +135,7 @@ async def _like(db: AsyncSession, who: Account, name: str) -> Sheet:
 
 @router.post(HERE, name="build_change")
 async def change(request: Request, who: Who) -> Response:
-    """What a button of the form does; whatever is wrong is told above the form, which loses nothing."""
+    """Do what a button of the form says. An error is shown above the form, which loses nothing."""
     sent = await request.form()
     desk = replace(await _desk(request, who), sheet=read_sheet(_pairs(sent)), yaml=_text(sent, "yaml"))
     verb, _, place = _text(sent, "do").partition(":")

@@ -28,7 +28,7 @@ TYPES: dict[PlotFormat, str] = {
 
 
 async def _asked_for(request: Request, who: Account, name: str) -> Experiment:
-    """The experiment, with no connection held while its report is made."""
+    """Return the experiment; no connection is kept open while its report is made."""
     database: Database = request.app.state.database
     async with database.session() as db:
         return await visible(db, who, name)

@@ -1,7 +1,7 @@
 """What people in seats meet: the page of a turn and its autosave, submitting, giving a seat back; and the debaters' queue.
 
 Everything about a play comes from the views of one's own seat; nothing here knows an arm, another's author or a right
-answer, nor whether the others are models or people, but for what `seats.told` allows to be shown to a judge afterwards.
+answer, nor whether the others are models or people, but for what the records allow a judge to be shown afterwards.
 """
 
 import uuid
@@ -146,7 +146,7 @@ async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID) -> Held:
     """A seat of theirs that can be seen; others do not exist for them."""
     held = await _held(db, who, seat_id)
     if held.state == "returned":
-        raise Refused(410, "Your seat went to somebody else: go to the start for the next one.")
+        raise Refused(410, "Your seat went to another person: go to the start for the next one.")
     if held.judging and held.over == "cancelled":
         raise Refused(
             410, "This study has ended, so this trial is not needed any more. Thank you for your work."
@@ -183,10 +183,10 @@ async def _turn(request: Request, db: AsyncSession, held: Held, *, lock: bool = 
         turn = await engine.turn(db, held.id, lock=lock)
     except ProtocolError as error:
         raise Refused(
-            409, "This cannot be shown any more: give it back, or tell whoever invited you."
+            409, "This cannot be shown any more: give it back, or write to the person who invited you."
         ) from error
     if turn is None:
-        raise Refused(410, "Your seat went to somebody else: go to the start for the next one.")
+        raise Refused(410, "Your seat went to another person: go to the start for the next one.")
     return turn
 
 
@@ -217,13 +217,13 @@ async def _keep(db: AsyncSession, who: Account, turn: Turn, sent: Sent) -> bool:
 
 @router.post("/seat/{seat_id}", name="seat_submit")
 async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
-    """Put what is asked now on record, once however often it is sent; what is asked no more leads to what is asked now."""
+    """Store the answers to what is asked now, once however often they are sent. An answer to an earlier ask leads to the present one."""
     sent = await _sent(request)
     async with _database(request).session.begin() as db:
         held = await _mine(db, who, seat_id)
         onward = RedirectResponse(f"{address(seat_id)}#{'new' if held.judging else 'now'}", status_code=303)
         turn = await _turn(request, db, held)
-        # Before anything else: what was sent is safe now, and the seat is theirs while it is put on record.
+        # Before anything else: what was sent is safe now, and the seat is theirs while it is stored.
         if not await _keep(db, who, turn, sent):
             return onward
         asked = turn_page.knows_story(held, turn, {}) is not None

@@ -277,7 +277,7 @@ def _why(piece: Piece) -> str:
         case "too_short":
             return f"shorter than {MIN_WORDS} words"
         case "near":
-            return "not word for word what stands there"
+            return "not word for word what is written there"
     return piece.status
 
 

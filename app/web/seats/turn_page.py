@@ -60,7 +60,7 @@ KINDS = {
 }
 NO_REQUEST = (
     "It cannot be shown: the wording that this study brings for it does not fit what is asked here. Go by the heading and "
-    "the limits above, and tell whoever invited you."
+    "the limits above, and write to the person who invited you."
 )
 """What is shown in the place of the request to a model, where its template fails."""
 EXAMPLES = (1, 10, 25, 50, 75, 90, 99)
