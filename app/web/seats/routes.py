@@ -6,14 +6,15 @@ answer, nor whether the others are models or people, but for what the records al
 
 import uuid
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.engine import Engine, Turn
+from app.judge_fields import FieldMoment, fields_at, latest, read_fields
 from app.protocols.core import ProtocolError
 from app.records import assignment, drafts, people, seats, timing
 from app.records.database import Database
@@ -226,9 +227,12 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
         # Before anything else: what was sent is safe now, and the seat is theirs while it is stored.
         if not await _keep(db, who, turn, sent):
             return onward
-        asked = turn_page.knows_story(held, turn, {}) is not None
-        if asked and sent.knows_story != bool(held.flags.get("knows_story")):
-            await assignment.flag(db, held.id, {"knows_story": sent.knows_story})
+        asked = turn_page.fields_asked(held, turn)
+        changed = {
+            it.name: sent.fields[it.name] for it in asked if sent.fields[it.name] != latest(it, held.flags)
+        }
+        if changed:
+            await assignment.flag(db, held.id, changed)
         clock = await _clock(db, held)
     await limited(
         _database(request),
@@ -279,23 +283,25 @@ async def return_form(request: Request, who: Who, db: Db, seat_id: uuid.UUID) ->
     if held.judging and held.over == "done":
         return RedirectResponse(address(seat_id), status_code=303)
     entered = (await drafts.find(db, held.id)).values()
-    knows = held.flags.get("knows_story") or any(content.get("knows_story") for content in entered)
+    fields = fields_at(FieldMoment.RETURN) if held.judges else []
     return page(
         request,
         "pages/seat_return.html",
         id=held.id,
         judging=held.judging,
-        knows_story=bool(knows) if held.judges else None,
+        fields=[(field, latest(field, held.flags, *entered)) for field in fields],
     )
 
 
 @router.post("/seat/{seat_id}/return", name="seat_return")
-async def give_back(
-    who: Who, db: Db, seat_id: uuid.UUID, knows_story: Annotated[bool, Form()] = False
-) -> Response:
+async def give_back(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> Response:
     """Let another person go on in their place; pressed again, or after the end, it changes nothing."""
     held = await _held(db, who, seat_id)
-    flags = {"knows_story": knows_story} if held.judges else {}
+    fields = fields_at(FieldMoment.RETURN) if held.judges else []
+    try:
+        flags = read_fields(await request.form(), fields)
+    except ValueError as error:
+        raise Refused(422, UNREADABLE) from error
     await assignment.give_back(db, held.id, who, flags)
     return RedirectResponse("/judge" if held.judging else "/", status_code=303)
 

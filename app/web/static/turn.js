@@ -61,7 +61,9 @@ document.documentElement.classList.add("scripted");
     if (!form || form === begun) return;
     begun = form;
     const parts = [...form.querySelectorAll("[data-ask]")];
-    const knows = form.elements.knows_story;
+    const fields = [...form.querySelectorAll("[data-field]")];
+    const tick = (field) => field.type === "checkbox";
+    const entered = () => fields.map((field) => [field.name, tick(field) ? field.checked : field.value]);
     const chosen = (part) => part.querySelector("select[data-pick]") ?? part.querySelector("[data-pick]:checked");
     const answer = (part) => ({
       path: part.dataset.ask,
@@ -76,7 +78,7 @@ document.documentElement.classList.add("scripted");
 
     const saving = autosave.begin(form, {
       what: parts.map((part) => part.dataset.ask).join(),
-      read: () => ({ answers: parts.map(answer), knows_story: knows?.checked ?? false, step: steps.now() }),
+      read: () => ({ answers: parts.map(answer), ...Object.fromEntries(entered()), step: steps.now() }),
       fits: (kept) => Array.isArray(kept.answers) && kept.answers.length === parts.length,
       put,
       show: () => {
@@ -102,7 +104,9 @@ document.documentElement.classList.add("scripted");
         const rating = part.querySelector("[data-rating]");
         if (rating) rating.value = was.rating;
       });
-      if (knows) knows.checked = kept.knows_story ?? knows.checked;
+      fields.filter((field) => field.name in kept).forEach((field) => {
+        field[tick(field) ? "checked" : "value"] = kept[field.name];
+      });
       steps.reach(kept.step ?? 1);
     }
 
