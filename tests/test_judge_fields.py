@@ -59,7 +59,7 @@ def test_a_field_is_shown_at_its_moments() -> None:
 
 def test_fields_come_under_their_own_names_only() -> None:
     answers = [{"path": "judging/order0/step1"}]
-    assert Sent.model_validate({"answers": answers, "knows_story": "true"}).fields == {"knows_story": True}
+    assert Sent.model_validate({"answers": answers, "knows_story": "true"}).fields["knows_story"] is True
     assert Sent(answers=[EnteredAnswer(path="a")]).entered["a"]["knows_story"] is False
     wrongs: tuple[dict[str, object], ...] = ({"fields": {}}, {"knows_story": "perhaps"}, {"another": "true"})
     for wrong in wrongs:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from app.exchange.choices import What
+from app.exchange.choices import Format, What
 from app.judge_fields import FIELDS, FieldKind, JudgeField
 from app.protocols import TAKE_EXAMPLES
 
@@ -312,10 +312,10 @@ _ABOUT = {
     ),
 }
 
-_INTRODUCTION = """\
+_INTRODUCTION = f"""\
 # Data dictionary
 
-What `arena export NAME --what verdicts|transcripts|calls|wins --format jsonl|csv|parquet -o PATH` writes.
+What `arena export NAME --what {"|".join(What)} --format {"|".join(Format)} -o PATH` writes.
 This page is made from the code:
 
     python -m app.exchange.columns > docs/data-dictionary.md
