@@ -124,6 +124,16 @@ def test_only_methods_that_change_nothing_go_without_a_token() -> None:
     assert {"GET", "HEAD", "OPTIONS"} == SAFE_METHODS
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_every_other_method_needs_the_token(method: str) -> None:
+    account = SimpleNamespace(role="judge")
+    asked = request(x_csrf_token="wrong")
+    asked.scope |= {"method": method, "route": SimpleNamespace(name="judge_next")}
+    asked.state.visit = Visit(SimpleNamespace(csrf="right", account=account))  # type: ignore[arg-type]
+    with pytest.raises(Refused, match="out of date"):
+        await middleware.visit(asked)
+
+
 async def checked(form: dict[str, object], **headers: str) -> int:
     """The status of a request with this form, by a session whose token is `right`; 200 where it is let through."""
     sent = request(**headers)
