@@ -128,7 +128,7 @@ def test_only_methods_that_change_nothing_go_without_a_token() -> None:
 async def test_every_other_method_needs_the_token(method: str) -> None:
     account = SimpleNamespace(role="judge")
     asked = request(x_csrf_token="wrong")
-    asked.scope |= {"method": method, "route": SimpleNamespace(name="judge_next")}
+    asked.scope.update(method=method, route=SimpleNamespace(name="judge_next"))
     asked.state.visit = Visit(SimpleNamespace(csrf="right", account=account))  # type: ignore[arg-type]
     with pytest.raises(Refused, match="out of date"):
         await middleware.visit(asked)
