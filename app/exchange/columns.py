@@ -73,9 +73,13 @@ VERDICTS = pa.schema(
         _column("correct", NUMBER, "1 where the right answer has the highest belief, 0 where another has, a half (1/k for k answers) for a tie."),
         _maybe("judge_score", NUMBER, "The score of a judge who took part in the talk, in bits: log2 of `p_gold`, at least 1e-4, less the cost of its turns. Absent for others."),
         _column("beliefs", pa.list_(pa.list_(NUMBER)), "Every belief on the way, oldest first; the last is `belief`."),
-        _column("method", TEXT, "How the belief was read: `logprobs`, `verbalised`, `votes`, `stated` or `baseline`."),
+        _column("method", TEXT, "How the belief was read: `logprobs` (the model's next token), `constrained` (the same, limited to the answers' letters), `verbalised` (percentages of a model), `votes`, `stated` (by a person) or `baseline`."),
         _maybe("label_mass", NUMBER, "Probability that the unconstrained model put on the answers' letters; absent where unknown."),
         _column("reason", TEXT, "Reason given with the belief; often empty."),
+        _maybe("said", pa.list_(NUMBER), "The figures that the model stated, as said, in the order of `answers`: percentages, or probabilities where none is above 1. Absent where none were stated."),
+        _maybe("belief_low", pa.list_(NUMBER), "Least that each probability can be, where a letter was not among the returned tokens; absent elsewhere. `belief` is at the missing letter's bound."),
+        _maybe("belief_high", pa.list_(NUMBER), "Most that each probability can be, as `belief_low`."),
+        _column("flags", pa.list_(TEXT), "What is doubtful about the belief: `bounded` (a letter was not among the returned tokens, which cannot change the choice), `undecided` (it could), `off_sum` (the stated figures do not add up to 100, beyond rounding), `no_weight` (they are all 0, and the belief is even)."),
         _column(
             "thoughts",
             pa.list_(
@@ -167,6 +171,10 @@ _MOVE = pa.struct(
         _maybe("method", TEXT, "How a belief was read."),
         _maybe("label_mass", NUMBER, "Probability that the unconstrained model put on the answers' letters."),
         _maybe("reason", TEXT, "Reason given with a belief."),
+        _maybe("said", pa.list_(NUMBER), "Figures of a belief as the model stated them, in the order of `answers`."),
+        _maybe("p_low", pa.list_(NUMBER), "Least that each probability can be, where a letter was not among the returned tokens."),
+        _maybe("p_high", pa.list_(NUMBER), "Most that each probability can be."),
+        _maybe("flags", pa.list_(TEXT), "What is doubtful about a belief: as in the verdicts."),
         _column("created_at", TIME, "When the move was recorded."),
     ]
 )  # fmt: skip
@@ -228,7 +236,7 @@ CALLS = pa.schema(
         _maybe("round", TEXT, "Judging round of the judgement."),
         _maybe("judge", TEXT, "Name of the judge."),
         _column("path", TEXT, "Path of the move of the call."),
-        _column("purpose", TEXT, "`answer`, `again` (a re-ask), `choice` (constrained) or `mass` (unconstrained, for the label mass)."),
+        _column("purpose", TEXT, "`answer`, `again` (a re-ask), `mass` (one unconstrained token, for belief and label mass) or `choice` (one constrained token, where the other leaves the choice open)."),
         _column("endpoint", TEXT, "Name of the endpoint; its key is never stored."),
         _column("model", TEXT, "Name of the model at that endpoint."),
         _column("params", JSON, "All other parameters sent: sampling, limits, seed, switches."),

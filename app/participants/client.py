@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from random import Random
 from types import TracebackType
@@ -77,6 +78,8 @@ class Client:
         self.limit = limit or Limit()
         self.abilities: dict[tuple[str, str], bool] = {}
         """Model and ability, with whether it was seen to work (True) or refused (False)."""
+        self.deciding: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """By model, held while its first belief decides how all its beliefs are read."""
         self._patience = patience
         self._rng = Random()
         self._key = settings.key()

@@ -8,9 +8,9 @@ from uuid import uuid4
 from app.participants.base import Asking, BadRequest, Call, ContextTooLong, ModelSettings, Nonsense, Segment
 from app.participants.client import Client
 from app.participants.completions import Reply
-from app.participants.replies import FirstTokens, ReplyFormat, form, label_mass, spread
+from app.participants.replies import FirstTokens, ReplyFormat, form, from_tokens, label_mass
 from app.participants.speeches import Unread, outside
-from app.protocols.core import AnyContent, Belief, Speech
+from app.protocols.core import AnyContent, Belief, BeliefMethod, Speech
 from app.protocols.views import View
 
 TOP_LOGPROBS = 20
@@ -91,50 +91,71 @@ class _Talk:
     # ── beliefs ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def believe(self) -> AnyContent:
-        """Read the belief from log-probabilities where settings and server allow it, otherwise ask for a
-        stated one.
+        """Read the belief from log-probabilities. Ask for a stated one where the settings say so, or where the
+        model's server returns no log-probabilities at all.
         """
-        must = self.settings.belief == "logprobs"
-        if self.settings.belief == "verbalised" or (self._refuses("logprobs") and not must):
+        if self.settings.belief == "verbalised":
             return await self.reply()
-        segments, letters = self._prompt(), self.view.letters
-        chosen: FirstTokens = ()
-        if not self._refuses("choice"):
-            chosen = await self._first_tokens(segments, "choice", "choice", _choice(tuple(letters)))
-        free = await self._first_tokens(segments, "mass", "logprobs", {}, must=must)
-        if free and not chosen:
-            self._note("choice", works=False)
-        p = spread(chosen, letters) or spread(free, letters)
-        if p is not None:
-            mass = label_mass(free, letters) if free else None
-            return Belief(p=self.view.in_trial_order(p), method="logprobs", label_mass=mass)
-        if must:
-            raise BadRequest(
-                f"The endpoint {self.endpoint} returns no log-probabilities of every answer for the model "
-                f"{self.settings.model}: set `belief` to auto, verbalised or votes, or serve the model with vLLM."
-            )
-        stated = await self.reply()
-        if not chosen and not free:
-            self._note("logprobs", works=False)
-        return stated
+        free = await self._free_tokens(must=self.settings.belief == "logprobs")
+        return await self._from_tokens(free) if free else await self.reply()
+
+    async def _from_tokens(self, free: FirstTokens) -> Belief:
+        """Return the belief from the unconstrained first token. Where a missing letter could change the choice,
+        read it under a constraint; where that does not settle it either, flag the belief.
+        """
+        letters = self.view.letters
+        method: BeliefMethod = "logprobs"
+        reading = from_tokens(free, letters)
+        if not reading.decided and not self._refuses("choice"):
+            chosen = await self._first_tokens("choice", "choice", _choice(tuple(letters)))
+            again = from_tokens(chosen, letters) if chosen else reading
+            if again.decided:
+                reading, method = again, "constrained"
+        bounds = None if reading.bounds is None else self.view.in_trial_order(reading.bounds)
+        return Belief(
+            p=self.view.in_trial_order(reading.p),
+            method=method,
+            label_mass=label_mass(free, letters),
+            bounds=bounds,
+            flags=reading.flags,
+        )
+
+    async def _free_tokens(self, *, must: bool) -> FirstTokens:
+        """Return the likeliest first tokens of an unconstrained reply; none where the model's server returns
+        none. The first belief of a model decides that for all later ones.
+
+        Raise BadRequest where they are missing although they must come, or came before: one verdict is never
+        read by another method than its neighbours.
+        """
+        if not must and not self._works("logprobs"):
+            async with self.client.deciding[self.settings.model]:
+                if self._refuses("logprobs"):
+                    return ()
+                if not self._works("logprobs"):
+                    first = await self._first_tokens("mass", "logprobs", {})
+                    self._note("logprobs", works=bool(first))
+                    return first
+        first = await self._first_tokens("mass", "logprobs", {}, must=must)
+        if first:
+            return first
+        again = " this time, as it did before: try again, or" if self._works("logprobs") else ":"
+        raise BadRequest(
+            f"The endpoint {self.endpoint} returns no log-probabilities for the model {self.settings.model}{again} "
+            "set `belief` to auto, verbalised or votes, or serve the model with vLLM."
+        )
 
     async def _first_tokens(
-        self,
-        segments: list[Segment],
-        purpose: Purpose,
-        ability: Ability,
-        extra: Mapping[str, Any],
-        *,
-        must: bool = False,
+        self, purpose: Purpose, ability: Ability, extra: Mapping[str, Any], *, must: bool = False
     ) -> FirstTokens:
         """Return the likeliest first tokens, or none where the server refuses, unless it must return them or
         once did.
         """
         try:
-            reply = await self._send(segments, purpose, {**ONE_TOKEN, **extra}, number=1)
+            reply = await self._send(self._prompt(), purpose, {**ONE_TOKEN, **extra}, number=1)
         except BadRequest:
             if must or self._works(ability):
                 raise
+            self._note(ability, works=False)
             return ()
         if reply.first:
             self._note(ability, works=True)
