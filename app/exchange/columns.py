@@ -66,7 +66,7 @@ VERDICTS = pa.schema(
         _column("judge_is_baseline", YES_NO, "Whether the judge is a built-in, and so not a language model."),
         _column("judge_digest", TEXT, "SHA-256 of the judge's name, endpoint and settings."),
         *_TRIAL,
-        _column("reading", WHOLE, "The number of the reading order in which the judge read the trial."),
+        _column("reading", WHOLE, "The number of the reading. Where `repeats` is above 1, every order comes again under later numbers."),
         _column("reading_order", pa.list_(WHOLE), "Places in `answers`, in the order in which the judge read them."),
         _column("belief", pa.list_(NUMBER), "Final probability of each answer, in the order of `answers`."),
         _column("p_gold", NUMBER, "Final probability of the right answer."),

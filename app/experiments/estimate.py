@@ -401,11 +401,11 @@ class _Trials:
     def _judging(
         self, assignment: Assignment, outcome: Outcome, talk: Mapping[str, Move], name: str, mark: str
     ) -> Iterator[_Request]:
-        protocol = self._arm.protocol
+        protocol, panel = self._arm.protocol, self._spec.panel
         seat = protocol.judge.name
         case = outcome.judged(self._case(assignment, {seat: name}))
-        orders = reading(protocol, len(case.answers))
-        script = judge(case, outcome.transcript, self._spec.panel.elicit, orders, seat, outcome.points)
+        orders = reading(protocol, len(case.answers)) * panel.repeats
+        script = judge(case, outcome.transcript, panel.elicit, orders, seat, outcome.points)
         play = Play(script, [seat], talk)
         asks, moves = rehearse_with(play, lambda ask: _content(ask, len(case.answers), f"{mark}/{name}"))
         for ask in asks:
