@@ -79,7 +79,7 @@ class Client:
         self.abilities: dict[tuple[str, str], bool] = {}
         """Model and ability, with whether it was seen to work (True) or refused (False)."""
         self.deciding: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        """By model, held while its first belief decides how all its beliefs are read."""
+        """By model, locked while its first belief decides how all its beliefs are read."""
         self._patience = patience
         self._rng = Random()
         self._key = settings.key()
