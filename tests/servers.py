@@ -52,6 +52,8 @@ class Script:
     """Probability of the answers' letters in an unconstrained reply."""
     top: int = 20
     """Most likely tokens that it tells, however many are asked for."""
+    most_top: int = 20
+    """Most `top_logprobs` that may be asked for; more is refused with status 400."""
     refusal: tuple[int, str, str | None] | None = None
     """Status, message and code with which every request is refused."""
     latency: float = 0.0
@@ -191,6 +193,8 @@ class ScriptedServer:
             return _error(400, "response_format is not supported")
         if body.get("logprobs") and script.logprobs == "refused":
             return _error(400, "logprobs are not supported")
+        if body.get("top_logprobs", 0) > script.most_top:
+            return _error(400, f"top_logprobs must be at most {script.most_top}")
         size = _count(body)
         if script.context is not None and size + body.get("max_tokens", 0) > script.context:
             return _error(

@@ -146,6 +146,11 @@ def _leans(held: Certainty) -> bool:
     return not held.first.low <= held.chance <= held.first.high and 0 < held.first.value < 1
 
 
+_RE_READ = (
+    "read every verdict of the judge again by one method, with the same judge and `belief: verbalised` in the file of "
+    "`arena judge {name} --with PANEL.yaml`"
+)
+
 _WARNINGS = (
     _Warning(
         "always_first",
@@ -177,14 +182,13 @@ _WARNINGS = (
     ),
     _Warning(
         "several_ways",
-        "Beliefs were read in several ways, which one accuracy mixes",
+        f"Beliefs were read in several ways, which one accuracy mixes; {_RE_READ}",
         lambda cell, held: len(held.ways) > 1,
         lambda cell, held: ", ".join(f"{count} from {METHODS[name]}" for name, count in held.methods.items()),
     ),
     _flag(
         "undecided",
-        "Choices are open, because the server returned too few log-probabilities; read every verdict of the judge again by "
-        "one method, with the same judge and `belief: verbalised` in the file of `arena judge {name} --with PANEL.yaml`",
+        f"Choices are open, because the server returned too few log-probabilities; {_RE_READ}",
     ),
     _flag("off_sum", "Stated percentages that do not add up to 100; their shares are the belief"),
     _flag("no_weight", "Stated 0 for every answer; the belief is even"),

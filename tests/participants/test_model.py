@@ -181,8 +181,9 @@ async def test_without_log_probabilities_the_belief_is_stated_and_the_server_not
     assert {(belief.method, belief.label_mass) for belief in beliefs if isinstance(belief, Belief)} == {
         ("verbalised", None)
     }
-    assert record.purposes == ["mass", "answer", "answer"]
-    params = record.begun[1][0].params
+    asked = ["mass"] if logprobs == "omitted" else ["mass", "mass"]
+    assert record.purposes == [*asked, "answer", "answer"]
+    params = record.begun[len(asked)][0].params
     assert params["response_format"]["json_schema"]["schema"]["required"] == ["A", "B"]
 
 
@@ -241,13 +242,27 @@ async def test_a_cell_of_confident_and_hesitant_verdicts_is_read_by_one_method()
     assert methods == {"logprobs"}
 
 
-async def test_many_first_beliefs_at_once_are_read_alike():
+@pytest.mark.parametrize(("faults", "method"), [(["400"], "logprobs"), (["400", "400"], "verbalised")])
+async def test_many_first_beliefs_at_once_are_read_alike(faults, method):
     record = Record()
-    async with ScriptedServer(Script(faults=deque(["400"]))) as server, client(server.base_url) as endpoint:
+    async with ScriptedServer(Script(faults=deque(faults))) as server, client(server.base_url) as endpoint:
         judge = participant(endpoint)
         beliefs = await asyncio.gather(*(judge.answer(seen(BELIEF), asking(record)) for _ in range(8)))
-    assert {belief.method for belief in beliefs if isinstance(belief, Belief)} == {"verbalised"}
-    assert record.purposes.count("mass") == 1
+    assert {belief.method for belief in beliefs if isinstance(belief, Belief)} == {method}
+    assert record.purposes.count("mass") == (9 if method == "logprobs" else 2)
+
+
+async def test_a_server_that_returns_fewer_log_probabilities_is_asked_for_fewer():
+    record = Record()
+    async with (
+        ScriptedServer(Script(most_top=5, odds=(0.75, 0.25))) as server,
+        client(server.base_url) as endpoint,
+    ):
+        for must in ("auto", "logprobs"):
+            belief = await participant(endpoint, belief=must).answer(seen(BELIEF), asking(record))
+            assert isinstance(belief, Belief)
+            assert (belief.method, belief.p) == ("logprobs", pytest.approx((0.75, 0.25)))
+    assert [call.params["top_logprobs"] for call, _, _ in record.begun] == [20, 5, 5]
 
 
 async def test_log_probabilities_that_fail_to_come_once_fail_the_belief_and_are_not_made_up_for():
@@ -274,7 +289,7 @@ async def test_a_judge_whose_belief_must_be_read_from_log_probabilities_states_n
     with pytest.raises(BadRequest) as raised:
         await play(script, BELIEF, record, belief="logprobs")
     assert sentence in str(raised.value)
-    assert record.purposes == ["mass"]
+    assert set(record.purposes) == {"mass"}
 
 
 async def test_one_odd_refusal_does_not_change_how_beliefs_are_read():
