@@ -15,16 +15,19 @@ from app.statistics.position import chance, chose_first, overlap, pairs, share, 
 
 METHODS = {
     "logprobs": "log-probabilities",
-    "constrained": "log-probabilities under a constraint",
-    "verbalised": "a model's stated percentages",
+    "constrained": "constrained log-probabilities",
+    "verbalised": "stated percentages",
     "votes": "votes",
-    "stated": "people's entries",
-    "baseline": "a built-in's arithmetic",
+    "stated": "people",
+    "baseline": "built-in",
 }
 """How beliefs are read, in words."""
 
 SAME_QUANTITY = {"constrained": "logprobs"}
 """A method that gives the same quantity as another."""
+
+MANY = 3
+"""Cells that a sentence names one by one, even if it holds for all."""
 
 LEAST_MASS = 0.5
 """Mean label mass under which a model wanted to say something else than a letter."""
@@ -170,9 +173,8 @@ _WARNINGS = (
     ),
     _Warning(
         "chance",
-        "Not distinguishable from chance",
+        "Not distinguishable from chance, which is inside the interval of accuracy",
         lambda cell, held: cell.low <= held.chance <= cell.high,
-        lambda cell, held: f"{cell.accuracy:.1%}, chance is {held.chance:.0%}",
     ),
     _Warning(
         "low_mass",
@@ -205,14 +207,18 @@ def warnings(cell: Cell | None, held: Certainty | None) -> list[str]:
 def sentences(experiment: str, lines: Sequence[tuple[str, Cell | None, Certainty | None]]) -> list[str]:
     """Return what must be read before the accuracies, each with the names of the cells that it holds for."""
     found = []
+    judged = sum(held is not None for _, _, held in lines)
     for warning in _WARNINGS:
-        named = [
-            f"{name} ({detail})" if (detail := warning.detail(cell, held)) else name
+        holding = [
+            (name, warning.detail(cell, held))
             for name, cell, held in lines
             if cell is not None and held is not None and warning.holds(cell, held)
         ]
-        if named:
-            found.append(f"{warning.sentence.replace('{name}', experiment)}: {'; '.join(named)}.")
+        if holding:
+            every = len(holding) == judged > MANY and not any(detail for _, detail in holding)
+            named = (f"{name} ({detail})" if detail else name for name, detail in holding)
+            whose = "every arm and judge" if every else "; ".join(named)
+            found.append(f"{warning.sentence.replace('{name}', experiment)}: {whose}.")
     return found
 
 

@@ -63,7 +63,7 @@ async def test_a_model_that_always_picks_the_first_answer_is_not_reported_as_an_
     assert made.warnings == [
         "Always chose the first-listed answer, so position explains the choices and accuracy says nothing about the talk: "
         "naive, tiny.",
-        "Not distinguishable from chance: naive, tiny (50.0%, chance is 50%).",
+        "Not distinguishable from chance, which is inside the interval of accuracy: naive, tiny.",
         "Beliefs come from a model that wanted to say something else than an answer's letter: naive, tiny (mean label mass 0.10).",
     ]
     [cell] = made.as_json()["cells"]
@@ -149,7 +149,7 @@ def test_readings_by_two_methods_are_told_apart_in_words() -> None:
     assert "several_ways" in keys
     [sentence] = [sentence for sentence in found if sentence.startswith("Beliefs were read in several ways")]
     assert "`arena judge small --with PANEL.yaml`" in sentence
-    assert sentence.endswith("weak (46 from log-probabilities, 14 from a model's stated percentages).")
+    assert sentence.endswith("weak (46 from log-probabilities, 14 from stated percentages).")
 
 
 def test_a_constrained_reading_is_the_same_quantity() -> None:
@@ -180,3 +180,14 @@ def test_a_lean_to_a_place_is_named_where_chance_does_not_explain_it() -> None:
 def test_never_choosing_the_first_is_position_too() -> None:
     rows = [verdict(n, (0.1, 0.9)[order], order=order) for n in range(8) for order in (0, 1)]
     assert said(rows)[0] == ["never_first", "chance"]
+
+
+def test_what_holds_of_every_cell_of_many_is_said_once() -> None:
+    rows = [verdict(n, 0.5) for n in range(8)]
+    [cell] = cells([row.reading for row in rows], naive=None, expert=None, seed=0)
+    held = certainties(rows)["debate", "weak"]
+    lines = [(f"arm {n}, weak", cell, held) for n in range(4)]
+    chance = "Not distinguishable from chance, which is inside the interval of accuracy"
+    assert sentences("small", lines) == [f"{chance}: every arm and judge."]
+    assert sentences("small", lines[:3]) == [f"{chance}: arm 0, weak; arm 1, weak; arm 2, weak."]
+    assert sentences("small", [*lines, ("arm 5, weak", None, None)]) == [f"{chance}: every arm and judge."]
