@@ -29,6 +29,8 @@ class Tally:
     concessions: int = 0
     beliefs: int = 0
     methods: set[str] = field(default_factory=set)
+    flagged: int = 0
+    """Beliefs about which something is doubtful."""
     masses: list[float] = field(default_factory=list)
     """Label mass of each belief that has one."""
 
@@ -47,6 +49,7 @@ class Tally:
         elif isinstance(content, Belief):
             self.beliefs += 1
             self.methods.add(content.method)
+            self.flagged += bool(content.flags)
             self.masses += [] if content.label_mass is None else [content.label_mass]
 
 
@@ -131,7 +134,7 @@ class _Rehearsal:
         seat = protocol.judge.name
         sitting = self._sitting({seat: name})
         sitting = replace(sitting, case=outcome.judged(sitting.case), given=self.talk)
-        orders = reading(protocol, len(self.item.answers))
+        orders = reading(protocol, len(self.item.answers)) * self.spec.panel.repeats
         script = judge(sitting.case, outcome.transcript, self.spec.panel.elicit, orders, seat, outcome.points)
         play = Play(script, [seat], self.talk)
         await sitting.play_out(play, {}, self._counter({seat: name}))

@@ -401,11 +401,11 @@ class _Trials:
     def _judging(
         self, assignment: Assignment, outcome: Outcome, talk: Mapping[str, Move], name: str, mark: str
     ) -> Iterator[_Request]:
-        protocol = self._arm.protocol
+        protocol, panel = self._arm.protocol, self._spec.panel
         seat = protocol.judge.name
         case = outcome.judged(self._case(assignment, {seat: name}))
-        orders = reading(protocol, len(case.answers))
-        script = judge(case, outcome.transcript, self._spec.panel.elicit, orders, seat, outcome.points)
+        orders = reading(protocol, len(case.answers)) * panel.repeats
+        script = judge(case, outcome.transcript, panel.elicit, orders, seat, outcome.points)
         play = Play(script, [seat], talk)
         asks, moves = rehearse_with(play, lambda ask: _content(ask, len(case.answers), f"{mark}/{name}"))
         for ask in asks:
@@ -431,8 +431,7 @@ class _Trials:
         view = see(ask, case, self._arm.protocol.rights(), moves, self._text, given or {})
         segments = self._prompts.segments(self._arm.protocol.name, view)
         if ask.wants == "belief" and settings.belief != "verbalised":
-            # One request under a constraint, for the belief, and one without, for the label mass.
-            yield from [_Request(name, segments, 1)] * 2
+            yield _Request(name, segments, 1)
             return
         wanted = form(view, NO_PASSAGE).request
         whole = [*segments, Segment("user", f"\n\n{wanted}")] if wanted else segments
@@ -610,8 +609,8 @@ def _assumptions(spec: Spec, material: Material, layers: Sequence[_Layer]) -> tu
             "Every speech has the words it is asked to have, every other free text as many as its limit, or "
             f"{THOUGHT_WORDS}; every reply is taken at the first time of asking. What a model thinks before its reply is "
             "not counted.",
-            "Beliefs are read from log-probabilities in two requests of one token each, unless the settings say "
-            "`verbalised` or `votes`.",
+            "Beliefs are read from log-probabilities in one request of one token, unless the settings say `verbalised` "
+            "or `votes`; a second one, where the first leaves the choice open, is not counted.",
             "The cache keeps all prompts on a passage while that is worked on, and counts whole blocks of a prompt "
             "alone; each model has a separate cache. Requests sent at the same moment save less.",
             f"Prompts were rendered for {rehearsed} of {len(material.drawn)} questions; the rest are like them, with "

@@ -117,10 +117,17 @@ class Panel:
     judges: tuple[str, ...]
     elicit: Elicit
     people: People | None = None
+    repeats: int = 1
+    """How often a model or built-in reads each trial in each order, from the same prompt with other seeds."""
 
     def normalised(self) -> list[Any]:
         """Return the judges as JSON."""
         return [*self.judges, *([self.people.model_dump(mode="json")] if self.people else [])]
+
+    @property
+    def again(self) -> dict[str, int]:
+        """Return `repeats` as JSON. It is left out at 1, so that what was started before it existed goes on."""
+        return {} if self.repeats == 1 else {"repeats": self.repeats}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +187,7 @@ class Spec:
             "arms": [{"name": arm.name, **arm.normalised()} for arm in self.arms],
             "judges": self.panel.normalised(),
             "elicit": self.panel.elicit,
+            **self.panel.again,
             "contrasts": [list(pair) for pair in self.contrasts],
             "replicates": self.replicates,
             "seed": self.seed,
@@ -202,6 +210,9 @@ _NAMING = (
 )
 
 
+REPEATS = Field(1, ge=1, le=20)
+
+
 class _File(Part):
     """The top level of an experiment's file."""
 
@@ -212,6 +223,7 @@ class _File(Part):
     arms: dict[str, dict[str, Any]] = Field(min_length=1)
     judges: list[Any] = Field(min_length=1)
     elicit: Elicit = "final"
+    repeats: int = REPEATS
     contrasts: list[tuple[str, str]] = Field(default_factory=list)
     replicates: int = Field(1, ge=1, le=1000)
     seed: int = Field(0, ge=-MOST, le=MOST)
@@ -233,6 +245,7 @@ class _PanelFile(Part):
     participants: dict[str, dict[str, Any]] = Field(default_factory=dict)
     judges: list[Any] = Field(min_length=1)
     elicit: Elicit = "final"
+    repeats: int = REPEATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +263,7 @@ class PanelSpec:
             **self.cast.normalised(),
             "judges": self.panel.normalised(),
             "elicit": self.panel.elicit,
+            **self.panel.again,
         }
 
 
@@ -262,7 +276,7 @@ def read_panel(path: Path) -> PanelSpec:
     """Return the judging round described by the YAML file at `path`. Raise SpecError."""
     file = _part(_PanelFile, _yaml(path), "the panel's file")
     cast = _cast(file.endpoints, file.participants)
-    return PanelSpec(file.name, cast, _panel(file.judges, file.elicit, cast))
+    return PanelSpec(file.name, cast, _panel(file, cast))
 
 
 def parse_spec(data: Any, folder: Path = Path()) -> Spec:
@@ -282,7 +296,7 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
             _known(name, names, "contrasts", "arm")
         if len(set(pair)) == 1:
             raise SpecError(f"contrasts: {pair[0]} is compared with itself: name two arms.")
-    panel = _panel(file.judges, file.elicit, cast)
+    panel = _panel(file, cast)
     _check_judges(arms, panel)
     return Spec(
         name=file.name,
@@ -617,12 +631,12 @@ def _people(data: Any) -> People:
     return _part(People, data, "judges.humans")
 
 
-def _panel(judges: list[Any], elicit: Elicit, cast: Cast) -> Panel:
-    named = [judge for judge in judges if isinstance(judge, str)]
-    people = [_people(judge) for judge in judges if not isinstance(judge, str)]
+def _panel(file: _File | _PanelFile, cast: Cast) -> Panel:
+    named = [judge for judge in file.judges if isinstance(judge, str)]
+    people = [_people(judge) for judge in file.judges if not isinstance(judge, str)]
     for judge in named:
         _known(judge, cast.participants, "judges", "participant")
         _able("judges", cast.participants[judge], "belief")
     if len(set(named)) < len(named) or len(people) > 1:
         raise SpecError("judges: a judge is named twice; name each once, and {humans: N} once.")
-    return Panel(tuple(named), elicit, people[0] if people else None)
+    return Panel(tuple(named), file.elicit, people[0] if people else None, file.repeats)

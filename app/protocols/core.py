@@ -97,7 +97,21 @@ class Rating(Content):
     value: float = Field(ge=0, le=1)
 
 
-BeliefMethod = Literal["logprobs", "verbalised", "votes", "stated", "baseline"]
+BeliefMethod = Literal["logprobs", "constrained", "verbalised", "votes", "stated", "baseline"]
+"""How a belief was read.
+
+`logprobs`: from the model's next token, unconstrained. `constrained`: the same, with the reply limited to the
+answers' letters. `verbalised`: percentages that a model stated. `votes`: shares of sampled answers. `stated`: a
+person's entry. `baseline`: a built-in's arithmetic.
+"""
+
+BeliefFlag = Literal["bounded", "undecided", "off_sum", "no_weight"]
+"""What is doubtful about a belief.
+
+`bounded`: a letter was not among the returned tokens; the belief is at that letter's bound, which cannot change
+the choice. `undecided`: the bound could change it. `off_sum`: the stated figures do not add up to 100%, beyond
+rounding. `no_weight`: they are all 0, and the belief is even.
+"""
 
 
 class Belief(Content):
@@ -112,6 +126,13 @@ class Belief(Content):
     log-probabilities.
     """
     reason: str = ""
+    said: tuple[float, ...] | None = None
+    """The figures as the model stated them, before `p` was made of them: percentages, or probabilities where
+    none is above 1. None where none were stated.
+    """
+    bounds: tuple[tuple[float, float], ...] | None = None
+    """Least and most that each probability can be, where a letter was not among the returned tokens."""
+    flags: tuple[BeliefFlag, ...] = ()
 
     @field_validator("p")
     @classmethod

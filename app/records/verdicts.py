@@ -152,6 +152,10 @@ class VerdictRow:
             self.knows_story,
             self.trial.id,
             self.trial.judge_id,
+            self.verdict.method,
+            self.verdict.label_mass,
+            tuple(self.verdict.answer_order),
+            tuple(self.verdict.flags),
         )
 
     @property
@@ -192,6 +196,13 @@ class Placed:
     trial: uuid.UUID
     took_part: uuid.UUID | None = None
     """The judge who took part in the judged talk, where one did."""
+    method: str = "baseline"
+    """How the belief was read."""
+    label_mass: float | None = None
+    answer_order: tuple[int, ...] = (0, 1)
+    """Indices into the trial's answers, as they were listed."""
+    flags: tuple[str, ...] = ()
+    """What is doubtful about the belief."""
 
     @property
     def judge_label(self) -> str:
@@ -227,6 +238,8 @@ async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
         Verdict.reading,
         Verdict.belief,
         Verdict.beliefs,
+        Verdict.answer_order,
+        Verdict.flags,
         Trial.assignment,
         Trial.replicate,
         func.array_position(Trial.answers, Question.gold) - 1,
@@ -241,6 +254,8 @@ async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
         KNEW_STORY,
         Trial.id,
         Trial.judge_id,
+        Verdict.method,
+        Verdict.label_mass,
     )
     found = _of_experiment(experiment).with_only_columns(*columns, maintain_column_froms=True)
     rows = await session.stream(found.execution_options(yield_per=CHUNK))
@@ -252,9 +267,12 @@ def _placed(
     order: int,
     belief: Iterable[float],
     beliefs: Iterable[Iterable[float]],
+    answer_order: Iterable[int],
+    flags: Iterable[str],
     *rest: Any,
 ) -> Placed:
     # The garbage collector ignores tuples of numbers, unlike lists. A collection stops every thread.
+    rest = (*rest, tuple(answer_order), tuple(flags))
     return Placed(judgement, order, tuple(belief), tuple(map(tuple, beliefs)), *rest)
 
 

@@ -14,6 +14,8 @@ from app.records import verdicts
 from app.records.progress import FailureCount, failures
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
+from app.reports import certainty
+from app.reports.certainty import Certainty, certainties
 from app.reports.equal_words import EqualWords, equal_words
 from app.reports.pressure import Attacked, Dialled, attacked, dialled
 from app.statistics.accuracy import Cell, cells
@@ -40,6 +42,8 @@ class ReportRow:
     """Verdicts left out because the person marked that they know the story."""
     accuracy_with_knowing: float | None = None
     """The accuracy with those verdicts; None where there are none."""
+    certainty: Certainty | None = None
+    """Position, noise and how beliefs were read, from the verdicts behind the figures."""
 
     @property
     def names(self) -> tuple[str, str]:
@@ -80,6 +84,8 @@ class ReportRow:
             "excluded": self.excluded,
             "knew_story": self.knew_story,
             "accuracy_with_knowing": self.accuracy_with_knowing,
+            "certainty": certainty.as_json(self.certainty),
+            "warnings": certainty.warnings(self.cell, self.certainty),
             "returned": self.judge.returned,
             "refusals_gold": self.arm.refusals_gold,
             "refusals_other": self.arm.refusals_other,
@@ -114,6 +120,12 @@ class Report:
     """Counts of suspicious speeches by arm."""
 
     @property
+    def warnings(self) -> list[str]:
+        """Return the sentences to be read before the accuracies."""
+        named = [(", ".join(line.names), line.cell, line.certainty) for line in self.lines]
+        return certainty.sentences(self.experiment.name, named)
+
+    @property
     def suspects(self) -> list[SpeechCount]:
         """Return the arms with suspicious speeches."""
         return [item for item in self.speeches if item.suspicious]
@@ -142,6 +154,7 @@ class Report:
             "unit": "question, clustered by passage",
             "log_score_unit": "bits, beliefs clipped at 1e-4",
             "totals": dict(self.totals),
+            "warnings": self.warnings,
             "cells": [line.as_json() for line in self.lines],
             "contrasts": [asdict(item) for item in self.contrasts],
             "metrics": [asdict(item) for item in self.metrics],
@@ -199,12 +212,13 @@ def computed(facts: Facts) -> Report:
     knew = Counter((row.arm, row.judge_label) for row in facts.verdicts if row.knows_story)
     whole = [row.reading for row in _complete(facts.verdicts, arms)[0]] if knew else []
     with_them = _figures(whole, arms, seed)
+    sure = certainties(rows)
     file_arms = facts.experiment.spec.get("arms", ())
     pairs = [(first, second) for first, second in facts.experiment.spec.get("contrasts", ())]
     return Report(
         facts.experiment,
         arms,
-        [_line(arms, judge, figures, excluded, knew, with_them) for judge in facts.judges],
+        [_line(arms, judge, figures, excluded, knew, with_them, sure) for judge in facts.judges],
         contrasts(readings, pairs, seed=seed),
         _metrics(facts, rows),
         measures(
@@ -237,6 +251,7 @@ def _line(
     excluded: Mapping[Place, int],
     knew: Mapping[Place, int],
     with_them: Mapping[Place, Cell],
+    sure: Mapping[Place, Certainty],
 ) -> ReportRow:
     place = (judge.arm, judge.label)
     whole = with_them.get(place) if place in knew else None
@@ -247,6 +262,7 @@ def _line(
         excluded.get(place, 0),
         knew.get(place, 0),
         whole.accuracy if whole else None,
+        sure.get(place),
     )
 
 
@@ -431,6 +447,7 @@ def notes(report: Report) -> list[str]:
         )
     reasons = dict.fromkeys((item.arm, item.title, item.reason) for item in report.metrics if item.reason)
     found += [f"{arm}, {title[0].lower()}{title[1:]}: {reason}" for arm, title, reason in reasons]
+    found.append(certainty.NOTE)
     found.append(
         "Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage; "
         "a tie of k answers counts 1/k; log score in bits."

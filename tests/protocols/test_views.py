@@ -475,7 +475,15 @@ def test_a_seat_keeps_its_own_scratchpad_and_where_its_quotes_stand() -> None:
 
 @pytest.mark.parametrize("method", get_args(BeliefMethod))
 def test_others_read_of_a_belief_only_its_numbers_and_not_how_it_was_found(method: BeliefMethod) -> None:
-    belief = Belief(p=(0.25, 0.75), method=method, label_mass=0.9, reason="The key tells it.")
+    belief = Belief(
+        p=(0.25, 0.75),
+        method=method,
+        label_mass=0.9,
+        reason="The key tells it.",
+        said=(40, 120),
+        bounds=((0.2, 0.3), (0.7, 0.8)),
+        flags=("off_sum", "bounded"),
+    )
     move = answered(Ask("x/belief", "solver", "belief", "belief"), belief)
     shows = ((move.path,),)
     [own] = view_of(Ask("y", "solver", "reply", "speech", shows), move).lines

@@ -52,6 +52,17 @@ async def site(old: Database) -> AsyncIterator[Site]:
         yield site
 
 
+LATER = {"warnings", "certainty"}
+"""Keys of reports that came after the oldest of the revisions."""
+
+
+def without(report: Any, keys: set[str] = LATER) -> Any:
+    """A report as JSON holds it, without some keys wherever they are."""
+    if isinstance(report, dict):
+        return {key: without(value, keys) for key, value in report.items() if key not in keys}
+    return [without(item, keys) for item in report] if isinstance(report, list | tuple) else report
+
+
 def reported(before: str) -> dict[str, Any]:
     """The reports of the experiments by the code of that time, with the present words of one error."""
     written = Path(FOLDER, f"{before}.json").read_text(encoding="utf-8")
@@ -80,14 +91,15 @@ async def test_the_reports_are_the_same(old: Database, before: str) -> None:
     now, then = await reports(old), reported(before)
     assert then.keys() - now.keys() == {"half, finished"}
     for name, report in now.items():
-        assert json.loads(json.dumps(report)) == then[name], name
+        assert without(json.loads(json.dumps(report))) == without(then[name]), name
 
 
 async def test_a_half_run_experiment_finishes_as_it_would_have(old: Database, before: str) -> None:
     last = await only(old, "SELECT max(id) FROM move")
     kept = await only(old, MOVES, last=last)
     await finish(old, "half")
-    assert json.loads(json.dumps((await reports(old))["half"])) == reported(before)["half, finished"]
+    now = without(json.loads(json.dumps((await reports(old))["half"])))
+    assert now == without(reported(before)["half, finished"])
     assert await only(old, MOVES, last=last) == kept
     assert await only(old, "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'") == 0
 
