@@ -4,7 +4,7 @@ import math
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 from rich.markup import escape
@@ -19,6 +19,7 @@ from app.records.speech_counts import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
 from app.reports.equal_words import EqualWords, equal_words
 from app.reports.pressure import Attacked, Dialled, attacked, dialled
+from app.reports.twins import Floor, Partners, floors, paired
 from app.statistics.accuracy import Cell, cells
 from app.statistics.contrasts import Contrast, contrasts
 from app.statistics.metrics import Measured, measures, metrics
@@ -43,11 +44,20 @@ class ReportRow:
     """Verdicts left out because the person marked that they know the story."""
     accuracy_with_knowing: float | None = None
     """The accuracy with those verdicts; None where there are none."""
+    without_twin: int = 0
+    """Verdicts left out because the same judge has none on the twin."""
+    floor: Floor | None = None
+    """Where the accuracy is fixed by the design at 50%."""
 
     @property
     def names(self) -> tuple[str, str]:
         """Return arm and judge, baselines starred."""
         return starred(self.arm.arm, self.arm.baseline), starred(self.judge.label, self.judge.baseline)
+
+    @property
+    def leak(self) -> str | None:
+        """Return a clause on an accuracy that the design fixes at 50% and that is another."""
+        return self.floor.leak(self.cell.accuracy) if self.floor and self.cell else None
 
     @property
     def trials(self) -> int:
@@ -62,12 +72,17 @@ class ReportRow:
     def as_json(self) -> dict[str, Any]:
         """Return the line for `cells` of the JSON report."""
         figures = asdict(self.cell) if self.cell else dict.fromkeys(Cell.__dataclass_fields__)
+        fixed: dict[str, Any] = {"by_construction": None, "twins_read_unlike": None}
+        if self.floor:
+            fixed = {"by_construction": self.floor.shown, "twins_read_unlike": self.floor.unlike}
+            figures |= {"low": None, "high": None}
         counts = (
             {"passages": 0, "questions": 0, "verdicts": 0, "correct": 0, "ties": 0} if not self.cell else {}
         )
         return {
             **figures,
             **counts,
+            **fixed,
             "arm": self.arm.arm,
             "judge": self.judge.label,
             "protocol": self.arm.protocol,
@@ -81,6 +96,7 @@ class ReportRow:
             "judgements_done": 0 if self.judge.takes_part else self.judge.done,
             "failures": self.failures,
             "excluded": self.excluded,
+            "without_twin": self.without_twin,
             "knew_story": self.knew_story,
             "accuracy_with_knowing": self.accuracy_with_knowing,
             "returned": self.judge.returned,
@@ -171,6 +187,7 @@ class Facts:
     """By judgement, the judge's mark of each point of a critique."""
     speeches: Sequence[SpeechCount]
     preferences: Mapping[str, float]
+    twins: Partners
 
 
 async def report(session: AsyncSession, experiment: Experiment) -> Report:
@@ -190,24 +207,29 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         await verdicts.marks(session, experiment.id),
         await speech_counts(session, experiment.id),
         await preferences(session, experiment.id),
+        await verdicts.twins(session, experiment.id),
     )
 
 
 def computed(facts: Facts) -> Report:
     """Return the report of these facts. For large experiments this uses the processor for seconds."""
     arms, seed = facts.arms, facts.experiment.seed
-    rows, excluded = kept(facts)
+    counted = kept(facts)
+    rows = counted.rows
     readings = [row.reading for row in rows]
+    naive = [name for name, arm in arms.items() if arm.protocol == FLOOR.name]
+    fixed = floors(rows, facts.twins, naive)
     figures = _figures(readings, arms, seed)
+    figures |= {place: _without_interval(figures[place]) for place in fixed}
     knew = Counter((row.arm, row.judge_label) for row in facts.verdicts if row.knows_story)
-    whole = [row.reading for row in _complete(facts.verdicts, arms)[0]] if knew else []
+    whole = [row.reading for row in _complete(facts.verdicts, facts).rows] if knew else []
     with_them = _figures(whole, arms, seed)
     file_arms = facts.experiment.spec.get("arms", ())
     pairs = [(first, second) for first, second in facts.experiment.spec.get("contrasts", ())]
     return Report(
         facts.experiment,
         arms,
-        [_line(arms, judge, figures, excluded, knew, with_them) for judge in facts.judges],
+        [_line(facts, judge, figures, counted, fixed, knew, with_them) for judge in facts.judges],
         contrasts(readings, pairs, seed=seed),
         _metrics(facts, rows),
         measures(
@@ -215,7 +237,7 @@ def computed(facts: Facts) -> Report:
             {name: PROTOCOLS[arm.protocol] for name, arm in facts.arms.items()},
         ),
         facts.failures,
-        _totals(facts, sum(excluded.values()), knew.total()),
+        _totals(facts, counted, knew.total()),
         dialled(file_arms, figures.values(), facts.preferences),
         attacked(file_arms, rows, {trial.id: trial.argues for trial in facts.played}, seed=seed),
         equal_words(
@@ -234,23 +256,31 @@ Place: TypeAlias = tuple[str, str]
 
 
 def _line(
-    arms: Mapping[str, ArmCount],
+    facts: Facts,
     judge: JudgeCount,
     figures: Mapping[Place, Cell],
-    excluded: Mapping[Place, int],
+    counted: "Counted",
+    fixed: Mapping[Place, Floor],
     knew: Mapping[Place, int],
     with_them: Mapping[Place, Cell],
 ) -> ReportRow:
     place = (judge.arm, judge.label)
     whole = with_them.get(place) if place in knew else None
     return ReportRow(
-        arms[judge.arm],
+        facts.arms[judge.arm],
         judge,
         figures.get(place),
-        excluded.get(place, 0),
+        counted.excluded[place],
         knew.get(place, 0),
         whole.accuracy if whole else None,
+        counted.without_twin[place],
+        fixed.get(place),
     )
+
+
+def _without_interval(cell: Cell) -> Cell:
+    """Return a cell whose accuracy is fixed by the design. Drawings, which need bounds, get its value for both."""
+    return replace(cell, low=cell.accuracy, high=cell.accuracy, method="none: fixed by the design")
 
 
 def _figures(readings: Sequence[ScoredReading], arms: Mapping[str, ArmCount], seed: int) -> dict[Place, Cell]:
@@ -316,7 +346,7 @@ def _told(trial: Played) -> TrialMeasures:
     return TrialMeasures(
         trial.arm,
         trial.judge,
-        trial.passage,
+        trial.family,
         trial.question,
         trial.assignment,
         trial.replicate,
@@ -324,18 +354,20 @@ def _told(trial: Played) -> TrialMeasures:
     )
 
 
-def _totals(facts: Facts, excluded: int, knew_story: int) -> dict[str, int]:
+def _totals(facts: Facts, counted: "Counted", knew_story: int) -> dict[str, int]:
     arms = facts.arms.values()
     readers = [judge for judge in facts.judges if not judge.takes_part]
     return {
         "passages": len({row.passage for row in facts.verdicts}),
+        "families": len({row.family for row in facts.verdicts}),
         "questions": len({(row.passage, row.question) for row in facts.verdicts}),
         "trials": sum(arm.trials for arm in arms),
         "trials_done": sum(arm.done for arm in arms),
         "judgements": sum(judge.judgements for judge in readers),
         "judgements_done": sum(judge.done for judge in readers),
         "verdicts": len(facts.verdicts),
-        "excluded": excluded,
+        "excluded": counted.excluded.total(),
+        "without_twin": counted.without_twin.total(),
         "knew_story": knew_story,
         "returned": sum(judge.returned for judge in facts.judges),
         "failures": sum(failure.count for failure in facts.failures),
@@ -353,13 +385,29 @@ def _of_protocol(arms: Mapping[str, ArmCount], rules: type[Protocol]) -> str | N
     return next((arm.arm for arm in arms.values() if arm.protocol == rules.name), None)
 
 
-def kept(facts: Facts) -> tuple[list[Placed], Counter[Place]]:
-    """Return the verdicts behind all figures and plots, and how many of each arm and judge lack another
-    assignment.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The verdicts behind all figures and plots, and the numbers of others by arm and judge."""
 
-    Verdicts of people who know the story are in neither.
-    """
-    return _complete([row for row in facts.verdicts if not row.knows_story], facts.arms)
+    rows: list[Placed]
+    excluded: Counter[Place]
+    """Those that lack another assignment."""
+    without_twin: Counter[Place]
+    """Those that lack their twin."""
+
+
+def kept(facts: Facts) -> Counted:
+    """Return the verdicts behind all figures. Those of people who know the story are nowhere."""
+    return _complete([row for row in facts.verdicts if not row.knows_story], facts)
+
+
+def _complete(rows: Sequence[Placed], facts: Facts) -> Counted:
+    """Leave out verdicts that lack another assignment or their twin."""
+    complete, excluded = _balanced(rows, facts.arms)
+    pairs, without_twin = paired(complete, facts.twins)
+    # A verdict lost with its twin may have been the only one under its assignment.
+    complete, more = _balanced(pairs, facts.arms)
+    return Counted(complete, excluded + more, +without_twin)
 
 
 def _played(row: Placed) -> tuple[str, str, str, str, int]:
@@ -367,7 +415,7 @@ def _played(row: Placed) -> tuple[str, str, str, str, int]:
     return row.arm, row.judge_label, row.passage, row.question, row.replicate
 
 
-def _complete(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> tuple[list[Placed], Counter[Place]]:
+def _balanced(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> tuple[list[Placed], Counter[Place]]:
     """Return verdicts on questions (and replicates) judged under every assignment, and the number of others
     by arm and judge.
 
@@ -553,6 +601,12 @@ def notes(report: Report) -> list[str]:
         for line in report.lines
         if line.excluded
     ]
+    found += [
+        f"{line.arm.arm}, {line.judge.label}: {line.without_twin} verdicts are left out, because that on the twin is missing."
+        for line in report.lines
+        if line.without_twin
+    ]
+    found += [_leaked(line) for line in report.lines if line.leak]
     found += [_knew(line) for line in report.lines if line.knew_story]
     found += [
         f"{line.arm.arm}, {line.judge.label}: {line.judge.returned} times a trial was returned or its lease ended."
@@ -591,10 +645,14 @@ def notes(report: Report) -> list[str]:
     reasons = dict.fromkeys((item.arm, item.title, item.reason) for item in report.metrics if item.reason)
     found += [f"{arm}, {title[0].lower()}{title[1:]}: {reason}" for arm, title, reason in reasons]
     found.append(
-        "Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage; "
+        "Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage, each with its twin; "
         "a tie of k answers counts 1/k; log score in bits."
     )
     return found
+
+
+def _leaked(line: ReportRow) -> str:
+    return f"{line.arm.arm}, {line.judge.label}: {line.leak}."
 
 
 def _knew(line: ReportRow) -> str:
@@ -614,7 +672,7 @@ def _row(cell: Mapping[str, Any]) -> list[str]:
     pgr = cell["pgr"]
     return [
         f"{cell['accuracy']:.1%}",
-        f"{cell['low']:.0%} to {cell['high']:.0%}",
+        cell.get("by_construction") or f"{cell['low']:.0%} to {cell['high']:.0%}",
         "–" if pgr is None or not math.isfinite(pgr) else f"{pgr:.2f}",
         f"{cell['log_score']:.2f}",
         f"{cell['brier']:.2f}",

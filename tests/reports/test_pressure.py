@@ -232,7 +232,7 @@ def verdict(
     belief = (first, 1 - first)
     return Placed(
         None, order, belief, [belief], assignment, 0, gold, question, question, arm, judge, "model", "r", 0, 0, False,
-        UUID(int=assignment),
+        UUID(int=assignment), question,
     )  # fmt: skip
 
 
