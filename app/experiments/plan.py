@@ -64,7 +64,9 @@ class _Family:
     def only(self, kept: Collection[str]) -> "_Family":
         """Return the questions of these keys, with those of the twin in their places."""
         places = [place for place, question in enumerate(self.questions) if question.key in kept]
-        return _Family(*([group[place] for place in places] for group in (self.questions, self.twins) if group))
+        return _Family(
+            *([group[place] for place in places] for group in (self.questions, self.twins) if group)
+        )
 
 
 def draw(questions: Sequence[Question], tasks: Tasks, seed: int) -> list[Drawn]:

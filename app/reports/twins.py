@@ -29,13 +29,17 @@ class Floor:
         return "50% on average" if self.judge == "person" else "50% by construction"
 
     def leak(self, accuracy: float) -> str | None:
-        """Return a clause that says what may be wrong, where the accuracy is not the one by construction."""
-        if self.judge == "person" or accuracy == 0.5:
+        """Return a clause that says what may be wrong, where a judge that was shown the same did not answer the same.
+
+        Models may answer one prompt in two ways, so that of theirs only the accuracy counts.
+        """
+        repeats_itself = self.judge == "builtin"
+        if self.judge == "person" or (accuracy == 0.5 and not (repeats_itself and self.unlike)):
             return None
-        seen = f"accuracy is {accuracy:.1%}, not 50%: {self.unlike} of {self.pairs} pairs of twins were answered differently"
-        if self.judge == "builtin":
-            return f"{seen} by a judge that repeats itself, so something shows it which twin it reads"
-        return f"{seen}, so its server answers the same prompt in two ways, or something shows which twin it is"
+        seen = f"{self.unlike} of {self.pairs} pairs of twins were answered differently, and accuracy is {accuracy:.1%}"
+        if repeats_itself:
+            return f"{seen} by a judge that repeats itself: something shows it which twin it reads"
+        return f"{seen} instead of 50%: its server answers the same prompt in two ways, or something shows which twin it is"
 
 
 def _place(row: Placed, question: str) -> Place:

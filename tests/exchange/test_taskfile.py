@@ -414,7 +414,11 @@ def test_a_missing_distractor_becomes_gold_of_the_twin_where_there_are_more_than
 
 
 BAD_TWINS: dict[str, tuple[tuple[Row, ...], int, str]] = {
-    "no such passage": (pair(twin_of="p9"), 2, 'twin_of is "p9", and no good passage of the file has this id'),
+    "no such passage": (
+        pair(twin_of="p9"),
+        2,
+        'twin_of is "p9", and no good passage of the file has this id',
+    ),
     "of itself": (pair(twin_of="p2"), 2, 'twin_of is "p2", the passage itself: name another passage'),
     "of a twin": (
         (*pair(), {**pair()[1], "id": "p3", "twin_of": "p2", "questions": [question(id="q3")]}),

@@ -146,9 +146,7 @@ def test_the_seeds_of_a_passage_are_those_that_it_has_without_a_twin() -> None:
     alone = plan(parse_spec(spec()), drawn(questions(3, 0)))
     paired = plan(parse_spec(spec()), drawn(questions(3, 3)))
     seeds = {(trial.arm, trial.drawn.question.key, trial.assignment): trial.seed for trial in paired}
-    assert all(
-        seeds[trial.arm, trial.drawn.question.key, trial.assignment] == trial.seed for trial in alone
-    )
+    assert all(seeds[trial.arm, trial.drawn.question.key, trial.assignment] == trial.seed for trial in alone)
 
 
 def test_examples_on_the_twin_of_a_drawn_passage_are_refused() -> None:
