@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import aliased, joinedload
 
 from app.records.experiments import one_at_a_time
 from app.records.paging import Page, page_of_rows
@@ -236,6 +236,8 @@ class PassageRow:
     passage: Passage
     characters: int
     questions: int
+    twin_of: str | None
+    """Key of the passage whose twin it is."""
 
 
 async def passages_page(
@@ -243,9 +245,11 @@ async def passages_page(
 ) -> Page[PassageRow]:
     """Return the passages of a set, by key, with `search` in their title, author, key or text."""
     asked = select(func.count(Question.id)).where(Question.passage_id == Passage.id).scalar_subquery()
+    first = aliased(Passage)
     rows = (
-        select(Passage, func.length(Text.body), asked)
+        select(Passage, func.length(Text.body), asked, first.key)
         .join(Text, Text.digest == Passage.text_digest)
+        .outerjoin(first, first.id == Passage.twin_of)
         .where(Passage.task_set_id == task_set)
         .order_by(Passage.key)
     )

@@ -644,8 +644,9 @@ def notes(report: Report) -> list[str]:
         )
     reasons = dict.fromkeys((item.arm, item.title, item.reason) for item in report.metrics if item.reason)
     found += [f"{arm}, {title[0].lower()}{title[1:]}: {reason}" for arm, title, reason in reasons]
+    together = ", each with its twin" if report.totals["families"] < report.totals["passages"] else ""
     found.append(
-        "Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage, each with its twin; "
+        f"Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage{together}; "
         "a tie of k answers counts 1/k; log score in bits."
     )
     return found

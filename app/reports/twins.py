@@ -25,7 +25,7 @@ class Floor:
 
     @property
     def shown(self) -> str:
-        """Return the text that stands in place of an interval."""
+        """Return the text that is shown instead of an interval."""
         return "50% on average" if self.judge == "person" else "50% by construction"
 
     def leak(self, accuracy: float) -> str | None:
