@@ -13,8 +13,8 @@ from app.records.tasks import Differs
 from models import Account
 from tests.database import Server
 from tests.factories import finished, imported, judge_on, passage, played, started, twins
-from tests.records.test_assignment import claimed, for_people, judges, left, take, told
-from tests.records.test_seats import hired, talks
+from tests.records.test_assignment import CONSULTANCY, claimed, for_people, judges, left, take, told, wanted
+from tests.records.test_seats import change, hired, judged, talks
 from tests.records.test_seats import take as sit
 from tests.web.judge.test_misled import example
 
@@ -173,11 +173,15 @@ async def test_who_argued_on_a_passage_never_argues_or_judges_on_its_twin(databa
         await sit(database, person)
     assert await passages_of(database, person) == seen
     assert len(seen) == 1
+    await played(database, await started(database, judged()))
+    await change(database, "UPDATE account SET role = 'judge'")
+    await change(database, "UPDATE seat SET state = 'returned', leased_until = NULL WHERE state = 'waiting'")
+    assert await sit(database, person, "judge") is None
+    [other] = await hired(database, 1, "judge")
+    assert await sit(database, other, "judge") is not None
 
 
-async def test_the_truth_about_a_passage_waits_for_verdicts_on_its_twin_and_then_closes_it(
-    database: Database,
-) -> None:
+async def test_the_truth_about_a_passage_closes_it_and_its_twin(database: Database) -> None:
     """A person who knows the right answer of one twin knows that of the other."""
     data = for_people(arms=NAIVE, judges=[{"humans": 1, "feedback": "score"}])
     await finished(database, *twins("Alba", 1), data=data)
@@ -185,7 +189,23 @@ async def test_the_truth_about_a_passage_waits_for_verdicts_on_its_twin_and_then
     await judge_on(database, await take(database, person))
     # The seat on the twin is open still, but no longer for this person.
     assert len(await told(database, person)) == 1
+    later = await started(database, for_people(name="later", arms=NAIVE, judges=wanted()))
+    await played(database, later)
     assert await claimed(database, person) is None
+    assert len(await told(database, person)) == 1
+
+
+async def test_the_truth_waits_for_the_last_possible_verdict_on_a_passage_with_a_twin(
+    database: Database,
+) -> None:
+    data = for_people(judges=wanted(feedback="score"), arms=CONSULTANCY)
+    await finished(database, *twins("Alba", 1), data=data)
+    [person] = await judges(database, 1)
+    await judge_on(database, await take(database, person))
+    # The other assignment on the same text may still come.
+    assert await told(database, person) == []
+    await judge_on(database, await take(database, person))
+    assert len(await told(database, person)) == 2
 
 
 async def test_who_was_told_of_a_passage_in_examples_gets_no_seat_on_its_twin(database: Database) -> None:
