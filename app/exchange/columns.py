@@ -49,8 +49,11 @@ _EXPERIMENT = (
 
 _TRIAL = (
     _column("task_set", TEXT, "Name of the task set."),
+    _column("passage", TEXT, "Key of the passage in its task set."),
     _column(
-        "passage", TEXT, "Key of the passage in its task set: the cluster of every interval in a report."
+        "family",
+        TEXT,
+        "The passage's key, or for a twin that of the passage whose twin it is: the cluster of every interval in a report.",
     ),
     _column("question", TEXT, "Key of the question in its task set."),
     _column("question_text", TEXT, "The question."),
@@ -226,6 +229,7 @@ TRANSCRIPTS = pa.schema(
         *_TRIAL,
         _column("passage_title", TEXT, "Title of the passage."),
         _column("passage_digest", TEXT, "SHA-256 of the passage as UTF-8."),
+        _column("passage_family", TEXT, "`passage_digest`, or for twins a digest of both texts, the same for both."),
         _maybe("passage_text", TEXT, "The passage; absent unless requested."),
         _maybe("judge", TEXT, "Name of the judge, where it took part in the talk."),
         _column("state", TEXT, "`queued`, `waiting` (for a person), `done` or `failed`."),
@@ -289,6 +293,7 @@ WINS = pa.schema(
         *_EXPERIMENT,
         *_TRIAL,
         _column("passage_digest", TEXT, "SHA-256 of the passage. An experiment that uses the file may not draw it."),
+        _column("passage_family", TEXT, "`passage_digest`, or for twins a digest of both texts: an experiment that uses the file may draw neither."),
         _column("judge", TEXT, "Name of the verifier."),
         _column("judge_is_baseline", YES_NO, "Whether the verifier is a built-in, and so not a language model."),
         _column("reading", WHOLE, "The number of the reading order in which the verifier read the trial."),

@@ -116,7 +116,7 @@ class _About:
         low, high = _ends(verdict.bounds)
         return {
             **self._arm(row.arm),
-            **self._trial(row.trial, row.question, row.passage),
+            **self._trial(row.trial, row.question, row.passage, row.family),
             "round": row.round.name if row.round else None,
             "round_added": row.round is not None and row.round.position > 0,
             "judge": row.judge.name,
@@ -150,9 +150,10 @@ class _About:
         outcome = trial.outcome or {"transcript": None, "measures": {}}
         return {
             **self._arm(item.arm),
-            **self._trial(trial, item.question, item.passage),
+            **self._trial(trial, item.question, item.passage, item.family),
             "passage_title": item.passage.title,
             "passage_digest": item.passage.text_digest.hex(),
+            "passage_family": item.passage.family.hex(),
             "passage_text": item.text,
             "judge": item.judge.name if item.judge else None,
             "state": trial.state,
@@ -171,8 +172,9 @@ class _About:
         assert isinstance(content, Speech)
         return {
             **self._arm(row.arm),
-            **self._trial(row.trial, row.question, row.passage),
+            **self._trial(row.trial, row.question, row.passage, row.family),
             "passage_digest": row.passage.text_digest.hex(),
+            "passage_family": row.passage.family.hex(),
             "judge": row.judge.name,
             "judge_is_baseline": row.judge.kind == "builtin",
             "reading": row.verdict.reading,
@@ -223,10 +225,11 @@ class _About:
             "protocol": arm.protocol,
         }
 
-    def _trial(self, trial: Trial, question: Question, passage: Passage) -> dict[str, Any]:
+    def _trial(self, trial: Trial, question: Question, passage: Passage, family: str) -> dict[str, Any]:
         return {
             "task_set": self.frame.task_set,
             "passage": passage.key,
+            "family": family,
             "question": question.key,
             "question_text": question.text,
             "answers": [question.answers[index] for index in trial.answers],

@@ -123,7 +123,7 @@ class PeopleEstimate:
     overlap: int
     verdicts: int
     per_passage: int
-    """Trials on the passage with most trials."""
+    """Trials on the passage, with its twin, that has most."""
     once: bool
     """Whether a person sees at most one trial on one passage."""
     at_least: int
@@ -140,6 +140,7 @@ class PowerEstimate:
 
     questions: int
     passages: int
+    """Each with its twin."""
     difference: float | None
     """Smallest difference in accuracy found at 80% power; None where there are too few questions for any."""
 
@@ -224,6 +225,14 @@ def _by_passage(drawn: Sequence[Drawn]) -> dict[str, list[Drawn]]:
     found: dict[str, list[Drawn]] = defaultdict(list)
     for item in drawn:
         found[item.question.passage.key].append(item)
+    return found
+
+
+def _by_family(drawn: Sequence[Drawn]) -> dict[bytes, list[Drawn]]:
+    """Return the questions by passage, those of twins together."""
+    found: dict[bytes, list[Drawn]] = defaultdict(list)
+    for item in drawn:
+        found[item.question.passage.family].append(item)
     return found
 
 
@@ -559,7 +568,7 @@ def _cost(use: UseEstimate, price: Price) -> float:
 
 
 def _power(drawn: Sequence[Drawn]) -> PowerEstimate:
-    questions, passages = len(drawn), len(_by_passage(drawn))
+    questions, passages = len(drawn), len(_by_family(drawn))
     found = smallest_difference(questions, per_passage=questions / passages)
     return PowerEstimate(questions, passages, found)
 
@@ -570,10 +579,12 @@ def _people(spec: Spec, drawn: Sequence[Drawn], layers: Sequence[_Layer]) -> Peo
         return None
     on_passage = {
         key: sum(trials_of(arm, spec, len(item.answers)) for item in items for arm in arms)
-        for key, items in _by_passage(drawn).items()
+        for key, items in _by_family(drawn).items()
     }
     most, verdicts = max(on_passage.values()), people.humans * sum(on_passage.values())
-    at_least = people.humans * (max(most, 1) if people.once_per_passage else 1)
+    # No person gets a passage and its twin.
+    apart = 2 if any(item.question.passage.twin_of for item in drawn) else 1
+    at_least = people.humans * (max(most, 1) if people.once_per_passage else apart)
     hours = people.humans * sum(_minutes_of(spec, arm, layer) for layer in layers for arm in arms) / 60
     return PeopleEstimate(
         overlap=people.humans,

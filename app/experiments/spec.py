@@ -55,11 +55,11 @@ class Tasks(Part):
     set: str
     """Name of a task set."""
     passages: int | None = Field(None, ge=1, le=MOST)
-    """How many passages to draw; all where absent."""
+    """How many passages to draw, each with its twin; all where absent."""
     per_passage: int | None = Field(None, ge=1, le=MOST)
-    """How many questions to draw of each passage; all where absent."""
+    """How many questions to draw of each passage, the same of its twin; all where absent."""
     limit: int | None = Field(None, ge=1, le=MOST)
-    """Most questions in all, drawn evenly over the passages."""
+    """Most questions in all, drawn evenly over the passages; a question and that of the twin count as one."""
     seed: int = Field(0, ge=-MOST, le=MOST)
     """Seed of the draw, so that two experiments can share their questions."""
     answers: Literal["best-distractor", "all"] = "best-distractor"

@@ -84,7 +84,7 @@ def _certainty(rows: Sequence[Placed]) -> Certainty:
     for at, row in enumerate(rows):
         beliefs[at, : len(row.belief)] = row.belief
     top = tops(beliefs)
-    passage = _codes(row.passage for row in rows)
+    passage = _codes(row.family for row in rows)
     question = _codes((row.passage, row.question) for row in rows)
     judging = _codes(row.judgement or row.trial for row in rows)
     order = _codes(row.answer_order for row in rows)

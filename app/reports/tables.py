@@ -65,14 +65,21 @@ def _figure(key: str, form: str) -> Column[_Figures]:
 
 
 def _verdicts(row: _Figures) -> ShownCell:
-    return ShownCell(f"{row['verdicts']:,}", f"{row['excluded']:,} left out" if row["excluded"] else "")
+    # A remote arena of an earlier version knows no twins.
+    left = row["excluded"] + row.get("without_twin", 0)
+    return ShownCell(f"{row['verdicts']:,}", f"{left:,} left out" if left else "")
+
+
+def _bounds(row: _Figures) -> str:
+    """Return the interval of the accuracy, or what the design fixes it at."""
+    return row.get("by_construction") or between(row["low"], row["high"], "{:.0%}")
 
 
 ACCURACY: tuple[Column[_Figures], ...] = (
     Column("arm", lambda row: ShownCell(row["arm"], baseline=row["arm_has_baseline"]), Kind.NAME),
     Column("judge", lambda row: ShownCell(row["judge"], baseline=row["judge_is_baseline"]), Kind.NAME),
     Column("accuracy", lambda row: share(row["accuracy"])),
-    Column("95% interval", lambda row: between(row["low"], row["high"], "{:.0%}")),
+    Column("95% interval", _bounds),
     _figure("pgr", "{:.2f}"),
     _figure("log_score", "{:.2f}"),
     _figure("brier", "{:.2f}"),

@@ -131,7 +131,7 @@ def verdict(question: int, first: float, *, order: int = 0, method: str = "logpr
     """A verdict with this belief in the trial's first answer, which is gold; two questions a passage."""
     return Placed(
         UUID(int=question), order, (first, 1 - first), ((first, 1 - first),), 0, 0, 0, f"q{question}",
-        f"p{question // 2}", "debate", "weak", "model", "r", 0, 0, False, UUID(int=question), method=method,
+        f"p{question // 2}", "debate", "weak", "model", "r", 0, 0, False, UUID(int=question), f"p{question // 2}", method=method,
         answer_order=((0, 1), (1, 0))[order], **more,
     )  # fmt: skip
 

@@ -233,7 +233,7 @@ def verdict(
     belief = (first, 1 - first)
     return Placed(
         None, order, belief, [belief], assignment, 0, gold, question, question, arm, judge, "model", "r", 0, 0, False,
-        UUID(int=assignment), answer_order=((0, 1), (1, 0))[order],
+        UUID(int=assignment), question, answer_order=((0, 1), (1, 0))[order],
     )  # fmt: skip
 
 
