@@ -167,6 +167,8 @@ class Limits:
     """New verified characters of the passage that this reply may quote."""
     only_quotes: bool = False
     """True where only verified quotes of the reply are kept."""
+    min_quotes: int = 0
+    """Fewest quotes that must be found in the passage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,8 +250,10 @@ class Ask:
     def fingerprint(self) -> str:
         """Return a digest of the ask. It is stored with the move and compared at replay."""
         asked = asdict(self) | {"facts": self.facts.by_name()}
-        if self.argues is None:  # moves that are older than this field keep their digest
+        if self.argues is None:  # moves that are older than these fields keep their digest
             del asked["argues"]
+        if not self.limits.min_quotes:
+            del asked["limits"]["min_quotes"]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
 
 

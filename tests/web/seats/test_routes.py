@@ -348,8 +348,8 @@ async def test_what_was_written_is_there_after_a_reload_and_elsewhere_and_its_qu
     answer = (await autosave(browser, here, words, active_seconds=2.5, edits=7)).json()
     assert answer["saved"] == 5
     [counted] = answer["counts"].values()
-    assert (counted["quotes"], counted["characters"]) == (2, len(QUOTE))
-    assert counted["unverified"] == ["“what never stood there at all”: not in the passage"]
+    assert (counted["quotes"], counted["found"], counted["characters"]) == (2, 1, len(QUOTE))
+    assert counted["doubts"] == ["“what never stood there at all”: not in the passage"]
     assert html.escape(words) in (await other.get(here)).text.replace("&#34;", '"')
     async with site.database.session() as db:
         draft = (await db.scalars(select(Draft))).one()
