@@ -131,8 +131,8 @@ def test_a_person_and_a_model_quote_within_the_limit_and_where_it_is_required(ac
 
 
 def test_of_drafts_that_quote_too_much_the_one_that_is_nearest_to_the_limit_is_kept():
-    limits = Limits(quote_characters=20)
-    near = unread(f"See <quote>{QUOTE[:-9]}</quote>.", limits)
+    limits = Limits(quote_characters=10)
+    near = unread(f"See <quote>{QUOTE[:-8]}</quote>.", limits)
     far = unread(f"See <quote>{QUOTE}</quote>.", limits)
     assert 0 < near.off < far.off
 

@@ -173,7 +173,7 @@ def recursive_reward_modelling(rules: Any) -> Table:
 
 def opened(said: set[str]) -> set[str]:
     """The judge who opens the rounds: what was said, and what it costs to hear more."""
-    return DECIDES | ROUND | {"told penalty", "told says", "judge", *said}
+    return DECIDES | ROUND | {"told penalty", "told says", "told credence", "judge", *said}
 
 
 def open_consultancy(rules: Any) -> Table:

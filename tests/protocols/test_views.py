@@ -223,15 +223,20 @@ def may_hear(seen: Seen) -> set[str]:
     path, sight = seen.ask.path, sight_of(seen)
     if seen.ask.seat == "checker":
         return {path.removesuffix("/position")}
+    own = {path.removesuffix("/stop")} if path.endswith("/stop") else set()
     given = {said: round_of(said) or 0 for said in seen.transcript}
     over = 1 + max(given.values(), default=0)
     now = round_of(path) or (over if path.startswith("judging/") else 0)
-    return unsaid(seen) | {
-        said
-        for said, at in given.items()
-        if (at < now and seen.moves[said].seat in sight.earlier)
-        or (at == now and seen.moves[said].seat in (*sight.same_round, *(sight.later if now > 1 else ())))
-    }
+    return (
+        own
+        | unsaid(seen)
+        | {
+            said
+            for said, at in given.items()
+            if (at < now and seen.moves[said].seat in sight.earlier)
+            or (at == now and seen.moves[said].seat in (*sight.same_round, *(sight.later if now > 1 else ())))
+        }
+    )
 
 
 def unsaid(seen: Seen) -> set[str]:
