@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -33,6 +33,8 @@ from app.protocols.core import (
     together,
 )
 from app.protocols.views import label
+
+T = TypeVar("T")
 
 CHECKER = "checker"
 PREFERENCE = "preference"
@@ -117,6 +119,39 @@ class Brief(Spoken):
     """Fewest words that are accepted without asking again."""
     max_words: int = Field(75, ge=10, le=4000)
     """Most words that are accepted. A longer text is requested again, then cut at a sentence."""
+
+
+class TwoSided(Protocol):
+    """A protocol in which two seats with the same part oppose each other."""
+
+    opposed: ClassVar[tuple[str, str]]
+    """The two seats."""
+
+    balance: Literal["full", "half"] = "full"
+    """Where the two seats have different participants: `full` plays every question with each participant on each
+    side, and speaking first and second; `half` plays half of these trials, balanced over the questions by the
+    seed.
+    """
+
+    def balanced(self, answers: int, named: Mapping[str, Any]) -> tuple[Assignment, ...]:
+        """Return every assignment. Where two different participants oppose each other, all come a second time with
+        the two exchanged.
+
+        A seat that is missing from `named` is for people, who cannot be exchanged.
+        """
+        once = self.assignments(answers)
+        opposed = [named[seat] for seat in self.opposed if seat in named]
+        if len(opposed) < 2 or opposed[0] == opposed[1]:
+            return once
+        return *once, *(replace(assignment, exchanged=True) for assignment in once)
+
+    def holders(self, named: Mapping[str, T], assignment: Assignment) -> dict[str, T]:
+        """Return who has which seat: the two opposed participants exchanged where the assignment says so."""
+        found = dict(named)
+        if assignment.exchanged:
+            first, second = self.opposed
+            found[first], found[second] = named[second], named[first]
+        return found
 
 
 class Argued(Spoken):

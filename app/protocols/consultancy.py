@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from app.protocols.combinators import Argued, advocate, argued, arguing, one_sided
+from app.protocols.combinators import Argued, TwoSided, advocate, argued, arguing, one_sided
 from app.protocols.core import (
     Ask,
     Assignment,
@@ -93,11 +93,12 @@ def _question(number: int, said: Said) -> Ask:
 CONSULTANTS = ("consultant_a", "consultant_b")
 
 
-class DoubleConsultancy(Argued):
+class DoubleConsultancy(TwoSided, Argued):
     """Two consultants argue for opposite answers and never read each other: both sides, but no rebuttal."""
 
     name = "double-consultancy"
     source = "Arnesen et al. 2024 (arXiv 2409.16636), double consultancy baseline"
+    opposed = CONSULTANTS
 
     rounds: int = Field(3, ge=1, le=20)
     """Number of statements of each consultant."""

@@ -369,6 +369,8 @@ class Assignment:
 
     argues: Mapping[str, int]
     reverse: bool = False
+    exchanged: bool = False
+    """Whether the two opposed seats have each other's participants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -517,6 +519,14 @@ class Protocol(BaseModel):
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """Return every assignment that a question with this many answers is played under."""
         return (Assignment({}),)
+
+    def balanced(self, answers: int, named: Mapping[str, Any]) -> tuple[Assignment, ...]:
+        """Return every assignment with these participants in the seats (seat to anything that identifies one)."""
+        return self.assignments(answers)
+
+    def holders(self, named: Mapping[str, T], assignment: Assignment) -> dict[str, T]:
+        """Return who has which seat under an assignment."""
+        return dict(named)
 
     @property
     def writers(self) -> list[str]:

@@ -2,19 +2,21 @@
 
 from pydantic import Field
 
-from app.protocols.combinators import Argued, argued, arguing
+from app.protocols.combinators import Argued, TwoSided, argued, arguing
 from app.protocols.core import Assignment, Case, Outcome, Said, Seat, Talk
 
 SIDES = ("debater_a", "debater_b")
 
 
-class Debate(Argued):
+class Debate(TwoSided, Argued):
     """A fixed number of rounds, then the judge reads the transcript once."""
 
     name = "debate"
     source = (
         "Khan et al. 2024 (arXiv 2402.06782), section 3 and appendix D; Irving et al. 2018 (arXiv 1805.00899)"
     )
+
+    opposed = SIDES
 
     rounds: int = Field(3, ge=1, le=20)
     """Number of speeches of each debater."""

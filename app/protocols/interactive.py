@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from app.protocols.combinators import (
     Argued,
     RoundFacts,
+    TwoSided,
     argued,
     arguing,
 )
@@ -111,11 +112,12 @@ class Interactive(Argued):
         return self.speech_with(facts, seat, self.speech_kind, said)
 
 
-class InteractiveDebate(Interactive):
+class InteractiveDebate(TwoSided, Interactive):
     """Two debaters argue before a judge who asks, states its belief after every round, and ends the debate."""
 
     name = "interactive-debate"
     speech_kind = "debater"
+    opposed = SIDES
 
     max_words: int = Field(125, ge=10, le=4000)
     """Most words that are accepted, about 750 characters. A longer speech is requested again, then cut at a

@@ -37,6 +37,7 @@ class OpenDebate(Debate):
     name = "open-debate"
     source = SOURCE
     chooses = SIDES[0]
+    opposed = SIDES
 
     def seats(self) -> tuple[Seat, ...]:
         """Return two debaters, whom the judge cannot tell apart, and their checker."""
