@@ -23,6 +23,7 @@ from app.protocols.core import (
     Outcome,
     Protocol,
     RuleChanged,
+    Speech,
 )
 from app.protocols.debate import Debate
 from app.protocols.judging import Elicit
