@@ -162,7 +162,9 @@ _QUOTE = pa.struct(
         _column("text", TEXT, "The quoted words as written."),
         _column("start", WHOLE, "First code point of the quote in the move's `text`."),
         _column("end", WHOLE, "Code point after the last."),
-        _column("status", TEXT, "`exact`, `normalised`, `near`, `absent`, `too_short` or `over_budget`."),
+        _column("status", TEXT, "`exact` and `normalised` are in the passage; so is `over_budget`, but beyond what the speech may quote; `near` and "
+            "`absent` are not, in these words; `too_short` was not checked. Readers see these as verified, over the limit, not "
+            "found and too short to check."),
         _column("verified", YES_NO, "Whether it counts as verified: `exact` and `normalised` do."),
         _column("spans", pa.list_(_SPAN), "Its place in the passage, one span per ellipsis segment."),
         _column("new_characters", WHOLE, "Verified characters of the passage that no earlier quote had shown."),
@@ -298,7 +300,7 @@ WINS = pa.schema(
         _column("judge_is_baseline", YES_NO, "Whether the verifier is a built-in, and so not a language model."),
         _column("reading", WHOLE, "The number of the reading order in which the verifier read the trial."),
         _column("argued", TEXT, "The wrong answer argued for."),
-        _column("argument", TEXT, "The argument; `<v_quote>` marks a quote that was found in the passage, `<u_quote>` one that was not."),
+        _column("argument", TEXT, "The argument; `<v_quote>` marks a quote that was found in the passage, `<u_quote>` one that was not, `<over_limit_quote>` one that is in it beyond the limit, `<short_quote>` one too short to check."),
         _column("acceptance", NUMBER, "Probability that the verifier gave to the argued answer, which is above every other."),
         _column("trial_id", TEXT, "Id of the trial, the same in every export."),
     ]

@@ -332,7 +332,14 @@ class _Layer:
                     trials = _Trials(spec, arm, item, text, replicate)
                     for request in trials.requests():
                         server = _server(spec, request.participant)
-                        _add(self.counts[arm.name, request.participant], request, text, weight, sent, server)
+                        _add(
+                            self.counts[arm.name, request.participant],
+                            request,
+                            text,
+                            weight * arm.share,
+                            sent,
+                            server,
+                        )
                         self._pieces += len(request.segments)
                     self.minutes[arm.name] = trials.minutes
 
@@ -388,14 +395,15 @@ class _Trials:
     def requests(self) -> Iterator[_Request]:
         """Yield the requests to models, in the order of asking."""
         protocol, panel = self._arm.protocol, self._spec.panel
-        for number, assignment in enumerate(protocol.assignments(len(self._item.answers))):
+        for number, assignment in enumerate(self._arm.assignments(len(self._item.answers))):
             for name, place in judges_of(protocol, panel):
                 mark = f"{self._mark}/{number}/{place or name}"
                 yield from self._trial(assignment, mark, PEOPLE if place else name)
 
     def _trial(self, assignment: Assignment, mark: str, taking_part: str | None) -> Iterator[_Request]:
         protocol = self._arm.protocol
-        seated = dict(self._arm.seats) | ({protocol.judge.name: taking_part} if taking_part else {})
+        own = {protocol.judge.name: taking_part} if taking_part else {}
+        seated = protocol.holders(self._arm.seats, assignment) | own
         case = self._case(assignment, seated)
         play = Play(protocol.script(case), protocol.rights())
         asks, moves = rehearse_with(play, lambda ask: _content(ask, len(case.answers), mark))
@@ -423,7 +431,8 @@ class _Trials:
     def _case(self, assignment: Assignment, seated: Mapping[str, str]) -> Case:
         texts = self._item.texts[::-1] if assignment.reverse else self._item.texts
         cast = self._spec.cast.participants
-        elicitation = {seat: cast[name].elicitation for seat, name in seated.items() if name != PEOPLE}
+        own = {seat: cast[name].elicitation for seat, name in seated.items() if name != PEOPLE}
+        elicitation = self._arm.protocol.elicitation(own)
         return Case(self._item.question.text, texts, assignment.argues, 0, elicitation)
 
     def _asked(
@@ -520,7 +529,7 @@ def _written(view: View, content: AnyContent) -> float:
 def trials_of(arm: ArmSpec, spec: Spec, answers: int) -> int:
     """Return the trials of one question with this many answers."""
     each = len(judges_of(arm.protocol, spec.panel))
-    return len(arm.protocol.assignments(answers)) * spec.replicates * each
+    return round(len(arm.assignments(answers)) * arm.share) * spec.replicates * each
 
 
 def _arm(spec: Spec, arm: ArmSpec, drawn: Sequence[Drawn], layers: Sequence[_Layer]) -> ArmEstimate:

@@ -201,6 +201,7 @@ def plan(spec: Spec, drawn: Sequence[Drawn]) -> list[PlannedTrial]:
     check_answers(spec.arms, drawn)
     check_examples(spec.arms, drawn)
     check_planted(spec.arms, drawn)
+    halves = {arm.name: _half(arm, drawn, spec.seed) for arm in spec.arms if arm.share < 1}
     lengths = {arm.name: _length(arm.protocol, drawn[0]) for arm in spec.arms} if drawn else {}
     long_first = sorted(spec.arms, key=lambda arm: -lengths[arm.name]) if drawn else []
     return [
@@ -210,9 +211,25 @@ def plan(spec: Spec, drawn: Sequence[Drawn]) -> list[PlannedTrial]:
         for arm in long_first
         for item in group
         for replicate in range(spec.replicates)
-        for number, assignment in enumerate(arm.protocol.assignments(len(item.answers)))
+        for number, assignment in enumerate(arm.assignments(len(item.answers)))
+        if arm.name not in halves or halves[arm.name][item.question.key] == _parity(arm, item, number)
         for judge, place in judges_of(arm.protocol, spec.panel)
     ]
+
+
+def _half(arm: ArmSpec, drawn: Sequence[Drawn], seed: int) -> dict[str, int]:
+    """Return which half of its assignments each question is played under, 0 or 1: equally often over the questions."""
+    keys = sorted({item.question.key for item in drawn})
+    Random(f"{seed}/balance/{arm.name}").shuffle(keys)
+    return {key: place % 2 for place, key in enumerate(keys)}
+
+
+def _parity(arm: ArmSpec, item: Drawn, number: int) -> int:
+    """Return the half to which an assignment belongs. In each half, every answer is listed first, and every
+    participant is in each seat, equally often.
+    """
+    once = len(arm.protocol.assignments(len(item.answers)))
+    return (number % once + number // once) % 2
 
 
 def judges_of(protocol: Protocol, panel: Panel) -> list[tuple[str | None, int]]:

@@ -22,7 +22,8 @@ from app.protocols import (
     PROTOCOLS,
     TAKE_EXAMPLES,
 )
-from app.protocols.core import Case, Protocol, Seat, Wants
+from app.protocols.combinators import TwoSided
+from app.protocols.core import Assignment, Case, Protocol, Seat, Wants
 from app.protocols.flaws import ITEMS
 from app.protocols.judging import Elicit
 from app.protocols.rehearsal import rehearse
@@ -77,6 +78,17 @@ class ArmSpec:
     """Kind of ask to the digest of the template that replaces the shipped one."""
     prompts: Mapping[str, str]
     """Every template of the arm by name, as frozen with the experiment."""
+
+    def assignments(self, answers: int) -> tuple[Assignment, ...]:
+        """Return every assignment of a question with this many answers; `share` of them is played."""
+        holders = {seat: holder for seat, holder in self.seats.items() if holder != PEOPLE}
+        return self.protocol.balanced(answers, holders)
+
+    @property
+    def share(self) -> float:
+        """Return the share of its assignments under which a question is played."""
+        halved = isinstance(self.protocol, TwoSided) and self.protocol.balance == "half"
+        return 0.5 if halved else 1.0
 
     @property
     def open_to_people(self) -> tuple[Seat, ...]:
@@ -463,7 +475,12 @@ def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> ArmSpe
     seats = _seated(where, protocol, arm.seats, cast)
     _fitted(where, protocol, seats, cast)
     _vary(where, protocol, seats, cast)
-    return ArmSpec(name, protocol, seats, overrides, sources)
+    found = ArmSpec(name, protocol, seats, overrides, sources)
+    if found.share < 1 and not any(given.exchanged for given in found.assignments(2)):
+        raise SpecError(
+            f"{where}: balance: half is for two different participants who oppose each other; leave it out."
+        )
+    return found
 
 
 def _named(where: str, name: str) -> None:
