@@ -212,14 +212,16 @@ def plan(spec: Spec, drawn: Sequence[Drawn]) -> list[PlannedTrial]:
         for item in group
         for replicate in range(spec.replicates)
         for number, assignment in enumerate(arm.assignments(len(item.answers)))
-        if arm.name not in halves or halves[arm.name][item.question.key] == _parity(arm, item, number)
+        if arm.name not in halves or halves[arm.name][item.seeded] == _parity(arm, item, number)
         for judge, place in judges_of(arm.protocol, spec.panel)
     ]
 
 
 def _half(arm: ArmSpec, drawn: Sequence[Drawn], seed: int) -> dict[str, int]:
-    """Return which half of its assignments each question is played under, 0 or 1: equally often over the questions."""
-    keys = sorted({item.question.key for item in drawn})
+    """Return by seed key which half of its assignments each question is played under, 0 or 1: equally often. Twins are
+    played under the same.
+    """
+    keys = sorted({item.seeded for item in drawn})
     Random(f"{seed}/balance/{arm.name}").shuffle(keys)
     return {key: place % 2 for place, key in enumerate(keys)}
 
