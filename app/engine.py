@@ -1,4 +1,4 @@
-"""Advances one play, a talk or a judging: replay what is on record, ask what is due, append what comes back.
+"""Advances one play, a talk or a judging: replay what is stored, ask what is due, append what comes back.
 
 It does not know what a protocol's rules are, nor whether a model, a baseline or a person has a seat.
 """
@@ -73,7 +73,7 @@ class SeatedArm:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A play, replayed to where its moves on record have brought it."""
+    """A play, replayed to where its stored moves have brought it."""
 
     row: AnyPlay
     play: Play[Any]
@@ -183,7 +183,7 @@ class Engine:
         )
 
     async def submit(self, session: AsyncSession, turn: Turn, contents: Mapping[str, AnyContent]) -> None:
-        """Put a person's answers, by path, on record in the caller's transaction, which has locked the turn.
+        """Store a person's answers, by path, in the caller's transaction, which has locked the turn.
 
         An answer that is there already stays; the second is dropped. The verdict is made with a judge's last answer; a
         talk is queued. Raises RuleChanged where something is not asked of the seat now.
@@ -215,7 +215,7 @@ class Engine:
                 await self._finish(session, opened, outcome)
 
     async def _finish(self, session: AsyncSession, opened: Opened, outcome: Any) -> None:
-        """Put on record how a play ended: an outcome of a talk, the readings of a judging."""
+        """Store how a play ended: an outcome of a talk, the readings of a judging."""
         row = opened.row
         if isinstance(row, Judgement):
             await plays.finish_judgement(session, row, outcome)
@@ -316,7 +316,7 @@ class Engine:
         return Holder(self._roster.participant(settings, endpoint), settings.elicitation)
 
     def _keeper(self, opened: Opened) -> Callable[[Move], Awaitable[Move]]:
-        """Puts each move on record."""
+        """Stores each move."""
 
         async def keep(move: Move) -> Move:
             return await self._journal.append(opened.row.id, opened.rows[move.seat].id, move)

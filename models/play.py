@@ -78,7 +78,7 @@ class ModelCall(Base):
 
 
 class CallAttempt(Base):
-    """One attempt at a call, on record before it is sent; without `status` it was cut off."""
+    """One attempt at a call, stored before it is sent; without `status` it was cut off."""
 
     __tablename__ = "call_attempt"
     __table_args__ = (

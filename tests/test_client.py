@@ -349,7 +349,7 @@ def test_an_endpoint_that_is_not_on_record_there_is_refused(
 ) -> None:
     model = {"kind": "model", "base_url": "http://127.0.0.1:9/v1", "model": "m"}
     data = spec(participants={"strong": model}, arms={"naive": {"protocol": "naive"}}, judges=["strong"])
-    is_one_sentence(elsewhere.remote.run("run", write_spec(tmp_path / "a.yaml", data)), "endpoint on record")
+    is_one_sentence(elsewhere.remote.run("run", write_spec(tmp_path / "a.yaml", data)), "registered endpoint")
 
 
 def test_the_token_is_nowhere_in_what_is_printed_or_served(elsewhere: Elsewhere, ferries: Path) -> None:

@@ -214,7 +214,7 @@ async def test_a_play_cut_off_at_any_move_ends_as_one_that_was_not(
     [
         ("fingerprint = 'another'", "was made under other rules than the present ones"),
         ("seat = 'somebody'", "was made under other rules than the present ones"),
-        ("path = 'r9/nobody'", "is on record but the present rules never ask for it"),
+        ("path = 'r9/nobody'", "is stored but the present rules never ask for it"),
     ],
 )
 async def test_a_changed_rule_stops_the_work_with_a_sentence(

@@ -86,8 +86,9 @@ def estimate_command(
 async def _estimate(path: Path, prices: list[str], format: EstimateFormat) -> None:
     from app.cli.console import print_table
     from app.cli.local import local_arena
-    from app.cli.tables import estimate_lines, estimate_tables
+    from app.cli.tables import estimate_lines
     from app.experiments.estimate import estimate, gathered
+    from app.experiments.estimate_tables import estimate_tables
     from app.experiments.spec import read_spec
 
     spec = read_spec(path)
@@ -99,7 +100,7 @@ async def _estimate(path: Path, prices: list[str], format: EstimateFormat) -> No
         print(json.dumps(found.as_json(), indent=2))
         return
     for table in estimate_tables(found):
-        print_table(table)
+        print_table(table.printed())
     for line in estimate_lines(found):
         print(line)
 
@@ -170,7 +171,7 @@ def _needed(difference: float, passages: int | None, discordance: float, correla
         )
     if passages is None:
         found: int | None = powers.questions_needed(difference, discordance)
-        where = "each on a passage of its own"
+        where = "each on a different passage"
     else:
         found = powers.questions_on(passages, difference, discordance, correlation=correlation)
         where = f"spread over {passages} passages"

@@ -52,7 +52,7 @@ def report_command(
 async def _report_there(remote: Remote, names: list[str], format: ReportFormat) -> None:
     from app.cli.console import print_table
     from app.cli.work import print_remote_report
-    from app.reports.report import together
+    from app.reports.tables import together
 
     async with remote:
         if format is ReportFormat.JSON:
@@ -69,7 +69,8 @@ async def _report_here(names: list[str], format: ReportFormat) -> None:
     from app.cli.local import local_arena
     from app.cli.work import find_experiment, print_report
     from app.reports.html_file import standing_alone
-    from app.reports.report import report, together
+    from app.reports.report import report
+    from app.reports.tables import together
 
     async with local_arena() as (database, _):
         experiments = [await find_experiment(database, name) for name in names]

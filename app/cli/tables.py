@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from app.experiments.check import Findings, Tally
-from app.experiments.estimate import ExperimentEstimate, PeopleEstimate, PowerEstimate, UseEstimate
+from app.experiments.estimate import ExperimentEstimate, PeopleEstimate, PowerEstimate
 
 
 def findings_table(findings: Findings) -> Table:
@@ -43,36 +43,6 @@ def _share(part: int, whole: int) -> str:
     return f"{part} of {whole}" if whole else "–"
 
 
-def estimate_tables(found: ExperimentEstimate) -> list[Table]:
-    """What an experiment takes: by arm and, where models are asked, by participant."""
-    arms = _figures("What it takes", "arm", ["trials", "judgements", "verdicts of people", "model calls"])
-    for arm in found.arms:
-        arms.add_row(arm.name, *(f"{n:,}" for n in (arm.trials, arm.judgements, arm.people, arm.calls)))
-    models = _figures(
-        "Models",
-        "participant",
-        ["calls", "prompt tokens", "saved by a prefix cache", "completion tokens", "cost"],
-    )
-    uses = [*found.participants, found.whole] if len(found.participants) > 1 else found.participants
-    for use in uses:
-        models.add_row(use.name, *_use(use))
-    return [arms, models] if found.participants else [arms]
-
-
-def _figures(title: str, first: str, columns: list[str]) -> Table:
-    table = Table(title=title, title_style="bold")
-    table.add_column(first, no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table
-
-
-def _use(use: UseEstimate) -> list[str]:
-    saved = f"{use.cached:,} ({use.share:.0%})"
-    cost = "–" if use.cost is None else f"{use.cost:,.2f}"
-    return [f"{use.calls:,}", f"{use.prompt:,}", saved, f"{use.completion:,}", cost]
-
-
 def estimate_lines(found: ExperimentEstimate) -> list[str]:
     """What it can show, how many people it needs, and what was assumed."""
     people = [people_needed(found.people)] if found.people else []
@@ -90,7 +60,7 @@ def power_of(power: PowerEstimate) -> str:
 def people_needed(people: PeopleEstimate) -> str:
     """How many people it needs, in a sentence or two."""
     why = (
-        f"{people.overlap} for each of the {people.per_passage:,} trials on one passage, since nobody is shown two"
+        f"{people.overlap} for each of the {people.per_passage:,} trials on one passage, since no person is shown two"
         if people.once
         else f"{people.overlap} different ones for each trial"
     )

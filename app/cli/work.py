@@ -13,7 +13,8 @@ from app.jobs import follow
 from app.records import experiments as records
 from app.records.database import Database
 from app.records.progress import Progress
-from app.reports.report import Report, as_tables, notes, report
+from app.reports.report import Report, notes, report
+from app.reports.tables import as_tables
 from app.settings import Settings
 from models import Experiment
 

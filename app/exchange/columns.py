@@ -5,7 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from app.exchange.choices import What
+from app.exchange.choices import Format, What
+from app.judge_fields import FIELDS, FieldKind, JudgeField
 from app.protocols import TAKE_EXAMPLES
 
 TEXT, WHOLE, NUMBER, YES_NO = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -19,6 +20,22 @@ def _column(name: str, kind: Any, description: str, *, optional: bool = False) -
 
 def _maybe(name: str, kind: Any, description: str) -> Any:
     return _column(name, kind, description, optional=True)
+
+
+def _field(field: JudgeField) -> Any:
+    """Return the column of a judge's field in the seats of a talk."""
+    kind = YES_NO if field.kind is FieldKind.YES_NO else TEXT
+    about = f"{field.about} Only seats without the passage are asked."
+    return _column(field.name, kind, about, optional=field.kind is not FieldKind.YES_NO)
+
+
+def _field_of_verdict(field: JudgeField) -> Any:
+    kind = YES_NO if field.kind is FieldKind.YES_NO else TEXT
+    return _maybe(
+        field.name,
+        kind,
+        " ".join(filter(None, (field.about, field.note, "Absent where no person was asked."))),
+    )
 
 
 _EXPERIMENT = (
@@ -102,7 +119,7 @@ VERDICTS = pa.schema(
             ),
             "The judge's mark of each point of a critique, made once after its last belief: the same in every reading order. Empty where it was not asked.",
         ),
-        _maybe("knows_story", YES_NO, "Whether a person marked that they know the story, as the judge or in a seat of the talk that does not read it. Reports leave such verdicts out and count them. Absent where no person was asked."),
+        *map(_field_of_verdict, FIELDS),
         _maybe("active_seconds", NUMBER, "Seconds that a person worked on it up to the last belief, with the page in front and activity in the last 30 s. Absent for others."),
         _column(
             "effort",
@@ -176,7 +193,7 @@ _PERSON = pa.struct(
         _column("seat", TEXT, "Name of the seat."),
         _column("participant", TEXT, "Name of the person."),
         _column("state", TEXT, "`waiting` while the talk goes on, and where it failed or was cancelled, `done` with it, or `returned` (by the person, or when the lease expired)."),
-        _column("knows_story", YES_NO, "Whether they marked that they know the story; only seats without the passage are asked."),
+        *map(_field, FIELDS),
         _column("active_seconds", NUMBER, "Seconds of work, with the page in front and activity in the last 30 s."),
         _column(
             "effort",
@@ -295,10 +312,10 @@ _ABOUT = {
     ),
 }
 
-_INTRODUCTION = """\
+_INTRODUCTION = f"""\
 # Data dictionary
 
-What `arena export NAME --what verdicts|transcripts|calls|wins --format jsonl|csv|parquet -o PATH` writes.
+What `arena export NAME --what {"|".join(What)} --format {"|".join(Format)} -o PATH` writes.
 This page is made from the code:
 
     python -m app.exchange.columns > docs/data-dictionary.md

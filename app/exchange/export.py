@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.exchange.choices import Format, What
 from app.exchange.columns import SCHEMAS
 from app.exchange.tabular import STDOUT, ExportRefused, Row, Write, destination, table
+from app.judge_fields import FIELDS, KNOWS_STORY
 from app.participants.completions import messages
 from app.protocols.core import Speech, parse_content
 from app.protocols.flaws import GRADES, ITEMS
@@ -253,9 +254,15 @@ def _paid(row: VerdictRow) -> float | None:
 def _effort(item: ThoughtVerdict) -> Row:
     """Return a person's marks and effort, as a reader of the talk or in a seat of it."""
     if item.row.judge.kind != "person":
-        return {"knows_story": item.row.knows_story or None, "active_seconds": None, "effort": []}
+        entered = {
+            **dict.fromkeys(field.name for field in FIELDS),
+            KNOWS_STORY.name: item.row.knows_story or None,
+        }
+        return {**entered, "active_seconds": None, "effort": []}
+    flags = item.row.seat.flags if item.row.seat else {}
     return {
-        "knows_story": item.row.knows_story,
+        **{field.name: field.exported(flags) for field in FIELDS},
+        KNOWS_STORY.name: item.row.knows_story,
         "active_seconds": _active(item.efforts if item.row.judgement else item.in_seat),
         "effort": [{"step": step, **asdict(effort)} for step, effort in item.efforts.items()],
     }
@@ -290,7 +297,7 @@ def _person(sat: Sat) -> Row:
         "seat": sat.place.seat,
         "participant": sat.person.name,
         "state": sat.place.state,
-        "knows_story": bool(sat.place.flags.get("knows_story")),
+        **{field.name: field.exported(sat.place.flags) for field in FIELDS},
         "active_seconds": _active(sat.efforts),
         "effort": [{"path": path, **asdict(effort)} for path, effort in sat.efforts.items()],
     }

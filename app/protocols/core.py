@@ -621,7 +621,7 @@ def replay(play: Play[R], moves: Mapping[str, Move]) -> Play[R]:
             play.record(move)
     if left:
         raise RuleChanged(
-            f"The move {min(left)} is on record but the present rules never ask for it: "
+            f"The move {min(left)} is stored but the present rules never ask for it: "
             "go on with the version that made it, or start a new experiment."
         )
     return play

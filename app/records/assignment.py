@@ -270,14 +270,14 @@ async def keep(session: AsyncSession, seat: uuid.UUID, person: uuid.UUID, *, tur
     return kept.first() is not None
 
 
-async def flag(session: AsyncSession, seat: uuid.UUID, flags: Mapping[str, bool]) -> None:
+async def flag(session: AsyncSession, seat: uuid.UUID, flags: Mapping[str, bool | str]) -> None:
     """Keep what a person marked, or what was shown to them."""
     flagged = update(SeatRow).where(SeatRow.id == seat)
     await session.execute(flagged.values(flags=SeatRow.flags.op("||")(dict(flags))), execution_options=_PLAIN)
 
 
 async def give_back(
-    session: AsyncSession, seat_id: uuid.UUID, account: Account, flags: Mapping[str, bool]
+    session: AsyncSession, seat_id: uuid.UUID, account: Account, flags: Mapping[str, bool | str]
 ) -> bool:
     """Return a seat to the others, never to be shown to this person again; False where it is not in their hands.
 

@@ -160,7 +160,7 @@ async def _insert_moves(
 async def put(
     session: AsyncSession, play: uuid.UUID, participant: uuid.UUID, moves: Sequence[Move]
 ) -> list[Move]:
-    """Put moves of a participant on record in the caller's transaction. A move that is there already stays, and is returned."""
+    """Store moves of a participant in the caller's transaction. A move that is there already stays, and is returned."""
     kept = await _insert_moves(session, [(play, participant, move) for move in moves])
     return [kept[play, move.path] for move in moves]
 

@@ -18,7 +18,7 @@ class Clock:
 
     allowed: int
     left: float
-    """Below 0 once it is over: the verdict is taken all the same, and its time is on record."""
+    """Below 0 once it is over: the verdict is taken all the same, and its time is stored."""
 
 
 def _now() -> ColumnElement[float]:

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from app.judge_fields import KNOWS_STORY
 from app.participants.base import PEOPLE
 from app.protocols.flaws import (
     ITEMS,
@@ -53,14 +54,14 @@ JUDGE = case((Participant.kind == "person", PEOPLE), else_=Participant.name)
 """The name of a judge, or the common name of all people."""
 
 _TALKER = aliased(SeatRow)
-KNOWS_STORY = or_(
-    and_(Judging.id.is_not(None), func.coalesce(SeatRow.flags["knows_story"].as_boolean(), False)),
+KNEW_STORY = or_(
+    and_(Judging.id.is_not(None), func.coalesce(SeatRow.flags[KNOWS_STORY.name].as_boolean(), False)),
     exists(
         select(1)
         .where(
             _TALKER.play_id == Trial.id,
             _TALKER.role == "judge",
-            _TALKER.flags["knows_story"].as_boolean(),
+            _TALKER.flags[KNOWS_STORY.name].as_boolean(),
             Move.play_id == _TALKER.play_id,
             Move.participant_id == _TALKER.participant_id,
         )
@@ -88,7 +89,7 @@ def _of_experiment(experiment: uuid.UUID) -> Select[*tuple[Any, ...]]:
             JudgingRound,
             Judging,
             SeatRow,
-            KNOWS_STORY,
+            KNEW_STORY,
         )
         .join(Playing, Playing.id == Verdict.play_id)
         .join(Trial, Trial.id == PLAYED_TRIAL)
@@ -237,7 +238,7 @@ async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
         JudgingRound.name,
         JudgingRound.position,
         Playing.place,
-        KNOWS_STORY,
+        KNEW_STORY,
         Trial.id,
         Trial.judge_id,
     )

@@ -7,8 +7,9 @@ from markupsafe import Markup
 
 from app.records.database import Database
 from app.reports.plots import PLOTS, WIDTHS, draw
-from app.reports.report import notes, shown_figure, shown_p
+from app.reports.report import notes
 from app.reports.report_cache import made_of
+from app.reports.tables import report_tables
 from app.templating import STATIC, environment
 from models import Experiment
 
@@ -28,12 +29,11 @@ async def standing_alone(database: Database, experiment: Experiment) -> str:
         return environment.get_template("pages/report_alone.html").render(
             experiment=experiment,
             report=made.report,
+            tables=list(report_tables(made.report)),
             notes=notes(made.report),
             plots=PLOTS,
             rows=made.rows,
             pictures=pictures,
-            shown_p=shown_p,
-            shown_figure=shown_figure,
             styles=Markup("\n".join((STATIC / name).read_text("utf-8") for name in STYLES)),  # noqa: S704 - our own files
         )
 

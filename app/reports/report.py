@@ -1,14 +1,11 @@
 """The report of an experiment: figures for each arm and judge, with their counts."""
 
-import math
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from rich.markup import escape
-from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.protocols import CEILING, FLOOR, PROTOCOLS
@@ -383,163 +380,7 @@ def _complete(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> tuple[lis
     return complete, counts
 
 
-# ── as a table ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def as_tables(report: Report) -> list[Table]:
-    """Return the report for a terminal: the figures, and the contrasts if its file names any."""
-    return [
-        _accuracies(report),
-        *([_contrasts(report)] if report.contrasts else []),
-        *([_figures_of(report, "Metrics of the protocols", report.metrics)] if report.metrics else []),
-        *([_equal_words(report)] if report.equal_words else []),
-        *([_attacks(report)] if report.attacked else []),
-        *([_figures_of(report, "Measures of the talks", report.measures)] if report.measures else []),
-        *([_suspicious(report)] if report.suspects else []),
-    ]
-
-
-def together(reports: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the figures of several experiments in one table, from the JSON of their reports."""
-    table = _of_accuracy("Judge accuracy of all experiments", "experiment and arm", "judge")
-    for told in reports:
-        for cell in told["cells"]:
-            arm = starred(f"{told['experiment']}: {cell['arm']}", cell["arm_has_baseline"])
-            table.add_row(escape(arm), escape(starred(cell["judge"], cell["judge_is_baseline"])), *_row(cell))
-    return table
-
-
-def _accuracies(report: Report) -> Table:
-    table = _of_accuracy(f"Judge accuracy: {escape(report.experiment.name)}", "arm", "judge")
-    for line in report.lines:
-        table.add_row(*map(escape, line.names), *_row(line.as_json()))
-    return table
-
-
-def _of_accuracy(title: str, *names: str) -> Table:
-    table = Table(title=title, title_style="bold")
-    for column in names:
-        table.add_column(column, no_wrap=True)
-    for column in (
-        "accuracy",
-        "95% interval",
-        "PGR",
-        "log score",
-        "Brier",
-        "questions",
-        "trials",
-        "verdicts",
-        "failures",
-    ):
-        table.add_column(column, justify="right")
-    return table
-
-
-def _contrasts(report: Report) -> Table:
-    table = Table(title="Contrasts: accuracy of the first arm less that of the second", title_style="bold")
-    for column in ("first", "second", "judge"):
-        table.add_column(column, no_wrap=True)
-    for column in ("difference", "95% interval", "p", "questions", "passages"):
-        table.add_column(column, justify="right")
-    for item in report.contrasts:
-        names = map(escape, report.contrast_names(item))
-        table.add_row(*names, *_difference(item), str(item.questions), str(item.passages))
-    return table
-
-
-def _equal_words(report: Report) -> Table:
-    table = Table(title="Recursive critique less critiques side by side, at equal words", title_style="bold")
-    for column in ("in depth", "side by side", "decided by", "judge"):
-        table.add_column(column, no_wrap=True)
-    for column in ("words", "accuracy", "difference", "95% interval", "p", "questions"):
-        table.add_column(column, justify="right")
-    for item in report.equal_words:
-        first, second, judge = map(escape, report.contrast_names(item.contrast))
-        held = item.contrast
-        words = " and ".join("–" if count is None else f"{count:.0f}" for count in item.words)
-        both = " and ".join(share(accuracy) for accuracy in (held.first_accuracy, held.second_accuracy))
-        row = (first, second, item.decision, judge, words, both)
-        table.add_row(*row, *_difference(held), str(held.questions))
-    return table
-
-
-def _attacks(report: Report) -> Table:
-    table = Table(title="Attacks on the judge, with the attacker's answer wrong", title_style="bold")
-    for column in ("arm", "judge", "attack"):
-        table.add_column(column, no_wrap=True)
-    for column in (
-        "accuracy",
-        "95% interval",
-        "less without attack",
-        "95% interval",
-        "swayed",
-        "swayed back",
-    ):
-        table.add_column(column, justify="right")
-    for item in report.attacked:
-        arm, judge = map(escape, report.names(item.arm, item.judge))
-        than = _difference(item.contrast)[:2] if item.contrast else ("–", "–")
-        swayed = (share(item.moved_to), share(item.moved_from))
-        between = f"{item.low:.0%} to {item.high:.0%}"
-        table.add_row(arm, judge, item.attack, f"{item.accuracy:.1%}", between, *than, *swayed)
-    return table
-
-
-def _suspicious(report: Report) -> Table:
-    table = Table(title="Suspicious speeches", title_style="bold")
-    table.add_column("arm", no_wrap=True)
-    for column in ("speeches", "suspicious", "share"):
-        table.add_column(column, justify="right")
-    table.add_column("kinds")
-    for item in report.suspects:
-        arm = escape(starred(item.arm, report.arms[item.arm].baseline))
-        table.add_row(arm, str(item.speeches), str(item.suspicious), share(item.rate), item.told)
-    return table
-
-
-def share(value: float | None) -> str:
-    """Return a share as tables show it."""
-    return "–" if value is None else f"{value:.1%}"
-
-
-def _difference(item: Contrast) -> tuple[str, str, str]:
-    if item.difference is None or item.low is None or item.high is None:
-        return "–", "–", "–"
-    between = f"{100 * item.low:+.0f} to {100 * item.high:+.0f}"
-    return f"{100 * item.difference:+.1f} points", between, shown_p(item.p)
-
-
-def _figures_of(report: Report, title: str, items: Sequence[Measured]) -> Table:
-    table = Table(title=title, title_style="bold")
-    for column in ("arm", "judge"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("figure")
-    for column in ("value", "95% interval", "questions"):
-        table.add_column(column, justify="right")
-    for item in items:
-        names = map(escape, report.names(item.arm, item.judge))
-        table.add_row(*names, escape(item.title), *shown_figure(item), str(item.questions))
-    return table
-
-
-def shown_figure(item: Measured) -> tuple[str, str]:
-    """Return a metric and its interval as tables show them, with their unit."""
-    if item.value is None:
-        return "–", "–"
-    if item.unit == "share":
-        value, form = f"{100 * item.value:.1f}%", "{:.0%}"
-    else:
-        value, form = f"{round(item.value, 9):.3g} {item.unit}".rstrip(), "{:.2f}"
-    if item.low is None or item.high is None:
-        return value, "–"
-    return value, f"{form.format(item.low)} to {form.format(item.high)}"
-
-
-def shown_p(p: float | None) -> str:
-    """Return a p-value as tables show it."""
-    if p is None:
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+# ── its notes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def notes(report: Report) -> list[str]:
@@ -604,19 +445,3 @@ def _knew(line: ReportRow) -> str:
         f"{line.arm.arm}, {line.judge.label}: {line.knew_story} verdicts of people who marked that they know the story, "
         f"or from talks in which such people judged or asked, are left out{also}."
     )
-
-
-def _row(cell: Mapping[str, Any]) -> list[str]:
-    """Return the figures of one arm and judge for `Line.as_json`."""
-    counts = [str(cell[key]) for key in ("questions", "trials", "verdicts", "failures")]
-    if cell["accuracy"] is None:
-        return [*["–"] * 5, *counts]
-    pgr = cell["pgr"]
-    return [
-        f"{cell['accuracy']:.1%}",
-        f"{cell['low']:.0%} to {cell['high']:.0%}",
-        "–" if pgr is None or not math.isfinite(pgr) else f"{pgr:.2f}",
-        f"{cell['log_score']:.2f}",
-        f"{cell['brier']:.2f}",
-        *counts,
-    ]

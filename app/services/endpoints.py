@@ -1,4 +1,4 @@
-"""Putting endpoints on record, and asking what they can do; no key is entered, shown or stored."""
+"""Registering endpoints, and asking what they can do; no key is entered, shown or stored."""
 
 import uuid
 
@@ -20,7 +20,7 @@ from models import Account, Endpoint
 async def add_endpoint(
     database: Database, settings: Settings, who: Account, name: str, base_url: str, variable: str | None
 ) -> Endpoint:
-    """Check an endpoint and put it on record; the name of its server is looked up with no transaction open."""
+    """Check an endpoint and register it; the name of its server is looked up with no transaction open."""
     address = _valid(base_url, variable, settings)
     try:
         await allow_list(settings).check(str(address.base_url))

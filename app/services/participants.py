@@ -1,4 +1,4 @@
-"""Putting models on record, and trying participants."""
+"""Registering models, and trying participants."""
 
 import uuid
 
@@ -30,7 +30,7 @@ async def add_participant(
     except SpecError as error:
         raise Refused(422, str(error)) from error
     if endpoint is None:
-        raise Refused(422, "endpoint: there is no such endpoint: choose one that is on record.")
+        raise Refused(422, "endpoint: there is no such endpoint: choose one that is registered.")
     whole = settings.model_copy(update={"endpoint": endpoint.name})
     [made] = cast_of(Cast({endpoint.name: settings_of(endpoint)}, {name: whole}), [name])
     identity = await admin.add_participant(db, who.id, made)

@@ -1,6 +1,6 @@
-"""Specs and panels that come from outside: they bring their templates with them, and name endpoints on record only.
+"""Specs and panels that come from outside: they bring their templates with them, and name registered endpoints only.
 
-Participants on record may be named without a description.
+Registered participants may be named without a description.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ from app.records.endpoints import settings_of
 from models import Endpoint
 
 Known = Iterable[tuple[str, EndpointSettings]]
-"""Name and address of every endpoint on record."""
+"""Name and address of every registered endpoint."""
 
 
 def read_data(text: str, name: str) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def read_plain(text: str, name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A participant on record, as a file would describe it."""
+    """A registered participant, as a file would describe it."""
 
     name: str
     settings: Mapping[str, Any]
@@ -54,7 +54,7 @@ def undescribed(data: Mapping[str, Any]) -> set[str]:
 
 
 async def recorded(database: Database, data: Mapping[str, Any]) -> list[Recorded]:
-    """The participants on record that a file names and does not describe."""
+    """The registered participants that a file names and does not describe."""
     names = undescribed(data)
     if not names:
         return []
@@ -70,7 +70,7 @@ def _address(endpoint: Endpoint | None) -> tuple[str, EndpointSettings] | None:
 def outside_spec(data: Mapping[str, Any], known: Known, recorded: Iterable[Recorded] = ()) -> Spec:
     """An experiment described by data from outside, whose `prompts` hold the templates themselves. Raises SpecError.
 
-    Participants that it names and does not describe are taken from those on record.
+    Participants that it names and does not describe are taken from the registered ones.
     """
     _refuse_files(data)
     return parse_spec(with_known_endpoints(with_recorded(data, recorded), known))
@@ -86,7 +86,7 @@ def outside_panel(data: Mapping[str, Any], known: Known, recorded: Iterable[Reco
 
 
 def with_recorded(data: Mapping[str, Any], recorded: Iterable[Recorded]) -> dict[str, Any]:
-    """The data with the descriptions of participants on record that it names and does not describe.
+    """The data with the descriptions of registered participants that it names and does not describe.
 
     Raises SpecError.
     """
@@ -98,7 +98,7 @@ def with_recorded(data: Mapping[str, Any], recorded: Iterable[Recorded]) -> dict
     for row in recorded:
         if row.name in found:
             raise SpecError(
-                f"participants: several participants on record are called {row.name}: describe the one that is meant."
+                f"participants: several registered participants are called {row.name}: describe the one that is meant."
             )
         found[row.name] = row
     for name, row in found.items():
@@ -108,7 +108,7 @@ def with_recorded(data: Mapping[str, Any], recorded: Iterable[Recorded]) -> dict
         at, settings = row.endpoint[0], row.endpoint[1].model_dump(mode="json")
         if _normal(_mapping(endpoints.setdefault(at, settings))) != settings:
             raise SpecError(
-                f"participants.{name}: it is on record at another endpoint {at}: describe it here."
+                f"participants.{name}: it is registered at another endpoint {at}: describe it here."
             )
     return {**data, "participants": described, "endpoints": endpoints} if found else dict(data)
 
@@ -126,22 +126,22 @@ def _refuse_files(data: Mapping[str, Any]) -> None:
 def with_known_endpoints(
     data: Mapping[str, Any], known: Iterable[tuple[str, EndpointSettings]]
 ) -> dict[str, Any]:
-    """A spec or panel from outside with the addresses of the endpoints it names; only those on record may be named.
+    """A spec or panel from outside with the addresses of the endpoints it names; only registered ones may be named.
 
     An address receives the key that is sent there. So a participant names an endpoint which an
-    admin, or the operator on the command line, has put on record. Raises SpecError.
+    admin, or the operator on the command line, has registered. Raises SpecError.
     """
     on_record = [(name, settings.model_dump(mode="json")) for name, settings in known]
     named = dict(_mapping(data.get("endpoints")))
     for name, given in named.items():
         if (name, _normal(_mapping(given))) not in on_record:
             raise SpecError(
-                f"endpoints.{name}: only endpoints on record can be used here: ask an admin to add it, or name another."
+                f"endpoints.{name}: only registered endpoints can be used here: ask an admin to add it, or name another."
             )
     for name, given in _mapping(data.get("participants")).items():
         settings = _mapping(given)
         if settings.get("base_url") is not None:
-            raise SpecError(f"participants.{name}: name an endpoint on record instead of a base_url.")
+            raise SpecError(f"participants.{name}: name a registered endpoint instead of a base_url.")
         wanted = settings.get("endpoint")
         if isinstance(wanted, str) and wanted not in named:
             named[wanted] = _only(name, wanted, on_record)
@@ -153,7 +153,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _normal(given: Mapping[str, Any]) -> dict[str, Any]:
-    """An endpoint's settings as they are written on record; what cannot be read matches nothing."""
+    """An endpoint's settings as they are registered; what cannot be read matches nothing."""
     try:
         return EndpointSettings.model_validate(dict(given)).model_dump(mode="json")
     except ValueError:
@@ -165,6 +165,6 @@ def _only(participant: str, wanted: str, on_record: list[tuple[str, dict[str, An
     if len(found) != 1:
         known = ", ".join(dict.fromkeys(name for name, _ in on_record)) or "none"
         how = "there are several endpoints of that name: write out which under endpoints"
-        reason = how if found else f"no endpoint '{wanted}' is on record; there are: {known}"
+        reason = how if found else f"no endpoint '{wanted}' is registered; there are: {known}"
         raise SpecError(f"participants.{participant}: {reason}.")
     return found[0]

@@ -121,7 +121,7 @@ def _handle_errors(app: FastAPI) -> None:
     async def unfit(request: Request, error: Exception) -> Response:
         log.warning("%s %s: %s", request.method, request.url.path, type(error).__name__)
         return _failure(
-            request, 422, "Something in this request cannot be kept: leave out control characters."
+            request, 422, "Something in this request cannot be stored: leave out control characters."
         )
 
     @app.exception_handler(HTTPException)
@@ -131,7 +131,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, error: ClientDisconnect) -> Response:
-        return Response(status_code=400)  # nobody reads it; and it is no failure of the arena's
+        return Response(status_code=400)  # the client is gone, which is no failure of the arena
 
     @app.exception_handler(Exception)
     async def ours(request: Request, error: Exception) -> Response:

@@ -24,7 +24,7 @@ class Field:
     label: str
     kind: Kind
     value: str
-    """As it stands in the input; of a switch `true` or `false`."""
+    """The value in the input; `true` or `false` for a switch."""
     default: str
     """The same for its default; empty where it has none."""
     choices: tuple[str, ...]
@@ -123,7 +123,7 @@ def _field(
 
 
 def shown(value: Any, kind: Kind) -> str:
-    """A value as it stands in an input."""
+    """Return a value as an input shows it."""
     if value is None or (kind == "yaml" and value in ({}, [])):
         return ""
     if isinstance(value, bool):

@@ -17,7 +17,7 @@ def turned(path: str, **asked: str) -> str:
 
 
 def page(request: Request, template: str, /, *, status: int = 200, **context: Any) -> HTMLResponse:
-    """Render `templates/{template}` for whoever makes the request."""
+    """Render `templates/{template}` for the user who makes the request."""
     found: Visit = getattr(request.state, "visit", Visit(None))
     html = environment.get_template(template).render(
         **context,

@@ -22,7 +22,7 @@ KEEP_ALIVE = 75
 
 
 class AddressTaken(UserError):
-    """Nobody can listen there; the text is one sentence that says what to do."""
+    """The address cannot be listened on; the text is one sentence that says what to do."""
 
 
 @contextmanager

@@ -44,7 +44,7 @@ from tests.protocols.harness import (
 )
 
 OTHER_RULES = (
-    r"^The move \S+ (was made under other rules than the present ones|is on record but .* never ask for it): "
+    r"^The move \S+ (was made under other rules than the present ones|is stored but .* never ask for it): "
     r"go on with the version that made it, or start a new experiment\.$"
 )
 

@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from app.experiments.spec import SpecError, parse_spec
 from app.records.database import Database
-from app.reports.report import Report, as_tables, notes, report
+from app.reports.report import Report, notes, report
+from app.reports.tables import as_tables
 from app.statistics.reducers import majority, on_gold
 from models import Move, Trial
 from tests.factories import finished, passage, spec
@@ -79,7 +80,7 @@ async def test_the_comparison_stands_in_every_form_of_the_report(site: Site) -> 
     assert [note for note in notes(made) if note.startswith("At equal words")]
     page = (await (await site.browser("alice")).get("/experiments/small/report")).text
     assert "Critique at equal words" in page
-    assert page.count("<td>the votes</td>") == 1
+    assert page.count('<td class="name">the votes</td>') == 1
 
 
 async def test_arms_that_differ_in_more_than_how_the_words_are_spent_are_not_compared(

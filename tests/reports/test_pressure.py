@@ -14,7 +14,8 @@ from app.records.database import Database
 from app.records.verdicts import Placed
 from app.reports.plots import PLOTS, Figures
 from app.reports.pressure import Attacked, attacked, dialled
-from app.reports.report import Report, as_tables, report
+from app.reports.report import Report, report
+from app.reports.tables import as_tables
 from app.statistics.accuracy import cells
 from models import Arm, Experiment, Move, Trial
 from tests.experiments.test_estimate import estimated, long_passage

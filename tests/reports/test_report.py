@@ -8,7 +8,8 @@ from rich.console import Console
 from sqlalchemy import delete, or_, select
 
 from app.records.database import Database
-from app.reports.report import Report, as_tables, notes, report
+from app.reports.report import Report, notes, report
+from app.reports.tables import as_tables
 from models import Move, PlayRow, Trial, Verdict
 from tests.factories import finished, passage, spec
 

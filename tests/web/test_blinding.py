@@ -99,7 +99,7 @@ async def test_who_is_told_the_truth_learns_it_where_it_is_told_and_nowhere_else
     assert twin.taken == told.taken, "whoever knows the truth of one trial learns nothing of the next"
     told_of = set(differing(told, twin))
     assert bool(told_of) == (secret == "truth")
-    telling_pages = (b"Your verdict is on record", b"<title>My calibration")
+    telling_pages = (b"Your verdict is stored", b"<title>My calibration")
     tells = {item.label for item in told.answers if any(page in item.body for page in telling_pages)}
     assert told_of <= tells
 
@@ -119,13 +119,13 @@ async def test_the_judge_reads_every_shape_of_transcript(silent: Original, plain
         "Consultant</h3>",
         "Debater A</h3>",
         "Quoter A</h3>",
-        "Nobody speaks in this trial",
+        "No seat speaks in this trial",
         "The text",
         "Read this first: arguments that misled",
         "Prover</h3>",
     ):
         assert any(sign in page for page in pages), sign
-    assert any("Nobody has said anything yet" in page for page in pages), "before the first step"
+    assert any("No seat has spoken yet" in page for page in pages), "before the first step"
 
 
 # ── every secret, looked for ────────────────────────────────────────────────────────────────────────────────────

@@ -77,7 +77,7 @@ async def test_places_are_counted_as_people_take_them(world: World) -> None:
     assert (before.held, before.people) == (0, 0)
     assert (after.open, after.held, after.people) == (before.open - 2, 2, 2)
     page = await home(world.site)
-    assert "Nobody is at work at the moment" not in page
+    assert "No person is at work at the moment" not in page
     assert f"<td>{after.open}</td>" in page
 
 

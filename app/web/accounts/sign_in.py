@@ -32,8 +32,8 @@ from app.web.security.middleware import (
 from models import Account, Invite
 
 router = APIRouter()
-# Checked where there is no such account, so that the time tells nobody which addresses exist.
-_NOBODY = hasher.hash("nobody has this password")
+# Checked where there is no such account, so that the time does not show which addresses exist.
+_NO_ACCOUNT = hasher.hash("no account has this password")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -57,7 +57,7 @@ async def sign_in(
     email: Annotated[str, Form(max_length=320)],
     password: Annotated[str, Form(max_length=1000)],
 ) -> Response:
-    """Let somebody in by address and password."""
+    """Sign a user in by address and password."""
     database: Database = request.app.state.database
     await limited(request.app.state.database, f"sign-in/{client_address(request)}", 20)
     await limited(request.app.state.database, f"sign-in/{email.strip().lower()}", 10)
@@ -65,7 +65,11 @@ async def sign_in(
         account = await people.account_by_email(db, email)
     known = account.password_hash if account and not account.disabled_at else None
     # Outside of any transaction: the check is slow on purpose.
-    if not await run_in_threadpool(_matches, known or _NOBODY, password) or known is None or account is None:
+    if (
+        not await run_in_threadpool(_matches, known or _NO_ACCOUNT, password)
+        or known is None
+        or account is None
+    ):
         return page(
             request,
             "pages/sign_in.html",
@@ -97,19 +101,19 @@ async def sign_out(visitor: Visitor, db: Db) -> Response:
 
 
 RECRUITERS = ("PROLIFIC_PID", "workerId", "STUDY_ID", "SESSION_ID", "hitId", "assignmentId")
-"""What recruiting sites add to a link; the first two name a person. They are claims: they let nobody in again."""
+"""What recruiting sites add to a link; the first two name a person. They are claims, and sign no user in."""
 PREVIEW = "ASSIGNMENT_ID_NOT_AVAILABLE"
-"""What stands for an assignment while somebody only looks at the offer."""
+"""The assignment's id while a person only previews the offer."""
 
 
 def _recruited(sent: Mapping[str, object]) -> dict[str, str]:
-    """What a recruiting site said of somebody."""
+    """Return what a recruiting site says of a person."""
     found = {name: _tidy(str(sent.get(name) or ""))[:100] for name in RECRUITERS}
     return {name: value for name, value in found.items() if value}
 
 
 def _tidy(name: str) -> str:
-    """On one line, and without characters that nobody can see."""
+    """Return the name on one line, without invisible characters."""
     return " ".join("".join(char if char.isprintable() else " " for char in name).split())
 
 
@@ -184,7 +188,7 @@ async def join(
         return _invited(request, visitor, token, recruited, 422, "Write a name or your id first.")
     if recruiters_id and await people.has_joined(db, found, name):
         sentence = (
-            "Somebody has joined with this id already: open your own link, or ask whoever sent this one."
+            "A person has joined with this id already: open your own link, or ask the sender of this one."
         )
         return _invited(request, visitor, token, recruited, 409, sentence)
     account, personal = await people.join(db, found, name)
@@ -255,7 +259,7 @@ async def _invite(request: Request, db: AsyncSession, token: str) -> Invite:
     found = await people.usable_invite(db, await _identity(request, token))
     if found is None:
         raise Refused(
-            410, "This invite has expired, was withdrawn or has been used: ask whoever sent it for another."
+            410, "This invite has expired, was withdrawn or has been used: ask its sender for another."
         )
     return found
 

@@ -21,7 +21,7 @@ Scope = Literal["read", "write", "admin"]
 
 
 def scopes_to_give(who: Account) -> tuple[str, ...]:
-    """What a token of somebody may be for."""
+    """Return the scopes that a user's token may have."""
     return ("read", "write", "admin") if who.role == "admin" else ("read", "write")
 
 

@@ -1,4 +1,4 @@
-"""Model servers on record: admins list them, add one, and try one; no key is entered, shown or stored."""
+"""Registered model servers: admins list them, add one, and try one; no key is entered, shown or stored."""
 
 import uuid
 from typing import Annotated
@@ -53,7 +53,7 @@ async def add_endpoint(
     base_url: Annotated[str, Form(max_length=500)],
     api_key_env: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    """Put one more on record."""
+    """Register one more."""
     database: Database = request.app.state.database
     settings: Settings = request.app.state.settings
     try:

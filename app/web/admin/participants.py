@@ -1,4 +1,4 @@
-"""Models and built-ins on record: researchers list them, add a model, look at one and try it."""
+"""Registered models and built-ins: researchers list them, add a model, look at one and try it."""
 
 import uuid
 from collections.abc import Mapping
@@ -79,7 +79,7 @@ async def add(
     name: Annotated[str, Form(pattern=NAME)],
     endpoint: Annotated[uuid.UUID, Form()],
 ) -> Response:
-    """Put a model on record."""
+    """Register a model."""
     form = dict((await request.form()).multi_items())
     try:
         settings = _settings(form)

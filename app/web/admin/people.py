@@ -23,7 +23,7 @@ Role = Literal["admin", "researcher", "judge", "debater"]
 
 
 def roles_to_give(who: Account) -> tuple[str, ...]:
-    """The roles that somebody may invite to."""
+    """Return the roles that a user may invite to."""
     return ROLES if who.role == "admin" else admin.INVITED_BY_RESEARCHERS
 
 
@@ -52,9 +52,9 @@ async def make_invite(
     completion_code: Annotated[str, Form(max_length=MOST_CODE)] = "",
     completion_url: Annotated[str, Form(max_length=MOST_URL)] = "",
 ) -> Response:
-    """Invite somebody, and show the link once."""
+    """Invite a person, and show the link once."""
     if role not in roles_to_give(who):
-        raise Refused(403, f"Only an admin may invite somebody as {role}.")
+        raise Refused(403, f"Only an admin may invite a person as {role}.")
     if kind == "shared" and role in BY_PASSWORD:
         raise Refused(422, "Admins and researchers are invited one by one: choose a link for one person.")
     shared, lasts = kind == "shared", timedelta(days=days)
@@ -85,7 +85,7 @@ async def new_link(request: Request, who: Who, db: Db, identity: uuid.UUID) -> R
 
 @router.post("/people/{identity}/role", name="change_role")
 async def change_role(who: Who, db: Db, identity: uuid.UUID, role: Annotated[Role, Form()]) -> Response:
-    """Give somebody another role."""
+    """Give a user another role."""
     person = await person_in_care(db, who, identity)
     await admin.change_role(db, who.id, person, role)
     return RedirectResponse("/people", status_code=303)

@@ -19,8 +19,9 @@ from app.records.database import Database
 from app.records.endpoints import endpoints
 from app.records.people import note
 from app.records.progress import progress
-from app.reports.report import Report, as_tables, notes
+from app.reports.report import Report, notes
 from app.reports.report_cache import ReportCache
+from app.reports.tables import as_tables
 from app.services.experiments import Action, change, judge_for, start_for
 from app.services.refusal import Refused
 from app.services.untrusted_spec import outside_panel, outside_spec, recorded

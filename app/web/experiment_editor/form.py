@@ -74,7 +74,7 @@ def storable(sheet: Sheet) -> dict[str, Any]:
         broken = True
     if broken:
         raise SpecError(
-            "It holds a character or number that cannot be kept (NUL, half a character, NaN): remove it."
+            "It holds a character or number that cannot be stored (NUL, half a character, NaN): remove it."
         )
     return data
 
@@ -119,7 +119,7 @@ def _named(where: str, items: list[tuple[str, Any]]) -> dict[str, Any]:
     for name, item in items:
         if not name or name in found:
             problem = f"'{name}' is there twice" if name else "one has no name"
-            raise SpecError(f"{where}: {problem}; give each a name of its own.")
+            raise SpecError(f"{where}: {problem}; give each a different name.")
         found[name] = item
     return found
 
@@ -172,7 +172,7 @@ def _arm_sheet(name: str, item: Mapping[str, Any]) -> ArmSheet:
 
 
 def file_from_record(spec: Mapping[str, Any], templates: Mapping[str, str]) -> dict[str, Any]:
-    """The file of an experiment on record: of its frozen spec, and the texts of its own templates by digest."""
+    """Return the file of a started experiment, from its frozen spec and its templates' texts by digest."""
     endpoints, participants = dict(spec["endpoints"]), {}
     for name, item in spec["participants"].items():
         settings = {key: value for key, value in item.items() if value is not None}
@@ -243,7 +243,7 @@ def _word(tree: Mapping[str, Any], name: str) -> str:
 
 
 def _renamed(items: list[Any]) -> dict[str, str]:
-    """Old name to new, so that whoever names it goes on doing so."""
+    """Return new names by old ones, so that references follow."""
     pairs = [(_word(item, "was"), _word(item, "name")) for item in items if isinstance(item, dict)]
     names = [name for _, name in pairs]
     return {old: name for old, name in pairs if old and names.count(name) == 1}
@@ -278,7 +278,7 @@ def _read_arm(item: dict[str, Any], renamed: Mapping[str, str]) -> ArmSheet:
 
 
 def _read_people(given: dict[str, Any]) -> dict[str, Any]:
-    """Nobody where no number is given, whatever else is."""
+    """Return the settings for people, or nothing where no number is given."""
     return typed(People, given) if _word(given, "humans") else {}
 
 

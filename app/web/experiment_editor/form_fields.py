@@ -40,7 +40,7 @@ LABELS = {
 
 
 def blank(sets: Mapping[str, int], chosen: str) -> Sheet:
-    """A sheet to begin with, on the chosen task set if it is there; it runs as it stands when it has a name."""
+    """Return a first sheet, on the chosen task set if it is there. It needs only a name to run."""
     return Sheet(
         tasks={"set": chosen if chosen in sets else next(iter(sets), "")},
         participants=[_builtin("extractive-debater"), _builtin("lexical-judge")],
@@ -91,7 +91,7 @@ def _free(name: str, taken: Iterable[str]) -> str:
 
 
 def _with_participant(sheet: Sheet, chosen: str, on_record: Iterable[Participant]) -> Sheet:
-    """With whoever was chosen of the `offers`."""
+    """Return the sheet with the participant chosen from the `offers`."""
     kind, _, name = chosen.partition(":")
     taken = [item.name for item in sheet.participants]
     if kind == "builtin" and name in BUILTINS:
@@ -134,7 +134,7 @@ def offers(on_record: Iterable[Participant], known: Known) -> list[tuple[str, li
     recorded = [(f"record:{row.id}", _told(row)) for row in on_record]
     groups = [
         ("Built-in baselines", [(f"builtin:{name}", name) for name in BUILTINS]),
-        ("Models on record", recorded),
+        ("Registered models", recorded),
         (
             "Another model at",
             [(f"endpoint:{name}", name) for name in dict.fromkeys(name for name, _ in known)],
@@ -159,7 +159,7 @@ class SeatField:
     label: str
     value: str
     otherwise: str
-    """What is so where nobody is chosen."""
+    """The text shown where no participant is chosen."""
     people: bool = False
     """Whether people may take it."""
 
@@ -174,7 +174,7 @@ class ArmForm:
     settings: list[Field]
     seats: list[SeatField]
     apart: list[SeatField]
-    """Seats that others cover, for whoever wants to fill them one by one."""
+    """Seats that a group covers, for users who want to fill them one by one."""
     prompts: str
 
 
@@ -265,7 +265,7 @@ def _arm(arm: ArmSheet, place: int) -> ArmForm:
 
 
 def _protocol(rules: type[Protocol], arm: ArmSheet) -> Protocol:
-    """The protocol under the settings of an arm or, where they cannot be, as it stands."""
+    """Return the protocol under an arm's settings or, where these are invalid, at its defaults."""
     try:
         return rules.model_validate(arm.settings)
     except ValidationError:
@@ -273,7 +273,7 @@ def _protocol(rules: type[Protocol], arm: ArmSheet) -> Protocol:
 
 
 def _seats(protocol: Protocol, arm: ArmSheet, key: str) -> tuple[list[SeatField], list[SeatField]]:
-    """The seats that somebody must hold, groups as one; and those that these fill unless told otherwise."""
+    """Return the seats that must be filled, a group as one, and those that these fill by default."""
     must: dict[str, str] = {}
     may: dict[str, str] = {}
     for seat in protocol.seats():

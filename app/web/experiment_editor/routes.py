@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData, UploadFile
 
 from app.experiments.estimate import ExperimentEstimate, gathered
+from app.experiments.estimate_tables import estimate_tables
 from app.experiments.spec import Spec, SpecError
 from app.participants.base import EndpointSettings, ParticipantError
 from app.records import spec_drafts as records
@@ -54,7 +55,7 @@ UNTITLED = "untitled"
 
 @dataclass(frozen=True, slots=True)
 class EditorState:
-    """Somebody at work on a sheet, and what the arena has to offer for it."""
+    """A user's editor: the sheet, and what the arena offers for it."""
 
     request: Request
     who: Account
@@ -134,7 +135,7 @@ async def _like(db: AsyncSession, who: Account, name: str) -> Sheet:
 
 @router.post(HERE, name="build_change")
 async def change(request: Request, who: Who) -> Response:
-    """What a button of the form does; whatever is wrong is told above the form, which loses nothing."""
+    """Do what a button of the form says. An error is shown above the form, which loses nothing."""
     sent = await request.form()
     desk = replace(await _desk(request, who), sheet=read_sheet(_pairs(sent)), yaml=_text(sent, "yaml"))
     verb, _, place = _text(sent, "do").partition(":")
@@ -185,6 +186,7 @@ async def _shown(desk: EditorState, *, error: str = "", status: int = 200) -> Re
         form=form.form_of(desk.sheet, desk.known, desk.sets),
         offers=form.offers(desk.offered, desk.known),
         estimate=found,
+        estimate_tables=estimate_tables(found) if found else [],
         reason=reason,
         error=error,
         yaml=desk.yaml,

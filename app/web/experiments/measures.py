@@ -11,7 +11,7 @@ _LEFT, _TOP, _WIDE, _HIGH = 40.0, 10.0, 270.0, 100.0
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The price after one argument, and where it stands in the picture, in its own units."""
+    """The price after one argument, and its place in the picture, in the picture's units."""
 
     step: int
     """0 is before any argument."""

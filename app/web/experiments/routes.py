@@ -39,7 +39,7 @@ MOST_FAILURES = 50
 
 @router.get("/experiments", name="experiments")
 async def listed(request: Request, who: Who, db: Db, q: Search = "", number: PageNumber = 1) -> Response:
-    """Experiments that somebody may see, the newest first."""
+    """Show the experiments that a user may see, the newest first."""
     rows = await browse.experiments(db, owner=sees_only(who), search=q.strip(), number=number)
     return page(request, "pages/experiments.html", listed=rows, q=q, turned=turned("/experiments", q=q))
 
@@ -92,7 +92,7 @@ async def exported(
     async with database.session.begin() as db:
         found = await visible(db, who, name)
         await people.note(db, who.id, "exported", "experiment", found.id, {"what": what.value})
-    # An export may be long: it reads in a transaction of its own, into a file that goes when it has been sent.
+    # An export may be long: it reads in a separate transaction, into a file that is deleted when it has been sent.
     folder = Path(tempfile.mkdtemp(prefix="arena-export-"))
     file = folder / f"{name}-{what.value}.{format.value}"
     try:
@@ -215,7 +215,7 @@ async def calls(
     path: Annotated[str, Query(max_length=500)],
     judgement: uuid.UUID | None = None,
 ) -> Response:
-    """The model calls behind one move: as a piece of the transcript's page, or as a page of its own."""
+    """The model calls behind one move: as a piece of the transcript's page, or as a separate page."""
     await visible_trial(db, who, trial)
     made = await browse.calls(db, trial, path, judgement)
     whole = "hx-request" not in request.headers

@@ -69,7 +69,7 @@ class Aside:
 
 @dataclass(frozen=True)
 class TrialTranscript:
-    """A trial told: `shown` in the order in which judges read it, `unshown` as it was made."""
+    """A trial's transcript: `shown` in the order in which judges read it, `unshown` as it was made."""
 
     shown: Sequence[ShownMove]
     unshown: Sequence[ShownMove]
@@ -101,9 +101,9 @@ def _step(turn: ShownMove) -> str:
 
 
 def told(found: Transcript) -> TrialTranscript:
-    """A trial with all that was said. Until it is done nobody knows what judges will read, and everything counts as shown.
+    """Return a trial with all that was said. Until it is done, what judges will read is unknown and everything counts as shown.
 
-    A position check stands with the speech it is of, where judges read that.
+    A position check follows its speech, where judges read that.
     """
     spoken = {move.path: (move, holder) for move, holder in found.moves}
     outcome = found.trial.outcome

@@ -24,7 +24,7 @@ class TreeNode:
     said: Sequence[str]
     """What else was said of it, in words: that its price is too low, which part is gone on with."""
     misled: bool
-    """Whether its answer came from an assistant who was told to mislead."""
+    """Whether its answer came from an assistant instructed to mislead."""
     below: Sequence["TreeNode"]
 
 

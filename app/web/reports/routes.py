@@ -8,8 +8,9 @@ from fastapi.responses import Response
 
 from app.records.database import Database
 from app.reports.plots import PLOTS
-from app.reports.report import notes, shown_figure, shown_p
+from app.reports.report import notes
 from app.reports.report_cache import PlotFormat, ReportCache, Width
+from app.reports.tables import report_tables
 from app.services.refusal import Refused
 from app.services.visibility import visible
 from app.statistics.scores import BELIEF_FLOOR
@@ -27,7 +28,7 @@ TYPES: dict[PlotFormat, str] = {
 
 
 async def _asked_for(request: Request, who: Account, name: str) -> Experiment:
-    """The experiment, with no connection held while its report is made."""
+    """Return the experiment; no connection is kept open while its report is made."""
     database: Database = request.app.state.database
     async with database.session() as db:
         return await visible(db, who, name)
@@ -44,11 +45,10 @@ async def shown(request: Request, who: Who, name: str) -> Response:
         "pages/report.html",
         experiment=found,
         report=made.report,
+        tables=list(report_tables(made.report)),
         notes=notes(made.report),
         plots=PLOTS,
         rows=made.rows,
-        shown_p=shown_p,
-        shown_figure=shown_figure,
         belief_floor=BELIEF_FLOOR,
     )
 

@@ -1,19 +1,20 @@
 """What people in seats meet: the page of a turn and its autosave, submitting, giving a seat back; and the debaters' queue.
 
 Everything about a play comes from the views of one's own seat; nothing here knows an arm, another's author or a right
-answer, nor whether the others are models or people, but for what `seats.told` allows to be shown to a judge afterwards.
+answer, nor whether the others are models or people, but for what the records allow a judge to be shown afterwards.
 """
 
 import uuid
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.engine import Engine, Turn
+from app.judge_fields import FieldMoment, fields_at, latest, read_fields
 from app.protocols.core import ProtocolError
 from app.records import assignment, drafts, people, seats, timing
 from app.records.database import Database
@@ -146,7 +147,7 @@ async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID) -> Held:
     """A seat of theirs that can be seen; others do not exist for them."""
     held = await _held(db, who, seat_id)
     if held.state == "returned":
-        raise Refused(410, "Your seat went to somebody else: go to the start for the next one.")
+        raise Refused(410, "Your seat went to another person: go to the start for the next one.")
     if held.judging and held.over == "cancelled":
         raise Refused(
             410, "This study has ended, so this trial is not needed any more. Thank you for your work."
@@ -183,10 +184,10 @@ async def _turn(request: Request, db: AsyncSession, held: Held, *, lock: bool = 
         turn = await engine.turn(db, held.id, lock=lock)
     except ProtocolError as error:
         raise Refused(
-            409, "This cannot be shown any more: give it back, or tell whoever invited you."
+            409, "This cannot be shown any more: give it back, or write to the person who invited you."
         ) from error
     if turn is None:
-        raise Refused(410, "Your seat went to somebody else: go to the start for the next one.")
+        raise Refused(410, "Your seat went to another person: go to the start for the next one.")
     return turn
 
 
@@ -217,18 +218,21 @@ async def _keep(db: AsyncSession, who: Account, turn: Turn, sent: Sent) -> bool:
 
 @router.post("/seat/{seat_id}", name="seat_submit")
 async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
-    """Put what is asked now on record, once however often it is sent; what is asked no more leads to what is asked now."""
+    """Store the answers to what is asked now, once however often they are sent. An answer to an earlier ask leads to the present one."""
     sent = await _sent(request)
     async with _database(request).session.begin() as db:
         held = await _mine(db, who, seat_id)
         onward = RedirectResponse(f"{address(seat_id)}#{'new' if held.judging else 'now'}", status_code=303)
         turn = await _turn(request, db, held)
-        # Before anything else: what was sent is safe now, and the seat is theirs while it is put on record.
+        # Before anything else: what was sent is safe now, and the seat is theirs while it is stored.
         if not await _keep(db, who, turn, sent):
             return onward
-        asked = turn_page.knows_story(held, turn, {}) is not None
-        if asked and sent.knows_story != bool(held.flags.get("knows_story")):
-            await assignment.flag(db, held.id, {"knows_story": sent.knows_story})
+        asked = turn_page.fields_asked(held, turn)
+        changed = {
+            it.name: sent.fields[it.name] for it in asked if sent.fields[it.name] != latest(it, held.flags)
+        }
+        if changed:
+            await assignment.flag(db, held.id, changed)
         clock = await _clock(db, held)
     await limited(
         _database(request),
@@ -279,23 +283,25 @@ async def return_form(request: Request, who: Who, db: Db, seat_id: uuid.UUID) ->
     if held.judging and held.over == "done":
         return RedirectResponse(address(seat_id), status_code=303)
     entered = (await drafts.find(db, held.id)).values()
-    knows = held.flags.get("knows_story") or any(content.get("knows_story") for content in entered)
+    fields = fields_at(FieldMoment.RETURN) if held.judges else []
     return page(
         request,
         "pages/seat_return.html",
         id=held.id,
         judging=held.judging,
-        knows_story=bool(knows) if held.judges else None,
+        fields=[(field, latest(field, held.flags, *entered)) for field in fields],
     )
 
 
 @router.post("/seat/{seat_id}/return", name="seat_return")
-async def give_back(
-    who: Who, db: Db, seat_id: uuid.UUID, knows_story: Annotated[bool, Form()] = False
-) -> Response:
+async def give_back(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> Response:
     """Let another person go on in their place; pressed again, or after the end, it changes nothing."""
     held = await _held(db, who, seat_id)
-    flags = {"knows_story": knows_story} if held.judges else {}
+    fields = fields_at(FieldMoment.RETURN) if held.judges else []
+    try:
+        flags = read_fields(await request.form(), fields)
+    except ValueError as error:
+        raise Refused(422, UNREADABLE) from error
     await assignment.give_back(db, held.id, who, flags)
     return RedirectResponse("/judge" if held.judging else "/", status_code=303)
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.engine import Turn
+from app.judge_fields import FIELDS, FieldValue, read_fields
 from app.participants.replies import options
 from app.participants.speeches import Unread, marked_speech, written
 from app.protocols.core import (
@@ -79,11 +80,23 @@ class Sent(BaseModel):
     """When it was last changed, in milliseconds of the person's own clock."""
     confirmed: str = Field("", max_length=64)
     """A digest of the words about which a person was warned and which they send all the same."""
-    knows_story: bool = False
+    fields: dict[str, FieldValue] = {}
+    """The fields of `app.judge_fields`, each sent under its own name."""
     step: int = Field(1, ge=0, le=10_000)
     """Step up to which a judge has read, where all of the transcript is on the page."""
     efforts: list[_StepEffort] = Field([], max_length=200)
     """What was put in since the last save."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        names = {field.name for field in FIELDS}
+        rest = {key: item for key, item in value.items() if key not in names}
+        if "fields" in rest:
+            raise ValueError("fields are sent under their own names")
+        return {**rest, "fields": read_fields(value)}
 
     @field_validator("efforts", mode="before")
     @classmethod
@@ -99,7 +112,7 @@ class Sent(BaseModel):
     @property
     def entered(self) -> dict[str, dict[str, Any]]:
         """What was entered, by path, as drafts keep it."""
-        also = {"at": self.at, "knows_story": self.knows_story, "step": self.step}
+        also = {**self.fields, "at": self.at, "step": self.step}
         return {answer.path: {**answer.content, **also} for answer in self.answers}
 
     def answers_to(self, turn: Turn) -> bool:
@@ -277,7 +290,7 @@ def _why(piece: Piece) -> str:
         case "too_short":
             return f"shorter than {MIN_WORDS} words"
         case "near":
-            return "not word for word what stands there"
+            return "not word for word what is written there"
     return piece.status
 
 

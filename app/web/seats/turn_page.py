@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.engine import Turn
+from app.judge_fields import FieldMoment, FieldValue, JudgeField, fields_at, latest
 from app.participants.base import ParticipantError
 from app.participants.prompts import Example
 from app.participants.replies import options
@@ -60,7 +61,7 @@ KINDS = {
 }
 NO_REQUEST = (
     "It cannot be shown: the wording that this study brings for it does not fit what is asked here. Go by the heading and "
-    "the limits above, and tell whoever invited you."
+    "the limits above, and write to the person who invited you."
 )
 """What is shown in the place of the request to a model, where its template fails."""
 EXAMPLES = (1, 10, 25, 50, 75, 90, 99)
@@ -115,7 +116,7 @@ def shown(
         "request": None if not turn.due or turn.judging else _request(turn, view),
         "doubts": [doubt for found in (outcome.doubts if outcome else {}).values() for doubt in found],
         "errors": list(dict.fromkeys(outcome.errors.values())) if outcome else [],
-        "knows_story": knows_story(held, turn, drafts),
+        "fields": [(field, _entered(field, held, drafts)) for field in fields_asked(held, turn)],
         "at": max((int(draft.get("at", 0)) for draft in drafts.values()), default=0),
         **(_reading(turn, drafts) if turn.judging else NOT_JUDGED),
     }
@@ -155,15 +156,18 @@ def _reading(turn: Turn, drafts: Mapping[str, Mapping[str, Any]]) -> dict[str, A
     }
 
 
-def knows_story(held: Held, turn: Turn, drafts: Mapping[str, Mapping[str, Any]]) -> bool | None:
-    """Whether the box is ticked, as it was left or else sent; None where there is none.
-
-    Who reads the story is not asked, nor is a judge once the belief is given.
-    """
+def fields_asked(held: Held, turn: Turn) -> list[JudgeField]:
+    """Return the fields that a judge is shown now. A seat with the passage has none, nor has a judge once the belief is given."""
     if not held.judges or any(ask.kind == "mark" for ask, _ in turn.due):
-        return None
-    left = [draft["knows_story"] for draft in drafts.values() if "knows_story" in draft]
-    return bool(left[-1] if left else held.flags.get("knows_story"))
+        return []
+    final = any(is_final(turn, ask) for ask, _ in turn.due)
+    return fields_at(FieldMoment.TURN, *([FieldMoment.VERDICT] if final else []))
+
+
+def _entered(field: JudgeField, held: Held, drafts: Mapping[str, Mapping[str, Any]]) -> FieldValue:
+    """Return what was entered last: in a draft or else sent."""
+    left = [draft[field.name] for draft in drafts.values() if field.name in draft]
+    return left[-1] if left else latest(field, held.flags)
 
 
 def _lettered(view: View) -> Iterable[tuple[int, tuple[str, str]]]:

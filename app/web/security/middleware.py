@@ -1,6 +1,6 @@
 """What every request passes: who is it, may they, does an unsafe request carry its session's token; and the headers.
 
-A handler asks for `Who` (somebody signed in) or `Visitor` (perhaps nobody) and for `Db`; the rest happens here.
+A handler asks for `Who` (a signed-in user) or `Visitor` (perhaps not signed in) and for `Db`; the rest happens here.
 """
 
 import secrets
@@ -34,7 +34,7 @@ TOO_LARGE = f"That is too large: at most {MAX_BODY // 2**20} MB of a task file a
 
 
 class NotSignedIn(Exception):
-    """Somebody has to sign in first."""
+    """The request needs a signed-in user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ async def _check_origin_and_token(request: Request, found: Visit) -> None:
 
 
 def _from_here(request: Request) -> bool:
-    """Whether the browser says that one of the arena's own pages, or nobody else's, made this request."""
+    """Return whether, as the browser says, no page of another site made this request."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     public = public_url(request)
     if public and origin not in (None, public):
@@ -138,7 +138,7 @@ def client_address(request: Request) -> str:
 def _encrypted(request: Request) -> bool:
     if public := public_url(request):
         return public.startswith("https:")
-    # A proxy that ends the encryption says so. Whoever says so without one only locks themselves out.
+    # A proxy that ends the encryption says so. A client that says so without one only locks itself out.
     return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
 
 
@@ -238,5 +238,5 @@ class Bounded:
 
 
 def to_sign_in(request: Request) -> Response:
-    """Where somebody goes who has to sign in first."""
+    """Return the address to sign in at, which leads back here."""
     return RedirectResponse("/sign-in", status_code=303)

@@ -1,7 +1,7 @@
 """Who may do what: the only place that says so.
 
-Every route has a name, and every name stands in `PERMISSIONS`; the application refuses to start otherwise. Whose
-object it is, `app.services.visibility` says, to the function that loads the object.
+Every route has a name, and every name is in `PERMISSIONS`; the application refuses to start otherwise. Whose
+object it is, `app.services.visibility` decides for the function that loads the object.
 """
 
 from collections.abc import Iterable
@@ -159,7 +159,7 @@ SCOPES: dict[str, str] = {
 
 
 def may(role: str | None, route: str) -> bool:
-    """Whether somebody with this role (None: not signed in) may use a route."""
+    """Return whether a user with this role (None: not signed in) may use a route."""
     return (role or "nobody") in PERMISSIONS[route]
 
 

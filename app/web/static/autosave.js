@@ -10,7 +10,7 @@ const autosave = (() => {
   const MEASURES = ["active_seconds", "focus_changes", "edits"];
 
   // ── the page ────────────────────────────────────────────────────────────────────────────────────────────────
-  // Listened to once, however many forms come and go: the last one that began is told.
+  // One set of listeners, however many forms come and go: they call the last form that began.
   let current = null;
   let lastSign = Date.now();
   for (const sign of ["keydown", "pointerdown", "pointermove", "scroll", "wheel", "touchstart"]) {
@@ -22,7 +22,7 @@ const autosave = (() => {
   document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") current?.leave(); });
   addEventListener("pageshow", (event) => { if (event.persisted && current) location.reload(); });
   setInterval(() => current?.tick(), 1000);
-  // Effort alone is saved once in a while too, and the place kept, as long as somebody is reading.
+  // Effort alone is saved once in a while too, and the lease renewed, as long as the person is reading.
   setInterval(() => current?.keep(), 30_000);
 
   // ── the newest state, kept in this browser until the server has it ──────────────────────────────────────────
@@ -77,7 +77,7 @@ const autosave = (() => {
   }
 
   // ── one form ────────────────────────────────────────────────────────────────────────────────────────────────
-  // A page hands in: `what` is asked; `read()` what stands in the form, `put(kept)` back what `fits(kept)`; `show()` what
+  // A page hands in: `what` is asked; `read()` returns what the form contains, `put(kept)` puts back what `fits(kept)`; `show()` what
   // follows from it; `effort(taken)` as the fields that the server takes; `words` for what it does. It may hand in: the
   // `step()` that effort goes into, what to do once it is `saved(answer)`, and `hold()`, true where it is not to be sent yet.
   function begin(form, page) {
@@ -133,7 +133,7 @@ const autosave = (() => {
       ...options,
     });
 
-    // One save at a time; whoever asks meanwhile waits for the one under way.
+    // One save at a time; further calls meanwhile wait for the one under way.
     function save() {
       clearTimeout(timer);
       if (over) return Promise.resolve();
@@ -197,7 +197,7 @@ const autosave = (() => {
       if (over || (!dirty && effort.spent() < 1)) return;
       const taken = effort.take();
       const kept = await request(state(), taken, { keepalive: true }).catch(() => null);
-      // Whoever only looked away comes back to what they have put in.
+      // A person who only looked away comes back to what they have entered.
       if (!kept?.ok) effort.giveBack(taken);
     }
 

@@ -10,7 +10,7 @@ const value = (input) => (isSwitch(input) ? input.checked : input.value);
 const inputs = (part) => [...part.querySelectorAll("input, select, textarea")]
   .filter((input) => input.name && !["hidden", "file"].includes(input.type));
 
-// Where what bears a name stands after a button has done its work; null where it is gone.
+// Return the new name of an input after a button has done its work; null where the input is gone.
 function moved(name, verb) {
   const [, part, gone] = /^remove-(\w+):(\d+)$/.exec(verb) ?? [];
   const [, at, rest] = (part && new RegExp(`^${part}s\\.(\\d+)(.*)$`).exec(name)) || [];

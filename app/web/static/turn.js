@@ -30,7 +30,7 @@ document.documentElement.classList.add("scripted");
   });
 
   // ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────────
-  // htmx brings the new page; here it is told to those who do not see it, and the text stays where it was scrolled to.
+  // htmx brings the new page; here it is announced to screen readers, and the text stays where it was scrolled to.
   let scrolled = 0;
   addEventListener("htmx:beforeSwap", () => { scrolled = page().querySelector("[data-passage]")?.scrollTop ?? 0; });
   addEventListener("htmx:afterSettle", () => {
@@ -61,7 +61,9 @@ document.documentElement.classList.add("scripted");
     if (!form || form === begun) return;
     begun = form;
     const parts = [...form.querySelectorAll("[data-ask]")];
-    const knows = form.elements.knows_story;
+    const fields = [...form.querySelectorAll("[data-field]")];
+    const tick = (field) => field.type === "checkbox";
+    const entered = () => fields.map((field) => [field.name, tick(field) ? field.checked : field.value]);
     const chosen = (part) => part.querySelector("select[data-pick]") ?? part.querySelector("[data-pick]:checked");
     const answer = (part) => ({
       path: part.dataset.ask,
@@ -76,7 +78,7 @@ document.documentElement.classList.add("scripted");
 
     const saving = autosave.begin(form, {
       what: parts.map((part) => part.dataset.ask).join(),
-      read: () => ({ answers: parts.map(answer), knows_story: knows?.checked ?? false, step: steps.now() }),
+      read: () => ({ answers: parts.map(answer), ...Object.fromEntries(entered()), step: steps.now() }),
       fits: (kept) => Array.isArray(kept.answers) && kept.answers.length === parts.length,
       put,
       show: () => {
@@ -102,20 +104,22 @@ document.documentElement.classList.add("scripted");
         const rating = part.querySelector("[data-rating]");
         if (rating) rating.value = was.rating;
       });
-      if (knows) knows.checked = kept.knows_story ?? knows.checked;
+      fields.filter((field) => field.name in kept).forEach((field) => {
+        field[tick(field) ? "checked" : "value"] = kept[field.name];
+      });
       steps.reach(kept.step ?? 1);
     }
 
     quoting(form, () => saving);
     form.addEventListener("input", () => {
-      // Whoever was warned and then wrote something else is to be warned of that.
+      // A person who was warned and then writes something else is warned again.
       form.elements.confirmed.value = "";
       saving.edited();
     });
     steps.begin();
     if (sliders) keysOf(form, steps, sliders);
     saving.restore();
-    // What stands there already is saved once more, so that its quotes are counted.
+    // Text that is there already is saved once more, so that its quotes are counted.
     if (parts.some((part) => part.querySelector("[data-quotable]")?.value)) saving.saveSoon();
   }
 
@@ -166,14 +170,14 @@ document.documentElement.classList.add("scripted");
     }
 
     function quote() {
-      const told = page().querySelector("[data-quoted]");
+      const notice = page().querySelector("[data-quoted]");
       const words = selected();
       if (!words) {
-        told.textContent = "Select words in the text first.";
+        notice.textContent = "Select words in the text first.";
         return;
       }
       if (counted(words) < 4) {
-        told.textContent = "At least four words in a row make a quote.";
+        notice.textContent = "At least four words in a row make a quote.";
         return;
       }
       const before = speech.value.slice(0, caret[0]);
@@ -184,7 +188,7 @@ document.documentElement.classList.add("scripted");
       speech.focus();
       speech.selectionStart = speech.selectionEnd = before.length + added.length;
       caret = [speech.selectionStart, speech.selectionEnd];
-      told.textContent = "Quoted.";
+      notice.textContent = "Quoted.";
       form.elements.confirmed.value = "";
       saving().edited();
     }
@@ -250,9 +254,9 @@ document.documentElement.classList.add("scripted");
     const would = [...belief.querySelectorAll("[data-would]")];
     const number = (field) => Math.min(100, Math.max(0, Number(field.value) || 0));
     const neat = (value) => String(Math.round(value * 100) / 100);
-    // The others keep the proportions that they had when somebody came to this answer, also by way of 100 and back.
+    // The others keep the proportions that they had when the judge came to this answer, also by way of 100 and back.
     let base = shares.map(number);
-    let held = -1;
+    let focused = -1;
 
     function show() {
       shares.forEach((field, at) => {
@@ -264,7 +268,7 @@ document.documentElement.classList.add("scripted");
     }
 
     function share(moved, value) {
-      if (moved !== held) [held, base] = [moved, shares.map(number)];
+      if (moved !== focused) [focused, base] = [moved, shares.map(number)];
       const others = shares.map((_, at) => at).filter((at) => at !== moved);
       const before = others.reduce((sum, at) => sum + base[at], 0);
       const unit = Number.isInteger(value) ? 1 : 100;
@@ -286,11 +290,11 @@ document.documentElement.classList.add("scripted");
         share(at, Number(slider.value));
         shares[at].value = slider.value;
       });
-      slider.addEventListener("focus", () => { [held, base] = [at, shares.map(number)]; });
+      slider.addEventListener("focus", () => { [focused, base] = [at, shares.map(number)]; });
     });
     shares.forEach((field, at) => {
-      // While somebody types, the field itself has lost its old number: the proportions are those from before.
-      field.addEventListener("focus", () => { [held, base] = [at, shares.map(number)]; });
+      // While the judge types, the field itself has lost its old number: the proportions are those from before.
+      field.addEventListener("focus", () => { [focused, base] = [at, shares.map(number)]; });
       field.addEventListener("input", () => {
         if (field.value !== "" && field.validity.valid) share(at, number(field));
       });

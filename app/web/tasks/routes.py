@@ -125,7 +125,7 @@ def _shown(problems: tuple[Problem, ...]) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _kept(upload: UploadFile | None) -> AsyncIterator[Path]:
-    """What was uploaded, as a file of its own name as far as that is harmless. Raises ImportRefused."""
+    """Yield the upload as a file, under its own name as far as that is harmless. Raises ImportRefused."""
     if upload is None or not upload.filename:
         raise ImportRefused("Choose a file first.")
     name = re.sub(r"[^\w.-]+", "_", upload.filename, flags=re.ASCII).lstrip(".")[-100:] or "upload"

@@ -11,7 +11,8 @@ import yaml
 from sqlalchemy import func, select, update
 
 from app.records import experiments as records
-from app.reports.report import as_tables, notes, report
+from app.reports.report import notes, report
+from app.reports.tables import as_tables
 from models import Audit, Endpoint, Experiment, JudgingRound, Participant, Trial
 from tests.factories import finished, imported, passage, played, spec
 from tests.servers import ScriptedServer
@@ -106,17 +107,17 @@ async def test_a_name_that_is_anothers_is_taken_and_nothing_more_is_told(
                     }
                 )
             ).encode(),
-            "name an endpoint on record",
+            "name a registered endpoint",
         ),
         (
             json.dumps(small(endpoints={"mine": {"base_url": "http://127.0.0.1:1/v1"}})).encode(),
-            "only endpoints on record",
+            "only registered endpoints",
         ),
         (
             json.dumps(
                 small(participants={"strong": {"kind": "model", "endpoint": "big", "model": "m"}})
             ).encode(),
-            "no endpoint 'big' is on record",
+            "no endpoint 'big' is registered",
         ),
     ],
 )
@@ -280,7 +281,7 @@ async def test_a_name_that_several_participants_on_record_have_must_be_described
             settings = {"kind": "builtin", "name": kind}
             db.add(Participant(name="dice", kind="builtin", settings=settings, digest=f"dice {number}"))
     answer = await (await program("alice")).post(PATH, json=small(participants={}) | {"judges": ["dice"]})
-    assert (answer.status_code, "several participants on record" in answer.json()["error"]) == (422, True)
+    assert (answer.status_code, "several registered participants" in answer.json()["error"]) == (422, True)
 
 
 # ── whose it is ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -477,7 +478,7 @@ async def test_a_round_judges_finished_trials_and_is_listed(world: World, progra
     assert [item["name"] for item in listed["items"]] == ["panel", "again"]
     by_name = await alice.post(f"{PATH}/for-people/rounds", json={"name": "third", "judges": ["dice"]})
     assert by_name.json() == {"name": "third", "queued": trials}, (
-        "a participant on record needs no description"
+        "a registered participant needs no description"
     )
     async with world.site.database.session() as db:
         assert await db.scalar(select(func.count()).select_from(JudgingRound)) == 3

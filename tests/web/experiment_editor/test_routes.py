@@ -384,7 +384,7 @@ async def test_participants_on_record_are_named_without_a_description(world: Wor
         ({"replicates": "1e9"}, "replicates"),
         ({"arms.0.prompts": "debater: /etc/passwd"}, "give the text of the template itself"),
         ({"arms.0.prompts": "a: &a [x]\nb: [*a, *a]"}, "prompts"),
-        ({"endpoints": "evil: {base_url: 'http://10.0.0.1/v1'}"}, "only endpoints on record"),
+        ({"endpoints": "evil: {base_url: 'http://10.0.0.1/v1'}"}, "only registered endpoints"),
     ],
 )
 async def test_what_cannot_be_is_told_in_a_sentence_and_the_form_stays_as_it_was(
@@ -432,7 +432,7 @@ async def test_what_cannot_be_kept_is_told_before_anything_is_done(alice: Browse
     assert page.status_code == 422
     nul = await press(alice, blank, do, name="mine", **{"participants.0.name": "a\0"})
     assert (nul.status_code, entered(nul)["name"]) == (422, "mine")
-    assert "cannot be kept" in problem(nul)
+    assert "cannot be stored" in problem(nul)
 
 
 async def test_hostile_words_stay_words(alice: Browser) -> None:
@@ -534,7 +534,7 @@ async def test_a_draft_is_copied_and_deleted(alice: Browser) -> None:
 async def test_what_a_database_cannot_hold_is_refused_and_not_a_failure(alice: Browser) -> None:
     page = await press(alice, await alice.get(HERE), "save", name="nul\0")
     assert page.status_code == 422
-    assert "cannot be kept" in problem(page)
+    assert "cannot be stored" in problem(page)
 
 
 # ── starting ────────────────────────────────────────────────────────────────────────────────────────────────────

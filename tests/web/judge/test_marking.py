@@ -59,7 +59,7 @@ async def test_after_the_belief_each_point_is_accepted_or_rejected_and_then_the_
     numbers = points(page)
     assert numbers
     assert "data-belief" not in page.text
-    assert "Your belief is on record" in page.text
+    assert "Your belief is stored" in page.text
     words = re.findall(r'id="words-\d+">(.*?)</p>', page.text, re.DOTALL)
     assert "“" in "".join(words), "quotes are told from the words around them"
 

@@ -142,7 +142,7 @@ async def test_the_transcript_is_revealed_step_by_step_with_ones_own_beliefs(sit
         assert response.headers["location"] == f"{trial}#new"
     assert shown == [0, 2, 4]
     page = (await browser.get(trial)).text
-    assert "Your verdict is on record" in page
+    assert "Your verdict is stored" in page
 
     async with site.database.session() as session:
         mine = (
@@ -541,7 +541,7 @@ async def test_a_verdict_that_a_dying_server_did_not_make_is_made_when_its_judge
     judge = await site.browser("judge")
     trial = await judged(judge)
     await unmake_the_verdict(site)
-    assert "Your verdict is on record" in (await judge.get(trial)).text
+    assert "Your verdict is stored" in (await judge.get(trial)).text
     assert await count(site, Verdict) == 1
 
 

@@ -545,7 +545,7 @@ async def test_a_seat_given_back_in_the_middle_goes_on_under_somebody_else_and_e
     page = await two.get(there)
     assert asked(page) == ["r2/debater_a"]
     assert "Dora opens." in page.text
-    assert "Somebody else began in this seat and left" in page.text
+    assert "Another person began in this seat and left" in page.text
     assert "Half a thought." not in page.text
     await say(two, there, "Emil closes.")
     await advanced(site)
@@ -576,7 +576,7 @@ async def test_who_has_no_one_before_them_is_told_of_nobody(site: Site) -> None:
     here = await seated(browser)
     await say(browser, here)
     await advanced(site)
-    assert "Somebody else began" not in (await browser.get(here)).text
+    assert "Another person began" not in (await browser.get(here)).text
 
 
 @pytest.mark.parametrize(
