@@ -18,7 +18,7 @@ from app.statistics.power import (
     formula_holds,
     formula_power,
     passage_totals,
-    questions_needed,
+    questions_alone,
     smallest_difference,
 )
 from benchmarks.pages import table, write
@@ -147,7 +147,7 @@ def published_table() -> str:
                 f"{discordance:g}",
                 f"{approximate:.0f}",
                 f"{connor(difference, discordance):.0f}",
-                str(questions_needed(difference, discordance)),
+                f"{questions_alone(difference, Comparison(1, 1, discordance)).value:.0f}",
             )
         )
     return table(["difference", "discordance", "approximate", "Connor, Miettinen", "here"], rows)

@@ -71,6 +71,8 @@ class Cell:
     """Verdicts with less than 1e-4 on gold, for which the log score counts 1e-4. People's instructions end at 1%, but 0 can be
     entered.
     """
+    fixed: str | None = None
+    """Reason why the accuracy is fixed by the design and has no interval; None where it is not."""
     people: int | None = None
     """How many people the figures pool; None for other judges."""
 
@@ -83,15 +85,14 @@ def cells(
     seed: int,
     confidence: float = 0.95,
     arms: Sequence[str] = (),
-    unclear: str | None = None,
 ) -> list[Cell]:
     """Return one cell for each arm and judge with readings: arms in the order of `arms`, then others by name;
     judges by name.
 
     Each reading is thresholded and scored. Then orders are averaged, then assignments, then replicates within
     a question, then questions, with passages as clusters; where the readings are of people, with passages and people as clusters.
-    PGR is measured between the arms `naive` and `expert`, for the same judge; `unclear` is the reason why one of them is None. The
-    result does not depend on the order of the readings. Raise ValueError where two readings have the same place.
+    PGR is measured between the arms `naive` and `expert`, for the same judge. The result does not depend on the order of the
+    readings. Raise ValueError where two readings have the same place.
     """
     groups: dict[tuple[str, str], list[ScoredReading]] = defaultdict(list)
     for reading in readings:
@@ -99,21 +100,18 @@ def cells(
     correct = {place: by_question(group, rightness) for place, group in groups.items()}
     ranks = {arm: rank for rank, arm in enumerate(arms)}
     places = sorted(groups, key=lambda place: (ranks.get(place[0], len(ranks)), *place))
-    ends = _Ends(naive, expert, unclear)
+    ends = (naive, expert)
     return [
         _cell(groups[place], correct[place], _gap(place, correct, groups, ends, seed, confidence), confidence)
         for place in places
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Ends:
-    """The arms between which PGR is measured."""
-
-    naive: str | None
-    expert: str | None
-    unclear: str | None
-    """Reason why one of them is not known, where there are several."""
+def constant(cell: Cell, reason: str) -> Cell:
+    """Return a cell whose accuracy is fixed by the design. It has no interval: both limits are its value, for drawings."""
+    return replace(
+        cell, low=cell.accuracy, high=cell.accuracy, method="none: fixed by the design", fixed=reason
+    )
 
 
 def by_question(
@@ -158,15 +156,13 @@ def _gap(
     place: tuple[str, str],
     correct: Mapping[tuple[str, str], Mapping[Question, float]],
     groups: Mapping[tuple[str, str], Sequence[ScoredReading]],
-    ends: _Ends,
+    ends: tuple[str | None, str | None],
     seed: int,
     confidence: float,
 ) -> Gap:
-    (arm, judge), naive, expert = place, ends.naive, ends.expert
+    (arm, judge), (naive, expert) = place, ends
     if arm in (naive, expert):
         return Gap(0, reason="This arm is itself an end of the gap.")
-    if ends.unclear:
-        return Gap(0, reason=ends.unclear)
     if naive is None or (naive, judge) not in correct:
         return Gap(0, reason="This judge has no verdict under a naive arm.")
     if expert is None or (expert, judge) not in correct:

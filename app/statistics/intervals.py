@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from app.statistics.assumptions import EXPECTED_CORRELATION
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -17,8 +19,6 @@ METHOD = "Wilson, t quantile, effective number of questions clustered by passage
 METHOD_UNBOUNDED = "t quantile, variance clustered by passage (CR2)"
 METHOD_ONE_PASSAGE = "whole range: one passage tells nothing about others"
 
-EXPECTED_CORRELATION = 0.2
-"""Assumed correlation of questions on one passage, used where the data do not determine it."""
 _EXPECTED_WEIGHT = 2.0
 """Weight of that assumption, in units of information of the data."""
 

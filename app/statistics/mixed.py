@@ -65,15 +65,15 @@ def mixed(right: FloatArray, questions: IntArray, judges: IntArray, quantile: fl
     size = math.prod(shape)
     counts = _Counts(
         np.bincount(place, minlength=size).reshape(shape).astype(np.float64),
-        np.bincount(place, weights=right, minlength=size).reshape(shape),
+        np.bincount(place, weights=right, minlength=size).reshape(shape).astype(np.float64),
     )
     start = math.log(right.mean() / (1 - right.mean()))
     found = minimize(
         lambda at: _deviance(counts, *at),
-        [start, 0.5, 0.5],
+        np.array([start, 0.5, 0.5]),
         method="Nelder-Mead",
         bounds=[(start - 10, start + 10), (0.0, _WIDEST), (0.0, _WIDEST)],
-        options={"xatol": 1e-4, "fatol": 1e-5, "maxiter": 600},
+        tol=1e-5,
     )
     if not found.success:
         return Mixed(reason="the search for the spreads did not end")

@@ -18,19 +18,13 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
-from scipy.stats import binom, nct
+from scipy.special import gammaln, nctdtr, ndtri, stdtrit, xlogy
 
+from app.statistics.assumptions import DISCORDANCE, EXPECTED_CORRELATION, ORDER_CORRELATION
 from app.statistics.contrasts import flip_tests
-from app.statistics.intervals import EXPECTED_CORRELATION, FloatArray
+from app.statistics.intervals import FloatArray, IntArray
 
 LEVEL, POWER = 0.05, 0.80
-
-DISCORDANCE = 0.30
-"""Default share of questions on which one arm is right and the other wrong."""
-
-CORRELATION = EXPECTED_CORRELATION
-"""Default correlation between the differences of questions of one passage: the one that the intervals assume."""
 
 FEWEST, FEWEST_MORE = 30, 10
 """Fewest passages for which the formula holds, and how many more for each further contrast."""
@@ -56,11 +50,11 @@ class Comparison:
     """Over which the questions are spread evenly."""
     discordance: float = DISCORDANCE
     """Share of readings on which one arm is right and the other wrong."""
-    correlation: float = CORRELATION
+    correlation: float = EXPECTED_CORRELATION
     """Of the differences of readings of two questions on one passage."""
     readings: int = 1
     """Readings of a question under each arm: orders, assignments and replicates."""
-    reading_correlation: float = 1.0
+    reading_correlation: float = ORDER_CORRELATION
     """Of the differences of two readings of a question, not below `correlation`. At 1 a second order adds nothing, which is the
     cautious case.
     """
@@ -77,9 +71,14 @@ class Comparison:
         return LEVEL / self.contrasts
 
     @property
+    def orders_say_the_same(self) -> bool:
+        """Return whether each question is read once, or always alike."""
+        return self.readings == 1 or self.reading_correlation == 1
+
+    @property
     def one_each(self) -> bool:
-        """Return whether each passage has one question, read once or always alike."""
-        return self.passages == self.questions and (self.readings == 1 or self.reading_correlation == 1)
+        """Return whether each passage has one question, and that in effect one reading."""
+        return self.passages == self.questions and self.orders_say_the_same
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def variance(difference: float, held: Comparison) -> float:
     return (held.discordance - difference**2) * (within + between) / held.questions
 
 
-def design_effect(per_passage: float, correlation: float = CORRELATION) -> float:
+def design_effect(per_passage: float, correlation: float = EXPECTED_CORRELATION) -> float:
     """Return the factor by which more questions are needed where `per_passage` of them share a passage: 1 +
     (m − 1)ρ.
     """
@@ -133,26 +132,33 @@ def formula_power(difference: float, held: Comparison) -> float:
     freedom = held.passages - 1
     centre = difference / math.sqrt(max(variance(difference, held), 1e-12))
     reach = float(stdtrit(freedom, 1 - held.level / 2))
-    return float(nct.sf(reach, freedom, centre) + nct.cdf(-reach, freedom, centre))
+    return float(1 - nctdtr(freedom, centre, reach) + nctdtr(freedom, centre, -reach))
 
 
 def exact_power(difference: float, held: Comparison) -> float:
     """Return the power of McNemar's test with mid-p values, for as many independent questions."""
     count = np.arange(held.questions + 1)
-    chance = binom.pmf(count, held.questions, held.discordance)
+    chance = _chances(count, held.questions, held.discordance)
     rejected = np.array([_rejected(int(each), difference, held) for each in count[chance > 1e-12]])
     return float(chance[chance > 1e-12] @ rejected)
+
+
+def _chances(count: IntArray, of: int, chance: float) -> FloatArray:
+    """Return the binomial probabilities of counts."""
+    ways = gammaln(of + 1) - gammaln(count + 1) - gammaln(of - count + 1)
+    found: FloatArray = np.exp(ways + xlogy(count, chance) + xlogy(of - count, 1 - chance))
+    return found
 
 
 def _rejected(discordant: int, difference: float, held: Comparison) -> float:
     """Return the power given the number of questions on which the arms differ."""
     won = np.arange(discordant + 1)
-    fair = binom.pmf(won, discordant, 0.5)
+    fair = _chances(won, discordant, 0.5)
     smaller = np.minimum(won, discordant - won)
     below = np.cumsum(fair)[smaller] - fair[smaller]
     p = np.where(2 * smaller == discordant, 1.0, 2 * below + fair[smaller])
     favoured = (1 + difference / held.discordance) / 2
-    return float(binom.pmf(won, discordant, favoured)[p <= held.level].sum())
+    return float(_chances(won, discordant, favoured)[p <= held.level].sum())
 
 
 def simulated_power(difference: float, held: Comparison, runs: int = _RUNS, seed: int = 1) -> float:
@@ -165,7 +171,7 @@ def simulated_power(difference: float, held: Comparison, runs: int = _RUNS, seed
 
 
 def passage_totals(
-    rng: np.random.Generator, runs: int, sizes: np.ndarray, difference: float, held: Comparison
+    rng: np.random.Generator, runs: int, sizes: IntArray, difference: float, held: Comparison
 ) -> FloatArray:
     """Draw (runs, passages) sums of differences over the questions of each passage, of which there are `sizes`.
 
@@ -185,10 +191,9 @@ def passage_totals(
     for number in range(int(sizes.max())):
         there = sizes > number
         common = _drawn(rng, chances)
-        alone = held.readings == 1 or held.reading_correlation == 1
         readings = (
             [common]
-            if alone
+            if held.orders_say_the_same
             else [
                 np.where(rng.random(common.shape) < shared, common, _drawn(rng, chances))
                 for _ in range(held.readings)
@@ -230,11 +235,17 @@ def _crossing(rising: Callable[[float], float], low: float, high: float) -> floa
     return high
 
 
-def questions_needed(difference: float, discordance: float = DISCORDANCE, *, contrasts: int = 1) -> int:
-    """Return the questions needed where each is on a passage of its own. Raise ValueError as `power`."""
-    _check(difference, discordance)
-    start = Comparison(1, 1, discordance, contrasts=contrasts)
-    return _first(lambda count: power(difference, replace(start, questions=count, passages=count)).value, 2)
+def questions_alone(difference: float, held: Comparison) -> Found:
+    """Return the questions needed where each is on a passage of its own. Only the shares of `held` are read. Raise ValueError as
+    `power`.
+    """
+    _check(difference, held.discordance)
+
+    def at(count: int) -> Found:
+        return power(difference, replace(held, questions=count, passages=count))
+
+    found = _first(lambda count: at(count).value, 2)
+    return Found(found, at(found).method)
 
 
 def questions_on(passages: int, difference: float, held: Comparison) -> Found | None:
@@ -273,7 +284,7 @@ def _first(rising: Callable[[int], float], low: int, high: int | None = None) ->
 def connor(difference: float, discordance: float = DISCORDANCE) -> float:
     """Return the number of pairs that McNemar's test needs by the formula of Connor (1987, eq. 3), after Miettinen (1968).
 
-    It is a reference for `questions_needed`, from which it differs by a few in a hundred.
+    It is a reference for `questions_alone`, which differs from it by a few in a hundred.
     """
     _check(difference, discordance)
     at_null = float(ndtri(1 - LEVEL / 2)) * math.sqrt(discordance)

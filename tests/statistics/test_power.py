@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from app.statistics.assumptions import EXPECTED_CORRELATION
 from app.statistics.contrasts import flip_test
 from app.statistics.power import (
-    CORRELATION,
     FEWEST,
     Comparison,
     connor,
@@ -18,7 +18,7 @@ from app.statistics.power import (
     formula_power,
     passage_totals,
     power,
-    questions_needed,
+    questions_alone,
     questions_on,
     questions_per_arm,
     simulated_power,
@@ -40,7 +40,7 @@ def test_pairs_need_about_as_many_questions_as_published(
     difference: float, discordance: float, pairs: int
 ) -> None:
     """Mid-p values, which are less conservative, save a few questions."""
-    assert pairs - 4 <= questions_needed(difference, discordance) <= pairs
+    assert pairs - 4 <= questions_alone(difference, Comparison(1, 1, discordance)).value <= pairs
 
 
 def test_exact_power_is_that_of_mcnemars_test_counted_out() -> None:
@@ -144,13 +144,13 @@ def test_too_few_passages_show_nothing_however_many_questions_there_are() -> Non
 
 
 def test_the_correlation_is_the_one_that_intervals_assume() -> None:
-    assert CORRELATION == Comparison(1, 1).correlation == 0.2
+    assert Comparison(1, 1).correlation == EXPECTED_CORRELATION == 0.2
 
 
 @pytest.mark.parametrize(("difference", "discordance"), [(0.0, 0.3), (0.3, 0.3), (0.4, 0.3), (0.5, 1.1)])
 def test_impossible_differences_are_refused(difference: float, discordance: float) -> None:
     with pytest.raises(ValueError, match="must lie between"):
-        questions_needed(difference, discordance)
+        questions_alone(difference, Comparison(1, 1, discordance))
 
 
 def test_readings_of_one_question_correlate_no_less_than_those_of_two() -> None:
