@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 from scipy.special import expit, log_expit
 
 from app.statistics.intervals import FloatArray, IntArray
@@ -17,8 +17,8 @@ from app.statistics.intervals import FloatArray, IntArray
 METHOD = "mixed logistic model, judges and questions random, Laplace approximation, Wald interval"
 FEWEST = 3
 """Fewest judges, and fewest questions, for which the model is fitted."""
-LARGEST = 5_000_000
-"""Most pairs of a judge and a question."""
+LARGEST = 20_000
+"""Most pairs of a judge and a question, so that a report waits a few seconds at most."""
 _WIDEST = 6.0
 """Largest spread tried, in logits."""
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
@@ -68,17 +68,21 @@ def mixed(right: FloatArray, questions: IntArray, judges: IntArray, quantile: fl
         np.bincount(place, weights=right, minlength=size).reshape(shape).astype(np.float64),
     )
     start = math.log(right.mean() / (1 - right.mean()))
-    found = minimize(
-        lambda at: _deviance(counts, *at),
-        np.array([start, 0.5, 0.5]),
-        method="Nelder-Mead",
-        bounds=[(start - 10, start + 10), (0.0, _WIDEST), (0.0, _WIDEST)],
-        tol=1e-5,
-    )
+    effects = (np.zeros(shape[0]), np.zeros(shape[1]))
+
+    def deviance(at: FloatArray) -> float:
+        nonlocal effects
+        # The search takes small steps, so that the last effects are near the next ones.
+        effects = _mode(counts, float(at[0]), float(at[1]), float(at[2]), effects)
+        return _deviance(counts, float(at[0]), float(at[1]), float(at[2]), effects)
+
+    bounds = Bounds(np.array([start - 10, 0.0, 0.0]), np.array([start + 10, _WIDEST, _WIDEST]))
+    found = minimize(deviance, np.array([start, 0.5, 0.5]), method="Nelder-Mead", bounds=bounds, tol=1e-5)
     if not found.success:
         return Mixed(reason="the search for the spreads did not end")
     at, judge_spread, question_spread = map(float, found.x)
-    error = _error(counts, at, judge_spread, question_spread)
+    effects = _mode(counts, at, judge_spread, question_spread, effects)
+    error = _error(counts, at, judge_spread, question_spread, effects)
     total = math.hypot(judge_spread, question_spread)
     low, value, high = (marginal(at + side * quantile * error, total) for side in (-1, 0, 1))
     return Mixed(value, low, high, judge_spread, question_spread)
@@ -89,9 +93,14 @@ def marginal(at: float, spread: float) -> float:
     return float(_WEIGHTS @ expit(at + spread * _NODES) / _WEIGHTS.sum())
 
 
-def _deviance(counts: _Counts, at: float, judge_spread: float, question_spread: float) -> float:
-    """Return -2 log of the Laplace approximation to the likelihood."""
-    effects = _mode(counts, at, judge_spread, question_spread)
+def _deviance(
+    counts: _Counts,
+    at: float,
+    judge_spread: float,
+    question_spread: float,
+    effects: tuple[FloatArray, FloatArray],
+) -> float:
+    """Return -2 log of the Laplace approximation to the likelihood, at the effects of `_mode`."""
     logits = _logits(at, judge_spread, question_spread, *effects)
     fit = counts.right * log_expit(logits) + (counts.verdicts - counts.right) * log_expit(-logits)
     penalty = float(sum(effect @ effect for effect in effects))
@@ -120,10 +129,14 @@ def _curvature(
 
 
 def _mode(
-    counts: _Counts, at: float, judge_spread: float, question_spread: float
+    counts: _Counts,
+    at: float,
+    judge_spread: float,
+    question_spread: float,
+    start: tuple[FloatArray, FloatArray],
 ) -> tuple[FloatArray, FloatArray]:
     """Return the standardised effects of judges and of questions with the best penalised fit, by Newton's method."""
-    judges, questions = (np.zeros(size) for size in counts.verdicts.shape)
+    judges, questions = start
     for _ in range(50):
         logits = _logits(at, judge_spread, question_spread, judges, questions)
         off = counts.right - counts.verdicts * expit(logits)
@@ -140,9 +153,14 @@ def _mode(
     return judges, questions
 
 
-def _error(counts: _Counts, at: float, judge_spread: float, question_spread: float) -> float:
+def _error(
+    counts: _Counts,
+    at: float,
+    judge_spread: float,
+    question_spread: float,
+    effects: tuple[FloatArray, FloatArray],
+) -> float:
     """Return the standard error of the intercept with the spreads taken as known."""
-    effects = _mode(counts, at, judge_spread, question_spread)
     logits = _logits(at, judge_spread, question_spread, *effects)
     weights = counts.verdicts * expit(logits) * expit(-logits)
     core, by_question, between = _curvature(counts, logits, judge_spread, question_spread)

@@ -23,14 +23,15 @@ def test_the_effects_are_those_of_penalised_logistic_regression() -> None:
     judge, question = (axis.ravel() for axis in np.indices(held.verdicts.shape))
     design = np.hstack([JUDGES * np.eye(6)[judge], QUESTIONS * np.eye(9)[question]])
     wrong = (held.verdicts - held.right).ravel()
-    # The intercept is given as an effect without penalty's weight to speak of, and compared after the fit.
     model = LogisticRegression(C=1.0, fit_intercept=True, tol=1e-10, max_iter=10_000)
     model.fit(
         np.vstack([design, design]),
         np.repeat([1, 0], design.shape[0]),
         sample_weight=np.concatenate([held.right.ravel(), wrong]),
     )
-    judges, questions = module._mode(held, float(model.intercept_[0]), JUDGES, QUESTIONS)
+    judges, questions = module._mode(
+        held, float(model.intercept_[0]), JUDGES, QUESTIONS, (np.zeros(6), np.zeros(9))
+    )
     assert np.concatenate([judges, questions]) == pytest.approx(model.coef_[0], abs=1e-4)
 
 
@@ -55,7 +56,8 @@ def test_the_deviance_is_near_that_of_quadrature_where_one_effect_is_random() ->
     by_judge = held.right.sum(axis=1)[:, None] * log_expit(logits)
     by_judge = by_judge + (verdicts - held.right).sum(axis=1)[:, None] * log_expit(-logits)
     exact = -2 * np.log(np.exp(by_judge) @ weights / weights.sum()).sum()
-    assert module._deviance(held, AT, JUDGES, 0.0) == pytest.approx(exact, abs=0.2)
+    effects = module._mode(held, AT, JUDGES, 0.0, (np.zeros(5), np.zeros(8)))
+    assert module._deviance(held, AT, JUDGES, 0.0, effects) == pytest.approx(exact, abs=0.2)
 
 
 def test_the_spreads_of_a_large_sample_are_found() -> None:
