@@ -13,7 +13,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def write(page: str, name: str, text: str) -> None:
-    """Replace what stands between the marks of this name in a page of decisions. Raise ValueError without the marks."""
+    """Replace what is between the marks of this name in a page of decisions. Raise ValueError without the marks."""
     path = DECISIONS / page
     before, begin, rest = path.read_text(encoding="utf-8").partition(f"<!-- {name}: begin -->\n")
     _, end, after = rest.partition(f"<!-- {name}: end -->")

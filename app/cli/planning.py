@@ -147,8 +147,6 @@ def power(
     contrasts: Annotated[int, typer.Option(min=1, max=100, help="Contrasts that are named (Holm).")] = 1,
 ) -> None:
     """Say how many questions a difference needs, how small a difference some questions can show, or with both the power."""
-    from app.statistics.power import Comparison
-
     if questions is None and difference is None:
         raise UserError(
             "Say --questions to learn the smallest difference, or --difference to learn the questions."
@@ -165,6 +163,8 @@ def power(
     count = questions or 1
     if questions is not None and (passages or 1) > questions:
         raise UserError("--passages cannot be more than --questions: each question is on one passage.")
+    from app.statistics.power import Comparison
+
     shares = Comparison(
         count, passages or count, discordance, correlation, orders, order_correlation, contrasts
     )
@@ -208,7 +208,7 @@ def _needed(difference: float, passages: int | None, held: Comparison) -> str:
     found = (
         questions_alone(difference, held) if passages is None else questions_on(passages, difference, held)
     )
-    where = "each on a passage of its own" if passages is None else f"spread over {passages} passages"
+    where = "each on a separate passage" if passages is None else f"spread over {passages} passages"
     if found is None:
         return f"No number of questions on {passages} passages shows a difference of {difference:.1%}: add passages."
     text = f"A difference of {difference:.1%} needs {found.value:.0f} questions, {where} ({_test(held)}; {METHODS[found.method]})."

@@ -25,6 +25,9 @@ from app.statistics.scores import ScoredReading
 from app.statistics.two_way import METHOD_ONE_JUDGE
 from models import Experiment
 
+RULES = 2
+"""Version of the rules of figures. Since 2, intervals of people are for new people too, and p-values of flips are mid-p values."""
+
 REASONS = 10
 """Number of reasons of failures printed below a table."""
 
@@ -147,6 +150,7 @@ class Report:
             "experiment": self.experiment.name,
             "digest": self.experiment.digest,
             "seed": self.experiment.seed,
+            "rules": RULES,
             "elicit": self.experiment.spec["elicit"],
             "ties": "a tie of k answers counts 1/k",
             "unit": "question, clustered by passage, and by person where people judge",
@@ -483,7 +487,7 @@ def notes(report: Report) -> list[str]:
     found.append(
         "Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage, and by person where "
         "people judge; "
-        "a tie of k answers counts 1/k; log score in bits."
+        f"a tie of k answers counts 1/k; log score in bits. Computed under rules of version {RULES}."
     )
     return found
 

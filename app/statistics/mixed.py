@@ -34,7 +34,7 @@ class Mixed:
     judge_spread: float | None = None
     """Standard deviation of judges in logits."""
     question_spread: float | None = None
-    """Standard deviation of questions in logits; passages are not told apart."""
+    """Standard deviation of questions in logits; passages are among them."""
     method: str = METHOD
     reason: str | None = None
 

@@ -235,29 +235,29 @@ def _crossing(rising: Callable[[float], float], low: float, high: float) -> floa
     return high
 
 
-def questions_alone(difference: float, held: Comparison) -> Found:
-    """Return the questions needed where each is on a passage of its own. Only the shares of `held` are read. Raise ValueError as
+def questions_alone(difference: float, shares: Comparison) -> Found:
+    """Return the questions needed where each is on a separate passage. Numbers of questions and passages in `shares` are not read. Raise ValueError as
     `power`.
     """
-    _check(difference, held.discordance)
+    _check(difference, shares.discordance)
 
     def at(count: int) -> Found:
-        return power(difference, replace(held, questions=count, passages=count))
+        return power(difference, replace(shares, questions=count, passages=count))
 
     found = _first(lambda count: at(count).value, 2)
     return Found(found, at(found).method)
 
 
-def questions_on(passages: int, difference: float, held: Comparison) -> Found | None:
+def questions_on(passages: int, difference: float, shares: Comparison) -> Found | None:
     """Return the questions needed where they are spread evenly over a fixed number of `passages`, at least one on each.
 
-    Only the shares of `held` are read. Return None where no number is enough: further questions on the same passages add less and
+    Numbers of questions and passages in `shares` are not read. Return None where no number is enough: further questions on the same passages add less and
     less. Raise ValueError as `power`.
     """
-    _check(difference, held.discordance)
+    _check(difference, shares.discordance)
 
     def at(count: int) -> Found:
-        return power(difference, replace(held, questions=count, passages=passages))
+        return power(difference, replace(shares, questions=count, passages=passages))
 
     most = 100 * passages
     if at(most).value < POWER:
