@@ -12,7 +12,7 @@ OUTSIDE := ARENA_TEST_SERVER=outside $(BIN)/python -m pytest -n 2
 # What pytest ends with where TESTS picks no test of the outside server.
 NONE := 5
 
-.PHONY: help setup demo bench test test-all browser test-vllm lint format docs check-sample screenshots lock clean
+.PHONY: help setup demo bench simulations test test-all browser test-vllm lint format docs check-sample screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,6 +32,10 @@ demo: setup ## Run every protocol with built-in participants, print the table, s
 
 bench: setup ## Measure many judges at once beside an empty page, some minutes (BENCH="--judges 200 --rate 10 --seconds 60")
 	$(BIN)/python -m benchmarks.load $(BENCH)
+
+simulations: setup ## Simulate the coverage of intervals for people and the power of tests, and write the tables into docs/decisions/ (some minutes)
+	$(BIN)/python -m benchmarks.coverage
+	$(BIN)/python -m benchmarks.power
 
 test: setup browser ## Run the tests, and on an outside server those that may differ there (TESTS="-k quotes" picks some)
 	$(BIN)/python -m pytest -n 2 -m "not slow" $(TESTS)

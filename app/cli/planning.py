@@ -12,11 +12,12 @@ import typer
 from app.cli.arguments import SpecPath
 from app.cli.running import run_to_end
 from app.errors import UserError
-from app.statistics import power as powers
+from app.statistics.assumptions import DISCORDANCE, EXPECTED_CORRELATION, ORDER_CORRELATION
 
 if TYPE_CHECKING:
     from app.experiments.estimate import Price
     from app.experiments.spec import Spec
+    from app.statistics.power import Comparison
 
 commands = typer.Typer()
 
@@ -133,12 +134,19 @@ def power(
     ] = None,
     discordance: Annotated[
         float, typer.Option(help="Share of questions on which the arms differ in being right.")
-    ] = powers.DISCORDANCE,
+    ] = DISCORDANCE,
     correlation: Annotated[
-        float, typer.Option(min=0, max=1, help="Correlation of questions on one passage.")
-    ] = powers.CORRELATION,
+        float, typer.Option(min=0, max=0.99, help="Correlation of questions on one passage.")
+    ] = EXPECTED_CORRELATION,
+    orders: Annotated[
+        int, typer.Option(min=1, max=100, help="Readings of a question: orders, assignments, replicates.")
+    ] = 1,
+    order_correlation: Annotated[
+        float, typer.Option(min=0, max=1, help="Correlation of two of them; at 1 the second adds nothing.")
+    ] = ORDER_CORRELATION,
+    contrasts: Annotated[int, typer.Option(min=1, max=100, help="Contrasts that are named (Holm).")] = 1,
 ) -> None:
-    """Say how many questions a difference needs, or how small a difference some questions can show."""
+    """Say how many questions a difference needs, how small a difference some questions can show, or with both the power."""
     if questions is None and difference is None:
         raise UserError(
             "Say --questions to learn the smallest difference, or --difference to learn the questions."
@@ -146,35 +154,64 @@ def power(
     for name, share in (("difference", difference), ("discordance", discordance)):
         if share is not None and not 0 < share <= 1:
             raise UserError(f"--{name} is a share between 0 and 1, such as 0.1.")
-    if questions is not None:
-        print(_smallest(questions, passages or questions, discordance, correlation))
-    if difference is not None:
-        print(_needed(difference, passages, discordance, correlation))
-
-
-def _smallest(questions: int, passages: int, discordance: float, correlation: float) -> str:
-    if passages > questions:
-        raise UserError("--passages cannot be more than --questions: each question is on one passage.")
-    found = powers.smallest_difference(
-        questions, discordance, per_passage=questions / passages, correlation=correlation
-    )
-    where = f"{questions} questions on {passages} passages"
-    if found is None:
-        return f"{where} are too few to show any difference."
-    return f"{where} can show a difference of {found:.1%} or more (two-sided 5%, power 80%)."
-
-
-def _needed(difference: float, passages: int | None, discordance: float, correlation: float) -> str:
-    if difference >= discordance:
+    if difference is not None and difference >= discordance:
         raise UserError(
             "--difference must be smaller than --discordance: arms cannot differ by more than where they disagree."
         )
-    if passages is None:
-        found: int | None = powers.questions_needed(difference, discordance)
-        where = "each on a different passage"
+    if order_correlation < correlation:
+        raise UserError("--order-correlation cannot be smaller than --correlation: give a larger one.")
+    count = questions or 1
+    if questions is not None and (passages or 1) > questions:
+        raise UserError("--passages cannot be more than --questions: each question is on one passage.")
+    from app.statistics.power import Comparison
+
+    shares = Comparison(
+        count, passages or count, discordance, correlation, orders, order_correlation, contrasts
+    )
+    if difference is None:
+        print(_smallest(shares))
+    elif questions is None:
+        print(_needed(difference, passages, shares))
     else:
-        found = powers.questions_on(passages, difference, discordance, correlation=correlation)
-        where = f"spread over {passages} passages"
+        print(_chance(difference, shares))
+
+
+def _test(held: Comparison) -> str:
+    """Return the test and its level, for the end of a sentence."""
+    level = "5%" if held.contrasts == 1 else f"5% over {held.contrasts} contrasts"
+    return f"two-sided {level}, power 80%"
+
+
+def _smallest(held: Comparison) -> str:
+    from app.statistics.power import METHODS, smallest_difference
+
+    found = smallest_difference(held)
+    where = f"{held.questions} questions on {held.passages} passages"
+    if found is None:
+        return f"{where} are too few to show any difference."
+    return f"{where} can show a difference of {found.value:.1%} or more ({_test(held)}; {METHODS[found.method]})."
+
+
+def _chance(difference: float, held: Comparison) -> str:
+    from app.statistics.power import METHODS
+    from app.statistics.power import power as power_of
+
+    found = power_of(difference, held)
+    where = f"{held.questions} questions on {held.passages} passages"
+    test = _test(held).removesuffix(", power 80%")
+    return f"{where} show a difference of {difference:.1%} with a power of {found.value:.0%} ({test}; {METHODS[found.method]})."
+
+
+def _needed(difference: float, passages: int | None, held: Comparison) -> str:
+    from app.statistics.power import METHODS, connor, questions_alone, questions_on
+
+    found = (
+        questions_alone(difference, held) if passages is None else questions_on(passages, difference, held)
+    )
+    where = "each on a separate passage" if passages is None else f"spread over {passages} passages"
     if found is None:
         return f"No number of questions on {passages} passages shows a difference of {difference:.1%}: add passages."
-    return f"A difference of {difference:.1%} needs {found} questions, {where} (two-sided 5%, power 80%)."
+    text = f"A difference of {difference:.1%} needs {found.value:.0f} questions, {where} ({_test(held)}; {METHODS[found.method]})."
+    if passages is None and held.orders_say_the_same and held.contrasts == 1:
+        text += f" Connor's formula gives {connor(difference, held.discordance):.0f}."
+    return text

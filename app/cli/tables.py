@@ -56,7 +56,9 @@ def power_of(power: PowerEstimate) -> str:
     where = f"{power.questions:,} questions on {power.passages:,} passages"
     if power.difference is None:
         return f"{where} are too few to show any difference between two arms."
-    return f"{where} can show a difference of {power.difference:.1%} or more between two arms."
+    return (
+        f"{where} can show a difference of {power.difference:.1%} or more between two arms ({power.method})."
+    )
 
 
 def people_needed(people: PeopleEstimate) -> str:

@@ -44,7 +44,8 @@ from app.protocols.rehearsal import (
 )
 from app.protocols.views import View, see
 from app.records.tasks import passage_lengths, passage_texts
-from app.statistics.power import CORRELATION, DISCORDANCE, smallest_difference
+from app.statistics.assumptions import DISCORDANCE, EXPECTED_CORRELATION
+from app.statistics.power import LEVEL, METHODS, Comparison, smallest_difference
 
 # ── what is assumed ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -143,6 +144,10 @@ class PowerEstimate:
     """Each with its twin."""
     difference: float | None
     """Smallest difference in accuracy found at 80% power; None where there are too few questions for any."""
+    contrasts: int = 1
+    """Contrasts that the file names; each is tested at 5% over their number (Holm)."""
+    method: str | None = None
+    """How the difference was found: exactly, by a formula, or by simulation where none holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +256,7 @@ def estimate(spec: Spec, material: Material, prices: Mapping[str, Price] | None 
         arms=arms,
         participants=uses,
         people=_people(spec, material.drawn, rehearsed),
-        power=_power(material.drawn),
+        power=_power(spec, material.drawn),
         cost=_sum([use.cost for use in uses if use.calls]),
         assumptions=_assumptions(spec, material, rehearsed),
     )
@@ -576,10 +581,14 @@ def _cost(use: UseEstimate, price: Price) -> float:
     return spent / 1e6
 
 
-def _power(drawn: Sequence[Drawn]) -> PowerEstimate:
-    questions, passages = len(drawn), len(_by_family(drawn))
-    found = smallest_difference(questions, per_passage=questions / passages)
-    return PowerEstimate(questions, passages, found)
+def _power(spec: Spec, drawn: Sequence[Drawn]) -> PowerEstimate:
+    sizes = [len(items) for items in _by_family(drawn).values()]
+    # So many passages of one size would tell as much.
+    even = round(len(drawn) ** 2 / sum(size**2 for size in sizes))
+    contrasts = max(len(spec.contrasts), 1)
+    found = smallest_difference(Comparison(len(drawn), even, contrasts=contrasts))
+    difference, method = (found.value, METHODS[found.method]) if found else (None, None)
+    return PowerEstimate(len(drawn), len(sizes), difference, contrasts, method)
 
 
 def _people(spec: Spec, drawn: Sequence[Drawn], layers: Sequence[_Layer]) -> PeopleEstimate | None:
@@ -617,12 +626,25 @@ def _minutes_of(spec: Spec, arm: ArmSpec, layer: _Layer) -> float:
     return each * trials_of(arm, spec, len(layer.drawn[0].answers))
 
 
+def _of_comparison(spec: Spec) -> str:
+    """Return what is assumed of a comparison of two arms."""
+    count = max(len(spec.contrasts), 1)
+    level = f"{LEVEL:.0%}" if count == 1 else f"{LEVEL:.0%} over the {count} contrasts named (Holm)"
+    people = (
+        " By one judge: between people the spread of their skill is added, for which a simulation is needed."
+        if spec.panel.people
+        else ""
+    )
+    return (
+        f"A comparison is of two arms on the same questions, by the test of the report, two-sided at {level}, with a power of 80%; "
+        f"they differ in being right on {DISCORDANCE:.0%} of the questions, differences on one passage correlate by "
+        f"{EXPECTED_CORRELATION:.2f}, and a second order or replicate says what the first says.{people}"
+    )
+
+
 def _assumptions(spec: Spec, material: Material, layers: Sequence[_Layer]) -> tuple[str, ...]:
     rehearsed = sum(len(group) for layer in layers for group in layer.sample)
-    told = [
-        f"A comparison is of two arms on the same questions, two-sided at 5%, with a power of 80%; they differ in being "
-        f"right on {DISCORDANCE:.0%} of the questions, and questions on one passage correlate by {CORRELATION:.2f}."
-    ]
+    told = [_of_comparison(spec)]
     if _models(spec):
         told += [
             f"A token is {CHARACTERS_PER_TOKEN} characters, a word {CHARACTERS_PER_WORD}.",

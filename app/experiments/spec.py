@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,8 @@ from app.participants.base import PEOPLE, BuiltinSettings, EndpointSettings, Mod
 from app.participants.baselines import NEVER_GIVES
 from app.participants.prompts import PromptError, load, read_override
 from app.protocols import (
+    CEILING,
+    FLOOR,
     PROTOCOLS,
     TAKE_EXAMPLES,
 )
@@ -142,6 +144,15 @@ class Panel:
         return {} if self.repeats == 1 else {"repeats": self.repeats}
 
 
+class Gap(Part):
+    """The arms between which PGR is measured, where there are several naive or expert ones."""
+
+    floor: str | None = None
+    """Name of a naive arm; the first one where absent."""
+    ceiling: str | None = None
+    """Name of an expert arm; the first one where absent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cast:
     """The participants that a file names, and their endpoints."""
@@ -183,6 +194,8 @@ class Spec:
     contrasts: tuple[tuple[str, str], ...]
     replicates: int
     seed: int
+    pgr: Gap | None = None
+    """None where the file names no arms for it."""
 
     @property
     def used(self) -> list[str]:
@@ -203,6 +216,8 @@ class Spec:
             "contrasts": [list(pair) for pair in self.contrasts],
             "replicates": self.replicates,
             "seed": self.seed,
+            # Left out where absent, so that files of before have the digest of before.
+            **({"pgr": self.pgr.model_dump(mode="json")} if self.pgr else {}),
         }
 
 
@@ -239,6 +254,7 @@ class _File(Part):
     contrasts: list[tuple[str, str]] = Field(default_factory=list)
     replicates: int = Field(1, ge=1, le=1000)
     seed: int = Field(0, ge=-MOST, le=MOST)
+    pgr: dict[str, Any] | None = None
 
 
 class _ArmFile(Part):
@@ -319,7 +335,20 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
         contrasts=tuple(file.contrasts),
         replicates=file.replicates,
         seed=file.seed,
+        pgr=_gap(file.pgr, arms) if file.pgr else None,
     )
+
+
+def _gap(data: Mapping[str, Any], arms: Sequence[ArmSpec]) -> Gap:
+    gap = _part(Gap, data, "pgr")
+    protocols = {arm.name: arm.protocol.name for arm in arms}
+    for key, name, rules in (("floor", gap.floor, FLOOR), ("ceiling", gap.ceiling, CEILING)):
+        if name is None:
+            continue
+        _known(name, protocols, f"pgr.{key}", "arm")
+        if protocols[name] != rules.name:
+            raise SpecError(f"pgr.{key}: {name} is an arm of {protocols[name]}: name one of {rules.name}.")
+    return gap
 
 
 def _check_judges(arms: Iterable[ArmSpec], panel: Panel) -> None:

@@ -240,6 +240,8 @@ class Placed:
             answers=len(self.belief),
             p_rest=tuple(rest),
             talk=str(self.took_part or ""),
+            # The name of a person's participant is a pseudonym.
+            person=self.judge if self.kind == "person" else "",
         )
 
 

@@ -24,6 +24,7 @@ from app.statistics.calibration import BINS, bin_of
 from app.statistics.contrasts import Contrast
 from app.statistics.intervals import Scale, mean_interval
 from app.statistics.scores import ScoredReading, rightness
+from app.statistics.two_way import mean_interval_of_people
 
 PictureFormat: TypeAlias = Literal["svg", "png", "json"]
 Row: TypeAlias = dict[str, Any]
@@ -207,10 +208,14 @@ def _line_name(item: Dialled, *, several: bool) -> str:
 
 
 def _share_right(verdicts: Sequence[PlottedVerdict]) -> Row:
-    """Return the mean with its interval. Verdicts are the unit, clustered by passage."""
+    """Return the mean with its interval. Verdicts are the unit, clustered by passage, and by person where people judge."""
     passages = np.unique_inverse(np.array([verdict.reading.passage for verdict in verdicts])).inverse_indices
     right = np.array([rightness(verdict.reading) for verdict in verdicts])
-    estimate = mean_interval(right, passages, _RIGHT)
+    if all(verdict.reading.person for verdict in verdicts):
+        people = np.unique_inverse(np.array([verdict.reading.person for verdict in verdicts])).inverse_indices
+        estimate = mean_interval_of_people(right, np.arange(right.size), passages, people, _RIGHT)
+    else:
+        estimate = mean_interval(right, passages, _RIGHT)
     return {
         "accuracy": estimate.value,
         "low": estimate.low,

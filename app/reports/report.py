@@ -3,7 +3,7 @@
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,12 +19,17 @@ from app.reports.certainty import Certainty, certainties
 from app.reports.equal_words import EqualWords, equal_words
 from app.reports.pressure import Attacked, Dialled, attacked, dialled
 from app.reports.twins import Floor, Partners, floors, paired
-from app.statistics.accuracy import Cell, cells
+from app.statistics.accuracy import Cell, cells, constant
 from app.statistics.contrasts import Contrast, contrasts
 from app.statistics.metrics import Measured, measures, metrics
+from app.statistics.people import ModelCheck, PersonFigures, of_people
 from app.statistics.readings import MeasuredReading, TrialMeasures
 from app.statistics.scores import ScoredReading
+from app.statistics.two_way import METHOD_ONE_JUDGE
 from models import Experiment
+
+RULES = 2
+"""Version of the rules of figures. Since 2, intervals of people are for new people too, and p-values of flips are mid-p values."""
 
 REASONS = 10
 """Number of reasons of failures printed below a table."""
@@ -76,10 +81,13 @@ class ReportRow:
         fixed: dict[str, Any] = {"by_construction": None, "twins_read_unlike": None}
         if self.floor:
             fixed = {"by_construction": self.floor.shown, "twins_read_unlike": self.floor.unlike}
-            figures |= {"low": None, "high": None}
         counts = (
-            {"passages": 0, "questions": 0, "verdicts": 0, "correct": 0, "ties": 0} if not self.cell else {}
+            {"passages": 0, "questions": 0, "verdicts": 0, "correct": 0, "ties": 0, "clipped": 0}
+            if not self.cell
+            else {}
         )
+        if self.cell and self.cell.fixed:
+            figures |= {"low": None, "high": None}
         return {
             **figures,
             **counts,
@@ -134,6 +142,10 @@ class Report:
     """Recursive critique against as many critiques side by side."""
     speeches: Sequence[SpeechCount] = ()
     """Counts of suspicious speeches by arm."""
+    people: Sequence[PersonFigures] = ()
+    """The figures of each person under each arm, by pseudonym."""
+    checks: Sequence[ModelCheck] = ()
+    """The accuracy of people under each arm by a mixed model."""
 
     @property
     def warnings(self) -> list[str]:
@@ -165,14 +177,17 @@ class Report:
             "experiment": self.experiment.name,
             "digest": self.experiment.digest,
             "seed": self.experiment.seed,
+            "rules": RULES,
             "elicit": self.experiment.spec["elicit"],
             "ties": "a tie of k answers counts 1/k",
-            "unit": "question, clustered by passage",
+            "unit": "question, clustered by passage, and by person where people judge",
             "log_score_unit": "bits, beliefs clipped at 1e-4",
             "totals": dict(self.totals),
             "warnings": self.warnings,
             "cells": [line.as_json() for line in self.lines],
-            "contrasts": [asdict(item) for item in self.contrasts],
+            "people": [asdict(item) for item in self.people],
+            "mixed_models": [asdict(item) for item in self.checks],
+            "contrasts": [{**asdict(item), "warning": item.warning} for item in self.contrasts],
             "metrics": [asdict(item) for item in self.metrics],
             "measures": [asdict(item) for item in self.measures],
             "candidates": [asdict(item) for item in self.dialled],
@@ -229,12 +244,15 @@ def computed(facts: Facts) -> Report:
     readings = [row.reading for row in rows]
     naive = [name for name, arm in arms.items() if arm.protocol == FLOOR.name]
     fixed = floors(rows, facts.twins, naive)
-    figures = _figures(readings, arms, seed)
-    figures |= {place: _without_interval(figures[place]) for place in fixed}
+    ends = _ends(arms, facts.experiment.spec)
+    figures = _figures(readings, arms, ends, seed)
+    figures |= {place: constant(figures[place], COIN) for place in _coins(rows)}
+    figures |= {place: constant(figures[place], floor.shown) for place, floor in fixed.items()}
     knew = Counter((row.arm, row.judge_label) for row in facts.verdicts if row.knows_story)
     whole = [row.reading for row in _complete(facts.verdicts, facts).rows] if knew else []
-    with_them = _figures(whole, arms, seed)
+    with_them = _figures(whole, arms, ends, seed)
     sure = certainties(rows)
+    people, checks = of_people(readings)
     file_arms = facts.experiment.spec.get("arms", ())
     pairs = [(first, second) for first, second in facts.experiment.spec.get("contrasts", ())]
     return Report(
@@ -259,6 +277,8 @@ def computed(facts: Facts) -> Report:
             seed=seed,
         ),
         facts.speeches,
+        people,
+        checks,
     )
 
 
@@ -291,21 +311,39 @@ def _line(
     )
 
 
-def _without_interval(cell: Cell) -> Cell:
-    """Return a cell whose accuracy is fixed by the design. Drawings, which need bounds, get its value for both."""
-    return replace(cell, low=cell.accuracy, high=cell.accuracy, method="none: fixed by the design")
-
-
-def _figures(readings: Sequence[ScoredReading], arms: Mapping[str, ArmCount], seed: int) -> dict[Place, Cell]:
+def _figures(
+    readings: Sequence[ScoredReading],
+    arms: Mapping[str, ArmCount],
+    ends: tuple[str | None, str | None],
+    seed: int,
+) -> dict[Place, Cell]:
     """Return the cells of a report by arm and judge."""
-    found = cells(
-        readings,
-        naive=_of_protocol(arms, FLOOR),
-        expert=_of_protocol(arms, CEILING),
-        seed=seed,
-        arms=list(arms),
-    )
+    naive, expert = ends
+    found = cells(readings, naive=naive, expert=expert, seed=seed, arms=list(arms))
     return {(cell.arm, cell.judge): cell for cell in found}
+
+
+def _ends(arms: Mapping[str, ArmCount], spec: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the arms between which PGR is measured: those that the file names, else the first naive and the first expert one."""
+    named = spec.get("pgr") or {}
+    return named.get("floor") or _of_protocol(arms, FLOOR), named.get("ceiling") or _of_protocol(
+        arms, CEILING
+    )
+
+
+COIN = (
+    "a built-in judge that gives every answer the same belief: right as often as a coin, whatever is judged"
+)
+
+
+def _coins(rows: Sequence[Placed]) -> list[Place]:
+    """Return the arms and judges whose accuracy is that of a coin by design. A model without preferences is a sample, not a design."""
+    even: dict[Place, bool] = {}
+    for row in rows:
+        place = (row.arm, row.judge_label)
+        coin = row.kind == "builtin" and min(row.belief) == max(row.belief)
+        even[place] = even.get(place, True) and coin
+    return [place for place, every in even.items() if every]
 
 
 def _metrics(facts: Facts, rows: Sequence[Placed]) -> list[Measured]:
@@ -494,24 +532,84 @@ def notes(report: Report) -> list[str]:
             "by the judge who reads them all, or by the majority of votes, each cast on the argument and one critique alone; words "
             "are those of the speeches that judges read, a trial. Votes are the voter's, whichever judge they stand beside."
         )
-    if report.contrasts:
-        found.append(
-            "Contrasts: on questions judged under both arms, paired by question, intervals clustered by passage; p is two-sided, "
-            "from a permutation test that flips the signs of whole passages, and not corrected for the number of contrasts."
-        )
+    found += _contrast_notes(report)
+    found += _people_notes(report)
+    found += _gap_notes(report)
+    found += [
+        f"{line.arm.arm}, {line.judge.label}: accuracy has no interval: {line.cell.fixed}."
+        for line in report.lines
+        if line.cell and line.cell.fixed
+    ]
+    found += [
+        f"{line.arm.arm}, {line.judge.label}: {line.cell.clipped} of {line.cell.verdicts} verdicts gave gold less than 1e-4, as when "
+        "100 and 0 are entered, and count as 1e-4 in the log score (-13.3 bits); people's instructions end at 1%."
+        for line in report.lines
+        if line.cell and line.cell.clipped
+    ]
     reasons = dict.fromkeys((item.arm, item.title, item.reason) for item in report.metrics if item.reason)
     found += [f"{arm}, {title[0].lower()}{title[1:]}: {reason}" for arm, title, reason in reasons]
     found.append(certainty.NOTE)
     together = ", each with its twin" if report.totals["families"] < report.totals["passages"] else ""
     found.append(
-        f"Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage{together}; "
-        "a tie of k answers counts 1/k; log score in bits."
+        f"Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage{together}, and by "
+        f"person where people judge; a tie of k answers counts 1/k; log score in bits. Computed under rules of version {RULES}."
     )
     return found
 
 
 def _leaked(line: ReportRow) -> str:
     return f"{line.arm.arm}, {line.judge.label}: {line.leak}."
+
+
+def _contrast_notes(report: Report) -> list[str]:
+    """Return how contrasts are tested, and where a test is to be read with care."""
+    tests = {item.test: item for item in report.contrasts if item.test}
+    if not report.contrasts:
+        return []
+    found = [
+        "Contrasts: on questions judged under both arms, paired by question, intervals clustered by passage, and by person where "
+        "people judge; p is two-sided; p (Holm) is corrected over the contrasts that the file names, for each judge alone."
+    ]
+    found += [f"p by {test}; null hypothesis: {item.null}." for test, item in sorted(tests.items())]
+    for item in report.contrasts:
+        if item.warning:
+            first, second, judge = report.contrast_names(item)
+            found.append(f"{first} less {second}, {judge}: {item.warning}.")
+    return found
+
+
+def _people_notes(report: Report) -> list[str]:
+    """Return for whom the figures of people hold."""
+    pooled = [line for line in report.lines if line.cell and line.cell.people]
+    if not pooled:
+        return []
+    counts = ", ".join(f"{line.cell.people} in {line.arm.arm}" for line in pooled if line.cell)
+    found = [
+        f"People: {counts}. Intervals and contrasts of people are for new passages and new people (clustered by passage and by "
+        "person); beside them stand each person's figures and, as a check, a mixed logistic model with people and questions random."
+    ]
+    found += [
+        f"{line.arm.arm}, {line.judge.label}: {line.cell.method}."
+        for line in pooled
+        if line.cell and line.cell.method == METHOD_ONE_JUDGE
+    ]
+    return found
+
+
+def _gap_notes(report: Report) -> list[str]:
+    """Return the arms between which PGR is measured, and what was chosen among several."""
+    measured = [line.cell for line in report.lines if line.cell and line.cell.pgr is not None]
+    if not measured:
+        return []
+    floor, ceiling = measured[0].pgr_floor, measured[0].pgr_ceiling
+    named = report.experiment.spec.get("pgr") or {}
+    chosen = [
+        f"{name} is the first of the {rules.name} arms {', '.join(several)}, since the file names none under pgr"
+        for name, key, rules in ((floor, "floor", FLOOR), (ceiling, "ceiling", CEILING))
+        if not named.get(key)
+        and len(several := [arm.arm for arm in report.arms.values() if arm.protocol == rules.name]) > 1
+    ]
+    return [f"PGR is measured from {floor} to {ceiling}{''.join(f'; {clause}' for clause in chosen)}."]
 
 
 def _knew(line: ReportRow) -> str:

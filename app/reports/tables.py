@@ -14,6 +14,7 @@ from app.reports.report import Report, ReportRow, starred
 from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
 from app.statistics.contrasts import Contrast
 from app.statistics.metrics import Measured
+from app.statistics.people import ModelCheck, PersonFigures
 
 
 def report_tables(report: Report) -> Iterator[ShownTable[Any]]:
@@ -21,6 +22,8 @@ def report_tables(report: Report) -> Iterator[ShownTable[Any]]:
     others = (
         _certainties(report),
         _contrasts(report),
+        _people(report),
+        _checks(report),
         _figures(
             report,
             report.metrics,
@@ -64,22 +67,35 @@ def _figure(key: str, form: str) -> Column[_Figures]:
     return Column({"pgr": "PGR", "brier": "Brier"}.get(key, key.replace("_", " ")), cell)
 
 
+def _judge(row: _Figures) -> ShownCell:
+    people = row.get("people")
+    small = "" if not people else "1 person" if people == 1 else f"{people:,} people"
+    return ShownCell(row["judge"], small, baseline=row["judge_is_baseline"])
+
+
+def _interval_of_accuracy(row: _Figures) -> ShownCell:
+    # A remote arena of an earlier version knows neither.
+    if row.get("by_construction"):
+        return ShownCell(row["by_construction"])
+    if row.get("fixed"):
+        return ShownCell(FIXED, reason=row["fixed"])
+    return ShownCell(between(row["low"], row["high"], "{:.0%}"))
+
+
 def _verdicts(row: _Figures) -> ShownCell:
     # A remote arena of an earlier version knows no twins.
     left = row["excluded"] + row.get("without_twin", 0)
     return ShownCell(f"{row['verdicts']:,}", f"{left:,} left out" if left else "")
 
 
-def _bounds(row: _Figures) -> str:
-    """Return the interval of the accuracy, or what the design fixes it at."""
-    return row.get("by_construction") or between(row["low"], row["high"], "{:.0%}")
-
+FIXED = "by design"
+"""In place of an interval of an accuracy that the design fixes."""
 
 ACCURACY: tuple[Column[_Figures], ...] = (
     Column("arm", lambda row: ShownCell(row["arm"], baseline=row["arm_has_baseline"]), Kind.NAME),
-    Column("judge", lambda row: ShownCell(row["judge"], baseline=row["judge_is_baseline"]), Kind.NAME),
+    Column("judge", _judge, Kind.NAME),
     Column("accuracy", lambda row: share(row["accuracy"])),
-    Column("95% interval", _bounds),
+    Column("95% interval", _interval_of_accuracy),
     _figure("pgr", "{:.2f}"),
     _figure("log_score", "{:.2f}"),
     _figure("brier", "{:.2f}"),
@@ -145,11 +161,53 @@ def _contrasts(report: Report) -> ShownTable[Contrast]:
         Column("difference", lambda row: _of(row, _difference(row))),
         Column("95% interval", lambda row: _of(row, _interval(row))),
         Column("p", lambda row: _of(row, shown_p(row.p))),
+        Column("p (Holm)", lambda row: _of(row, shown_p(row.p_holm))),
         Column("questions", lambda row: row.questions),
         Column("passages", lambda row: row.passages),
     )
     caption = "Contrasts: accuracy of the first arm less that of the second"
     return ShownTable("Contrasts", columns, report.contrasts, caption)
+
+
+def _people(report: Report) -> ShownTable[PersonFigures]:
+    columns: tuple[Column[PersonFigures], ...] = (
+        Column("arm", lambda row: report.names(row.arm, row.judge)[0], Kind.NAME),
+        Column("judge", lambda row: row.judge, Kind.NAME, page_only=True),
+        Column("person", lambda row: row.person, Kind.NAME),
+        Column("accuracy", lambda row: share(row.accuracy)),
+        Column("95% interval", lambda row: between(row.low, row.high, "{:.0%}")),
+        Column("log score", lambda row: f"{row.log_score:.2f}"),
+        Column("Brier", lambda row: f"{row.brier:.2f}"),
+        Column("questions", lambda row: row.questions),
+        Column("passages", lambda row: row.passages, page_only=True),
+        Column("verdicts", lambda row: row.verdicts, page_only=True),
+    )
+    about = "Each under a pseudonym, the same in every report and export. Intervals are for new passages judged by the same person."
+    return ShownTable("Each person", columns, report.people, about=about)
+
+
+def _checks(report: Report) -> ShownTable[ModelCheck]:
+    columns: tuple[Column[ModelCheck], ...] = (
+        Column("arm", lambda row: report.names(row.arm, row.judge)[0], Kind.NAME),
+        Column("judge", lambda row: row.judge, Kind.NAME, page_only=True),
+        Column("accuracy", lambda row: _fitted(row, share(row.fit.accuracy))),
+        Column("95% interval", lambda row: _fitted(row, between(row.fit.low, row.fit.high, "{:.0%}"))),
+        Column("spread of people", lambda row: _fitted(row, _logits(row.fit.judge_spread))),
+        Column("spread of questions", lambda row: _fitted(row, _logits(row.fit.question_spread))),
+    )
+    about = (
+        "A check by another method: a mixed logistic model with people and questions random. Its interval takes both spreads "
+        "(standard deviations in logits) as known, and is too narrow with few people."
+    )
+    return ShownTable("People by a mixed model", columns, report.checks, about=about)
+
+
+def _fitted(row: ModelCheck, text: str) -> ShownCell:
+    return ShownCell(text, reason=f"There is no fit: {row.fit.reason}." if row.fit.reason else "")
+
+
+def _logits(spread: float | None) -> str:
+    return ABSENT if spread is None else f"{spread:.2f}"
 
 
 def _of(row: Contrast, text: str) -> ShownCell:

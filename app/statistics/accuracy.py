@@ -5,14 +5,15 @@ intervals.
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVarTuple
 
 import numpy as np
 
 from app.statistics.intervals import Estimate, Scale, mean_interval
-from app.statistics.pgr import Gap, Question, gap_recovered
-from app.statistics.scores import WORST_LOG_SCORE, ScoredReading, brier, log_score, rightness
+from app.statistics.people import pooled, verdicts
+from app.statistics.pgr import Gap, Question, gap_of_people, gap_recovered
+from app.statistics.scores import WORST_LOG_SCORE, ScoredReading, brier, clipped, log_score, rightness
 
 _ACCURACY = Scale(low=0.0, high=1.0, unseen=1.0)
 _BRIER = Scale(low=0.0, high=1.0, unseen=0.1)
@@ -59,7 +60,21 @@ class Cell:
     """Reason why PGR is not reported; None where it is."""
     confidence: float
     method: str
-    """Method of the intervals of accuracy and scores. The method of PGR is `app.statistics.pgr.METHOD`."""
+    """Method of the intervals of accuracy and scores. The method of PGR is `app.statistics.pgr.METHOD`, for people
+    `METHOD_OF_PEOPLE`.
+    """
+    pgr_floor: str | None = None
+    """The naive arm from which PGR is measured."""
+    pgr_ceiling: str | None = None
+    """The expert arm to which PGR is measured."""
+    clipped: int = 0
+    """Verdicts with less than 1e-4 on gold, for which the log score counts 1e-4. People's instructions end at 1%, but 0 can be
+    entered.
+    """
+    fixed: str | None = None
+    """Reason why the accuracy is fixed by the design and has no interval; None where it is not."""
+    people: int | None = None
+    """How many people the figures pool; None for other judges."""
 
 
 def cells(
@@ -75,9 +90,9 @@ def cells(
     judges by name.
 
     Each reading is thresholded and scored. Then orders are averaged, then assignments, then replicates within
-    a question, then questions, with passages as clusters. PGR is measured between the arms `naive` and
-    `expert`, for the same judge. The result does not depend on the order of the readings. Raise ValueError
-    where two readings have the same place.
+    a question, then questions, with passages as clusters; where the readings are of people, with passages and people as clusters.
+    PGR is measured between the arms `naive` and `expert`, for the same judge. The result does not depend on the order of the
+    readings. Raise ValueError where two readings have the same place.
     """
     groups: dict[tuple[str, str], list[ScoredReading]] = defaultdict(list)
     for reading in readings:
@@ -85,12 +100,18 @@ def cells(
     correct = {place: by_question(group, rightness) for place, group in groups.items()}
     ranks = {arm: rank for rank, arm in enumerate(arms)}
     places = sorted(groups, key=lambda place: (ranks.get(place[0], len(ranks)), *place))
+    ends = (naive, expert)
     return [
-        _cell(
-            groups[place], correct[place], _gap(place, correct, naive, expert, seed, confidence), confidence
-        )
+        _cell(groups[place], correct[place], _gap(place, correct, groups, ends, seed, confidence), confidence)
         for place in places
     ]
+
+
+def constant(cell: Cell, reason: str) -> Cell:
+    """Return a cell whose accuracy is fixed by the design. It has no interval: both limits are its value, for drawings."""
+    return replace(
+        cell, low=cell.accuracy, high=cell.accuracy, method="none: fixed by the design", fixed=reason
+    )
 
 
 def by_question(
@@ -134,29 +155,48 @@ def _interval(figures: Mapping[Question, float], scale: Scale, confidence: float
 def _gap(
     place: tuple[str, str],
     correct: Mapping[tuple[str, str], Mapping[Question, float]],
-    naive: str | None,
-    expert: str | None,
+    groups: Mapping[tuple[str, str], Sequence[ScoredReading]],
+    ends: tuple[str | None, str | None],
     seed: int,
     confidence: float,
 ) -> Gap:
-    arm, judge = place
+    (arm, judge), (naive, expert) = place, ends
     if arm in (naive, expert):
         return Gap(0, reason="This arm is itself an end of the gap.")
     if naive is None or (naive, judge) not in correct:
         return Gap(0, reason="This judge has no verdict under a naive arm.")
     if expert is None or (expert, judge) not in correct:
         return Gap(0, reason="This judge has no verdict under an expert arm.")
-    floor, ceiling = correct[naive, judge], correct[expert, judge]
-    return gap_recovered(correct[place], floor, ceiling, seed=(seed, arm, judge), confidence=confidence)
+    three = [groups[name, judge] for name in (arm, naive, expert)]
+    if all(map(pooled, three)):
+        found = gap_of_people(*map(verdicts, three), seed=(seed, arm, judge), confidence=confidence)
+    else:
+        floor, ceiling = correct[naive, judge], correct[expert, judge]
+        found = gap_recovered(correct[place], floor, ceiling, seed=(seed, arm, judge), confidence=confidence)
+    return replace(found, floor=naive, ceiling=expert)
+
+
+def _estimates(
+    readings: Sequence[ScoredReading], correct: Mapping[Question, float], confidence: float
+) -> tuple[Estimate, Estimate, Estimate]:
+    """Return accuracy, Brier score and log score with their intervals."""
+    scores = ((rightness, _ACCURACY), (brier, _BRIER), (log_score, _LOG_SCORE))
+    if pooled(readings):
+        held = verdicts(readings)
+        first, second, third = (held.interval(measure, scale, confidence) for measure, scale in scores)
+        return first, second, third
+    return (
+        _interval(correct, _ACCURACY, confidence),
+        _interval(by_question(readings, brier), _BRIER, confidence),
+        _interval(by_question(readings, log_score), _LOG_SCORE, confidence),
+    )
 
 
 def _cell(
     readings: Sequence[ScoredReading], correct: Mapping[Question, float], gap: Gap, confidence: float
 ) -> Cell:
     worth = [rightness(reading) for reading in readings]
-    accuracy = _interval(correct, _ACCURACY, confidence)
-    quadratic = _interval(by_question(readings, brier), _BRIER, confidence)
-    logarithmic = _interval(by_question(readings, log_score), _LOG_SCORE, confidence)
+    accuracy, quadratic, logarithmic = _estimates(readings, correct, confidence)
     return Cell(
         arm=readings[0].arm,
         judge=readings[0].judge,
@@ -181,4 +221,8 @@ def _cell(
         pgr_reason=gap.reason,
         confidence=confidence,
         method=accuracy.method,
+        pgr_floor=gap.floor,
+        pgr_ceiling=gap.ceiling,
+        clipped=sum(map(clipped, readings)),
+        people=len({reading.person for reading in readings}) if pooled(readings) else None,
     )

@@ -2,21 +2,28 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from app.statistics.accuracy import by_question
 from app.statistics.intervals import DIFFERENCE, METHOD_ONE_PASSAGE, FloatArray, mean_interval
+from app.statistics.people import pooled, verdicts
 from app.statistics.pgr import Question
 from app.statistics.scores import ScoredReading, rightness
 from app.statistics.seeds import generator
+from app.statistics.two_way import TEST as TEST_OF_PEOPLE
+from app.statistics.two_way import difference_of_people
 
 EXACT_UP_TO = 13
 """Largest number of passages for which every sign flip is tried (8,192 flips). With more, flips are drawn."""
 DRAWS = 10_000
 _BATCH = 500
+FEW, SKEWED = 30, 1.0
+"""Fewest passages, and largest skewness of their totals either way, for which the flip test is near a test of the mean."""
+NULL = "the differences of passages are symmetric about 0"
+NULL_OF_PEOPLE = "the mean difference over passages and people is 0"
 _SAME = 1e-9
 """Sums that differ by less than this are equal up to the order of addition."""
 
@@ -41,16 +48,37 @@ class Contrast:
     low: float | None = None
     high: float | None = None
     p: float | None = None
-    """Two-sided, from a permutation test that flips the signs of whole passages. Not corrected for multiple
-    comparisons.
+    """Two-sided: the mid-p value of a permutation test that flips the signs of whole passages; for people, from a t test. Not
+    corrected for multiple comparisons.
     """
+    p_holm: float | None = None
+    """Corrected by Holm's method over the contrasts named, for this judge alone."""
+    named: int = 1
+    """Contrasts of this judge over which it was corrected."""
     confidence: float = 0.95
     method: str | None = None
     """Method of the interval."""
     test: str | None = None
     """Method of the p-value."""
+    null: str | None = None
+    """Null hypothesis of the test."""
+    skewness: float | None = None
+    """Of the totals of passages; None where the test flips none."""
+    people: int | None = None
+    """How many people judged under either arm; None for other judges."""
     reason: str | None = None
     """Reason why there is no figure; None where there is one."""
+
+    @property
+    def warning(self) -> str | None:
+        """Return a clause where the flip test is far from a test of the mean; None elsewhere."""
+        if self.skewness is None:
+            return None
+        if abs(self.skewness) > SKEWED:
+            return f"the differences of passages are skewed ({self.skewness:+.1f}), so p may be small without a difference in the mean"
+        if self.passages < FEW:
+            return f"with {self.passages} passages, fewer than {FEW}, p tests the symmetry of their differences more than the mean"
+        return None
 
 
 def contrasts(
@@ -72,12 +100,102 @@ def contrasts(
         judge: {arm: by_question(group, rightness) for arm, group in arms.items()}
         for judge, arms in groups.items()
     }
-    return [
-        contrast(first, second, judge, correct[judge], seed=seed, confidence=confidence)
+    found = [
+        _one(first, second, judge, groups[judge], correct[judge], seed, confidence)
         for first, second in pairs
         for judge in sorted(correct)
         if correct[judge].keys() & {first, second}
     ]
+    return _corrected(found)
+
+
+def _one(
+    first: str,
+    second: str,
+    judge: str,
+    groups: Mapping[str, Sequence[ScoredReading]],
+    correct: Mapping[str, Mapping[Question, float]],
+    seed: int,
+    confidence: float,
+) -> Contrast:
+    both = [*groups.get(first, ()), *groups.get(second, ())]
+    if pooled(both):
+        return contrast_of_people(first, second, judge, both, confidence=confidence)
+    return contrast(first, second, judge, correct, seed=seed, confidence=confidence)
+
+
+def _corrected(found: Sequence[Contrast]) -> list[Contrast]:
+    """Return the contrasts with Holm's correction, for each judge over all contrasts of its that have a p-value."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for at, item in enumerate(found):
+        if item.p is not None:
+            places[item.judge].append(at)
+    held = list(found)
+    for own in places.values():
+        values = holm([value for at in own if (value := found[at].p) is not None])
+        for at, p in zip(own, values, strict=True):
+            held[at] = replace(found[at], p_holm=p, named=len(own))
+    return held
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number (Holm 1979), in the given order."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    corrected, so_far = [0.0] * len(values), 0.0
+    for rank, at in enumerate(order):
+        so_far = max(so_far, min(1.0, (len(values) - rank) * values[at]))
+        corrected[at] = so_far
+    return corrected
+
+
+def contrast_of_people(
+    first: str,
+    second: str,
+    judge: str,
+    readings: Iterable[ScoredReading],
+    *,
+    confidence: float = 0.95,
+) -> Contrast:
+    """Return the difference in accuracy of people on the questions judged under both arms, for new passages and new people.
+
+    The interval and the test are those of `app.statistics.two_way.difference_limits`. Flipping passages would test no claim about
+    other people.
+    """
+    given = list(readings)
+    arms = {name: [reading for reading in given if reading.arm == name] for name in (first, second)}
+    common = set.intersection(*({(r.passage, r.question) for r in own} for own in arms.values()))
+    if not common:
+        reason = "No question was judged under both arms."
+        return Contrast(first, second, judge, 0, 0, confidence=confidence, reason=reason)
+    one, other = (
+        verdicts([reading for reading in own if (reading.passage, reading.question) in common])
+        for own in arms.values()
+    )
+    both = verdicts([*one.readings, *other.readings])
+    of_first = np.array([reading.arm == first for reading in both.readings])
+    weights = np.zeros(of_first.size)
+    weights[of_first], weights[~of_first] = one.weights, other.weights
+    places = (both.questions, both.passages, both.people)
+    right = both.values(rightness)
+    estimate, p = difference_of_people(right, of_first, *places, DIFFERENCE, confidence, weights)
+    return Contrast(
+        first,
+        second,
+        judge,
+        passages=np.unique_values(both.passages).size,
+        questions=len(common),
+        first_accuracy=float(one.weights @ right[of_first]),
+        second_accuracy=float(other.weights @ right[~of_first]),
+        difference=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        p=p,
+        confidence=confidence,
+        method=estimate.method,
+        test=None if p is None else TEST_OF_PEOPLE,
+        null=None if p is None else NULL_OF_PEOPLE,
+        people=np.unique_values(both.people).size,
+    )
 
 
 def contrast(
@@ -93,9 +211,9 @@ def contrast(
 
     `correct` maps arm and question to the judge's accuracy. The interval is that of a mean of differences,
     one per question, with passages as clusters (`mean_interval`). The test flips the sign of all differences
-    of a passage together, which is valid if both arms are exchangeable within a passage (Fisher 1935, section
-    21). It tries every flip for few passages, otherwise 10,000 drawn ones, including the observed one
-    (Phipson and Smyth 2010).
+    of a passage together (Fisher 1935, section 21). Its null hypothesis is that these differences are symmetric about 0, which is more
+    than that their mean is 0: see `Contrast.warning`. It tries every flip for few passages, otherwise 10,000 drawn ones, including
+    the observed one (Phipson and Smyth 2010).
     """
     common = sorted(correct.get(first, {}).keys() & correct.get(second, {}).keys())
     if not common:
@@ -124,24 +242,56 @@ def contrast(
         confidence=confidence,
         method=estimate.method,
         test=_test(totals.size) if known else None,
+        null=NULL if known else None,
+        skewness=skewness(totals) if known else None,
     )
+
+
+def skewness(totals: FloatArray) -> float:
+    """Return the third standardised moment of (passages,) totals; 0 where all are equal."""
+    off = totals - totals.mean()
+    spread = float(np.sqrt(np.mean(off**2)))
+    return float(np.mean(off**3) / spread**3) if spread > _SAME else 0.0
 
 
 def _test(passages: int) -> str:
     how = "every flip" if passages <= EXACT_UP_TO else f"{DRAWS:,} drawn flips"
-    return f"permutation test, signs flipped by passage, {how}"
+    return f"permutation test, signs flipped by passage, {how}, mid-p"
 
 
 def flip_test(totals: FloatArray, rng: np.random.Generator) -> float:
-    """Return how often flipped signs of (passages,) `totals` give a sum at least as far from 0 as the
-    observed one, in (0, 1].
+    """Return the mid-p value of (passages,) `totals` under flips of their signs, in (0, 1]: how often the sum is farther from 0
+    than the observed one, plus half of how often it is as far.
+
+    The mid-p value makes up for the few values that the sum can take. It does nothing about skewed differences. Where all totals
+    are 0 it is 1.
     """
-    far = abs(totals.sum()) - _SAME
-    if totals.size <= EXACT_UP_TO:
-        return float(np.mean(np.abs(_every_flip(totals.size) @ totals) >= far))
-    flips = (rng.choice([-1.0, 1.0], size=(_BATCH, totals.size)) for _ in range(DRAWS // _BATCH))
-    reached = sum(int((np.abs(flip @ totals) >= far).sum()) for flip in flips)
-    return (reached + 1) / (DRAWS + 1)
+    return float(flip_tests(totals[None], rng)[0])
+
+
+def flip_tests(totals: FloatArray, rng: np.random.Generator, draws: int = DRAWS) -> FloatArray:
+    """Return the mid-p values of (runs, passages) totals, all under the same flips: every flip, or `draws` drawn ones beside the
+    observed.
+    """
+    far = np.abs(totals.sum(axis=1))
+    exact = totals.shape[1] <= EXACT_UP_TO
+    batches = _every_flips(totals.shape[1]) if exact else _drawn_flips(totals.shape[1], rng, draws)
+    above, equal = np.zeros(far.size), np.zeros(far.size) if exact else np.ones(far.size)
+    for flips in batches:
+        reached = np.abs(totals @ flips.T) - far[:, None]
+        above += (reached > _SAME).sum(axis=1)
+        equal += (np.abs(reached) <= _SAME).sum(axis=1)
+    count = 2.0 ** totals.shape[1] if exact else draws + 1
+    return np.where((totals == 0).all(axis=1), 1.0, (above + equal / 2) / count)
+
+
+def _every_flips(count: int) -> Iterator[FloatArray]:
+    flips = _every_flip(count)
+    yield from (flips[start : start + _BATCH] for start in range(0, len(flips), _BATCH))
+
+
+def _drawn_flips(count: int, rng: np.random.Generator, draws: int) -> Iterator[FloatArray]:
+    yield from (rng.choice([-1.0, 1.0], size=(_BATCH, count)) for _ in range(draws // _BATCH))
 
 
 def _every_flip(count: int) -> FloatArray:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from app.statistics.assumptions import EXPECTED_CORRELATION
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -17,8 +19,6 @@ METHOD = "Wilson, t quantile, effective number of questions clustered by passage
 METHOD_UNBOUNDED = "t quantile, variance clustered by passage (CR2)"
 METHOD_ONE_PASSAGE = "whole range: one passage tells nothing about others"
 
-_EXPECTED_CORRELATION = 0.2
-"""Assumed correlation of questions on one passage, used where the data do not determine it."""
 _EXPECTED_WEIGHT = 2.0
 """Weight of that assumption, in units of information of the data."""
 
@@ -134,12 +134,12 @@ def _binary_equivalent(unit: FloatArray, unseen: float) -> float:
 def _design_effect(unit: FloatArray, passages: IntArray, sizes: FloatArray) -> float:
     """Return the factor by which clustering multiplies the variance of the mean, at least 1.
 
-    The factor from the data is averaged with the factor that `_EXPECTED_CORRELATION` implies. A ratio of two
+    The factor from the data is averaged with the factor that `EXPECTED_CORRELATION` implies. A ratio of two
     variances is known the less, the longer the tails of the values (their kurtosis). It is unknown where all
     values are equal.
     """
     n = unit.size
-    expected = 1 + ((sizes**2).sum() / n - 1) * _EXPECTED_CORRELATION
+    expected = 1 + ((sizes**2).sum() / n - 1) * EXPECTED_CORRELATION
     if np.ptp(unit) == 0:
         return float(expected)
     off = unit - unit.mean()

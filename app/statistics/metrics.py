@@ -14,6 +14,7 @@ import numpy as np
 from app.protocols.core import Measure, Metric, Protocol
 from app.statistics.accuracy import by_question
 from app.statistics.intervals import Estimate, FloatArray, IntArray, mean_interval, t_interval
+from app.statistics.people import pooled, verdicts
 from app.statistics.readings import Figures, MeasuredReading, TrialMeasures
 from app.statistics.reducers import REDUCERS, SHARE, series
 from app.statistics.scores import ScoredReading
@@ -100,9 +101,28 @@ def _measured(
     reducer = REDUCERS[metric.reducer]
     title = f"{metric.title} ({reducer.detail(items)})" if reducer.detail else metric.title
     low, high = reducer.bounds or (reducer.scale.low, reducer.scale.high)
-    estimate = mean_interval(*_arrays(figures), reducer.scale, confidence)
+    estimate = _estimate(metric, items, figures, confidence)
     within = replace(estimate, low=max(estimate.low, low), high=min(estimate.high, high))
     return _with(Measured(arm, judge, metric.key, title, metric.unit), figures, within)
+
+
+PASSAGES_ALONE = (
+    "; not by person: the figure ranks readings against each other, and holds for these people alone"
+)
+"""What is added to the method of a figure of several people that is clustered by passage alone."""
+
+
+def _estimate(
+    metric: Metric, items: Sequence[MeasuredReading], figures: Figures, confidence: float
+) -> Estimate:
+    """Return the mean with its interval: for people, for new passages and new people."""
+    reducer = REDUCERS[metric.reducer]
+    people = pooled(item.reading for item in items)
+    if people and reducer.values:
+        known = reducer.values(metric, items)
+        return verdicts(list(known)).interval(known.__getitem__, reducer.scale, confidence)
+    found = mean_interval(*_arrays(figures), reducer.scale, confidence)
+    return replace(found, method=f"{found.method}{PASSAGES_ALONE}") if people else found
 
 
 def measures(

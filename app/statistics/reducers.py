@@ -13,7 +13,7 @@ from app.statistics.accuracy import by_question
 from app.statistics.intervals import Scale
 from app.statistics.ranking import auroc, best_of_n, competing
 from app.statistics.readings import Figures, MeasuredReading
-from app.statistics.scores import WORST_LOG_SCORE, bits, rightness
+from app.statistics.scores import WORST_LOG_SCORE, ScoredReading, bits, rightness
 
 SHARE = Scale(low=0.0, high=1.0, unseen=1.0)
 CHANGE = Scale(low=-1.0, high=1.0, unseen=1.0)
@@ -35,6 +35,8 @@ class Reducer:
     """Between which the metric lies, where that is narrower than the scale of the figures."""
     detail: Callable[[Sequence[MeasuredReading]], str] | None = None
     """Text after the title: the n of a best-of-n metric."""
+    values: Callable[[Metric, Sequence[MeasuredReading]], dict[ScoredReading, float]] | None = None
+    """One figure a reading, of which those of a question are means; None where readings are ranked against each other."""
 
 
 # ── columns ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -150,31 +152,34 @@ def counts(metric: Metric, item: MeasuredReading) -> bool:
     return not metric.where or bool(item.measures.get(metric.where))
 
 
-def _mean_of(figure: Figure) -> Callable[[Metric, Sequence[MeasuredReading]], Figures]:
+def _mean_of(figure: Figure, scale: Scale) -> Reducer:
     """Make the mean of `figure` over the readings that have one, by question."""
 
-    def figures(metric: Metric, items: Sequence[MeasuredReading]) -> Figures:
-        known = {
+    def values(metric: Metric, items: Sequence[MeasuredReading]) -> dict[ScoredReading, float]:
+        return {
             item.reading: found
             for item in items
             if counts(metric, item) and (found := figure(metric, item)) is not None
         }
+
+    def figures(metric: Metric, items: Sequence[MeasuredReading]) -> Figures:
+        known = values(metric, items)
         return by_question(known, known.__getitem__)
 
-    return figures
+    return Reducer(figures, scale, values=values)
 
 
 REDUCERS: Mapping[str, Reducer] = {
-    "mean": Reducer(_mean_of(value), SHARE),
-    "complement": Reducer(_mean_of(_complement), SHARE),
-    "gain": Reducer(_mean_of(_gain), CHANGE),
-    "decision": Reducer(_mean_of(_decision), SHARE),
-    "majority": Reducer(_mean_of(_majority_decision), SHARE),
-    "bias": Reducer(_mean_of(_beside_belief(lambda p, q: q - p)), CHANGE),
-    "distance": Reducer(_mean_of(_beside_belief(lambda p, q: abs(q - p))), SHARE),
-    "divergence": Reducer(_mean_of(_beside_belief(divergence)), BITS),
-    "any_accepted": Reducer(_mean_of(_any_accepted), SHARE),
-    "share_accepted": Reducer(_mean_of(_share_accepted), SHARE),
+    "mean": _mean_of(value, SHARE),
+    "complement": _mean_of(_complement, SHARE),
+    "gain": _mean_of(_gain, CHANGE),
+    "decision": _mean_of(_decision, SHARE),
+    "majority": _mean_of(_majority_decision, SHARE),
+    "bias": _mean_of(_beside_belief(lambda p, q: q - p), CHANGE),
+    "distance": _mean_of(_beside_belief(lambda p, q: abs(q - p)), SHARE),
+    "divergence": _mean_of(_beside_belief(divergence), BITS),
+    "any_accepted": _mean_of(_any_accepted, SHARE),
+    "share_accepted": _mean_of(_share_accepted, SHARE),
     "auroc": Reducer(lambda _, items: auroc(items), RANKED, bounds=(0.0, 1.0)),
     "best_of_n": Reducer(
         lambda _, items: best_of_n(items),

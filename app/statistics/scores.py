@@ -38,6 +38,8 @@ class ScoredReading:
     """
     talk: str = ""
     """The judge whose talk was read, where each judge has separate talks. Used only to distinguish talks."""
+    person: str = ""
+    """The pseudonym of the person who judged; empty for other judges."""
 
     def __post_init__(self) -> None:
         if self.answers < 2 or len(self.p_rest) != self.answers - 2:
@@ -97,6 +99,11 @@ def bits(p: float) -> float:
 def log_score(reading: ScoredReading) -> float:
     """Return the logarithmic score in bits, 0 the best (Good 1952)."""
     return bits(reading.p_gold)
+
+
+def clipped(reading: ScoredReading) -> bool:
+    """Return whether the log score counts more than the belief in gold: it is below 1e-4, as after 100 and 0 for another answer."""
+    return reading.p_gold < BELIEF_FLOOR
 
 
 def turns_score(p_gold: float, penalty: float) -> float:

@@ -444,10 +444,15 @@ def test_a_price_that_cannot_be_read_is_told(arena: Arena, tmp_path: Path, price
 
 
 def test_power_is_told_both_ways_and_what_cannot_be_is_refused(arena: Arena) -> None:
-    assert "needs 228 questions" in arena.run("power", "--difference", "0.1").out
+    alone = arena.run("power", "--difference", "0.1").out
+    assert "needs 230 questions" in alone
+    assert "Connor's formula gives 233" in alone
     assert "No number of questions" in arena.run("power", "--difference", "0.1", "--passages", "20").out
-    assert "can show a difference of 10." in arena.run("power", "--questions", "228").out
+    assert "can show a difference of 10." in arena.run("power", "--questions", "230").out
     assert "too few" in arena.run("power", "--questions", "5").out
+    both = arena.run("power", "--questions", "250", "--passages", "50", "--difference", "0.112").out
+    assert "with a power of 67%" in both
+    assert "5% over 4 contrasts" in arena.run("power", "--questions", "230", "--contrasts", "4").out
     for arguments in ((), ("--difference", "0.4"), ("--questions", "5", "--passages", "6")):
         assert arena.run("power", *arguments).code == 2
 

@@ -20,7 +20,7 @@ from app.experiments.plan import draw, plan
 from app.experiments.spec import SpecError, parse_spec
 from app.records.database import Database
 from app.records.tasks import questions_of
-from app.statistics.power import smallest_difference
+from app.statistics.power import METHODS, Comparison, smallest_difference
 from models import CallAttempt, Experiment, Judgement, Trial
 from tests.factories import TASKS, imported, passage, played, spec, started
 from tests.servers import Script, ScriptedServer, Seen
@@ -300,7 +300,9 @@ async def test_the_smallest_difference_is_that_of_the_drawn_questions_and_passag
     await imported(database, *(passage(f"P{n}", 8) for n in range(20)))
     power = (await estimated(database, spec(tasks={"set": TASKS, "per_passage": 6}))).power
     assert (power.questions, power.passages) == (120, 20)
-    assert power.difference == smallest_difference(120, per_passage=6)
+    found = smallest_difference(Comparison(120, 20))
+    assert found is not None
+    assert (power.difference, power.method) == (found.value, METHODS["simulation"])
     small = (await estimated(database, spec(tasks={"set": TASKS, "limit": 2}))).power
     assert small.difference is None
 

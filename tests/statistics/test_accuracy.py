@@ -133,7 +133,9 @@ def test_reading_everything_again_in_another_order_with_the_same_beliefs_narrows
     once = only_cell(readings)
     twice = only_cell([*readings, *(replace(r, order=r.order + 2) for r in readings)])
     assert twice.verdicts == 2 * once.verdicts
-    assert replace(twice, verdicts=once.verdicts, correct=once.correct, ties=once.ties) == once
+    assert twice.clipped == 2 * once.clipped
+    counts = {"verdicts": once.verdicts, "correct": once.correct, "ties": once.ties, "clipped": once.clipped}
+    assert replace(twice, **counts) == once
 
 
 NAIVE_EXPERT_DEBATE = {"naive": 5, "expert": 10, "debate": 8}

@@ -68,7 +68,7 @@ def test_its_interval_is_as_sure_as_asked_for(confidence: float) -> None:
 @pytest.mark.parametrize(("passages", "how"), [(13, "every flip"), (14, "10,000 drawn flips")])
 def test_it_says_whether_every_flip_was_tried(passages: int, how: str) -> None:
     found = compared(*paired(np.random.default_rng(4), passages, 0.7, 0.6))
-    assert found.test == f"permutation test, signs flipped by passage, {how}"
+    assert found.test == f"permutation test, signs flipped by passage, {how}, mid-p"
 
 
 def test_exchanging_the_arms_exchanges_the_signs_and_keeps_the_test() -> None:
@@ -102,12 +102,25 @@ def test_the_same_names_give_the_same_draws() -> None:
 
 
 @pytest.mark.parametrize("passages", [2, 5, 8, 12])
-def test_with_few_passages_p_is_that_of_scipys_exact_permutation_test(passages: int) -> None:
+def test_with_few_passages_p_is_that_of_scipys_exact_permutation_test_less_half_of_the_ties(
+    passages: int,
+) -> None:
     totals = np.random.default_rng(passages).integers(-2, 4, passages).astype(np.float64)
     exact = scipy.stats.permutation_test(
         (totals,), np.sum, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
     )
-    assert flip_test(totals, ANY) == pytest.approx(exact.pvalue)
+    as_far = np.mean(np.isclose(np.abs(exact.null_distribution), abs(totals.sum())))
+    assert flip_test(totals, ANY) == pytest.approx(exact.pvalue - as_far / 2)
+
+
+@pytest.mark.parametrize(("won", "lost"), [(9, 1), (7, 3), (5, 5), (12, 0)])
+def test_one_question_a_passage_gives_mcnemars_mid_p(won: int, lost: int) -> None:
+    """Fagerland, Lydersen and Laake 2013, eq. 4: the exact p-value less the point probability."""
+    totals = np.array([1.0] * won + [-1.0] * lost + [0.0])
+    point = scipy.stats.binom.pmf(min(won, lost), won + lost, 0.5)
+    exact = min(1.0, 2 * scipy.stats.binom.cdf(min(won, lost), won + lost, 0.5))
+    expected = exact - point if won != lost else 1 - point / 2
+    assert flip_test(totals, ANY) == pytest.approx(expected)
 
 
 def test_with_many_passages_p_is_near_that_of_scipys_drawn_permutation_test() -> None:
@@ -120,7 +133,7 @@ def test_with_many_passages_p_is_near_that_of_scipys_drawn_permutation_test() ->
 
 def test_the_observed_signs_count_among_the_drawn_ones_so_that_p_is_never_zero() -> None:
     """No drawn flip of 60 equal differences is as far from 0: only the observed one of the 10,001 (Phipson and Smyth 2010)."""
-    assert flip_test(np.ones(60), np.random.default_rng(1)) == 1 / 10_001
+    assert flip_test(np.ones(60), np.random.default_rng(1)) == 0.5 / 10_001
 
 
 @given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.1, 0.2, 1 / 3, 1.0]), min_size=1, max_size=EXACT_UP_TO))

@@ -85,11 +85,25 @@ def of_that_time(now: Any, then: Any) -> Any:
     return now
 
 
+MENDED = {"unit", "p", "test"}
+"""Figures and texts that are others since version 2 of the rules: p-values are mid-p values, and people are a cluster."""
+
+
+def unmended(report: Any) -> Any:
+    """A report without what version 2 of the rules mended, and without the methods of people's intervals."""
+    if isinstance(report, dict):
+        left = MENDED | ({"method"} if report.get("judge") == "people" else set())
+        return {key: unmended(value) for key, value in report.items() if key not in left}
+    return [unmended(item) for item in report] if isinstance(report, list) else report
+
+
 async def test_the_reports_are_the_same(old: Database, before: str) -> None:
     now, then = await reports(old), reported(before)
     assert then.keys() - now.keys() == {"half, finished"}
     for name, report in now.items():
-        assert of_that_time(json.loads(json.dumps(report)), then[name]) == then[name], name
+        held = of_that_time(json.loads(json.dumps(report)), then[name])
+        assert unmended(held) == unmended(then[name]), name
+        assert report["rules"] == 2
 
 
 async def test_a_half_run_experiment_finishes_as_it_would_have(old: Database, before: str) -> None:
@@ -97,7 +111,8 @@ async def test_a_half_run_experiment_finishes_as_it_would_have(old: Database, be
     kept = await only(old, MOVES, last=last)
     await finish(old, "half")
     then = reported(before)["half, finished"]
-    assert of_that_time(json.loads(json.dumps((await reports(old))["half"])), then) == then
+    held = of_that_time(json.loads(json.dumps((await reports(old))["half"])), then)
+    assert unmended(held) == unmended(then)
     assert await only(old, MOVES, last=last) == kept
     assert await only(old, "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'") == 0
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from app.experiments.estimate import Price
-from app.experiments.spec import PARTICIPANT_KINDS, People, SpecError, Tasks
+from app.experiments.spec import PARTICIPANT_KINDS, Gap, People, SpecError, Tasks
 from app.protocols import DEFAULT, PROTOCOLS
 from app.web.fields import nested, read, rows, typed
 
@@ -51,6 +51,8 @@ class Sheet(BaseModel):
     elicit: str = "final"
     repeats: Any = 1
     contrasts: list[tuple[str, str]] = Field(default_factory=list)
+    pgr: dict[str, Any] = Field(default_factory=dict)
+    """The arms between which PGR is measured; empty where the file names none."""
     replicates: Any = 1
     seed: Any = 0
     prices: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -98,6 +100,7 @@ def file_of(sheet: Sheet) -> dict[str, Any]:
         "elicit": None if sheet.elicit == "final" else sheet.elicit,
         "repeats": None if sheet.repeats == 1 else sheet.repeats,
         "contrasts": [list(pair) for pair in sheet.contrasts if any(pair)],
+        "pgr": {key: name for key, name in sheet.pgr.items() if name},
         "replicates": None if sheet.replicates == 1 else sheet.replicates,
         "seed": None if sheet.seed == 0 else sheet.seed,
     }
@@ -152,6 +155,7 @@ def sheet_of(file: Mapping[str, Any]) -> Sheet:
         elicit=file.get("elicit", "final"),
         repeats=file.get("repeats", 1),
         contrasts=[(pair[0], pair[1]) for pair in file.get("contrasts") or []],
+        pgr=dict(file.get("pgr") or {}),
         replicates=file.get("replicates", 1),
         seed=file.get("seed", 0),
     )
@@ -229,6 +233,11 @@ def read_sheet(pairs: list[tuple[str, str]]) -> Sheet:
         contrasts=[
             _read_pair(item, arms_renamed) for item in rows(tree, "contrasts") if isinstance(item, dict)
         ],
+        pgr={
+            key: arms_renamed.get(name, name)
+            for key in Gap.model_fields
+            if (name := _word(_under(tree, "pgr"), key))
+        },
         replicates=read(_word(tree, "replicates") or "1", "whole"),
         seed=read(_word(tree, "seed") or "0", "whole"),
         prices=_read_prices(cast),

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from app.experiments.spec import PARTICIPANT_KINDS, People, Tasks
 from app.participants.base import BuiltinSettings, EndpointSettings
-from app.protocols import DEFAULT, FLOOR, PROTOCOLS
+from app.protocols import CEILING, DEFAULT, FLOOR, PROTOCOLS
 from app.protocols.core import Protocol
 from app.web.experiment_editor.form import ArmSheet, CastSheet, Sheet
 from app.web.fields import Field, fields, shown
@@ -203,6 +203,9 @@ class EditorFields:
     """Participants that can be chosen."""
     protocols: list[str]
     arm_names: list[str]
+    naive: list[str]
+    """Arms that can be the floor of PGR; offered where there are several, or one is chosen."""
+    expert: list[str]
     endpoints: str
 
 
@@ -217,8 +220,14 @@ def form_of(sheet: Sheet, known: Known, sets: Mapping[str, int]) -> EditorFields
         names=[item.name for item in sheet.participants if item.name],
         protocols=list(PROTOCOLS),
         arm_names=[arm.name for arm in sheet.arms if arm.name],
+        naive=_of_protocol(sheet, FLOOR.name),
+        expert=_of_protocol(sheet, CEILING.name),
         endpoints=shown(sheet.endpoints, "yaml"),
     )
+
+
+def _of_protocol(sheet: Sheet, protocol: str) -> list[str]:
+    return [arm.name for arm in sheet.arms if arm.name and arm.protocol == protocol]
 
 
 def _cast(sheet: Sheet, place: int, known: Known) -> CastForm:

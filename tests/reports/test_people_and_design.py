@@ -1,0 +1,173 @@
+"""A report of recorded facts says for whom its figures of people hold, which arms PGR is measured between, and what is no sample."""
+
+from collections.abc import Sequence
+from io import StringIO
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from app.experiments.spec import SpecError, parse_spec
+from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
+from app.reports.report import COIN, Facts, Report, computed, notes
+from app.reports.tables import as_tables
+from app.statistics.two_way import METHOD
+from models import Experiment
+from tests.factories import spec
+
+
+def placed(arm: str, judge: str, kind: str, passage: int, place: int, p_gold: float) -> Placed:
+    key = f"p{passage}"
+    return Placed(
+        judgement=UUID(int=place + 1),
+        order=0,
+        belief=(p_gold, 1 - p_gold),
+        beliefs=((p_gold, 1 - p_gold),),
+        assignment=0,
+        replicate=0,
+        gold=0,
+        question=f"{key}/q",
+        passage=key,
+        arm=arm,
+        judge=judge,
+        kind=kind,
+        round="first",
+        round_position=0,
+        place=place,
+        knows_story=False,
+        trial=UUID(int=passage),
+    )
+
+
+def of_people(arm: str, accuracy: float, seed: int) -> list[Placed]:
+    rng = np.random.default_rng(seed)
+    return [
+        placed(
+            arm, f"person-{n}", "person", passage, n + 1, 0.95 if rng.random() < accuracy + 0.04 * n else 0.0
+        )
+        for passage in range(16)
+        for n in range(5)
+    ]
+
+
+def counted(arm: str, protocol: str) -> ArmCount:
+    return ArmCount(arm, protocol, 16, 16, 0, 1, 0, 0, 0, 0, baseline=False)
+
+
+def reported(rows: Sequence[Placed], protocols: dict[str, str], judge: str, **settings: Any) -> Report:
+    frozen = {"contrasts": [], "elicit": "final", **settings}
+    places = dict.fromkeys((row.arm, row.kind) for row in rows)
+    return computed(
+        Facts(
+            experiment=Experiment(name="study", digest="0", seed=1, spec=frozen),
+            arms={arm: counted(arm, protocol) for arm, protocol in protocols.items()},
+            judges=[
+                JudgeCount(arm, judge, "first", 0, kind == "builtin", 16, 16, 0, 0) for arm, kind in places
+            ],
+            verdicts=rows,
+            failures=[],
+            played=[
+                Played(row.trial, row.arm, None, row.passage, row.question, 0, 0, 0, {}, {}) for row in rows
+            ],
+            marks={},
+            speeches=[],
+            preferences={},
+        )
+    )
+
+
+def printed(made: Report) -> str:
+    shown = StringIO()
+    Console(file=shown, width=220).print(*as_tables(made))
+    return shown.getvalue()
+
+
+PROTOCOLS = {"none": "naive", "whole": "expert", "talk": "debate"}
+
+
+def study(**settings: Any) -> Report:
+    """Arms judged by five people."""
+    rows = [
+        *of_people("none", 0.45, 1),
+        *of_people("whole", 0.9, 2),
+        *of_people("talk", 0.7, 3),
+        *(of_people("bare", 0.45, 4) if "protocols" in settings else []),
+    ]
+    protocols = settings.pop("protocols", PROTOCOLS)
+    return reported(rows, protocols, "people", **settings)
+
+
+def test_people_are_shown_with_their_number_their_figures_and_a_check() -> None:
+    made = study(contrasts=[["talk", "none"], ["whole", "talk"]])
+    [talk] = [line.cell for line in made.lines if line.arm.arm == "talk"]
+    assert talk is not None
+    assert (talk.people, talk.method) == (5, METHOD)
+    text = printed(made)
+    assert "person-3" in text
+    assert "People by a mixed model" in text
+    assert "p (Holm)" in text
+    told = "\n".join(notes(made))
+    assert "5 in talk" in told
+    assert "new passages and new people" in told
+    assert "null hypothesis: the mean difference over passages and people is 0" in told
+    body = made.as_json()
+    assert len(body["people"]) == 15
+    assert {row["person"] for row in body["people"]} == {f"person-{n}" for n in range(5)}
+    assert [item["named"] for item in body["contrasts"]] == [2, 2]
+    assert body["mixed_models"][0]["fit"]["accuracy"] is not None
+
+
+def test_entered_zeros_are_counted_where_the_log_score_clips_them() -> None:
+    made = study()
+    [line] = [line for line in made.lines if line.arm.arm == "none"]
+    assert line.cell is not None
+    assert line.cell.clipped == sum(row.belief[0] == 0 for row in of_people("none", 0.45, 1))
+    assert any(f"none, people: {line.cell.clipped} of 80 verdicts" in note for note in notes(made))
+
+
+def test_pgr_names_its_floor_and_ceiling_and_what_was_chosen_among_several() -> None:
+    [note] = [note for note in notes(study()) if note.startswith("PGR")]
+    assert note == "PGR is measured from none to whole."
+    several = {**PROTOCOLS, "bare": "naive"}
+    [note] = [note for note in notes(study(protocols=several)) if note.startswith("PGR")]
+    assert "none is the first of the naive arms none, bare, since the file names none under pgr" in note
+    named = study(protocols=several, pgr={"floor": "bare", "ceiling": None})
+    [note] = [note for note in notes(named) if note.startswith("PGR")]
+    assert note == "PGR is measured from bare to whole."
+    assert {line.cell.pgr_floor for line in named.lines if line.cell and line.cell.pgr} == {"bare"}
+
+
+def test_a_built_in_coin_has_no_interval_and_a_model_that_never_prefers_keeps_its() -> None:
+    for kind, fixed in (("builtin", COIN), ("model", None)):
+        rows = [placed("talk", "coin", kind, passage, 0, 0.5) for passage in range(16)]
+        made = reported(rows, {"talk": "debate"}, "coin")
+        [line] = made.lines
+        body = line.as_json()
+        assert (body["accuracy"], body["fixed"]) == (0.5, fixed)
+        assert (body["low"] is None) == (kind == "builtin")
+        assert ("by design" in printed(made)) == (kind == "builtin")
+
+
+ENDS = {"none": {"protocol": "naive"}, "bare": {"protocol": "naive"}, "whole": {"protocol": "expert"}}
+
+
+def test_the_file_may_name_the_ends_of_pgr() -> None:
+    plain = parse_spec(spec(arms=ENDS, contrasts=[]))
+    assert "pgr" not in plain.normalised()
+    named = parse_spec(spec(arms=ENDS, contrasts=[], pgr={"floor": "bare"}))
+    assert named.normalised()["pgr"] == {"floor": "bare", "ceiling": None}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "part"),
+    [
+        ({"floor": "whole"}, "pgr.floor: whole is an arm of expert: name one of naive"),
+        ({"ceiling": "nobody"}, "unknown arm 'nobody'"),
+        ({"flor": "bare"}, "unknown key 'flor'"),
+    ],
+)
+def test_a_mistake_in_the_ends_of_pgr_is_named(wrong: dict[str, str], part: str) -> None:
+    with pytest.raises(SpecError, match=part):
+        parse_spec(spec(arms=ENDS, contrasts=[], pgr=wrong))
