@@ -2,7 +2,7 @@
 and no rebuttal.
 """
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,7 @@ from app.protocols.core import (
     Assignment,
     Case,
     Limits,
+    Metric,
     Move,
     Outcome,
     Said,
@@ -29,6 +30,17 @@ class Advised(Argued):
     """A protocol in which one consultant argues for an assigned answer. Every question is played once for
     each answer.
     """
+
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "ensembled",
+            "Ensembled accuracy: the beliefs after both opposite talks averaged",
+            "share",
+            "ensembled",
+            "belief",
+            absent="No question has talks for gold and against it that one judge read in the same order.",
+        ),
+    )
 
     target_words: int = Field(200, ge=10, le=2000)
     """Words that the prompt asks a statement to have: twice a debater's, so that transcripts are equally

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 from app.protocols.combinators import arguing
 from app.protocols.consultancy import Consultancy
-from app.protocols.core import Ask, Assignment, Case, Outcome, PickFacts, Seat, Talk, one, picked
+from app.protocols.core import Ask, Assignment, Case, Metric, Outcome, PickFacts, Seat, Talk, one, picked
 from app.protocols.debate import Debate
 
 SOURCE = "Kenton et al. 2024 (arXiv 2407.04622), section 3; here the advocate chooses before it speaks"
@@ -18,6 +19,7 @@ class OpenConsultancy(Consultancy):
 
     name = "open-consultancy"
     source = SOURCE
+    metrics: ClassVar[tuple[Metric, ...]] = ()
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """Return one assignment: the consultant chooses its answer, so there is nothing to average over."""
