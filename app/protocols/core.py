@@ -50,7 +50,7 @@ class Speech(Content):
     kind: Literal["speech"] = "speech"
     said: MarkedText
     scratchpad: str = ""
-    """Private reasoning of the speaker, hidden from all other seats."""
+    """Private reasoning of the speaker, hidden from all other seats but those that `Seat.reads_notes` names."""
     words: int
     asked: int = 1
     """How often the speaker was asked, until the length was right or the attempts were used up."""
@@ -358,6 +358,10 @@ class Seat:
     """The one built-in participant that can take it, where no other can."""
     default: str | None = None
     """The seat whose participant takes this one too, where the file names none. None: it must be named."""
+    notes_shown: bool = False
+    """Whether its private notes are shown to the seats that may read notes."""
+    reads_notes: bool = False
+    """Whether it may read such notes, if it does not read the passage."""
 
 
 JUDGE = Seat("judge", "Judge")

@@ -276,6 +276,11 @@ TOGETHER: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str], str]] = {
         {"SPEAKER": "people"},
         f"SPEAKER {CLOSED}without attack); add seats: {{SPEAKER: NAME}}",
     ),
+    "a person whose notes judges would read": (
+        {"show_scratchpad": True},
+        {"SPEAKER": "people"},
+        f"SPEAKER {CLOSED}without attack or show_scratchpad); add seats: {{SPEAKER: NAME}}",
+    ),
     "an attack by who does not argue": (
         {"attack": "forge-marks", "attacker": "judge"},
         {},

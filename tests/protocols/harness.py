@@ -173,7 +173,7 @@ def openly(path: str) -> str:
 
 
 def privately(path: str) -> str:
-    """Words that no other seat may ever read."""
+    """Words that no other seat may ever read, unless its settings show them to judges."""
     return f"kept:{path};"
 
 
@@ -300,6 +300,7 @@ _PRESSURE = {
     "candidates": st.integers(1, 3),
     "refinements": st.integers(0, 2),
     "attack": st.sampled_from(get_args(Attack)),
+    "show_scratchpad": st.booleans(),
 }
 _SPEECH = {**_WORDS, **_PRESSURE}
 _LENGTHS = {"rounds": st.integers(1, 4), **_SPEECH}
