@@ -423,7 +423,8 @@ class _Trials:
         texts = self._item.texts[::-1] if assignment.reverse else self._item.texts
         cast = self._spec.cast.participants
         elicitation = {seat: cast[name].elicitation for seat, name in seated.items() if name != PEOPLE}
-        return Case(self._item.question.text, texts, assignment.argues, 0, elicitation)
+        question = self._item.question.text
+        return Case(question, texts, assignment.argues, 0, elicitation, role=assignment.role)
 
     def _asked(
         self,

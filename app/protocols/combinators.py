@@ -17,6 +17,7 @@ from app.protocols.core import (
     Limits,
     Move,
     Outcome,
+    PickFacts,
     Protocol,
     Said,
     Seat,
@@ -68,6 +69,14 @@ class PreferenceFacts(BeliefFacts):
 
     silent: tuple[str, ...]
     """Labels of the opponents who have not spoken in this round."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoiceFacts(PickFacts):
+    """Facts of choosing the answer to argue for."""
+
+    mislead: bool
+    """Whether it is to be a wrong one."""
 
 
 class Spoken(Protocol):

@@ -317,6 +317,8 @@ class Case:
     elicitation: Mapping[str, Elicitation] = field(default_factory=dict)
     planted: Mapping[int, Planted] = field(default_factory=dict)
     """Flawed arguments that came with the question, by the index of their answer."""
+    role: str = ""
+    """The role that the trial's assignment gives; empty where it gives none, and in judging."""
 
     def rng(self) -> Random:
         """Return a new generator with the trial's seed: a replay draws the same numbers."""
@@ -375,6 +377,8 @@ class Assignment:
     reverse: bool = False
     exchanged: bool = False
     """Whether the two opposed seats have each other's participants."""
+    role: str = ""
+    """The role that a seat has and knows; empty where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,8 +399,8 @@ class Outcome:
     """Who argued for which answer, where that was chosen in the talk; None for the case's sides."""
 
     def judged(self, case: Case) -> Case:
-        """Return the case for judges of the finished talk, with the sides that were chosen in it."""
-        return case if self.argues is None else replace(case, argues=self.argues)
+        """Return the case for judges of the finished talk, with the sides that were chosen in it and without a role."""
+        return replace(case, argues=case.argues if self.argues is None else self.argues, role="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,7 +441,7 @@ class Metric:
     reducer: str
     """Its name in `app.statistics.reducers`."""
     column: str
-    """`correct` or `acceptance`, one number a reading; `belief`, the path to a belief; or a series of measures: `price/`."""
+    """`correct`, `acceptance`, or `argued` (1 where gold was argued for), one number a reading; `belief`, the path to a belief; or a series of measures: `price/`."""
     at: int | None = None
     """A point of the series, -1 for the last one; of a series of grades, the grade."""
     each: bool = False

@@ -49,6 +49,8 @@ def value(metric: Metric, item: MeasuredReading) -> float | None:
             return rightness(item.reading)
         case "acceptance":
             return item.p_argued
+        case "argued":
+            return None if item.argues_gold is None else float(item.argues_gold)
     raise ValueError(f"{metric.key} reads {metric.column}, which is no column of a reading.")
 
 

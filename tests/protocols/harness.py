@@ -73,7 +73,14 @@ def cases(
 ) -> list[Case]:
     """The case of every assignment of `protocol`, as the plan of an experiment makes them."""
     return [
-        Case(QUESTION, answers[::-1] if given.reverse else answers, given.argues, 7, elicitation or {})
+        Case(
+            QUESTION,
+            answers[::-1] if given.reverse else answers,
+            given.argues,
+            7,
+            elicitation or {},
+            role=given.role,
+        )
         for given in protocol.assignments(len(answers))
     ]
 
@@ -350,7 +357,10 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
             **_SPEECH,
         ),
     ),
-    "prover-verifier": st.builds(ProverVerifier, **_SPEECH),
+    "prover-verifier": st.one_of(
+        st.builds(ProverVerifier, **_SPEECH),
+        st.builds(ProverVerifier, roles=st.just("told"), **_SPEECH | {"show_scratchpad": st.just(False)}),
+    ),
     "market-making": st.builds(
         MarketMaking,
         steps=st.integers(1, 3),

@@ -439,6 +439,7 @@ def test_a_view_has_no_place_for_gold() -> None:
     assert {field.name for field in fields(Case)} == {
         *("question", "answers", "argues", "seed", "elicitation"),
         "planted",  # arguments that come with a question, for whichever of its answers
+        "role",  # helpful or sneaky, told before an answer is chosen
     }
 
 

@@ -139,6 +139,40 @@ def test_completeness_and_soundness_are_means_of_acceptance_over_orders_then_que
     assert told["soundness"] == pytest.approx((0.8 + 0.6) / 2)
 
 
+def of_role(role: str, p_argued: float, for_gold: bool, question: str) -> MeasuredReading:
+    """A reading after a prover that was told its role; assignment 0 is the helpful one, whatever it argued for."""
+    helpful = role == "helpful"
+    found = argued(p_argued, for_gold, question=question)
+    read = replace(found.reading, assignment=0 if helpful else 1)
+    return replace(found, reading=read, measures={"helpful": float(helpful), "sneaky": float(not helpful)})
+
+
+def test_completeness_and_soundness_go_by_what_was_argued_and_not_by_the_role_that_was_told() -> None:
+    """The helpful prover of n argues for the wrong answer, the sneaky prover of o for the right one.
+
+    - accepted for gold: m .9, o (.8 and .4, two assignments) .6: completeness .75;
+    - accepted against gold: m .3, n (.5 and .7) .6: soundness 1 less .45.
+    """
+    told = values(
+        "prover-verifier",
+        of_role("helpful", 0.9, True, "m"),
+        of_role("sneaky", 0.3, False, "m"),
+        of_role("helpful", 0.5, False, "n"),
+        of_role("sneaky", 0.7, False, "n"),
+        of_role("helpful", 0.8, True, "o"),
+        of_role("sneaky", 0.4, True, "o"),
+    )
+    assert told["completeness"] == pytest.approx(0.75)
+    assert told["soundness"] == pytest.approx(0.55)
+    assert told["helpful_for_gold"] == pytest.approx(2 / 3)
+    assert told["sneaky_against_gold"] == pytest.approx(2 / 3)
+
+
+def test_where_no_role_was_told_no_figure_counts_who_kept_to_it() -> None:
+    items = [argued(0.9, True), argued(0.2, False)]
+    assert not values("prover-verifier", *items).keys() & {"helpful_for_gold", "sneaky_against_gold"}
+
+
 def test_the_area_under_the_curve_by_hand() -> None:
     """Right .9 and .5, wrong .5 and .1: of four pairs three are in order and one is tied."""
     items = [
@@ -361,7 +395,7 @@ def test_every_metric_is_made_by_a_reducer_that_there_is_from_measures_that_the_
         left = {measure.name for measure in rules.measures}
         for metric in (*EVERY, *rules.metrics):
             assert metric.reducer in REDUCERS
-            assert metric.column in {"correct", "acceptance", "belief", *left}
+            assert metric.column in {"correct", "acceptance", "argued", "belief", *left}
             assert not metric.where or metric.where in left
 
 
