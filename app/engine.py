@@ -307,7 +307,7 @@ class Engine:
             answers=tuple(trial.question.answers[index] for index in trial.answers),
             argues=trial.argues,
             seed=row.seed,
-            elicitation={seat: holder.elicitation for seat, holder in holders.items()},
+            elicitation=arm.protocol.elicitation({seat: held.elicitation for seat, held in holders.items()}),
             planted=planted_in(trial.question.meta, trial.answers),
             role=role,
         )

@@ -139,7 +139,8 @@ class _Rehearsal:
     def _sitting(self, seated: Mapping[str, str]) -> Seating:
         holders = {seat: self._holder(name) for seat, name in seated.items()}
         [assignment, *_] = self.arm.protocol.assignments(len(self.item.answers))
-        elicitation = {seat: holder.elicitation for seat, holder in holders.items()}
+        own = {seat: holder.elicitation for seat, holder in holders.items()}
+        elicitation = self.arm.protocol.elicitation(own)
         planted = planted_in(self.item.question.meta, self.item.answers)
         case = Case(
             self.item.question.text,

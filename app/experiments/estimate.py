@@ -422,7 +422,8 @@ class _Trials:
     def _case(self, assignment: Assignment, seated: Mapping[str, str]) -> Case:
         texts = self._item.texts[::-1] if assignment.reverse else self._item.texts
         cast = self._spec.cast.participants
-        elicitation = {seat: cast[name].elicitation for seat, name in seated.items() if name != PEOPLE}
+        own = {seat: cast[name].elicitation for seat, name in seated.items() if name != PEOPLE}
+        elicitation = self._arm.protocol.elicitation(own)
         question = self._item.question.text
         return Case(question, texts, assignment.argues, 0, elicitation, role=assignment.role)
 

@@ -130,7 +130,8 @@ class ModelSettings(StrictSettings):
     @property
     def elicitation(self) -> Elicitation:
         """Return how this participant comes to a belief."""
-        return Elicitation(self.reason_first, self.votes if self.belief == "votes" else 0)
+        votes = self.votes if self.belief == "votes" else 0
+        return Elicitation(self.reason_first, votes, may_reason=True)
 
 
 class BuiltinSettings(StrictSettings):

@@ -5,7 +5,7 @@ apart.
 import re
 from collections.abc import Iterator
 
-from app.protocols.core import Belief, Limits, Speech
+from app.protocols.core import Belief, Limits, Speech, SpeechFacts
 from app.protocols.quotes import IndexedPassage, Mark, MarkedText, mark, only_verified
 from app.protocols.views import View
 
@@ -38,6 +38,10 @@ def speech(view: View, passage: IndexedPassage, text: str, whole: bool = True) -
         raise Unread("Your reply held no speech. Write the speech itself, outside of any scratchpad.")
     content = marked_speech(said, notes, view, passage)
     problems = list(_problems(content, view.limits, whole or view.limits.only_quotes))
+    if isinstance(view.facts, SpeechFacts) and view.facts.plan and not notes:
+        problems.append(
+            ("You have not planned it: plan between <scratchpad> and </scratchpad> first.", _WORDS_OF_A_PLAN)
+        )
     if not problems:
         return content
     sentences = " ".join(sentence for sentence, _ in problems)
@@ -132,6 +136,7 @@ def _quote_problems(content: Speech, limits: Limits) -> Iterator[Problem]:
 
 
 _CHARACTERS_PER_WORD = 6
+_WORDS_OF_A_PLAN = 5
 _WORDS_PER_QUOTE = 20
 """How far off a missing quote is, beside words too many or too few, when the best of several drafts is taken."""
 

@@ -196,6 +196,8 @@ class SpeechFacts(Facts):
     """The attack on the judge that it is to make."""
     draft: str | None = None
     """Path of the speech that it is to write anew."""
+    plan: bool | None = None
+    """True where it must be planned in the scratchpad first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,6 +295,8 @@ class Elicitation:
     reason_first: bool = False
     votes: int = 0
     """Number of sampled answers whose shares are the belief; 0 asks for the belief itself."""
+    may_reason: bool = False
+    """Whether an arm may decide whether it reasons first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,9 +488,6 @@ class Protocol(BaseModel):
     """A folder of templates that several protocols share; a template of the protocol's own folder goes first."""
     varies: ClassVar[str] = ""
     """What the number of asks depends on, in words; empty where it is fixed."""
-    judge_takes_part: ClassVar[bool] = False
-    """True where the judge may be asked in the talk too. Then every judge of the panel has separate trials.
-    """
     measures: ClassVar[tuple[Measure, ...]] = ()
     """What the figures of `Outcome.measures` are called, in the order of the report."""
     metrics: ClassVar[tuple[Metric, ...]] = ()
@@ -512,6 +513,24 @@ class Protocol(BaseModel):
         known = [measure.name for measure in cls.measures]
         kind = cls.measure(name).name
         return known.index(kind) if kind in known else len(known), len(name), name
+
+    judge_reasons: bool | None = None
+    """Whether model judges reason in writing before they answer. Absent: as their own settings say."""
+
+    @property
+    def judge_takes_part(self) -> bool:
+        """Return whether the judge is asked in the talk too. Then every judge of the panel has separate trials."""
+        return False
+
+    def elicitation(self, own: Mapping[str, Elicitation]) -> dict[str, Elicitation]:
+        """Return how each seat comes to a belief, where `own` is how its participant would."""
+        judge, reasons = self.judge.name, self.judge_reasons
+        return {
+            seat: replace(how, reason_first=reasons)
+            if seat == judge and reasons is not None and how.may_reason
+            else how
+            for seat, how in own.items()
+        }
 
     moved: ClassVar[Mapping[str, str]] = {}
     """Settings of earlier versions that other protocols have now: what to write instead."""

@@ -48,7 +48,6 @@ class Interactive(Argued):
         "Michael et al. 2023 (arXiv 2311.08702), section 2.1 and equations 1 and 2; fewest rounds, and one more after "
         "a swing, as section 5 suggests"
     )
-    judge_takes_part = True
     varies = "the judge ends the talk when it has heard enough, after `min_rounds` to `max_rounds` rounds"
     measures = (
         Measure("continuations", "Rounds after the first", "rounds"),
@@ -76,6 +75,11 @@ class Interactive(Argued):
         if self.min_rounds > self.max_rounds:
             raise ValueError("min_rounds must not be more than max_rounds")
         return self
+
+    @property
+    def judge_takes_part(self) -> bool:
+        """Return True: the judge opens every round."""
+        return True
 
     @abstractmethod
     def turns(self, number: int) -> Sequence[tuple[str, ...]]:

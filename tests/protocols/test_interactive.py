@@ -8,7 +8,6 @@ from app.protocols.core import (
     AnyContent,
     Ask,
     Assignment,
-    Belief,
     Elicitation,
     Note,
     Outcome,
