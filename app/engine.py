@@ -244,7 +244,8 @@ class Engine:
             rows[arm.protocol.judge.name] = trial.judge
         text = await plays.passage_text(session, trial.question.passage)
         moves = await plays.moves_of(session, trial.id)
-        seating = self._seating(arm, trial, rows, text, empty=people.keys() - rows.keys())
+        empty = people.keys() - rows.keys()
+        seating = self._seating(arm, trial, rows, text, empty, assignment.role)
         play = replay(Play(arm.protocol.script(seating.case), arm.protocol.rights()), moves)
         return Opened(trial, play, seating, moves, rows)
 
@@ -296,6 +297,7 @@ class Engine:
         rows: Mapping[str, ParticipantRow],
         text: str,
         empty: Collection[str] = (),
+        role: str = "",
     ) -> Seating:
         trial = plays.trial_of(row)
         holders = {seat: self._holder(holder) for seat, holder in rows.items()}
@@ -307,6 +309,7 @@ class Engine:
             seed=row.seed,
             elicitation=arm.protocol.elicitation({seat: held.elicitation for seat, held in holders.items()}),
             planted=planted_in(trial.question.meta, trial.answers),
+            role=role,
         )
         return Seating(arm.protocol, case, indexed(text), holders, arm.prompts, self._journal.of(row.id))
 

@@ -24,7 +24,12 @@ SPEC = {
     "participants": {"debater": {"kind": "builtin", "name": "extractive-debater"}},
     "arms": {
         "debate": {"protocol": "debate", "rounds": 1, "seats": {"debaters": "debater"}},
-        "consultancy": {"protocol": "consultancy", "rounds": 1, "seats": {"consultants": "debater"}},
+        "consultancy": {
+            "protocol": "consultancy",
+            "questions": "none",
+            "rounds": 1,
+            "seats": {"consultants": "debater"},
+        },
     },
     "judges": [{"humans": PLACES, "feedback": "score"}],
     "elicit": "each_step",

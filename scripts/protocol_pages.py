@@ -11,7 +11,7 @@ from typing import Any
 from app.participants import prompts
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import Argued
-from app.protocols.core import AnyContent, Ask, Case, Elicitation, Play, Protocol, Seat
+from app.protocols.core import AnyContent, Ask, Assignment, Case, Elicitation, Play, Protocol, Seat
 from app.protocols.judging import judge, orders
 from app.protocols.rehearsal import rehearse_with, stand_in
 
@@ -106,6 +106,7 @@ TURNED_UP: Mapping[str, tuple[Any, str]] = {
     "attack": ("forge-marks", "with an `attack`"),
     "depth": (2, "`depth` above 1"),
     "questions": ("questioner", "`questions: questioner`"),
+    "roles": ("told", "`roles: told`"),
 }
 """Settings that add seats, asks or trials when they are raised: a value, and its description."""
 
@@ -187,9 +188,15 @@ def _template(rules: type[Protocol], kind: str) -> str:
 
 
 def _asks(protocol: Protocol) -> Iterator[Ask]:
-    """Yield every ask of a trial and its judging."""
-    argues = protocol.assignments(len(ANSWERS))[0].argues
-    talk = Play(protocol.script(Case("", ANSWERS, argues, seed=0)), protocol.rights())
+    """Yield every ask of a trial and its judging, and those that another assignment adds."""
+    for assignment in protocol.assignments(len(ANSWERS)):
+        yield from _asks_under(protocol, assignment)
+
+
+def _asks_under(protocol: Protocol, assignment: Assignment) -> Iterator[Ask]:
+    argues = assignment.argues
+    case = Case("", ANSWERS, argues, seed=0, role=assignment.role)
+    talk = Play(protocol.script(case), protocol.rights())
     yield from rehearse_with(talk, _unremarkable)[0]
     assert talk.outcome is not None
     transcript, points = talk.outcome.transcript, talk.outcome.points

@@ -48,7 +48,11 @@ SPEC: dict[str, Any] = {
     },
     "arms": {
         "naive": {"protocol": "naive"},
-        "consultancy": {"protocol": "consultancy", "seats": {"consultants": "extractive-debater"}},
+        "consultancy": {
+            "protocol": "consultancy",
+            "questions": "none",
+            "seats": {"consultants": "extractive-debater"},
+        },
         "debate": {"protocol": "debate", "rounds": 2, "seats": {"debaters": "extractive-debater"}},
         "expert": {"protocol": "expert"},
     },

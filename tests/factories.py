@@ -66,7 +66,12 @@ def spec(**changes: Any) -> dict[str, Any]:
         "arms": {
             "naive": {"protocol": "naive"},
             "expert": {"protocol": "expert"},
-            "consultancy": {"protocol": "consultancy", "rounds": 2, "seats": {"consultant": "advocate"}},
+            "consultancy": {
+                "protocol": "consultancy",
+                "questions": "none",
+                "rounds": 2,
+                "seats": {"consultant": "advocate"},
+            },
             "debate": {"protocol": "debate", "rounds": 2, "seats": {"debaters": "advocate"}},
         },
         "judges": ["lexical", "dice"],

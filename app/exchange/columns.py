@@ -180,7 +180,7 @@ _MOVE = pa.struct(
         _column("kind", TEXT, "`speech`, `note`, `thought`, `items`, `pick`, `rating`, `belief` or `stance`."),
         _maybe("text", TEXT, "Words of a speech (quotes without their tags), note or thought."),
         _maybe("quotes", pa.list_(_QUOTE), "Quotes of a speech, in order."),
-        _maybe("scratchpad", TEXT, "Private reasoning of a speaker, hidden from all other seats."),
+        _maybe("scratchpad", TEXT, "Private reasoning of a speaker, hidden from all other seats; judges read it in arms with `show_scratchpad: true`."),
         _maybe("words", WHOLE, "Words of a speech."),
         _maybe("asked", WHOLE, "How often a speaker was asked before the speech was accepted."),
         _maybe("cut", YES_NO, "Whether a speech was truncated at a sentence after the last attempt."),

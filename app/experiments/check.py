@@ -145,7 +145,15 @@ class _Rehearsal:
         own = {seat: holder.elicitation for seat, holder in holders.items()}
         elicitation = self.arm.protocol.elicitation(own)
         planted = planted_in(self.item.question.meta, self.item.answers)
-        case = Case(self.item.question.text, self.item.texts, assignment.argues, 0, elicitation, planted)
+        case = Case(
+            self.item.question.text,
+            self.item.texts,
+            assignment.argues,
+            0,
+            elicitation,
+            planted,
+            assignment.role,
+        )
         prompts = PromptBook(self.arm.prompts)
         return Seating(self.arm.protocol, case, indexed(self.text), holders, prompts, self.findings)
 

@@ -438,7 +438,8 @@ class _Trials:
         cast = self._spec.cast.participants
         own = {seat: cast[name].elicitation for seat, name in seated.items() if name != PEOPLE}
         elicitation = self._arm.protocol.elicitation(own)
-        return Case(self._item.question.text, texts, assignment.argues, 0, elicitation)
+        question = self._item.question.text
+        return Case(question, texts, assignment.argues, 0, elicitation, role=assignment.role)
 
     def _asked(
         self,

@@ -264,7 +264,8 @@ def _trial(
 
 def _length(protocol: Protocol, item: Drawn) -> int:
     [assignment, *_] = protocol.assignments(len(item.answers))
-    return len(rehearse(protocol, Case(item.question.text, item.texts, assignment.argues, seed=0)))
+    case = Case(item.question.text, item.texts, assignment.argues, seed=0, role=assignment.role)
+    return len(rehearse(protocol, case))
 
 
 def seed_of(key: str) -> int:

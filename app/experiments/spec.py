@@ -583,8 +583,8 @@ def _holder(where: str, seat: Seat, named: Mapping[str, str], filled: Mapping[st
 @lru_cache(maxsize=256)
 def _demands(protocol: Protocol) -> tuple[tuple[str, Wants, int], ...]:
     """Return the asks of each seat: seat, kind of content, fewest words; each once."""
-    argues = protocol.assignments(2)[0].argues
-    asks = rehearse(protocol, Case("", ("", " "), argues, seed=0))
+    [assignment, *_] = protocol.assignments(2)
+    asks = rehearse(protocol, Case("", ("", " "), assignment.argues, seed=0, role=assignment.role))
     return tuple(dict.fromkeys((ask.seat, ask.wants, ask.limits.min_words) for ask in asks))
 
 

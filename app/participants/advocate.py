@@ -23,6 +23,7 @@ from app.participants.retrieval import (
     written_words,
 )
 from app.participants.speeches import Unread, speech
+from app.protocols.combinators import ChoiceFacts
 from app.protocols.core import (
     Items,
     ItemsFacts,
@@ -563,7 +564,7 @@ def pick(view: View, options: Sequence[str], seed: int) -> Pick | None:
 
 def _choice(view: View, seed: int) -> Pick:
     """Return the answer for which one place of the passage has the greatest share of the sought terms, or a
-    random one of several.
+    random one of several. To mislead, take another one.
     """
     if view.passage is None:
         raise ParticipantError(
@@ -571,7 +572,11 @@ def _choice(view: View, seed: int) -> Pick:
         )
     index = indexed(view.passage)
     found = [_found(index, sought(view.question, view.answers, at)) for at in range(len(view.answers))]
-    return Pick(index=Random(seed).choice([at for at, share in enumerate(found) if share == max(found)]))
+    rng = Random(seed)
+    likely = rng.choice([at for at, share in enumerate(found) if share == max(found)])
+    others = [at for at in range(len(found)) if at != likely]
+    misleads = isinstance(view.facts, ChoiceFacts) and view.facts.mislead
+    return Pick(index=rng.choice(others) if misleads else likely)
 
 
 def _found(index: Index, weights: Mapping[str, float]) -> float:

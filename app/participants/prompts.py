@@ -42,9 +42,9 @@ VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
     "passage": ("passage",),
     "question": _QUESTION,
     "role": (*_SEAT, "examples"),
-    "move": ("speaker", "own", "draft", "kind", "text", "scratchpad", "together", "first"),
-    "rules": ("limits", "facts"),
-    "request": (*_QUESTION, *_SEAT, "wants", "limits", "facts", "heard", "rules"),
+    "move": ("speaker", "own", "draft", "kind", "text", "scratchpad", "together", "first", "notes_shown"),
+    "rules": ("limits", "facts", "notes_shown"),
+    "request": (*_QUESTION, *_SEAT, "wants", "limits", "facts", "notes_shown", "heard", "rules"),
 }
 """Every block and its variables. `rules` is not laid out: a `request` prints it as a variable."""
 
@@ -217,9 +217,11 @@ class PromptBook:
         page.add("role", {**seat, "examples": None}, examples=self._examples(protocol))
         for group in view.groups:
             for place, line in enumerate(group):
-                page.add("move", _move(line, place, len(group)), **_words(line, view))
-        rules = page.render("rules", {"limits": view.limits, "facts": view.facts.by_name()}).strip()
-        page.add("request", question | seat | _request(view) | {"rules": rules})
+                shown = _move(line, place, len(group)) | {"notes_shown": view.notes_shown}
+                page.add("move", shown, **_words(line, view))
+        asked = {"limits": view.limits, "facts": view.facts.by_name(), "notes_shown": view.notes_shown}
+        rules = page.render("rules", asked).strip()
+        page.add("request", question | seat | asked | _request(view) | {"rules": rules})
         return page.segments
 
     def examples(self, protocol: str) -> list[Example]:
@@ -336,15 +338,13 @@ def _move(line: Line, place: int, together: int) -> dict[str, Any]:
 def _request(view: View) -> dict[str, Any]:
     return {
         "wants": view.wants,
-        "limits": view.limits,
-        "facts": view.facts.by_name(),
         "heard": sum(not line.own for line in view.lines),
     }
 
 
 def _words(line: Line, view: View) -> dict[str, str | None]:
-    """Return the words of a shown move, and the private notes of a seat's own speech."""
-    notes = line.content.scratchpad if line.own and isinstance(line.content, Speech) else ""
+    """Return the words of a shown move, and the private notes of a speech: the seat's own, or such as it may read."""
+    notes = line.content.scratchpad if isinstance(line.content, Speech) else ""
     return {
         "text": fenced(_shown(line, view)),
         "scratchpad": fenced(_plain(notes)) if notes.strip() else None,

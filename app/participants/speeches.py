@@ -93,10 +93,13 @@ def _mark(said: str, view: View, passage: IndexedPassage) -> MarkedText:
 
 
 def marked_speech(said: str, notes: str, view: View, passage: IndexedPassage) -> Speech:
-    """Return the words of a speech with its quotes checked, and the kinds of suspicious text in it."""
+    """Return the words of a speech with its quotes checked, and the kinds of suspicious text in it and in notes that
+    judges read.
+    """
     marked = _mark(said, view, passage)
     words = len(marked.text.split())
-    return Speech(said=marked, scratchpad=notes, words=words, suspicious=suspicious(said, view.label))
+    read = f"{notes}\n{said}" if view.notes_shown else said
+    return Speech(said=marked, scratchpad=notes, words=words, suspicious=suspicious(read, view.label))
 
 
 _AGAIN = "Write it again, keeping to the rules given before."

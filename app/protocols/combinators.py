@@ -73,6 +73,14 @@ class PreferenceFacts(BeliefFacts):
     """Labels of the opponents who have not spoken in this round."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ChoiceFacts(PickFacts):
+    """Facts of choosing the answer to argue for."""
+
+    mislead: bool
+    """Whether it is to be a wrong one."""
+
+
 class Spoken(Protocol):
     """A protocol with speeches, for an answer or not. It has the bounds of every speech."""
 
@@ -187,6 +195,8 @@ class Argued(Spoken):
     """Who chooses among candidates: a reader without the passage (the seat `preference`), or the speaker."""
     planning: bool = False
     """Whether a model must plan each speech in its scratchpad, in three steps, before it writes."""
+    show_scratchpad: bool = Field(False, strict=True)
+    """Whether judges read the private notes of who argues; other seats never do."""
     attack: Attack = "none"
     """An attack on the judge that one arguing seat is instructed to make beside arguing, to measure its
     effect.
@@ -215,7 +225,8 @@ class Argued(Spoken):
         """Return these seats, the checker of their speeches and, under pressure, the reader of candidates and
         the coach.
 
-        Only a program can take a seat that writes many candidates, or attacks.
+        Only a program can take a seat that writes many candidates, attacks, or has notes that judges read: a person
+        makes none and would be known by that.
         """
         first = next(seat.name for seat in seats if seat.reads_passage)
         attacker = None if self.attack == "none" else self.attacker or first
@@ -230,9 +241,29 @@ class Argued(Spoken):
 
     def _open(self, seat: Seat, writes_once: bool, attacks: bool) -> Seat:
         """Return a seat as it is open to people, who write a speech once and never attack."""
-        closed = seat.reads_passage and seat.people and (attacks or not writes_once)
+        closed = seat.reads_passage and seat.people and (attacks or not writes_once or self.show_scratchpad)
         opens = "without attack" if writes_once else "with candidates: 1 and refinements: 0, without attack"
+        opens += " or show_scratchpad" * self.show_scratchpad
         return replace(seat, people=False, opens=opens) if closed else seat
+
+    def rights(self) -> dict[str, Seat]:
+        """Return every seat by name, including the judge; with the right to notes where judges read them.
+
+        Seats in the judge's place have its title: the reader of candidates, a questioner, a voter.
+        """
+        found = super().rights()
+        if not self.show_scratchpad:
+            return found
+        title = self.judge.title
+        return {
+            name: replace(seat, notes_shown=name in self.noted, reads_notes=seat.title == title)
+            for name, seat in found.items()
+        }
+
+    @property
+    def noted(self) -> list[str]:
+        """Return the seats whose private notes judges read with `show_scratchpad`."""
+        return self.speakers
 
     @property
     def speakers(self) -> list[str]:

@@ -2,7 +2,7 @@
 and no rebuttal.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from app.protocols.combinators import Argued, Questioned, TwoSided, advocate, ar
 from app.protocols.core import (
     Assignment,
     Case,
+    Metric,
     Move,
     Outcome,
     Said,
@@ -25,6 +26,17 @@ class Advised(Argued):
     """A protocol in which one consultant argues for an assigned answer. Every question is played once for
     each answer.
     """
+
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "ensembled",
+            "Ensembled accuracy: the beliefs after both opposite talks averaged",
+            "share",
+            "ensembled",
+            "belief",
+            absent="No question has talks for gold and against it that one judge read in the same order.",
+        ),
+    )
 
     target_words: int = Field(200, ge=10, le=2000)
     """Words that the prompt asks a statement to have: twice a debater's, so that transcripts are equally

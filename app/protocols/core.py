@@ -50,7 +50,7 @@ class Speech(Content):
     kind: Literal["speech"] = "speech"
     said: MarkedText
     scratchpad: str = ""
-    """Private reasoning of the speaker, hidden from all other seats."""
+    """Private reasoning of the speaker, hidden from all other seats but those that `Seat.reads_notes` names."""
     words: int
     asked: int = 1
     """How often the speaker was asked, until the length was right or the attempts were used up."""
@@ -342,6 +342,8 @@ class Case:
     elicitation: Mapping[str, Elicitation] = field(default_factory=dict)
     planted: Mapping[int, Planted] = field(default_factory=dict)
     """Flawed arguments that came with the question, by the index of their answer."""
+    role: str = ""
+    """The role that the trial's assignment gives; empty where it gives none, and in judging."""
 
     def rng(self) -> Random:
         """Return a new generator with the trial's seed: a replay draws the same numbers."""
@@ -383,6 +385,10 @@ class Seat:
     """The one built-in participant that can take it, where no other can."""
     default: str | None = None
     """The seat whose participant takes this one too, where the file names none. None: it must be named."""
+    notes_shown: bool = False
+    """Whether its private notes are shown to the seats that may read notes."""
+    reads_notes: bool = False
+    """Whether it may read such notes, if it does not read the passage."""
 
 
 JUDGE = Seat("judge", "Judge")
@@ -396,6 +402,8 @@ class Assignment:
     reverse: bool = False
     exchanged: bool = False
     """Whether the two opposed seats have each other's participants."""
+    role: str = ""
+    """The role that a seat has and knows; empty where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,8 +424,8 @@ class Outcome:
     """Who argued for which answer, where that was chosen in the talk; None for the case's sides."""
 
     def judged(self, case: Case) -> Case:
-        """Return the case for judges of the finished talk, with the sides that were chosen in it."""
-        return case if self.argues is None else replace(case, argues=self.argues)
+        """Return the case for judges of the finished talk, with the sides that were chosen in it and without a role."""
+        return replace(case, argues=case.argues if self.argues is None else self.argues, role="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,7 +466,7 @@ class Metric:
     reducer: str
     """Its name in `app.statistics.reducers`."""
     column: str
-    """`correct` or `acceptance`, one number a reading; `belief`, the path to a belief; or a series of measures: `price/`."""
+    """`correct`, `acceptance`, or `argued` (1 where gold was argued for), one number a reading; `belief`, the path to a belief; or a series of measures: `price/`."""
     at: int | None = None
     """A point of the series, -1 for the last one; of a series of grades, the grade."""
     each: bool = False

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 from app.protocols.combinators import arguing
 from app.protocols.consultancy import Consultancy
-from app.protocols.core import Ask, Assignment, Case, Outcome, PickFacts, Seat, Talk, one, picked
+from app.protocols.core import Ask, Assignment, Case, Metric, Outcome, PickFacts, Seat, Talk, one, picked
 from app.protocols.debate import Debate
 
 SOURCE = "Kenton et al. 2024 (arXiv 2407.04622), section 3; here the advocate chooses before it speaks"
@@ -18,6 +19,7 @@ class OpenConsultancy(Consultancy):
 
     name = "open-consultancy"
     source = SOURCE
+    metrics: ClassVar[tuple[Metric, ...]] = ()
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """Return one assignment: the consultant chooses its answer, so there is nothing to average over."""
@@ -25,8 +27,8 @@ class OpenConsultancy(Consultancy):
 
     def script(self, case: Case) -> Talk[Outcome]:
         """The choice, then a consultancy for the chosen answer."""
-        chosen = yield from _choice(case, "consultant")
-        return (yield from _taking_sides(case, {"consultant": chosen}, super().script))
+        chosen = yield from choose(case, "consultant", "choice")
+        return (yield from taking_sides(case, {"consultant": chosen}, super().script))
 
 
 class OpenDebate(Debate):
@@ -60,20 +62,25 @@ class OpenDebate(Debate):
 
     def script(self, case: Case) -> Talk[Outcome]:
         """The choice, then a debate for and against the chosen answer."""
-        chosen = yield from _choice(case, SIDES[0])
+        chosen = yield from choose(case, SIDES[0], "choice")
         sides = dict(zip(SIDES, (chosen, 1 - chosen), strict=True))
-        return (yield from _taking_sides(case, sides, super().script))
+        return (yield from taking_sides(case, sides, super().script))
 
 
-def _choice(case: Case, seat: str) -> Talk[int]:
-    """Return the answer that `seat` picks, after reading them in an order drawn by the trial's seed."""
+AN_ANSWER = PickFacts(options="answers")
+
+
+def choose(case: Case, seat: str, kind: str, facts: PickFacts = AN_ANSWER) -> Talk[int]:
+    """Return the answer that `seat` picks, after reading them in an order drawn by the trial's seed. `kind` is that of the
+    prompt.
+    """
     count = len(case.answers)
     order = tuple(case.rng().sample(range(count), count))
-    ask = Ask("choice", seat, "choice", "pick", order=order, facts=PickFacts(options="answers"))
+    ask = Ask("choice", seat, kind, "pick", order=order, facts=facts)
     return order[picked((yield from one(ask)))]
 
 
-def _taking_sides(
+def taking_sides(
     case: Case, sides: Mapping[str, int], script: Callable[[Case], Talk[Outcome]]
 ) -> Talk[Outcome]:
     """Play `script` with sides that were chosen in the talk: all its asks and its outcome name them."""

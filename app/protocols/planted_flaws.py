@@ -33,6 +33,11 @@ class PlantedFlaws(Deepened):
         """Always: a flaw that was planted is to be found."""
         return True
 
+    @property
+    def noted(self) -> list[str]:
+        """The critics. An argument that was tampered with has no notes, so that an author's would say that it was not."""
+        return self.critics
+
     def seats(self) -> tuple[Seat, ...]:
         """Those of every critique, and who plants or brings the flaws."""
         return *super().seats(), BRINGER if self.planted_by == ITEMS else TAMPERER

@@ -82,6 +82,8 @@ class View:
     """
     limits: Limits
     facts: Facts
+    notes_shown: bool = False
+    """Whether judges read the private notes of this seat, which it should know."""
 
     @property
     def lines(self) -> list[Line]:
@@ -134,6 +136,7 @@ def see(
         evidence=_in_passage_order([move for group in shown for move in group]),
         limits=ask.limits,
         facts=ask.facts,
+        notes_shown=seat.notes_shown,
     )
 
 
@@ -187,14 +190,20 @@ class _Eyes:
             raise BadStep(
                 f"{move.path} is a thought of {move.seat} and may not be shown to {self.seat.name}."
             )
-        shown = content if own else self._public(content)
+        shown = content if own else self._public(content, notes=self._reads_notes_of(move))
         return Line(self.label(move.seat, move.path), own, shown, draft=move.path == draft)
 
     def _own(self, move: Move) -> bool:
         return move.seat == self.seat.name and move.path not in self.given
 
-    def _public(self, content: AnyContent) -> AnyContent:
-        """Return content as others may see it.
+    def _reads_notes_of(self, move: Move) -> bool:
+        """Return whether the private notes of a speech are shown: never to a seat that reads the passage, nor to one that
+        has no right to them.
+        """
+        return self.seats[move.seat].notes_shown and self.seat.reads_notes and not self.seat.reads_passage
+
+    def _public(self, content: AnyContent, *, notes: bool) -> AnyContent:
+        """Return content as others may see it, a speech with or without its speaker's `notes`.
 
         A seat without the passage does not see the places of quotes in it. No seat sees how a belief was
         read, or what was said before it was made to add up, because that would distinguish a model from a
@@ -202,7 +211,7 @@ class _Eyes:
         """
         if isinstance(content, Speech):
             said = content.said if self.seat.reads_passage else _without_places(content.said)
-            return Speech(said=said, words=content.words)
+            return Speech(said=said, words=content.words, scratchpad=content.scratchpad if notes else "")
         return Belief(p=content.p, method="stated") if isinstance(content, Belief) else content
 
 

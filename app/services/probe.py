@@ -146,7 +146,8 @@ async def _speech(holder: Holder) -> ProbedAsk:
 
 def _sitting(protocol: Protocol, holders: Mapping[str, Holder]) -> Seating:
     elicitation = {seat: holder.elicitation for seat, holder in holders.items()}
-    case = Case(QUESTION, ANSWERS, protocol.assignments(len(ANSWERS))[0].argues, 1, elicitation)
+    [assignment, *_] = protocol.assignments(len(ANSWERS))
+    case = Case(QUESTION, ANSWERS, assignment.argues, 1, elicitation, role=assignment.role)
     prompts = PromptBook(load({}, protocol.name))
     return Seating(protocol, case, indexed(PASSAGE), holders, prompts, Findings())
 

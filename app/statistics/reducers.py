@@ -4,8 +4,10 @@ A reducer takes a metric and readings. The metric says which column it reads, an
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TypeAlias
 
 from app.protocols.core import Metric
@@ -49,6 +51,8 @@ def value(metric: Metric, item: MeasuredReading) -> float | None:
             return rightness(item.reading)
         case "acceptance":
             return item.p_argued
+        case "argued":
+            return None if item.argues_gold is None else float(item.argues_gold)
     raise ValueError(f"{metric.key} reads {metric.column}, which is no column of a reading.")
 
 
@@ -169,6 +173,29 @@ def _mean_of(figure: Figure, scale: Scale) -> Reducer:
     return Reducer(figures, scale, values=values)
 
 
+def ensembled(_: Metric, items: Sequence[MeasuredReading]) -> Figures:
+    """Return by question whether the beliefs after opposite talks, averaged, choose gold: 1, 0, or 1/2 for a tie.
+
+    The talks of one average are those of one question and replicate that the judge read in one order, half its weight on
+    the talk for gold. Places where one of the two talks is missing are left out. Arnesen et al. 2024, ensembled
+    consultancy.
+    """
+    places: dict[tuple[object, ...], list[MeasuredReading]] = defaultdict(list)
+    for item in items:
+        read = item.reading
+        places[read.passage, read.question, read.replicate, read.order, read.talk].append(item)
+    known = {}
+    for place in places.values():
+        sides = [_on_gold_where(place, argues_gold) for argues_gold in (True, False)]
+        if all(sides):
+            known[place[0].reading] = chosen(math.fsum(map(fmean, sides)) / 2)
+    return by_question(known, known.__getitem__)
+
+
+def _on_gold_where(place: Sequence[MeasuredReading], argues_gold: bool) -> list[float]:
+    return [item.reading.p_gold for item in place if item.argues_gold is argues_gold]
+
+
 REDUCERS: Mapping[str, Reducer] = {
     "mean": _mean_of(value, SHARE),
     "complement": _mean_of(_complement, SHARE),
@@ -180,6 +207,7 @@ REDUCERS: Mapping[str, Reducer] = {
     "divergence": _mean_of(_beside_belief(divergence), BITS),
     "any_accepted": _mean_of(_any_accepted, SHARE),
     "share_accepted": _mean_of(_share_accepted, SHARE),
+    "ensembled": Reducer(ensembled, SHARE),
     "auroc": Reducer(lambda _, items: auroc(items), RANKED, bounds=(0.0, 1.0)),
     "best_of_n": Reducer(
         lambda _, items: best_of_n(items),

@@ -118,6 +118,11 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
         {"points": 20, "min_words": 10, "target_words": 40, "max_words": 50},
         "20 points do not fit into max_words (50): allow 5 words for each, or fewer points",
     ),
+    (
+        "prover-verifier",
+        {"roles": "told", "show_scratchpad": True},
+        "show_scratchpad would show judges the role of a prover that knows it: leave it out, or set roles: assigned",
+    ),
     ("prover-verifier", {"examples": 3}, "examples: NUMBER and prompts: {examples: FILE} go together"),
     (
         "prover-verifier",
@@ -275,6 +280,11 @@ TOGETHER: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str], str]] = {
         {"attack": "forge-marks"},
         {"SPEAKER": "people"},
         f"SPEAKER {CLOSED}without attack); add seats: {{SPEAKER: NAME}}",
+    ),
+    "a person whose notes judges would read": (
+        {"show_scratchpad": True},
+        {"SPEAKER": "people"},
+        f"SPEAKER {CLOSED}without attack or show_scratchpad); add seats: {{SPEAKER: NAME}}",
     ),
     "an attack by who does not argue": (
         {"attack": "forge-marks", "attacker": "judge"},

@@ -47,8 +47,8 @@ def protocol(name: str, **settings: Any) -> Protocol:
 
 def case(rules: Protocol, *, assignment: int = 0, seed: int = 5, **more: Any) -> Case:
     """The question on the ferry under one assignment of `rules`."""
-    argues = rules.assignments(2)[assignment].argues
-    return replace(Case(QUESTION, ANSWERS, argues, seed), **more)
+    given = rules.assignments(2)[assignment]
+    return replace(Case(QUESTION, ANSWERS, given.argues, seed, role=given.role), **more)
 
 
 def debater() -> Participant:

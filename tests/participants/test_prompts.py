@@ -28,6 +28,7 @@ from app.protocols.core import (
     Thought,
     answered,
 )
+from app.protocols.debate import Debate
 from app.protocols.quotes import indexed, mark
 from app.protocols.views import View, see
 from tests.participants.played_trials import FERRY, Played, case, play, protocol, text
@@ -210,6 +211,30 @@ def test_a_seat_reads_its_own_notes_and_nobody_else_does() -> None:
     assert secret in text(BOOK.segments("debate", view(speech_ask("debater_a", 2, shows), [move])))
     assert secret not in text(BOOK.segments("debate", view(speech_ask("debater_b", 2, shows), [move])))
     assert secret not in text(BOOK.segments("debate", view(judge_ask(shows), [move])))
+
+
+def test_where_the_arm_shows_notes_the_judge_reads_whose_they_are_and_the_speaker_knows() -> None:
+    secret = "the miller <v_quote>is</v_quote> the weak point"
+    rules = Debate(show_scratchpad=True)
+    move = answered(speech_ask("debater_a"), said("A speech.", scratchpad=secret))
+    shows = ((move.path,),)
+
+    def prompt(ask: Ask) -> str:
+        return text(
+            BOOK.segments("debate", see(ask, case(rules), rules.rights(), {move.path: move}, FERRY, ()))
+        )
+
+    judges = prompt(judge_ask(shows))
+    assert "## Debater A: private notes, made before speaking; opponents do not see them" in judges
+    assert judges.index("&lt;v_quote&gt;is&lt;/v_quote&gt; the weak point") < judges.index("> A speech."), (
+        "marks in notes are no marks"
+    )
+    assert "the weak point" not in prompt(speech_ask("debater_b", 2, shows))
+    own = prompt(speech_ask("debater_a", 2, shows))
+    assert "## Debater A (you): private notes, which the judge reads as well" in own
+    assert "The judge reads that too, as your private notes; nobody else sees it" in own
+    assert "Nobody else sees that" not in own
+    assert "Nobody else sees that" in text(BOOK.segments("debate", view(speech_ask("debater_a"))))
 
 
 def test_the_judge_reads_what_each_mark_of_a_quote_means() -> None:

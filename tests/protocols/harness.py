@@ -73,7 +73,14 @@ def cases(
 ) -> list[Case]:
     """The case of every assignment of `protocol`, as the plan of an experiment makes them."""
     return [
-        Case(QUESTION, answers[::-1] if given.reverse else answers, given.argues, 7, elicitation or {})
+        Case(
+            QUESTION,
+            answers[::-1] if given.reverse else answers,
+            given.argues,
+            7,
+            elicitation or {},
+            role=given.role,
+        )
         for given in protocol.assignments(len(answers))
     ]
 
@@ -173,7 +180,7 @@ def openly(path: str) -> str:
 
 
 def privately(path: str) -> str:
-    """Words that no other seat may ever read."""
+    """Words that no other seat may ever read, unless its settings show them to judges."""
     return f"kept:{path};"
 
 
@@ -302,6 +309,7 @@ _PRESSURE = {
     "chosen_by": st.sampled_from(["reader", "speaker"]),
     "planning": st.booleans(),
     "attack": st.sampled_from(get_args(Attack)),
+    "show_scratchpad": st.booleans(),
 }
 _SPEECH = {**_WORDS, **_PRESSURE}
 _LENGTHS = {"rounds": st.integers(1, 4), **_SPEECH}
@@ -359,7 +367,10 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
             **_SPEECH,
         ),
     ),
-    "prover-verifier": st.builds(ProverVerifier, **_SPEECH),
+    "prover-verifier": st.one_of(
+        st.builds(ProverVerifier, **_SPEECH),
+        st.builds(ProverVerifier, roles=st.just("told"), **_SPEECH | {"show_scratchpad": st.just(False)}),
+    ),
     "market-making": st.builds(
         MarketMaking,
         steps=st.integers(1, 3),

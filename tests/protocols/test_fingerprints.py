@@ -86,6 +86,11 @@ MORE: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "critique, planted, attacked": ("critique", {"planted": 1, "attack": "inject-instructions"}),
     "critique, from the task file": ("critique", {"planted": 1, "planted_by": "task-file", "mark": True}),
     "prover-verifier, attacked": ("prover-verifier", {"attack": "inject-instructions", "candidates": 2}),
+    "prover-verifier, told": ("prover-verifier", {"roles": "told"}),
+    "prover-verifier, told, refined": (
+        "prover-verifier",
+        {"roles": "told", "candidates": 2, "refinements": 2},
+    ),
     "market-making, with the passage": ("market-making", {"steps": 2, "predictor_reads_passage": True}),
     "recursive-reward-modelling, depth 2": ("recursive-reward-modelling", {"depth": 2, "calls": 6}),
     "open-debate, in turn": ("open-debate", {"simultaneous": False, "candidates": 2}),
@@ -149,6 +154,7 @@ def case_of(protocol: Protocol, given: Assignment, how: Elicitation) -> Case:
         seed=7,
         elicitation=dict.fromkeys(protocol.rights(), how),
         planted=planted,
+        role=given.role,
     )
 
 

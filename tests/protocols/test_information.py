@@ -6,6 +6,7 @@ A row names everything that a seat is ever shown:
 - `notes`, its own scratchpads and thoughts, and what it wrote and did not say in the end;
 - a seat's name: all words of that seat which judges will read, as soon as the step is over in which they were said;
 - `some of` a seat: of its words only some, or candidates and checks that no judge reads;
+- `notes of` a seat: the scratchpads of its speeches, where the arm shows them to judges;
 - `belief of`, `rating of`, `pick of` or `stance of` a seat: such a figure, without how it came about;
 - `told` and a name: a fact of the ask.
 
@@ -47,6 +48,7 @@ from app.protocols.core import (
     Talk,
     paths,
 )
+from app.protocols.debate import Debate
 from app.protocols.flaws import (
     CriticFacts,
 )
@@ -56,6 +58,7 @@ from app.protocols.marks import (
     MARKING,
     numbered,
 )
+from app.protocols.planted_flaws import PlantedFlaws
 from app.protocols.rehearsal import (
     most_items,
     stand_in,
@@ -208,6 +211,29 @@ def two_sides(first: str, second: str) -> Table:
     return {**checks(first, second), "judge": DECIDES | {first, second}}
 
 
+IN_THE_JUDGES_PLACE = ("judge", "preference", "questioner", "voter")
+"""The seats that read notes where an arm shows them: those that decide, choose or ask as the judge does."""
+
+
+def with_notes(rules: Argued, found: Table) -> Table:
+    """Judges read the notes of whoever argues with the speeches that they hear; opponents, coaches and checkers never do.
+
+    An argument that was tampered with has none, so that an author's would give away that it was not.
+    """
+    if not rules.show_scratchpad:
+        return found
+    noted = set(rules.speakers) - ({"author"} if isinstance(rules, PlantedFlaws) else set())
+    return {
+        seat: may
+        | {
+            f"notes of {name}"
+            for name in noted
+            if may & {name, f"some of {name}"} and seat in IN_THE_JUDGES_PLACE
+        }
+        for seat, may in found.items()
+    }
+
+
 def pressed(rules: Argued, found: Table) -> Table:
     """Candidates are read by who chooses, critiques and drafts by whose speech it is; nobody else reads any of them.
 
@@ -255,7 +281,7 @@ MAY_SEE: Mapping[str, Callable[[Any], Table]] = {
     "critique-planted-flaws": critique,
     "recursive-critique": critique,
     "prover-verifier": lambda rules: {
-        "prover": SPEAKS - {"notes"},
+        "prover": SPEAKS - {"notes"} | ({"told options", "told mislead"} if rules.roles == "told" else set()),
         **checks("prover"),
         "judge": DECIDES | {"prover"},
     },
@@ -293,7 +319,7 @@ def table(rules: Protocol) -> Table:
         "add its row to MAY_SEE in tests/protocols/test_information.py."
     )
     found = MAY_SEE[rules.name](rules)
-    return pressed(rules, found) if isinstance(rules, Argued) else found
+    return with_notes(rules, pressed(rules, found)) if isinstance(rules, Argued) else found
 
 
 def rows(rules: Protocol, seat: str) -> set[str]:
@@ -379,7 +405,7 @@ def perceived(seen: Seen) -> set[str]:
     found = {f"told {fact}" for fact in view.facts.by_name()}
     found |= {"passage"} if UNQUOTED in repr(view) or view.passage is not None else set()
     found |= {"side"} if view.side is not None else set()
-    found |= {"notes"} if overheard(view) else set()
+    found |= {_whose_notes(seen, path) for path in overheard(view)}
     for path in heard(view):
         seat = seen.moves[path].seat
         if seat == seen.ask.seat and path not in seen.transcript:
@@ -392,6 +418,12 @@ def perceived(seen: Seen) -> set[str]:
         f"{move.content.kind} of {move.seat}" for move in shown if move.content.kind not in (*OPEN, "thought")
     }
     return found
+
+
+def _whose_notes(seen: Seen, path: str) -> str:
+    """What the private words of a move are in the table."""
+    seat = seen.moves[path].seat
+    return "notes" if seat == seen.ask.seat else f"notes of {seat}"
 
 
 @cache
@@ -485,10 +517,18 @@ def test_a_checker_reads_the_one_speech_that_it_checks(everything: list[Seen]) -
 
 @THOROUGH
 @given(everything_seen())
-def test_private_words_reach_no_seat_but_their_own(everything: list[Seen]) -> None:
+def test_private_words_reach_no_seat_but_their_own_and_judges_to_whom_the_arm_shows_those_of_speeches(
+    everything: list[Seen],
+) -> None:
     for seen in everything:
-        own = {path for path, move in seen.moves.items() if move.seat == seen.ask.seat}
-        assert overheard(seen.view) <= own & seen.over.keys()
+        may = rows(seen.protocol, seen.ask.seat)
+        own = {path for path, move in seen.over.items() if move.seat == seen.ask.seat}
+        shown = {
+            path
+            for path in heard(seen.view)
+            if seen.over[path].content.kind == "speech" and f"notes of {seen.over[path].seat}" in may
+        }
+        assert overheard(seen.view) - own == shown - own
 
 
 @THOROUGH
@@ -498,6 +538,8 @@ def test_a_prompt_holds_what_its_view_holds_and_no_more(everything: list[Seen]) 
         text = prompt(seen.protocol.name, seen.view)
         assert heard(text) == heard(seen.view)
         assert overheard(text) <= overheard(seen.view)
+        own = {path for path, move in seen.moves.items() if move.seat == seen.ask.seat}
+        assert overheard(seen.view) - own <= overheard(text), "notes that the arm shows are in the prompt"
         assert (UNQUOTED in text) == ("passage" in rows(seen.protocol, seen.ask.seat))
         assert (PASSAGE in text) == (seen.view.passage is not None)
 
@@ -521,6 +563,16 @@ class OpenDoor(DoubleConsultancy):
         return Outcome(paths((heard_first, (yield from self.spoken(case, answer)))))
 
 
+class OpenNotes(Debate):
+    """Lets the debaters read each other's notes."""
+
+    def rights(self) -> dict[str, Seat]:
+        return {
+            name: replace(seat, reads_passage=False, reads_notes=True)
+            for name, seat in super().rights().items()
+        }
+
+
 class PriceShown(MarketMaking):
     """Has the judge read a price."""
 
@@ -537,6 +589,7 @@ class PriceShown(MarketMaking):
         (PeepingJudge(), "judge", {"passage"}),
         (OpenDoor(), "consultant_b", {"consultant_a"}),
         (PriceShown(), "judge", {"belief of predictor"}),
+        (OpenNotes(show_scratchpad=True), "debater_b", {"notes of debater_a"}),
     ],
 )
 def test_a_script_that_shows_too_much_is_found_out(protocol: Protocol, seat: str, more: set[str]) -> None:

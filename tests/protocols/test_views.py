@@ -36,6 +36,7 @@ from app.protocols.interactive import InteractiveConsultancy, InteractiveDebate
 from app.protocols.judging import Elicit
 from app.protocols.market_making import MarketMaking
 from app.protocols.open import OpenDebate
+from app.protocols.planted_flaws import PlantedFlaws
 from app.protocols.prover_estimator import ProverEstimator
 from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.quotes import MarkedText
@@ -314,11 +315,26 @@ def test_only_those_who_may_read_the_passage_are_given_it(everything: list[Seen]
         assert (UNQUOTED in repr(seen.view)) == may
 
 
+def shown_notes(seen: Seen) -> set[str]:
+    """The speeches whose private notes the arm shows to this seat."""
+    rules = seen.protocol
+    if not (isinstance(rules, Argued) and rules.show_scratchpad) or seen.ask.seat not in (
+        *("judge", "preference"),
+        *("questioner", "voter"),
+    ):
+        return set()
+    noted = set(rules.speakers) - ({"author"} if isinstance(rules, PlantedFlaws) else set())
+    said = {path for path, move in seen.moves.items() if move.seat in noted and move.content.kind == "speech"}
+    return said & heard(seen.view)
+
+
 @given(everything_seen())
-def test_no_seat_reads_a_scratchpad_or_a_thought_of_another(everything: list[Seen]) -> None:
+def test_no_seat_reads_a_scratchpad_or_a_thought_of_another_that_the_arm_does_not_show_it(
+    everything: list[Seen],
+) -> None:
     for seen in everything:
         own = {path for path, move in seen.moves.items() if move.seat == seen.ask.seat}
-        assert overheard(seen.view) <= own
+        assert overheard(seen.view) - own == shown_notes(seen) - own
 
 
 @given(everything_seen())
@@ -347,7 +363,11 @@ def test_how_anothers_speech_came_about_is_not_told(everything: list[Seen]) -> N
     for seen in everything:
         for line in seen.view.lines:
             if isinstance(line.content, Speech) and not line.own:
-                assert line.content == Speech(said=line.content.said, words=line.content.words)
+                notes = line.content.scratchpad
+                assert line.content == Speech(
+                    said=line.content.said, words=line.content.words, scratchpad=notes
+                )
+                assert bool(notes) == (heard(line) <= shown_notes(seen))
 
 
 @given(everything_seen())
@@ -429,11 +449,13 @@ def test_a_view_has_no_place_for_gold() -> None:
     assert {field.name for field in fields(View)} == {
         *("kind", "wants", "title", "label", "passage", "question", "answers"),
         *("order", "side", "groups", "evidence", "limits", "facts"),
+        "notes_shown",  # whether judges read the notes of this seat, a setting of the arm
     }
     assert {field.name for field in fields(Line)} == {"speaker", "own", "content", "draft"}
     assert {field.name for field in fields(Case)} == {
         *("question", "answers", "argues", "seed", "elicitation"),
         "planted",  # arguments that come with a question, for whichever of its answers
+        "role",  # helpful or sneaky, told before an answer is chosen
     }
 
 
@@ -492,6 +514,35 @@ def test_a_seat_keeps_its_own_scratchpad_and_where_its_quotes_stand() -> None:
     assert judges.content.said.quotes == (
         speech.said.quotes[0].model_copy(update={"spans": (), "new_characters": 0, "repeated": False}),
     )
+
+
+def test_notes_are_shown_to_a_seat_with_the_right_to_them_and_without_the_passage() -> None:
+    speech = spoken("r1/critic")
+    move = answered(Ask("r1/critic", "critic", "critique", "speech"), speech)
+    rights = {
+        "critic": replace(SEATS["critic"], notes_shown=True),
+        "solver": replace(SEATS["solver"], reads_notes=True),
+        "judge": replace(SEATS["judge"], reads_notes=True),
+        "checker": Seat("checker", "Checker"),
+    }
+
+    def notes(seat: str, seats: Mapping[str, Seat]) -> str:
+        ask = Ask("x", seat, "remark", "note", ((move.path,),))
+        [line] = see(ask, CASE, seats, {move.path: move}, PASSAGE).lines
+        assert isinstance(line.content, Speech)
+        return line.content.scratchpad
+
+    assert notes("judge", rights) == speech.scratchpad
+    assert notes("solver", rights) == "", "a seat with the passage never reads notes"
+    assert notes("checker", rights) == "", "nor does one without the right to them"
+    assert notes("judge", rights | {"critic": SEATS["critic"]}) == "", "nor anybody those that are not shown"
+
+
+def test_a_speaker_knows_whether_judges_read_its_notes() -> None:
+    shown = {"critic": replace(SEATS["critic"], notes_shown=True)}
+    ask = Ask("r1/critic", "critic", "critique", "speech")
+    assert see(ask, CASE, shown, {}, PASSAGE).notes_shown
+    assert not see(ask, CASE, SEATS, {}, PASSAGE).notes_shown
 
 
 @pytest.mark.parametrize("method", get_args(BeliefMethod))

@@ -240,7 +240,12 @@ def verdict(
 def test_judges_are_compared_on_trials_in_which_the_attacker_is_wrong_and_each_verdict_with_its_like() -> (
     None
 ):
-    consultancy = {"protocol": "consultancy", "rounds": 1, "seats": {"consultant": "advocate"}}
+    consultancy = {
+        "protocol": "consultancy",
+        "questions": "none",
+        "rounds": 1,
+        "seats": {"consultant": "advocate"},
+    }
     made = frozen(calm=consultancy, attacked={**consultancy, "attack": "impersonate-judge"})
     # The consultant speaks for the first answer under assignment 0 and for the second under 1; gold is the first.
     rows = [

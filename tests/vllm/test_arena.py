@@ -47,7 +47,7 @@ def spec(vllm: VllmServer) -> dict[str, Any]:
             "consultancy": {
                 "protocol": "consultancy",
                 "rounds": 2,
-                "questions": True,
+                "questions": "questioner",
                 **LIMITS,
                 "seats": {"consultant": "debater", "questioner": "sure"},
             },

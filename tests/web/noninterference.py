@@ -41,6 +41,7 @@ ARMS = (
     "arm-feldspar",
     "arm-garnet",
     "arm-heliodor",
+    "arm-iolite",
 )
 STUDIES = ("study-step", "study-final", "study-open", "study-over", "study-broken")
 NOTES = ("key-of-example", "private-thought", "reason-of-another", "draft-of-another", "failure-of-opal")
@@ -111,7 +112,7 @@ def _arms() -> dict[str, Any]:
         {"protocol": "debate", **short, "seats": author},
         {"protocol": "debate", "simultaneous": False, **short, "seats": author},
         {"protocol": "debate", **short, "seats": model},
-        {"protocol": "consultancy", **short, "seats": {"consultant": "quartz-author"}},
+        {"protocol": "consultancy", "questions": "none", **short, "seats": {"consultant": "quartz-author"}},
         {"protocol": "double-consultancy", **short, "seats": {"consultants": "quartz-author"}},
         {"protocol": "quotes-only", "quote_characters": 100, "seats": {"quoters": "quartz-author"}},
         {"protocol": "naive"},
@@ -122,6 +123,7 @@ def _arms() -> dict[str, Any]:
             "examples": 1,
             "prompts": {"examples": EXAMPLE},
         },
+        {"protocol": "debate", "show_scratchpad": True, **short, "seats": author},
     ]
     return dict(zip(ARMS, shapes, strict=True))
 
@@ -208,8 +210,12 @@ async def _secrets_in_place(db: AsyncSession, site: Site) -> None:
     await db.execute(
         update(Account).where(Account.id != judge.id).values(name=func.concat("name-of-", Account.name))
     )
-    private = """UPDATE move SET content = jsonb_set(content, '{scratchpad}', '"private-thought"')"""
-    await db.execute(text(f"{private} WHERE content->>'kind' = 'speech'"))
+    noted = (
+        "UPDATE move SET content = jsonb_set(content, '{scratchpad}', {}) WHERE content->>'kind' = 'speech'"
+    )
+    notes = "to_jsonb('notes before ' || (content->'said'->>'text'))"
+    await db.execute(text(noted.replace("{}", """'"private-thought"'""")))
+    await db.execute(text(f"{noted.replace('{}', notes)} AND play_id IN {_NOTES_SHOWN}"))
     await db.execute(text("UPDATE verdict SET reason = 'reason-of-another'"))
 
 
@@ -273,6 +279,7 @@ async def _secrets(db: AsyncSession, url: str) -> tuple[str, ...]:
 
 # ── twins ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
+_NOTES_SHOWN = "(SELECT p.id FROM play p JOIN arm a ON a.id = p.arm_id WHERE p.kind = 'talk' AND a.settings->>'show_scratchpad' = 'true')"
 _SEATS = ("debater", "consultant", "quoter")
 _OF_TRIALS = "play_id IN (SELECT id FROM play WHERE kind = 'talk')"
 _JUDGE = "(SELECT participant_id FROM account WHERE name = 'Judge')"
@@ -345,7 +352,7 @@ EXCHANGES: dict[str, list[str]] = {
         "UPDATE passage SET title = 'another', author = 'another', source = 'another', key = 'another-' || key",
         "UPDATE play SET error = 'another' WHERE kind = 'judging' AND error IS NOT NULL",
         "UPDATE move SET content = jsonb_set(content, '{scratchpad}', '\"another\"') "
-        f"WHERE {_OF_TRIALS} AND content->>'kind' = 'speech'",
+        f"WHERE {_OF_TRIALS} AND content->>'kind' = 'speech' AND play_id NOT IN {_NOTES_SHOWN}",
     ],
 }
 """Kind of secret to what exchanges it in the database."""

@@ -46,6 +46,8 @@ class ShownMove:
     """What a position check of it found."""
     checked: tuple[Move, Participant] | None
     """That check."""
+    notes_shown: bool
+    """Whether judges read its private notes."""
 
     @property
     def anchor(self) -> str:
@@ -157,6 +159,7 @@ def _turn(
         pieces(content.said) if isinstance(content, Speech) else (),
         stance.stance if isinstance(stance, Stance) else None,
         checked,
+        number is not None and move.seat in rights and rights[move.seat].notes_shown,
     )
 
 

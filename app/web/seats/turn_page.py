@@ -234,7 +234,8 @@ def _marked(view: View, turn: Turn) -> list[Any]:
 
 def _line(line: Line, view: View) -> dict[str, Any]:
     """A move as the page needs it; `number`, `depth` and `about` say where it is among others."""
-    said = {"speaker": line.speaker, "own": line.own, "pieces": _pieces(line, view)}
+    notes = line.content.scratchpad.strip() if isinstance(line.content, Speech) and not line.own else ""
+    said = {"speaker": line.speaker, "own": line.own, "pieces": _pieces(line, view), "notes": notes}
     return {**said, "number": None, "depth": 0, "about": None}
 
 

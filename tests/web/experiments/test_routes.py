@@ -564,6 +564,20 @@ async def test_a_transcript_shows_which_answer_was_chosen_beside_what_judges_rea
     assert re.search(r"picked number [12] <small", choice)
 
 
+@pytest.mark.parametrize("shows", [True, False])
+async def test_a_transcript_says_which_scratchpads_judges_read(site: Site, shows: bool) -> None:
+    arm = {"protocol": "debate", "rounds": 1, "show_scratchpad": shows, "seats": {"debaters": "advocate"}}
+    experiment = await finished(site.database, passage("Alba", 1), data=spec(arms={"noted": arm}))
+    async with site.database.session.begin() as session:
+        trial = await first_trial(session, experiment)
+        noted = """UPDATE move SET content = jsonb_set(content, '{scratchpad}', '"He muses."')"""
+        await session.execute(text(f"{noted} WHERE content->>'kind' = 'speech'"))
+    alice = await site.browser("alice")
+    page = (await alice.get(f"/trials/{trial.id}")).text
+    assert page.count("He muses.") == 2
+    assert page.count("shown to judges</small></summary>") == 2 * shows
+
+
 async def test_a_transcript_holds_no_prompt_and_no_raw_reply_until_they_are_asked_for(site: Site) -> None:
     async with ScriptedServer(Script()) as server:
         experiment = await finished(site.database, passage("Alba", 1), data=modelled(server.base_url))

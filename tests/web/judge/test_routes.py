@@ -193,6 +193,41 @@ async def test_only_the_arm_that_grants_it_shows_the_text(site: Site) -> None:
     assert {"passage words" in page for page in pages} == {True, False}
 
 
+async def test_private_notes_are_on_a_judges_page_folded_and_named_only_where_the_arm_shows_them(
+    site: Site,
+) -> None:
+    """Built-ins make no notes: those of the speeches are put in their place before anybody judges."""
+    pages = []
+    for key, shows, who in (("Alba", True, "judge"), ("Brise", False, "rival")):
+        arms = {"debate": spec()["arms"]["debate"] | {"show_scratchpad": shows}}
+        study = only("debate", name=f"notes-{key}", elicit="final") | {"arms": arms}
+        await furnished(site, passage(key, 1), data=study)
+        async with site.database.session.begin() as db:
+            await db.execute(
+                text(
+                    "UPDATE move SET content = jsonb_set(content, '{scratchpad}', to_jsonb('<b>' || seat || ' muses'))"
+                    " WHERE content->>'kind' = 'speech'"
+                )
+            )
+        browser = await site.browser(who)
+        pages.append((await browser.get(await next_trial(browser))).text)
+        if not shows:
+            break
+        while "data-belief" in (await browser.get(await next_trial(browser))).text:
+            await believe(browser, await next_trial(browser))
+    shown, hidden = pages
+    folded = re.findall(
+        r'<details class="notes"><summary>Private notes<span class="away"> of (Debater [AB]), made before speaking'
+        r"</span></summary>.*?&lt;b&gt;debater_([ab]) muses</div>\s*</details>",
+        shown,
+        re.DOTALL,
+    )
+    assert len(folded) == shown.count(" muses") == shown.count("data-speech")
+    assert len(dict(folded)) == 2, "each debater's notes are under its own name"
+    assert "muses" not in hidden
+    assert hidden.count("data-speech") == shown.count("data-speech")
+
+
 def test_quotes_are_marked_in_words_and_keep_their_ellipses() -> None:
     index = indexed(TEXT.format(key="Alba"))
     said = mark(
