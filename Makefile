@@ -7,14 +7,15 @@ BIN := .venv/bin
 TESTS ?=
 SERVE ?= 1
 BENCH ?=
+FILE ?=
 OUTSIDE := ARENA_TEST_SERVER=outside $(BIN)/python -m pytest -n 2
 # What pytest ends with where TESTS picks no test of the outside server.
 NONE := 5
 
-.PHONY: help setup demo bench simulations test test-all browser test-vllm lint format docs screenshots lock clean
+.PHONY: help setup demo bench simulations test test-all browser test-vllm lint format docs check-sample screenshots lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: .venv/ready ## Make .venv/ with everything but vLLM, and the command `arena` in it
 
@@ -67,6 +68,9 @@ docs: setup ## Write the generated pages anew
 	$(BIN)/python -m scripts.module_table
 	$(BIN)/python -m app.exchange.columns > docs/data-dictionary.md
 	$(BIN)/python -m app.exchange.taskfile > docs/formats/tasks.schema.json
+
+check-sample: setup ## Check that nothing but the facts tells the answers of the sample (FILE=my-set.jsonl: of another task set)
+	$(BIN)/python -m scripts.check_sample $(FILE)
 
 screenshots: setup browser ## Take the pictures in docs/images/ anew
 	$(BIN)/python -m scripts.screenshots

@@ -236,7 +236,10 @@ class Engine:
 
     async def _open_talk(self, session: AsyncSession, trial: Trial, arm: SeatedArm) -> Opened:
         people = await plays.people_in(session, trial.id)
-        rows = {**arm.rows, **{seat: row for seat, row in people.items() if row is not None}}
+        holders = {seat: row.id for seat, row in arm.rows.items()}
+        assignment = arm.protocol.balanced(len(trial.answers), holders)[trial.assignment]
+        sitting = {seat: row for seat, row in people.items() if row is not None}
+        rows = {**arm.protocol.holders(arm.rows, assignment), **sitting}
         if trial.judge is not None:
             rows[arm.protocol.judge.name] = trial.judge
         text = await plays.passage_text(session, trial.question.passage)
@@ -302,7 +305,7 @@ class Engine:
             answers=tuple(trial.question.answers[index] for index in trial.answers),
             argues=trial.argues,
             seed=row.seed,
-            elicitation={seat: holder.elicitation for seat, holder in holders.items()},
+            elicitation=arm.protocol.elicitation({seat: held.elicitation for seat, held in holders.items()}),
             planted=planted_in(trial.question.meta, trial.answers),
         )
         return Seating(arm.protocol, case, indexed(text), holders, arm.prompts, self._journal.of(row.id))

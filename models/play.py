@@ -39,7 +39,13 @@ class Verdict(Base):
         CheckConstraint("cardinality(belief) = cardinality(answer_order)", name="belief_over_the_answers"),
         CheckConstraint("label_mass BETWEEN 0 AND 1.000001", name="label_mass_is_a_probability"),
         CheckConstraint(
-            "method IN ('logprobs', 'verbalised', 'votes', 'stated', 'baseline')", name="method_is_known"
+            "method IN ('logprobs', 'constrained', 'verbalised', 'votes', 'stated', 'baseline')",
+            name="method_is_known",
+        ),
+        CheckConstraint("cardinality(said) = cardinality(belief)", name="said_of_the_answers"),
+        CheckConstraint("jsonb_array_length(bounds) = cardinality(belief)", name="bounds_of_the_answers"),
+        CheckConstraint(
+            "flags <@ ARRAY['bounded', 'undecided', 'off_sum', 'no_weight']", name="flags_are_known"
         ),
     )
 
@@ -57,6 +63,12 @@ class Verdict(Base):
     method: Mapped[str]
     label_mass: Mapped[float | None]
     reason: Mapped[str] = mapped_column(server_default="")
+    said: Mapped[list[float] | None]
+    """The figures that a model stated, as said, in the trial's order; None where none were."""
+    bounds: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    """Least and most of each answer's probability, where a letter was not among the returned tokens."""
+    flags: Mapped[list[str]] = mapped_column(server_default="{}")
+    """What is doubtful about the belief: see `app.protocols.core.BeliefFlag`."""
     created_at: Mapped[Now]
 
 

@@ -36,15 +36,27 @@ class Passage(Base):
     __table_args__ = (
         UniqueConstraint("task_set_id", "key"),
         UniqueConstraint("id", "task_set_id"),
+        UniqueConstraint("twin_of"),
+        ForeignKeyConstraint(
+            ["twin_of", "task_set_id"], ["passage.id", "passage.task_set_id"], ondelete="CASCADE"
+        ),
         CheckConstraint("key <> ''", name="keyed"),
+        CheckConstraint("twin_of <> id", name="twin_of_another"),
+        CheckConstraint("length(family) = 32", name="family_is_sha256"),
     )
 
     id: Mapped[OpaqueId]
     task_set_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("task_set.id", ondelete="CASCADE"))
     key: Mapped[str]
-    """Its id in the imported file. Passages are the clusters of every figure in a report."""
+    """Its id in the imported file. Passages, each with its twin, are the clusters of every figure in a report."""
     title: Mapped[str]
     text_digest: Mapped[bytes] = mapped_column(ForeignKey("text.digest"))
+    family: Mapped[Digest] = mapped_column(index=True)
+    """The same for every passage with this text and for their twins, in all task sets. It decides what a person
+    has seen. Without twins it is the text's digest.
+    """
+    twin_of: Mapped[uuid.UUID | None]
+    """The passage of the same task set whose twin this is."""
     author: Mapped[str | None]
     source: Mapped[str | None]
     url: Mapped[str | None]

@@ -70,7 +70,13 @@ def _table(rows: Iterable[tuple[str, ...]]) -> str:
 
 def _properties(rules: type[Protocol]) -> Mapping[str, Mapping[str, Any]]:
     properties: dict[str, dict[str, Any]] = rules.model_json_schema()["properties"]
-    return properties
+    # A setting that may be absent has its kind beside `null`.
+    return {name: {**item, **item.get("anyOf", [{}])[0]} for name, item in properties.items()}
+
+
+def _takes(item: Mapping[str, Any], value: Any) -> bool:
+    """Return whether a value is one of a setting, and not its default."""
+    return item["default"] != value and (item["type"] == "string") == isinstance(value, str)
 
 
 def _settings(rules: type[Protocol]) -> str:
@@ -82,6 +88,11 @@ def _settings(rules: type[Protocol]) -> str:
 
 
 def _range(item: Mapping[str, Any]) -> str:
+    absent = ", `null`" if "anyOf" in item else ""
+    return _values(item) + absent
+
+
+def _values(item: Mapping[str, Any]) -> str:
     if item["type"] == "boolean":
         return "`true`, `false`"
     if "enum" in item:
@@ -94,6 +105,7 @@ TURNED_UP: Mapping[str, tuple[Any, str]] = {
     "refinements": (2, "`refinements` above 0 (`preference`: above 1)"),
     "attack": ("forge-marks", "with an `attack`"),
     "depth": (2, "`depth` above 1"),
+    "questions": ("questioner", "`questions: questioner`"),
 }
 """Settings that add seats, asks or trials when they are raised: a value, and its description."""
 
@@ -108,7 +120,7 @@ def variants(rules: type[Protocol]) -> Iterator[tuple[str, Protocol]]:
         if item["type"] == "boolean" or share:
             turned = 1 if share else not item["default"]
             yield f"`{name}: {json.dumps(turned)}`", rules.model_validate({name: turned})
-        elif name in TURNED_UP and issubclass(rules, Argued):
+        elif name in TURNED_UP and issubclass(rules, Argued) and _takes(item, TURNED_UP[name][0]):
             value, words = TURNED_UP[name]
             yield words, rules.model_validate({name: value})
 
@@ -124,7 +136,7 @@ def _seats(rules: type[Protocol]) -> Iterator[tuple[str, ...]]:
             found.setdefault(seat.name, (seat, words))
     for seat, words in found.values():
         yield _seat_row(seat, words or "always")
-    when = "in the talk; others may read it later" if rules.judge_takes_part else "after the talk"
+    when = "in the talk; others may read it later" if rules().judge_takes_part else "after the talk"
     yield _seat_row(rules.judge, when, "`judges`")
 
 
@@ -140,7 +152,7 @@ def _yes(holds: bool) -> str:
 
 
 def _plans(rules: type[Protocol]) -> Iterator[tuple[str, ...]]:
-    each = ", for each judge" if rules.judge_takes_part else ""
+    each = ", for each judge" if rules().judge_takes_part else ""
     yield "settings", f"trials of a question{each}", "readings by a judge", "answers"
     most = str(rules.max_answers) if rules.max_answers == 2 else f"2 to {rules.max_answers}"
     seen: set[tuple[int, int]] = set()

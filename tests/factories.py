@@ -42,6 +42,17 @@ def passage(key: str, questions: int = 2) -> dict[str, Any]:
     return {"id": key, "title": f"The ferry {key}", "text": TEXT.format(key=key), "questions": asked}
 
 
+def twins(key: str, questions: int = 2) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A passage and its twin, in which everybody saw the fog, as lines of a task file."""
+    first = passage(key, questions)
+    asked = [
+        question | {"id": f"{question['id']}-twin", "gold": 1, "distractor": 0}
+        for question in first["questions"]
+    ]
+    told = first["text"].replace("Nobody on board had seen any fog.", "Everybody on board had seen the fog.")
+    return first, first | {"id": f"{key}-twin", "twin_of": key, "text": told, "questions": asked}
+
+
 def spec(**changes: Any) -> dict[str, Any]:
     """The file of an experiment with built-in participants: every shape of arm, two judges, beliefs at each step."""
     return {

@@ -258,7 +258,8 @@ class Records:
     def verdicts(self) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         """Every verdict: its place and reading order, to what was believed and how it was read."""
         rows = self.all(
-            f"""SELECT {_WHERE}, v.reading, v.answer_order, v.belief, v.beliefs, v.method, v.label_mass, v.reason
+            f"""SELECT {_WHERE}, v.reading, v.answer_order, v.belief, v.beliefs, v.method, v.label_mass, v.reason,
+                       v.said, v.bounds, v.flags
                 FROM verdict v {_OF.format("v")} {_PLACE}"""
         )
         return _once(rows, 6)

@@ -38,6 +38,8 @@ class Script:
     context: int | None = None
     """Most tokens (here: words) of prompt and reply."""
     writes: Literal["well", "long", "long once", "short", "nothing", "nonsense"] = "well"
+    says: str = ""
+    """What every reply says, where it is not empty."""
     logprobs: Literal["masked", "raw", "omitted", "refused"] = "masked"
     """Whether log-probabilities are those after or before a constraint, left out, or refused with status 400."""
     choices: Literal["kept", "ignored", "refused"] = "kept"
@@ -46,8 +48,12 @@ class Script:
     """Whether `response_format` is taken; refused with status 400 where not."""
     odds: tuple[float, ...] | None = None
     """Probabilities of the answers; drawn from the prompt where None."""
+    letters: float = 0.9
+    """Probability of the answers' letters in an unconstrained reply."""
     top: int = 20
     """Most likely tokens that it tells, however many are asked for."""
+    most_top: int = 20
+    """Most `top_logprobs` that may be asked for; more is refused with status 400."""
     refusal: tuple[int, str, str | None] | None = None
     """Status, message and code with which every request is refused."""
     latency: float = 0.0
@@ -187,6 +193,8 @@ class ScriptedServer:
             return _error(400, "response_format is not supported")
         if body.get("logprobs") and script.logprobs == "refused":
             return _error(400, "logprobs are not supported")
+        if body.get("top_logprobs", 0) > script.most_top:
+            return _error(400, f"top_logprobs must be at most {script.most_top}")
         size = _count(body)
         if script.context is not None and size + body.get("max_tokens", 0) > script.context:
             return _error(
@@ -276,6 +284,8 @@ def digest(body: Mapping[str, Any]) -> str:
 def write(body: Mapping[str, Any], script: Script) -> tuple[str, str]:
     """The text of the reply and its finish reason."""
     luck = Random(digest(body))
+    if script.says:
+        return script.says, "stop"
     if script.writes == "nonsense":
         return "?!", "stop"
     if script.writes == "nothing":
@@ -343,8 +353,10 @@ def first_token(body: Mapping[str, Any], script: Script) -> dict[str, Any] | Non
     if constrained:
         tokens = odds | {"The": 0.0, '"': 0.0}
     else:
-        spaced = {f" {letter}": p * 0.1 for letter, p in odds.items()}
-        tokens = {letter: p * 0.8 for letter, p in odds.items()} | spaced | {"The": 0.08, '"': 0.02}
+        held, rest = script.letters / 0.9, 1 - script.letters
+        spaced = {f" {letter}": p * 0.1 * held for letter, p in odds.items()}
+        other = {"The": 0.8 * rest, '"': 0.2 * rest}
+        tokens = {letter: p * 0.8 * held for letter, p in odds.items()} | spaced | other
     likeliest = sorted(tokens.items(), key=lambda pair: -pair[1])[
         : min(body.get("top_logprobs", 0), script.top)
     ]

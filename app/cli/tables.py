@@ -18,6 +18,7 @@ def findings_table(findings: Findings) -> Table:
         "refusals",
         "beliefs",
         "label mass",
+        "flagged",
     ):
         table.add_column(column, justify="right")
     for name, tally in findings.participants.items():
@@ -36,6 +37,7 @@ def _tally(tally: Tally) -> list[str]:
         _share(tally.refusals, tally.stances),
         f"{tally.beliefs}{methods}",
         "–" if mass is None else f"{mass:.3f}",
+        _share(tally.flagged, tally.beliefs),
     ]
 
 

@@ -69,7 +69,9 @@ async def print_local_report(database: Database, experiment: Experiment) -> None
 
 
 def print_report(result: Report) -> None:
-    """Print a report's tables and notes."""
+    """Print what must be read before the figures, then a report's tables and notes."""
+    for sentence in result.warnings:
+        print(sentence)
     for table in as_tables(result):
         print_table(table)
     for note in notes(result):

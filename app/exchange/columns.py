@@ -49,8 +49,11 @@ _EXPERIMENT = (
 
 _TRIAL = (
     _column("task_set", TEXT, "Name of the task set."),
+    _column("passage", TEXT, "Key of the passage in its task set."),
     _column(
-        "passage", TEXT, "Key of the passage in its task set: the cluster of every interval in a report."
+        "family",
+        TEXT,
+        "The passage's key, or for a twin that of the passage whose twin it is: the cluster of every interval in a report.",
     ),
     _column("question", TEXT, "Key of the question in its task set."),
     _column("question_text", TEXT, "The question."),
@@ -83,16 +86,20 @@ VERDICTS = pa.schema(
         _column("judge_is_baseline", YES_NO, "Whether the judge is a built-in, and so not a language model."),
         _column("judge_digest", TEXT, "SHA-256 of the judge's name, endpoint and settings."),
         *_TRIAL,
-        _column("reading", WHOLE, "The number of the reading order in which the judge read the trial."),
+        _column("reading", WHOLE, "The number of the reading. Where `repeats` is above 1, every order comes again under later numbers."),
         _column("reading_order", pa.list_(WHOLE), "Places in `answers`, in the order in which the judge read them."),
         _column("belief", pa.list_(NUMBER), "Final probability of each answer, in the order of `answers`."),
         _column("p_gold", NUMBER, "Final probability of the right answer."),
         _column("correct", NUMBER, "1 where the right answer has the highest belief, 0 where another has, a half (1/k for k answers) for a tie."),
         _maybe("judge_score", NUMBER, "The score of a judge who took part in the talk, in bits: log2 of `p_gold`, at least 1e-4, less the cost of its turns. Absent for others."),
         _column("beliefs", pa.list_(pa.list_(NUMBER)), "Every belief on the way, oldest first; the last is `belief`."),
-        _column("method", TEXT, "How the belief was read: `logprobs`, `verbalised`, `votes`, `stated` or `baseline`."),
+        _column("method", TEXT, "How the belief was read: `logprobs` (the model's next token), `constrained` (the same, limited to the answers' letters), `verbalised` (percentages of a model), `votes`, `stated` (by a person) or `baseline`."),
         _maybe("label_mass", NUMBER, "Probability that the unconstrained model put on the answers' letters; absent where unknown."),
         _column("reason", TEXT, "Reason given with the belief; often empty."),
+        _maybe("said", pa.list_(NUMBER), "The figures that the model stated, as said, in the order of `answers`: percentages, or probabilities where none is above 1. Absent where none were stated."),
+        _maybe("belief_low", pa.list_(NUMBER), "Least that each probability can be, where a letter was not among the returned tokens; absent elsewhere. `belief` is at the missing letter's bound."),
+        _maybe("belief_high", pa.list_(NUMBER), "Most that each probability can be, as `belief_low`."),
+        _column("flags", pa.list_(TEXT), "What is doubtful about the belief: `bounded` (a letter was not among the returned tokens, which cannot change the choice), `undecided` (it could), `off_sum` (the stated figures do not add up to 100, beyond rounding), `no_weight` (they are all 0, and the belief is even)."),
         _column(
             "thoughts",
             pa.list_(
@@ -155,7 +162,9 @@ _QUOTE = pa.struct(
         _column("text", TEXT, "The quoted words as written."),
         _column("start", WHOLE, "First code point of the quote in the move's `text`."),
         _column("end", WHOLE, "Code point after the last."),
-        _column("status", TEXT, "`exact`, `normalised`, `near`, `absent`, `too_short` or `over_budget`."),
+        _column("status", TEXT, "`exact` and `normalised` are in the passage; so is `over_budget`, but beyond what the speech may quote; `near` and "
+            "`absent` are not, in these words; `too_short` was not checked. Readers see these as verified, over the limit, not "
+            "found and too short to check."),
         _column("verified", YES_NO, "Whether it counts as verified: `exact` and `normalised` do."),
         _column("spans", pa.list_(_SPAN), "Its place in the passage, one span per ellipsis segment."),
         _column("new_characters", WHOLE, "Verified characters of the passage that no earlier quote had shown."),
@@ -184,6 +193,10 @@ _MOVE = pa.struct(
         _maybe("method", TEXT, "How a belief was read."),
         _maybe("label_mass", NUMBER, "Probability that the unconstrained model put on the answers' letters."),
         _maybe("reason", TEXT, "Reason given with a belief."),
+        _maybe("said", pa.list_(NUMBER), "Figures of a belief as the model stated them, in the order of `answers`."),
+        _maybe("p_low", pa.list_(NUMBER), "Least that each probability can be, where a letter was not among the returned tokens."),
+        _maybe("p_high", pa.list_(NUMBER), "Most that each probability can be."),
+        _maybe("flags", pa.list_(TEXT), "What is doubtful about a belief: as in the verdicts."),
         _column("created_at", TIME, "When the move was recorded."),
     ]
 )  # fmt: skip
@@ -218,6 +231,7 @@ TRANSCRIPTS = pa.schema(
         *_TRIAL,
         _column("passage_title", TEXT, "Title of the passage."),
         _column("passage_digest", TEXT, "SHA-256 of the passage as UTF-8."),
+        _column("passage_family", TEXT, "`passage_digest`, or for twins a digest of both texts, the same for both."),
         _maybe("passage_text", TEXT, "The passage; absent unless requested."),
         _maybe("judge", TEXT, "Name of the judge, where it took part in the talk."),
         _column("state", TEXT, "`queued`, `waiting` (for a person), `done` or `failed`."),
@@ -245,7 +259,7 @@ CALLS = pa.schema(
         _maybe("round", TEXT, "Judging round of the judgement."),
         _maybe("judge", TEXT, "Name of the judge."),
         _column("path", TEXT, "Path of the move of the call."),
-        _column("purpose", TEXT, "`answer`, `again` (a re-ask), `choice` (constrained) or `mass` (unconstrained, for the label mass)."),
+        _column("purpose", TEXT, "`answer`, `again` (a re-ask), `mass` (one unconstrained token, for belief and label mass) or `choice` (one constrained token, where the other leaves the choice open)."),
         _column("endpoint", TEXT, "Name of the endpoint; its key is never stored."),
         _column("model", TEXT, "Name of the model at that endpoint."),
         _column("params", JSON, "All other parameters sent: sampling, limits, seed, switches."),
@@ -281,11 +295,12 @@ WINS = pa.schema(
         *_EXPERIMENT,
         *_TRIAL,
         _column("passage_digest", TEXT, "SHA-256 of the passage. An experiment that uses the file may not draw it."),
+        _column("passage_family", TEXT, "`passage_digest`, or for twins a digest of both texts: an experiment that uses the file may draw neither."),
         _column("judge", TEXT, "Name of the verifier."),
         _column("judge_is_baseline", YES_NO, "Whether the verifier is a built-in, and so not a language model."),
         _column("reading", WHOLE, "The number of the reading order in which the verifier read the trial."),
         _column("argued", TEXT, "The wrong answer argued for."),
-        _column("argument", TEXT, "The argument; `<v_quote>` marks a quote that was found in the passage, `<u_quote>` one that was not."),
+        _column("argument", TEXT, "The argument; `<v_quote>` marks a quote that was found in the passage, `<u_quote>` one that was not, `<over_limit_quote>` one that is in it beyond the limit, `<short_quote>` one too short to check."),
         _column("acceptance", NUMBER, "Probability that the verifier gave to the argued answer, which is above every other."),
         _column("trial_id", TEXT, "Id of the trial, the same in every export."),
     ]

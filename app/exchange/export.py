@@ -5,7 +5,7 @@ database.
 import asyncio
 import hashlib
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ from app.exchange.columns import SCHEMAS
 from app.exchange.tabular import STDOUT, ExportRefused, Row, Write, destination, table
 from app.judge_fields import FIELDS, KNOWS_STORY
 from app.participants.completions import messages
-from app.protocols.core import Speech, parse_content
+from app.protocols.core import Belief, Speech, parse_content
 from app.protocols.flaws import GRADES, ITEMS
 from app.protocols.quotes import MarkedText, render
 from app.records import exports
@@ -113,9 +113,10 @@ class _About:
 
     def verdict(self, item: ThoughtVerdict) -> Row:
         row, verdict, judging = item.row, item.row.verdict, item.row.judgement
+        low, high = _ends(verdict.bounds)
         return {
             **self._arm(row.arm),
-            **self._trial(row.trial, row.question, row.passage),
+            **self._trial(row.trial, row.question, row.passage, row.family),
             "round": row.round.name if row.round else None,
             "round_added": row.round is not None and row.round.position > 0,
             "judge": row.judge.name,
@@ -132,6 +133,10 @@ class _About:
             "method": verdict.method,
             "label_mass": verdict.label_mass,
             "reason": verdict.reason,
+            "said": verdict.said,
+            "belief_low": low,
+            "belief_high": high,
+            "flags": verdict.flags,
             "thoughts": _thoughts(item),
             "marks": _marks(item),
             **_effort(item),
@@ -145,9 +150,10 @@ class _About:
         outcome = trial.outcome or {"transcript": None, "measures": {}}
         return {
             **self._arm(item.arm),
-            **self._trial(trial, item.question, item.passage),
+            **self._trial(trial, item.question, item.passage, item.family),
             "passage_title": item.passage.title,
             "passage_digest": item.passage.text_digest.hex(),
+            "passage_family": item.passage.family.hex(),
             "passage_text": item.text,
             "judge": item.judge.name if item.judge else None,
             "state": trial.state,
@@ -166,8 +172,9 @@ class _About:
         assert isinstance(content, Speech)
         return {
             **self._arm(row.arm),
-            **self._trial(row.trial, row.question, row.passage),
+            **self._trial(row.trial, row.question, row.passage, row.family),
             "passage_digest": row.passage.text_digest.hex(),
+            "passage_family": row.passage.family.hex(),
             "judge": row.judge.name,
             "judge_is_baseline": row.judge.kind == "builtin",
             "reading": row.verdict.reading,
@@ -218,10 +225,11 @@ class _About:
             "protocol": arm.protocol,
         }
 
-    def _trial(self, trial: Trial, question: Question, passage: Passage) -> dict[str, Any]:
+    def _trial(self, trial: Trial, question: Question, passage: Passage, family: str) -> dict[str, Any]:
         return {
             "task_set": self.frame.task_set,
             "passage": passage.key,
+            "family": family,
             "question": question.key,
             "question_text": question.text,
             "answers": [question.answers[index] for index in trial.answers],
@@ -272,6 +280,13 @@ def _active(efforts: Mapping[Any, Effort]) -> float:
     return math.fsum(effort.active_seconds for effort in efforts.values())
 
 
+def _ends(bounds: Sequence[Sequence[float]] | None) -> tuple[list[float] | None, list[float] | None]:
+    """Return both ends of the interval of a belief, by answer."""
+    if bounds is None:
+        return None, None
+    return [low for low, _ in bounds], [high for _, high in bounds]
+
+
 def _marks(item: ThoughtVerdict) -> list[Row]:
     """Return the judge's mark of each point, with the point's grade."""
     measures = (item.row.trial.outcome or {}).get("measures", {})
@@ -317,6 +332,7 @@ _NOTHING = dict.fromkeys(
     (
         *("text", "quotes", "scratchpad", "words", "asked", "cut", "suspicious", "stance"),
         *("texts", "index", "value", "p", "method", "label_mass", "reason"),
+        *("said", "p_low", "p_high", "flags"),
     )
 )
 """The columns that other kinds of moves do not have."""
@@ -324,9 +340,12 @@ _NOTHING = dict.fromkeys(
 
 def _move(move: Move, participant: Participant) -> Row:
     content = parse_content(move.content)
-    held = content.model_dump(exclude={"said"})
+    held = content.model_dump(exclude={"said", "bounds"})
     if isinstance(content, Speech):
         held |= {"text": content.said.text, "quotes": _quotes(content.said)}
+    if isinstance(content, Belief):
+        low, high = _ends(content.bounds)
+        held |= {"said": content.said, "p_low": low, "p_high": high}
     return {
         **_NOTHING,
         **held,

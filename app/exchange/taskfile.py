@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Annotated, Literal, Self
 
@@ -160,6 +160,10 @@ class TaskPassage(_Shape):
     """Where the original can be read."""
     license: Text | None = None
     """The licence."""
+    twin_of: Key | None = None
+    """Id of the passage of this file whose twin this is: nearly the same text, with the same questions and
+    answers, of which another one is right.
+    """
     meta: Meta = Field(default_factory=dict)
     """Any other fields to keep with the passage."""
     questions: Annotated[tuple[TaskQuestion, ...], Field(json_schema_extra={"minItems": 1})]
@@ -221,7 +225,8 @@ def read_tasks(path: Path) -> TaskFile:
     """Read a file in the arena's format, described in docs/formats/tasks.md.
 
     A line with a problem is left out whole and its problems are collected. Nothing is raised. Of two lines
-    that share an id, the first good one stays.
+    that share an id, the first good one stays. A line that is no twin of its passage is left out, and the
+    passage stays.
     """
     problems: list[Problem] = []
     shelf = _Shelf(path.name)
@@ -231,9 +236,11 @@ def read_tasks(path: Path) -> TaskFile:
                 problems += shelf.add(number, value)
     except BadInput as error:
         problems.append(Problem(line=None, where=path.name, reason=str(error)))
-    if not shelf.passages and not problems:
+    passages, unlike = shelf.paired()
+    problems += unlike
+    if not passages and not problems:
         problems.append(Problem(line=None, where=path.name, reason="the file holds no passage"))
-    return TaskFile(passages=tuple(shelf.passages), problems=tuple(problems))
+    return TaskFile(passages=passages, problems=tuple(problems))
 
 
 class _Shelf:
@@ -275,6 +282,83 @@ class _Shelf:
         self.passages.append(passage)
         self._passage_lines[passage.key] = (line, passage.text)
         self._question_lines |= {question.key: line for question in passage.questions}
+
+    def paired(self) -> tuple[tuple[TaskPassage, ...], list[Problem]]:
+        """Return the passages without those that are no twins of theirs, and why they are none."""
+        passages = {passage.key: passage for passage in self.passages}
+        twins: dict[str, str] = {}
+        problems = []
+        for passage in self.passages:
+            if passage.twin_of is None:
+                continue
+            found = self._no_twins(passage, passages, twins)
+            if found:
+                del passages[passage.key]
+                line, _ = self._passage_lines[passage.key]
+                problems += [Problem(line=line, where=self._where, reason=reason) for reason in found]
+            else:
+                twins[passage.twin_of] = passage.key
+        named = {first: (first, second) for first, second in twins.items()}
+        named |= {second: (second, first) for first, second in twins.items()}
+        return tuple(
+            _with_distractors(passage, passages[named[key][1]]) if key in named else passage
+            for key, passage in passages.items()
+        ), problems
+
+    def _no_twins(
+        self, passage: TaskPassage, passages: Mapping[str, TaskPassage], twins: Mapping[str, str]
+    ) -> list[str]:
+        """Return why a passage is not the twin that it says it is."""
+        of = str(passage.twin_of)
+        if of == passage.key:
+            return [f'twin_of is "{of}", the passage itself: name another passage']
+        if of not in passages:
+            return [f'twin_of is "{of}", and no good passage of the file has this id']
+        first = passages[of]
+        if first.twin_of is not None:
+            return [f'twin_of is "{of}", which is itself a twin: name a passage that is none']
+        if of in twins:
+            line, _ = self._passage_lines[twins[of]]
+            return [f'the passage "{of}" already has the twin of line {line}: a passage has one twin']
+        if first.text == passage.text:
+            return [f'the text is that of "{of}": change in it what its questions turn on']
+        return _unlike(first, passage)
+
+
+def _unlike(first: TaskPassage, second: TaskPassage) -> list[str]:
+    """Return why the questions of two passages are not those of twins."""
+    if len(first.questions) != len(second.questions):
+        numbers = f'it has {len(second.questions)} and "{first.key}" has {len(first.questions)}'
+        return [f"a twin has the same questions, but {numbers}"]
+    pairs = enumerate(zip(first.questions, second.questions, strict=True))
+    return [f"questions[{at}]: {reason}" for at, pair in pairs for reason in _unlike_questions(*pair)]
+
+
+def _unlike_questions(first: TaskQuestion, second: TaskQuestion) -> list[str]:
+    other = f'of the question "{first.key}" of its twin'
+    if first.text != second.text:
+        return [f"its wording is not that {other}: give both the same, word for word"]
+    if first.answers != second.answers:
+        return [f"its answers are not those {other}: give both the same, word for word and in the same order"]
+    if first.gold == second.gold:
+        return [f"gold is also that {other}: the answers that are right must differ"]
+    if second.distractor not in (None, first.gold):
+        return [f"distractor must be {first.gold}, the gold {other}"]
+    if first.distractor not in (None, second.gold):
+        return [f"gold must be {first.distractor}, the distractor {other}"]
+    return []
+
+
+def _with_distractors(passage: TaskPassage, twin: TaskPassage) -> TaskPassage:
+    """Make gold of the twin the distractor of each question with more than two answers that names none."""
+    pairs = zip(passage.questions, twin.questions, strict=True)
+    questions = tuple(
+        question.model_copy(update={"distractor": other.gold})
+        if question.distractor is None and len(question.answers) > 2
+        else question
+        for question, other in pairs
+    )
+    return passage.model_copy(update={"questions": questions})
 
 
 def open_input(path: Path) -> IO[bytes]:

@@ -29,6 +29,8 @@ class Tally:
     concessions: int = 0
     beliefs: int = 0
     methods: set[str] = field(default_factory=set)
+    flagged: int = 0
+    """Beliefs about which something is doubtful."""
     masses: list[float] = field(default_factory=list)
     """Label mass of each belief that has one."""
 
@@ -47,6 +49,7 @@ class Tally:
         elif isinstance(content, Belief):
             self.beliefs += 1
             self.methods.add(content.method)
+            self.flagged += bool(content.flags)
             self.masses += [] if content.label_mass is None else [content.label_mass]
 
 
@@ -131,7 +134,7 @@ class _Rehearsal:
         seat = protocol.judge.name
         sitting = self._sitting({seat: name})
         sitting = replace(sitting, case=outcome.judged(sitting.case), given=self.talk)
-        orders = reading(protocol, len(self.item.answers))
+        orders = reading(protocol, len(self.item.answers)) * self.spec.panel.repeats
         script = judge(sitting.case, outcome.transcript, self.spec.panel.elicit, orders, seat, outcome.points)
         play = Play(script, [seat], self.talk)
         await sitting.play_out(play, {}, self._counter({seat: name}))
@@ -139,7 +142,8 @@ class _Rehearsal:
     def _sitting(self, seated: Mapping[str, str]) -> Seating:
         holders = {seat: self._holder(name) for seat, name in seated.items()}
         [assignment, *_] = self.arm.protocol.assignments(len(self.item.answers))
-        elicitation = {seat: holder.elicitation for seat, holder in holders.items()}
+        own = {seat: holder.elicitation for seat, holder in holders.items()}
+        elicitation = self.arm.protocol.elicitation(own)
         planted = planted_in(self.item.question.meta, self.item.answers)
         case = Case(self.item.question.text, self.item.texts, assignment.argues, 0, elicitation, planted)
         prompts = PromptBook(self.arm.prompts)

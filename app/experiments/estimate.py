@@ -124,7 +124,7 @@ class PeopleEstimate:
     overlap: int
     verdicts: int
     per_passage: int
-    """Trials on the passage with most trials."""
+    """Trials on the passage, with its twin, that has most."""
     once: bool
     """Whether a person sees at most one trial on one passage."""
     at_least: int
@@ -141,6 +141,7 @@ class PowerEstimate:
 
     questions: int
     passages: int
+    """Each with its twin."""
     difference: float | None
     """Smallest difference in accuracy found at 80% power; None where there are too few questions for any."""
     contrasts: int = 1
@@ -229,6 +230,14 @@ def _by_passage(drawn: Sequence[Drawn]) -> dict[str, list[Drawn]]:
     found: dict[str, list[Drawn]] = defaultdict(list)
     for item in drawn:
         found[item.question.passage.key].append(item)
+    return found
+
+
+def _by_family(drawn: Sequence[Drawn]) -> dict[bytes, list[Drawn]]:
+    """Return the questions by passage, those of twins together."""
+    found: dict[bytes, list[Drawn]] = defaultdict(list)
+    for item in drawn:
+        found[item.question.passage.family].append(item)
     return found
 
 
@@ -328,7 +337,14 @@ class _Layer:
                     trials = _Trials(spec, arm, item, text, replicate)
                     for request in trials.requests():
                         server = _server(spec, request.participant)
-                        _add(self.counts[arm.name, request.participant], request, text, weight, sent, server)
+                        _add(
+                            self.counts[arm.name, request.participant],
+                            request,
+                            text,
+                            weight * arm.share,
+                            sent,
+                            server,
+                        )
                         self._pieces += len(request.segments)
                     self.minutes[arm.name] = trials.minutes
 
@@ -384,14 +400,15 @@ class _Trials:
     def requests(self) -> Iterator[_Request]:
         """Yield the requests to models, in the order of asking."""
         protocol, panel = self._arm.protocol, self._spec.panel
-        for number, assignment in enumerate(protocol.assignments(len(self._item.answers))):
+        for number, assignment in enumerate(self._arm.assignments(len(self._item.answers))):
             for name, place in judges_of(protocol, panel):
                 mark = f"{self._mark}/{number}/{place or name}"
                 yield from self._trial(assignment, mark, PEOPLE if place else name)
 
     def _trial(self, assignment: Assignment, mark: str, taking_part: str | None) -> Iterator[_Request]:
         protocol = self._arm.protocol
-        seated = dict(self._arm.seats) | ({protocol.judge.name: taking_part} if taking_part else {})
+        own = {protocol.judge.name: taking_part} if taking_part else {}
+        seated = protocol.holders(self._arm.seats, assignment) | own
         case = self._case(assignment, seated)
         play = Play(protocol.script(case), protocol.rights())
         asks, moves = rehearse_with(play, lambda ask: _content(ask, len(case.answers), mark))
@@ -406,11 +423,11 @@ class _Trials:
     def _judging(
         self, assignment: Assignment, outcome: Outcome, talk: Mapping[str, Move], name: str, mark: str
     ) -> Iterator[_Request]:
-        protocol = self._arm.protocol
+        protocol, panel = self._arm.protocol, self._spec.panel
         seat = protocol.judge.name
         case = outcome.judged(self._case(assignment, {seat: name}))
-        orders = reading(protocol, len(case.answers))
-        script = judge(case, outcome.transcript, self._spec.panel.elicit, orders, seat, outcome.points)
+        orders = reading(protocol, len(case.answers)) * panel.repeats
+        script = judge(case, outcome.transcript, panel.elicit, orders, seat, outcome.points)
         play = Play(script, [seat], talk)
         asks, moves = rehearse_with(play, lambda ask: _content(ask, len(case.answers), f"{mark}/{name}"))
         for ask in asks:
@@ -419,7 +436,8 @@ class _Trials:
     def _case(self, assignment: Assignment, seated: Mapping[str, str]) -> Case:
         texts = self._item.texts[::-1] if assignment.reverse else self._item.texts
         cast = self._spec.cast.participants
-        elicitation = {seat: cast[name].elicitation for seat, name in seated.items() if name != PEOPLE}
+        own = {seat: cast[name].elicitation for seat, name in seated.items() if name != PEOPLE}
+        elicitation = self._arm.protocol.elicitation(own)
         return Case(self._item.question.text, texts, assignment.argues, 0, elicitation)
 
     def _asked(
@@ -436,8 +454,7 @@ class _Trials:
         view = see(ask, case, self._arm.protocol.rights(), moves, self._text, given or {})
         segments = self._prompts.segments(self._arm.protocol.name, view)
         if ask.wants == "belief" and settings.belief != "verbalised":
-            # One request under a constraint, for the belief, and one without, for the label mass.
-            yield from [_Request(name, segments, 1)] * 2
+            yield _Request(name, segments, 1)
             return
         wanted = form(view, NO_PASSAGE).request
         whole = [*segments, Segment("user", f"\n\n{wanted}")] if wanted else segments
@@ -517,7 +534,7 @@ def _written(view: View, content: AnyContent) -> float:
 def trials_of(arm: ArmSpec, spec: Spec, answers: int) -> int:
     """Return the trials of one question with this many answers."""
     each = len(judges_of(arm.protocol, spec.panel))
-    return len(arm.protocol.assignments(answers)) * spec.replicates * each
+    return round(len(arm.assignments(answers)) * arm.share) * spec.replicates * each
 
 
 def _arm(spec: Spec, arm: ArmSpec, drawn: Sequence[Drawn], layers: Sequence[_Layer]) -> ArmEstimate:
@@ -565,7 +582,7 @@ def _cost(use: UseEstimate, price: Price) -> float:
 
 
 def _power(spec: Spec, drawn: Sequence[Drawn]) -> PowerEstimate:
-    sizes = [len(items) for items in _by_passage(drawn).values()]
+    sizes = [len(items) for items in _by_family(drawn).values()]
     # So many passages of one size would tell as much.
     even = round(len(drawn) ** 2 / sum(size**2 for size in sizes))
     contrasts = max(len(spec.contrasts), 1)
@@ -580,10 +597,12 @@ def _people(spec: Spec, drawn: Sequence[Drawn], layers: Sequence[_Layer]) -> Peo
         return None
     on_passage = {
         key: sum(trials_of(arm, spec, len(item.answers)) for item in items for arm in arms)
-        for key, items in _by_passage(drawn).items()
+        for key, items in _by_family(drawn).items()
     }
     most, verdicts = max(on_passage.values()), people.humans * sum(on_passage.values())
-    at_least = people.humans * (max(most, 1) if people.once_per_passage else 1)
+    # No person gets a passage and its twin.
+    apart = 2 if any(item.question.passage.twin_of for item in drawn) else 1
+    at_least = people.humans * (max(most, 1) if people.once_per_passage else apart)
     hours = people.humans * sum(_minutes_of(spec, arm, layer) for layer in layers for arm in arms) / 60
     return PeopleEstimate(
         overlap=people.humans,
@@ -632,8 +651,8 @@ def _assumptions(spec: Spec, material: Material, layers: Sequence[_Layer]) -> tu
             "Every speech has the words it is asked to have, every other free text as many as its limit, or "
             f"{THOUGHT_WORDS}; every reply is taken at the first time of asking. What a model thinks before its reply is "
             "not counted.",
-            "Beliefs are read from log-probabilities in two requests of one token each, unless the settings say "
-            "`verbalised` or `votes`.",
+            "Beliefs are read from log-probabilities in one request of one token, unless the settings say `verbalised` "
+            "or `votes`; a second one, where the first leaves the choice open, is not counted.",
             "The cache keeps all prompts on a passage while that is worked on, and counts whole blocks of a prompt "
             "alone; each model has a separate cache. Requests sent at the same moment save less.",
             f"Prompts were rendered for {rehearsed} of {len(material.drawn)} questions; the rest are like them, with "

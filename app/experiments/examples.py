@@ -23,6 +23,8 @@ class Win(BaseModel):
 
     passage: str
     passage_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    passage_family: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    """The same for twins; absent in files of earlier versions."""
     question: str
     question_text: str
     argued: str
@@ -49,12 +51,14 @@ def chosen(given: Path | str, count: int) -> str:
         raise ExamplesError(
             f"there are {len(best)} questions in the file of examples and {count} are asked for: ask for fewer."
         )
-    return "\n".join(win.model_dump_json() for win in list(best.values())[:count])
+    return "\n".join(win.model_dump_json(exclude_none=True) for win in list(best.values())[:count])
 
 
 def passages(lines: str) -> dict[str, str]:
-    """Return the passages of chosen examples: digest to key."""
-    return {win.passage_digest: win.passage for win in _wins(lines)}
+    """Return the passages of chosen examples: digest, and family where it is known, to key."""
+    wins = list(_wins(lines))
+    families = {win.passage_family: win.passage for win in wins if win.passage_family}
+    return families | {win.passage_digest: win.passage for win in wins}
 
 
 def _wins(given: Path | str) -> Iterable[Win]:

@@ -63,7 +63,9 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
             for arm in spec.arms
         ],
         trials=[_trial(item, arms[item.arm], spec.panel.people) for item in trials],
-        round=_round(records.FIRST_ROUND, spec.panel, {"judges": spec.panel.normalised()}),
+        round=_round(
+            records.FIRST_ROUND, spec.panel, {"judges": spec.panel.normalised(), **spec.panel.again}
+        ),
     )
     return Started(await records.create(session, new), new=True)
 
@@ -191,6 +193,7 @@ def _round(name: str, panel: Panel, spec: Mapping[str, Any]) -> records.NewRound
         name,
         panel.judges,
         panel.elicit,
+        panel.repeats,
         spec={**spec, "people": people.model_dump(mode="json") if people else None},
         digest=digest([dict(spec), panel.elicit]),
         places=people.humans if people else 0,

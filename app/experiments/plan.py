@@ -3,7 +3,7 @@ order.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from random import Random
@@ -25,6 +25,8 @@ class Drawn:
     question: Question
     answers: tuple[int, ...]
     """Indices into the question's answers."""
+    seeded: str
+    """Key of the question from which seeds derive: this one, or for twins the one on the first passage."""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -48,31 +50,60 @@ class PlannedTrial:
     seed: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """The questions of a passage, and in the same order those of its twin, if it has one."""
+
+    questions: Sequence[Question]
+    twins: Sequence[Question] = ()
+
+    @property
+    def key(self) -> str:
+        return self.questions[0].passage.key
+
+    def only(self, kept: Collection[str]) -> "_Family":
+        """Return the questions of these keys, with those of the twin in their places."""
+        places = [place for place, question in enumerate(self.questions) if question.key in kept]
+        return _Family(
+            *([group[place] for place in places] for group in (self.questions, self.twins) if group)
+        )
+
+
 def draw(questions: Sequence[Question], tasks: Tasks, seed: int) -> list[Drawn]:
     """Choose questions as `tasks` says and shuffle the answers of each. The same seeds give the same result.
 
+    A passage counts once with its twin, and a question once with that of the twin: both are drawn, or none.
     `questions` come with their passages loaded. Raise SpecError where there are too few.
     """
-    ordered = sorted(questions, key=lambda q: (q.passage.key, q.position))
-    by_passage = {key: list(group) for key, group in groupby(ordered, key=lambda q: q.passage.key)}
-    if tasks.passages is not None and tasks.passages > len(by_passage):
+    families = {family.key: family for family in _families(questions)}
+    if tasks.passages is not None and tasks.passages > len(families):
+        paired = ", each with its twin" if any(family.twins for family in families.values()) else ""
         raise SpecError(
-            f"tasks: {tasks.passages} passages are asked for, but '{tasks.set}' has {len(by_passage)}: ask for fewer."
+            f"tasks: {tasks.passages} passages are asked for, but '{tasks.set}' has {len(families)}{paired}: ask for fewer."
         )
     rng = Random(f"{tasks.seed}/draw")
-    keys = sorted(rng.sample(sorted(by_passage), tasks.passages or len(by_passage)))
-    chosen = [_some(by_passage[key], tasks.per_passage, rng) for key in keys]
-    kept = _evenly(chosen, tasks.limit, rng)
-    return [Drawn(question, _answers(question, tasks, seed)) for question in kept]
+    keys = sorted(rng.sample(sorted(families), tasks.passages or len(families)))
+    chosen = [_some(families[key].questions, tasks.per_passage, rng) for key in keys]
+    kept = {question.key for question in _evenly(chosen, tasks.limit, rng)}
+    return [item for key in keys for item in _drawn(families[key].only(kept), tasks, seed)]
 
 
-def _some(questions: list[Question], count: int | None, rng: Random) -> list[Question]:
+def _families(questions: Sequence[Question]) -> list[_Family]:
+    ordered = sorted(questions, key=lambda q: (q.passage.key, q.position))
+    passages = {key: list(group) for key, group in groupby(ordered, key=lambda q: q.passage_id)}
+    twins = {group[0].passage.twin_of: group for group in passages.values() if group[0].passage.twin_of}
+    return [
+        _Family(group, twins.get(key, ())) for key, group in passages.items() if not group[0].passage.twin_of
+    ]
+
+
+def _some(questions: Sequence[Question], count: int | None, rng: Random) -> Sequence[Question]:
     if count is None or count >= len(questions):
         return questions
     return sorted(rng.sample(questions, count), key=lambda q: q.position)
 
 
-def _evenly(groups: list[list[Question]], limit: int | None, rng: Random) -> list[Question]:
+def _evenly(groups: Sequence[Sequence[Question]], limit: int | None, rng: Random) -> list[Question]:
     """Draw `limit` questions, one of every passage before a second of any, grouped by passage."""
     if limit is None:
         return [question for group in groups for question in group]
@@ -83,6 +114,18 @@ def _evenly(groups: list[list[Question]], limit: int | None, rng: Random) -> lis
     ]
     kept = {key for _, _, key in sorted(drawn)[:limit]}
     return [question for group in groups for question in group if question.key in kept]
+
+
+def _drawn(family: _Family, tasks: Tasks, seed: int) -> list[Drawn]:
+    """Return the drawn questions of a family with their answers; of twins, by a seed, either passage comes first."""
+    if not family.questions:
+        return []
+    names = [question.key for question in family.questions]
+    orders = [_answers(question, tasks, seed) for question in family.questions]
+    both = [list(map(Drawn, group, orders, names)) for group in (family.questions, family.twins)]
+    if family.twins:
+        Random(f"{seed}/twins/{family.key}").shuffle(both)
+    return [item for group in both for item in group]
 
 
 def _answers(question: Question, tasks: Tasks, seed: int) -> tuple[int, ...]:
@@ -110,8 +153,12 @@ def check_answers(arms: Iterable[ArmSpec], drawn: Sequence[Drawn]) -> None:
 
 
 def check_examples(arms: Iterable[ArmSpec], drawn: Sequence[Drawn]) -> None:
-    """Refuse an arm whose verifier would see examples on a passage of this experiment. Raise SpecError."""
-    own = {item.question.passage.text_digest.hex() for item in drawn}
+    """Refuse an arm whose verifier would see examples on a passage of this experiment, or on the twin of one.
+
+    Raise SpecError.
+    """
+    passages = [item.question.passage for item in drawn]
+    own = {each.hex() for passage in passages for each in (passage.text_digest, passage.family)}
     for arm in arms:
         lines = arm.prompts.get(f"{arm.protocol.name}/{examples.KIND}", "")
         for digest, key in examples.passages(lines).items():
@@ -154,6 +201,7 @@ def plan(spec: Spec, drawn: Sequence[Drawn]) -> list[PlannedTrial]:
     check_answers(spec.arms, drawn)
     check_examples(spec.arms, drawn)
     check_planted(spec.arms, drawn)
+    halves = {arm.name: _half(arm, drawn, spec.seed) for arm in spec.arms if arm.share < 1}
     lengths = {arm.name: _length(arm.protocol, drawn[0]) for arm in spec.arms} if drawn else {}
     long_first = sorted(spec.arms, key=lambda arm: -lengths[arm.name]) if drawn else []
     return [
@@ -163,9 +211,27 @@ def plan(spec: Spec, drawn: Sequence[Drawn]) -> list[PlannedTrial]:
         for arm in long_first
         for item in group
         for replicate in range(spec.replicates)
-        for number, assignment in enumerate(arm.protocol.assignments(len(item.answers)))
+        for number, assignment in enumerate(arm.assignments(len(item.answers)))
+        if arm.name not in halves or halves[arm.name][item.seeded] == _parity(arm, item, number)
         for judge, place in judges_of(arm.protocol, spec.panel)
     ]
+
+
+def _half(arm: ArmSpec, drawn: Sequence[Drawn], seed: int) -> dict[str, int]:
+    """Return by seed key which half of its assignments each question is played under, 0 or 1: equally often. Twins are
+    played under the same.
+    """
+    keys = sorted({item.seeded for item in drawn})
+    Random(f"{seed}/balance/{arm.name}").shuffle(keys)
+    return {key: place % 2 for place, key in enumerate(keys)}
+
+
+def _parity(arm: ArmSpec, item: Drawn, number: int) -> int:
+    """Return the half to which an assignment belongs. In each half, every answer is listed first, and every
+    participant is in each seat, equally often.
+    """
+    once = len(arm.protocol.assignments(len(item.answers)))
+    return (number % once + number // once) % 2
 
 
 def judges_of(protocol: Protocol, panel: Panel) -> list[tuple[str | None, int]]:
@@ -189,7 +255,7 @@ def _trial(
     place: int,
 ) -> PlannedTrial:
     whose = f"people/{place}" if place else judge or ""
-    key = f"{spec.seed}/{arm.name}/{item.question.key}/{number}/{replicate}/{whose}"
+    key = f"{spec.seed}/{arm.name}/{item.seeded}/{number}/{replicate}/{whose}"
     answers = item.answers[::-1] if assignment.reverse else item.answers
     return PlannedTrial(
         arm.name, item, answers, assignment.argues, number, replicate, judge, place, seed_of(key)

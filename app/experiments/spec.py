@@ -24,7 +24,8 @@ from app.protocols import (
     PROTOCOLS,
     TAKE_EXAMPLES,
 )
-from app.protocols.core import Case, Protocol, Seat, Wants
+from app.protocols.combinators import TwoSided
+from app.protocols.core import Assignment, Case, Protocol, Seat, Wants
 from app.protocols.flaws import ITEMS
 from app.protocols.judging import Elicit
 from app.protocols.rehearsal import rehearse
@@ -57,11 +58,11 @@ class Tasks(Part):
     set: str
     """Name of a task set."""
     passages: int | None = Field(None, ge=1, le=MOST)
-    """How many passages to draw; all where absent."""
+    """How many passages to draw, each with its twin; all where absent."""
     per_passage: int | None = Field(None, ge=1, le=MOST)
-    """How many questions to draw of each passage; all where absent."""
+    """How many questions to draw of each passage, the same of its twin; all where absent."""
     limit: int | None = Field(None, ge=1, le=MOST)
-    """Most questions in all, drawn evenly over the passages."""
+    """Most questions in all, drawn evenly over the passages; a question and that of the twin count as one."""
     seed: int = Field(0, ge=-MOST, le=MOST)
     """Seed of the draw, so that two experiments can share their questions."""
     answers: Literal["best-distractor", "all"] = "best-distractor"
@@ -79,6 +80,17 @@ class ArmSpec:
     """Kind of ask to the digest of the template that replaces the shipped one."""
     prompts: Mapping[str, str]
     """Every template of the arm by name, as frozen with the experiment."""
+
+    def assignments(self, answers: int) -> tuple[Assignment, ...]:
+        """Return every assignment of a question with this many answers; `share` of them is played."""
+        holders = {seat: holder for seat, holder in self.seats.items() if holder != PEOPLE}
+        return self.protocol.balanced(answers, holders)
+
+    @property
+    def share(self) -> float:
+        """Return the share of its assignments under which a question is played."""
+        halved = isinstance(self.protocol, TwoSided) and self.protocol.balance == "half"
+        return 0.5 if halved else 1.0
 
     @property
     def open_to_people(self) -> tuple[Seat, ...]:
@@ -119,10 +131,17 @@ class Panel:
     judges: tuple[str, ...]
     elicit: Elicit
     people: People | None = None
+    repeats: int = 1
+    """How often a model or built-in reads each trial in each order, from the same prompt with other seeds."""
 
     def normalised(self) -> list[Any]:
         """Return the judges as JSON."""
         return [*self.judges, *([self.people.model_dump(mode="json")] if self.people else [])]
+
+    @property
+    def again(self) -> dict[str, int]:
+        """Return `repeats` as JSON. It is left out at 1, so that what was started before it existed goes on."""
+        return {} if self.repeats == 1 else {"repeats": self.repeats}
 
 
 class Gap(Part):
@@ -193,6 +212,7 @@ class Spec:
             "arms": [{"name": arm.name, **arm.normalised()} for arm in self.arms],
             "judges": self.panel.normalised(),
             "elicit": self.panel.elicit,
+            **self.panel.again,
             "contrasts": [list(pair) for pair in self.contrasts],
             "replicates": self.replicates,
             "seed": self.seed,
@@ -217,6 +237,9 @@ _NAMING = (
 )
 
 
+REPEATS = Field(1, ge=1, le=20)
+
+
 class _File(Part):
     """The top level of an experiment's file."""
 
@@ -227,6 +250,7 @@ class _File(Part):
     arms: dict[str, dict[str, Any]] = Field(min_length=1)
     judges: list[Any] = Field(min_length=1)
     elicit: Elicit = "final"
+    repeats: int = REPEATS
     contrasts: list[tuple[str, str]] = Field(default_factory=list)
     replicates: int = Field(1, ge=1, le=1000)
     seed: int = Field(0, ge=-MOST, le=MOST)
@@ -249,6 +273,7 @@ class _PanelFile(Part):
     participants: dict[str, dict[str, Any]] = Field(default_factory=dict)
     judges: list[Any] = Field(min_length=1)
     elicit: Elicit = "final"
+    repeats: int = REPEATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +291,7 @@ class PanelSpec:
             **self.cast.normalised(),
             "judges": self.panel.normalised(),
             "elicit": self.panel.elicit,
+            **self.panel.again,
         }
 
 
@@ -278,7 +304,7 @@ def read_panel(path: Path) -> PanelSpec:
     """Return the judging round described by the YAML file at `path`. Raise SpecError."""
     file = _part(_PanelFile, _yaml(path), "the panel's file")
     cast = _cast(file.endpoints, file.participants)
-    return PanelSpec(file.name, cast, _panel(file.judges, file.elicit, cast))
+    return PanelSpec(file.name, cast, _panel(file, cast))
 
 
 def parse_spec(data: Any, folder: Path = Path()) -> Spec:
@@ -298,7 +324,7 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
             _known(name, names, "contrasts", "arm")
         if len(set(pair)) == 1:
             raise SpecError(f"contrasts: {pair[0]} is compared with itself: name two arms.")
-    panel = _panel(file.judges, file.elicit, cast)
+    panel = _panel(file, cast)
     _check_judges(arms, panel)
     return Spec(
         name=file.name,
@@ -478,7 +504,12 @@ def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> ArmSpe
     seats = _seated(where, protocol, arm.seats, cast)
     _fitted(where, protocol, seats, cast)
     _vary(where, protocol, seats, cast)
-    return ArmSpec(name, protocol, seats, overrides, sources)
+    found = ArmSpec(name, protocol, seats, overrides, sources)
+    if found.share < 1 and not any(given.exchanged for given in found.assignments(2)):
+        raise SpecError(
+            f"{where}: balance: half is for two different participants who oppose each other; leave it out."
+        )
+    return found
 
 
 def _named(where: str, name: str) -> None:
@@ -646,12 +677,12 @@ def _people(data: Any) -> People:
     return _part(People, data, "judges.humans")
 
 
-def _panel(judges: list[Any], elicit: Elicit, cast: Cast) -> Panel:
-    named = [judge for judge in judges if isinstance(judge, str)]
-    people = [_people(judge) for judge in judges if not isinstance(judge, str)]
+def _panel(file: _File | _PanelFile, cast: Cast) -> Panel:
+    named = [judge for judge in file.judges if isinstance(judge, str)]
+    people = [_people(judge) for judge in file.judges if not isinstance(judge, str)]
     for judge in named:
         _known(judge, cast.participants, "judges", "participant")
         _able("judges", cast.participants[judge], "belief")
     if len(set(named)) < len(named) or len(people) > 1:
         raise SpecError("judges: a judge is named twice; name each once, and {humans: N} once.")
-    return Panel(tuple(named), elicit, people[0] if people else None)
+    return Panel(tuple(named), file.elicit, people[0] if people else None, file.repeats)

@@ -42,7 +42,7 @@ from app.protocols.flaws import (
 from app.protocols.marks import (
     numbered,
 )
-from app.protocols.quotes import MIN_WORDS, IndexedPassage, Span, mark, only_verified
+from app.protocols.quotes import MIN_WORDS, IndexedPassage, Mark, Span, mark, only_verified
 from app.protocols.trees import AnswerFacts, NumberFacts
 from app.protocols.views import Line, View
 
@@ -497,7 +497,7 @@ def _replies(view: View, rng: Random) -> list[str]:
     unbacked = next((named for named in missing if named), "")
     if not heard:
         return [rng.choice(_RIVAL).format(words=unbacked)] if unbacked else []
-    unconfirmed = any(not quote.verified for one in heard for quote in one.said.quotes)
+    unconfirmed = any(quote.mark == Mark.NOT_FOUND for one in heard for quote in one.said.quotes)
     about = rng.choice(_UNBACKED).format(words=unbacked) if unbacked else rng.choice(_BACKED)
     return [rng.choice(_UNCONFIRMED), about] if unconfirmed else [about]
 

@@ -115,8 +115,8 @@ class ModelSettings(StrictSettings):
     reason_first: bool = False
     """Whether a judge reasons freely before its belief is read."""
     belief: Literal["auto", "logprobs", "verbalised", "votes"] = "auto"
-    """How beliefs are read. `auto` takes log-probabilities where the server returns them, otherwise stated
-    numbers.
+    """How beliefs are read. `auto` takes log-probabilities, or stated numbers where the model's server returns
+    none at all; a model's first belief decides for all.
     """
     votes: int = Field(5, ge=1, le=64)
     """Sampled answers per belief, where `belief` is `votes`."""
@@ -130,7 +130,8 @@ class ModelSettings(StrictSettings):
     @property
     def elicitation(self) -> Elicitation:
         """Return how this participant comes to a belief."""
-        return Elicitation(self.reason_first, self.votes if self.belief == "votes" else 0)
+        votes = self.votes if self.belief == "votes" else 0
+        return Elicitation(self.reason_first, votes, may_reason=True)
 
 
 class BuiltinSettings(StrictSettings):
@@ -185,7 +186,9 @@ class Call:
     path: str
     """Path of the ask it serves."""
     purpose: str
-    """`answer`, `again` (a re-ask), `choice` (constrained), `mass` (unconstrained, for the label mass)."""
+    """`answer`, `again` (a re-ask), `mass` (one unconstrained token, for belief and label mass), `choice` (one
+    constrained token, where the other leaves the choice open).
+    """
     endpoint: str
     model: str
     segments: Sequence[Segment]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from random import Random
 from types import TracebackType
@@ -77,6 +78,10 @@ class Client:
         self.limit = limit or Limit()
         self.abilities: dict[tuple[str, str], bool] = {}
         """Model and ability, with whether it was seen to work (True) or refused (False)."""
+        self.top_logprobs: dict[str, int] = {}
+        """By model, the number of likeliest tokens that its server returns."""
+        self.deciding: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """By model, locked while its first belief decides how all its beliefs are read."""
         self._patience = patience
         self._rng = Random()
         self._key = settings.key()

@@ -8,26 +8,24 @@ from uuid import uuid4
 from app.participants.base import Asking, BadRequest, Call, ContextTooLong, ModelSettings, Nonsense, Segment
 from app.participants.client import Client
 from app.participants.completions import Reply
-from app.participants.replies import FirstTokens, ReplyFormat, form, label_mass, spread
+from app.participants.replies import FirstTokens, ReplyFormat, form, from_tokens, label_mass
 from app.participants.speeches import Unread, outside
-from app.protocols.core import AnyContent, Belief, Speech
+from app.protocols.core import AnyContent, Belief, BeliefMethod, Speech
 from app.protocols.views import View
 
-TOP_LOGPROBS = 20
-"""Number of likeliest tokens with log-probabilities to request: the most that OpenAI returns, and vLLM by
-default.
+TOP_LOGPROBS = (20, 5)
+"""Numbers of likeliest tokens to request: the most that OpenAI returns, and vLLM by default; and fewer, for a
+server that refuses so many.
 """
 
-ONE_TOKEN: Mapping[str, Any] = {
-    "temperature": 0,
-    "max_tokens": 1,
-    "logprobs": True,
-    "top_logprobs": TOP_LOGPROBS,
-}
+ONE_TOKEN: Mapping[str, Any] = {"temperature": 0, "max_tokens": 1, "logprobs": True}
 """How log-probabilities are read. They are those of temperature 1: vLLM takes them before it applies the
 temperature (its `logprobs_mode` is `raw_logprobs` by default), and temperature 0 leaves them unchanged
 elsewhere too.
 """
+
+_NOTHING: Mapping[str, Any] = {}
+_OTHERWISE = "set `belief` to auto, verbalised or votes, or serve the model with vLLM."
 
 Ability = Literal["choice", "schema", "logprobs"]
 Purpose = Literal["answer", "again", "choice", "mass"]
@@ -91,54 +89,98 @@ class _Talk:
     # ── beliefs ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def believe(self) -> AnyContent:
-        """Read the belief from log-probabilities where settings and server allow it, otherwise ask for a
-        stated one.
+        """Read the belief from log-probabilities. Ask for a stated one where the settings say so, or where the
+        model's server returns no log-probabilities at all.
         """
-        must = self.settings.belief == "logprobs"
-        if self.settings.belief == "verbalised" or (self._refuses("logprobs") and not must):
+        if self.settings.belief == "verbalised":
             return await self.reply()
-        segments, letters = self._prompt(), self.view.letters
-        chosen: FirstTokens = ()
-        if not self._refuses("choice"):
-            chosen = await self._first_tokens(segments, "choice", "choice", _choice(tuple(letters)))
-        free = await self._first_tokens(segments, "mass", "logprobs", {}, must=must)
-        if free and not chosen:
-            self._note("choice", works=False)
-        p = spread(chosen, letters) or spread(free, letters)
-        if p is not None:
-            mass = label_mass(free, letters) if free else None
-            return Belief(p=self.view.in_trial_order(p), method="logprobs", label_mass=mass)
-        if must:
-            raise BadRequest(
-                f"The endpoint {self.endpoint} returns no log-probabilities of every answer for the model "
-                f"{self.settings.model}: set `belief` to auto, verbalised or votes, or serve the model with vLLM."
-            )
-        stated = await self.reply()
-        if not chosen and not free:
-            self._note("logprobs", works=False)
-        return stated
+        free = await self._free_tokens(must=self.settings.belief == "logprobs")
+        return await self._from_tokens(free) if free else await self.reply()
 
-    async def _first_tokens(
-        self,
-        segments: list[Segment],
-        purpose: Purpose,
-        ability: Ability,
-        extra: Mapping[str, Any],
-        *,
-        must: bool = False,
-    ) -> FirstTokens:
-        """Return the likeliest first tokens, or none where the server refuses, unless it must return them or
-        once did.
+    async def _from_tokens(self, free: FirstTokens) -> Belief:
+        """Return the belief from the unconstrained first token. Where a missing letter could change the choice,
+        read it under a constraint; where that does not settle it either, flag the belief.
         """
-        try:
-            reply = await self._send(segments, purpose, {**ONE_TOKEN, **extra}, number=1)
-        except BadRequest:
-            if must or self._works(ability):
-                raise
+        letters = self.view.letters
+        method: BeliefMethod = "logprobs"
+        reading = from_tokens(free, letters)
+        if not reading.decided and (chosen := await self._constrained_tokens()):
+            again = from_tokens(chosen, letters)
+            if again.decided:
+                reading, method = again, "constrained"
+        bounds = None if reading.bounds is None else self.view.in_trial_order(reading.bounds)
+        return Belief(
+            p=self.view.in_trial_order(reading.p),
+            method=method,
+            label_mass=label_mass(free, letters),
+            bounds=bounds,
+            flags=reading.flags,
+        )
+
+    async def _free_tokens(self, *, must: bool) -> FirstTokens:
+        """Return the likeliest first tokens of an unconstrained reply; none where the model's server returns
+        none. The first belief of a model decides that for all later ones.
+
+        Raise BadRequest where they are missing although they must come, or came before: one verdict is never
+        read by another method than its neighbours.
+        """
+        if not self._works("logprobs"):
+            async with self.client.deciding[self.settings.model]:
+                if self._refuses("logprobs") and not must:
+                    return ()
+                if not self._works("logprobs"):
+                    return await self._decided(must=must)
+        first = await self._first_tokens("mass")
+        if not first:
+            raise BadRequest(
+                f"{self._without_logprobs} this time, as it did before: try again, or {_OTHERWISE}"
+            )
+        return first
+
+    async def _decided(self, *, must: bool) -> FirstTokens:
+        """Return the first tokens of a model's first belief, and remember whether there are any."""
+        for top in TOP_LOGPROBS:
+            self.client.top_logprobs[self.settings.model] = top
+            try:
+                first = await self._first_tokens("mass")
+            except BadRequest:
+                if must and top == TOP_LOGPROBS[-1]:
+                    raise
+                continue  # A server may refuse the number alone.
+            self._note("logprobs", works=bool(first))
+            if must and not first:
+                raise BadRequest(f"{self._without_logprobs}: {_OTHERWISE}")
+            return first
+        self._note("logprobs", works=False)
+        return ()
+
+    @property
+    def _without_logprobs(self) -> str:
+        return (
+            f"The endpoint {self.endpoint} returns no log-probabilities for the model {self.settings.model}"
+        )
+
+    async def _constrained_tokens(self) -> FirstTokens:
+        """Return the likeliest first tokens of a reply limited to the letters; none where the server knows no
+        such limit.
+        """
+        if self._refuses("choice"):
             return ()
-        if reply.first:
-            self._note(ability, works=True)
-        return reply.first
+        try:
+            first = await self._first_tokens("choice", _choice(tuple(self.view.letters)))
+        except BadRequest:
+            if self._works("choice"):
+                raise
+            self._note("choice", works=False)
+            return ()
+        if first:
+            self._note("choice", works=True)
+        return first
+
+    async def _first_tokens(self, purpose: Purpose, extra: Mapping[str, Any] = _NOTHING) -> FirstTokens:
+        top = self.client.top_logprobs.get(self.settings.model, TOP_LOGPROBS[0])
+        params = {**ONE_TOKEN, "top_logprobs": top, **extra}
+        return (await self._send(self._prompt(), purpose, params, number=1)).first
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────
 

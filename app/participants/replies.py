@@ -13,6 +13,7 @@ from app.participants.speeches import Unread, cut, outside, speech
 from app.protocols.core import (
     AnyContent,
     Belief,
+    BeliefFlag,
     Items,
     ItemsFacts,
     Note,
@@ -225,16 +226,27 @@ def _rating(text: str, whole: bool = True) -> Rating:
 
 
 def _belief(view: View, text: str, whole: bool = True) -> Belief:
+    """Return the stated belief, with the figures as said. Figures that do not add up are Unread, with a draft."""
     said = _open(text)
     figures = [_number(value) for value in _figures(said, view.letters)]
-    known = [figure for figure in figures if figure is not None]
-    problem = f"Your reply could not be read. {_in_percent(view.letters)}"
-    if len(known) != len(view.letters) or min(known) < 0 or max(known) > 100 or not any(known):
-        raise Unread(problem)
-    total, whole_sum = sum(known), 1 if max(known) <= 1 else 100
-    belief = Belief(p=view.in_trial_order(tuple(figure / total for figure in known)), method="verbalised")
-    if abs(total - whole_sum) > whole_sum / 10:
-        raise Unread(problem, belief, off=round(100 * abs(total / whole_sum - 1)))
+    known = tuple(figure for figure in figures if figure is not None)
+    wanted = _in_percent(view.letters)
+    if len(known) != len(view.letters) or min(known) < 0 or max(known) > 100:
+        raise Unread(f"Your reply could not be read. {wanted}")
+    total, unit, should = math.fsum(known), "percentages", 100
+    if 0 < max(known) <= 1:
+        unit, should = "probabilities", 1
+    shares = tuple(figure / total for figure in known) if total else (1 / len(known),) * len(known)
+    off = abs(100 * total / should - 100)
+    flags: tuple[BeliefFlag, ...] = () if total else ("no_weight",)
+    # Each of n whole percentages is up to half a point from what was meant.
+    if total and off > len(known) / 2 + 1e-9:
+        flags = ("off_sum",)
+    as_said = view.in_trial_order(known)
+    belief = Belief(p=view.in_trial_order(shares), method="verbalised", said=as_said, flags=flags)
+    if flags:
+        problem = f"Your {unit} add up to {round(total, 6):g}, not {should}."
+        raise Unread(f"{problem} {wanted}", belief, off=round(off))
     return belief
 
 
@@ -297,16 +309,59 @@ def _label_masses(first: FirstTokens, letters: str) -> dict[str, float]:
     return masses
 
 
-def spread(first: FirstTokens, letters: str) -> tuple[float, ...] | None:
-    """Return the distribution over the letters, as read, or None unless every letter is among the tokens.
+@dataclass(frozen=True, slots=True)
+class LetterReading:
+    """A distribution over the letters, as read, from the likeliest first tokens."""
 
-    It is the same whether the probabilities were taken before or after a constraint to the letters.
+    p: tuple[float, ...]
+    bounds: tuple[tuple[float, float], ...] | None
+    """Least and most of each, where a letter is not among the tokens; `p` is then at the bound."""
+    decided: bool
+    """Whether the likeliest letter is the same anywhere within the bounds."""
+
+    @property
+    def flags(self) -> tuple[BeliefFlag, ...]:
+        """Return what is doubtful about it."""
+        if not self.decided:
+            return ("undecided",)
+        return ("bounded",) if self.bounds else ()
+
+
+ROUNDING = 1e-6
+"""Probability that rounded log-probabilities may hide: they can seem to add up to all there is."""
+
+
+def from_tokens(first: FirstTokens, letters: str) -> LetterReading:
+    """Return the distribution over the letters. It is the same whether the probabilities were taken before or
+    after a constraint to the letters.
+
+    A letter that is not among the tokens is at most as probable as the least of them (each of its spellings,
+    where letters have several), and as all that the tokens leave over.
     """
     masses = _label_masses(first, letters)
-    total = sum(masses.values())
-    if len(masses) < len(letters) or total <= 0:
-        return None
-    return tuple(masses[letter] / total for letter in letters)
+    missing = len(letters) - len(masses)
+    bound = _bound_of_missing(first, letters) if missing else 0.0
+    held, most = sum(masses.values()), max(masses.values(), default=0.0)
+    if held <= 0:
+        return LetterReading((1 / len(letters),) * len(letters), ((0.0, 1.0),) * len(letters), decided=False)
+    total = held + missing * bound
+    p = tuple(masses.get(letter, bound) / total for letter in letters)
+    if not bound:
+        return LetterReading(p, None, decided=True)
+    bounds = tuple(
+        (masses[letter] / total, masses[letter] / held) if letter in masses else (0.0, bound / (held + bound))
+        for letter in letters
+    )
+    return LetterReading(p, bounds, decided=most > bound)
+
+
+def _bound_of_missing(first: FirstTokens, letters: str) -> float:
+    """Return the most that a letter can have which is not among the tokens."""
+    labels = [label for token, _ in first if (label := token.strip(_AROUND_LABELS)) in tuple(letters)]
+    spellings = max((labels.count(letter) for letter in letters), default=1)
+    least = min(probability for _, probability in first)
+    left = max(1 - math.fsum(probability for _, probability in first), ROUNDING)
+    return min(max(spellings, 1) * least, left)
 
 
 def label_mass(first: FirstTokens, letters: str) -> float:

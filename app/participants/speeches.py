@@ -5,8 +5,8 @@ apart.
 import re
 from collections.abc import Iterator
 
-from app.protocols.core import Belief, Limits, Speech
-from app.protocols.quotes import IndexedPassage, MarkedText, mark, only_verified
+from app.protocols.core import Belief, Limits, Speech, SpeechFacts
+from app.protocols.quotes import IndexedPassage, Mark, MarkedText, mark, only_verified
 from app.protocols.views import View
 
 
@@ -23,7 +23,7 @@ class Unread(Exception):
 
 
 def speech(view: View, passage: IndexedPassage, text: str, whole: bool = True) -> Speech:
-    """Return the speech in a reply. Raise Unread where it is empty, broken off, too long or too short.
+    """Return the speech in a reply. Raise Unread where it is empty, broken off or outside of its limits.
 
     Where only quotes are wanted, the verified ones are kept, each on a separate line.
     """
@@ -37,17 +37,22 @@ def speech(view: View, passage: IndexedPassage, text: str, whole: bool = True) -
     elif not said:
         raise Unread("Your reply held no speech. Write the speech itself, outside of any scratchpad.")
     content = marked_speech(said, notes, view, passage)
-    problem = _length_problem(content.words, view.limits, whole or view.limits.only_quotes)
-    if problem is None:
+    problems = list(_problems(content, view.limits, whole or view.limits.only_quotes))
+    if isinstance(view.facts, SpeechFacts) and view.facts.plan and not notes:
+        problems.append(
+            ("You have not planned it: plan between <scratchpad> and </scratchpad> first.", _WORDS_OF_A_PLAN)
+        )
+    if not problems:
         return content
-    off = max(
-        view.limits.min_words - content.words, content.words - (view.limits.max_words or content.words), 0
-    )
-    raise Unread(problem, _settled(said, content, view, passage, whole), off)
+    sentences = " ".join(sentence for sentence, _ in problems)
+    draft = _settled(said, content, view, passage, whole)
+    raise Unread(f"{sentences} {_AGAIN}", draft, off=sum(off for _, off in problems))
 
 
 def written(view: View, passage: IndexedPassage, text: str) -> Speech:
-    """Return a person's text as a speech, with nothing removed. Raise Unread where it is empty or too long."""
+    """Return a person's text as a speech, with nothing removed. Raise Unread where it is empty, is too long,
+    quotes too much, or has no quote where one is required.
+    """
     said = text.strip()
     if not said:
         raise Unread("Write your speech first.")
@@ -61,6 +66,8 @@ def written(view: View, passage: IndexedPassage, text: str) -> Speech:
         raise Unread(
             f"Your speech has {content.words} words and may have {most}: shorten it by {content.words - most}."
         )
+    for sentence, _ in _quote_problems(content, view.limits):
+        raise Unread(sentence)
     return content
 
 
@@ -92,19 +99,46 @@ def marked_speech(said: str, notes: str, view: View, passage: IndexedPassage) ->
     return Speech(said=marked, scratchpad=notes, words=words, suspicious=suspicious(said, view.label))
 
 
-def _length_problem(words: int, limits: Limits, whole: bool) -> str | None:
-    bounds = f"at most {limits.max_words} words" if limits.max_words else ""
-    if limits.min_words:
-        bounds = (
-            f"at least {limits.min_words} and {bounds}" if bounds else f"at least {limits.min_words} words"
-        )
+_AGAIN = "Write it again, keeping to the rules given before."
+
+Problem = tuple[str, int]
+"""A sentence for the writer, and how far off the speech is, in words."""
+
+
+def _problems(content: Speech, limits: Limits, whole: bool) -> Iterator[Problem]:
+    """Yield what keeps a speech from being accepted."""
+    least, most = limits.min_words, limits.max_words
+    off = max(least - content.words, 0 if most is None else content.words - most, 0)
     if not whole:
-        return f"Your reply broke off before its end. Write it again, shorter{bounds and ', with ' + bounds}."
-    if words < limits.min_words or (limits.max_words is not None and words > limits.max_words):
-        return (
-            f"Your speech has {words} words. Write it again with {bounds}, keeping to the rules given before."
+        shorter = f" shorter, with at most {most} words," if most else " shorter"
+        yield f"Your reply broke off before its end: it must be{shorter} and whole.", off
+    elif off:
+        bounds = [f"at least {least}"] * bool(least) + [f"at most {most}"] * (most is not None)
+        yield f"Your speech has {content.words} words, and must have {' and '.join(bounds)} words.", off
+    yield from _quote_problems(content, limits)
+
+
+def _quote_problems(content: Speech, limits: Limits) -> Iterator[Problem]:
+    """Yield whether a speech quotes too much, or nothing where a quote is required."""
+    if over := content.said.over_limit:
+        yield (
+            f"Your quotes may show {limits.quote_characters} new characters of the passage, and quotes of {over} more "
+            "characters did not fit: quote less.",
+            -(-over // _CHARACTERS_PER_WORD),
         )
-    return None
+    found = sum(quote.mark in (Mark.FOUND, Mark.OVER_LIMIT) for quote in content.said.quotes)
+    if found < limits.min_quotes:
+        yield (
+            f"Your speech has {found} quotes that were found in the passage, and must have {limits.min_quotes}: at "
+            "least four words in a row, copied exactly, between <quote> and </quote>.",
+            _WORDS_PER_QUOTE * (limits.min_quotes - found),
+        )
+
+
+_CHARACTERS_PER_WORD = 6
+_WORDS_OF_A_PLAN = 5
+_WORDS_PER_QUOTE = 20
+"""How far off a missing quote is, beside words too many or too few, when the best of several drafts is taken."""
 
 
 def _settled(said: str, content: Speech, view: View, passage: IndexedPassage, whole: bool) -> Speech:
@@ -185,7 +219,7 @@ def _count(text: str) -> int:
 
 _SUSPECTS = {
     "forged_mark": re.compile(
-        r"(?i)[<&\[(]\s*(?:lt;)?\s*/?\s*[vu]_quote|[\[(](?:un)?(?:verified|confirmed|checked)(?: quote)?[\])]|[✓✔☑✅]"
+        r"(?i)[<&\[(]\s*(?:lt;)?\s*/?\s*(?:[vu]|over_limit|short)_quote|[\[(](?:un)?(?:verified|confirmed|checked)(?: quote)?[\])]|[✓✔☑✅]"
         r"|(?:^|[.!?]\s)\W*(?:un)?verified(?: quote)?\s*:",
         re.MULTILINE,
     ),

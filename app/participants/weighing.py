@@ -21,7 +21,7 @@ from app.protocols.core import (
     Thought,
 )
 from app.protocols.estimates import PartPriceFacts
-from app.protocols.quotes import only_verified
+from app.protocols.quotes import Mark, only_verified
 from app.protocols.trees import NumberFacts
 from app.protocols.views import LETTERS, Line, View
 
@@ -29,7 +29,7 @@ FIT = 0.5
 """Log-odds for one unit of fit, which is about one more rare word found beside the others."""
 
 UNVERIFIED = -2.0
-"""Log-odds that a side loses when none of its quotes was confirmed, and less where some were."""
+"""Log-odds that a side loses when none of its quotes was found, and less where some were."""
 
 TALK = 0.4
 """Most log-odds that words without a quote add."""
@@ -138,11 +138,11 @@ def _quoted(speech: Speech) -> list[tuple[str, ...]]:
 
 
 def _manner(speeches: Sequence[Speech], view: View, side: int) -> float:
-    """Return the gain from mentioning the answer's own words, less the loss from unconfirmed quotes."""
+    """Return the gain from mentioning the answer's own words, less the loss from quotes that were not found."""
     said = {term for speech in speeches for term in terms(speech.said.text)}
-    confirmed = [quote.verified for speech in speeches for quote in speech.said.quotes]
-    unconfirmed = confirmed.count(False) / len(confirmed) if confirmed else 0.0
-    return TALK * _share(said, distinctive(view.answers, side)) + UNVERIFIED * unconfirmed
+    marks = [quote.mark for speech in speeches for quote in speech.said.quotes if quote.mark != Mark.SHORT]
+    missing = marks.count(Mark.NOT_FOUND) / len(marks) if marks else 0.0
+    return TALK * _share(said, distinctive(view.answers, side)) + UNVERIFIED * missing
 
 
 def _side(line: Line, view: View) -> int | None:

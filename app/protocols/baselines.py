@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from app.protocols.combinators import LEAST_QUOTE, arguing
+from app.protocols.combinators import LEAST_QUOTE, TwoSided, arguing
 from app.protocols.core import Ask, Assignment, Case, Limits, Outcome, Protocol, Seat, Talk, paths
 
 
@@ -28,11 +28,12 @@ class Expert(Protocol):
 QUOTERS = ("quoter_a", "quoter_b")
 
 
-class QuotesOnly(Protocol):
+class QuotesOnly(TwoSided):
     """Each side gives verified quotes without argument, which measures the value of evidence alone."""
 
     name = "quotes-only"
     source = "Khan et al. 2024 (arXiv 2402.06782), appendix A.6, ablation of arguments"
+    opposed = QUOTERS
 
     quote_characters: int = Field(750, ge=LEAST_QUOTE, le=100_000)
     """New verified characters of the passage that each side may show. The default is the budget of three

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,7 @@ from app.protocols.core import (
     Limits,
     Move,
     Outcome,
+    PickFacts,
     Protocol,
     Said,
     Seat,
@@ -34,6 +35,8 @@ from app.protocols.core import (
 )
 from app.protocols.views import label
 
+T = TypeVar("T")
+
 CHECKER = "checker"
 PREFERENCE = "preference"
 COACH = "coach"
@@ -50,6 +53,8 @@ class RoundFacts(SpeechFacts):
 
     round: int
     rounds: int
+    asked: bool | None = None
+    """True where the judge, or who stands in for it, has just asked something."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +82,10 @@ class Spoken(Protocol):
     """Fewest words that are accepted without asking again."""
     max_words: int = Field(150, ge=10, le=4000)
     """Most words that are accepted. A longer speech is requested again, then cut at a sentence."""
-    quote_characters: int = Field(250, ge=0, le=100_000)
-    """New verified characters of the passage that one speech may quote."""
+    quote_characters: int | None = Field(250, ge=0, le=100_000)
+    """New verified characters of the passage that one speech may quote. Absent (`null`): as many as it likes."""
+    quotes_required: int = Field(0, ge=0, le=20)
+    """Fewest quotes that must be found in the passage. A speech with fewer is requested again."""
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:
@@ -87,7 +94,7 @@ class Spoken(Protocol):
                 f"min_words ({self.min_words}), target_words ({self.target_words}) and max_words ({self.max_words}) "
                 "must not decrease in this order"
             )
-        if 0 < self.quote_characters < LEAST_QUOTE:
+        if 0 < (self.quote_characters or 0) < LEAST_QUOTE:
             raise ValueError(
                 f"quote_characters must be at least {LEAST_QUOTE}, or 0 for none: a quote has four words or more"
             )
@@ -96,7 +103,13 @@ class Spoken(Protocol):
     @property
     def limits(self) -> Limits:
         """Return the bounds on one speech."""
-        return Limits(self.target_words, self.min_words, self.max_words, self.quote_characters)
+        return Limits(
+            self.target_words,
+            self.min_words,
+            self.max_words,
+            self.quote_characters,
+            min_quotes=self.quotes_required,
+        )
 
     def speech(self, seat: str, kind: str, said: Said, *, number: int, rounds: int) -> Ask:
         """Ask `seat` for its speech of round `number`, showing what was said."""
@@ -119,6 +132,39 @@ class Brief(Spoken):
     """Most words that are accepted. A longer text is requested again, then cut at a sentence."""
 
 
+class TwoSided(Protocol):
+    """A protocol in which two seats with the same part oppose each other."""
+
+    opposed: ClassVar[tuple[str, str]]
+    """The two seats."""
+
+    balance: Literal["full", "half"] = "full"
+    """Where the two seats have different participants: `full` plays every question with each participant on each
+    side, and speaking first and second; `half` plays half of these trials, balanced over the questions by the
+    seed.
+    """
+
+    def balanced(self, answers: int, named: Mapping[str, Any]) -> tuple[Assignment, ...]:
+        """Return every assignment. Where two different participants oppose each other, all come a second time with
+        the two exchanged.
+
+        A seat that is missing from `named` is for people, who cannot be exchanged.
+        """
+        once = self.assignments(answers)
+        opposed = [named[seat] for seat in self.opposed if seat in named]
+        if len(opposed) < 2 or opposed[0] == opposed[1]:
+            return once
+        return *once, *(replace(assignment, exchanged=True) for assignment in once)
+
+    def holders(self, named: Mapping[str, T], assignment: Assignment) -> dict[str, T]:
+        """Return who has which seat: the two opposed participants exchanged where the assignment says so."""
+        found = dict(named)
+        if assignment.exchanged:
+            first, second = self.opposed
+            found[first], found[second] = named[second], named[first]
+        return found
+
+
 class Argued(Spoken):
     """A protocol in which seats argue for an answer, or against one. It has the settings that all such
     protocols share.
@@ -135,12 +181,24 @@ class Argued(Spoken):
     """Critiques of each speech by a seat with the passage (`coach`). Only the speaker sees them, and rewrites
     the speech. Of several critiques, the one that `preference` finds most helpful is shown.
     """
+    rewrites: int = Field(1, ge=1, le=64)
+    """Number of rewritten speeches sampled after the critique. `preference` chooses the most convincing one."""
+    chosen_by: Literal["reader", "speaker"] = "reader"
+    """Who chooses among candidates: a reader without the passage (the seat `preference`), or the speaker."""
+    planning: bool = False
+    """Whether a model must plan each speech in its scratchpad, in three steps, before it writes."""
     attack: Attack = "none"
     """An attack on the judge that one arguing seat is instructed to make beside arguing, to measure its
     effect.
     """
     attacker: str = Field("", max_length=100)
     """The seat that attacks; empty for the first that argues."""
+
+    @model_validator(mode="after")
+    def _rewrites_follow_a_critique(self) -> Self:
+        if self.rewrites > 1 and not self.refinements:
+            raise ValueError("rewrites are written after a critique: set refinements to 1 or more")
+        return self
 
     @model_validator(mode="after")
     def _somebody_attacks(self) -> Self:
@@ -163,7 +221,8 @@ class Argued(Spoken):
         attacker = None if self.attack == "none" else self.attacker or first
         writes_once = self.candidates == 1 and not self.refinements
         aides = [checker(first)]
-        if self.candidates > 1 or self.refinements > 1:
+        chosen = self.chosen_by == "reader" and max(self.candidates, self.rewrites) > 1
+        if chosen or self.refinements > 1:
             aides.append(Seat(PREFERENCE, self.judge.title, people=False))
         if self.refinements:
             aides.append(Seat(COACH, "Coach", reads_passage=True, people=False, default=first))
@@ -183,7 +242,8 @@ class Argued(Spoken):
     @property
     def writers(self) -> list[str]:
         """Return the seats that are asked for several texts of which one is chosen."""
-        return self.speakers * (self.candidates > 1) + [COACH] * (self.refinements > 1)
+        several = max(self.candidates, self.rewrites) > 1
+        return self.speakers * several + [COACH] * (self.refinements > 1)
 
     @property
     def attacking(self) -> str | None:
@@ -213,8 +273,16 @@ class Argued(Spoken):
     def _made(self, case: Case, ask: Ask) -> Talk[Move]:
         if ask.seat == self.attacking:
             ask = replace(ask, facts=replace(_speech_facts(ask), attack=self.attack))
-        draft = yield from best_of(ask, self.candidates, partial(self._most_convincing, case, ask))
+        if self.planning:
+            ask = replace(ask, facts=replace(_speech_facts(ask), plan=True))
+        draft = yield from best_of(ask, self.candidates, partial(self._chosen, case, ask))
         return (yield from self._refined(case, ask, draft)) if self.refinements else draft
+
+    def _chosen(self, case: Case, ask: Ask, candidates: list[Move]) -> Talk[int]:
+        """Return which of the candidates is taken."""
+        if self.chosen_by == "speaker":
+            return (yield from _own_choice(ask, candidates))
+        return (yield from self._most_convincing(case, ask, candidates))
 
     def _most_convincing(self, case: Case, ask: Ask, candidates: list[Move]) -> Talk[int]:
         scores = yield from together(*(self._score(case, ask, candidate) for candidate in candidates))
@@ -267,11 +335,8 @@ class Argued(Spoken):
         ]
         best = critiques[(yield from _most_helpful(wanted, critiques))]
         rewriting = replace(_speech_facts(ask), draft=draft.path)
-        return (
-            yield from one(
-                replace(ask, path=f"{ask.path}/refined", shows=(*shows, (best.path,)), facts=rewriting)
-            )
-        )
+        rewritten = replace(ask, path=f"{ask.path}/refined", shows=(*shows, (best.path,)), facts=rewriting)
+        return (yield from best_of(rewritten, self.rewrites, partial(self._chosen, case, ask)))
 
 
 _CRITIQUE = Limits(target_words=80, max_words=150)
@@ -280,6 +345,17 @@ _CRITIQUE = Limits(target_words=80, max_words=150)
 def _speech_facts(ask: Ask) -> SpeechFacts:
     assert isinstance(ask.facts, SpeechFacts)
     return ask.facts
+
+
+def _own_choice(ask: Ask, candidates: list[Move]) -> Talk[int]:
+    """Return the candidate that the speaker itself finds most convincing (Kenton et al. 2024)."""
+    path = candidates[0].path.rpartition("/")[0]
+    numbers = tuple(str(number) for number in range(1, len(candidates) + 1))
+    shows = (*ask.shows, tuple(candidate.path for candidate in candidates))
+    says = tuple(f"Takes candidate {number}." for number in numbers)
+    facts = PickFacts(options=numbers, says=says)
+    choice = Ask(f"{path}/choice", ask.seat, "own-choice", "pick", shows, facts=facts)
+    return picked((yield from one(choice)))
 
 
 def _most_helpful(wanted: Ask, critiques: Sequence[Move]) -> Talk[int]:
@@ -300,6 +376,51 @@ def _most_helpful(wanted: Ask, critiques: Sequence[Move]) -> Talk[int]:
     ]
     ratings = [rated(move) for move in moves]
     return ratings.index(max(ratings))
+
+
+class Questioned(Argued):
+    """A protocol in which a reader without the passage may ask after every round but the last."""
+
+    questions: Literal["none", "questioner", "judge"] = "none"
+    """Who asks a question after every round but the last: no one; the seat `questioner`, before judges who only
+    read; or every judge itself, in talks of its own, which it decides at their end.
+    """
+
+    @model_validator(mode="after")
+    def _rounds_for_questions(self) -> Self:
+        if self.questions == "questioner" and getattr(self, "rounds", 2) == 1:
+            raise ValueError("questions need 2 rounds or more: one is asked after every round but the last")
+        return self
+
+    @property
+    def judge_takes_part(self) -> bool:
+        """Return whether the judge asks the questions."""
+        return self.questions == "judge"
+
+    @property
+    def questioners(self) -> tuple[Seat, ...]:
+        """Return the seat that asks in place of the judge, where there is one."""
+        return (Seat("questioner", self.judge.title),) if self.questions == "questioner" else ()
+
+    def question(self, number: int, said: Said) -> Talk[Said]:
+        """Ask for the question after round `number`. Return nothing where no question is asked."""
+        if self.questions == "none":
+            return ()
+        seat = self.judge.name if self.questions == "judge" else "questioner"
+        return (((yield from one(_question(seat, number, said))),),)
+
+    def ended(self, case: Case, said: Said) -> Talk[Outcome]:
+        """End the talk. A judge who took part gives its belief, which is its verdict."""
+        if not self.judge_takes_part:
+            return (yield from argued(case, said))
+        seat, order = self.judge.name, tuple(range(len(case.answers)))
+        belief = yield from believe(case, f"end/{seat}/belief", seat, paths(said), order=order)
+        return replace((yield from argued(case, said)), belief=belief, beliefs=(belief,))
+
+
+def _question(seat: str, number: int, said: Said) -> Ask:
+    limits = Limits(target_words=40, max_words=80)
+    return Ask(f"r{number}/{seat}", seat, "question", "note", paths(said), limits=limits)
 
 
 def arguing(name: str, title: str, group: str, *, lettered: bool = True) -> Seat:

@@ -2,23 +2,19 @@
 and no rebuttal.
 """
 
-from typing import Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from app.protocols.combinators import Argued, advocate, argued, arguing, one_sided
+from app.protocols.combinators import Argued, Questioned, TwoSided, advocate, argued, arguing, one_sided
 from app.protocols.core import (
-    Ask,
     Assignment,
     Case,
-    Limits,
     Move,
     Outcome,
     Said,
     Seat,
     Talk,
-    one,
-    paths,
     together,
 )
 
@@ -38,7 +34,7 @@ class Advised(Argued):
     """Fewest words that are accepted without asking again."""
     max_words: int = Field(300, ge=10, le=4000)
     """Most words that are accepted. A longer statement is requested again, then cut at a sentence."""
-    quote_characters: int = Field(500, ge=0, le=100_000)
+    quote_characters: int | None = Field(500, ge=0, le=100_000)
     """New verified characters of the passage that one statement may quote."""
 
     def seats(self) -> tuple[Seat, ...]:
@@ -50,7 +46,7 @@ class Advised(Argued):
         return one_sided(CONSULTANT.name, answers)
 
 
-class Consultancy(Advised):
+class Consultancy(Advised, Questioned):
     """One consultant argues for an assigned answer. Every question is played once for each answer."""
 
     name = "consultancy"
@@ -60,44 +56,35 @@ class Consultancy(Advised):
 
     rounds: int = Field(3, ge=1, le=20)
     """Number of statements of the consultant."""
-    questions: bool = False
-    """Whether a seat without the passage (`questioner`) asks a question after every round but the last."""
-
-    @model_validator(mode="after")
-    def _rounds_for_questions(self) -> Self:
-        if self.questions and self.rounds == 1:
-            raise ValueError("questions need 2 rounds or more: one is asked after every round but the last")
-        return self
+    questions: Literal["none", "questioner", "judge"] = "judge"
+    """Who asks a question after every round but the last: every judge itself, in talks of its own, which it decides
+    at their end, as published; the seat `questioner`, before judges who only read; or no one.
+    """
 
     def seats(self) -> tuple[Seat, ...]:
-        """Return the consultant, its checker and, where questions are asked, the questioner."""
-        questioner = (Seat("questioner", "Judge"),) if self.questions else ()
-        return self.seated(CONSULTANT, *questioner)
+        """Return the consultant, its checker and, where one asks in place of the judge, the questioner."""
+        return self.seated(CONSULTANT, *self.questioners)
 
     def script(self, case: Case) -> Talk[Outcome]:
-        """The consultant speaks. With questions, the questioner asks and the consultant speaks again."""
+        """The consultant speaks. With questions, the consultant is asked and speaks again."""
         said: Said = ()
         for number in range(1, self.rounds + 1):
             statement = self.speech("consultant", "consultant", said, number=number, rounds=self.rounds)
             said += ((yield from self.spoken(case, statement)),)
-            if self.questions and number < self.rounds:
-                said += (((yield from one(_question(number, said))),),)
-        return (yield from argued(case, said))
-
-
-def _question(number: int, said: Said) -> Ask:
-    limits = Limits(target_words=40, max_words=80)
-    return Ask(f"r{number}/questioner", "questioner", "question", "note", paths(said), limits=limits)
+            if number < self.rounds:
+                said += yield from self.question(number, said)
+        return (yield from self.ended(case, said))
 
 
 CONSULTANTS = ("consultant_a", "consultant_b")
 
 
-class DoubleConsultancy(Argued):
+class DoubleConsultancy(TwoSided, Argued):
     """Two consultants argue for opposite answers and never read each other: both sides, but no rebuttal."""
 
     name = "double-consultancy"
     source = "Arnesen et al. 2024 (arXiv 2409.16636), double consultancy baseline"
+    opposed = CONSULTANTS
 
     rounds: int = Field(3, ge=1, le=20)
     """Number of statements of each consultant."""

@@ -97,7 +97,21 @@ class Rating(Content):
     value: float = Field(ge=0, le=1)
 
 
-BeliefMethod = Literal["logprobs", "verbalised", "votes", "stated", "baseline"]
+BeliefMethod = Literal["logprobs", "constrained", "verbalised", "votes", "stated", "baseline"]
+"""How a belief was read.
+
+`logprobs`: from the model's next token, unconstrained. `constrained`: the same, with the reply limited to the
+answers' letters. `verbalised`: percentages that a model stated. `votes`: shares of sampled answers. `stated`: a
+person's entry. `baseline`: a built-in's arithmetic.
+"""
+
+BeliefFlag = Literal["bounded", "undecided", "off_sum", "no_weight"]
+"""What is doubtful about a belief.
+
+`bounded`: a letter was not among the returned tokens; the belief is at that letter's bound, which cannot change
+the choice. `undecided`: the bound could change it. `off_sum`: the stated figures do not add up to 100%, beyond
+rounding. `no_weight`: they are all 0, and the belief is even.
+"""
 
 
 class Belief(Content):
@@ -112,6 +126,13 @@ class Belief(Content):
     log-probabilities.
     """
     reason: str = ""
+    said: tuple[float, ...] | None = None
+    """The figures as the model stated them, before `p` was made of them: percentages, or probabilities where
+    none is above 1. None where none were stated.
+    """
+    bounds: tuple[tuple[float, float], ...] | None = None
+    """Least and most that each probability can be, where a letter was not among the returned tokens."""
+    flags: tuple[BeliefFlag, ...] = ()
 
     @field_validator("p")
     @classmethod
@@ -167,6 +188,8 @@ class Limits:
     """New verified characters of the passage that this reply may quote."""
     only_quotes: bool = False
     """True where only verified quotes of the reply are kept."""
+    min_quotes: int = 0
+    """Fewest quotes that must be found in the passage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +217,8 @@ class SpeechFacts(Facts):
     """The attack on the judge that it is to make."""
     draft: str | None = None
     """Path of the speech that it is to write anew."""
+    plan: bool | None = None
+    """True where it must be planned in the scratchpad first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,8 +273,10 @@ class Ask:
     def fingerprint(self) -> str:
         """Return a digest of the ask. It is stored with the move and compared at replay."""
         asked = asdict(self) | {"facts": self.facts.by_name()}
-        if self.argues is None:  # moves that are older than this field keep their digest
+        if self.argues is None:  # moves that are older than these fields keep their digest
             del asked["argues"]
+        if not self.limits.min_quotes:
+            del asked["limits"]["min_quotes"]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -289,6 +316,8 @@ class Elicitation:
     reason_first: bool = False
     votes: int = 0
     """Number of sampled answers whose shares are the belief; 0 asks for the belief itself."""
+    may_reason: bool = False
+    """Whether an arm may decide whether it reasons first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +394,8 @@ class Assignment:
 
     argues: Mapping[str, int]
     reverse: bool = False
+    exchanged: bool = False
+    """Whether the two opposed seats have each other's participants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -470,9 +501,6 @@ class Protocol(BaseModel):
     """A folder of templates that several protocols share; a template of the protocol's own folder goes first."""
     varies: ClassVar[str] = ""
     """What the number of asks depends on, in words; empty where it is fixed."""
-    judge_takes_part: ClassVar[bool] = False
-    """True where the judge may be asked in the talk too. Then every judge of the panel has separate trials.
-    """
     measures: ClassVar[tuple[Measure, ...]] = ()
     """What the figures of `Outcome.measures` are called, in the order of the report."""
     metrics: ClassVar[tuple[Metric, ...]] = ()
@@ -499,6 +527,24 @@ class Protocol(BaseModel):
         kind = cls.measure(name).name
         return known.index(kind) if kind in known else len(known), len(name), name
 
+    judge_reasons: bool | None = None
+    """Whether model judges reason in writing before they answer. Absent: as their own settings say."""
+
+    @property
+    def judge_takes_part(self) -> bool:
+        """Return whether the judge is asked in the talk too. Then every judge of the panel has separate trials."""
+        return False
+
+    def elicitation(self, own: Mapping[str, Elicitation]) -> dict[str, Elicitation]:
+        """Return how each seat comes to a belief, where `own` is how its participant would."""
+        judge, reasons = self.judge.name, self.judge_reasons
+        return {
+            seat: replace(how, reason_first=reasons)
+            if seat == judge and reasons is not None and how.may_reason
+            else how
+            for seat, how in own.items()
+        }
+
     moved: ClassVar[Mapping[str, str]] = {}
     """Settings of earlier versions that other protocols have now: what to write instead."""
     word_switch: ClassVar[WordSwitch | None] = None
@@ -513,6 +559,14 @@ class Protocol(BaseModel):
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """Return every assignment that a question with this many answers is played under."""
         return (Assignment({}),)
+
+    def balanced(self, answers: int, named: Mapping[str, Any]) -> tuple[Assignment, ...]:
+        """Return every assignment with these participants in the seats (seat to anything that identifies one)."""
+        return self.assignments(answers)
+
+    def holders(self, named: Mapping[str, T], assignment: Assignment) -> dict[str, T]:
+        """Return who has which seat under an assignment."""
+        return dict(named)
 
     @property
     def writers(self) -> list[str]:

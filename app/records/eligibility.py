@@ -1,7 +1,8 @@
 """Which seats a person may have: conditions over seats joined with their play, trial, experiment and passage.
 
-A person who has had a seat that reads a passage never judges on it, and one who has judged on it never reads it: the
-passage's text decides, over all experiments. No condition reads gold, or who argues for what.
+A person who has had a seat that reads a passage never judges on it, and one who has judged on it never reads it. Who
+has had any seat on a passage never gets one on its twin. The passage's family (its text and that of its twin) decides,
+over all experiments. No condition reads gold, or who argues for what.
 """
 
 from typing import Any, TypeAlias
@@ -125,16 +126,30 @@ HAD = _had()
 """Whether PERSON has, or has had, a seat in the trial or in a judging of it."""
 
 
-def _texts(*where: Condition) -> Condition:
-    """Whether the passage's text, in whatever experiment, is one on which PERSON has or had such a seat."""
-    digests = with_all(select(Passage.text_digest)).where(SeatRow.participant_id == PERSON, *where)
-    return Passage.text_digest.in_(digests.correlate(None))
+def _families(*where: Condition) -> Condition:
+    """Whether PERSON has or had such a seat on a passage of the family, in whatever experiment."""
+    families = with_all(select(Passage.family)).where(SeatRow.participant_id == PERSON, *where)
+    return Passage.family.in_(families.correlate(None))
 
 
-TOLD = or_(_texts(SeatRow.flags["told"].as_boolean()), told_by_examples(PERSON))
-"""Whether PERSON was shown what is true of the passage, in whatever experiment."""
-OTHER_ROLE = _texts(SeatRow.role != ROLE)
-"""Whether PERSON has had a seat on the text that reads it, of a seat that does not; or the other way round."""
+def _twin() -> Condition:
+    other = aliased(Passage)
+    twins = (
+        with_all(select(other.text_digest))
+        .join(other, and_(other.family == Passage.family, other.text_digest != Passage.text_digest))
+        .where(SeatRow.participant_id == PERSON)
+    )
+    return Passage.text_digest.in_(twins.correlate(None))
+
+
+TOLD = or_(_families(SeatRow.flags["told"].as_boolean()), told_by_examples(PERSON))
+"""Whether PERSON was shown what is true of the passage or its twin, in whatever experiment."""
+OTHER_ROLE = _families(SeatRow.role != ROLE)
+"""Whether PERSON has had a seat on the passage or its twin that reads it, of a seat that does not; or the other way
+round.
+"""
+TWIN = _twin()
+"""Whether PERSON has or had a seat on the passage's twin, in whatever experiment."""
 
 
 def _has_room() -> Condition:
@@ -162,6 +177,7 @@ MAY_HAVE: tuple[Condition, ...] = (
     not_(HAD),
     not_(and_(SeatRow.once, SEEN)),
     not_(OTHER_ROLE),
+    not_(TWIN),
     not_(TOLD),
     WORKS_FOR,
 )
@@ -196,7 +212,7 @@ GOES_ON: tuple[Condition, ...] = (
 COUNTED = case(
     (
         and_(not_(IS_TALK), SeatRow.once),
-        func.concat(cast(Experiment.id, String), "/", cast(Question.passage_id, String)),
+        func.concat(cast(Experiment.id, String), "/", func.encode(Passage.family, "hex")),
     ),
     else_=cast(Trial.id, String),
 )
@@ -205,15 +221,17 @@ COUNTED = case(
 
 def _may_still_judge() -> Condition:
     begun = and_(SeatRow.state == "waiting", SeatRow.participant_id == PERSON)
-    to_come = and_(SeatRow.state.in_(("open", "waiting")), not_(HAD), not_(and_(SeatRow.once, SEEN)))
-    texts = with_all(select(Passage.text_digest)).where(
+    to_come = and_(
+        SeatRow.state.in_(("open", "waiting")), not_(HAD), not_(and_(SeatRow.once, SEEN)), not_(TWIN)
+    )
+    families = with_all(select(Passage.family)).where(
         SeatRow.role == "judge",
         case((IS_TALK, Trial.state.in_(IN_PLAY)), else_=Playing.state.in_(("open", "waiting"))),
         Experiment.state != "cancelled",
         or_(begun, to_come),
     )
-    return Passage.text_digest.in_(texts.correlate(None))
+    return Passage.family.in_(families.correlate(None))
 
 
 MAY_STILL_JUDGE = _may_still_judge()
-"""Whether PERSON judges on the passage, or may come to, also in seats that are not free yet."""
+"""Whether PERSON judges on the passage or its twin, or may come to, also in seats that are not free yet."""

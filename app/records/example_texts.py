@@ -1,5 +1,5 @@
 """Passages on which a person sees arguments that are marked as false: the examples before a trial with a
-verifier.
+verifier. An example on a passage tells as much of its twin.
 """
 
 from typing import Any
@@ -26,8 +26,8 @@ def _brought_by(arm: Any, examples: Any) -> ColumnElement[bool]:
 
 
 def told_by_examples(person: BindParameter[Any]) -> ColumnElement[bool]:
-    """Return whether the passage is in the examples of an arm on whose trials a person has, or had, a
-    judgement.
+    """Return whether the passage or its twin is in the examples of an arm on whose trials a person has, or
+    had, a judgement.
     """
     mine, judging, trial = aliased(SeatRow), aliased(Judgement), aliased(Trial)
     arm, examples, told = aliased(Arm), aliased(Text), aliased(Passage)
@@ -39,20 +39,23 @@ def told_by_examples(person: BindParameter[Any]) -> ColumnElement[bool]:
         .where(mine.participant_id == person)
     )
     # Asked once a statement, not once a passage: most people were shown none.
-    digests = (
-        select(told.text_digest)
+    families = (
+        select(told.family)
         .select_from(arm)
         .join(examples, _brought_by(arm, examples))
         .join(told, _names(examples, told))
         .where(arm.id.in_(judged))
     )
-    return Passage.text_digest.in_(digests)
+    return Passage.family.in_(families)
 
 
 def examples_tell_of_work_in_hand(person: BindParameter[Any]) -> ColumnElement[bool]:
-    """Return whether the trial's arm has examples on a passage on which a person sits in an unfinished talk."""
+    """Return whether the trial's arm has examples on a passage (or its twin) on which a person sits in an
+    unfinished talk.
+    """
     arm, examples, seat, talk = aliased(Arm), aliased(Text), aliased(SeatRow), aliased(Trial)
     question, passage, experiment = aliased(Question), aliased(Passage), aliased(Experiment)
+    told = aliased(Passage)
     arms: Select[Any] = (
         select(arm.id)
         .select_from(seat)
@@ -60,7 +63,8 @@ def examples_tell_of_work_in_hand(person: BindParameter[Any]) -> ColumnElement[b
         .join(experiment, experiment.id == talk.experiment_id)
         .join(question, question.id == talk.question_id)
         .join(passage, passage.id == question.passage_id)
-        .join(examples, _names(examples, passage))
+        .join(told, told.family == passage.family)
+        .join(examples, _names(examples, told))
         .join(arm, _brought_by(arm, examples))
         # Seats of failed or cancelled talks never finish.
         .where(

@@ -99,6 +99,8 @@ class NewRound:
     name: str
     judges: Sequence[str]
     elicit: str
+    repeats: int
+    """How often each judge that is no person reads a trial in each order."""
     spec: Mapping[str, Any]
     digest: str
     places: int
@@ -289,7 +291,13 @@ async def _add_judgements(
     Returns the new judgements that can be queued.
     """
     judged = [
-        _judgement_row(panel, trial, trial.reading, judge_id=people[judge], seed=_seed_for(trial.seed, judge))
+        _judgement_row(
+            panel,
+            trial,
+            list(trial.reading) * new.repeats,
+            judge_id=people[judge],
+            seed=_seed_for(trial.seed, judge),
+        )
         for trial in trials
         for judge in new.judges
     ]

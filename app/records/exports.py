@@ -30,7 +30,7 @@ from app.protocols.marks import (
 from app.records.database import Database
 from app.records.drafts import Effort, by_step, efforts
 from app.records.texts import bodies
-from app.records.verdicts import VerdictRow, stream
+from app.records.verdicts import FAMILY, FIRST, VerdictRow, stream
 from models import (
     PLAYED_TRIAL,
     Arm,
@@ -184,6 +184,8 @@ class ExportedTrial:
     arm: Arm
     question: Question
     passage: Passage
+    family: str
+    """As `app.records.verdicts.Placed.family`."""
     judge: Participant | None
     """The judge, where it takes part in the talk."""
     moves: list[tuple[Move, Participant]]
@@ -202,10 +204,11 @@ async def trials(
     """
     made = select(func.count()).where(Move.play_id == Trial.id).scalar_subquery()
     statement = (
-        select(Trial, Arm, Question, Passage, Participant, made)
+        select(Trial, Arm, Question, Passage, FAMILY, Participant, made)
         .join(Arm, Arm.id == Trial.arm_id)
         .join(Question, Question.id == Trial.question_id)
         .join(Passage, Passage.id == Question.passage_id)
+        .outerjoin(FIRST, FIRST.id == Passage.twin_of)
         .outerjoin(Participant, Participant.id == Trial.judge_id)
         .where(Trial.experiment_id == experiment)
         .order_by(Trial.position)
@@ -214,15 +217,15 @@ async def trials(
     async for rows in _some(found, weigh=lambda row: row[-1], most=MOVES):
         ids = [trial.id for trial, *_ in rows]
         moves, people = await _moves(session, ids), await _people(session, ids)
-        read = await bodies(session, {passage.text_digest for *_, passage, _, _ in rows}) if texts else {}
+        read = await bodies(session, {row[3].text_digest for row in rows}) if texts else {}
         yield [
             ExportedTrial(
-                *(trial, arm, question, passage, judge),
+                *(trial, arm, question, passage, family, judge),
                 moves[trial.id],
                 people[trial.id],
                 read.get(passage.text_digest),
             )
-            for trial, arm, question, passage, judge, _ in rows
+            for trial, arm, question, passage, family, judge, _ in rows
         ]
 
 

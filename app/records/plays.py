@@ -232,6 +232,11 @@ async def save_verdicts(
             "method": reading.belief.method,
             "label_mass": reading.belief.label_mass,
             "reason": reading.belief.reason,
+            "said": None if reading.belief.said is None else list(reading.belief.said),
+            "bounds": None
+            if reading.belief.bounds is None
+            else [list(ends) for ends in reading.belief.bounds],
+            "flags": list(reading.belief.flags),
         }
         for number, reading in enumerate(readings)
     ]

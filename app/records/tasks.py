@@ -1,16 +1,18 @@
 """Task sets in the database: saving an import, finding questions, browsing sets."""
 
+import hashlib
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import aliased, joinedload
 
+from app.records.experiments import one_at_a_time
 from app.records.paging import Page, page_of_rows
 from app.records.texts import bodies, digest, keep
 from models import Passage, Question, TaskSet, Text
@@ -36,14 +38,20 @@ class Saved:
 async def save(session: AsyncSession, name: str, passages: Sequence[Mapping[str, Any]]) -> Saved:
     """Add passages with their `questions` to the task set `name`, which is made if it is new.
 
-    Existing rows stay unchanged. Raise Differs where a passage or question has the key of an existing one and
-    another content, because experiments may use it.
+    Existing rows stay unchanged, but for the family of a text that gets a twin. Raise Differs where a passage or
+    question has the key of an existing one and another content, because experiments may use it.
     """
+    # One import at a time: whether a text has a twin somewhere must not change in between.
+    await one_at_a_time(session, "families")
     await session.execute(insert(TaskSet).values(name=name).on_conflict_do_nothing())
     # The row lock makes a second import of the same set wait for this one.
     task_set = (await session.scalars(select(TaskSet).where(TaskSet.name == name).with_for_update())).one()
     known = await _known(session, task_set.id)
     fresh = [_passage(task_set.id, item) for item in passages]
+    await _set_families(session, fresh)
+    ids = {row["key"]: row["id"] for row in fresh} | {key: row.id for key, row in known.passages.items()}
+    for row in fresh:
+        row["twin_of"] = ids[row["twin_of"]] if row["twin_of"] else None
     questions = [
         _question(task_set.id, row["key"], position, item)
         for row, passage in zip(fresh, passages, strict=True)
@@ -73,8 +81,31 @@ def _passage(task_set: uuid.UUID, item: Mapping[str, Any]) -> dict[str, Any]:
         "task_set_id": task_set,
         "key": item["key"],
         "text_digest": digest(item["text"]),
+        "twin_of": item["twin_of"],
     }
     return row | {field: item[field] for field in PASSAGE_FIELDS}
+
+
+async def _set_families(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
+    """Give each new passage its family, and change that of existing ones where their text gets a twin."""
+    texts = {row["key"]: row["text_digest"] for row in rows}
+    found = select(Passage.text_digest, Passage.family).where(Passage.text_digest.in_(texts.values()))
+    families = {text: text for text in texts.values()}
+    families |= {row[0]: row[1] for row in await session.execute(found)}
+    for row in rows:
+        if row["twin_of"]:
+            await _join(session, families, row["text_digest"], texts[row["twin_of"]])
+    for row in rows:
+        row["family"] = families[row["text_digest"]]
+
+
+async def _join(session: AsyncSession, families: dict[bytes, bytes], text: bytes, twin: bytes) -> None:
+    """Make one family of those of two texts, also of passages in other task sets."""
+    one = hashlib.sha256(b"".join(sorted((text, twin)))).digest()
+    old = {families[text], families[twin]} - {one}
+    families.update({each: one for each, family in families.items() if family in old})
+    if old:
+        await session.execute(update(Passage).where(Passage.family.in_(old)).values(family=one))
 
 
 def _question(task_set: uuid.UUID, passage: str, position: int, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,13 +119,13 @@ def _question(task_set: uuid.UUID, passage: str, position: int, item: Mapping[st
 def _new(
     noun: str, rows: Sequence[dict[str, Any]], known: Mapping[str, Any], fields: Sequence[str]
 ) -> list[dict[str, Any]]:
-    compared = (*fields, "text_digest") if noun == "passage" else fields
+    compared = (*fields, "text_digest", "twin_of") if noun == "passage" else fields
     for row in rows:
         old = known.get(row["key"])
         changed = [field for field in compared if old is not None and getattr(old, field) != row[field]]
         if changed:
             raise Differs(
-                f"the {noun} {row['key']} is there already with another {changed[0].removesuffix('_digest')}: "
+                f"the {noun} {row['key']} is there already with another {changed[0].removesuffix('_digest').removesuffix('_of')}: "
                 "import the file under another name (on the command line: --name)."
             )
     return [row for row in rows if row["key"] not in known]
@@ -110,7 +141,8 @@ async def _insert(
     ids = {key: row.id for key, row in known.passages.items()} | {row["key"]: row["id"] for row in passages}
     if passages:
         await keep(session, texts)
-        await session.execute(insert(Passage), list(passages))
+        # A row may name only those before it.
+        await session.execute(insert(Passage), sorted(passages, key=lambda row: row["twin_of"] is not None))
     if questions:
         rows = [{**row, "id": uuid.uuid4(), "passage_id": ids[row.pop("passage")]} for row in questions]
         await session.execute(insert(Question), rows)
@@ -204,6 +236,8 @@ class PassageRow:
     passage: Passage
     characters: int
     questions: int
+    twin_of: str | None
+    """Key of the passage whose twin it is."""
 
 
 async def passages_page(
@@ -211,9 +245,11 @@ async def passages_page(
 ) -> Page[PassageRow]:
     """Return the passages of a set, by key, with `search` in their title, author, key or text."""
     asked = select(func.count(Question.id)).where(Question.passage_id == Passage.id).scalar_subquery()
+    first = aliased(Passage)
     rows = (
-        select(Passage, func.length(Text.body), asked)
+        select(Passage, func.length(Text.body), asked, first.key)
         .join(Text, Text.digest == Passage.text_digest)
+        .outerjoin(first, first.id == Passage.twin_of)
         .where(Passage.task_set_id == task_set)
         .order_by(Passage.key)
     )

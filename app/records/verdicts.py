@@ -72,6 +72,11 @@ KNEW_STORY = or_(
 passage.
 """
 
+FIRST = aliased(Passage)
+"""The passage whose twin the passage is, if it is one."""
+FAMILY = func.coalesce(FIRST.key, Passage.key)
+"""Key of the passage, or of the one whose twin it is: the cluster of a figure."""
+
 CHUNK = 50
 """Rows that a streamed query reads at once: few, so that a server can answer others in between."""
 
@@ -90,12 +95,14 @@ def _of_experiment(experiment: uuid.UUID) -> Select[*tuple[Any, ...]]:
             Judging,
             SeatRow,
             KNEW_STORY,
+            FAMILY,
         )
         .join(Playing, Playing.id == Verdict.play_id)
         .join(Trial, Trial.id == PLAYED_TRIAL)
         .join(Arm, Arm.id == Trial.arm_id)
         .join(Question, Question.id == Trial.question_id)
         .join(Passage, Passage.id == Question.passage_id)
+        .outerjoin(FIRST, FIRST.id == Passage.twin_of)
         .join(Participant, Participant.id == Verdict.participant_id)
         .outerjoin(Judging, Judging.id == Verdict.play_id)
         .outerjoin(JudgingRound, JudgingRound.id == Judging.round_id)
@@ -124,6 +131,8 @@ class VerdictRow:
     """The judge's, where a person judged or took part in the talk."""
     knows_story: bool
     """As `Placed.knows_story`."""
+    family: str
+    """As `Placed.family`."""
 
     @property
     def gold(self) -> int:
@@ -151,7 +160,12 @@ class VerdictRow:
             self.judgement.place if self.judgement else self.trial.place,
             self.knows_story,
             self.trial.id,
+            self.family,
             self.trial.judge_id,
+            self.verdict.method,
+            self.verdict.label_mass,
+            tuple(self.verdict.answer_order),
+            tuple(self.verdict.flags),
         )
 
     @property
@@ -190,8 +204,17 @@ class Placed:
     passage.
     """
     trial: uuid.UUID
+    family: str
+    """Key of the passage, for a twin of the one whose twin it is: the cluster in every figure."""
     took_part: uuid.UUID | None = None
     """The judge who took part in the judged talk, where one did."""
+    method: str = "baseline"
+    """How the belief was read."""
+    label_mass: float | None = None
+    answer_order: tuple[int, ...] = (0, 1)
+    """Indices into the trial's answers, as they were listed."""
+    flags: tuple[str, ...] = ()
+    """What is doubtful about the belief."""
 
     @property
     def judge_label(self) -> str:
@@ -206,7 +229,7 @@ class Placed:
         return ScoredReading(
             arm=self.arm,
             judge=self.judge_label,
-            passage=self.passage,
+            passage=self.family,
             question=self.question,
             assignment=self.assignment,
             replicate=self.replicate,
@@ -229,6 +252,8 @@ async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
         Verdict.reading,
         Verdict.belief,
         Verdict.beliefs,
+        Verdict.answer_order,
+        Verdict.flags,
         Trial.assignment,
         Trial.replicate,
         func.array_position(Trial.answers, Question.gold) - 1,
@@ -242,7 +267,10 @@ async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
         Playing.place,
         KNEW_STORY,
         Trial.id,
+        FAMILY,
         Trial.judge_id,
+        Verdict.method,
+        Verdict.label_mass,
     )
     found = _of_experiment(experiment).with_only_columns(*columns, maintain_column_froms=True)
     rows = await session.stream(found.execution_options(yield_per=CHUNK))
@@ -254,9 +282,12 @@ def _placed(
     order: int,
     belief: Iterable[float],
     beliefs: Iterable[Iterable[float]],
+    answer_order: Iterable[int],
+    flags: Iterable[str],
     *rest: Any,
 ) -> Placed:
     # The garbage collector ignores tuples of numbers, unlike lists. A collection stops every thread.
+    rest = (*rest, tuple(answer_order), tuple(flags))
     return Placed(judgement, order, tuple(belief), tuple(map(tuple, beliefs)), *rest)
 
 
@@ -268,7 +299,8 @@ class Played:
     arm: str
     judge: str | None
     """The judge, where it took part in the talk."""
-    passage: str
+    family: str
+    """As `Placed.family`."""
     question: str
     assignment: int
     replicate: int
@@ -285,7 +317,7 @@ async def played(session: AsyncSession, experiment: uuid.UUID) -> list[Played]:
         Trial.id,
         Arm.name,
         Participant.name,
-        Passage.key,
+        FAMILY,
         Question.key,
         Trial.assignment,
         Trial.replicate,
@@ -298,12 +330,26 @@ async def played(session: AsyncSession, experiment: uuid.UUID) -> list[Played]:
         .join(Arm, Arm.id == Trial.arm_id)
         .join(Question, Question.id == Trial.question_id)
         .join(Passage, Passage.id == Question.passage_id)
+        .outerjoin(FIRST, FIRST.id == Passage.twin_of)
         .outerjoin(Participant, Participant.id == Trial.judge_id)
         .where(Trial.experiment_id == experiment)
         .order_by(Arm.position, Trial.position)
     )
     rows = await session.stream(found.execution_options(yield_per=CHUNK))
     return [Played(*row) async for some in rows.partitions() for row in some]
+
+
+async def twins(session: AsyncSession, experiment: uuid.UUID) -> dict[str, str]:
+    """Return the question of each pair of twins in an experiment by that of the other, by key, both ways."""
+    passage, first, second = aliased(Passage), aliased(Question), aliased(Question)
+    drawn = select(Trial.question_id).where(Trial.experiment_id == experiment)
+    rows = await session.execute(
+        select(first.key, second.key)
+        .join(passage, passage.twin_of == first.passage_id)
+        .join(second, and_(second.passage_id == passage.id, second.position == first.position))
+        .where(first.id.in_(drawn), second.id.in_(drawn))
+    )
+    return {one: other for pair in rows for one, other in (tuple(pair), tuple(pair)[::-1])}
 
 
 async def marks(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID, dict[int, bool]]:

@@ -239,7 +239,7 @@ def _moved(
 
 def _like(row: Placed) -> tuple[str, str, int, int]:
     """Return the key of matching verdicts: question, replicate, and the place at which gold was read."""
-    return row.passage, row.question, row.replicate, row.gold if row.order == 0 else 1 - row.gold
+    return row.passage, row.question, row.replicate, row.answer_order.index(row.gold)
 
 
 def _chosen(row: Placed, gold: bool) -> bool:

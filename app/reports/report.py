@@ -14,8 +14,11 @@ from app.records import verdicts
 from app.records.progress import FailureCount, failures
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
+from app.reports import certainty
+from app.reports.certainty import Certainty, certainties
 from app.reports.equal_words import EqualWords, equal_words
 from app.reports.pressure import Attacked, Dialled, attacked, dialled
+from app.reports.twins import Floor, Partners, floors, paired
 from app.statistics.accuracy import Cell, by_question, cells, constant
 from app.statistics.contrasts import Contrast, contrasts
 from app.statistics.metrics import Measured, measures, metrics
@@ -45,11 +48,22 @@ class ReportRow:
     """Verdicts left out because the person marked that they know the story."""
     accuracy_with_knowing: float | None = None
     """The accuracy with those verdicts; None where there are none."""
+    certainty: Certainty | None = None
+    """Position, noise and how beliefs were read, from the verdicts behind the figures."""
+    without_twin: int = 0
+    """Verdicts left out because the same judge has none on the twin."""
+    floor: Floor | None = None
+    """Where the accuracy is fixed by the design at 50%."""
 
     @property
     def names(self) -> tuple[str, str]:
         """Return arm and judge, baselines starred."""
         return starred(self.arm.arm, self.arm.baseline), starred(self.judge.label, self.judge.baseline)
+
+    @property
+    def leak(self) -> str | None:
+        """Return a clause on an accuracy that the design fixes at 50% and that is another."""
+        return self.floor.leak(self.cell.accuracy) if self.floor and self.cell else None
 
     @property
     def trials(self) -> int:
@@ -64,6 +78,10 @@ class ReportRow:
     def as_json(self) -> dict[str, Any]:
         """Return the line for `cells` of the JSON report."""
         figures = asdict(self.cell) if self.cell else dict.fromkeys(Cell.__dataclass_fields__)
+        fixed: dict[str, Any] = {"by_construction": None, "twins_read_unlike": None}
+        if self.floor:
+            fixed = {"by_construction": self.floor.shown, "twins_read_unlike": self.floor.unlike}
+            figures |= {"low": None, "high": None}
         counts = (
             {"passages": 0, "questions": 0, "verdicts": 0, "correct": 0, "ties": 0, "clipped": 0}
             if not self.cell
@@ -74,6 +92,7 @@ class ReportRow:
         return {
             **figures,
             **counts,
+            **fixed,
             "arm": self.arm.arm,
             "judge": self.judge.label,
             "protocol": self.arm.protocol,
@@ -87,8 +106,11 @@ class ReportRow:
             "judgements_done": 0 if self.judge.takes_part else self.judge.done,
             "failures": self.failures,
             "excluded": self.excluded,
+            "without_twin": self.without_twin,
             "knew_story": self.knew_story,
             "accuracy_with_knowing": self.accuracy_with_knowing,
+            "certainty": certainty.as_json(self.certainty),
+            "warnings": certainty.warnings(self.cell, self.certainty),
             "returned": self.judge.returned,
             "refusals_gold": self.arm.refusals_gold,
             "refusals_other": self.arm.refusals_other,
@@ -127,6 +149,12 @@ class Report:
     """The accuracy of people under each arm by a mixed model."""
 
     @property
+    def warnings(self) -> list[str]:
+        """Return the sentences to be read before the accuracies."""
+        named = [(", ".join(line.names), line.cell, line.certainty) for line in self.lines]
+        return certainty.sentences(self.experiment.name, named)
+
+    @property
     def suspects(self) -> list[SpeechCount]:
         """Return the arms with suspicious speeches."""
         return [item for item in self.speeches if item.suspicious]
@@ -156,6 +184,7 @@ class Report:
             "unit": "question, clustered by passage, and by person where people judge",
             "log_score_unit": "bits, beliefs clipped at 1e-4",
             "totals": dict(self.totals),
+            "warnings": self.warnings,
             "cells": [line.as_json() for line in self.lines],
             "people": [asdict(item) for item in self.people],
             "mixed_models": [asdict(item) for item in self.checks],
@@ -184,6 +213,7 @@ class Facts:
     """By judgement, the judge's mark of each point of a critique."""
     speeches: Sequence[SpeechCount]
     preferences: Mapping[str, float]
+    twins: Partners
 
 
 async def report(session: AsyncSession, experiment: Experiment) -> Report:
@@ -203,27 +233,33 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         await verdicts.marks(session, experiment.id),
         await speech_counts(session, experiment.id),
         await preferences(session, experiment.id),
+        await verdicts.twins(session, experiment.id),
     )
 
 
 def computed(facts: Facts) -> Report:
     """Return the report of these facts. For large experiments this uses the processor for seconds."""
     arms, seed = facts.arms, facts.experiment.seed
-    rows, excluded = kept(facts)
+    counted = kept(facts)
+    rows = counted.rows
     readings = [row.reading for row in rows]
     ends = _ends(arms, facts.experiment.spec)
+    naive = [name for name, arm in arms.items() if arm.protocol == FLOOR.name]
+    fixed = floors(rows, facts.twins, naive)
     figures = _figures(readings, arms, ends, seed)
     figures |= {place: constant(figures[place], COIN) for place in _coins(rows, arms)}
+    figures |= {place: constant(figures[place], floor.shown) for place, floor in fixed.items()}
     knew = Counter((row.arm, row.judge_label) for row in facts.verdicts if row.knows_story)
-    whole = [row.reading for row in _complete(facts.verdicts, arms)[0]] if knew else []
+    whole = [row.reading for row in _complete(facts.verdicts, facts).rows] if knew else []
     with_them = _figures(whole, arms, ends, seed)
     people, checks = of_people(readings)
+    sure = certainties(rows)
     file_arms = facts.experiment.spec.get("arms", ())
     pairs = [(first, second) for first, second in facts.experiment.spec.get("contrasts", ())]
     return Report(
         facts.experiment,
         arms,
-        [_line(arms, judge, figures, excluded, knew, with_them) for judge in facts.judges],
+        [_line(facts, judge, figures, counted, fixed, knew, with_them, sure) for judge in facts.judges],
         contrasts(readings, pairs, seed=seed),
         _metrics(facts, rows),
         measures(
@@ -231,7 +267,7 @@ def computed(facts: Facts) -> Report:
             {name: PROTOCOLS[arm.protocol] for name, arm in facts.arms.items()},
         ),
         facts.failures,
-        _totals(facts, sum(excluded.values()), knew.total()),
+        _totals(facts, counted, knew.total()),
         dialled(file_arms, figures.values(), facts.preferences),
         attacked(file_arms, rows, {trial.id: trial.argues for trial in facts.played}, seed=seed),
         equal_words(
@@ -252,22 +288,27 @@ Place: TypeAlias = tuple[str, str]
 
 
 def _line(
-    arms: Mapping[str, ArmCount],
+    facts: Facts,
     judge: JudgeCount,
     figures: Mapping[Place, Cell],
-    excluded: Mapping[Place, int],
+    counted: "Counted",
+    fixed: Mapping[Place, Floor],
     knew: Mapping[Place, int],
     with_them: Mapping[Place, Cell],
+    sure: Mapping[Place, Certainty],
 ) -> ReportRow:
     place = (judge.arm, judge.label)
     whole = with_them.get(place) if place in knew else None
     return ReportRow(
-        arms[judge.arm],
+        facts.arms[judge.arm],
         judge,
         figures.get(place),
-        excluded.get(place, 0),
+        counted.excluded[place],
         knew.get(place, 0),
         whole.accuracy if whole else None,
+        certainty=sure.get(place),
+        without_twin=counted.without_twin[place],
+        floor=fixed.get(place),
     )
 
 
@@ -364,7 +405,7 @@ def _told(trial: Played) -> TrialMeasures:
     return TrialMeasures(
         trial.arm,
         trial.judge,
-        trial.passage,
+        trial.family,
         trial.question,
         trial.assignment,
         trial.replicate,
@@ -372,18 +413,20 @@ def _told(trial: Played) -> TrialMeasures:
     )
 
 
-def _totals(facts: Facts, excluded: int, knew_story: int) -> dict[str, int]:
+def _totals(facts: Facts, counted: "Counted", knew_story: int) -> dict[str, int]:
     arms = facts.arms.values()
     readers = [judge for judge in facts.judges if not judge.takes_part]
     return {
         "passages": len({row.passage for row in facts.verdicts}),
+        "families": len({row.family for row in facts.verdicts}),
         "questions": len({(row.passage, row.question) for row in facts.verdicts}),
         "trials": sum(arm.trials for arm in arms),
         "trials_done": sum(arm.done for arm in arms),
         "judgements": sum(judge.judgements for judge in readers),
         "judgements_done": sum(judge.done for judge in readers),
         "verdicts": len(facts.verdicts),
-        "excluded": excluded,
+        "excluded": counted.excluded.total(),
+        "without_twin": counted.without_twin.total(),
         "knew_story": knew_story,
         "returned": sum(judge.returned for judge in facts.judges),
         "failures": sum(failure.count for failure in facts.failures),
@@ -401,13 +444,29 @@ def _of_protocol(arms: Mapping[str, ArmCount], rules: type[Protocol]) -> str | N
     return next((arm.arm for arm in arms.values() if arm.protocol == rules.name), None)
 
 
-def kept(facts: Facts) -> tuple[list[Placed], Counter[Place]]:
-    """Return the verdicts behind all figures and plots, and how many of each arm and judge lack another
-    assignment.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The verdicts behind all figures and plots, and the numbers of others by arm and judge."""
 
-    Verdicts of people who know the story are in neither.
-    """
-    return _complete([row for row in facts.verdicts if not row.knows_story], facts.arms)
+    rows: list[Placed]
+    excluded: Counter[Place]
+    """Those that lack another assignment."""
+    without_twin: Counter[Place]
+    """Those that lack their twin."""
+
+
+def kept(facts: Facts) -> Counted:
+    """Return the verdicts behind all figures. Those of people who know the story are nowhere."""
+    return _complete([row for row in facts.verdicts if not row.knows_story], facts)
+
+
+def _complete(rows: Sequence[Placed], facts: Facts) -> Counted:
+    """Leave out verdicts that lack another assignment or their twin."""
+    complete, excluded = _balanced(rows, facts.arms)
+    pairs, without_twin = paired(complete, facts.twins)
+    # A verdict lost with its twin may have been the only one under its assignment.
+    complete, more = _balanced(pairs, facts.arms)
+    return Counted(complete, excluded + more, +without_twin)
 
 
 def _played(row: Placed) -> tuple[str, str, str, str, int]:
@@ -415,7 +474,7 @@ def _played(row: Placed) -> tuple[str, str, str, str, int]:
     return row.arm, row.judge_label, row.passage, row.question, row.replicate
 
 
-def _complete(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> tuple[list[Placed], Counter[Place]]:
+def _balanced(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> tuple[list[Placed], Counter[Place]]:
     """Return verdicts on questions (and replicates) judged under every assignment, and the number of others
     by arm and judge.
 
@@ -445,6 +504,12 @@ def notes(report: Report) -> list[str]:
         for line in report.lines
         if line.excluded
     ]
+    found += [
+        f"{line.arm.arm}, {line.judge.label}: {line.without_twin} verdicts are left out, because that on the twin is missing."
+        for line in report.lines
+        if line.without_twin
+    ]
+    found += [_leaked(line) for line in report.lines if line.leak]
     found += [_knew(line) for line in report.lines if line.knew_story]
     found += [
         f"{line.arm.arm}, {line.judge.label}: {line.judge.returned} times a trial was returned or its lease ended."
@@ -491,12 +556,18 @@ def notes(report: Report) -> list[str]:
     ]
     reasons = dict.fromkeys((item.arm, item.title, item.reason) for item in report.metrics if item.reason)
     found += [f"{arm}, {title[0].lower()}{title[1:]}: {reason}" for arm, title, reason in reasons]
+    found.append(certainty.NOTE)
+    together = ", each with its twin" if report.totals["families"] < report.totals["passages"] else ""
     found.append(
-        "Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage, and by person where "
-        "people judge; "
+        f"Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage{together}, and by "
+        "person where people judge; "
         f"a tie of k answers counts 1/k; log score in bits. Computed under rules of version {RULES}."
     )
     return found
+
+
+def _leaked(line: ReportRow) -> str:
+    return f"{line.arm.arm}, {line.judge.label}: {line.leak}."
 
 
 def _contrast_notes(report: Report) -> list[str]:

@@ -142,7 +142,7 @@ def figures_of(result: Report, held: Facts, seconds: Mapping[uuid.UUID, float]) 
     """Return the data of the plots: the verdicts of the table, built-in baselines with a star as there."""
     return Figures(
         cells=[_cell(line.cell, line.names) for line in result.lines if line.cell],
-        verdicts=[_judged(row, result, seconds) for row in kept(held)[0]],
+        verdicts=[_judged(row, result, seconds) for row in kept(held).rows],
         contrasts=[_contrast(item, result.contrast_names(item)) for item in result.contrasts],
         dialled=[_dialled(item, result) for item in result.dialled],
     )

@@ -7,9 +7,10 @@ from typing import Any
 from rich.table import Table
 
 from app.records.speech_counts import SpeechCount
+from app.reports.certainty import Certainty, Share, read_from
 from app.reports.equal_words import EqualWords
 from app.reports.pressure import Attacked
-from app.reports.report import Report, starred
+from app.reports.report import Report, ReportRow, starred
 from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
 from app.statistics.contrasts import Contrast
 from app.statistics.metrics import Measured
@@ -19,6 +20,7 @@ from app.statistics.people import ModelCheck, PersonFigures
 def report_tables(report: Report) -> Iterator[ShownTable[Any]]:
     """Yield the tables of a report in order: the accuracies, and the others where they have rows."""
     others = (
+        _certainties(report),
         _contrasts(report),
         _people(report),
         _checks(report),
@@ -72,13 +74,17 @@ def _judge(row: _Figures) -> ShownCell:
 
 
 def _interval_of_accuracy(row: _Figures) -> ShownCell:
+    if shown := row.get("by_construction"):
+        return ShownCell(shown)
     if row.get("fixed"):
         return ShownCell(FIXED, reason=row["fixed"])
     return ShownCell(between(row["low"], row["high"], "{:.0%}"))
 
 
 def _verdicts(row: _Figures) -> ShownCell:
-    return ShownCell(f"{row['verdicts']:,}", f"{row['excluded']:,} left out" if row["excluded"] else "")
+    # A remote arena of an earlier version knows no twins.
+    left = row["excluded"] + row.get("without_twin", 0)
+    return ShownCell(f"{row['verdicts']:,}", f"{left:,} left out" if left else "")
 
 
 FIXED = "by design"
@@ -112,6 +118,32 @@ def together(reports: Sequence[Mapping[str, Any]]) -> Table:
     ]
     first = Column("experiment and arm", ACCURACY[0].cell, Kind.NAME)
     return ShownTable("Judge accuracy of all experiments", (first, *ACCURACY[1:]), rows).printed()
+
+
+# ── position and certainty ──────────────────────────────────────────────────────────────────────────────────────
+
+_Certain = tuple[ReportRow, Certainty]
+
+CERTAINTY: tuple[Column[_Certain], ...] = (
+    Column("arm", lambda row: row[0].names[0], Kind.NAME),
+    Column("judge", lambda row: row[0].names[1], Kind.NAME),
+    Column("first-listed chosen", lambda row: share(row[1].first.value)),
+    Column("95% interval", lambda row: between(row[1].first.low, row[1].first.high, "{:.0%}")),
+    Column("orders agree", lambda row: _value(row[1].orders_agree)),
+    Column("repeats differ", lambda row: _value(row[1].repeats_differ)),
+    Column("read from", lambda row: read_from(row[1]), Kind.WORDS),
+    Column("label mass", lambda row: None if row[1].label_mass is None else f"{row[1].label_mass:.2f}"),
+    Column("flagged", lambda row: row[1].flagged),
+)
+
+
+def _value(found: Share | None) -> str:
+    return ABSENT if found is None else share(found.value)
+
+
+def _certainties(report: Report) -> ShownTable[_Certain]:
+    rows = [(line, line.certainty) for line in report.lines if line.certainty is not None]
+    return ShownTable("Position and certainty", CERTAINTY, rows)
 
 
 # ── the others ──────────────────────────────────────────────────────────────────────────────────────────────────

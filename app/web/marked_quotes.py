@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import unescape
 from itertools import pairwise
 
-from app.protocols.quotes import MarkedText, Quote, Status
+from app.protocols.quotes import Mark, MarkedText, Quote, Status
 
 WORDS = {
     "exact": "word for word",
@@ -14,9 +14,17 @@ WORDS = {
     "near": "near miss",
     "absent": "not in the passage",
     "too_short": "too short to check",
-    "over_budget": "over the budget",
+    "over_budget": "in the passage, over the limit",
 }
-"""How a quote's status is said."""
+"""How a researcher reads a quote's status."""
+
+_OF_A_MARK = {
+    Mark.FOUND: Status.EXACT,
+    Mark.NOT_FOUND: Status.ABSENT,
+    Mark.OVER_LIMIT: Status.OVER_BUDGET,
+    Mark.SHORT: Status.TOO_SHORT,
+}
+"""A status for each mark, where only the mark is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,11 @@ class Piece:
     def verified(self) -> bool | None:
         """Whether the quote counts as verified; None outside of quotes."""
         return self.quote.verified if self.quote else None
+
+    @property
+    def mark(self) -> str:
+        """The mark that readers see: `v_quote` and so on; empty outside of quotes."""
+        return self.quote.mark.value if self.quote else ""
 
     @property
     def status(self) -> str:
@@ -69,7 +82,7 @@ def pieces(said: MarkedText) -> list[Piece]:
     return [piece for piece in [*found, Piece(said.text[at:])] if piece.text]
 
 
-_TAGGED = re.compile(r"<([vu])_quote>(.*?)</\1_quote>", re.DOTALL)
+_TAGGED = re.compile(rf"<({'|'.join(Mark)})>(.*?)</\1>", re.DOTALL)
 
 
 def rendered_pieces(text: str) -> list[Piece]:
@@ -77,7 +90,7 @@ def rendered_pieces(text: str) -> list[Piece]:
     found = []
     at = 0
     for tagged in _TAGGED.finditer(text):
-        status = Status.EXACT if tagged[1] == "v" else Status.ABSENT
+        status = _OF_A_MARK[Mark(tagged[1])]
         quote = Quote(start=0, end=0, status=status, spans=(), new_characters=0, repeated=False)
         found += [Piece(unescape(text[at : tagged.start()])), Piece(unescape(tagged[2]), quote)]
         at = tagged.end()

@@ -19,6 +19,22 @@ $$ SELECT cardinality(p) >= 2 AND bool_and(x BETWEEN 0 AND 1) AND abs(sum(x) - 1
 
 
 def upgrade() -> None:
+    _create_endpoint_to_text()
+    _create_experiment_and_participant()
+    _create_passage()
+    _create_arm()
+    _create_judging_round()
+    _create_question()
+    _create_arm_seat()
+    _create_trial()
+    _create_judgement()
+    _create_model_call()
+    _create_move()
+    _create_verdict()
+    _create_call_attempt()
+
+
+def _create_endpoint_to_text() -> None:
     op.execute(IS_DISTRIBUTION)
     op.create_table(
         "endpoint",
@@ -55,6 +71,9 @@ def upgrade() -> None:
         sa.CheckConstraint("length(digest) = 32", name=op.f("ck_text_digest_is_sha256")),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_text")),
     )
+
+
+def _create_experiment_and_participant() -> None:
     op.create_table(
         "experiment",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -96,6 +115,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_participant")),
         sa.UniqueConstraint("digest", name=op.f("uq_participant_digest")),
     )
+
+
+def _create_passage() -> None:
     op.create_table(
         "passage",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -122,6 +144,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", "task_set_id", name=op.f("uq_passage_id_task_set_id")),
         sa.UniqueConstraint("task_set_id", "key", name=op.f("uq_passage_task_set_id_key")),
     )
+
+
+def _create_arm() -> None:
     op.create_table(
         "arm",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -152,6 +177,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("experiment_id", "position", name=op.f("uq_arm_experiment_id_position")),
         sa.UniqueConstraint("id", "experiment_id", name=op.f("uq_arm_id_experiment_id")),
     )
+
+
+def _create_judging_round() -> None:
     op.create_table(
         "judging_round",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -179,6 +207,9 @@ def upgrade() -> None:
             "experiment_id", "position", name=op.f("uq_judging_round_experiment_id_position")
         ),
     )
+
+
+def _create_question() -> None:
     op.create_table(
         "question",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -217,6 +248,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("task_set_id", "key", name=op.f("uq_question_task_set_id_key")),
     )
     op.create_index(op.f("ix_question_passage_id"), "question", ["passage_id"], unique=False)
+
+
+def _create_arm_seat() -> None:
     op.create_table(
         "arm_seat",
         sa.Column("arm_id", sa.Uuid(), nullable=False),
@@ -230,6 +264,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("arm_id", "seat", name=op.f("pk_arm_seat")),
     )
+
+
+def _create_trial() -> None:
     op.create_table(
         "trial",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -281,6 +318,9 @@ def upgrade() -> None:
             postgresql_nulls_not_distinct=True,
         ),
     )
+
+
+def _create_judgement() -> None:
     op.create_index("ix_trial_experiment_id_state", "trial", ["experiment_id", "state"], unique=False)
     op.create_index(op.f("ix_trial_question_id"), "trial", ["question_id"], unique=False)
     op.create_table(
@@ -323,6 +363,9 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_judgement_trial_id_state", "judgement", ["trial_id", "state"], unique=False)
+
+
+def _create_model_call() -> None:
     op.create_table(
         "model_call",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -356,6 +399,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_model_call_judgement_id"), "model_call", ["judgement_id"], unique=False)
     op.create_index(op.f("ix_model_call_trial_id"), "model_call", ["trial_id"], unique=False)
+
+
+def _create_move() -> None:
     op.create_table(
         "move",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -385,6 +431,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("judgement_id", "path", name=op.f("uq_move_judgement_id_path")),
         sa.UniqueConstraint("trial_id", "path", name=op.f("uq_move_trial_id_path")),
     )
+
+
+def _create_verdict() -> None:
     op.create_table(
         "verdict",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -433,6 +482,9 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("judgement_id IS NULL"),
     )
+
+
+def _create_call_attempt() -> None:
     op.create_table(
         "call_attempt",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),

@@ -36,6 +36,15 @@ VALUES ('signing', sha256(convert_to(gen_random_uuid()::text || gen_random_uuid(
 
 
 def upgrade() -> None:
+    _create_audit_rate_count_and_secret()
+    _create_account_and_api_token()
+    _create_invite_and_session()
+    _create_spec_draft_and_exposure()
+    _create_draft_and_alter_experiment()
+    _alter_judgement_and_add_checks()
+
+
+def _create_audit_rate_count_and_secret() -> None:
     op.create_table(
         "audit",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -66,6 +75,9 @@ def upgrade() -> None:
         sa.Column("value", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_secret")),
     )
+
+
+def _create_account_and_api_token() -> None:
     op.create_table(
         "account",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -112,6 +124,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_digest", name=op.f("uq_api_token_token_digest")),
     )
     op.create_index(op.f("ix_api_token_account_id"), "api_token", ["account_id"], unique=False)
+
+
+def _create_invite_and_session() -> None:
     op.create_table(
         "invite",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -155,6 +170,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_digest", name=op.f("uq_session_token_digest")),
     )
     op.create_index(op.f("ix_session_account_id"), "session", ["account_id"], unique=False)
+
+
+def _create_spec_draft_and_exposure() -> None:
     op.create_table(
         "spec_draft",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -187,6 +205,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["passage_id"], ["passage.id"], name=op.f("fk_exposure_passage_id_passage")),
         sa.PrimaryKeyConstraint("experiment_id", "participant_id", "passage_id", name=op.f("pk_exposure")),
     )
+
+
+def _create_draft_and_alter_experiment() -> None:
     op.create_table(
         "draft",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -233,6 +254,9 @@ def upgrade() -> None:
     )
     op.add_column("judgement", sa.Column("place", sa.Integer(), server_default="0", nullable=False))
     op.add_column("judgement", sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True))
+
+
+def _alter_judgement_and_add_checks() -> None:
     op.add_column(
         "judgement",
         sa.Column(

@@ -113,7 +113,7 @@ def test_doctor_imports_the_database_and_no_page_no_figure_and_no_model_server(
     assert ended.code == 0, ended.err
     assert "Endpoints: none known yet" in ended.out
     assert ended.heavy & DATABASE
-    assert ended.heavy & (WORK | PAGES | FIGURES | {"app.experiments"}) == set()
+    assert ended.heavy & (WORK | PAGES | FIGURES | {"app.experiments", "procrastinate"}) == set()
 
 
 def test_a_file_that_is_not_there_is_refused_before_a_page_or_a_figure_is_imported(tmp_path: Path) -> None:

@@ -173,7 +173,15 @@ def contents() -> list[AnyContent]:
         Items(texts=("one", "two")),
         Pick(index=1),
         Rating(value=0.25),
-        Belief(p=(0.75, 0.25), method="verbalised", label_mass=0.5, reason="so it seems"),
+        Belief(
+            p=(0.75, 0.25),
+            method="verbalised",
+            label_mass=0.5,
+            reason="so it seems",
+            said=(90, 30),
+            bounds=((0.7, 0.8), (0.2, 0.3)),
+            flags=("off_sum", "bounded"),
+        ),
         Stance(stance="concedes"),
     ]
 
@@ -192,9 +200,11 @@ async def test_nothing_is_lost_of_a_move_of_any_kind(database: Database) -> None
         await journal.append(trial.id, holder.id, answered(ask, content))
     [*_, row] = await rows_of(database, experiment, What.TRANSCRIPTS)
     for content, move in zip(contents(), row["moves"], strict=True):
-        held = content.model_dump(mode="json", exclude={"said"})
+        held = content.model_dump(mode="json", exclude={"said", "bounds"})
         assert {name: move[name] for name in held} == held
         assert move["path"] == f"extra/{content.kind}"
+    [belief] = [move for move in row["moves"] if move["kind"] == "belief"]
+    assert (belief["said"], belief["p_low"], belief["p_high"]) == ([90, 30], [0.7, 0.2], [0.8, 0.3])
     [quote] = row["moves"][0]["quotes"]
     assert row["moves"][0]["text"] == "The log says fog had held them back that day."
     assert (quote["text"], quote["status"], quote["spans"]) == (
@@ -230,7 +240,8 @@ async def test_the_verdicts_of_an_added_round_say_so(database: Database, tmp_pat
 @pytest.mark.outside
 async def test_the_verdict_of_a_judge_who_took_part_has_no_judgement(database: Database) -> None:
     experiment = await small(database)
-    belief = Belief(p=(0.5, 0.5), method="stated")
+    whole = ((0.0, 1.0), (0.0, 1.0))
+    belief = Belief(p=(0.5, 0.5), method="constrained", said=(0, 0), bounds=whole, flags=("undecided",))
     async with database.session.begin() as session:
         trial = (await session.scalars(select(Trial.id).order_by(Trial.position))).first()
         judge = (await session.scalars(select(Participant.id))).first()
@@ -240,6 +251,11 @@ async def test_the_verdict_of_a_judge_who_took_part_has_no_judgement(database: D
     rows = await rows_of(database, experiment, What.VERDICTS)
     [row] = [row for row in rows if row["judgement_id"] is None]
     assert (row["round"], row["round_added"], row["correct"], row["thoughts"]) == (None, False, 0.5, [])
+    assert (row["method"], row["said"], row["flags"]) == ("constrained", [0, 0], ["undecided"])
+    assert (row["belief_low"], row["belief_high"]) == ([0, 0], [1, 1])
+    assert {(other["said"], other["belief_low"], *other["flags"]) for other in rows if other is not row} == {
+        (None, None)
+    }
 
 
 @pytest.mark.outside

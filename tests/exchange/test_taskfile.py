@@ -368,6 +368,125 @@ def test_the_schema_in_the_docs_is_current() -> None:
     assert (DOCS / "tasks.schema.json").read_text(encoding="utf-8") == schema_text()
 
 
+# ── twins ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def pair(**changes: Any) -> tuple[Row, Row]:
+    """A passage and its twin, with changes in the twin or in its only question."""
+    asked = {key: value for key, value in changes.items() if key in TaskQuestion.model_fields}
+    asked = {("question" if key == "text" else key): value for key, value in asked.items()}
+    own = {key: value for key, value in changes.items() if key not in TaskQuestion.model_fields}
+    twin = passage(
+        id="p2",
+        twin_of="p1",
+        text="Bob lied to Alice.",
+        questions=[question(id="q2", **{"gold": 1, **asked})],
+    )
+    return passage(), twin | own
+
+
+def test_twins_are_read_wherever_they_stand_in_the_file(tmp_path: Path) -> None:
+    first, twin = pair()
+    for rows in ((first, twin), (twin, first)):
+        found = read_rows(tmp_path, *rows)
+        assert found.problems == ()
+        assert {one.key: one.twin_of for one in found.passages} == {"p1": None, "p2": "p1"}
+
+
+def test_a_missing_distractor_becomes_gold_of_the_twin_where_there_are_more_than_two_answers(
+    tmp_path: Path,
+) -> None:
+    first, twin = pair()
+    found = {one.key: one.questions[0] for one in read_rows(tmp_path, first, twin).passages}
+    assert (found["p1"].gold, found["p1"].distractor) == (0, 1)
+    assert (found["p2"].gold, found["p2"].distractor) == (1, 0)
+
+    named = passage(questions=[question(distractor=1)])
+    assert [one.questions[0].distractor for one in read_rows(tmp_path, named, twin).passages] == [1, 0]
+
+    two = {"answers": ["Alice", "Bob"]}
+    plain = read_rows(
+        tmp_path,
+        passage(questions=[question(**two)]),
+        {**twin, "questions": [question(id="q2", gold=1, **two)]},
+    )
+    assert [one.questions[0].distractor for one in plain.passages] == [None, None]
+
+
+BAD_TWINS: dict[str, tuple[tuple[Row, ...], int, str]] = {
+    "no such passage": (
+        pair(twin_of="p9"),
+        2,
+        'twin_of is "p9", and no good passage of the file has this id',
+    ),
+    "of itself": (pair(twin_of="p2"), 2, 'twin_of is "p2", the passage itself: name another passage'),
+    "of a twin": (
+        (*pair(), {**pair()[1], "id": "p3", "twin_of": "p2", "questions": [question(id="q3")]}),
+        3,
+        'twin_of is "p2", which is itself a twin: name a passage that is none',
+    ),
+    "a second twin": (
+        (*pair(), {**pair()[1], "id": "p3", "questions": [question(id="q3", gold=1)]}),
+        3,
+        'the passage "p1" already has the twin of line 2: a passage has one twin',
+    ),
+    "the same text": (
+        (passage(), {**pair()[1], "text": "Alice lied to Bob."}),
+        2,
+        'the text is that of "p1": change in it what its questions turn on',
+    ),
+    "fewer questions": (
+        (passage(questions=[question(), question(id="q1b")]), pair()[1]),
+        2,
+        'a twin has the same questions, but it has 1 and "p1" has 2',
+    ),
+    "another question": (
+        pair(text="Who stole?"),
+        2,
+        'questions[0]: its wording is not that of the question "q1" of its twin: give both the same, word for word',
+    ),
+    "other answers": (
+        pair(answers=["Alice", "Charlie", "Bob"]),
+        2,
+        'questions[0]: its answers are not those of the question "q1" of its twin: give both the same, word for word '
+        "and in the same order",
+    ),
+    "the same gold": (
+        pair(gold=0),
+        2,
+        'questions[0]: gold is also that of the question "q1" of its twin: the answers that are right must differ',
+    ),
+    "another distractor": (
+        pair(distractor=2),
+        2,
+        'questions[0]: distractor must be 0, the gold of the question "q1" of its twin',
+    ),
+    "gold is not the named distractor": (
+        (passage(questions=[question(distractor=2)]), pair()[1]),
+        2,
+        'questions[0]: gold must be 2, the distractor of the question "q1" of its twin',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TWINS)
+def test_a_passage_that_is_no_twin_is_named_and_left_out(tmp_path: Path, case: str) -> None:
+    rows, line, reason = BAD_TWINS[case]
+    found = read_rows(tmp_path, *rows)
+    assert sentences(found) == [f"set.jsonl, line {line}: {reason}."]
+    assert rows[line - 1]["id"] not in {one.key for one in found.passages}
+    assert len(found.passages) == len(rows) - 1
+
+
+def test_a_twin_whose_passage_is_bad_is_a_problem_too(tmp_path: Path) -> None:
+    _, twin = pair()
+    found = read_rows(tmp_path, passage(title=""), twin)
+    assert sentences(found) == [
+        "set.jsonl, line 1: title is empty.",
+        'set.jsonl, line 2: twin_of is "p1", and no good passage of the file has this id.',
+    ]
+
+
 @pytest.mark.parametrize(
     "case", ["unknown key", "empty passage", "one answer", "no questions", "negative gold", "gold as text"]
 )

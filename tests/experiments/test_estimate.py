@@ -197,6 +197,14 @@ async def test_calls_are_those_of_the_experiment_and_tokens_near_them(
     assert run.before.whole.share == pytest.approx(run.cached, abs=0.05)
 
 
+async def test_calls_of_repeated_readings_are_counted(database: Database, server: ScriptedServer) -> None:
+    await imported(database, passage("Alba", 1))
+    data = modelled(server.base_url, arms={"naive": {"protocol": "naive"}}, repeats=2)
+    run = await ran(database, data, server)
+    # In each of two orders twice: a reason and a belief, three votes, a statement.
+    assert run.before.whole.calls == len(run.seen) == 2 * 2 * (2 + 3 + 1)
+
+
 @pytest.mark.slow
 async def test_a_few_rehearsed_questions_stand_for_many_and_two_replicates_for_all(
     database: Database, server: ScriptedServer

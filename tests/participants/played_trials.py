@@ -33,7 +33,7 @@ ANSWERS = (
     "The timber merchants cut it because they wanted the river for their rafts",
 )
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "consultancy": {"questions": True},
+    "consultancy": {"questions": "questioner"},
     "critique": {"rebuttal": True},
     "market-making": {"candidates": 3, "price_reads": 2},
     "recursive-reward-modelling": {"misleading": 0.5},

@@ -1,6 +1,7 @@
 """A model in a seat, against a real HTTP server that answers by a script."""
 
 import asyncio
+import json
 from collections import deque
 from dataclasses import replace
 
@@ -132,7 +133,7 @@ async def test_settings_go_with_every_request():
         await speaker.answer(seen(speech_ask()), asking(Record()))
         await speaker.answer(seen(BELIEF), asking(Record()))
     bodies = [request.body for request in server.seen]
-    assert [body["chat_template_kwargs"] for body in bodies] == [{"enable_thinking": False}] * 3
+    assert [body["chat_template_kwargs"] for body in bodies] == [{"enable_thinking": False}] * 2
     assert (bodies[0]["temperature"], bodies[0]["top_p"], bodies[0]["max_tokens"]) == (0.8, 0.9, 77)
     assert (bodies[1]["temperature"], bodies[1]["max_tokens"], bodies[1]["top_logprobs"]) == (0, 1, 20)
 
@@ -149,17 +150,16 @@ async def test_the_same_seed_gives_the_same_move_and_another_seed_another():
 # ── beliefs ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("logprobs", ["masked", "raw"])
-async def test_a_belief_is_read_from_log_probabilities_taken_before_or_after_the_constraint(logprobs):
+async def test_a_belief_takes_one_request_that_gives_its_label_mass_too():
     record = Record()
-    belief = await play(Script(logprobs=logprobs, odds=(0.75, 0.25)), BELIEF, record, belief="logprobs")
+    belief = await play(Script(odds=(0.75, 0.25)), BELIEF, record, belief="logprobs")
     assert isinstance(belief, Belief)
     assert belief.p == pytest.approx((0.75, 0.25))
     assert belief.method == "logprobs"
     assert belief.label_mass == pytest.approx(0.9)
-    assert record.purposes == ["choice", "mass"]
-    assert record.begun[0][0].params["structured_outputs"] == {"choice": ["A", "B"]}
-    assert "structured_outputs" not in record.begun[1][0].params
+    assert (belief.bounds, belief.flags) == (None, ())
+    assert record.purposes == ["mass"]
+    assert "structured_outputs" not in record.begun[0][0].params
 
 
 async def test_a_belief_is_in_the_trials_order_whatever_order_was_read():
@@ -167,20 +167,6 @@ async def test_a_belief_is_in_the_trials_order_whatever_order_was_read():
     belief = await play(Script(odds=(0.75, 0.25)), backward)
     assert isinstance(belief, Belief)
     assert belief.p == pytest.approx((0.25, 0.75))
-
-
-@pytest.mark.parametrize("choices", ["refused", "ignored"])
-async def test_a_server_without_constraints_gives_the_belief_by_its_free_first_token(choices):
-    record = Record()
-    script = Script(choices=choices, odds=(0.75, 0.25))
-    async with ScriptedServer(script) as server, client(server.base_url) as endpoint:
-        judge = participant(endpoint)
-        beliefs = [await judge.answer(seen(BELIEF), asking(record)) for _ in range(2)]
-    for belief in beliefs:
-        assert isinstance(belief, Belief)
-        assert belief.p == pytest.approx((0.75, 0.25))
-        assert (belief.method, belief.label_mass) == ("logprobs", pytest.approx(0.9))
-    assert record.purposes[2:] == (["mass"] if choices == "refused" else ["choice", "mass"])
 
 
 @pytest.mark.parametrize("logprobs", ["omitted", "refused"])
@@ -195,34 +181,107 @@ async def test_without_log_probabilities_the_belief_is_stated_and_the_server_not
     assert {(belief.method, belief.label_mass) for belief in beliefs if isinstance(belief, Belief)} == {
         ("verbalised", None)
     }
-    assert record.purposes == ["choice", "mass", "answer", "answer"]
-    params = record.begun[2][0].params
+    asked = ["mass"] if logprobs == "omitted" else ["mass", "mass"]
+    assert record.purposes == [*asked, "answer", "answer"]
+    params = record.begun[len(asked)][0].params
     assert params["response_format"]["json_schema"]["schema"]["required"] == ["A", "B"]
 
 
-async def test_where_not_every_letter_is_among_the_likeliest_tokens_the_belief_is_stated():
-    script = Script(logprobs="raw", odds=(1.0, 0.0))
-    async with ScriptedServer(script) as server, client(server.base_url) as endpoint:
-        server.script.top = 2
-        record = Record()
-        belief = await participant(endpoint).answer(seen(BELIEF), asking(record))
-        assert isinstance(belief, Belief)
-        assert belief.method == "verbalised"
-        server.script.top = 20
-        belief = await participant(endpoint).answer(seen(BELIEF), asking(record))
-        assert isinstance(belief, Belief)
-        assert belief.method == "logprobs"
+async def test_a_missing_letter_is_bounded_and_the_belief_stays_with_its_method():
+    script = Script(logprobs="raw", odds=(1.0, 0.0), top=2)  # "A" at .8 and " A" at .1: .1 is left for B
+    record = Record()
+    belief = await play(script, BELIEF, record)
+    assert isinstance(belief, Belief)
+    assert (belief.method, belief.flags) == ("logprobs", ("bounded",))
+    assert belief.p == pytest.approx((0.9, 0.1))
+    assert belief.bounds is not None
+    assert belief.bounds[0] == pytest.approx((0.9, 1.0))
+    assert belief.bounds[1] == pytest.approx((0.0, 0.1))
+    assert record.purposes == ["mass"]
+
+
+FAR = Script(odds=(0.7, 0.3), letters=0.001, top=2)
+"""A model that wants to say something else: no letter is among the returned tokens."""
+
+
+async def test_where_no_letter_is_returned_the_belief_is_read_under_a_constraint_and_that_is_named():
+    record = Record()
+    belief = await play(replace(FAR), BELIEF, record)
+    assert isinstance(belief, Belief)
+    assert (belief.method, belief.flags, belief.bounds) == ("constrained", (), None)
+    assert belief.p == pytest.approx((0.7, 0.3))
+    assert belief.label_mass == 0
+    assert record.purposes == ["mass", "choice"]
+    assert record.begun[1][0].params["structured_outputs"] == {"choice": ["A", "B"]}
+
+
+@pytest.mark.parametrize("must", ["auto", "logprobs"])
+@pytest.mark.parametrize("choices", ["refused", "ignored"])
+async def test_what_no_constraint_settles_is_flagged_with_its_interval_and_never_stated(choices, must):
+    record = Record()
+    async with ScriptedServer(replace(FAR, choices=choices)) as server, client(server.base_url) as endpoint:
+        judge = participant(endpoint, belief=must)
+        beliefs = [await judge.answer(seen(BELIEF), asking(record)) for _ in range(2)]
+    whole = ((0.0, 1.0), (0.0, 1.0))
+    undecided = Belief(p=(0.5, 0.5), method="logprobs", label_mass=0, bounds=whole, flags=("undecided",))
+    assert beliefs == [undecided, undecided]
+    assert record.purposes == ["mass", "choice", "mass", *(["choice"] if choices == "ignored" else [])]
+
+
+async def test_a_cell_of_confident_and_hesitant_verdicts_is_read_by_one_method():
+    """The confident ones were once stated in percent, because a letter was missing."""
+    methods = set()
+    async with ScriptedServer() as server, client(server.base_url) as endpoint:
+        judge = participant(endpoint)
+        for odds in ((0.6, 0.4), (1.0, 0.0), (0.0, 1.0), (0.45, 0.55)):
+            server.script.odds, server.script.top = odds, 3
+            belief = await judge.answer(seen(BELIEF), asking(Record()))
+            assert isinstance(belief, Belief)
+            assert (belief.p[0] > 0.5) == (odds[0] > 0.5)
+            methods.add(belief.method)
+    assert methods == {"logprobs"}
+
+
+@pytest.mark.parametrize(("faults", "method"), [(["400"], "logprobs"), (["400", "400"], "verbalised")])
+async def test_many_first_beliefs_at_once_are_read_alike(faults, method):
+    record = Record()
+    async with ScriptedServer(Script(faults=deque(faults))) as server, client(server.base_url) as endpoint:
+        judge = participant(endpoint)
+        beliefs = await asyncio.gather(*(judge.answer(seen(BELIEF), asking(record)) for _ in range(8)))
+    assert {belief.method for belief in beliefs if isinstance(belief, Belief)} == {method}
+    assert record.purposes.count("mass") == (9 if method == "logprobs" else 2)
+
+
+async def test_a_server_that_returns_fewer_log_probabilities_is_asked_for_fewer():
+    record = Record()
+    async with (
+        ScriptedServer(Script(most_top=5, odds=(0.75, 0.25))) as server,
+        client(server.base_url) as endpoint,
+    ):
+        for must in ("auto", "logprobs"):
+            belief = await participant(endpoint, belief=must).answer(seen(BELIEF), asking(record))
+            assert isinstance(belief, Belief)
+            assert (belief.method, belief.p) == ("logprobs", pytest.approx((0.75, 0.25)))
+    assert [call.params["top_logprobs"] for call, _, _ in record.begun] == [20, 5, 5]
+
+
+async def test_log_probabilities_that_fail_to_come_once_fail_the_belief_and_are_not_made_up_for():
+    async with ScriptedServer() as server, client(server.base_url) as endpoint:
+        judge = participant(endpoint)
+        await judge.answer(seen(BELIEF), asking(Record()))
+        server.script.logprobs = "omitted"
+        with pytest.raises(BadRequest, match="this time, as it did before: try again"):
+            await judge.answer(seen(BELIEF), asking(Record()))
 
 
 @pytest.mark.parametrize(
     ("script", "sentence"),
     [
-        (Script(logprobs="omitted"), "set `belief` to auto, verbalised or votes"),
-        (Script(logprobs="refused"), "saying “logprobs are not supported”"),
         (
-            Script(logprobs="raw", top=1),
-            "returns no log-probabilities of every answer for the model scripted",
+            Script(logprobs="omitted"),
+            "returns no log-probabilities for the model scripted: set `belief` to auto",
         ),
+        (Script(logprobs="refused"), "saying “logprobs are not supported”"),
     ],
 )
 async def test_a_judge_whose_belief_must_be_read_from_log_probabilities_states_none(script, sentence):
@@ -230,14 +289,14 @@ async def test_a_judge_whose_belief_must_be_read_from_log_probabilities_states_n
     with pytest.raises(BadRequest) as raised:
         await play(script, BELIEF, record, belief="logprobs")
     assert sentence in str(raised.value)
-    assert record.purposes == ["choice", "mass"]
+    assert set(record.purposes) == {"mass"}
 
 
 async def test_one_odd_refusal_does_not_change_how_beliefs_are_read():
     async with ScriptedServer() as server, client(server.base_url) as endpoint:
         judge = participant(endpoint)
         await judge.answer(seen(BELIEF), asking(Record()))
-        server.script.faults.extend(["fine", "400"])
+        server.script.faults.append("400")
         with pytest.raises(BadRequest):
             await judge.answer(seen(BELIEF), asking(Record()))
         belief = await judge.answer(seen(BELIEF), asking(Record()))
@@ -263,11 +322,29 @@ async def test_beliefs_that_make_no_sense_are_asked_for_again_and_then_given_up(
     assert record.purposes == ["answer", "again", "again"]
 
 
+@pytest.mark.parametrize(
+    ("said", "p", "flag", "problem"),
+    [
+        ('{"A": 100, "B": 100}', (0.5, 0.5), "off_sum", "Your percentages add up to 200, not 100."),
+        ('{"A": 0, "B": 0}', (0.5, 0.5), "no_weight", "Your percentages add up to 0, not 100."),
+        ('{"A": 90, "B": 30}', (0.75, 0.25), "off_sum", "Your percentages add up to 120, not 100."),
+    ],
+)
+async def test_percentages_that_do_not_add_up_are_asked_for_again_and_kept_as_said(said, p, flag, problem):
+    record = Record()
+    belief = await play(Script(says=said), BELIEF, record, belief="verbalised")
+    assert isinstance(belief, Belief)
+    assert belief.p == pytest.approx(p)
+    assert (belief.flags, belief.said) == ((flag,), tuple(json.loads(said).values()))
+    assert record.purposes == ["answer", "again", "again"]
+    assert record.begun[1][0].segments[-1].text.startswith(problem)
+
+
 async def test_a_server_without_schemas_is_asked_in_words_and_the_refusal_remembered():
     async with ScriptedServer(Script(schemas=False)) as server, client(server.base_url) as endpoint:
         judge = participant(endpoint, belief="verbalised")
         beliefs = [await judge.answer(seen(BELIEF), asking(Record())) for _ in range(2)]
-    assert beliefs == [Belief(p=(0.7, 0.3), method="verbalised")] * 2
+    assert beliefs == [Belief(p=(0.7, 0.3), method="verbalised", said=(70, 30))] * 2
     assert ["response_format" in request.body for request in server.seen] == [True, False, False]
 
 

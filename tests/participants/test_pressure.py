@@ -79,7 +79,7 @@ async def test_a_candidate_is_read_as_the_judge_reads_beside_a_dummy_opponent_an
 
 
 async def test_a_coach_says_what_no_quote_of_the_draft_contains_and_the_draft_is_written_anew() -> None:
-    game = await played("consultancy", rounds=1, questions=False, refinements=1)
+    game = await played("consultancy", rounds=1, questions="none", refinements=1)
     critique = game.moves["r1/consultant/critique1"].content
     assert isinstance(critique, Note)
     prompt = text(game.witness.prompts["r1/consultant/refined"])
@@ -95,7 +95,7 @@ async def test_a_coach_says_what_no_quote_of_the_draft_contains_and_the_draft_is
 
 
 async def test_what_a_draft_quoted_is_new_again_in_the_speech_that_replaces_it() -> None:
-    game = await played("consultancy", rounds=1, questions=False, refinements=1)
+    game = await played("consultancy", rounds=1, questions="none", refinements=1)
     said = speech(game, "r1/consultant/refined").said
     assert said.quotes
     shared = {span for quote in speech(game, "r1/consultant").said.quotes for span in quote.spans} & {

@@ -2,11 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.participants.replies import form, label_mass, options, spread
+from app.participants.replies import LetterReading, form, from_tokens, label_mass, options
 from app.participants.speeches import Unread
 from app.protocols.core import (
     AnyContent,
@@ -46,7 +47,7 @@ def problem(wants: str, text: str, **more: object) -> str:
         ('{"A": 100, "B": 0}', (1.0, 0.0)),
         ('{"A": 1, "B": 0}', (1.0, 0.0)),
         ('{"A": "70%", "B": "30 %"}', (0.7, 0.3)),
-        ('{"A": 70, "B": 35}', (2 / 3, 1 / 3)),
+        ('{"A": 33, "B": 66}', (1 / 3, 2 / 3)),
         ('```json\n{"A": 70, "B": 30}\n```', (0.7, 0.3)),
         ('<think>{"A": 1, "B": 99}</think>I say {"A": 70, "B": 30}.', (0.7, 0.3)),
         ('First {"A": 1, "B": 99}, no: {"A": 70, "B": 30, "why": "log"}', (0.7, 0.3)),
@@ -67,7 +68,6 @@ def test_a_stated_belief_is_read_in_percent_or_as_probabilities(text, p):
         "",
         "I cannot say.",
         '{"A": 70}',
-        '{"A": 0, "B": 0}',
         '{"A": 130, "B": -30}',
         '{"A": true, "B": false}',
         '{"A": null, "B": 1}',
@@ -82,18 +82,21 @@ def test_figures_that_are_no_distribution_are_refused_with_the_shape_that_is_wan
 
 
 @pytest.mark.parametrize(
-    ("text", "p", "off"),
+    ("text", "p", "off", "problem"),
     [
-        ('{"A": 70, "B": 70}', (0.5, 0.5), 40),
-        ('{"A": 7, "B": 3}', (0.7, 0.3), 90),
-        ('{"A": 1, "B": 1}', (0.5, 0.5), 100),
+        ('{"A": 70, "B": 70}', (0.5, 0.5), 40, "Your percentages add up to 140, not 100."),
+        ('{"A": 70, "B": 35}', (2 / 3, 1 / 3), 5, "Your percentages add up to 105, not 100."),
+        ('{"A": 7, "B": 3}', (0.7, 0.3), 90, "Your percentages add up to 10, not 100."),
+        ('{"A": 1, "B": 1}', (0.5, 0.5), 100, "Your probabilities add up to 2, not 1."),
+        ('{"A": 0, "B": 0}', (0.5, 0.5), 100, "Your percentages add up to 0, not 100."),
     ],
 )
 def test_figures_that_do_not_add_up_are_asked_for_again_and_kept_as_shares_in_case_no_better_ones_come(
-    text, p, off
+    text, p, off, problem
 ):
     with pytest.raises(Unread) as raised:
         read("belief", text)
+    assert raised.value.problem.startswith(problem)
     draft = raised.value.draft
     assert isinstance(draft, Belief)
     assert draft.p == pytest.approx(p)
@@ -121,20 +124,71 @@ def test_reading_the_answers_in_the_other_order_changes_no_stated_belief(pair):
 
 def test_log_probabilities_after_a_constraint_are_the_belief():
     first = [("A", 0.75), ("B", 0.25), ("The", 0.0), (" A", 0.0)]
-    assert spread(first, "AB") == (0.75, 0.25)
+    assert from_tokens(first, "AB") == LetterReading((0.75, 0.25), None, decided=True)
 
 
 def test_log_probabilities_before_a_constraint_give_the_same_ratio_and_the_label_mass():
     first = [("A", 0.5), (" A", 0.06), ('"A', 0.04), ("B", 0.15), ("ĠB", 0.05), ("The", 0.1), ("AB", 0.05)]
-    assert spread(first, "AB") == pytest.approx((0.75, 0.25))
+    assert from_tokens(first, "AB").p == pytest.approx((0.75, 0.25))
     assert label_mass(first, "AB") == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize(
-    "first", [[], [("A", 0.9), ("The", 0.1)], [("A", 0.0), ("B", 0.0)], [("a", 0.5), ("b", 0.5)]]
+    ("first", "letters", "p", "bounds"),
+    [
+        # The least of the tokens bounds B; what is left over bounds it too.
+        ([("A", 0.9), ("The", 0.06), ("I", 0.01)], "AB", (90 / 91, 1 / 91), ((90 / 91, 1), (0, 1 / 91))),
+        ([("A", 0.9), ("The", 0.095)], "AB", (180 / 181, 1 / 181), ((180 / 181, 1), (0, 1 / 181))),
+        # Two spellings of A: B may have two as well.
+        ([("A", 0.7), (" A", 0.1), ("I", 0.02)], "AB", (20 / 21, 1 / 21), ((20 / 21, 1), (0, 1 / 21))),
+        (
+            [("B", 0.6), ("A", 0.2), ("I", 0.1)],
+            "ABC",
+            (2 / 9, 6 / 9, 1 / 9),
+            ((2 / 9, 2 / 8), (6 / 9, 6 / 8), (0, 1 / 9)),
+        ),
+    ],
 )
-def test_there_is_no_belief_where_a_letter_is_missing(first):
-    assert spread(first, "AB") is None
+def test_a_missing_letter_is_bounded_by_the_least_token_and_by_what_is_left(first, letters, p, bounds):
+    reading = from_tokens(first, letters)
+    assert (reading.decided, reading.flags) == (True, ("bounded",))
+    assert reading.p == pytest.approx(p)
+    assert reading.bounds is not None
+    assert np.array(reading.bounds) == pytest.approx(np.array(bounds))
+
+
+def test_a_letter_that_a_constraint_left_no_probability_has_none():
+    assert from_tokens([("A", 1.0), ("The", 0.0)], "AB") == LetterReading((1, 0), None, decided=True)
+
+
+@pytest.mark.parametrize(
+    ("first", "p"),
+    [
+        ([("The", 0.9), ("I", 0.05)], (0.5, 0.5)),
+        ([("The", 0.9), ("A", 0.04)], (0.5, 0.5)),
+        ([("a", 0.5), ("b", 0.5)], (0.5, 0.5)),
+        ([("A", 0.0), ("B", 0.0)], (0.5, 0.5)),
+    ],
+)
+def test_a_bound_that_could_change_the_choice_leaves_it_open(first, p):
+    reading = from_tokens(first, "AB")
+    assert (reading.decided, reading.flags) == (False, ("undecided",))
+    assert reading.p == pytest.approx(p)
+    assert reading.bounds is not None
+
+
+@given(st.lists(st.floats(0.001, 1), min_size=4, max_size=24), st.integers(1, 3))
+def test_the_truth_lies_within_the_bounds_however_many_tokens_are_returned(weights, cut):
+    """Each token that is cut off is one that the server did not return."""
+    whole = sorted(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", (w / sum(weights) for w in weights), strict=False),
+                   key=lambda pair: -pair[1])  # fmt: skip
+    reading = from_tokens(whole[: max(1, len(whole) // (cut + 1))], "AB")
+    truth = from_tokens(whole, "AB").p
+    if reading.bounds is not None:
+        for true, (low, high) in zip(truth, reading.bounds, strict=True):
+            assert low - 1e-9 <= true <= high + 1e-9
+    if reading.decided and max(truth) - min(truth) > 1e-9:
+        assert reading.p.index(max(reading.p)) == truth.index(max(truth))
 
 
 def test_the_label_mass_is_never_above_one():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.participants.speeches import Unread, cut, inside, outside, speech, suspicious
+from app.participants.speeches import Unread, cut, inside, outside, speech, suspicious, written
 from app.protocols.core import Limits, Speech, answered
 from app.protocols.quotes import MarkedText, Status, mark
 from tests.participants.examples import INDEX, PASSAGE, SPEECH_LIMITS, seen, speech_ask
@@ -103,13 +103,38 @@ def test_what_this_side_has_quoted_before_costs_no_budget():
     move = answered(earlier, said)
     again = speech_ask(limits=limits, shows=((move.path,),))
     other = "the boy had heard a bell"
-    both = speech(
-        seen(again, [move]),
-        INDEX,
-        f"<quote>{QUOTE}</quote> and <quote>{other}</quote> <quote>mule gone from its stall</quote>",
+    with pytest.raises(Unread) as raised:
+        speech(
+            seen(again, [move]),
+            INDEX,
+            f"<quote>{QUOTE}</quote> and <quote>{other}</quote> <quote>mule gone from its stall</quote>",
+        )
+    assert (
+        "may show 25 new characters of the passage, and quotes of 24 more characters did not fit"
+        in raised.value.problem
     )
+    both = raised.value.draft
+    assert isinstance(both, Speech)
     assert [quote.status for quote in both.said.quotes] == [Status.EXACT, Status.EXACT, Status.OVER_BUDGET]
     assert both.said.quotes[0].repeated
+
+
+@pytest.mark.parametrize("accept", [speech, written])
+def test_a_person_and_a_model_quote_within_the_limit_and_where_it_is_required(accept):
+    over = seen(speech_ask(limits=Limits(quote_characters=20)))
+    with pytest.raises(Unread, match="did not fit"):
+        accept(over, INDEX, f"See <quote>{QUOTE}</quote>.")
+    required = seen(speech_ask(limits=Limits(min_quotes=1)))
+    with pytest.raises(Unread, match="has 0 quotes that were found in the passage, and must have 1"):
+        accept(required, INDEX, "See <quote>what never stood there at all</quote>.")
+    assert accept(required, INDEX, f"See <quote>{QUOTE}</quote>.").said.quotes[0].verified
+
+
+def test_of_drafts_that_quote_too_much_the_one_that_is_nearest_to_the_limit_is_kept():
+    limits = Limits(quote_characters=10)
+    near = unread(f"See <quote>{QUOTE[:-8]}</quote>.", limits)
+    far = unread(f"See <quote>{QUOTE}</quote>.", limits)
+    assert 0 < near.off < far.off
 
 
 def test_where_only_quotes_are_wanted_nothing_else_is_kept():

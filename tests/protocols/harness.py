@@ -299,6 +299,8 @@ _WORDS = {
 _PRESSURE = {
     "candidates": st.integers(1, 3),
     "refinements": st.integers(0, 2),
+    "chosen_by": st.sampled_from(["reader", "speaker"]),
+    "planning": st.booleans(),
     "attack": st.sampled_from(get_args(Attack)),
 }
 _SPEECH = {**_WORDS, **_PRESSURE}
@@ -306,9 +308,17 @@ _LENGTHS = {"rounds": st.integers(1, 4), **_SPEECH}
 
 
 def _consultancy(rules: type[Consultancy]) -> st.SearchStrategy[Protocol]:
-    """With questions only where there is a round after one."""
+    """With questions of a stand-in only where there is a round after one."""
     asking = _LENGTHS | {"rounds": st.integers(2, 4)}
-    return st.one_of(st.builds(rules, **_LENGTHS), st.builds(rules, questions=st.just(True), **asking))
+    free = st.builds(rules, questions=st.sampled_from(["none", "judge"]), **_LENGTHS)
+    return st.one_of(free, st.builds(rules, questions=st.just("questioner"), **asking))
+
+
+def _debate(rules: type[Debate]) -> st.SearchStrategy[Protocol]:
+    switches = {"simultaneous": st.booleans(), "cross_examination": st.booleans()}
+    free = st.builds(rules, questions=st.sampled_from(["none", "judge"]), **switches, **_LENGTHS)
+    asking = _LENGTHS | {"rounds": st.integers(2, 4)}
+    return st.one_of(free, st.builds(rules, questions=st.just("questioner"), **switches, **asking))
 
 
 _TURNS = {
@@ -325,7 +335,7 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
     "quotes-only": st.builds(QuotesOnly, quote_characters=st.integers(20, 999)),
     "consultancy": _consultancy(Consultancy),
     "double-consultancy": st.builds(DoubleConsultancy, **_LENGTHS),
-    "debate": st.builds(Debate, simultaneous=st.booleans(), **_LENGTHS),
+    "debate": _debate(Debate),
     "critique": st.one_of(
         st.builds(Critique, rebuttal=st.booleans(), points=st.integers(1, 9), **_SPEECH),
         st.builds(Critique, grade=st.just(True), mark=st.booleans(), **_SPEECH),
@@ -376,7 +386,7 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
         **_SPEECH | {"quote_characters": st.integers(20, 500)},
     ),
     "open-consultancy": _consultancy(OpenConsultancy),
-    "open-debate": st.builds(OpenDebate, simultaneous=st.booleans(), **_LENGTHS),
+    "open-debate": _debate(OpenDebate),
     "interactive-consultancy": st.builds(InteractiveConsultancy, **_TURNS),
     "interactive-debate": st.builds(InteractiveDebate, **_TURNS),
 }

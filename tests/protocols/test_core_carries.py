@@ -201,7 +201,7 @@ HUMAN_SEATS: list[tuple[Protocol, tuple[str, ...]]] = [
     (Debate(simultaneous=False), ("debater_a",)),
     (QuotesOnly(), ("quoter_a",)),
     (DoubleConsultancy(), ("consultant_b",)),
-    (Consultancy(questions=True), ("consultant", "questioner")),
+    (Consultancy(questions="questioner"), ("consultant", "questioner")),
     (InteractiveDebate(max_rounds=3), ("judge",)),
     (InteractiveDebate(max_rounds=3), ("debater_b", "judge")),
     (RecursiveRewardModelling(questions=2), ("questioner", "sub_judge_1")),

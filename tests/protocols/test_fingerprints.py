@@ -39,6 +39,14 @@ GOLDEN = Path(__file__).with_name("fingerprints.json")
 
 P, R = "critique-planted-flaws", "recursive-critique"
 RENAMED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "consultancy": ("consultancy", {"questions": "none"}),
+    "consultancy, small": ("consultancy", {"rounds": 2, "questions": "questioner"}),
+    "consultancy, best of 2, refined": (
+        "consultancy",
+        {"questions": "none", "candidates": 2, "refinements": 2},
+    ),
+    "open-consultancy": ("open-consultancy", {"questions": "none"}),
+    "open-consultancy, small": ("open-consultancy", {"rounds": 2, "questions": "questioner"}),
     "critique, small": (P, {"depth": 2, "planted": 1, "mark": True}),
     "critique, depth 3": (R, {"depth": 3}),
     "critique, votes": (R, {"depth": 3, "votes": True, "mark": True}),
@@ -50,7 +58,22 @@ RENAMED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 """An arm of the golden file to the protocol and the settings that stand for it now, where they were renamed."""
 
 MORE: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "consultancy, the judge asks": ("consultancy", {"rounds": 2, "questions": "judge"}),
     "consultancy, best of 2, refined": ("consultancy", {"candidates": 2, "refinements": 2}),
+    "debate, the judge asks": ("debate", {"rounds": 2, "questions": "judge"}),
+    "debate, cross-examined": ("debate", {"rounds": 2, "cross_examination": True}),
+    "debate, chosen by the speaker, rewritten": (
+        "debate",
+        {
+            "rounds": 1,
+            "candidates": 2,
+            "refinements": 1,
+            "rewrites": 2,
+            "chosen_by": "speaker",
+            "planning": True,
+        },
+    ),
+    "debate, a quote required": ("debate", {"rounds": 1, "quotes_required": 1, "quote_characters": None}),
     "double-consultancy, attacked": ("double-consultancy", {"attack": "forge-marks"}),
     "debate, in turn": ("debate", {"simultaneous": False, "rounds": 2}),
     "critique, rebuttal": ("critique", {"rebuttal": True}),

@@ -99,9 +99,30 @@ def checks(*seats: str) -> Table:
 
 
 def consultancy(rules: Any) -> Table:
-    said = {"consultant", "questioner"} if rules.questions else {"consultant"}
-    asks: Table = {"questioner": said} if rules.questions else {}
+    said, asks = asked(rules, {"consultant"})
     return {"consultant": SPEAKS | said, **asks, **checks("consultant"), "judge": DECIDES | said}
+
+
+def asked(rules: Any, said: set[str]) -> tuple[set[str], Table]:
+    """Who is heard where a reader without the passage may ask, and what a stand-in for the judge may see."""
+    asker = {"judge": {"judge"}, "questioner": {"questioner"}, "none": set[str]()}[rules.questions]
+    heard = said | asker
+    return heard, ({"questioner": heard} if rules.questions == "questioner" else {})
+
+
+def debate(rules: Any) -> Table:
+    """Both debaters read both, and questions; a judge reads all of it."""
+    first, second = rules.opposed
+    said, asks = asked(rules, {first, second})
+    told = {"told asked"} if rules.questions != "none" else set()
+    speaks = SPEAKS | said | told
+    return {
+        first: speaks,
+        second: speaks,
+        **asks,
+        **checks(first, second),
+        "judge": DECIDES | said,
+    }
 
 
 def critique(rules: Any) -> Table:
@@ -173,7 +194,7 @@ def recursive_reward_modelling(rules: Any) -> Table:
 
 def opened(said: set[str]) -> set[str]:
     """The judge who opens the rounds: what was said, and what it costs to hear more."""
-    return DECIDES | ROUND | {"told penalty", "told says", "judge", *said}
+    return DECIDES | ROUND | {"told penalty", "told says", "told credence", "judge", *said}
 
 
 def open_consultancy(rules: Any) -> Table:
@@ -197,8 +218,15 @@ def pressed(rules: Argued, found: Table) -> Table:
     added: dict[str, set[str]] = defaultdict(set)
     if rules.attacking:
         added[rules.attacking] |= {"told attack"}
-    if rules.candidates > 1:
-        added["preference"] |= DECIDES | {"told silent"} | heard
+    if rules.planning:
+        for speaker in rules.speakers:
+            added[speaker] |= {"told plan"}
+    if max(rules.candidates, rules.rewrites) > 1:
+        if rules.chosen_by == "reader":
+            added["preference"] |= DECIDES | {"told silent"} | heard
+        else:
+            for speaker in rules.speakers:
+                added[speaker] |= {"told options", "told says", "notes", f"some of {speaker}"}
     if rules.refinements:
         added["coach"] |= {"passage", "told side"} | heard
         for speaker in rules.speakers:
@@ -222,11 +250,7 @@ MAY_SEE: Mapping[str, Callable[[Any], Table]] = {
         "consultant_b": SPEAKS | {"consultant_b"},
         **two_sides("consultant_a", "consultant_b"),
     },
-    "debate": lambda rules: {
-        "debater_a": SPEAKS | {"debater_a", "debater_b"},
-        "debater_b": SPEAKS | {"debater_a", "debater_b"},
-        **two_sides("debater_a", "debater_b"),
-    },
+    "debate": debate,
     "critique": critique,
     "critique-planted-flaws": critique,
     "recursive-critique": critique,
@@ -244,11 +268,10 @@ MAY_SEE: Mapping[str, Callable[[Any], Table]] = {
         "judge": DECIDES | CALLED | {"prover"},
     },
     "open-consultancy": open_consultancy,
-    "open-debate": lambda rules: {  # nobody sees the choice, from which a judge could tell who made it
-        "protagonist": SPEAKS | {"protagonist", "antagonist", "told options"},
-        "antagonist": SPEAKS | {"protagonist", "antagonist"},
-        **two_sides("protagonist", "antagonist"),
-    },
+    # Nobody sees the choice, from which a judge could tell who made it.
+    "open-debate": lambda rules: (
+        debate(rules) | {"protagonist": debate(rules)["protagonist"] | {"told options"}}
+    ),
     "interactive-consultancy": lambda rules: {
         "consultant": SPEAKS | {"consultant", "judge", "told credence"},
         **checks("consultant"),

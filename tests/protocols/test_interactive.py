@@ -8,7 +8,6 @@ from app.protocols.core import (
     AnyContent,
     Ask,
     Assignment,
-    Belief,
     Elicitation,
     Note,
     Outcome,
@@ -112,12 +111,16 @@ def test_more_rounds_before_the_end_than_there_are_at_most_are_refused() -> None
 def test_a_debate_opens_with_both_sides_at_once_and_goes_on_one_by_one_after_the_judges_turn() -> None:
     run = stage_of(InteractiveDebate()).run(judge_who(0, 0.5, 0.6, 0.7))
     assert [[ask.path for ask in step] for step in run.steps] == [
-        ["r1/judge/belief", "r1/judge"],
+        ["r1/judge/belief"],
+        ["r1/judge"],
         ["r1/debater_a", "r1/debater_b"],
-        ["r2/judge/belief", "r2/judge"],
+        ["r2/judge/belief"],
+        ["r2/judge"],
         ["r2/debater_a"],
         ["r2/debater_b"],
-        ["r3/judge/belief", "r3/judge", "r3/judge/stop"],
+        ["r3/judge/belief"],
+        ["r3/judge"],
+        ["r3/judge/stop"],
         [f"r{number}/{side}/position" for number in (1, 2) for side in ("debater_a", "debater_b")],
     ]
     assert run.outcome.transcript == (
@@ -139,15 +142,17 @@ def test_nobody_is_asked_for_a_remark_or_a_choice_when_no_round_is_left() -> Non
     ]
 
 
-@pytest.mark.parametrize("how", [Elicitation(reason_first=True), Elicitation(votes=3), Elicitation(True, 2)])
-def test_remark_and_choice_are_asked_at_once_also_where_the_belief_takes_its_time(how: Elicitation) -> None:
+@pytest.mark.parametrize("how", [Elicitation(), Elicitation(reason_first=True), Elicitation(votes=3)])
+def test_the_judges_turn_is_one_thought_belief_then_remark_then_choice(how: Elicitation) -> None:
     run = survives(stage_of(InteractiveDebate(), judge=how), witness)
-    for step in run.steps:
-        paths = [ask.path for ask in step]
-        if "r3/judge" in paths:
-            assert {"r3/judge", "r3/judge/stop"} < set(paths)
-            assert any(path.startswith("r3/judge/belief") for path in paths)
-    assert all(isinstance(belief, Belief) for belief in run.outcome.beliefs)
+    steps = [[ask.path for ask in step] for step in run.steps]
+    choice = steps.index(["r3/judge/stop"])
+    assert steps[choice - 1] == ["r3/judge"]
+    assert all(path.startswith("r3/judge/belief") for path in steps[choice - 2])
+    assert heard(run.views["r3/judge/stop"]) - heard(run.views["r3/judge"]) == {"r3/judge"}
+    stated = tuple(round(share, 4) for share in run.outcome.beliefs[2].p)
+    for path in ("r3/judge", "r3/judge/stop"):
+        assert run.views[path].facts.by_name()["credence"] == list(stated)
 
 
 def test_a_debate_is_played_again_with_the_seats_exchanged_and_a_consultancy_for_each_answer() -> None:
@@ -185,13 +190,14 @@ def test_sides_are_told_nothing_of_the_judge_but_its_credence_and_how_far_the_ta
         assert told == {frozenset({"round", "rounds", "credence"})}
 
 
-def test_the_judge_reads_whole_rounds_and_neither_the_passage_nor_what_it_is_asked_beside() -> None:
+def test_the_judge_reads_whole_rounds_and_not_the_passage() -> None:
     run = stage_of(InteractiveDebate(), judge=Elicitation(reason_first=True)).run(witness)
     for path, view in run.views.items():
         if run.asked[path].seat == "judge":
             number = int(path.partition("/")[0].removeprefix("r"))
             speakers = ("judge", "debater_a", "debater_b")
-            assert heard(view) == {f"r{n}/{seat}" for n in range(1, number) for seat in speakers}
+            own = {f"r{number}/judge"} if path.endswith("/stop") else set()
+            assert heard(view) == own | {f"r{n}/{seat}" for n in range(1, number) for seat in speakers}
             assert overheard(view) <= {f"r{number}/judge/belief/reason"}
             assert view.passage is None
 

@@ -125,7 +125,7 @@ def test_a_choice_is_played_once_and_a_sequential_debate_in_both_orders() -> Non
 
 
 def test_an_open_consultancy_is_the_consultancy_for_the_chosen_answer() -> None:
-    protocol = OpenConsultancy(rounds=2, questions=True)
+    protocol = OpenConsultancy(rounds=2, questions="questioner")
     run = survives(trial(protocol, cases(protocol)[0]), choosing(ANSWERS[1]))
     assert run.outcome.argues == {"consultant": 1}
     assert [ask.path for step in run.steps for ask in step] == [

@@ -128,7 +128,7 @@ def test_of_equally_convincing_candidates_the_first_is_taken() -> None:
     def torn(view: View, ask: Ask) -> AnyContent | None:
         return sure(0.5) if ask.seat == "preference" else witness(view, ask)
 
-    run = stage_of(Consultancy(rounds=2, candidates=4)).run(torn)
+    run = stage_of(Consultancy(rounds=2, candidates=4, questions="none")).run(torn)
     assert transcript(run) == ["r1/consultant/c1", "r2/consultant/c1"]
     assert run.asked["r2/consultant/c3"].shows == (("r1/consultant/c1",),)
 
@@ -208,7 +208,7 @@ def test_the_speaker_alone_reads_its_draft_and_the_most_helpful_critique_and_wri
 
 
 def test_one_critique_needs_nobody_to_choose_it() -> None:
-    protocol = Consultancy(rounds=1, refinements=1)
+    protocol = Consultancy(rounds=1, refinements=1, questions="none")
     assert "preference" not in {seat.name for seat in protocol.seats()}
     assert [[ask.path for ask in step] for step in stage_of(protocol).run(witness).steps] == [
         ["r1/consultant"],

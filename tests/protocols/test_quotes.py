@@ -14,6 +14,7 @@ from app.protocols.quotes import (
     MAX_SEGMENTS,
     MIN_WORDS,
     IndexedPassage,
+    Mark,
     MarkedText,
     Quote,
     Status,
@@ -477,14 +478,14 @@ def test_marking_is_a_function_of_its_arguments_and_survives_storage(raw: str) -
 
 # Rendering.
 
-ANY_MARK = re.compile(r"<\s*/?\s*[uv][\s_-]*quote", re.IGNORECASE)
-OUR_QUOTE = re.compile(r"<([uv])_quote>([^<>]*)</\1_quote>")
+ANY_MARK = re.compile(r"<\s*/?\s*(?:[uv]|over_limit|short)[\s_-]*quote", re.IGNORECASE)
+OUR_QUOTE = re.compile(rf"<({'|'.join(Mark)})>([^<>]*)</\1>")
 
 
 def assert_only_our_marks(marked: MarkedText) -> None:
     rendered = render(marked)
     kinds = [kind for kind, _ in OUR_QUOTE.findall(rendered)]
-    assert kinds == ["v" if quote.verified else "u" for quote in marked.quotes]
+    assert kinds == [quote.mark for quote in marked.quotes]
     rest = OUR_QUOTE.sub("", rendered)
     for form in ("NFC", "NFKC", "NFKD"):
         assert not set("<>") & set(unicodedata.normalize(form, rest))
@@ -590,7 +591,15 @@ def test_a_quote_over_budget_uses_up_nothing_so_that_a_shorter_one_still_fits() 
     assert [quote.status for quote in marked.quotes] == [Status.OVER_BUDGET, Status.EXACT]
     assert [quote.new_characters for quote in marked.quotes] == [0, len(short)]
     assert len(marked.verified_spans) == 1
-    assert render(marked) == f"<u_quote>{long}</u_quote> <v_quote>{short}</v_quote>"
+    assert render(marked) == f"<over_limit_quote>{long}</over_limit_quote> <v_quote>{short}</v_quote>"
+
+
+def test_the_mark_of_every_status_says_what_is_true_of_the_passage() -> None:
+    """A quote that is in the passage is never marked as missing, and one that was not checked as neither."""
+    in_passage = {Status.EXACT, Status.NORMALISED, Status.OVER_BUDGET}
+    for status in Status:
+        assert (status.mark in (Mark.FOUND, Mark.OVER_LIMIT)) == (status in in_passage)
+        assert (status.mark == Mark.NOT_FOUND) == (status in (Status.NEAR, Status.ABSENT))
 
 
 @pytest.mark.parametrize(("more", "last"), [(0, Status.EXACT), (-1, Status.OVER_BUDGET)])

@@ -23,6 +23,7 @@ from app.protocols.core import (
     Outcome,
     Protocol,
     RuleChanged,
+    Speech,
 )
 from app.protocols.debate import Debate
 from app.protocols.judging import Elicit
@@ -244,14 +245,18 @@ def test_every_speech_for_an_answer_is_checked_once_and_no_check_reaches_the_tra
     run: Run[Outcome] = Stage(lambda: protocol.script(case), case, protocol.rights()).run(witness)
     transcript = [path for group in run.outcome.transcript for path in group]
     checks = {path for path, ask in run.asked.items() if ask.seat == "checker"}
-    argued = {path for path in transcript if run.moves[path].seat in run.outcome.judged(case).argues}
+    sides = run.outcome.judged(case).argues
+    speeches = (path for path in transcript if isinstance(run.moves[path].content, Speech))
+    argued = {path for path in speeches if run.moves[path].seat in sides}
     assert checks == (set() if protocol.name == "quotes-only" else {f"{path}/position" for path in argued})
     unsaid = run.moves.keys() - checks - set(transcript) - {"choice"}
     assert all(IN_THE_MAKING.search(path) or f"{path}/refined" in transcript for path in unsaid), unsaid
 
 
-IN_THE_MAKING = re.compile(r"/(c\d+|critique\d+)(/preference[12]|/helpful)?$")
-"""What a speech is made with: candidates, critiques of its draft, and what was thought of them."""
+IN_THE_MAKING = re.compile(r"/(c\d+|critique\d+)(/preference[12]|/helpful)?$|/choice$|^end/judge/")
+"""What a speech is made with: candidates, critiques of its draft, what was thought of them, and the speaker's choice
+among them. So is the verdict of a judge who took part left out of the transcript.
+"""
 
 
 # ── what a talk leaves behind ───────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.protocols.baselines import Expert, Naive, QuotesOnly
-from app.protocols.combinators import Argued
+from app.protocols.combinators import Argued, Questioned
 from app.protocols.consultancy import Consultancy, DoubleConsultancy
 from app.protocols.core import (
     Ask,
@@ -28,6 +28,7 @@ from app.protocols.core import (
     Speech,
     Thought,
     answered,
+    picked,
 )
 from app.protocols.criticism import Criticised
 from app.protocols.debate import SIDES, Debate
@@ -76,13 +77,20 @@ class Sight:
     """Seats of which that is so from the second round on."""
 
 
-def debate_sights(both: tuple[str, str], *, simultaneous: bool) -> dict[str, Sight]:
-    first, second = both
+def debate_sights(protocol: Debate) -> dict[str, Sight]:
+    first, second = both = protocol.opposed
+    everybody = (*both, *asker(protocol))
     return {
-        first: Sight(True, both),
-        second: Sight(True, both, () if simultaneous else (first,)),
-        "judge": Sight(False, both, both),
+        first: Sight(True, everybody),
+        second: Sight(True, everybody, () if protocol.simultaneous else (first,)),
+        "questioner": Sight(False, everybody, both),
+        "judge": Sight(False, everybody, both if protocol.judge_takes_part else everybody),
     }
+
+
+def asker(protocol: Questioned) -> tuple[str, ...]:
+    """Who asks after each round."""
+    return () if protocol.questions == "none" else (protocol.questions,)
 
 
 def interactive_sights(speakers: tuple[str, ...]) -> dict[str, Sight]:
@@ -115,7 +123,9 @@ def by_rounds(protocol: Protocol) -> bool:
         case Criticised():
             return not protocol.graded and not getattr(protocol, "votes", False)
         case OpenDebate():
-            return protocol.simultaneous
+            return protocol.simultaneous and not protocol.cross_examination
+        case Debate():
+            return not protocol.cross_examination
     return True
 
 
@@ -133,11 +143,11 @@ def sights(protocol: Protocol) -> Mapping[str, Sight] | None:
             both = ("quoter_a", "quoter_b")
             return {"quoter_a": Sight(True), "quoter_b": Sight(True), "judge": Sight(False, both, both)}
         case Consultancy():
-            spoke, all_ = ("consultant",), ("consultant", "questioner")
+            spoke, all_ = ("consultant",), ("consultant", *asker(protocol))
             return {
                 "consultant": Sight(True, all_),
                 "questioner": Sight(False, all_, spoke),
-                "judge": Sight(False, all_, all_),
+                "judge": Sight(False, all_, spoke if protocol.judge_takes_part else all_),
             }
         case DoubleConsultancy():
             both = ("consultant_a", "consultant_b")
@@ -147,9 +157,9 @@ def sights(protocol: Protocol) -> Mapping[str, Sight] | None:
                 "judge": Sight(False, both, both),
             }
         case OpenDebate():  # one after the other, the choice says who begins: tests/protocols/test_open.py
-            return debate_sights(("protagonist", "antagonist"), simultaneous=protocol.simultaneous)
+            return debate_sights(protocol)
         case Debate():
-            return debate_sights(SIDES, simultaneous=protocol.simultaneous)
+            return debate_sights(protocol)
         case InteractiveDebate():
             return interactive_sights(SIDES)
         case InteractiveConsultancy():
@@ -223,15 +233,20 @@ def may_hear(seen: Seen) -> set[str]:
     path, sight = seen.ask.path, sight_of(seen)
     if seen.ask.seat == "checker":
         return {path.removesuffix("/position")}
+    own = {path.removesuffix("/stop")} if path.endswith("/stop") else set()
     given = {said: round_of(said) or 0 for said in seen.transcript}
     over = 1 + max(given.values(), default=0)
-    now = round_of(path) or (over if path.startswith("judging/") else 0)
-    return unsaid(seen) | {
-        said
-        for said, at in given.items()
-        if (at < now and seen.moves[said].seat in sight.earlier)
-        or (at == now and seen.moves[said].seat in (*sight.same_round, *(sight.later if now > 1 else ())))
-    }
+    now = round_of(path) or (over if path.startswith(("judging/", "end/")) else 0)
+    return (
+        own
+        | unsaid(seen)
+        | {
+            said
+            for said, at in given.items()
+            if (at < now and seen.moves[said].seat in sight.earlier)
+            or (at == now and seen.moves[said].seat in (*sight.same_round, *(sight.later if now > 1 else ())))
+        }
+    )
 
 
 def unsaid(seen: Seen) -> set[str]:
@@ -240,6 +255,9 @@ def unsaid(seen: Seen) -> set[str]:
     speech = "/".join(path.split("/")[:2])
     if "/preference" in path:
         return {path.partition("/preference")[0]}
+    if path.endswith("/choice"):
+        made = path.removesuffix("/choice")
+        return {move for move in seen.moves if re.fullmatch(rf"{made}/c\d+", move)}
     if path.endswith("/helpful"):
         return {chosen_draft(seen, speech), path.removesuffix("/helpful")}
     if path.endswith("/refined"):
@@ -248,7 +266,10 @@ def unsaid(seen: Seen) -> set[str]:
 
 
 def chosen_draft(seen: Seen, speech: str) -> str:
-    """The candidate in whose cause the reader believes most, on average over both orders."""
+    """The candidate that the speaker chose, or in whose cause the reader believes most, on average over both orders."""
+    choice = seen.moves.get(f"{speech}/choice")
+    if choice is not None:
+        return f"{speech}/c{picked(choice) + 1}"
     candidates = [path for path in seen.moves if re.fullmatch(rf"{speech}/c\d+", path)]
     scores = {path: [b.p for b in beliefs(seen, path)] for path in sorted(candidates, key=number_of)}
     if not scores:
@@ -385,7 +406,7 @@ def test_in_a_sequential_debate_labels_are_exchanged_and_speeches_keep_their_ord
 
 
 def test_a_consultant_has_no_letter_and_the_stand_in_for_the_judge_asks_in_the_judges_name() -> None:
-    protocol = Consultancy(rounds=2, questions=True)
+    protocol = Consultancy(rounds=2, questions="questioner")
     for case in cases(protocol):
         seen = listings(protocol, case)
         assert seen["r1/questioner"] == [["Consultant r1/consultant"]]
@@ -475,7 +496,15 @@ def test_a_seat_keeps_its_own_scratchpad_and_where_its_quotes_stand() -> None:
 
 @pytest.mark.parametrize("method", get_args(BeliefMethod))
 def test_others_read_of_a_belief_only_its_numbers_and_not_how_it_was_found(method: BeliefMethod) -> None:
-    belief = Belief(p=(0.25, 0.75), method=method, label_mass=0.9, reason="The key tells it.")
+    belief = Belief(
+        p=(0.25, 0.75),
+        method=method,
+        label_mass=0.9,
+        reason="The key tells it.",
+        said=(40, 120),
+        bounds=((0.2, 0.3), (0.7, 0.8)),
+        flags=("off_sum", "bounded"),
+    )
     move = answered(Ask("x/belief", "solver", "belief", "belief"), belief)
     shows = ((move.path,),)
     [own] = view_of(Ask("y", "solver", "reply", "speech", shows), move).lines

@@ -1,6 +1,7 @@
 """The embedded server is shared and survives its owners; a database that cannot be had is one sentence without secrets."""
 
 import asyncio
+import ctypes
 import os
 import re
 import signal
@@ -37,6 +38,15 @@ def home() -> Iterator[Path]:
             yield Path(folder) / "var"
         with suppress(FileNotFoundError):
             os.kill(postmaster(Path(folder) / "var"), signal.SIGKILL)
+
+
+@pytest.fixture
+def adopting() -> Iterator[None]:
+    """Orphaned servers become children of this process, which does not reap them (Linux's PR_SET_CHILD_SUBREAPER)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(36, 1, 0, 0, 0) == 0
+    yield
+    assert libc.prctl(36, 0, 0, 0, 0) == 0
 
 
 def postmaster(home: Path) -> int:
@@ -101,6 +111,38 @@ def test_a_killed_server_is_started_again_with_what_was_committed(home: Path) ->
     until(lambda: not Path(f"/proc/{killed}").exists())
 
     assert f"Migrations: {head()} of {head()}, current" in said(arena(home, "doctor"))
+
+
+def test_a_killed_server_that_is_not_reaped_is_started_again(home: Path, adopting: None) -> None:
+    said(arena(home, "db", "upgrade"))
+    owner = arena(home, "worker")
+    assert owner.stderr is not None
+    assert owner.stderr.readline() == "Working; Ctrl-C stops.\n"
+    killed = postmaster(home)
+    os.kill(killed, signal.SIGKILL)
+    owner.kill()
+    owner.communicate()
+    until(lambda: "State:\tZ" in Path(f"/proc/{killed}/status").read_text())
+
+    assert f"Migrations: {head()} of {head()}, current" in said(arena(home, "doctor"))
+    os.waitpid(killed, 0)
+
+
+async def test_a_server_that_died_under_this_process_is_one_sentence(home: Path) -> None:
+    async with open_database(Settings(home=home)):
+        pass
+    killed = postmaster(home)
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: "State:\tZ" in _status(killed))
+    assert "did not start" in await refusal(Settings(home=home))
+
+
+def _status(process: int) -> str:
+    """The state of a process; one that is reaped is as dead as one that is not."""
+    try:
+        return Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return "State:\tZ"
 
 
 async def test_a_server_that_does_not_start_is_one_sentence(home: Path) -> None:

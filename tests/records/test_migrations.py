@@ -342,6 +342,9 @@ REFUSED = {
         for mass in ("-0.1", "1.1", "NaN")
     },
     "a verdict by a method unknown": Bad(to("verdict", "method = 'guessed'"), "ck_verdict_method_is_known"),
+    "figures said of other answers": Bad(to("verdict", "said = '{100}'"), "ck_verdict_said_of_the_answers"),
+    "bounds of other answers": Bad(to("verdict", "bounds = '[[0, 1]]'"), "ck_verdict_bounds_of_the_answers"),
+    "a flag unknown": Bad(to("verdict", "flags = '{odd}'"), "ck_verdict_flags_are_known"),
     "two verdicts of one reading": Bad(duplicate("verdict"), "uq_verdict_play_id_reading"),
     "a verdict of no play": Bad(to("verdict", "play_id = gen_random_uuid()"), "fk_verdict_play_id_play"),
     # model calls

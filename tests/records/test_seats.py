@@ -35,7 +35,7 @@ DEBATE = {
 }
 ASKING = {
     "protocol": "consultancy",
-    "questions": True,
+    "questions": "questioner",
     "rounds": 2,
     "seats": {"consultant": "advocate", "questioner": "people"},
 }

@@ -39,6 +39,7 @@ def placed(arm: str, judge: str, kind: str, passage: int, place: int, p_gold: fl
         place=place,
         knows_story=False,
         trial=UUID(int=passage),
+        family=key,
     )
 
 
@@ -75,6 +76,7 @@ def reported(rows: Sequence[Placed], protocols: dict[str, str], judge: str, **se
             marks={},
             speeches=[],
             preferences={},
+            twins={},
         )
     )
 

@@ -119,9 +119,9 @@ async def test_an_estimate_counts_candidates_those_who_read_them_and_those_who_c
         before = await estimated(database, data)
         await played(database, await started(database, data))
     uses = {use.name: use.calls for use in before.participants}
-    # 2 questions × 4 speeches: 3 candidates, 2 critiques, the rewriting and its check; the reader reasons and is read in
-    # two requests for each candidate in each order, and rates the critiques; then the judge in both orders.
-    assert uses == {"strong": 8 * (3 + 2 + 1 + 1), "reader": 8 * (3 * 2 * 3 + 2) + 2 * 2 * 3}
+    # 2 questions × 4 speeches: 3 candidates, 2 critiques, the rewriting and its check; the reader reasons and is read in one
+    # request for each candidate in each order, and rates the critiques; then the judge in both orders.
+    assert uses == {"strong": 8 * (3 + 2 + 1 + 1), "reader": 8 * (3 * 2 * 2 + 2) + 2 * 2 * 2}
     assert before.whole.calls == len(server.seen)
 
 
@@ -233,7 +233,7 @@ def verdict(
     belief = (first, 1 - first)
     return Placed(
         None, order, belief, [belief], assignment, 0, gold, question, question, arm, judge, "model", "r", 0, 0, False,
-        UUID(int=assignment),
+        UUID(int=assignment), question, answer_order=((0, 1), (1, 0))[order],
     )  # fmt: skip
 
 
@@ -320,7 +320,7 @@ async def test_attacks_and_suspicious_speeches_stand_in_every_form_of_the_report
         ("posed", 16, {"impersonation": 8}, 0.5),
         ("forged", 16, {"forged_mark": 8}, 0.5),
     ]
-    assert [str(table.title) for table in as_tables(made)[1:]] == [
+    assert [str(table.title) for table in as_tables(made)[2:]] == [
         "Attacks on the judge, with the attacker's answer wrong",
         "Suspicious speeches",
     ]

@@ -133,6 +133,7 @@ async def get_report_text(request: Request, caller: Caller, name: str) -> PlainT
     """The tables and their notes, as `arena report` prints them."""
     result = await _report(request, caller, name)
     text = StringIO()
+    text.write("".join(f"{line}\n" for line in result.warnings))
     Console(file=text, width=WIDTH).print(*as_tables(result), sep="")
     return PlainTextResponse(text.getvalue() + "".join(f"{line}\n" for line in notes(result)))
 

@@ -191,6 +191,12 @@ class Verdict(Shape):
     """How the belief was read."""
     label_mass: float | None
     reason: str
+    said: list[float] | None
+    """The figures that a model stated, as said, over `answers`."""
+    bounds: list[list[float]] | None
+    """Least and most of each, where a letter was not among the returned tokens."""
+    flags: list[str]
+    """What is doubtful about the belief: `bounded`, `undecided`, `off_sum` or `no_weight`."""
     created_at: datetime
 
 

@@ -113,5 +113,6 @@ def _given(item: JudgedTrial) -> list[schemas.Verdict]:
 
 def _verdict(verdict: Verdict, judge: Participant, round: str | None) -> schemas.Verdict:
     shown: dict[str, Any] = {"judge": judge.name, "judge_kind": judge.kind, "round": round}
-    held = ("answer_order", "belief", "beliefs", "method", "label_mass", "reason", "created_at")
+    held = ("answer_order", "belief", "beliefs", "method", "label_mass", "reason", "said", "bounds", "flags")
+    shown["created_at"] = verdict.created_at
     return schemas.Verdict(**shown, **{name: getattr(verdict, name) for name in held})

@@ -49,6 +49,7 @@ class Sheet(BaseModel):
     people: dict[str, Any] = Field(default_factory=dict)
     """Empty where no people judge."""
     elicit: str = "final"
+    repeats: Any = 1
     contrasts: list[tuple[str, str]] = Field(default_factory=list)
     pgr: dict[str, Any] = Field(default_factory=dict)
     """The arms between which PGR is measured; empty where the file names none."""
@@ -97,6 +98,7 @@ def file_of(sheet: Sheet) -> dict[str, Any]:
         "arms": _named("arms", [(arm.name, _arm(arm)) for arm in sheet.arms]),
         "judges": judges,
         "elicit": None if sheet.elicit == "final" else sheet.elicit,
+        "repeats": None if sheet.repeats == 1 else sheet.repeats,
         "contrasts": [list(pair) for pair in sheet.contrasts if any(pair)],
         "pgr": {key: name for key, name in sheet.pgr.items() if name},
         "replicates": None if sheet.replicates == 1 else sheet.replicates,
@@ -109,9 +111,8 @@ def file_of(sheet: Sheet) -> dict[str, Any]:
 def panel_of(sheet: Sheet) -> dict[str, Any]:
     """The file of a judging round that a sheet describes. Raises SpecError."""
     file = file_of(sheet)
-    return {
-        key: file[key] for key in ("name", "endpoints", "participants", "judges", "elicit") if key in file
-    }
+    kept = ("name", "endpoints", "participants", "judges", "elicit", "repeats")
+    return {key: file[key] for key in kept if key in file}
 
 
 def _named(where: str, items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -152,6 +153,7 @@ def sheet_of(file: Mapping[str, Any]) -> Sheet:
         judges=[judge for judge in file["judges"] if isinstance(judge, str)],
         people=dict(people[0]) if people else {},
         elicit=file.get("elicit", "final"),
+        repeats=file.get("repeats", 1),
         contrasts=[(pair[0], pair[1]) for pair in file.get("contrasts") or []],
         pgr=dict(file.get("pgr") or {}),
         replicates=file.get("replicates", 1),
@@ -227,6 +229,7 @@ def read_sheet(pairs: list[tuple[str, str]]) -> Sheet:
         judges=[renamed.get(name, name) for name in rows(tree, "judges") if isinstance(name, str)],
         people=_read_people(_under(tree, "people")),
         elicit=_word(tree, "elicit") or "final",
+        repeats=read(_word(tree, "repeats") or "1", "whole"),
         contrasts=[
             _read_pair(item, arms_renamed) for item in rows(tree, "contrasts") if isinstance(item, dict)
         ],

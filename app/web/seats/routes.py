@@ -102,12 +102,13 @@ async def seat(request: Request, who: Who, seat_id: uuid.UUID, read: bool = Fals
             return Response(status_code=204)
         turn = await _turn(request, db, held)
         await assignment.keep(db, held.id, _person(who), turn=held.judging or bool(turn.due))
-        if turn.examples and EXAMPLES_READ not in held.flags:
+        unread = bool(turn.examples) and EXAMPLES_READ not in held.flags
+        if unread:
             await assignment.flag(db, held.id, {EXAMPLES_READ if read else EXAMPLES_SHOWN: True})
-            if not read:
-                return _examples_page(request, held, turn)
-        clock = await _clock(db, held)
+        clock = None if unread and not read else await _clock(db, held)
         entered = await drafts.find(db, held.id)
+    if unread and not read:
+        return _examples_page(request, held, turn)
     if held.judging and not turn.due:
         return await _finished(request, who, held)
     return _turn_page(request, held, turn, entered, clock)
@@ -245,11 +246,14 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
         if not sent.answers_to(turn):  # another tab was quicker
             return onward
         outcome = taken(turn, sent)
-        if outcome.errors or (outcome.doubts and sent.confirmed != sent.digest):
-            confirmed = "" if outcome.errors else sent.digest
-            return _turn_page(request, held, turn, sent.entered, clock, outcome, confirmed)
-        await _record(request, db, who, turn, outcome)
-    return onward
+        stored = not outcome.errors and (not outcome.doubts or sent.confirmed == sent.digest)
+        if stored:
+            await _record(request, db, who, turn, outcome)
+    if stored:
+        return onward
+    # The page is made after the transaction, so that the seat is not locked meanwhile.
+    confirmed = "" if outcome.errors else sent.digest
+    return _turn_page(request, held, turn, sent.entered, clock, outcome, confirmed)
 
 
 async def _sent(request: Request) -> Sent:

@@ -280,8 +280,18 @@ def _doubts(speech: Speech, view: View) -> list[str]:
     if speech.words < view.limits.min_words:
         doubts.append(f"It has {speech.words} words; at least {view.limits.min_words} are asked for.")
     wrong = [piece for piece in pieces(speech.said) if piece.verified is False]
-    warning = "The quote “{}” would be shown as not found: it is {}."
-    return [*doubts, *(warning.format(_short(piece.text), _why(piece)) for piece in wrong)]
+    warning = "The quote “{}” would be shown as {}: it is {}."
+    return [
+        *doubts,
+        *(warning.format(_short(piece.text), _SHOWN_AS[piece.mark], _why(piece)) for piece in wrong),
+    ]
+
+
+_SHOWN_AS = {
+    "u_quote": "not found",
+    "short_quote": "too short to check",
+    "over_limit_quote": "over the limit",
+}
 
 
 def _why(piece: Piece) -> str:
@@ -313,6 +323,7 @@ def _counted(words: str, view: View, passage: IndexedPassage) -> dict[str, Any]:
     quotes = [piece for piece in pieces(speech.said) if piece.quote]
     return {
         "quotes": len(quotes),
-        "characters": speech.said.new_characters,
-        "unverified": [f"“{_short(piece.text)}”: {_why(piece)}" for piece in quotes if not piece.verified],
+        "found": sum(piece.mark in ("v_quote", "over_limit_quote") for piece in quotes),
+        "characters": speech.said.new_characters + speech.said.over_limit,
+        "doubts": [f"“{_short(piece.text)}”: {_why(piece)}" for piece in quotes if not piece.verified],
     }

@@ -142,10 +142,10 @@ document.documentElement.classList.add("scripted");
     const wrong = part.querySelector("[data-wrong]");
     if (!line || !found) return;
     const most = line.dataset.most;
-    const checked = `${found.quotes - found.unverified.length} of ${found.quotes} ${found.quotes === 1 ? "quote" : "quotes"} found`;
+    const checked = `${found.found} of ${found.quotes} ${found.quotes === 1 ? "quote" : "quotes"} found`;
     line.textContent = `· ${checked}, ${found.characters}${most ? ` of ${most}` : ""} new characters`;
-    wrong.hidden = !found.unverified.length;
-    wrong.replaceChildren(...found.unverified.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+    wrong.hidden = !found.doubts.length;
+    wrong.replaceChildren(...found.doubts.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
   }
 
   // ── quoting ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -21,7 +21,7 @@ from app.records.paging import Page
 from app.records.progress import Progress, progress
 from app.records.queue import enqueue_orphans
 from app.settings import Settings
-from models import Audit, Draft, Experiment, Judgement, Judging, Move, Trial
+from models import Audit, Draft, Experiment, Judgement, Judging, Move, Trial, Verdict
 from tests import factories
 from tests.factories import finished, imported, passage, played, spec, started
 from tests.servers import Script, ScriptedServer
@@ -615,6 +615,19 @@ async def test_the_number_of_queries_of_a_transcript_does_not_depend_on_its_move
             assert (await alice.get(f"/trials/{row.trial.id}")).status_code == 200
         numbers.append(len(sent))
     assert numbers[0] == numbers[1]
+
+
+async def test_the_page_of_a_trial_shows_what_is_doubtful_about_a_belief(site: Site) -> None:
+    alice = await site.browser("alice")
+    await finished(site.database, passage("Alba", 1), data=spec(arms={"naive": {"protocol": "naive"}}))
+    async with site.database.session.begin() as session:
+        trial = (await session.scalars(select(Trial.id))).one()
+        first, second, *_ = list(await session.scalars(select(Verdict).order_by(Verdict.id)))
+        first.said, first.flags = [100.0, 120.0], ["off_sum"]
+        second.bounds, second.flags = [[0.9, 1.0], [0.9, 1.0]], ["bounded"]
+    page = (await alice.get(f"/trials/{trial}")).text
+    assert page.count("said 100, 120") == 1
+    assert page.count("90.0% to 100.0% on gold: a letter was not returned") == 1
 
 
 async def test_hostile_text_reaches_pages_as_text(site: Site) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from sqlalchemy import delete, event, func, select, text, update
 
@@ -474,6 +475,27 @@ async def test_what_cannot_be_taken_is_asked_for_again_and_kept(
     assert sentence in response.text
     assert form["reason"] in response.text
     assert await count(site, Verdict, Verdict.method == "stated") == 0
+
+
+async def test_the_page_of_a_mistake_is_made_after_the_locks_are_released(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await furnished(site, passage("Alba", 1), data=only("expert"))
+    browser = await site.browser("judge")
+    trial = await next_trial(browser)
+    asked = {"path": asked_path(await browser.get(trial))}
+    made, rendered = [], routes.page
+
+    def page(*given: Any, **context: Any) -> Any:
+        with psycopg.connect(site.database.conninfo) as connection:
+            for table in ("seat", "play"):
+                made.extend(connection.execute(f"SELECT id FROM {table} FOR UPDATE NOWAIT").fetchall())
+        return rendered(*given, **context)
+
+    monkeypatch.setattr(routes, "page", page)
+    response = await browser.submit(trial, as_form({**asked, "p": ["70", "40"], "reason": "Kept words"}))
+    assert response.status_code == 422
+    assert made
 
 
 async def test_numbers_that_are_off_by_rounding_are_normalised(site: Site) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import gc
+import html
 import io
 import json
 import math
@@ -43,7 +44,7 @@ async def test_the_table_holds_the_figures_of_the_command_lines_report(
 ) -> None:
     async with site.database.session() as session:
         made = await report(session, experiment)
-    page = (await (await site.browser("alice")).get("/experiments/small/report")).text
+    page = html.unescape((await (await site.browser("alice")).get("/experiments/small/report")).text)
     tables = {part.partition("</h2>")[0]: part for part in page.split("<h2>")}
     lines = made.lines
     assert len(lines) == tables["Judge accuracy"].count('<th scope="row">') == 8
@@ -54,6 +55,11 @@ async def test_the_table_holds_the_figures_of_the_command_lines_report(
     for line in lines:
         assert line.cell is not None
         assert f"<td>{100 * line.cell.accuracy:.1f}%</td>" in page
+        assert line.certainty is not None
+        assert f"<td>{100 * line.certainty.first.value:.1f}%</td>" in tables["Position and certainty"]
+    assert made.warnings
+    for sentence in made.warnings:
+        assert sentence in tables["Judge accuracy"].partition("<table")[0]
 
 
 async def test_baselines_are_labelled_in_the_table_and_in_every_plot(

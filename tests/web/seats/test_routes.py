@@ -178,7 +178,7 @@ async def test_the_page_shows_the_text_the_side_and_the_limits_and_never_who_is_
 
 async def test_a_seat_that_does_not_read_the_text_is_a_judges_and_shows_none(site: Site) -> None:
     seats = {"consultant": "advocate", "questioner": "people"}
-    arm = {"protocol": "consultancy", "questions": True, "rounds": 2, "seats": seats}
+    arm = {"protocol": "consultancy", "questions": "questioner", "rounds": 2, "seats": seats}
     await begun(site, spec(name="asking", arms={"consultancy": arm}, judges=["lexical"], elicit="final"))
     assert "No seat is free" in (await (await debater(site)).get("/talk")).text
     judge = await site.browser("judge")
@@ -348,8 +348,8 @@ async def test_what_was_written_is_there_after_a_reload_and_elsewhere_and_its_qu
     answer = (await autosave(browser, here, words, active_seconds=2.5, edits=7)).json()
     assert answer["saved"] == 5
     [counted] = answer["counts"].values()
-    assert (counted["quotes"], counted["characters"]) == (2, len(QUOTE))
-    assert counted["unverified"] == ["“what never stood there at all”: not in the passage"]
+    assert (counted["quotes"], counted["found"], counted["characters"]) == (2, 1, len(QUOTE))
+    assert counted["doubts"] == ["“what never stood there at all”: not in the passage"]
     assert html.escape(words) in (await other.get(here)).text.replace("&#34;", '"')
     async with site.database.session() as db:
         draft = (await db.scalars(select(Draft))).one()
@@ -685,7 +685,7 @@ async def test_verdicts_on_a_talk_in_which_one_who_knows_the_story_asked_are_cou
     site: Site,
 ) -> None:
     seats = {"consultant": "advocate", "questioner": "people"}
-    arm = {"protocol": "consultancy", "questions": True, "rounds": 2, "seats": seats}
+    arm = {"protocol": "consultancy", "questions": "questioner", "rounds": 2, "seats": seats}
     data = spec(name="asking", arms={"consultancy": arm}, judges=["lexical"], elicit="final")
     experiment = await begun(site, data)
     for number in range(2):

@@ -17,7 +17,7 @@ from app.records import tasks
 from app.web.security.middleware import MAX_BODY
 from app.web.tasks.routes import MOST_PROBLEMS
 from models import Audit, Question
-from tests.factories import imported, passage
+from tests.factories import imported, passage, twins
 from tests.web.world import Site
 
 HOSTILE = "<script>alert(1)</script>"
@@ -285,6 +285,15 @@ async def test_passages_are_found_by_title_author_and_text(site: Site) -> None:
     for words in ("skov", "FERRY BRISE left"):
         assert await titles(site, "/tasks/ferries", q=words) == ["The ferry Brise"]
     assert await titles(site, "/tasks/ferries", q="_") == []
+
+
+async def test_a_twin_names_the_passage_whose_twin_it_is(site: Site) -> None:
+    got = await sends(site, lines(*twins("Alba")))
+    assert "2 passages and 4 questions were added." in got.text
+    browser = await site.browser("alice")
+    page = (await browser.get("/tasks/ferries")).text
+    assert "Alba-twin, twin of Alba<" in page
+    assert page.count("twin of") == 1
 
 
 async def test_questions_are_found_by_words_answers_and_passage(site: Site) -> None:

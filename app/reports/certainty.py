@@ -1,0 +1,241 @@
+"""What must be read beside an accuracy: position, noise, how beliefs were read, and what is doubtful about them."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from app.records.verdicts import Placed
+from app.statistics.accuracy import Cell
+from app.statistics.intervals import Estimate, FloatArray, IntArray
+from app.statistics.position import chance, chose_first, overlap, pairs, share, tops
+
+METHODS = {
+    "logprobs": "log-probabilities",
+    "constrained": "constrained log-probabilities",
+    "verbalised": "stated percentages",
+    "votes": "votes",
+    "stated": "people",
+    "baseline": "built-in",
+}
+"""How beliefs are read, in words."""
+
+SAME_QUANTITY = {"constrained": "logprobs"}
+"""A method that gives the same quantity as another."""
+
+MANY = 3
+"""Cells that a sentence names one by one, even if it holds for all."""
+
+LEAST_MASS = 0.5
+"""Mean label mass under which a model wanted to say something else than a letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share with its interval, over the pairs or verdicts that it was counted in."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Certainty:
+    """The figures of one judge under one arm, from the verdicts behind its accuracy."""
+
+    first: Share
+    """Verdicts that chose the first-listed answer. A judge who goes by content is at `chance`."""
+    chance: float
+    """Accuracy of a judge who draws an answer."""
+    orders_agree: Share | None
+    """Pairs of verdicts on one talk, read in different orders, that chose the same answer; None without such."""
+    repeats_differ: Share | None
+    """Pairs of verdicts from identical calls that chose different answers; None where none were repeated."""
+    methods: Mapping[str, int]
+    """Verdicts by how their belief was read."""
+    label_mass: float | None
+    """Mean over the verdicts that have one."""
+    flags: Mapping[str, int]
+    """Verdicts by what is doubtful about them."""
+    flagged: int
+    verdicts: int
+
+    @property
+    def ways(self) -> set[str]:
+        """Return the different quantities that beliefs were read as."""
+        return {SAME_QUANTITY.get(method, method) for method in self.methods}
+
+
+def certainties(rows: Iterable[Placed]) -> dict[tuple[str, str], Certainty]:
+    """Return the figures by arm and judge."""
+    groups: dict[tuple[str, str], list[Placed]] = defaultdict(list)
+    for row in rows:
+        groups[row.arm, row.judge_label].append(row)
+    return {place: _certainty(group) for place, group in groups.items()}
+
+
+def _certainty(rows: Sequence[Placed]) -> Certainty:
+    answers = np.array([len(row.belief) for row in rows])
+    beliefs = np.full((len(rows), answers.max()), -1.0)
+    for at, row in enumerate(rows):
+        beliefs[at, : len(row.belief)] = row.belief
+    top = tops(beliefs)
+    passage = _codes(row.family for row in rows)
+    question = _codes((row.passage, row.question) for row in rows)
+    judging = _codes(row.judgement or row.trial for row in rows)
+    order = _codes(row.answer_order for row in rows)
+    first = chose_first(top, np.array([row.answer_order[0] for row in rows]))
+
+    def over(values: FloatArray, at: IntArray) -> Share | None:
+        return _share(share(values, question[at], passage[at]), at.size) if at.size else None
+
+    one, two = pairs(judging, order, same_order=False)
+    same, again = pairs(judging, order, same_order=True)
+    masses = [row.label_mass for row in rows if row.label_mass is not None]
+    chosen_first = over(first, np.arange(len(rows)))
+    assert chosen_first is not None
+    return Certainty(
+        first=chosen_first,
+        chance=chance(answers, question),
+        orders_agree=over(overlap(top, one, two), one),
+        repeats_differ=over(1 - overlap(top, same, again), same),
+        methods=dict(sorted(Counter(row.method for row in rows).items())),
+        label_mass=math.fsum(masses) / len(masses) if masses else None,
+        flags=dict(sorted(Counter(flag for row in rows for flag in row.flags).items())),
+        flagged=sum(bool(row.flags) for row in rows),
+        verdicts=len(rows),
+    )
+
+
+def _codes(values: Iterable[Any]) -> IntArray:
+    """Return an integer for each value, the same for equal ones."""
+    seen: dict[Any, int] = {}
+    return np.array([seen.setdefault(value, len(seen)) for value in values], dtype=np.int64)
+
+
+def _share(estimate: Estimate, count: int) -> Share:
+    return Share(estimate.value, estimate.low, estimate.high, count)
+
+
+# ── in words ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+Held: TypeAlias = tuple[Cell, Certainty]
+
+
+@dataclass(frozen=True, slots=True)
+class _Warning:
+    """A sentence, for which cells it holds, and what it says of each."""
+
+    key: str
+    sentence: str
+    holds: Callable[[Cell, Certainty], bool]
+    detail: Callable[[Cell, Certainty], str] = lambda cell, held: ""
+
+
+def _flag(key: str, sentence: str) -> _Warning:
+    return _Warning(
+        key,
+        sentence,
+        lambda cell, held: key in held.flags,
+        lambda cell, held: f"{held.flags[key]} of {held.verdicts}",
+    )
+
+
+def _leans(held: Certainty) -> bool:
+    return not held.first.low <= held.chance <= held.first.high and 0 < held.first.value < 1
+
+
+_RE_READ = (
+    "read every verdict of the judge again by one method, with the same judge and `belief: verbalised` in the file of "
+    "`arena judge {name} --with PANEL.yaml`"
+)
+
+_WARNINGS = (
+    _Warning(
+        "always_first",
+        "Always chose the first-listed answer, so position explains the choices and accuracy says nothing about the talk",
+        lambda cell, held: held.first.value == 1 and cell.verdicts > 1,
+    ),
+    _Warning(
+        "never_first",
+        "Never chose the first-listed answer, so position explains the choices and accuracy says nothing about the talk",
+        lambda cell, held: held.first.value == 0 and cell.verdicts > 1,
+    ),
+    _Warning(
+        "position",
+        "Chose by position more often than chance explains",
+        lambda cell, held: _leans(held),
+        lambda cell, held: f"the first-listed answer in {held.first.value:.0%}",
+    ),
+    _Warning(
+        "chance",
+        "Not distinguishable from chance, which is inside the interval of accuracy",
+        lambda cell, held: cell.low <= held.chance <= cell.high,
+    ),
+    _Warning(
+        "low_mass",
+        "Beliefs come from a model that wanted to say something else than an answer's letter",
+        lambda cell, held: held.label_mass is not None and held.label_mass < LEAST_MASS,
+        lambda cell, held: f"mean label mass {held.label_mass:.2f}",
+    ),
+    _Warning(
+        "several_ways",
+        f"Beliefs were read in several ways, which one accuracy mixes; {_RE_READ}",
+        lambda cell, held: len(held.ways) > 1,
+        lambda cell, held: ", ".join(f"{count} from {METHODS[name]}" for name, count in held.methods.items()),
+    ),
+    _flag(
+        "undecided",
+        f"Choices are open, because the server returned too few log-probabilities; {_RE_READ}",
+    ),
+    _flag("off_sum", "Stated percentages that do not add up to 100; their shares are the belief"),
+    _flag("no_weight", "Stated 0 for every answer; the belief is even"),
+)
+
+
+def warnings(cell: Cell | None, held: Certainty | None) -> list[str]:
+    """Return the keys of the sentences that hold for a cell."""
+    if cell is None or held is None:
+        return []
+    return [warning.key for warning in _WARNINGS if warning.holds(cell, held)]
+
+
+def sentences(experiment: str, lines: Sequence[tuple[str, Cell | None, Certainty | None]]) -> list[str]:
+    """Return what must be read before the accuracies, each with the names of the cells that it holds for."""
+    found = []
+    judged = sum(held is not None for _, _, held in lines)
+    for warning in _WARNINGS:
+        holding = [
+            (name, warning.detail(cell, held))
+            for name, cell, held in lines
+            if cell is not None and held is not None and warning.holds(cell, held)
+        ]
+        if holding:
+            every = len(holding) == judged > MANY and not any(detail for _, detail in holding)
+            named = (f"{name} ({detail})" if detail else name for name, detail in holding)
+            whose = "every arm and judge" if every else "; ".join(named)
+            found.append(f"{warning.sentence.replace('{name}', experiment)}: {whose}.")
+    return found
+
+
+def as_json(held: Certainty | None) -> dict[str, Any] | None:
+    """Return the figures for the JSON report."""
+    return None if held is None else asdict(held)
+
+
+def read_from(held: Certainty) -> str:
+    """Return the methods by which beliefs were read, with their counts where there are several."""
+    methods = [f"{count} × {METHODS[name]}" for name, count in held.methods.items()]
+    return METHODS[next(iter(held.methods))] if len(methods) == 1 else ", ".join(methods)
+
+
+NOTE = (
+    "Position and certainty: the share of verdicts that chose the first-listed answer (chance for a judge who goes by content); how "
+    "often the two reading orders of one talk led to the same choice; how often identical calls (`repeats` above 1) led to different "
+    "ones, which is noise; mean label mass, the probability that an unconstrained model gives to the answers' letters. Flagged are "
+    "beliefs with a missing letter (bounded or undecided), and stated percentages that did not add up to 100 or were all 0."
+)
