@@ -19,12 +19,12 @@ from app.reports.certainty import Certainty, certainties
 from app.reports.equal_words import EqualWords, equal_words
 from app.reports.pressure import Attacked, Dialled, attacked, dialled
 from app.reports.twins import Floor, Partners, floors, paired
-from app.statistics.accuracy import Cell, cells, constant
+from app.statistics.accuracy import Cell, by_question, cells, constant
 from app.statistics.contrasts import Contrast, contrasts
 from app.statistics.metrics import Measured, measures, metrics
 from app.statistics.people import ModelCheck, PersonFigures, of_people
 from app.statistics.readings import MeasuredReading, TrialMeasures
-from app.statistics.scores import ScoredReading
+from app.statistics.scores import ScoredReading, rightness
 from app.statistics.two_way import METHOD_ONE_JUDGE
 from models import Experiment
 
@@ -242,17 +242,17 @@ def computed(facts: Facts) -> Report:
     counted = kept(facts)
     rows = counted.rows
     readings = [row.reading for row in rows]
+    ends = _ends(arms, facts.experiment.spec)
     naive = [name for name, arm in arms.items() if arm.protocol == FLOOR.name]
     fixed = floors(rows, facts.twins, naive)
-    ends = _ends(arms, facts.experiment.spec)
     figures = _figures(readings, arms, ends, seed)
-    figures |= {place: constant(figures[place], COIN) for place in _coins(rows)}
+    figures |= {place: constant(figures[place], COIN) for place in _coins(rows, arms)}
     figures |= {place: constant(figures[place], floor.shown) for place, floor in fixed.items()}
     knew = Counter((row.arm, row.judge_label) for row in facts.verdicts if row.knows_story)
     whole = [row.reading for row in _complete(facts.verdicts, facts).rows] if knew else []
     with_them = _figures(whole, arms, ends, seed)
-    sure = certainties(rows)
     people, checks = of_people(readings)
+    sure = certainties(rows)
     file_arms = facts.experiment.spec.get("arms", ())
     pairs = [(first, second) for first, second in facts.experiment.spec.get("contrasts", ())]
     return Report(
@@ -331,19 +331,26 @@ def _ends(arms: Mapping[str, ArmCount], spec: Mapping[str, Any]) -> tuple[str | 
     )
 
 
-COIN = (
-    "a built-in judge that gives every answer the same belief: right as often as a coin, whatever is judged"
-)
+COIN = "a built-in judge that prefers no answer, or only a place in the list: over both orders it is right as often as a coin"
 
 
-def _coins(rows: Sequence[Placed]) -> list[Place]:
-    """Return the arms and judges whose accuracy is that of a coin by design. A model without preferences is a sample, not a design."""
-    even: dict[Place, bool] = {}
+def _coins(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> list[Place]:
+    """Return the arms and judges whose accuracy is that of a coin by design: of built-in judges that believe all answers alike, and
+    of those that see nothing but the answers and are half right on every question.
+
+    A model without preferences is a sample, not a design.
+    """
+    groups: dict[Place, list[Placed]] = {}
     for row in rows:
-        place = (row.arm, row.judge_label)
-        coin = row.kind == "builtin" and min(row.belief) == max(row.belief)
-        even[place] = even.get(place, True) and coin
-    return [place for place, every in even.items() if every]
+        groups.setdefault((row.arm, row.judge_label), []).append(row)
+    return [place for place, own in groups.items() if own[0].kind == "builtin" and _is_coin(own, arms)]
+
+
+def _is_coin(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> bool:
+    if all(min(row.belief) == max(row.belief) for row in rows):
+        return True
+    half = set(by_question([row.reading for row in rows], rightness).values()) == {0.5}
+    return half and arms[rows[0].arm].protocol == FLOOR.name
 
 
 def _metrics(facts: Facts, rows: Sequence[Placed]) -> list[Measured]:
@@ -552,7 +559,8 @@ def notes(report: Report) -> list[str]:
     together = ", each with its twin" if report.totals["families"] < report.totals["passages"] else ""
     found.append(
         f"Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage{together}, and by "
-        f"person where people judge; a tie of k answers counts 1/k; log score in bits. Computed under rules of version {RULES}."
+        "person where people judge; "
+        f"a tie of k answers counts 1/k; log score in bits. Computed under rules of version {RULES}."
     )
     return found
 

@@ -74,9 +74,8 @@ def _judge(row: _Figures) -> ShownCell:
 
 
 def _interval_of_accuracy(row: _Figures) -> ShownCell:
-    # A remote arena of an earlier version knows neither.
-    if row.get("by_construction"):
-        return ShownCell(row["by_construction"])
+    if shown := row.get("by_construction"):
+        return ShownCell(shown)
     if row.get("fixed"):
         return ShownCell(FIXED, reason=row["fixed"])
     return ShownCell(between(row["low"], row["high"], "{:.0%}"))

@@ -17,6 +17,7 @@ IntArray = NDArray[np.int64]
 
 METHOD = "Wilson, t quantile, effective number of questions clustered by passage (CR2)"
 METHOD_UNBOUNDED = "t quantile, variance clustered by passage (CR2)"
+METHOD_NO_SPREAD = "none: all values are equal, and the figure has no scale"
 METHOD_ONE_PASSAGE = "whole range: one passage tells nothing about others"
 
 _EXPECTED_WEIGHT = 2.0
@@ -80,12 +81,14 @@ def t_interval(values: FloatArray, passages: IntArray, confidence: float = 0.95)
     """Return the mean of (n,) `values` without a known scale: t quantile, CR2 variance (Bell and McCaffrey
     2002).
 
-    The interval is too narrow where values hardly differ. With one passage it has no ends.
+    The interval is too narrow where values hardly differ. With one passage, or where all values are equal, it has no ends.
     """
     value = math.fsum(values) / values.size
     sizes = np.unique_counts(passages).counts.astype(np.float64)
     if sizes.size == 1:
         return Estimate(value, -math.inf, math.inf, confidence, METHOD_ONE_PASSAGE)
+    if np.ptp(values) == 0:
+        return Estimate(value, -math.inf, math.inf, confidence, METHOD_NO_SPREAD)
     quantile = float(stdtrit(degrees_of_freedom(sizes), (1 + confidence) / 2))
     half = quantile * math.sqrt(clustered_variance(values, passages))
     return Estimate(value, value - half, value + half, confidence, METHOD_UNBOUNDED)

@@ -1,6 +1,7 @@
 """A report of recorded facts says for whom its figures of people hold, which arms PGR is measured between, and what is no sample."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 from uuid import UUID
@@ -38,6 +39,7 @@ def placed(arm: str, judge: str, kind: str, passage: int, place: int, p_gold: fl
         place=place,
         knows_story=False,
         trial=UUID(int=passage),
+        family=key,
     )
 
 
@@ -74,6 +76,7 @@ def reported(rows: Sequence[Placed], protocols: dict[str, str], judge: str, **se
             marks={},
             speeches=[],
             preferences={},
+            twins={},
         )
     )
 
@@ -148,6 +151,19 @@ def test_a_built_in_coin_has_no_interval_and_a_model_that_never_prefers_keeps_it
         assert (body["accuracy"], body["fixed"]) == (0.5, fixed)
         assert (body["low"] is None) == (kind == "builtin")
         assert ("by design" in printed(made)) == (kind == "builtin")
+
+
+def test_a_built_in_judge_that_goes_by_the_order_of_answers_is_a_coin_where_it_sees_nothing_else() -> None:
+    """It chooses the first answer in both orders: half right on every question, whatever is asked."""
+    for protocol, fixed in (("naive", COIN), ("debate", None)):
+        rows = [
+            replace(placed("talk", "first", "builtin", passage, 0, p_gold), order=order)
+            for passage in range(16)
+            for order, p_gold in enumerate((0.9, 0.1))
+        ]
+        [line] = reported(rows, {"talk": protocol}, "first").lines
+        assert line.cell is not None
+        assert (line.cell.accuracy, line.cell.fixed) == (0.5, fixed)
 
 
 ENDS = {"none": {"protocol": "naive"}, "bare": {"protocol": "naive"}, "whole": {"protocol": "expert"}}

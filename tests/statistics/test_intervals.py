@@ -11,6 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
 from app.statistics.intervals import (
+    METHOD_NO_SPREAD,
     METHOD_ONE_PASSAGE,
     FloatArray,
     IntArray,
@@ -166,6 +167,12 @@ def test_a_figure_of_no_known_scale_has_no_bounds_on_one_passage() -> None:
     estimate = t_interval(np.array([3.0, 5.0]), np.zeros(2, dtype=np.int64))
     assert (estimate.value, estimate.low, estimate.high) == (4.0, -np.inf, np.inf)
     assert estimate.method == METHOD_ONE_PASSAGE
+
+
+def test_a_figure_of_no_known_scale_has_no_bounds_where_nothing_varies() -> None:
+    estimate = t_interval(np.ones(10), np.repeat(np.arange(5), 2))
+    assert (estimate.value, estimate.low, estimate.high) == (1.0, -np.inf, np.inf)
+    assert estimate.method == METHOD_NO_SPREAD
 
 
 @given(samples)

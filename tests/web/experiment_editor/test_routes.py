@@ -316,6 +316,23 @@ async def test_who_is_renamed_keeps_seats_judgements_and_contrasts(alice: Browse
     assert file["contrasts"] == [["talk", "naive"]]
 
 
+async def test_the_ends_of_pgr_are_offered_where_there_are_several_and_follow_a_renamed_arm(
+    alice: Browser,
+) -> None:
+    arms = {"naive": {"protocol": "naive"}, "bare": {"protocol": "naive"}, "whole": {"protocol": "expert"}}
+    data = spec(arms=arms, contrasts=[], pgr={"floor": "bare"})
+    page = await filled(alice, data)
+    assert entered(page)["pgr.floor"] == "bare"
+    [arm] = [
+        key
+        for key, value in entered(page).items()
+        if value == "bare" and re.fullmatch(r"arms\.\d\.name", key)
+    ]
+    file = await downloaded(alice, await press(alice, page, "x", **{arm: "plain", "pgr.ceiling": "whole"}))
+    assert file["pgr"] == {"floor": "plain", "ceiling": "whole"}
+    assert "pgr.floor" not in entered(await filled(alice, spec()))
+
+
 async def test_a_model_on_record_comes_with_its_settings_and_its_endpoint(site: Site, alice: Browser) -> None:
     async with ScriptedServer(Script()) as server:
         await on_record(site.database, "local", server.base_url)
