@@ -68,7 +68,7 @@ _CONSULTANCY: Mapping[str, Any] = {**_QUESTIONED, **_TWICE, "questions": "judge"
 _LENGTHS = ("target_words", "min_words", "max_words")
 _QUOTES = ("quote_characters", "quotes_required")
 
-_PROMPTS = "Prompts are worded by the arena. They ask for the same things, in other words."
+_PROMPTS = "Prompts are in the arena's own words."
 _DATA = "Questions and texts are those of your task set, and the models are yours."
 _SWAPPED = (
     "Where the judge asks, it reads the answers in one order, and the exchanged order is a talk of its own."
@@ -149,7 +149,7 @@ _PEOPLE = ({"humans": 1, "feedback": "score"},)
 
 _KENTON = {"judge_reasons": False, "candidates": 4, "chosen_by": "speaker"}
 _KENTON_SOURCE = "Kenton et al. 2024 (arXiv 2407.04622), section 3 and appendices E to H"
-_KENTON_OURS = ("judge_reasons", *_LENGTHS, *_QUOTES, "planning", "simultaneous")
+_KENTON_OURS = ("judge_reasons", *_LENGTHS, *_QUOTES, "planning")
 _KENTON_DIFFERS = (
     _PROMPTS,
     _DATA,
@@ -387,10 +387,9 @@ def _kenton() -> dict[str, Preset]:
     def preset(
         kind: str, title: str, settings: Mapping[str, Any], differs: tuple[str, ...], seats: Mapping[str, str]
     ) -> Preset:
+        ours = _KENTON_OURS + ("simultaneous",) * ("simultaneous" in settings)
         name = f"kenton-2024-{kind}"
-        return Preset(
-            name, title, _KENTON_SOURCE, kind, settings, _KENTON_OURS, differs, who, _KENTON_CAST, seats
-        )
+        return Preset(name, title, _KENTON_SOURCE, kind, settings, ours, differs, who, _KENTON_CAST, seats)
 
     return _made(
         preset("debate", "Debate, the debater's own best of 4", debate, _KENTON_DIFFERS, debaters),

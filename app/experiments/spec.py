@@ -534,7 +534,7 @@ def _as_published(where: str, data: Mapping[str, Any]) -> tuple[str | None, Mapp
     return preset.name, {**rest, **fixed}
 
 
-def settings_of(arm: Mapping[str, Any]) -> dict[str, Any]:
+def written_out(arm: Mapping[str, Any]) -> dict[str, Any]:
     """Return an arm of a file that has been read, with its preset's protocol and settings in the preset's place."""
     preset = PRESETS.get(arm.get("preset", ""))
     published = {"protocol": preset.protocol, **preset.settings} if preset else {}

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from app.experiments.estimate import Price
-from app.experiments.spec import PARTICIPANT_KINDS, Gap, People, SpecError, Tasks, settings_of
+from app.experiments.spec import PARTICIPANT_KINDS, Gap, People, SpecError, Tasks, written_out
 from app.protocols import DEFAULT, PROTOCOLS
 from app.web.fields import nested, read, rows, typed
 
@@ -168,7 +168,7 @@ def _cast_sheet(name: str, item: Mapping[str, Any]) -> CastSheet:
 
 def _arm_sheet(name: str, arm: Mapping[str, Any]) -> ArmSheet:
     """Return the sheet of an arm. A form has no field for a preset, so its protocol and settings are there instead."""
-    item = settings_of(arm)
+    item = written_out(arm)
     settings = {key: value for key, value in item.items() if key not in ("protocol", "seats", "prompts")}
     return ArmSheet(
         name=name,
