@@ -12,7 +12,7 @@ import pytest
 
 from app.experiments.presets import FREE, PRESETS
 from app.protocols import PROTOCOLS
-from app.protocols.core import AnyContent, Ask, Elicitation, Facts, Limits, Outcome, Pick
+from app.protocols.core import AnyContent, Ask, Elicitation, Facts, Limits, Note, Outcome, Pick
 from app.protocols.rehearsal import stand_in
 from app.protocols.views import View
 from tests.protocols.harness import Run, Stage, cases, judgement, trial
@@ -27,10 +27,10 @@ LAST = 3
 
 
 def unremarkable(_: View, ask: Ask) -> AnyContent:
-    """What a rehearsal says, by a judge who decides after `LAST` rounds."""
+    """What a rehearsal says, with remarks, and by a judge who decides after `LAST` rounds."""
     if ask.kind == "stop":
         return Pick(index=int(ask.path == f"r{LAST + 1}/{ask.seat}/stop"))
-    return stand_in(ask, 2)
+    return Note(text="Why?") if ask.wants == "note" else stand_in(ask, 2)
 
 
 def stages(name: str) -> list[Stage[Outcome]]:
