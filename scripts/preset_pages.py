@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import yaml
 
@@ -80,9 +81,14 @@ def _settings(preset: Preset) -> Iterator[tuple[str, ...]]:
         words = " ".join(item["description"].split())
         if name in preset.settings:
             whose = "the arena" if name in preset.ours else "the paper"
-            yield f"`{name}`", f"`{json.dumps(preset.settings[name])}`", whose, words
+            yield f"`{name}`", f"`{_value(preset.settings[name])}`", whose, words
         else:
-            yield f"`{name}`", f"yours (`{json.dumps(item['default'])}`)", "you", words
+            yield f"`{name}`", f"yours (`{_value(item['default'])}`)", "you", words
+
+
+def _value(value: Any) -> str:
+    """Return a value as it is written in a file."""
+    return value if isinstance(value, str) and value else json.dumps(value)
 
 
 def example(preset: Preset) -> str:

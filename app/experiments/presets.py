@@ -71,7 +71,7 @@ _QUOTES = ("quote_characters", "quotes_required")
 _PROMPTS = "Prompts are in the arena's own words."
 _DATA = "Questions and texts are those of your task set, and the models are yours."
 _SWAPPED = (
-    "Where the judge asks, it reads the answers in one order, and the exchanged order is a talk of its own."
+    "Where the judge asks, it reads the answers in one order, and the exchanged order in a second talk."
 )
 _ONE_ORDER = (
     "Where the judge asks, it reads the answers in one order. The paper reads every transcript in both."
@@ -115,7 +115,7 @@ _ASKER = (
     "`temperature: 0.4` to have its questions as published: its reasons are then sampled at 0.4 too."
 )
 _QUESTION_LENGTH = "A question is asked for in about 40 words, at most 80, without written reasons. The paper allows 250 words after reasons."
-_LAST_ROUND = "Nothing is asked after the last round, since nobody could reply."
+_LAST_ROUND = "Nothing is asked after the last round, since there would be no reply."
 _KHAN_ADVISED = ("Consultant: a model with `temperature: 0.4` and at most 1,000 tokens, planning included.",)
 _KHAN_ADVISED_N = (
     "Consultant: a model with `temperature: 0.8` and at most 1,000 tokens, planning included.",
@@ -179,7 +179,7 @@ _ARNESEN_OURS = ("judge_reasons", *_LENGTHS, *_QUOTES, "planning")
 _ARNESEN_DIFFERS = (
     _PROMPTS,
     _DATA,
-    "Nobody is trained. The paper trains speakers by preference optimisation on self-play, and tunes the judge on talks.",
+    "No model is trained. The paper trains speakers by preference optimisation on self-play, and tunes the judge on talks.",
     "The code bounds a speech at 300 tokens. Here it has at most 225 words, about as much, and is asked for in 150.",
 )
 _ARNESEN_CAST = {"strong": {"max_tokens": 300}, "judge": {"temperature": 0, "belief": "logprobs"}}
@@ -515,7 +515,7 @@ def _others() -> dict[str, Preset]:
             (
                 _PROMPTS,
                 _DATA,
-                "Nobody is trained. In the paper prover and verifier are trained in rounds.",
+                "No model is trained. In the paper prover and verifier are trained in rounds.",
                 "The texts are hidden from the verifier. The paper's problems are grade-school mathematics, which both can read.",
                 "A prover picks the answer that it finds right, or wrong. No answer key says whether it succeeded, while the paper rewards it by that key.",
                 "The verifier's belief in the argued answer is its acceptance. In the paper it gives a score.",

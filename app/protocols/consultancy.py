@@ -69,7 +69,7 @@ class Consultancy(Advised, Questioned):
     rounds: int = Field(3, ge=1, le=20)
     """Number of statements of the consultant."""
     questions: Literal["none", "questioner", "judge"] = "judge"
-    """Who asks a question after every round but the last: every judge itself, in talks of its own, which it decides
+    """Who asks a question after every round but the last: every judge itself, in separate talks, which it decides
     at their end, as published; the seat `questioner`, before judges who only read; or no one.
     """
 
