@@ -78,7 +78,7 @@ def properties(rules: type[Protocol]) -> Mapping[str, Mapping[str, Any]]:
 
 def _takes(item: Mapping[str, Any], value: Any) -> bool:
     """Return whether a value is one of a setting, and not its default."""
-    return item["default"] != value and (item["type"] == "string") == isinstance(value, str)
+    return bool(item["default"] != value) and (item["type"] == "string") == isinstance(value, str)
 
 
 def _settings(rules: type[Protocol]) -> str:

@@ -92,11 +92,14 @@ _KHAN_DIFFERS = (
 )
 _KHAN_JUDGE = "Judge: a model with `temperature: 0`. The preset has it reason before it answers, whatever `reason_first` says."
 _KHAN_ASKS = "All of them: `asks: 3`, the paper's number of completions for a speech."
-_KHAN_CAST = {
+_KHAN_CAST: Mapping[str, Mapping[str, Any]] = {
     "strong": {"temperature": 0.4, "top_p": 1.0, "max_tokens": 1000, "asks": 3},
     "judge": {"temperature": 0},
 }
-_KHAN_SAMPLED = {**_KHAN_CAST, "strong": {**_KHAN_CAST["strong"], "temperature": 0.8}}
+_KHAN_SAMPLED: Mapping[str, Mapping[str, Any]] = {
+    **_KHAN_CAST,
+    "strong": {**_KHAN_CAST["strong"], "temperature": 0.8},
+}
 _KHAN_SPEAKER = (
     "Debaters: one model on both sides, `temperature: 0.4`, at most 1,000 tokens, planning included."
 )
@@ -158,7 +161,7 @@ _KENTON_DIFFERS = (
     "Questions with images, and tasks without a hidden text, are not played.",
 )
 _KENTON_OPEN = "The advocate chooses its answer before it speaks, and speaks knowing that. The paper plays both sides and keeps the talks for the answer that the model gives when asked alone."
-_KENTON_CAST = {"strong": {"temperature": 0.8}, "judge": {"temperature": 0}}
+_KENTON_CAST: Mapping[str, Mapping[str, Any]] = {"strong": {"temperature": 0.8}, "judge": {"temperature": 0}}
 _KENTON_CHOOSER = "Speaker: one model with a temperature above 0, so that its four candidates differ; it chooses among them itself. The paper's temperature was not checked."
 _KENTON_JUDGE = "Judge: a weaker model, `temperature: 0`, that answers without written reasons."
 
@@ -182,7 +185,10 @@ _ARNESEN_DIFFERS = (
     "No model is trained. The paper trains speakers by preference optimisation on self-play, and tunes the judge on talks.",
     "The code bounds a speech at 300 tokens. Here it has at most 225 words, about as much, and is asked for in 150.",
 )
-_ARNESEN_CAST = {"strong": {"max_tokens": 300}, "judge": {"temperature": 0, "belief": "logprobs"}}
+_ARNESEN_CAST: Mapping[str, Mapping[str, Any]] = {
+    "strong": {"max_tokens": 300},
+    "judge": {"temperature": 0, "belief": "logprobs"},
+}
 _ARNESEN_SPEAKER = "Speakers: the model that was trained to debate, or to advise, with `max_tokens: 300`. A model that writes private notes first needs more tokens."
 _ARNESEN_JUDGE = "Judge: a model with log-probabilities (`belief: logprobs`), without written reasons."
 

@@ -54,7 +54,7 @@ class RoundFacts(SpeechFacts):
     round: int
     rounds: int
     asked: bool | None = None
-    """True where the judge, or the seat in its place, has just asked something."""
+    """True where the judge, or a seat in its place, has just asked something."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -414,7 +414,8 @@ class Questioned(Argued):
 
     questions: Literal["none", "questioner", "judge"] = "none"
     """Who asks a question after every round but the last: no one; the seat `questioner`, before judges who only
-    read; or every judge itself, in separate talks, which it decides at their end.
+    read; or every judge itself, in separate talks, each decided at its
+    end.
     """
 
     @model_validator(mode="after")

@@ -69,8 +69,8 @@ class Consultancy(Advised, Questioned):
     rounds: int = Field(3, ge=1, le=20)
     """Number of statements of the consultant."""
     questions: Literal["none", "questioner", "judge"] = "judge"
-    """Who asks a question after every round but the last: every judge itself, in separate talks, which it decides
-    at their end, as published; the seat `questioner`, before judges who only read; or no one.
+    """Who asks a question after every round but the last: every judge itself, as published, in separate talks, each
+    decided at its end; the seat `questioner`, before judges who only read; or no one.
     """
 
     def seats(self) -> tuple[Seat, ...]:

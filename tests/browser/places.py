@@ -107,7 +107,7 @@ def talks() -> dict[str, Any]:
     asking = {"consultant": "advocate", "questioner": "people"}
     arms = {
         **debate(seats={"debater_a": "people", "debater_b": "advocate", "checker": "advocate"})["arms"],
-        "asking": {"protocol": "consultancy", "questions": True, "rounds": 2, "seats": asking},
+        "asking": {"protocol": "consultancy", "questions": "questioner", "rounds": 2, "seats": asking},
     }
     return debate() | {"arms": arms, "tasks": {"set": "talks"}}
 

@@ -140,7 +140,7 @@ def modelled(base_url: str, **changes: Any) -> dict[str, Any]:
             },
             "consultancy": {
                 "protocol": "consultancy",
-                "questions": True,
+                "questions": "questioner",
                 "seats": {"consultants": "strong", "questioner": "strong"},
             },
             "double": {"protocol": "double-consultancy", "seats": {"consultants": "strong"}},

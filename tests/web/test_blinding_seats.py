@@ -72,7 +72,7 @@ async def world(postgres: Server) -> AsyncIterator[World]:
     asking = {"consultant": "quartz-author", "questioner": "people"}
     arms = {
         "arm-agate": whole["arms"]["debate"],
-        "arm-beryl": {"protocol": "consultancy", "questions": True, "rounds": 2, "seats": asking},
+        "arm-beryl": {"protocol": "consultancy", "questions": "questioner", "rounds": 2, "seats": asking},
     }
     cast = {
         "quartz-author": {"kind": "builtin", "name": "extractive-debater"},

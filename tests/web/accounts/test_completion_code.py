@@ -130,7 +130,7 @@ ASKING = spec(
     arms={
         "consultancy": {
             "protocol": "consultancy",
-            "questions": True,
+            "questions": "questioner",
             "rounds": 2,
             "seats": {"consultant": "advocate", "questioner": "people"},
         }

@@ -163,7 +163,7 @@ def everything() -> dict[str, Any]:
             "talk": {
                 "protocol": "consultancy",
                 "rounds": 2,
-                "questions": True,
+                "questions": "questioner",
                 "target_words": 100,
                 "min_words": 10,
                 "max_words": 120,
