@@ -300,7 +300,9 @@ async def test_candidates_bring_the_seat_of_who_chooses_among_them(alice: Browse
     refined = await press(alice, pressed, "x", **{"arms.0.settings.refinements": "1"})
     assert "arms.0.seats.coach" in entered(refined)
     inputs = re.findall(r'<input id="arms-0-settings-(\w+)"[^>]* hx-post=', refined.text)
-    assert sorted(inputs) == ["candidates", "refinements"], "what changes the seats has the form drawn anew"
+    assert sorted(inputs) == ["candidates", "refinements", "rewrites"], (
+        "what changes the seats has the form drawn anew"
+    )
 
 
 async def test_who_is_renamed_keeps_seats_judgements_and_contrasts(alice: Browser) -> None:
