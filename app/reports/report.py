@@ -550,6 +550,7 @@ def notes(report: Report) -> list[str]:
             "by the judge who reads them all, or by the majority of votes, each cast on the argument and one critique alone; words "
             "are those of the speeches that judges read, a trial. Votes are the voter's, whichever judge they stand beside."
         )
+    found += _preset_notes(report)
     found += [item.sentence for item in report.sides]
     found += _contrast_notes(report)
     found += _people_notes(report)
@@ -579,6 +580,16 @@ def notes(report: Report) -> list[str]:
 
 def _leaked(line: ReportRow) -> str:
     return f"{line.arm.arm}, {line.judge.label}: {line.leak}."
+
+
+def _preset_notes(report: Report) -> list[str]:
+    """Return which arms are played as a paper describes."""
+    named = [arm for arm in report.experiment.spec.get("arms", ()) if arm.get("preset")]
+    return [
+        f"Arm {arm['name']}: as {arm['preset']}{', with prompts of its own' if arm.get('prompts') else ''}; "
+        f"see docs/presets/{arm['preset']}.md for what still differs from the paper."
+        for arm in named
+    ]
 
 
 def _contrast_notes(report: Report) -> list[str]:
