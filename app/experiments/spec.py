@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_jsonable_python
 
 from app.errors import UserError
 from app.experiments import examples
@@ -230,6 +231,29 @@ def digest(value: Any) -> str:
     """Return the SHA-256, in hexadecimal, of a text or of a value as canonical JSON."""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def with_defaults(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored spec with the default of every setting that is younger than it, to be compared with a file."""
+    found = dict(stored)
+    if "arms" in found:
+        found["arms"] = [{**_defaults(PROTOCOLS[arm["protocol"]]), **arm} for arm in found["arms"]]
+    if "tasks" in found:
+        found["tasks"] = {**_defaults(Tasks), **found["tasks"]}
+    found["participants"] = {
+        name: {**_defaults(PARTICIPANT_KINDS[item["kind"]]), **item}
+        for name, item in found["participants"].items()
+    }
+    return found
+
+
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the defaults of a model's fields, as JSON."""
+    return {
+        name: to_jsonable_python(field.get_default(call_default_factory=True))
+        for name, field in model.model_fields.items()
+        if not field.is_required()
+    }
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
