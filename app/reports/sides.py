@@ -64,7 +64,7 @@ def _sides(arm: Mapping[str, Any], played: Sequence[Played]) -> Sides | None:
     people = PEOPLE in opposed
     if opposed[0] == opposed[1] and not people:
         return None
-    # Seats for people keep their own names: the person in one differs from talk to talk.
+    # Seats for people are distinguished by their names: different people have them in different talks.
     named = {
         seat: f"{seat} ({PEOPLE})" if seats[seat] == PEOPLE else seats[seat] for seat in protocol.opposed
     }

@@ -167,7 +167,7 @@ def typed(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
 
     What cannot be read as its kind stays as it was entered, for the reading of the spec to speak of.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for name, schema in _properties(model).items():
         raw = given.get(name)
         if raw == "" and _nullable(schema) and schema.get("default") is not None:
