@@ -12,7 +12,10 @@ from models.experiments import Participant
 ROLES = ("admin", "researcher", "judge", "debater")
 BY_PASSWORD = ("admin", "researcher")
 """Roles that sign in with a password, which the maker of their invite does not know."""
-_ADDRESS = r"COALESCE(email, CASE WHEN name ~ '^[^@\s]+@[^@\s]+$' THEN lower(name) END)"
+# In PostgreSQL's own words, since Alembic compares them.
+_ADDRESS = (
+    r"COALESCE(email, CASE WHEN (name ~ '^[^@\s]+@[^@\s]+$'::text) THEN lower(name) ELSE NULL::text END)"
+)
 _ROLE_IS_KNOWN = f"role IN ({', '.join(repr(role) for role in ROLES)})"
 
 
