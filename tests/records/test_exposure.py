@@ -1,6 +1,7 @@
 """Who was shown a text never judges it blind: whatever they were shown it as, how the seat ended, and by which account."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,7 +31,8 @@ from tests.records.test_assignment import (
 )
 from tests.records.test_seats import ASKING, begun, change, hired, talks
 from tests.records.test_seats import take as sit
-from tests.records.test_twins import NAIVE
+from tests.records.test_twins import NAIVE, digest
+from tests.web.judge.test_misled import example
 
 pytestmark = pytest.mark.outside
 
@@ -332,6 +334,27 @@ async def test_the_truth_waits_for_what_a_human_has_in_hand_by_another_account_a
     assert len(await told(database, one)) == 1
     await opened(database, "later", NAIVE)
     assert await claimed(database, two) is None
+
+
+async def test_examples_that_one_account_was_shown_close_their_texts_for_the_other(
+    database: Database,
+) -> None:
+    one, two, fresh = [*await pair(database), *await judges(database, 1)]
+    line = passage("Alba", 1)
+    shown = json.dumps(example(passage_digest=digest(line).hex()))
+    arm = {
+        "protocol": "prover-verifier",
+        "examples": 1,
+        "prompts": {"examples": shown},
+        "seats": {"provers": "advocate"},
+    }
+    await imported(database, line)
+    await imported(database, passage("Brise", 1), name="verified")
+    await opened(database, "adapted", {"adapted": arm}, tasks={"set": "verified"})
+    await judge_on(database, await take(database, one))
+    await opened(database, "blind", NAIVE)
+    assert await claimed(database, two) is None
+    assert await claimed(database, fresh) is not None
 
 
 async def test_nobody_reads_by_one_account_what_they_judge_blind_by_another(database: Database) -> None:
