@@ -199,7 +199,7 @@ class Draft(Base):
 class Exposure(Base):
     """A person has been shown a trial on a passage of an experiment. The key prevents a second one.
 
-    It is written at the claim and never taken back: whoever returned or lost the seat was shown it all the same.
+    It is written at the claim and stays: a person who returned or lost the seat was shown it all the same.
     """
 
     __tablename__ = "exposure"

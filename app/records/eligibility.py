@@ -156,7 +156,7 @@ OTHER_ROLE = or_(
     _families(SeatRow.role != ROLE), and_(SeatRow.role == "debater", _exposed(not_(Exposure.read)))
 )
 """Whether PERSON has argued over the passage or its twin, of a judge's seat; or has judged on it, of a debater's."""
-NOT_BLIND = and_(not_(SeatRow.reads_passage), or_(_exposed(Exposure.read), IS_INSIDER))
+NOT_BLIND = and_(not_(SeatRow.reads_passage), or_(_exposed(Exposure.read.is_(True)), IS_INSIDER))
 """Whether a seat does not read the passage, and PERSON was shown it or its twin, or may open every passage."""
 TWIN = _twin()
 """Whether PERSON was given a seat on the passage's twin, in whatever experiment."""
