@@ -320,7 +320,9 @@ class SeatRow(Base):
     state: Mapped[str] = mapped_column(server_default="open")
     """`open`, `waiting` (a person has it), `done` with the play, or `returned`."""
     role: Mapped[str]
-    """Which people may hold it: a `debater` reads the passage, a `judge` does not know it."""
+    """Which people may hold it: a `debater` argues over the passage, a `judge` judges."""
+    reads_passage: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether its holder is shown the passage: that of a debater, and of a judge where the protocol says so."""
     once: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether its holder may be shown no other trial on the passage in this experiment."""
     lease_minutes: Mapped[int]

@@ -2,7 +2,7 @@
 
 import uuid
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -12,6 +12,10 @@ from models.experiments import Participant
 ROLES = ("admin", "researcher", "judge", "debater")
 BY_PASSWORD = ("admin", "researcher")
 """Roles that sign in with a password, which the maker of their invite does not know."""
+# In PostgreSQL's own words, since Alembic compares them.
+_ADDRESS = (
+    r"COALESCE(email, CASE WHEN (name ~ '^[^@\s]+@[^@\s]+$'::text) THEN lower(name) ELSE NULL::text END)"
+)
 _ROLE_IS_KNOWN = f"role IN ({', '.join(repr(role) for role in ROLES)})"
 
 
@@ -30,8 +34,15 @@ class Account(Base):
     )
 
     id: Mapped[OpaqueId]
-    name: Mapped[str]
+    name: Mapped[str] = mapped_column(index=True)
+    """What they call themselves; or a recruiter's id, sent by the site or typed."""
     email: Mapped[str | None]
+    recruiter_id: Mapped[str | None] = mapped_column(index=True)
+    """The id under which a recruiting site sent this person. A claim."""
+    address: Mapped[str | None] = mapped_column(Computed(_ADDRESS, persisted=True), index=True)
+    """The e-mail address in lower case, or the name where that is one."""
+    was_researcher: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether the account once had a role that opens every text, and has another now."""
     role: Mapped[str]
     password_hash: Mapped[str | None]
     participant_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("participant.id"))
@@ -186,15 +197,22 @@ class Draft(Base):
 
 
 class Exposure(Base):
-    """A person has been shown a trial on a passage of an experiment. The key prevents a second one."""
+    """A person has been shown a trial on a passage of an experiment. The key prevents a second one.
+
+    It is written at the claim and stays: a person who returned or lost the seat was shown it all the same.
+    """
 
     __tablename__ = "exposure"
 
     experiment_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("experiment.id", ondelete="CASCADE"), primary_key=True
     )
-    participant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("participant.id"), primary_key=True)
+    participant_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("participant.id"), primary_key=True, index=True
+    )
     passage_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("passage.id"), primary_key=True)
+    read: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether they were shown the text itself, in whatever seat."""
     created_at: Mapped[Now]
 
 

@@ -374,7 +374,7 @@ def _instance(schema: Mapping[str, Any], luck: Random) -> Any:
                 return dict(zip(names, [first, 100 - first, *[0] * len(names)], strict=False))
             return {name: _instance(schema["properties"][name], luck) for name in names}
         case "array":
-            return [_instance(schema["items"], luck) for _ in range(luck.randint(1, 3))]
+            return [_instance(schema["items"], luck) for _ in range(luck.randint(2, 3))]
         case "integer":
             return luck.randint(schema.get("minimum", 0), schema.get("maximum", 100))
         case _:

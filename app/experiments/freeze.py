@@ -116,6 +116,7 @@ async def judge_again(session: AsyncSession, experiment: Experiment, spec: Panel
             reading(protocol, len(trial.answers)),
             seed_of(f"{trial.seed}/{spec.name}"),
             protocol.judge.name,
+            protocol.judge.reads_passage,
         )
         for trial, arm in finished
         for protocol in [PROTOCOLS[arm.protocol].model_validate(arm.settings)]
@@ -167,6 +168,7 @@ def _trial(item: PlannedTrial, arm: ArmSpec, people: People | None) -> records.N
         replicate=item.replicate,
         seed=item.seed,
         judge_seat=arm.protocol.judge.name,
+        judge_reads_passage=arm.protocol.judge.reads_passage,
         reading=() if arm.protocol.judge_takes_part else reading(arm.protocol, len(item.answers)),
         seats=_for_people(arm, people if item.place else None),
     )
@@ -175,13 +177,13 @@ def _trial(item: PlannedTrial, arm: ArmSpec, people: People | None) -> records.N
 def _for_people(arm: ArmSpec, judges: People | None) -> list[records.NewSeat]:
     """Return the seats of a trial for people, including the judge's where `judges` says how."""
     seats = [
-        records.NewSeat(seat.name, role_for(seat.reads_passage), records.SeatTerms(False, LEASE))
+        records.NewSeat(seat.name, seat.reads_passage, records.SeatTerms(False, LEASE))
         for seat in arm.open_to_people
     ]
     if judges is not None:
         judge = arm.protocol.judge
         terms = records.SeatTerms(judges.once_per_passage, judges.lease_minutes)
-        seats.append(records.NewSeat(judge.name, role_for(judge.reads_passage), terms))
+        seats.append(records.NewSeat(judge.name, judge.reads_passage, terms))
     return seats
 
 

@@ -182,6 +182,7 @@ async def change_role(session: AsyncSession, by: uuid.UUID, account: Account, ro
     if account.role == role:
         return
     before, account.role = account.role, role
+    account.was_researcher = account.was_researcher or before in BY_PASSWORD
     await _shut_out(session, account.id)
     await _withdraw_made(session, account.id)
     await note(session, by, "changed role of", "account", account.id, {"from": before, "to": role})

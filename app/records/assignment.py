@@ -18,7 +18,7 @@ from sqlalchemy import (
     cast,
     exists,
     func,
-    insert,
+    inspect,
     not_,
     or_,
     select,
@@ -38,11 +38,11 @@ from app.records.eligibility import (
     IS_TALK,
     MAY_BEGIN,
     MAY_HAVE,
-    PERSON,
     ROLE,
     Statement,
     with_all,
 )
+from app.records.humans import PERSON, is_person, lock_human
 from app.records.people import note, participant_of
 from app.records.plays import IN_PLAY, lease_end
 from app.records.queue import enqueue
@@ -114,8 +114,7 @@ async def claim(session: AsyncSession, account_id: uuid.UUID, role: str) -> uuid
     show nothing of who was honest.
     """
     # Two claims of one person wait for each other here, so that they cannot take two seats.
-    locked = select(Account).where(Account.id == account_id).with_for_update(key_share=True)
-    account = (await session.scalars(locked)).one()
+    account = await lock_human(session, account_id)
     person = await participant_of(session, account)
     mine = {"person": person, "role": role}
     awaited: uuid.UUID | None = (await session.scalars(_AWAITED, mine)).first()
@@ -145,7 +144,7 @@ def _arms() -> CTE:
 
     Counted once a statement: the planner, left alone, may count anew for every open seat.
     """
-    mine = func.count().filter(SeatRow.participant_id == PERSON)
+    mine = func.count().filter(is_person(SeatRow.participant_id))
     taken = with_all(
         select(Trial.arm_id, Playing.kind, mine.label("mine"), func.count().label("everybody"))
     ).where(
@@ -170,7 +169,7 @@ def _judged_the_other_way() -> ColumnElement[int]:
             other.assignment != Trial.assignment,
             taken.place > 0,
             taken.state.in_(TAKEN),
-            taken.judge_id != PERSON,
+            not_(is_person(taken.judge_id)),
         )
         .correlate(Trial)
         .scalar_subquery()
@@ -205,6 +204,7 @@ def _first_open() -> Statement:
             SeatRow.id,
             SeatRow.play_id,
             SeatRow.once,
+            SeatRow.reads_passage,
             SeatRow.lease_minutes.label("minutes"),
             Playing.kind,
             Experiment.id.label("experiment"),
@@ -236,10 +236,16 @@ async def _take(session: AsyncSession, person: uuid.UUID, found: Any) -> None:
         "experiment_id": found.experiment,
         "participant_id": person,
         "passage_id": found.passage_id,
+        "read": found.reads_passage,
     }
     # Where a second trial on a passage is forbidden, a second row is an error and undoes the claim.
-    row = insert(Exposure) if found.once else upsert(Exposure).on_conflict_do_nothing()
-    await session.execute(row.values(shown))
+    row = upsert(Exposure).values(shown)
+    if not found.once:
+        keys = list(inspect(Exposure).primary_key)
+        row = row.on_conflict_do_update(
+            index_elements=keys, set_={"read": or_(Exposure.read, row.excluded.read)}
+        )
+    await session.execute(row)
     until = func.now() + timedelta(minutes=found.minutes)
     taken = update(SeatRow).where(SeatRow.id == found.id)
     await session.execute(taken.values(state="waiting", participant_id=person, leased_until=until))
@@ -390,6 +396,7 @@ async def _replace(session: AsyncSession, seat: SeatRow, play: PlayRow) -> None:
             play_id=play_id,
             seat=seat.seat,
             role=seat.role,
+            reads_passage=seat.reads_passage,
             once=seat.once,
             lease_minutes=seat.lease_minutes,
             seconds=seat.seconds,

@@ -1,8 +1,9 @@
 """Which seats a person may have: conditions over seats joined with their play, trial, experiment and passage.
 
-A person who has had a seat that reads a passage never judges on it, and one who has judged on it never reads it. Who
-has had any seat on a passage never gets one on its twin. The passage's family (its text and that of its twin) decides,
-over all experiments. No condition reads gold, or who argues for what.
+A person who was shown a passage never has a seat that does not read it, and one who has judged on it never argues over
+it. Who has had any seat on a passage never gets one on its twin. The passage's family (its text and that of its twin)
+decides, over all experiments and all accounts of one human. What was shown is in `exposure`, which outlasts the seat.
+No condition reads gold, or who argues for what.
 """
 
 from typing import Any, TypeAlias
@@ -11,7 +12,6 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     String,
-    Uuid,
     and_,
     bindparam,
     case,
@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from app.records.example_texts import examples_tell_of_work_in_hand, told_by_examples
+from app.records.humans import IS_INSIDER, PERSON, is_person
 from app.records.plays import IN_PLAY
 from models import (
     PLAYED_TRIAL,
@@ -40,9 +41,8 @@ from models import (
     Trial,
 )
 
-PERSON = bindparam("person", type_=Uuid())
 ROLE = bindparam("role", type_=String())
-"""The participant and the role that a condition speaks of.
+"""The role that a condition speaks of, as PERSON is the participant.
 
 Statements are put together once and then run with `{"person": …, "role": …}`: for a large one, putting it together takes
 longer than running it.
@@ -104,7 +104,7 @@ Experiments of the command line and of admins ask everybody, and whom no researc
 SEEN = exists(
     select(1).where(
         Exposure.experiment_id == Experiment.id,
-        Exposure.participant_id == PERSON,
+        is_person(Exposure.participant_id),
         Exposure.passage_id == Question.passage_id,
     )
 )
@@ -117,7 +117,7 @@ def _had() -> Condition:
         select(func.coalesce(play.talk_id, play.id))
         .select_from(mine)
         .join(play, play.id == mine.play_id)
-        .where(mine.participant_id == PERSON)
+        .where(is_person(mine.participant_id))
     )
     return Trial.id.in_(trials.correlate(None))
 
@@ -128,28 +128,38 @@ HAD = _had()
 
 def _families(*where: Condition) -> Condition:
     """Whether PERSON has or had such a seat on a passage of the family, in whatever experiment."""
-    families = with_all(select(Passage.family)).where(SeatRow.participant_id == PERSON, *where)
+    families = with_all(select(Passage.family)).where(is_person(SeatRow.participant_id), *where)
     return Passage.family.in_(families.correlate(None))
 
 
+def _exposed(*where: Condition) -> Condition:
+    """Whether PERSON was given such a seat on a passage of the family, be it theirs no more."""
+    passage = aliased(Passage)
+    families = select(passage.family).join(Exposure, Exposure.passage_id == passage.id)
+    return Passage.family.in_(families.where(is_person(Exposure.participant_id), *where).correlate(None))
+
+
 def _twin() -> Condition:
-    other = aliased(Passage)
+    passage, other = aliased(Passage), aliased(Passage)
     twins = (
-        with_all(select(other.text_digest))
-        .join(other, and_(other.family == Passage.family, other.text_digest != Passage.text_digest))
-        .where(SeatRow.participant_id == PERSON)
+        select(other.text_digest)
+        .join(passage, and_(other.family == passage.family, other.text_digest != passage.text_digest))
+        .join(Exposure, Exposure.passage_id == passage.id)
+        .where(is_person(Exposure.participant_id))
     )
     return Passage.text_digest.in_(twins.correlate(None))
 
 
-TOLD = or_(_families(SeatRow.flags["told"].as_boolean()), told_by_examples(PERSON))
+TOLD = or_(_families(SeatRow.flags["told"].as_boolean()), told_by_examples())
 """Whether PERSON was shown what is true of the passage or its twin, in whatever experiment."""
-OTHER_ROLE = _families(SeatRow.role != ROLE)
-"""Whether PERSON has had a seat on the passage or its twin that reads it, of a seat that does not; or the other way
-round.
-"""
+OTHER_ROLE = or_(
+    _families(SeatRow.role != ROLE), and_(SeatRow.role == "debater", _exposed(not_(Exposure.read)))
+)
+"""Whether PERSON has argued over the passage or its twin, of a judge's seat; or has judged on it, of a debater's."""
+NOT_BLIND = and_(not_(SeatRow.reads_passage), or_(_exposed(Exposure.read.is_(True)), IS_INSIDER))
+"""Whether a seat does not read the passage, and PERSON was shown it or its twin, or may open every passage."""
 TWIN = _twin()
-"""Whether PERSON has or had a seat on the passage's twin, in whatever experiment."""
+"""Whether PERSON was given a seat on the passage's twin, in whatever experiment."""
 
 
 def _has_room() -> Condition:
@@ -160,7 +170,7 @@ def _has_room() -> Condition:
         .join(talk, talk.id == mine.play_id)
         .join(experiment, experiment.id == talk.experiment_id)
         .where(
-            mine.participant_id == PERSON,
+            is_person(mine.participant_id),
             mine.state == "waiting",
             talk.state.in_(IN_PLAY),
             experiment.state != "cancelled",
@@ -177,15 +187,28 @@ MAY_HAVE: tuple[Condition, ...] = (
     not_(HAD),
     not_(and_(SeatRow.once, SEEN)),
     not_(OTHER_ROLE),
+    not_(NOT_BLIND),
     not_(TWIN),
     not_(TOLD),
     WORKS_FOR,
 )
 """Whether PERSON may have a seat of ROLE, now or later."""
 
-MAY_BEGIN: Condition = case(
-    (IS_TALK, _has_room()),
-    else_=and_(Trial.state == "done", not_(examples_tell_of_work_in_hand(PERSON))),
+GOES_ON: tuple[Condition, ...] = (
+    case((IS_TALK, Trial.state.in_(IN_PLAY)), else_=Trial.state != "failed"),
+    Experiment.state != "cancelled",
+)
+"""Whether there is, or will be, something to do in a seat."""
+
+BLIND_IN_HAND = _families(SeatRow.state == "waiting", not_(SeatRow.reads_passage), *GOES_ON)
+"""Whether PERSON still has a seat on the passage or its twin that does not read it."""
+
+MAY_BEGIN: Condition = and_(
+    case(
+        (IS_TALK, _has_room()),
+        else_=and_(Trial.state == "done", not_(examples_tell_of_work_in_hand())),
+    ),
+    not_(and_(SeatRow.reads_passage, BLIND_IN_HAND)),
 )
 """What must hold besides for PERSON to have it now."""
 
@@ -203,12 +226,6 @@ IN_HAND: tuple[Condition, ...] = (
 )
 """Whether PERSON has a seat in which there is, or will be, something to do."""
 
-GOES_ON: tuple[Condition, ...] = (
-    case((IS_TALK, Trial.state.in_(IN_PLAY)), else_=Trial.state != "failed"),
-    Experiment.state != "cancelled",
-)
-"""Whether there is, or will be, something to do in a seat."""
-
 COUNTED = case(
     (
         and_(not_(IS_TALK), SeatRow.once),
@@ -220,9 +237,13 @@ COUNTED = case(
 
 
 def _may_still_judge() -> Condition:
-    begun = and_(SeatRow.state == "waiting", SeatRow.participant_id == PERSON)
+    begun = and_(SeatRow.state == "waiting", is_person(SeatRow.participant_id))
     to_come = and_(
-        SeatRow.state.in_(("open", "waiting")), not_(HAD), not_(and_(SeatRow.once, SEEN)), not_(TWIN)
+        SeatRow.state.in_(("open", "waiting")),
+        not_(HAD),
+        not_(and_(SeatRow.once, SEEN)),
+        not_(NOT_BLIND),
+        not_(TWIN),
     )
     families = with_all(select(Passage.family)).where(
         SeatRow.role == "judge",

@@ -4,9 +4,10 @@ verifier. An example on a passage tells as much of its twin.
 
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import aliased
 
+from app.records.humans import is_person
 from app.records.plays import IN_PLAY
 from models import Arm, Experiment, Judgement, Passage, Question, SeatRow, Text, Trial
 
@@ -25,8 +26,8 @@ def _brought_by(arm: Any, examples: Any) -> ColumnElement[bool]:
     return brought
 
 
-def told_by_examples(person: BindParameter[Any]) -> ColumnElement[bool]:
-    """Return whether the passage or its twin is in the examples of an arm on whose trials a person has, or
+def told_by_examples() -> ColumnElement[bool]:
+    """Return whether the passage or its twin is in the examples of an arm on whose trials PERSON has, or
     had, a judgement.
     """
     mine, judging, trial = aliased(SeatRow), aliased(Judgement), aliased(Trial)
@@ -36,7 +37,7 @@ def told_by_examples(person: BindParameter[Any]) -> ColumnElement[bool]:
         .select_from(mine)
         .join(judging, judging.id == mine.play_id)
         .join(trial, trial.id == judging.talk_id)
-        .where(mine.participant_id == person)
+        .where(is_person(mine.participant_id))
     )
     # Asked once a statement, not once a passage: most people were shown none.
     families = (
@@ -49,8 +50,8 @@ def told_by_examples(person: BindParameter[Any]) -> ColumnElement[bool]:
     return Passage.family.in_(families)
 
 
-def examples_tell_of_work_in_hand(person: BindParameter[Any]) -> ColumnElement[bool]:
-    """Return whether the trial's arm has examples on a passage (or its twin) on which a person sits in an
+def examples_tell_of_work_in_hand() -> ColumnElement[bool]:
+    """Return whether the trial's arm has examples on a passage (or its twin) on which PERSON sits in an
     unfinished talk.
     """
     arm, examples, seat, talk = aliased(Arm), aliased(Text), aliased(SeatRow), aliased(Trial)
@@ -68,7 +69,7 @@ def examples_tell_of_work_in_hand(person: BindParameter[Any]) -> ColumnElement[b
         .join(arm, _brought_by(arm, examples))
         # Seats of failed or cancelled talks never finish.
         .where(
-            seat.participant_id == person,
+            is_person(seat.participant_id),
             seat.state == "waiting",
             talk.state.in_(IN_PLAY),
             experiment.state != "cancelled",

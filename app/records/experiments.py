@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records.assignment import reopen_failed
+from app.records.eligibility import role_for
 from app.records.queue import enqueue, enqueue_orphans, unqueue
 from app.records.texts import keep
 from models import (
@@ -68,7 +69,7 @@ class NewSeat:
     """A seat of a trial that is open to people."""
 
     name: str
-    role: str
+    reads_passage: bool
     terms: SeatTerms
 
 
@@ -86,6 +87,7 @@ class NewTrial:
     replicate: int
     seed: int
     judge_seat: str
+    judge_reads_passage: bool
     reading: Sequence[Sequence[int]]
     """The orders in which a judge reads it; none where the judge takes part in the talk."""
     seats: Sequence[NewSeat] = ()
@@ -126,12 +128,13 @@ class NewExperiment:
 
 @dataclass(frozen=True, slots=True)
 class TrialToJudge:
-    """A trial, the orders to read it in, its seed, and the name of its judge's seat."""
+    """A trial, the orders to read it in, its seed, the name of its judge's seat, and whether that reads the passage."""
 
     id: uuid.UUID
     reading: Sequence[Sequence[int]]
     seed: int
     seat: str
+    reads_passage: bool
 
 
 async def find(session: AsyncSession, name: str) -> Experiment | None:
@@ -158,12 +161,16 @@ async def create(session: AsyncSession, new: NewExperiment) -> Experiment:
         await session.execute(insert(Trial), trials)
     both = list(zip((row["id"] for row in trials), new.trials, strict=True))
     seats = [
-        _seat_row(trial, seat.name, seat.role, seat.terms) for trial, item in both for seat in item.seats
+        _seat_row(trial, seat.name, role_for(seat.reads_passage), seat.reads_passage, seat.terms)
+        for trial, item in both
+        for seat in item.seats
     ]
     if seats:
         await session.execute(insert(SeatRow), seats)
     readings = [
-        TrialToJudge(trial, item.reading, item.seed, item.judge_seat) for trial, item in both if item.reading
+        TrialToJudge(trial, item.reading, item.seed, item.judge_seat, item.judge_reads_passage)
+        for trial, item in both
+        if item.reading
     ]
     panel = await _save_round(session, experiment.id, 0, new.round)
     await _add_judgements(session, panel, new.round, people, readings)
@@ -251,12 +258,13 @@ def _trial_row(
     }
 
 
-def _seat_row(play: uuid.UUID, name: str, role: str, terms: SeatTerms) -> dict[str, Any]:
+def _seat_row(play: uuid.UUID, name: str, role: str, reads_passage: bool, terms: SeatTerms) -> dict[str, Any]:
     return {
         "id": uuid.uuid4(),
         "play_id": play,
         "seat": name,
         "role": role,
+        "reads_passage": reads_passage,
         "once": terms.once,
         "lease_minutes": terms.lease_minutes,
         "seconds": terms.seconds,
@@ -321,8 +329,12 @@ async def _add_judges_seats(
     if not places:
         return
     assert new.terms is not None
-    names = {trial.id: trial.seat for trial in trials}
-    seats = [_seat_row(row["id"], names[row["talk_id"]], "judge", new.terms) for row in places]
+    judged = {trial.id: trial for trial in trials}
+    seats = [
+        _seat_row(row["id"], trial.seat, "judge", trial.reads_passage, new.terms)
+        for row in places
+        for trial in (judged[row["talk_id"]],)
+    ]
     await session.execute(insert(SeatRow), seats)
 
 

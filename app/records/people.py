@@ -189,9 +189,11 @@ async def join_with_password(
     return account
 
 
-async def join(session: AsyncSession, invite: Invite, name: str) -> tuple[Account, Invite]:
+async def join(
+    session: AsyncSession, invite: Invite, name: str, recruiter_id: str = ""
+) -> tuple[Account, Invite]:
     """Make the account of a person who joins by an invite, and the personal invite that signs them in again."""
-    account = Account(id=uuid.uuid4(), name=name, role=invite.role)
+    account = Account(id=uuid.uuid4(), name=name, recruiter_id=recruiter_id or None, role=invite.role)
     session.add(account)
     await session.flush()
     if not invite.shared:

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.records.assignment import flag
-from app.records.eligibility import IN_HAND, IS_TALK, MAY_STILL_JUDGE, PERSON, with_all
+from app.records.eligibility import IN_HAND, IS_TALK, MAY_STILL_JUDGE, with_all
+from app.records.humans import PERSON, lock_human
 from app.records.people import note
 from app.records.plays import IN_PLAY
 from models import (
@@ -159,9 +160,11 @@ async def told(session: AsyncSession, person: uuid.UUID | None, seat: uuid.UUID 
     """
     verdicts = _TELLABLE if seat is None else _TELLABLE.where(SeatRow.id == seat)
     # As `claim` does, so that no one is given a trial on a passage while they are shown the truth of it.
-    await session.execute(
-        select(Account.id).where(Account.participant_id == person).with_for_update(key_share=True)
+    account: uuid.UUID | None = await session.scalar(
+        select(Account.id).where(Account.participant_id == person)
     )
+    if account is not None:
+        await lock_human(session, account)
     rows = (await session.execute(verdicts, {"person": person})).all()
     for mine, flags, *_ in rows:
         if not flags.get("told"):

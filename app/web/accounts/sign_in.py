@@ -133,6 +133,7 @@ async def invite(request: Request, visitor: Visitor, db: Db, token: str) -> Resp
     if found.account_id is not None:
         account = await _owner(db, found)
         assert account is not None
+        account.recruiter_id = account.recruiter_id or _recruiters_id(recruited) or None
         if found.once:
             found.revoked_at = datetime.now(UTC)
         await people.note(db, account.id, "signed in", "account", account.id, {"invite": str(found.id)})
@@ -191,7 +192,7 @@ async def join(
             "A person has joined with this id already: open your own link, or ask the sender of this one."
         )
         return _invited(request, visitor, token, recruited, 409, sentence)
-    account, personal = await people.join(db, found, name)
+    account, personal = await people.join(db, found, name, recruiters_id)
     await people.note(db, account.id, "joined", "invite", found.id, recruited)
     return await _enter(request, db, account, "/", keep=await invite_link(db, base_url(request), personal))
 

@@ -189,6 +189,19 @@ async def test_a_recruiters_id_is_the_name_and_joins_once(site: Site) -> None:
     assert "joined with this id already" in again.text
     assert await counted(site, Account) == before
     assert (await (await site.browser()).post(other, data=sent)).status_code == 200
+    async with site.database.session() as db:
+        known = (await db.scalars(select(Account.recruiter_id).where(Account.name == "5f3a"))).all()
+    assert known == ["5f3a", "5f3a"], "both accounts are known to be one human's"
+
+
+async def test_a_personal_link_with_a_recruiters_id_says_who_its_account_is(site: Site) -> None:
+    _, path = await invited(site)
+    await (await site.browser()).post(path, data={"name": "Wanda"})
+    for sent in ("W1", "W2", ""):
+        assert (await (await site.browser()).get(path, params={"workerId": sent})).status_code == 303
+    async with site.database.session() as db:
+        account = (await db.scalars(select(Account).where(Account.name == "Wanda"))).one()
+    assert account.recruiter_id == "W1", "the first claim stays"
 
 
 async def test_two_people_may_choose_one_name(site: Site) -> None:

@@ -215,3 +215,19 @@ def test_only_task_files_may_be_large(path: str, most: int) -> None:
         refused = middleware._refused_unread(request(path, content_length=length))
         assert refused is not None
         assert refused.status_code == 413
+
+
+def test_judges_and_debaters_open_nothing_but_their_own_seats() -> None:
+    """No page with a text: what they are shown is written down when they take a seat, and nowhere else."""
+    sitters = permissions.SITTERS
+    open_to_all = {
+        *("home", "sign_in_form", "sign_in", "sign_out", "invite", "join", "healthz"),
+        *("api_docs", "api_openapi"),
+    }
+    theirs = {
+        *("judge_instructions", "judge_instructed", "judge_queue", "judge_next", "judge_calibration"),
+        *("talk_instructions", "talk_instructed", "talk_queue", "talk_next"),
+        *("seat", "seat_submit", "seat_draft", "seat_return_form", "seat_return"),
+    }
+    allowed = {name for name, who in permissions.PERMISSIONS.items() if who & sitters}
+    assert allowed == open_to_all | theirs

@@ -1,0 +1,71 @@
+"""Which accounts are one human: those with the same recruiter's id or e-mail address, and those linked through others.
+
+A recruiter's id that one account was sent with and another gave as its name is the same, and so is an address given as
+a name. Nothing else is guessed: neither names, nor browsers, nor network addresses. Every condition on what a person
+has seen goes by `is_person`, over all accounts of the human.
+"""
+
+import uuid
+from typing import Any
+
+from sqlalchemy import CTE, ColumnElement, Uuid, any_, bindparam, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from models import Account
+from models.people import BY_PASSWORD
+
+PERSON = bindparam("person", type_=Uuid())
+"""The participant that a condition speaks of. Statements run with `{"person": …}`."""
+
+
+def _linked(start: ColumnElement[bool], name: str) -> CTE:
+    """Return the accounts of the human who has the account that `start` names."""
+    other = aliased(Account)
+    first, more = (
+        select(account.id, account.participant_id, account.name, account.recruiter_id, account.address)
+        for account in (Account, other)
+    )
+    known = first.where(start).cte(name, recursive=True)
+    same = or_(
+        other.recruiter_id.in_((known.c.recruiter_id, known.c.name)),
+        other.name == known.c.recruiter_id,
+        other.address == known.c.address,
+    )
+    return known.union(more.join(known, same))
+
+
+_HUMAN = _linked(Account.participant_id == PERSON, "human")
+# An array is found once a statement, and looked up in indexes.
+_PARTICIPANTS = func.array(select(PERSON).union(select(_HUMAN.c.participant_id)).scalar_subquery())
+
+
+def is_person(column: Any) -> ColumnElement[bool]:
+    """Return whether a column names a participant of the human who is PERSON."""
+    found: ColumnElement[bool] = column == any_(_PARTICIPANTS)
+    return found
+
+
+def _is_insider() -> ColumnElement[bool]:
+    account = aliased(Account)
+    mine = select(_HUMAN.c.id).scalar_subquery()
+    reads = or_(account.role.in_(BY_PASSWORD), account.was_researcher)
+    return select(1).where(account.id == any_(func.array(mine)), reads).exists().correlate(None)
+
+
+IS_INSIDER = _is_insider()
+"""Whether PERSON is or was an admin or a researcher by any of their accounts: these may open every text."""
+
+_ALL = _linked(Account.id == bindparam("account", type_=Uuid()), "human")
+_LOCKED = (
+    select(Account)
+    .where(Account.id.in_(select(_ALL.c.id)))
+    .order_by(Account.id)
+    .with_for_update(key_share=True)
+)
+
+
+async def lock_human(session: AsyncSession, account: uuid.UUID) -> Account:
+    """Let a human's claims wait for each other, by whichever of their accounts; return the account."""
+    rows = (await session.scalars(_LOCKED, {"account": account})).all()
+    return next(row for row in rows if row.id == account)
