@@ -64,6 +64,7 @@ format: setup ## Format the code and mend what can be mended
 
 docs: setup ## Write the generated pages anew
 	$(BIN)/python scripts/protocol_pages.py
+	$(BIN)/python -m scripts.preset_pages
 	$(BIN)/python -m scripts.api_page
 	$(BIN)/python -m scripts.module_table
 	$(BIN)/python -m app.exchange.columns > docs/data-dictionary.md

@@ -285,7 +285,7 @@ class Engine:
             except ValidationError as error:
                 raise RuleChanged(
                     "The arm was set up under other rules than the present ones: "
-                    "go on with the version that made it, or start a new experiment."
+                    "finish it with the version that made it, or cancel it on its page and start it under another name."
                 ) from error
             self._arms[arm_id] = SeatedArm(protocol, PromptBook(loaded.prompts), loaded.seats)
         return self._arms[arm_id]

@@ -41,10 +41,10 @@ def page(rules: type[Protocol], old: str = "") -> str:
         f"<!-- Written by scripts/protocol_pages.py, except the part by hand: `make docs`. -->\n\n# {rules.name}",
         f"{_summary(rules)}\n\nSource: {rules.source}.",
         f"{BEGIN}\n{by_hand(old)}\n{END}",
-        f"## Seats\n\n{_table(_seats(rules))}",
-        f"## Trials and readings\n\n{_table(_plans(rules))}",
+        f"## Seats\n\n{table(_seats(rules))}",
+        f"## Trials and readings\n\n{table(_plans(rules))}",
         f"## Settings\n\n{_settings(rules)}",
-        f"## Prompts\n\n{_table(_prompts(rules))}",
+        f"## Prompts\n\n{table(_prompts(rules))}",
         f"## A file to start from\n\nIt runs unchanged, with built-in baselines and every setting at its default.\n\n"
         f"```yaml\n{example(rules)}```",
     ]
@@ -60,7 +60,8 @@ def _summary(rules: type[Protocol]) -> str:
     return " ".join((rules.__doc__ or "").split())
 
 
-def _table(rows: Iterable[tuple[str, ...]]) -> str:
+def table(rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a table from its rows, the first of which is its head."""
     head, *body = rows
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *body))
 
@@ -68,10 +69,11 @@ def _table(rows: Iterable[tuple[str, ...]]) -> str:
 # ── settings and their variants ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _properties(rules: type[Protocol]) -> Mapping[str, Mapping[str, Any]]:
-    properties: dict[str, dict[str, Any]] = rules.model_json_schema()["properties"]
+def properties(rules: type[Protocol]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the settings of a protocol by name, each as its JSON schema."""
+    found: dict[str, dict[str, Any]] = rules.model_json_schema()["properties"]
     # A setting that may be absent has its kind beside `null`.
-    return {name: {**item, **item.get("anyOf", [{}])[0]} for name, item in properties.items()}
+    return {name: {**item, **item.get("anyOf", [{}])[0]} for name, item in found.items()}
 
 
 def _takes(item: Mapping[str, Any], value: Any) -> bool:
@@ -82,9 +84,9 @@ def _takes(item: Mapping[str, Any], value: Any) -> bool:
 def _settings(rules: type[Protocol]) -> str:
     rows = [
         (f"`{name}`", f"`{json.dumps(item['default'])}`", _range(item), " ".join(item["description"].split()))
-        for name, item in _properties(rules).items()
+        for name, item in properties(rules).items()
     ]
-    return _table([("key", "default", "may be", "what it is"), *rows]) if rows else "None."
+    return table([("key", "default", "may be", "what it is"), *rows]) if rows else "None."
 
 
 def _range(item: Mapping[str, Any]) -> str:
@@ -116,7 +118,7 @@ def variants(rules: type[Protocol]) -> Iterator[tuple[str, Protocol]]:
     1, a number raised. Each comes with a description.
     """
     yield "", rules()
-    for name, item in _properties(rules).items():
+    for name, item in properties(rules).items():
         share = item["type"] == "number" and item["default"] == 0 and item["maximum"] == 1
         if item["type"] == "boolean" or share:
             turned = 1 if share else not item["default"]
@@ -232,7 +234,7 @@ def example(rules: type[Protocol]) -> str:
             "arms:",
             f"  {rules.name}:",
             f"    protocol: {rules.name}",
-            *(f"    {name}: {json.dumps(item['default'])}" for name, item in _properties(rules).items()),
+            *(f"    {name}: {json.dumps(item['default'])}" for name, item in properties(rules).items()),
             *(
                 [f"    seats: {{{', '.join(f'{key}: {name}' for key, name in seats.items())}}}"]
                 if seats

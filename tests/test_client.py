@@ -147,7 +147,7 @@ def test_an_import_is_read_here_and_twice_changes_nothing(elsewhere: Elsewhere, 
     again = elsewhere.remote.run("import", "tasks", ferries)
     assert (again.code, "0 questions added; 4 questions were there already" in again.out) == (0, True)
     sample = elsewhere.remote.run("import", "sample")
-    assert (sample.code, sample.out) == (0, "sample: 10 passages and 60 questions added.\n")
+    assert (sample.code, sample.out) == (0, "sample: 20 passages and 120 questions added.\n")
 
 
 def test_a_bad_line_is_found_before_anything_is_sent(elsewhere: Elsewhere, tmp_path: Path) -> None:

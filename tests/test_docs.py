@@ -13,12 +13,13 @@ import yaml
 
 from app.cli import cli
 from app.experiments import spec
+from app.experiments.presets import PRESETS
 from app.experiments.spec import PARTICIPANT_KINDS, parse_spec, read_panel
 from app.participants.base import EndpointSettings
 from app.protocols import PROTOCOLS
 from app.settings import Settings
 from app.web.api.routes import document
-from scripts import api_page, module_table
+from scripts import api_page, module_table, preset_pages
 from scripts.protocol_pages import PAGES, by_hand, page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,6 +55,37 @@ def test_what_is_written_by_hand_outlives_new_pages() -> None:
     new = page(PROTOCOLS["debate"])
     kept = new.replace(by_hand(new) + "\n<!-- by hand: to here", "Words.\n\nMore.\n<!-- by hand: to here", 1)
     assert by_hand(page(PROTOCOLS["debate"], kept)) == "Words.\n\nMore."
+
+
+# ── presets ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_pages_of_presets_are_what_their_code_says() -> None:
+    written = {path.stem: path.read_text("utf-8") for path in preset_pages.PAGES.glob("*.md")}
+    assert written == preset_pages.pages(), "run `make docs`"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_no_page_of_a_preset_shows_a_figure_of_its_paper(name: str) -> None:
+    assert not re.search(r"\d ?%|\bECE\b", preset_pages.page(PRESETS[name]))
+
+
+def test_the_list_of_presets_is_linked_where_users_begin() -> None:
+    assert "](presets/README.md)" in read("docs/first-experiment.md")
+    assert "](docs/presets/README.md)" in read("README.md")
+
+
+def figures(name: str) -> list[str]:
+    """The lines of a protocol's page that show a published figure in a table."""
+    published = section(by_hand(read(f"docs/protocols/{name}.md")), "## Published results")
+    return [line for line in published.splitlines() if re.search(r"^\|.*\d%", line)]
+
+
+@pytest.mark.parametrize("name", sorted({preset.protocol for preset in PRESETS.values()}))
+def test_a_published_figure_names_the_preset_with_its_settings(name: str) -> None:
+    for line in figures(name):
+        last = line.rstrip(" |").rpartition("| ")[2]
+        assert last == "none" or re.fullmatch(r"\[([\w-]+)\]\(\.\./presets/\1\.md\)", last), line
 
 
 # ── the API ─────────────────────────────────────────────────────────────────────────────────────────────────────

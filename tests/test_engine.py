@@ -72,8 +72,14 @@ class House(ParticipantFactory):
 def debate(**changes: Any) -> dict[str, Any]:
     """A debate between two built-ins, one of them of dice, with one judge."""
     whole = spec(elicit="final", judges=["lexical"])
-    arm = {"protocol": "debate", "rounds": 2, "seats": {"debater_a": "advocate", "debater_b": "dice"}}
-    return whole | {"arms": {"debate": arm}} | changes
+    arm = {
+        "protocol": "debate",
+        "rounds": 2,
+        "balance": "half",
+        "seats": {"debater_a": "advocate", "debater_b": "dice"},
+    }
+    # With this seed the half of the assignments is the one in which `advocate` is the seat `debater_a`.
+    return whole | {"arms": {"debate": arm}, "seed": 2} | changes
 
 
 @pytest.fixture
@@ -166,7 +172,16 @@ def debate_of_models() -> dict[str, Any]:
 
 def debate_under_pressure() -> dict[str, Any]:
     seats = {"debater_a": "advocate", "debater_b": "dice", "preference": "lexical"}
-    return {"debate": {"protocol": "debate", "rounds": 1, "candidates": 2, "refinements": 2, "seats": seats}}
+    return {
+        "debate": {
+            "protocol": "debate",
+            "rounds": 1,
+            "candidates": 2,
+            "refinements": 2,
+            "balance": "half",
+            "seats": seats,
+        }
+    }
 
 
 def everything(records: Records) -> dict[str, list[Any]]:
@@ -232,7 +247,10 @@ async def test_a_changed_rule_stops_the_work_with_a_sentence(
     assert failed == "failed"
     assert error is not None
     assert sentence in error
-    assert "go on with the version that made it, or start a new experiment" in error
+    assert (
+        "finish it with the version that made it, or cancel it on its page and start it under another name"
+        in error
+    )
     assert records.moves() == moves
 
 
@@ -288,7 +306,12 @@ async def test_a_failure_of_one_seat_is_recorded_and_the_others_moves_are_kept(
     async with ScriptedServer() as good, ScriptedServer(Script(refusal=(400, "No.", None))) as bad:
         data = modelled(good.base_url)
         data["participants"]["mute"] = {"kind": "model", "base_url": bad.base_url, "model": "scripted"}
-        arm = {"protocol": "debate", "rounds": 1, "seats": {"debater_a": "strong", "debater_b": "mute"}}
+        arm = {
+            "protocol": "debate",
+            "rounds": 1,
+            "balance": "half",
+            "seats": {"debater_a": "strong", "debater_b": "mute"},
+        }
         await started(database, data | {"arms": {"debate": arm}})
         await play(database, records)
 

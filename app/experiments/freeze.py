@@ -7,7 +7,17 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.experiments.plan import Drawn, PlannedTrial, draw, plan, reading, seed_of
-from app.experiments.spec import ArmSpec, Cast, Panel, PanelSpec, People, Spec, SpecError, digest
+from app.experiments.spec import (
+    ArmSpec,
+    Cast,
+    Panel,
+    PanelSpec,
+    People,
+    Spec,
+    SpecError,
+    digest,
+    with_defaults,
+)
 from app.participants.base import PEOPLE
 from app.protocols import PROTOCOLS
 from app.records import experiments as records
@@ -37,7 +47,7 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
     """
     existing = await under(session, spec.name)
     if existing is not None:
-        _same(f"The experiment {spec.name}", existing.spec, spec.normalised())
+        _same(f"The experiment {spec.name}", with_defaults(existing.spec), spec.normalised())
         return Started(existing, new=False)
     drawn = await drawn_of(session, spec)
     await _check_people(session, spec)
@@ -96,7 +106,7 @@ async def judge_again(session: AsyncSession, experiment: Experiment, spec: Panel
     existing = await records.find_round(session, experiment.id, spec.name)
     if existing is not None:
         old = {key: value for key, value in existing.spec.items() if key != "people"}
-        _same(f"The judging round {spec.name}", old, spec.normalised())
+        _same(f"The judging round {spec.name}", with_defaults(old), spec.normalised())
     finished = await records.finished_trials(session, experiment.id)
     if not finished:
         raise SpecError(f"The experiment {experiment.name} has no finished trial to judge: run it first.")

@@ -218,12 +218,25 @@ def plan(spec: Spec, drawn: Sequence[Drawn]) -> list[PlannedTrial]:
 
 
 def _half(arm: ArmSpec, drawn: Sequence[Drawn], seed: int) -> dict[str, int]:
-    """Return by seed key which half of its assignments each question is played under, 0 or 1: equally often. Twins are
-    played under the same.
+    """Return by seed key which half of its assignments each question is played under, 0 or 1.
+
+    Over the questions each participant argues for gold equally often, up to an odd one. Twins are played under the
+    same half: what is argued for is gold on one of the two.
     """
-    keys = sorted({item.seeded for item in drawn})
+    by_key: dict[str, list[Drawn]] = {}
+    for item in drawn:
+        by_key.setdefault(item.seeded, []).append(item)
+    keys = sorted(by_key)
     Random(f"{seed}/balance/{arm.name}").shuffle(keys)
-    return {key: place % 2 for place, key in enumerate(keys)}
+    found, alone = {}, 0
+    for place, key in enumerate(keys):
+        first, *twin = by_key[key]
+        if twin:
+            found[key] = place % 2
+        else:
+            found[key] = (alone + first.answers.index(first.question.gold)) % 2
+            alone += 1
+    return found
 
 
 def _parity(arm: ArmSpec, item: Drawn, number: int) -> int:

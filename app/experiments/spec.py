@@ -12,9 +12,11 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_jsonable_python
 
 from app.errors import UserError
 from app.experiments import examples
+from app.experiments.presets import PRESETS
 from app.participants.base import PEOPLE, BuiltinSettings, EndpointSettings, ModelSettings
 from app.participants.baselines import NEVER_GIVES
 from app.participants.prompts import PromptError, load, read_override
@@ -80,6 +82,8 @@ class ArmSpec:
     """Kind of ask to the digest of the template that replaces the shipped one."""
     prompts: Mapping[str, str]
     """Every template of the arm by name, as frozen with the experiment."""
+    preset: str | None = None
+    """The preset that gave the protocol and its settings; None where the file names none."""
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """Return every assignment of a question with this many answers; `share` of them is played."""
@@ -101,6 +105,8 @@ class ArmSpec:
         """Return the arm as JSON, every setting written out."""
         return {
             "protocol": self.protocol.name,
+            # Left out where absent, so that files of before have the digest of before.
+            **({"preset": self.preset} if self.preset else {}),
             **self.protocol.model_dump(mode="json"),
             "seats": dict(sorted(self.seats.items())),
             "prompts": dict(sorted(self.overrides.items())),
@@ -225,6 +231,29 @@ def digest(value: Any) -> str:
     """Return the SHA-256, in hexadecimal, of a text or of a value as canonical JSON."""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def with_defaults(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored spec with the default of every setting that is younger than it, to be compared with a file."""
+    found = dict(stored)
+    if "arms" in found:
+        found["arms"] = [{**_defaults(PROTOCOLS[arm["protocol"]]), **arm} for arm in found["arms"]]
+    if "tasks" in found:
+        found["tasks"] = {**_defaults(Tasks), **found["tasks"]}
+    found["participants"] = {
+        name: {**_defaults(PARTICIPANT_KINDS[item["kind"]]), **item}
+        for name, item in found["participants"].items()
+    }
+    return found
+
+
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the defaults of a model's fields, as JSON."""
+    return {
+        name: to_jsonable_python(field.get_default(call_default_factory=True))
+        for name, field in model.model_fields.items()
+        if not field.is_required()
+    }
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -489,8 +518,9 @@ def _participant(name: str, data: Mapping[str, Any], endpoints: Mapping[str, Any
 def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> ArmSpec:
     where = f"arms.{name}"
     _named(where, name)
+    preset, data = _as_published(where, data)
     if "protocol" not in data:
-        raise SpecError(f"{where}: name a protocol; valid are {', '.join(PROTOCOLS)}.")
+        raise SpecError(f"{where}: name a protocol, or a preset; valid protocols are {', '.join(PROTOCOLS)}.")
     own = {key: value for key, value in data.items() if key in _ArmFile.model_fields}
     arm = _part(_ArmFile, own, where)
     rules = PROTOCOLS[_known(arm.protocol, PROTOCOLS, where, "protocol")]
@@ -498,18 +528,41 @@ def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> ArmSpe
     for key in settings:
         if key in rules.moved:
             raise SpecError(f"{where}: {rules.name} has no setting {key} any more: {rules.moved[key]}.")
-        _known(str(key), [*rules.model_fields, *_ArmFile.model_fields], where, "key")
+        _known(str(key), [*rules.model_fields, *_ArmFile.model_fields, "preset"], where, "key")
     protocol = _part(rules, settings, where)
     overrides, sources = _prompts(where, protocol, arm.prompts, folder)
     seats = _seated(where, protocol, arm.seats, cast)
     _fitted(where, protocol, seats, cast)
     _vary(where, protocol, seats, cast)
-    found = ArmSpec(name, protocol, seats, overrides, sources)
+    found = ArmSpec(name, protocol, seats, overrides, sources, preset)
     if found.share < 1 and not any(given.exchanged for given in found.assignments(2)):
         raise SpecError(
             f"{where}: balance: half is for two different participants who oppose each other; leave it out."
         )
     return found
+
+
+def _as_published(where: str, data: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Any]]:
+    """Return the preset that an arm names, if it does, and the arm with the preset's protocol and settings written out."""
+    if "preset" not in data:
+        return None, data
+    preset = PRESETS[_known(str(data["preset"]), PRESETS, where, "preset")]
+    fixed = {"protocol": preset.protocol, **preset.settings}
+    for key, value in data.items():
+        if key in fixed and value != fixed[key]:
+            raise SpecError(
+                f"{where}: {key}: {json.dumps(value, default=str)} contradicts the preset {preset.name}, which has "
+                f"{json.dumps(fixed[key])}: leave preset out and write the settings yourself, or leave {key} out."
+            )
+    rest = {key: value for key, value in data.items() if key != "preset"}
+    return preset.name, {**rest, **fixed}
+
+
+def written_out(arm: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an arm of a file that has been read, with its preset's protocol and settings in the preset's place."""
+    preset = PRESETS.get(arm.get("preset", ""))
+    published = {"protocol": preset.protocol, **preset.settings} if preset else {}
+    return {**published, **{key: value for key, value in arm.items() if key != "preset"}}
 
 
 def _named(where: str, name: str) -> None:

@@ -641,7 +641,7 @@ class Play(Generic[R]):
         if (move.fingerprint, move.seat) != (ask.fingerprint, ask.seat):
             raise RuleChanged(
                 f"The move {move.path} was made under other rules than the present ones: "
-                "go on with the version that made it, or start a new experiment."
+                "finish it with the version that made it, or cancel it on its page and start it under another name."
             )
         self._moves[move.path] = move
         if len(self._moves) == len(self._step):
@@ -684,7 +684,7 @@ def replay(play: Play[R], moves: Mapping[str, Move]) -> Play[R]:
     if left:
         raise RuleChanged(
             f"The move {min(left)} is stored but the present rules never ask for it: "
-            "go on with the version that made it, or start a new experiment."
+            "finish it with the version that made it, or cancel it on its page and start it under another name."
         )
     return play
 

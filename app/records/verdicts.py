@@ -17,6 +17,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -437,7 +438,9 @@ async def arm_counts(session: AsyncSession, experiment: uuid.UUID) -> list[ArmCo
             func.count(Trial.id),
             func.count().filter(Trial.state == "done"),
             func.count().filter(Trial.state == "failed"),
-            func.count(Trial.assignment.distinct()),
+            # Under a balanced half, questions differ in their assignments and have equally many.
+            func.count(tuple_(Trial.question_id, Trial.assignment).distinct())
+            // func.greatest(func.count(Trial.question_id.distinct()), 1),
         )
         .outerjoin(Trial, Trial.arm_id == Arm.id)
         .where(Arm.experiment_id == experiment)

@@ -34,9 +34,9 @@ def _candidates(arm: Arm) -> int:
 
 
 def _but(arm: Arm, *settings: str) -> str:
-    """Return all of an arm except its name, these settings, and the reader of candidates."""
+    """Return all of an arm except its names, these settings, and the reader of candidates."""
     seats = {seat: holder for seat, holder in arm["seats"].items() if seat != PREFERENCE}
-    kept = {key: value for key, value in arm.items() if key not in ("name", *settings)}
+    kept = {key: value for key, value in arm.items() if key not in ("name", "preset", *settings)}
     return json.dumps({**kept, "seats": seats}, sort_keys=True)
 
 

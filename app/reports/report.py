@@ -18,6 +18,7 @@ from app.reports import certainty
 from app.reports.certainty import Certainty, certainties
 from app.reports.equal_words import EqualWords, equal_words
 from app.reports.pressure import Attacked, Dialled, attacked, dialled
+from app.reports.sides import Sides, sides
 from app.reports.twins import Floor, Partners, floors, paired
 from app.statistics.accuracy import Cell, by_question, cells, constant
 from app.statistics.contrasts import Contrast, contrasts
@@ -146,6 +147,8 @@ class Report:
     """The figures of each person under each arm, by pseudonym."""
     checks: Sequence[ModelCheck] = ()
     """The accuracy of people under each arm by a mixed model."""
+    sides: Sequence[Sides] = ()
+    """Who argued for the right answer how often, where two different participants oppose each other."""
 
     @property
     def warnings(self) -> list[str]:
@@ -185,6 +188,7 @@ class Report:
             "totals": dict(self.totals),
             "warnings": self.warnings,
             "cells": [line.as_json() for line in self.lines],
+            "sides": [{**asdict(item), "balanced": item.balanced} for item in self.sides],
             "people": [asdict(item) for item in self.people],
             "mixed_models": [asdict(item) for item in self.checks],
             "contrasts": [{**asdict(item), "warning": item.warning} for item in self.contrasts],
@@ -279,6 +283,7 @@ def computed(facts: Facts) -> Report:
         facts.speeches,
         people,
         checks,
+        sides(file_arms, _of_verdicts(facts, rows)),
     )
 
 
@@ -398,6 +403,12 @@ def _without_knowing(facts: Facts) -> list[Played]:
     """Return the talks without a judging person who knows the story."""
     known = {row.trial for row in facts.verdicts if row.knows_story and row.judgement is None}
     return [trial for trial in facts.played if trial.id not in known]
+
+
+def _of_verdicts(facts: Facts, rows: Sequence[Placed]) -> list[Played]:
+    """Return the talks behind the verdicts that count."""
+    judged = {row.trial for row in rows}
+    return [trial for trial in facts.played if trial.id in judged]
 
 
 def _told(trial: Played) -> TrialMeasures:
@@ -539,6 +550,8 @@ def notes(report: Report) -> list[str]:
             "by the judge who reads them all, or by the majority of votes, each cast on the argument and one critique alone; words "
             "are those of the speeches that judges read, a trial. Votes are the voter's, whichever judge they stand beside."
         )
+    found += _preset_notes(report)
+    found += [item.sentence for item in report.sides]
     found += _contrast_notes(report)
     found += _people_notes(report)
     found += _gap_notes(report)
@@ -567,6 +580,16 @@ def notes(report: Report) -> list[str]:
 
 def _leaked(line: ReportRow) -> str:
     return f"{line.arm.arm}, {line.judge.label}: {line.leak}."
+
+
+def _preset_notes(report: Report) -> list[str]:
+    """Return which arms are played as a paper describes."""
+    named = [arm for arm in report.experiment.spec.get("arms", ()) if arm.get("preset")]
+    return [
+        f"Arm {arm['name']}: as {arm['preset']}{', with prompts of its own' if arm.get('prompts') else ''}; "
+        f"see docs/presets/{arm['preset']}.md for what still differs from the paper."
+        for arm in named
+    ]
 
 
 def _contrast_notes(report: Report) -> list[str]:

@@ -60,7 +60,7 @@ def fields(
             f"{prefix}.{name}".removeprefix("."),
             called[name],
             properties[name],
-            values.get(name),
+            values.get(name, properties[name].get("default")),
             tuple((choices or {}).get(name, ())),
             required=name in _schema(model).get("required", ()),
         )
@@ -85,6 +85,11 @@ def _core(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return some[0] if some else schema
 
 
+def _nullable(schema: Mapping[str, Any]) -> bool:
+    """Return whether nothing may be given too."""
+    return _core(schema) is not schema
+
+
 def _kind(schema: Mapping[str, Any]) -> Kind:
     core = _core(schema)
     if "enum" in core:
@@ -104,8 +109,10 @@ def _field(
 ) -> Field:
     core, kind = _core(schema), _kind(schema)
     default = shown(schema.get("default"), kind)
-    current = default if value is None else shown(value, kind)
-    choices = offered or tuple(core.get("enum", ()))
+    current = default if value is None and not _nullable(schema) else shown(value, kind)
+    # A switch has two states; where nothing may be given too there are three.
+    three = ("", "true", "false") if kind == "switch" and _nullable(schema) else ()
+    choices = offered or tuple(core.get("enum", three))
     if choices and current not in choices:
         choices = (current, *choices)
     return Field(
@@ -155,13 +162,16 @@ def written(data: Any) -> str:
 
 
 def typed(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
-    """What was entered for the settings of `model`, defaults and empty ones left out.
+    """What was entered for the settings of `model`, defaults and empty ones left out. An emptied one is None where that
+    is a value, and not the default.
 
     What cannot be read as its kind stays as it was entered, for the reading of the spec to speak of.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for name, schema in _properties(model).items():
         raw = given.get(name)
+        if raw == "" and _nullable(schema) and schema.get("default") is not None:
+            found[name] = None
         if isinstance(raw, str) and raw.strip():
             value = read(raw.strip(), _kind(schema))
             if "default" not in schema or value != schema["default"]:

@@ -39,7 +39,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Write true for a stand-in and false otherwise; that a judge asks cannot be told."""
+    """Write true for a stand-in and false otherwise; that a judge asks cannot be written there."""
     _rewrite(SWITCHED, "string")
 
 

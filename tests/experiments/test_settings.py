@@ -66,7 +66,11 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ),
     ("naive", {"judge_reasons": "perhaps"}, "judge_reasons: input should be a valid boolean"),
     ("expert", {"judge_reasons": "perhaps"}, "judge_reasons: input should be a valid boolean"),
-    ("debate", {"rewrites": 2}, "rewrites are written after a critique: set refinements to 1 or more"),
+    (
+        "debate",
+        {"refinements": 0, "rewrites": 2},
+        "rewrites are written after a critique: set refinements to 1 or more",
+    ),
     ("consultancy", {"rounds": 0}, "rounds: input should be greater than or equal to 1"),
     ("consultancy", {"questions": "perhaps"}, "questions: input should be 'none', 'questioner' or 'judge'"),
     ("double-consultancy", {"rounds": 21}, "rounds: input should be less than or equal to 20"),

@@ -46,7 +46,7 @@ from tests.protocols.harness import (
 
 OTHER_RULES = (
     r"^The move \S+ (was made under other rules than the present ones|is stored but .* never ask for it): "
-    r"go on with the version that made it, or start a new experiment\.$"
+    r"finish it with the version that made it, or cancel it on its page and start it under another name\.$"
 )
 
 FIXED = [settings for name, settings in SETTINGS.items() if not PROTOCOLS[name].varies]
@@ -182,7 +182,7 @@ def test_a_refusal_names_the_move_and_says_what_to_do() -> None:
         trial(Debate(target_words=120), case).begin([a_debate_move()])
     assert str(refused.value) == (
         "The move r1/debater_a was made under other rules than the present ones: "
-        "go on with the version that made it, or start a new experiment."
+        "finish it with the version that made it, or cancel it on its page and start it under another name."
     )
 
 

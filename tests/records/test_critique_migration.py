@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, Connection, create_engine, text
 
+from app.experiments.spec import with_defaults
 from app.protocols import PROTOCOLS
 from app.protocols.core import Case, Planted, Protocol
 from app.protocols.rehearsal import rehearse
@@ -106,7 +107,11 @@ def test_an_arm_of_critique_becomes_one_that_asks_the_same(
     common = {key: value for key, value in changes.items() if key in COMMON}
     assert (name, settings) == (protocol, {**COMMON, **common, **own})
     rules = PROTOCOLS[name].model_validate(settings)
-    assert rules.model_dump(mode="json") == settings, "a file that says the same is recognised"
+    file = {"participants": {}, "arms": [{"protocol": name, **settings}]}
+    [known] = with_defaults(file)["arms"]
+    assert known == {"protocol": name, **rules.model_dump(mode="json")}, (
+        "a file that says the same is recognised"
+    )
     assert asked(rules) == digest
 
 

@@ -112,3 +112,24 @@ async def test_verdicts_that_accuracy_leaves_out_are_left_out_of_the_metrics_too
         assert figure(made.metrics, "verified", key).questions == 6
         assert figure(again.metrics, "verified", key).questions == 5
     assert figure(again.measures, "planted", "points").questions == 6, "the talks are there all the same"
+
+
+async def test_the_notes_name_the_arms_that_are_played_as_a_paper_describes(database: Database) -> None:
+    arms = {
+        "published": {"preset": "parrish-2022-one-turn", "seats": {"debaters": "advocate"}},
+        "reworded": {
+            "preset": "parrish-2022-one-turn",
+            "seats": {"debaters": "advocate"},
+            "prompts": {"belief": "{% block request %}Which is right?{% endblock %}"},
+        },
+        "plain": {"protocol": "debate", "rounds": 1, "seats": {"debaters": "advocate"}},
+    }
+    data = spec(arms=arms, judges=["lexical"])
+    experiment = await finished(database, passage("Alba"), data=data)
+    async with database.session() as session:
+        made = await report(session, experiment)
+    where = "see docs/presets/parrish-2022-one-turn.md for what still differs from the paper."
+    assert [note for note in notes(made) if note.startswith("Arm ")] == [
+        f"Arm published: as parrish-2022-one-turn; {where}",
+        f"Arm reworded: as parrish-2022-one-turn, with prompts of its own; {where}",
+    ]

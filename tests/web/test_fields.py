@@ -73,6 +73,25 @@ def test_a_filled_form_gives_what_was_written(more: str) -> None:
     assert whole == Settings(name="x", share=0.25, most=3, loud=True, mood="keen", more={"a": [1]})
 
 
+class Absent(BaseModel):
+    """Settings whose absence is a value."""
+
+    cap: int | None = Field(250, ge=0)
+    reasons: bool | None = None
+
+
+@pytest.mark.parametrize("values", [{}, {"cap": None}, {"cap": 90, "reasons": False}, {"reasons": True}])
+def test_a_setting_that_may_be_absent_comes_back_from_the_form_as_it_was(values: dict[str, Any]) -> None:
+    sent = {one.key: one.value for one in fields(Absent, values, "")}
+    assert typed(Absent, sent) == values
+
+
+def test_a_setting_that_may_be_absent_shows_it() -> None:
+    cap, reasons = fields(Absent, {"cap": None}, "")
+    assert (cap.kind, cap.value, cap.default) == ("whole", "", "250")
+    assert (reasons.kind, reasons.value, reasons.choices) == ("choice", "", ("", "true", "false"))
+
+
 def test_what_was_given_stands_in_the_fields_again() -> None:
     given = {"name": "x", "share": "0.25", "most": "many", "loud": "true", "mood": "keen", "more": "a: ["}
     shown = {one.key: one.value for one in fields(Settings, typed(Settings, given), "")}

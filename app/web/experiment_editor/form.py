@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from app.experiments.estimate import Price
-from app.experiments.spec import PARTICIPANT_KINDS, Gap, People, SpecError, Tasks
+from app.experiments.spec import PARTICIPANT_KINDS, Gap, People, SpecError, Tasks, written_out
 from app.protocols import DEFAULT, PROTOCOLS
 from app.web.fields import nested, read, rows, typed
 
@@ -166,7 +166,9 @@ def _cast_sheet(name: str, item: Mapping[str, Any]) -> CastSheet:
     return CastSheet(name=name, kind=item["kind"], settings=settings)
 
 
-def _arm_sheet(name: str, item: Mapping[str, Any]) -> ArmSheet:
+def _arm_sheet(name: str, arm: Mapping[str, Any]) -> ArmSheet:
+    """Return the sheet of an arm. A form has no field for a preset, so its protocol and settings are there instead."""
+    item = written_out(arm)
     settings = {key: value for key, value in item.items() if key not in ("protocol", "seats", "prompts")}
     return ArmSheet(
         name=name,

@@ -287,7 +287,7 @@ async def test_another_protocol_brings_its_own_settings_and_seats(alice: Browser
         alice,
         await press(alice, page, "x", **{"arms.0.protocol": "consultancy"}),
         "x",
-        **{"arms.0.settings.questions": "true"},
+        **{"arms.0.settings.questions": "questioner"},
     )
     assert "arms.0.seats.questioner" in entered(asking)
 
@@ -300,7 +300,9 @@ async def test_candidates_bring_the_seat_of_who_chooses_among_them(alice: Browse
     refined = await press(alice, pressed, "x", **{"arms.0.settings.refinements": "1"})
     assert "arms.0.seats.coach" in entered(refined)
     inputs = re.findall(r'<input id="arms-0-settings-(\w+)"[^>]* hx-post=', refined.text)
-    assert sorted(inputs) == ["candidates", "refinements"], "what changes the seats has the form drawn anew"
+    assert sorted(inputs) == ["candidates", "refinements", "rewrites"], (
+        "what changes the seats has the form drawn anew"
+    )
 
 
 async def test_who_is_renamed_keeps_seats_judgements_and_contrasts(alice: Browser) -> None:
@@ -654,3 +656,17 @@ async def test_a_round_that_cannot_be_is_told_and_loses_nothing(world: World) ->
     stranger = await world.site.browser("charlie")
     assert (await stranger.get(where)).status_code == 404
     assert (await stranger.submit(where, {"do": "start", "name": "x"})).status_code == 404
+
+
+async def test_an_arm_with_a_preset_comes_back_from_the_form_with_all_its_settings(alice: Browser) -> None:
+    arms = {
+        "khan": {"preset": "khan-2024-static-debate", "seats": {"debaters": "advocate"}},
+        "parrish": {"preset": "parrish-2022-one-turn", "seats": {"debaters": "advocate"}},
+    }
+    data = spec(arms=arms)
+    page = await filled(alice, data)
+    assert page.status_code == 200, problem(page)
+    file = await downloaded(alice, page)
+    before, after = parse_spec(data).arms, parse_spec(file).arms
+    assert [arm.protocol for arm in after] == [arm.protocol for arm in before]
+    assert [arm.preset for arm in after] == [None, None]

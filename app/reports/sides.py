@@ -1,0 +1,77 @@
+"""Who argued for the right answer how often, where two different participants oppose each other."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.participants.base import PEOPLE
+from app.protocols import PROTOCOLS
+from app.protocols.combinators import TwoSided
+from app.records.verdicts import Played
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The talks of an arm in which two different participants opposed each other."""
+
+    arm: str
+    talks: int
+    for_gold: Mapping[str, int]
+    """Talks in which each participant argued for the right answer. `people` are counted by their seat."""
+    people: bool
+    """Whether people hold one of the two seats: they cannot be exchanged."""
+    half: bool
+    """Whether each question was played under a seeded half of the assignments."""
+
+    @property
+    def balanced(self) -> bool:
+        """Return whether each of the two argued for the right answer equally often."""
+        return not self.people and len(set(self.for_gold.values())) == 1
+
+    @property
+    def sentence(self) -> str:
+        """Return the split in words."""
+        split = ", ".join(
+            f"{name} argued for the right answer in {count}" for name, count in self.for_gold.items()
+        )
+        if self.people:
+            why = "not balanced, because people cannot be exchanged"
+        elif self.balanced:
+            why = "balanced" + (
+                " over the questions, by a seeded half of the assignments" if self.half else ""
+            )
+        else:
+            why = "not balanced"
+        return f"{self.arm}: sides are {why}; of {self.talks} talks, {split}."
+
+
+def sides(file_arms: Iterable[Mapping[str, Any]], played: Sequence[Played]) -> list[Sides]:
+    """Return the split of sides of each such arm, from the talks that are done."""
+    by_arm: dict[str, list[Played]] = {}
+    for trial in played:
+        by_arm.setdefault(trial.arm, []).append(trial)
+    return [found for arm in file_arms if (found := _sides(arm, by_arm.get(arm["name"], ()))) is not None]
+
+
+def _sides(arm: Mapping[str, Any], played: Sequence[Played]) -> Sides | None:
+    rules = PROTOCOLS.get(arm["protocol"])
+    if rules is None or not issubclass(rules, TwoSided) or not played:
+        return None
+    protocol = rules.model_validate({key: arm[key] for key in rules.model_fields if key in arm})
+    seats: Mapping[str, str] = arm["seats"]
+    opposed = [seats[seat] for seat in protocol.opposed]
+    people = PEOPLE in opposed
+    if opposed[0] == opposed[1] and not people:
+        return None
+    # Seats for people are distinguished by their names: different people have them in different talks.
+    named = {
+        seat: f"{seat} ({PEOPLE})" if seats[seat] == PEOPLE else seats[seat] for seat in protocol.opposed
+    }
+    models = {seat: holder for seat, holder in seats.items() if holder != PEOPLE}
+    for_gold = Counter({named[seat]: 0 for seat in protocol.opposed})
+    for trial in played:
+        assignment = protocol.balanced(2, models)[trial.assignment]
+        for seat, holder in protocol.holders(named, assignment).items():
+            for_gold[holder] += trial.argues.get(seat) == trial.gold
+    return Sides(arm["name"], len(played), dict(for_gold), people, protocol.balance == "half")
