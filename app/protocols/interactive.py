@@ -9,7 +9,7 @@ from dataclasses import (
     replace,
 )
 from itertools import count
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,7 @@ from app.protocols.taking_part import (
     last_turn,
     measured,
     swung,
+    turn_at_once,
     turn_of,
 )
 
@@ -70,6 +71,11 @@ class Interactive(Argued):
     right answer.
     """
 
+    judge_turn: Literal["in_order", "at_once"] = "in_order"
+    """Whether the judge is asked for belief, remark and choice one after the other, each with those before it, or for
+    all at once, as in arms that are older than this setting.
+    """
+
     @model_validator(mode="after")
     def _rounds_fit(self) -> Self:
         if self.min_rounds > self.max_rounds:
@@ -107,7 +113,8 @@ class Interactive(Argued):
         if number > self.max_rounds:
             return last_turn(case, turn, seat, shows)
         facts = TurnFacts(round=number, rounds=self.max_rounds, penalty=self.turn_penalty)
-        return turn_of(case, turn, seat, shows, facts, may_stop=number > self.min_rounds)
+        asked = turn_of if self.judge_turn == "in_order" else turn_at_once
+        return asked(case, turn, seat, shows, facts, may_stop=number > self.min_rounds)
 
     def _asked(self, seat: str, number: int, said: Said, belief: Belief) -> Ask:
         """Ask for a speech, with the judge's present belief."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from app.protocols.combinators import believe
 from app.protocols.core import (
@@ -19,6 +20,7 @@ from app.protocols.core import (
     Talk,
     one,
     picked,
+    together,
 )
 
 DECIDE = 1
@@ -69,6 +71,18 @@ class JudgeTurn:
 def last_turn(case: Case, turn: str, seat: str, shows: Shown) -> Talk[JudgeTurn]:
     """Ask for the judge's belief alone: no seat would read a remark now."""
     return JudgeTurn((yield from _belief(case, turn, seat, shows)))
+
+
+def turn_at_once(
+    case: Case, turn: str, seat: str, shows: Shown, facts: TurnFacts, *, may_stop: bool
+) -> Talk[JudgeTurn]:
+    """Ask for belief, remark and, if it `may_stop`, whether to go on: together, each unseen by the others."""
+    asks = [Ask(f"{turn}/{seat}", seat, "remark", "note", shows, limits=_REMARK, facts=facts)]
+    if may_stop:
+        stopping = StopFacts(**facts.by_name(), options=_OPTIONS, says=_SAYS)
+        asks.append(Ask(f"{turn}/{seat}/stop", seat, "stop", "pick", shows, facts=stopping))
+    given: list[Any] = yield from together(_belief(case, turn, seat, shows), *map(one, asks))
+    return JudgeTurn(*given)
 
 
 def turn_of(

@@ -1,6 +1,7 @@
-"""The setting `questions` of consultancies says who asks, where it was a switch.
+"""The setting `questions` of consultancies says who asks, where it was a switch; interactive arms keep the judge's turn.
 
-True was a stand-in for the judge (`questioner`), false is no one (`none`).
+True was a stand-in for the judge (`questioner`), false is no one (`none`). Interactive arms that were started go on with
+the order of asks under which their moves were made (`judge_turn: at_once`); their files are as they were.
 """
 
 from collections.abc import Sequence
@@ -36,11 +37,16 @@ SWITCHED = """to_jsonb(({at}) #>> '{{}}' = 'questioner')"""
 def upgrade() -> None:
     """Write who asks in place of true and false."""
     _rewrite(NAMED, "boolean")
+    op.execute(
+        'UPDATE arm SET settings = settings || \'{"judge_turn": "at_once"}\' '
+        "WHERE protocol IN ('interactive-consultancy', 'interactive-debate')"
+    )
 
 
 def downgrade() -> None:
     """Write true for a stand-in and false otherwise; that a judge asks cannot be written there."""
     _rewrite(SWITCHED, "string")
+    op.execute("UPDATE arm SET settings = settings - 'judge_turn'")
 
 
 def _rewrite(value: str, kind: str) -> None:

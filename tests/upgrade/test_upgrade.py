@@ -53,10 +53,20 @@ async def site(old: Database) -> AsyncIterator[Site]:
         yield site
 
 
+WORDS = {
+    "is on record but": "is stored but",
+    "go on with the version that made it, or start a new experiment.": "finish it with the version that made it, or "
+    "cancel it on its page and start it under another name.",
+}
+"""Words of one error, then and now."""
+
+
 def reported(before: str) -> dict[str, Any]:
     """The reports of the experiments by the code of that time, with the present words of one error."""
     written = Path(FOLDER, f"{before}.json").read_text(encoding="utf-8")
-    stored: dict[str, Any] = json.loads(written.replace("is on record but", "is stored but"))
+    for then, now in WORDS.items():
+        written = written.replace(then, now)
+    stored: dict[str, Any] = json.loads(written)
     return stored
 
 
@@ -84,6 +94,8 @@ def of_that_time(now: Any, then: Any) -> Any:
             # Version 2 of the rules gives no interval to a figure that never varied.
             now = {**now, **{key: then[key] for key in ("low", "high", "method")}}
         return {key: of_that_time(now[key], then[key]) if key in now else "missing" for key in then}
+    if isinstance(now, list) and isinstance(then, list):
+        now = [item for item in now if not isinstance(item, dict) or item.get("key") != "ensembled"]
     if isinstance(now, list) and isinstance(then, list) and len(now) == len(then):
         return [of_that_time(*pair) for pair in zip(now, then, strict=True)]
     return now
