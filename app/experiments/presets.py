@@ -131,6 +131,7 @@ _TO_THE_END = {
     "max_rounds": 20,
     "swing": 1,
     "turn_penalty": 0.05,
+    "judge_turn": "in_order",
     "min_words": 0,
 }
 _MICHAEL_SOURCE = "Michael et al. 2023 (arXiv 2311.08702), section 2.1 and equations 1 and 2; code at github.com/julianmichael/debate"

@@ -183,7 +183,7 @@ async def test_the_keyboard_is_enough_to_quote(stage: Stage) -> None:
     await expect(page.locator("textarea[data-quotable]")).to_have_value(
         re.compile("^<quote>The ferry Corona left")
     )
-    await expect(page.locator("[data-quotes]")).to_contain_text("0 of 1 quote found")
+    await expect(page.locator("[data-quotes]")).to_contain_text("1 of 1 quote found")
 
 
 @pytest.mark.parametrize("confirm", [False, True])

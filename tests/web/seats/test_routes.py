@@ -666,6 +666,7 @@ async def test_a_judge_in_a_talk_who_knows_the_story_says_so_and_is_counted_apar
         browser = await debater(site, name, "judge")
         here = (await browser.submit("/judge/next")).headers["location"]
         await decide(browser, here, **knows)
+        await decide(browser, here, **knows)
         await advanced(site)
         assert ('name="knows_story" value="true" checked' in (await browser.get(here)).text) is bool(knows)
         await autosave(browser, here, "", active_seconds=1.5, **({"knows_story": True} if knows else {}))
