@@ -11,7 +11,9 @@ from tests.arms import SMALL
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = ROOT / "app" / "protocols"
-FILES = sorted(path for path in (ROOT / "app").rglob("*.py") if RULES not in path.parents)
+PRESETS = ROOT / "app" / "experiments" / "presets.py"
+"""Arms as papers describe them: their business is to name protocols."""
+FILES = sorted(path for path in (ROOT / "app").rglob("*.py") if RULES not in path.parents and path != PRESETS)
 PAGES = sorted(
     path for folder in ("pages", "fragments") for path in (ROOT / "templates" / folder).rglob("*.html")
 )

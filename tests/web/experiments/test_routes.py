@@ -552,7 +552,8 @@ async def test_a_transcript_shows_what_a_judge_who_took_part_believed_asked_and_
 
 
 async def test_a_transcript_shows_which_answer_was_chosen_beside_what_judges_read(site: Site) -> None:
-    arm = {"protocol": "open-consultancy", "rounds": 1, "seats": {"consultants": "advocate"}}
+    seats = {"consultants": "advocate"}
+    arm = {"protocol": "open-consultancy", "questions": "none", "rounds": 1, "seats": seats}
     experiment = await finished(site.database, passage("Alba", 1), data=spec(arms={"choosing": arm}))
     async with site.database.session() as session:
         trial = await first_trial(session, experiment)

@@ -48,7 +48,7 @@ async def test_the_table_holds_the_figures_of_the_command_lines_report(
     tables = {part.partition("</h2>")[0]: part for part in page.split("<h2>")}
     lines = made.lines
     assert len(lines) == tables["Judge accuracy"].count('<th scope="row">') == 8
-    assert len(made.metrics) == tables["Metrics of the protocols"].count('<th scope="row">') == 4
+    assert len(made.metrics) == tables["Metrics of the protocols"].count('<th scope="row">') == 6
     for item in made.metrics:
         assert item.value is not None
         assert f"<td>{100 * item.value:.1f}%</td>" in tables["Metrics of the protocols"]
