@@ -27,11 +27,11 @@ LIMITS = {"target_words": 40, "min_words": 0, "max_words": 80}
 
 
 def spec(vllm: VllmServer) -> dict[str, Any]:
-    """Two passages, two questions each; the tiny model in every seat."""
+    """Two passages with their twins, one question each; the tiny model in every seat."""
     model = {"kind": "model", "endpoint": "vllm", "model": vllm.model, "max_tokens": 100, "asks": 2}
     return {
         "name": "real",
-        "tasks": {"set": "sample", "passages": 2, "per_passage": 2, "seed": 3},
+        "tasks": {"set": "sample", "passages": 2, "per_passage": 1, "seed": 3},
         "endpoints": {"vllm": {"base_url": vllm.base_url, "api_key_env": KEY}},
         "participants": {
             "debater": {**model, "temperature": 0.8},
