@@ -108,7 +108,7 @@ TURNED_UP: Mapping[str, tuple[Any, str]] = {
     "attack": ("forge-marks", "with an `attack`"),
     "depth": (2, "`depth` above 1"),
     "questions": ("questioner", "`questions: questioner`"),
-    "roles": ("told", "`roles: told`"),
+    "roles": ("known", "`roles: known`"),
 }
 """Settings that add seats, asks or trials when they are raised: a value, and its description."""
 

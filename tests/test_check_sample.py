@@ -212,10 +212,10 @@ def test_the_command_prints_a_table_and_says_whether_all_is_well(
     monkeypatch.setattr(check_sample, "LEAST_PLANTED", 4)
     path = written(good())
     assert main(path) == 0
-    told = capsys.readouterr().out
-    assert "Alba-0" in told
-    assert "gold is the longer answer" in told
-    assert told.endswith("\nNothing is wrong.\n")
+    shown = capsys.readouterr().out
+    assert "Alba-0" in shown
+    assert "gold is the longer answer" in shown
+    assert shown.endswith("\nNothing is wrong.\n")
 
 
 def test_the_command_fails_with_the_problems_of_the_format_and_those_of_the_set(
@@ -225,7 +225,7 @@ def test_the_command_fails_with_the_problems_of_the_format_and_those_of_the_set(
     rows[1]["questions"][0]["gold"] = 0
     rows[1]["questions"][0]["distractor"] = 1
     assert main(written(rows)) == 1
-    told = capsys.readouterr().out
-    assert "set.jsonl, line 2: questions[0]: gold is also that of" in told
-    assert "Alba-0 has no twin." in told
-    assert "Nothing is wrong" not in told
+    shown = capsys.readouterr().out
+    assert "set.jsonl, line 2: questions[0]: gold is also that of" in shown
+    assert "Alba-0 has no twin." in shown
+    assert "Nothing is wrong" not in shown

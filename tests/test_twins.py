@@ -231,12 +231,12 @@ async def test_a_planted_letter_is_reported_as_a_leak(
     assert model.cell is not None
     assert model.cell.accuracy != 0.5
     assert model.floor.unlike > 0
-    told = (
+    shown = (
         f"naive, model: {model.floor.unlike} of 20 pairs of twins were answered differently, and accuracy is "
         f"{model.cell.accuracy:.1%} instead of 50%: its server answers the same prompt in two ways, or something shows which "
         "twin it is."
     )
-    assert told in notes(report)
+    assert shown in notes(report)
 
 
 async def test_a_baseline_that_answers_twins_differently_is_reported_even_at_one_half(
@@ -254,11 +254,11 @@ async def test_a_baseline_that_answers_twins_differently_is_reported_even_at_one
         )
     report = await reported(database, experiment)
     assert set(accuracies(report).values()) == {0.5}
-    told = (
+    shown = (
         "naive, dice: 2 of 4 pairs of twins were answered differently, and accuracy is 50.0% by a judge that repeats itself: "
         "something shows it which twin it reads."
     )
-    assert told in notes(report)
+    assert shown in notes(report)
 
 
 async def test_without_twins_there_is_an_interval_and_no_floor(database: Database) -> None:
@@ -313,8 +313,10 @@ async def test_a_failed_trial_leaves_out_its_twin_and_nothing_else(database: Dat
         assert line.as_json()["without_twin"] == line.without_twin
         if gone:
             assert line.cell.accuracy == 0.5
-            told = f"naive, {line.judge.label}: 2 verdicts are left out, because that on the twin is missing."
-            assert told in notes(report)
+            shown = (
+                f"naive, {line.judge.label}: 2 verdicts are left out, because that on the twin is missing."
+            )
+            assert shown in notes(report)
     assert report.totals["without_twin"] == 4
 
 

@@ -645,9 +645,9 @@ def _of_comparison(spec: Spec) -> str:
 
 def _assumptions(spec: Spec, material: Material, layers: Sequence[_Layer]) -> tuple[str, ...]:
     rehearsed = sum(len(group) for layer in layers for group in layer.sample)
-    told = [_of_comparison(spec)]
+    stated = [_of_comparison(spec)]
     if _models(spec):
-        told += [
+        stated += [
             f"A token is {CHARACTERS_PER_TOKEN} characters, a word {CHARACTERS_PER_WORD}.",
             "Every speech has the words it is asked to have, every other free text as many as its limit, or "
             f"{THOUGHT_WORDS}; every reply is taken at the first time of asking. What a model thinks before its reply is "
@@ -659,7 +659,7 @@ def _assumptions(spec: Spec, material: Material, layers: Sequence[_Layer]) -> tu
             f"Prompts were rendered for {rehearsed} of {len(material.drawn)} questions; the rest are like them, with "
             "the lengths of their passages.",
         ]
-    told += [
+    stated += [
         f"Arm {arm.name}: {arm.protocol.varies}; the most is counted."
         for arm in spec.arms
         if arm.protocol.varies
@@ -668,12 +668,12 @@ def _assumptions(spec: Spec, material: Material, layers: Sequence[_Layer]) -> tu
         seats = [seat.name for seat in arm.open_to_people]
         seats += [arm.protocol.judge.name] if arm.protocol.judge_takes_part and spec.panel.people else []
         if seats:
-            told.append(
+            stated.append(
                 f"Arm {arm.name}: people have the seats {', '.join(seats)}; their time in the talk is not counted."
             )
     if spec.panel.people:
-        told.append(
+        stated.append(
             f"People read {WORDS_A_MINUTE} words a minute and need {MINUTES_A_BELIEF:g} minute for a belief. More people "
             "are needed where some judge less than they could."
         )
-    return tuple(told)
+    return tuple(stated)

@@ -208,7 +208,7 @@ _PARRISH_PARTICIPANTS = (
 
 # ── Kirchner et al. 2024 ────────────────────────────────────────────────────────────────────────────────────────
 
-_KIRCHNER = {**_ARGUED, "judge_reasons": False, "roles": "told", "examples": 0, "target_words": 120}
+_KIRCHNER = {**_ARGUED, "judge_reasons": False, "roles": "known", "examples": 0, "target_words": 120}
 
 
 def _made(*presets: Preset) -> dict[str, Preset]:

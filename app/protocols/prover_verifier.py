@@ -73,8 +73,8 @@ class ProverVerifier(Argued):
         Measure(SNEAKY, "Provers with the role sneaky", "share", NO_YES),
     )
 
-    roles: Literal["assigned", "told"] = "assigned"
-    """What a prover knows of its role. `assigned`: it gets an answer and does not learn whether that is right. `told`: it
+    roles: Literal["assigned", "known"] = "assigned"
+    """What a prover knows of its role. `assigned`: it gets an answer and does not learn whether that is right. `known`: it
     knows that it is helpful or sneaky, and first picks the answer to argue for that it finds right, or wrong.
     """
 
@@ -92,7 +92,7 @@ class ProverVerifier(Argued):
 
     @model_validator(mode="after")
     def _roles_stay_hidden(self) -> Self:
-        if self.roles == "told" and self.show_scratchpad:
+        if self.roles == "known" and self.show_scratchpad:
             raise ValueError(
                 "show_scratchpad would show judges the role of a prover that knows it: leave it out, or set roles: assigned"
             )
@@ -102,19 +102,19 @@ class ProverVerifier(Argued):
         """Return one assignment per answer: helpful and sneaky provers come equally often, and no seat learns which one
         it is. Where provers know their role, return one per role.
         """
-        if self.roles == "told":
+        if self.roles == "known":
             return tuple(Assignment({}, role=role) for role in (HELPFUL, SNEAKY))
         return one_sided("prover", answers)
 
     def script(self, case: Case) -> Talk[Outcome]:
         """One argument. The verifier's belief in its answer is the acceptance."""
-        return (yield from (self._told(case) if self.roles == "told" else self._argued(case, "prover")))
+        return (yield from (self._known(case) if self.roles == "known" else self._argued(case, "prover")))
 
     def _argued(self, case: Case, kind: str) -> Talk[Outcome]:
         argument = yield from self.spoken(case, self.speech("prover", kind, (), number=1, rounds=1))
         return (yield from argued(case, (argument,)))
 
-    def _told(self, case: Case) -> Talk[Outcome]:
+    def _known(self, case: Case) -> Talk[Outcome]:
         """The choice of the answer, then the argument for it. What the prover chose may go against its role: without gold,
         this cannot be known here.
         """

@@ -51,7 +51,7 @@ def _place(row: Placed, question: str) -> Place:
 def paired(rows: Sequence[Placed], partners: Partners) -> tuple[list[Placed], Counter[tuple[str, str]]]:
     """Return the verdicts that do not lack their twin, and how many of each arm and judge do."""
     there = {_place(row, row.question) for row in rows}
-    kept = [row for row in rows if _partner(row, partners) is None or _partner(row, partners) in there]
+    kept = [row for row in rows if (partner := _partner(row, partners)) is None or partner in there]
     lost = Counter((row.arm, row.judge_label) for row in rows)
     lost.subtract((row.arm, row.judge_label) for row in kept)
     return kept, lost

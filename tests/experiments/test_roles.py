@@ -14,7 +14,7 @@ from models import Trial
 from tests.experiments.test_estimate import estimated
 from tests.factories import TEXT, finished, imported, passage, spec
 
-TOLD: dict[str, Any] = {"protocol": "prover-verifier", "roles": "told", "seats": {"provers": "advocate"}}
+TOLD: dict[str, Any] = {"protocol": "prover-verifier", "roles": "known", "seats": {"provers": "advocate"}}
 
 
 async def test_the_engine_plays_the_role_of_each_assignment_and_the_report_says_who_kept_to_it(

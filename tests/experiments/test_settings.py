@@ -127,7 +127,7 @@ OWN: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ),
     (
         "prover-verifier",
-        {"roles": "told", "show_scratchpad": True},
+        {"roles": "known", "show_scratchpad": True},
         "show_scratchpad would show judges the role of a prover that knows it: leave it out, or set roles: assigned",
     ),
     ("prover-verifier", {"examples": 3}, "examples: NUMBER and prompts: {examples: FILE} go together"),

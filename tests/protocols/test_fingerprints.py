@@ -86,10 +86,10 @@ MORE: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "critique, planted, attacked": ("critique", {"planted": 1, "attack": "inject-instructions"}),
     "critique, from the task file": ("critique", {"planted": 1, "planted_by": "task-file", "mark": True}),
     "prover-verifier, attacked": ("prover-verifier", {"attack": "inject-instructions", "candidates": 2}),
-    "prover-verifier, told": ("prover-verifier", {"roles": "told"}),
-    "prover-verifier, told, refined": (
+    "prover-verifier, known": ("prover-verifier", {"roles": "known"}),
+    "prover-verifier, known, refined": (
         "prover-verifier",
-        {"roles": "told", "candidates": 2, "refinements": 2},
+        {"roles": "known", "candidates": 2, "refinements": 2},
     ),
     "market-making, with the passage": ("market-making", {"steps": 2, "predictor_reads_passage": True}),
     "recursive-reward-modelling, depth 2": ("recursive-reward-modelling", {"depth": 2, "calls": 6}),

@@ -281,7 +281,8 @@ MAY_SEE: Mapping[str, Callable[[Any], Table]] = {
     "critique-planted-flaws": critique,
     "recursive-critique": critique,
     "prover-verifier": lambda rules: {
-        "prover": SPEAKS - {"notes"} | ({"told options", "told mislead"} if rules.roles == "told" else set()),
+        "prover": SPEAKS - {"notes"}
+        | ({"told options", "told mislead"} if rules.roles == "known" else set()),
         **checks("prover"),
         "judge": DECIDES | {"prover"},
     },

@@ -29,7 +29,7 @@ from tests.protocols.harness import (
     witness,
 )
 
-TOLD = ProverVerifier(roles="told")
+TOLD = ProverVerifier(roles="known")
 ROLES = ("helpful", "sneaky")
 BOOK = PromptBook(load({}, "prover-verifier"))
 
@@ -96,7 +96,7 @@ def test_a_prover_is_told_its_role_before_it_chooses_and_when_it_argues(role: st
 def test_whoever_does_not_argue_sees_the_same_under_both_roles(
     chosen: int, settings: dict[str, object]
 ) -> None:
-    rules = ProverVerifier.model_validate({"roles": "told", **settings})
+    rules = ProverVerifier.model_validate({"roles": "known", **settings})
     seen = []
     for role in ROLES:
         stage = told(role, rules)
@@ -135,4 +135,4 @@ def test_a_trial_without_a_role_is_refused() -> None:
 
 def test_notes_that_would_show_the_role_to_judges_are_refused() -> None:
     with pytest.raises(ValidationError, match="show_scratchpad would show judges the role"):
-        ProverVerifier(roles="told", show_scratchpad=True)
+        ProverVerifier(roles="known", show_scratchpad=True)

@@ -111,10 +111,10 @@ def test_people_are_shown_with_their_number_their_figures_and_a_check() -> None:
     assert "person-3" in text
     assert "People by a mixed model" in text
     assert "p (Holm)" in text
-    told = "\n".join(notes(made))
-    assert "5 in talk" in told
-    assert "new passages and new people" in told
-    assert "null hypothesis: the mean difference over passages and people is 0" in told
+    shown = "\n".join(notes(made))
+    assert "5 in talk" in shown
+    assert "new passages and new people" in shown
+    assert "null hypothesis: the mean difference over passages and people is 0" in shown
     body = made.as_json()
     assert len(body["people"]) == 15
     assert {row["person"] for row in body["people"]} == {f"person-{n}" for n in range(5)}
