@@ -369,7 +369,7 @@ SETTINGS: dict[str, st.SearchStrategy[Protocol]] = {
     ),
     "prover-verifier": st.one_of(
         st.builds(ProverVerifier, **_SPEECH),
-        st.builds(ProverVerifier, roles=st.just("told"), **_SPEECH | {"show_scratchpad": st.just(False)}),
+        st.builds(ProverVerifier, roles=st.just("known"), **_SPEECH | {"show_scratchpad": st.just(False)}),
     ),
     "market-making": st.builds(
         MarketMaking,
