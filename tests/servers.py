@@ -48,6 +48,8 @@ class Script:
     """Whether `response_format` is taken; refused with status 400 where not."""
     odds: tuple[float, ...] | None = None
     """Probabilities of the answers; drawn from the prompt where None."""
+    favours: str = ""
+    """Words of the answer that is likeliest wherever it is listed; of other options the first is."""
     letters: float = 0.9
     """Probability of the answers' letters in an unconstrained reply."""
     top: int = 20
@@ -328,6 +330,11 @@ def _odds(body: Mapping[str, Any], script: Script, count: int) -> list[float]:
     """Probabilities of the options; the same for every request that shows the same messages."""
     if script.odds is not None and len(script.odds) == count:
         return list(script.odds)
+    if script.favours:
+        texts = re.findall(r"^Answer [A-Z]: (.*)$", _prompt(body), re.MULTILINE)
+        listed = len(texts) == count
+        place = next((at for at, text in enumerate(texts) if listed and script.favours in text), 0)
+        return [0.97 if at == place else 0.03 / (count - 1) for at in range(count)]
     luck = Random(_prompt(body))
     weights = [luck.random() + 0.01 for _ in range(count)]
     return [weight / sum(weights) for weight in weights]
