@@ -77,7 +77,7 @@ class _Meter:
             parts.append(f"{_short(counts.tokens_in)} tokens in, {_short(counts.tokens_out)} out")
         if settled and counts.running:
             parts.append(f"{_duration(counts.running * seconds / settled)} left")
-        return ", ".join(parts)
+        return "; ".join([", ".join(parts), *(sentence.rstrip(".") for sentence in counts.endpoints)])
 
 
 def _short(count: int) -> str:

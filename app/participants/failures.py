@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from json import JSONDecodeError
 from typing import Any, Literal
 
+import aiohttp
 import openai
 
 from app.participants.base import (
@@ -23,6 +24,14 @@ from app.participants.base import (
 
 RETRIED = frozenset({408, 409, 425, 429})
 """Status codes below 500 for which another attempt may help. It may for all codes from 500 on."""
+
+AWAY = frozenset({402, 408, 429, 502, 503, 504, 529})
+"""Status codes that say nothing about one request: the server is away, overloaded, or wants money."""
+
+Fault = Literal["ask", "endpoint", "unclear"]
+"""Whose fault a failure is: that of this request alone, of the endpoint (then it is paused for all requests), or
+unclear (then a tiny request decides after some attempts).
+"""
 
 EXCERPT = 200
 """Most characters of a server's message that an error repeats."""
@@ -53,6 +62,7 @@ class Failure:
     """Continues `The endpoint NAME …`."""
     advice: str
     error: type[ParticipantError]
+    fault: Fault = "ask"
     again: bool = False
     """Whether another attempt may succeed."""
     overload: bool = False
@@ -75,15 +85,21 @@ def understand(error: Exception, settings: EndpointSettings, model: str, timeout
         return _refused(error, settings, model)
     if isinstance(error, UNREADABLE):
         fault = error if isinstance(error, Unreadable) else Unreadable()
-        return Failure("unreadable", fault.what, fault.advice, Nonsense, again=True)
+        return Failure("unreadable", fault.what, fault.advice, Nonsense, "unclear", again=True)
     if any(isinstance(cause, TimeoutError) for cause in _causes(error)):
         advice = "give the participant a longer timeout, or check whether the server is stuck"
-        return Failure(
-            "timeout", f"did not answer within {timeout:g} s", advice, Unreachable, again=True, overload=True
-        )
+        what = f"did not answer within {timeout:g} s"
+        return Failure("timeout", what, advice, Unreachable, "unclear", again=True, overload=True)
     advice = "start the server, or correct its base_url"
     what = f"cannot be reached at {settings.base_url}"
-    return Failure("connection", what, advice, Unreachable, again=True)
+    broken = any(_broke(cause) for cause in _causes(error))
+    return Failure("connection", what, advice, Unreachable, "unclear" if broken else "endpoint", again=True)
+
+
+def _broke(cause: BaseException) -> bool:
+    """Return whether a connection that was there broke while a reply was awaited."""
+    broken = aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, aiohttp.ClientOSError
+    return isinstance(cause, broken) and not isinstance(cause, aiohttp.ClientConnectorError)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -100,7 +116,7 @@ def _refused(error: openai.APIStatusError, settings: EndpointSettings, model: st
     if status in (401, 403):
         what, advice = _about_key(settings)
         kind = NoKey if settings.api_key_env and not settings.key() else Forbidden
-        return Failure("http", what, advice, kind, http_status=status)
+        return Failure("http", what, advice, kind, "endpoint", http_status=status)
     if status == 413 or _CONTEXT.search(f"{error.code} {error.type} {words}"):
         advice = "lower max_tokens, choose shorter passages, or serve the model with a longer context"
         what = f"says that the prompt and its reply are too long for {model}{_sizes(words)}"
@@ -110,7 +126,8 @@ def _refused(error: openai.APIStatusError, settings: EndpointSettings, model: st
     advice = (
         "correct base_url, which usually ends in /v1" if missing else "correct the participant's settings"
     )
-    return Failure("http", what, advice, BadRequest, http_status=status, model_unknown=missing)
+    fault: Fault = "endpoint" if missing or status in AWAY else "ask"
+    return Failure("http", what, advice, BadRequest, fault, http_status=status, model_unknown=missing)
 
 
 def _busy(error: openai.APIStatusError, words: str) -> Failure:
@@ -121,6 +138,7 @@ def _busy(error: openai.APIStatusError, words: str) -> Failure:
         f"answered {error.status_code}{_saying(words)}",
         advice,
         Unreachable,
+        "endpoint" if error.status_code in AWAY else "unclear",
         again=True,
         overload=error.status_code not in (409, 425),
         http_status=error.status_code,

@@ -89,6 +89,40 @@ def test_a_broken_connection_is_no_timeout_though_the_transport_calls_it_one():
     assert understand(error, SETTINGS, "tiny", 10).status == "timeout"
 
 
+# ── whose fault ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 408, 429, 502, 503, 504, 529])
+async def test_a_server_that_is_away_full_or_closed_is_the_endpoints_fault(status):
+    assert understand(await refusal("No.", status), SETTINGS, "tiny", 10).fault == "endpoint"
+
+
+@pytest.mark.parametrize("status", [400, 413, 418, 422])
+async def test_a_request_that_is_wrong_is_the_fault_of_that_ask(status):
+    assert understand(await refusal("No.", status), SETTINGS, "tiny", 10).fault == "ask"
+
+
+@pytest.mark.parametrize("status", [409, 425, 500, 520])
+async def test_an_error_inside_the_server_may_be_the_fault_of_either(status):
+    assert understand(await refusal("No.", status), SETTINGS, "tiny", 10).fault == "unclear"
+
+
+@pytest.mark.parametrize(
+    ("cause", "fault"),
+    [
+        (ConnectionRefusedError(), "endpoint"),
+        (aiohttp.ServerDisconnectedError(), "unclear"),
+        (aiohttp.ClientPayloadError(), "unclear"),
+        (aiohttp.ClientOSError(), "unclear"),
+        (TimeoutError(), "unclear"),
+    ],
+)
+def test_a_server_that_cannot_be_reached_is_away_and_a_broken_reply_is_unclear(cause, fault):
+    error = openai.APIConnectionError(request=openai.DefaultHttpxClient().build_request("GET", "http://a"))
+    error.__cause__ = cause
+    assert understand(error, SETTINGS, "tiny", 10).fault == fault
+
+
 def test_a_key_is_taken_out_wherever_it_stands_but_no_common_word():
     assert scrub("Bearer sk-0123456 and sk-0123456", "sk-0123456") == "Bearer [key] and [key]"
     assert scrub("nothing of none", "none") == "nothing of none"
