@@ -2,8 +2,10 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.protocols import CEILING, FLOOR, PROTOCOLS
 from app.protocols.core import Protocol
 from app.records import verdicts
+from app.records.humans import first_names
 from app.records.progress import FailureCount, failures
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
@@ -147,6 +150,8 @@ class Report:
     """The figures of each person under each arm, by pseudonym."""
     checks: Sequence[ModelCheck] = ()
     """The accuracy of people under each arm by a mixed model."""
+    accounts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The other pseudonyms of each person who judged by several accounts, by the first. Each counts as one person."""
     sides: Sequence[Sides] = ()
     """Who argued for the right answer how often, where two different participants oppose each other."""
 
@@ -190,6 +195,7 @@ class Report:
             "cells": [line.as_json() for line in self.lines],
             "sides": [{**asdict(item), "balanced": item.balanced} for item in self.sides],
             "people": [asdict(item) for item in self.people],
+            "accounts_of_one_person": {first: list(others) for first, others in self.accounts.items()},
             "mixed_models": [asdict(item) for item in self.checks],
             "contrasts": [{**asdict(item), "warning": item.warning} for item in self.contrasts],
             "metrics": [asdict(item) for item in self.metrics],
@@ -226,11 +232,13 @@ async def report(session: AsyncSession, experiment: Experiment) -> Report:
 
 async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
     """Read the data of a report."""
+    rows = await verdicts.placed(session, experiment.id)
+    humans = await first_names(session, {row.judge for row in rows if row.kind == "person"})
     return Facts(
         experiment,
         {count.arm: count for count in await verdicts.arm_counts(session, experiment.id)},
         await verdicts.judge_counts(session, experiment.id),
-        await verdicts.placed(session, experiment.id),
+        [replace(row, person=humans[row.judge]) if row.judge in humans else row for row in rows],
         await failures(session, experiment.id),
         await verdicts.played(session, experiment.id),
         await verdicts.marks(session, experiment.id),
@@ -283,8 +291,17 @@ def computed(facts: Facts) -> Report:
         facts.speeches,
         people,
         checks,
+        _accounts(rows),
         sides(file_arms, _of_verdicts(facts, rows)),
     )
+
+
+def _accounts(rows: Iterable[Placed]) -> dict[str, list[str]]:
+    """Return the other pseudonyms of each person who judged by several accounts, by the first."""
+    known = sorted({(row.person, row.judge) for row in rows if row.person})
+    return {
+        first: [name for _, name in own if name != first] for first, own in groupby(known, key=itemgetter(0))
+    }
 
 
 Place: TypeAlias = tuple[str, str]
@@ -618,6 +635,10 @@ def _people_notes(report: Report) -> list[str]:
     found = [
         f"People: {counts}. Intervals and contrasts of people are for new passages and new people (clustered by passage and by "
         "person); beside them stand each person's figures and, as a check, a mixed logistic model with people and questions random."
+    ]
+    found += [
+        f"{first} also judged as {', '.join(others)}: accounts with one recruiter's id or e-mail address count as one person."
+        for first, others in report.accounts.items()
     ]
     found += [
         f"{line.arm.arm}, {line.judge.label}: {line.cell.method}."
