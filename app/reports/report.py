@@ -92,6 +92,8 @@ class ReportRow:
         )
         if self.cell and self.cell.fixed:
             figures |= {"low": None, "high": None}
+        if self.cell and self.cell.fixed_scores:
+            figures |= dict.fromkeys(("brier_low", "brier_high", "log_score_low", "log_score_high"))
         return {
             **figures,
             **counts,
@@ -258,7 +260,9 @@ def computed(facts: Facts) -> Report:
     naive = [name for name, arm in arms.items() if arm.protocol == FLOOR.name]
     fixed = floors(rows, facts.twins, naive)
     figures = _figures(readings, arms, ends, seed)
-    figures |= {place: constant(figures[place], COIN) for place in _coins(rows, arms)}
+    figures |= {
+        place: constant(figures[place], COIN, scores=even) for place, even in _coins(rows, arms).items()
+    }
     figures |= {place: constant(figures[place], floor.shown) for place, floor in fixed.items()}
     knew = Counter((row.arm, row.judge_label) for row in facts.verdicts if row.knows_story)
     whole = [row.reading for row in _complete(facts.verdicts, facts).rows] if knew else []
@@ -356,21 +360,21 @@ def _ends(arms: Mapping[str, ArmCount], spec: Mapping[str, Any]) -> tuple[str | 
 COIN = "a built-in judge that prefers no answer, or only a place in the list: over both orders it is right as often as a coin"
 
 
-def _coins(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> list[Place]:
-    """Return the arms and judges whose accuracy is that of a coin by design: of built-in judges that believe all answers alike, and
-    of those that see nothing but the answers and are half right on every question.
+def _coins(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> dict[Place, bool]:
+    """Return the arms and judges whose accuracy is that of a coin by design, and whether their scores are fixed too: built-in judges
+    that believe all answers alike, and those that see nothing but the answers and are half right on every question.
 
     A model without preferences is a sample, not a design.
     """
     groups: dict[Place, list[Placed]] = {}
     for row in rows:
         groups.setdefault((row.arm, row.judge_label), []).append(row)
-    return [place for place, own in groups.items() if own[0].kind == "builtin" and _is_coin(own, arms)]
+    builtin = {place: own for place, own in groups.items() if own[0].kind == "builtin"}
+    even = {place: all(min(row.belief) == max(row.belief) for row in own) for place, own in builtin.items()}
+    return {place: even[place] for place, own in builtin.items() if even[place] or _is_coin(own, arms)}
 
 
 def _is_coin(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> bool:
-    if all(min(row.belief) == max(row.belief) for row in rows):
-        return True
     half = set(by_question([row.reading for row in rows], rightness).values()) == {0.5}
     return half and arms[rows[0].arm].protocol == FLOOR.name
 

@@ -150,6 +150,9 @@ def test_a_built_in_coin_has_no_interval_and_a_model_that_never_prefers_keeps_it
         body = line.as_json()
         assert (body["accuracy"], body["fixed"]) == (0.5, fixed)
         assert (body["low"] is None) == (kind == "builtin")
+        assert (body["brier"], body["log_score"]) == (0.25, -1)
+        for end in ("brier_low", "brier_high", "log_score_low", "log_score_high"):
+            assert (body[end] is None) == (kind == "builtin"), end
         assert ("by design" in printed(made)) == (kind == "builtin")
 
 
@@ -164,6 +167,9 @@ def test_a_built_in_judge_that_goes_by_the_order_of_answers_is_a_coin_where_it_s
         [line] = reported(rows, {"talk": protocol}, "first").lines
         assert line.cell is not None
         assert (line.cell.accuracy, line.cell.fixed) == (0.5, fixed)
+        assert line.cell.brier_low < line.cell.brier, (
+            "beliefs of .9 and .1 are scored, whatever the accuracy is"
+        )
 
 
 ENDS = {"none": {"protocol": "naive"}, "bare": {"protocol": "naive"}, "whole": {"protocol": "expert"}}
