@@ -18,6 +18,7 @@ from app.records.progress import FailureCount, failures
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
 from app.reports import certainty
+from app.reports.as_published import differences
 from app.reports.certainty import Certainty, certainties
 from app.reports.equal_words import EqualWords, equal_words
 from app.reports.pressure import Attacked, Dialled, attacked, dialled
@@ -609,8 +610,13 @@ def _preset_notes(report: Report) -> list[str]:
     return [
         f"Arm {arm['name']}: as {arm['preset']}{', with prompts of its own' if arm.get('prompts') else ''}; "
         f"see docs/presets/{arm['preset']}.md for what still differs from the paper."
+        f"{_unlike_preset(differences(arm, report.experiment.spec))}"
         for arm in named
     ]
+
+
+def _unlike_preset(clauses: Sequence[str]) -> str:
+    return f" Participants are not as it asks: {'; '.join(clauses)}." if clauses else ""
 
 
 def _contrast_notes(report: Report) -> list[str]:
