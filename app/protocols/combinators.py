@@ -106,6 +106,10 @@ class Spoken(Protocol):
             raise ValueError(
                 f"quote_characters must be at least {LEAST_QUOTE}, or 0 for none: a quote has four words or more"
             )
+        if self.quotes_required and self.quote_characters == 0:
+            raise ValueError(
+                "quotes_required asks for quotes and quote_characters: 0 allows none: raise it, or leave one out"
+            )
         return self
 
     @property

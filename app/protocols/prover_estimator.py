@@ -85,7 +85,7 @@ class ProverEstimator(Brief, Argued):
         """The prover claims, the estimator prices. Level by level, a claim is broken up and the prover goes
         on with one part, down to a leaf.
         """
-        unquoted = replace(self.limits, quote_characters=0)
+        unquoted = replace(self.limits, quote_characters=0, min_quotes=0)
         claim = yield from self.spoken(
             case, Ask("claim", "prover", "claim", "speech", limits=unquoted, facts=SpeechFacts())
         )

@@ -406,6 +406,12 @@ def test_a_leaf_whose_quote_is_true_and_over_the_limit_is_not_refuted() -> None:
     assert debated(proving).outcome.measures["leaf_verified"] == 1
 
 
+def test_a_claim_is_asked_for_no_quote_since_it_may_have_none() -> None:
+    asked = debated(pricing({}), quotes_required=1).asked
+    limits = {ask.kind: (ask.limits.quote_characters, ask.limits.min_quotes) for ask in asked.values()}
+    assert (limits["claim"], limits["leaf"]) == ((0, 0), (250, 1))
+
+
 def test_a_leaf_may_quote_without_a_limit() -> None:
     assert ProverEstimator(quote_characters=None).limits.quote_characters is None
 
