@@ -650,11 +650,33 @@ def _people_notes(report: Report) -> list[str]:
         f"{first} also judged as {', '.join(others)}: accounts with one recruiter's id or e-mail address count as one person."
         for first, others in report.accounts.items()
     ]
+    found += _uneven(report)
     found += [
         f"{line.arm.arm}, {line.judge.label}: {line.cell.method}."
         for line in pooled
         if line.cell and line.cell.method == METHOD_ONE_JUDGE
     ]
+    return found
+
+
+MOST_OF_ONE = 0.3
+"""Share of the verdicts under an arm from which on one person's are named, if it is also twice an even share."""
+
+
+def _uneven(report: Report) -> list[str]:
+    """Return who gave so many of the verdicts under an arm that the figures rest on fewer people than their number says."""
+    groups: dict[Place, list[PersonFigures]] = {}
+    for item in report.people:
+        groups.setdefault((item.arm, item.judge), []).append(item)
+    found = []
+    for (arm, judge), people in groups.items():
+        most = max(people, key=lambda item: item.verdicts)
+        share = most.verdicts / sum(item.verdicts for item in people)
+        if share >= MOST_OF_ONE and share > 2 / len(people):
+            found.append(
+                f"{arm}, {judge}: {most.person} gave {share:.0%} of the verdicts of these {len(people)} people, so that figures and "
+                "contrasts rest on fewer people than that."
+            )
     return found
 
 

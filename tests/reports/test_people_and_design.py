@@ -142,6 +142,28 @@ def test_pgr_names_its_floor_and_ceiling_and_what_was_chosen_among_several() -> 
     assert {line.cell.pgr_floor for line in named.lines if line.cell and line.cell.pgr} == {"bare"}
 
 
+def test_a_person_who_gave_most_of_the_verdicts_is_named() -> None:
+    rows = of_people("talk", 0.7, 1)
+    assert not [
+        note for note in notes(reported(rows, {"talk": "debate"}, "people")) if "rest on fewer" in note
+    ]
+    # The second and third person gave all but two of theirs to the first, on other questions.
+    moved = [
+        replace(row, judge="person-0", question=f"{row.question}/{row.place}")
+        if row.place in (2, 3) and row.passage > "p1"
+        else row
+        for row in rows
+    ]
+    [named] = [
+        note for note in notes(reported(moved, {"talk": "debate"}, "people")) if "rest on fewer" in note
+    ]
+    share = sum(row.judge == "person-0" for row in moved) / len(moved)
+    assert named == (
+        f"talk, people: person-0 gave {share:.0%} of the verdicts of these 5 people, so that figures and contrasts rest on fewer people "
+        "than that."
+    )
+
+
 def test_a_built_in_coin_has_no_interval_and_a_model_that_never_prefers_keeps_its() -> None:
     for kind, fixed in (("builtin", COIN), ("model", None)):
         rows = [placed("talk", "coin", kind, passage, 0, 0.5) for passage in range(16)]
