@@ -358,7 +358,7 @@ def _ends(arms: Mapping[str, ArmCount], spec: Mapping[str, Any]) -> tuple[str | 
     )
 
 
-COIN = "a built-in judge that prefers no answer, or only a place in the list: over both orders it is right as often as a coin"
+COIN = "a built-in judge that prefers no answer, or only a place in the list: over both orders it is right as often as by drawing an answer"
 
 
 def _coins(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> dict[Place, bool]:
