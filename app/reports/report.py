@@ -622,6 +622,12 @@ def _unlike_preset(clauses: Sequence[str]) -> str:
 def _contrast_notes(report: Report) -> list[str]:
     """Return how contrasts are tested, and where a test is to be read with care."""
     tests = {item.test: item for item in report.contrasts if item.test}
+    shown = {(item.first, item.second) for item in report.contrasts}
+    silent = [pair for pair in map(tuple, report.experiment.spec.get("contrasts", ())) if pair not in shown]
+    if silent:
+        return [
+            f"Contrast {first} less {second}: no verdict counts under either arm." for first, second in silent
+        ]
     if not report.contrasts:
         return []
     found = [

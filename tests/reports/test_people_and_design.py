@@ -142,6 +142,12 @@ def test_pgr_names_its_floor_and_ceiling_and_what_was_chosen_among_several() -> 
     assert {line.cell.pgr_floor for line in named.lines if line.cell and line.cell.pgr} == {"bare"}
 
 
+def test_a_named_contrast_of_which_nothing_counts_is_not_left_out() -> None:
+    made = reported([], {"talk": "debate", "other": "consultancy"}, "people", contrasts=[["talk", "other"]])
+    assert made.contrasts == []
+    assert "Contrast talk less other: no verdict counts under either arm." in notes(made)
+
+
 def test_a_person_who_gave_most_of_the_verdicts_is_named() -> None:
     rows = of_people("talk", 0.7, 1)
     assert not [
