@@ -25,7 +25,7 @@ from app.reports.pressure import Attacked, Dialled, attacked, dialled
 from app.reports.sides import Sides, sides
 from app.reports.twins import Floor, Partners, floors, paired
 from app.statistics.accuracy import Cell, by_question, cells, constant
-from app.statistics.contrasts import Contrast, contrasts
+from app.statistics.contrasts import Contrast, constant_contrast, contrasts
 from app.statistics.metrics import Measured, measures, metrics
 from app.statistics.people import ModelCheck, PersonFigures, of_people
 from app.statistics.readings import MeasuredReading, TrialMeasures
@@ -200,7 +200,7 @@ class Report:
             "people": [asdict(item) for item in self.people],
             "accounts_of_one_person": {first: list(others) for first, others in self.accounts.items()},
             "mixed_models": [asdict(item) for item in self.checks],
-            "contrasts": [{**asdict(item), "warning": item.warning} for item in self.contrasts],
+            "contrasts": [_contrast_json(item) for item in self.contrasts],
             "metrics": [asdict(item) for item in self.metrics],
             "measures": [asdict(item) for item in self.measures],
             "candidates": [asdict(item) for item in self.dialled],
@@ -209,6 +209,11 @@ class Report:
             "speeches": [{**asdict(item), "rate": item.rate} for item in self.speeches],
             "failures": [asdict(failure) for failure in self.failures],
         }
+
+
+def _contrast_json(item: Contrast) -> dict[str, Any]:
+    ends = dict.fromkeys(("low", "high")) if item.fixed else {}
+    return {**asdict(item), **ends, "warning": item.warning}
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +281,7 @@ def computed(facts: Facts) -> Report:
         facts.experiment,
         arms,
         [_line(facts, judge, figures, counted, fixed, knew, with_them, sure) for judge in facts.judges],
-        contrasts(readings, pairs, seed=seed),
+        [_between_constants(item, figures) for item in contrasts(readings, pairs, seed=seed)],
         _metrics(facts, rows),
         measures(
             map(_told, _without_knowing(facts)),
@@ -301,16 +306,31 @@ def computed(facts: Facts) -> Report:
     )
 
 
+Place: TypeAlias = tuple[str, str]
+"""An arm and a judge."""
+
+
+def _between_constants(item: Contrast, figures: Mapping[Place, Cell]) -> Contrast:
+    """Return a contrast, as a constant where the design fixes the accuracy of both arms and they are the same.
+
+    The floor of people and of sampled models holds on average, so that their differences are samples.
+    """
+    ends = [figures.get((arm, item.judge)) for arm in (item.first, item.second)]
+    if item.difference == 0 and all(cell and cell.fixed and cell.people is None for cell in ends):
+        return constant_contrast(item, BETWEEN_CONSTANTS)
+    return item
+
+
+BETWEEN_CONSTANTS = "the design fixes the accuracy of both arms"
+"""Why a difference has neither interval nor p-value."""
+
+
 def _accounts(rows: Iterable[Placed]) -> dict[str, list[str]]:
     """Return the other pseudonyms of each person who judged by several accounts, by the first."""
     known = sorted({(row.person, row.judge) for row in rows if row.person})
     return {
         first: [name for _, name in own if name != first] for first, own in groupby(known, key=itemgetter(0))
     }
-
-
-Place: TypeAlias = tuple[str, str]
-"""An arm and a judge."""
 
 
 def _line(
@@ -636,9 +656,9 @@ def _contrast_notes(report: Report) -> list[str]:
     ]
     found += [f"p by {test}; null hypothesis: {item.null}." for test, item in sorted(tests.items())]
     for item in report.contrasts:
-        if item.warning:
+        for clause in filter(None, (item.warning, item.fixed)):
             first, second, judge = report.contrast_names(item)
-            found.append(f"{first} less {second}, {judge}: {item.warning}.")
+            found.append(f"{first} less {second}, {judge}: {clause}.")
     return found
 
 

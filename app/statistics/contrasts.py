@@ -68,6 +68,8 @@ class Contrast:
     """How many people judged under either arm; None for other judges."""
     reason: str | None = None
     """Reason why there is no figure; None where there is one."""
+    fixed: str | None = None
+    """Reason why the difference is fixed by the design, and has neither interval nor p-value; None where it is not."""
 
     @property
     def warning(self) -> str | None:
@@ -79,6 +81,23 @@ class Contrast:
         if self.passages < FEW:
             return f"with {self.passages} passages, fewer than {FEW}, p tests the symmetry of their differences more than the mean"
         return None
+
+
+def constant_contrast(item: Contrast, reason: str) -> Contrast:
+    """Return a contrast of two arms whose accuracies the design fixes. Both limits are its value, for drawings."""
+    assert item.difference is not None
+    return replace(
+        item,
+        low=item.difference,
+        high=item.difference,
+        p=None,
+        p_holm=None,
+        method="none: fixed by the design",
+        test=None,
+        null=None,
+        skewness=None,
+        fixed=reason,
+    )
 
 
 def contrasts(

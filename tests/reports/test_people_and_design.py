@@ -184,6 +184,17 @@ def test_a_built_in_coin_has_no_interval_and_a_model_that_never_prefers_keeps_it
         assert ("by design" in printed(made)) == (kind == "builtin")
 
 
+def test_the_difference_of_two_constants_has_neither_interval_nor_p() -> None:
+    for kind, fixed in (("builtin", True), ("model", False)):
+        rows = [placed(arm, "coin", kind, passage, 0, 0.5) for arm in ("one", "two") for passage in range(16)]
+        made = reported(rows, {"one": "naive", "two": "naive"}, "coin", contrasts=[["one", "two"]])
+        [body] = made.as_json()["contrasts"]
+        assert body["difference"] == 0
+        assert (body["low"] is None, body["p"] is None, body["fixed"] is None) == (fixed, fixed, not fixed)
+        said = "the design fixes the accuracy of both arms."
+        assert any(note.endswith(said) for note in notes(made)) == fixed
+
+
 def test_a_built_in_judge_that_goes_by_the_order_of_answers_is_a_coin_where_it_sees_nothing_else() -> None:
     """It chooses the first answer in both orders: half right on every question, whatever is asked."""
     for protocol, fixed in (("naive", COIN), ("debate", None)):
