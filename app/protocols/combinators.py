@@ -168,6 +168,10 @@ class TwoSided(Protocol):
             return once
         return *once, *(replace(assignment, exchanged=True) for assignment in once)
 
+    def speaks_first(self, argues: Mapping[str, int]) -> str | None:
+        """Return the opposed seat that speaks before the other in a talk with these sides; None where both speak at once."""
+        return None
+
     def holders(self, named: Mapping[str, T], assignment: Assignment) -> dict[str, T]:
         """Return who has which seat: the two opposed participants exchanged where the assignment says so."""
         found = dict(named)
