@@ -88,7 +88,7 @@ def _verdicts(row: _Figures) -> ShownCell:
 
 
 FIXED = "by design"
-"""In place of an interval of an accuracy that the design fixes."""
+"""In place of an interval of an accuracy, or a difference, that the design fixes."""
 
 ACCURACY: tuple[Column[_Figures], ...] = (
     Column("arm", lambda row: ShownCell(row["arm"], baseline=row["arm_has_baseline"]), Kind.NAME),
@@ -302,6 +302,8 @@ def _difference(item: Contrast | None) -> str:
 
 
 def _interval(item: Contrast | None) -> str:
+    if item is not None and item.fixed:
+        return FIXED
     if item is None or item.low is None or item.high is None:
         return ABSENT
     return between(100 * item.low, 100 * item.high, "{:+.0f}")
