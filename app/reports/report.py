@@ -15,6 +15,7 @@ from app.protocols.core import Protocol
 from app.records import verdicts
 from app.records.humans import first_names
 from app.records.progress import FailureCount, failures
+from app.records.prompt_sizes import CutPrompts, cut_prompts
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
 from app.reports import certainty
@@ -126,6 +127,9 @@ class ReportRow:
         }
 
 
+PILOT = "{name} is a pilot: its figures are for its makers, and comparisons of experiments leave it out."
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """A whole report."""
@@ -155,6 +159,8 @@ class Report:
     """The accuracy of people under each arm by a mixed model."""
     accounts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The other pseudonyms of each person who judged by several accounts, by the first. Each counts as one person."""
+    cut: Sequence[CutPrompts] = ()
+    """Models whose server read less of a prompt than was sent."""
     sides: Sequence[Sides] = ()
     """Who argued for the right answer how often, where two different participants oppose each other."""
 
@@ -162,7 +168,14 @@ class Report:
     def warnings(self) -> list[str]:
         """Return the sentences to be read before the accuracies."""
         named = [(", ".join(line.names), line.cell, line.certainty) for line in self.lines]
-        return certainty.sentences(self.experiment.name, named)
+        pilot = [PILOT.format(name=self.experiment.name)] if self.pilot else []
+        cut = [item.sentence for item in self.cut]
+        return [*pilot, *cut, *certainty.sentences(self.experiment.name, named)]
+
+    @property
+    def pilot(self) -> bool:
+        """Return whether the experiment is a pilot."""
+        return bool(self.experiment.spec.get("pilot"))
 
     @property
     def suspects(self) -> list[SpeechCount]:
@@ -189,6 +202,7 @@ class Report:
             "digest": self.experiment.digest,
             "seed": self.experiment.seed,
             "rules": RULES,
+            "pilot": self.pilot,
             "elicit": self.experiment.spec["elicit"],
             "ties": "a tie of k answers counts 1/k",
             "unit": "question, clustered by passage, and by person where people judge",
@@ -231,6 +245,7 @@ class Facts:
     speeches: Sequence[SpeechCount]
     preferences: Mapping[str, float]
     twins: Partners
+    cut: Sequence[CutPrompts]
 
 
 async def report(session: AsyncSession, experiment: Experiment) -> Report:
@@ -253,6 +268,7 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         await speech_counts(session, experiment.id),
         await preferences(session, experiment.id),
         await verdicts.twins(session, experiment.id),
+        await cut_prompts(session, experiment.id),
     )
 
 
@@ -301,8 +317,9 @@ def computed(facts: Facts) -> Report:
         facts.speeches,
         people,
         checks,
-        _accounts(rows),
-        sides(file_arms, _of_verdicts(facts, rows)),
+        accounts=_accounts(rows),
+        sides=sides(file_arms, _of_verdicts(facts, rows)),
+        cut=facts.cut,
     )
 
 

@@ -112,9 +112,12 @@ def _accuracies(report: Report) -> ShownTable[_Figures]:
 
 
 def together(reports: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the figures of several experiments in one table, from the JSON of their reports."""
+    """Return the figures of several experiments in one table, from the JSON of their reports, without pilots."""
     rows = [
-        {**cell, "arm": f"{made['experiment']}: {cell['arm']}"} for made in reports for cell in made["cells"]
+        {**cell, "arm": f"{made['experiment']}: {cell['arm']}"}
+        for made in reports
+        if not made["pilot"]
+        for cell in made["cells"]
     ]
     first = Column("experiment and arm", ACCURACY[0].cell, Kind.NAME)
     return ShownTable("Judge accuracy of all experiments", (first, *ACCURACY[1:]), rows).printed()
