@@ -3,16 +3,18 @@
 import asyncio
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from random import Random
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
 import aiohttp
-import openai
+from aiohttp.abc import AbstractResolver
 
 from app.participants.base import (
+    BadRequest,
     Call,
     CallLog,
     Ending,
@@ -20,16 +22,17 @@ from app.participants.base import (
     Forbidden,
     ParticipantError,
     UnknownModel,
+    Unreachable,
 )
-from app.participants.completions import Reply, listed, messages, read, scrubbed
+from app.participants.complaints import Complaint, complaint_in
+from app.participants.completions import Reply, listed, messages, read, scrubbed, stored
 from app.participants.concurrency import Limit
-from app.participants.failures import UNREADABLE, Failure, understand
+from app.participants.dialect import VERDICTS, Change, Dialect, Lesson, lesson, pointless
+from app.participants.failures import UNREADABLE, Failure, Refused, Unreadable, understand, unknown_model
+from app.participants.transport import Transport
 
-NO_KEY = "none"
-"""Sent where no key is named. The protocol requires a key; servers without keys ignore it."""
-
-CONNECT_SECONDS = 10.0
-"""Longest wait for a connection. A server that is up accepts it at once."""
+MOST_LESSONS = 16
+"""Most changes to one request, each after a refusal."""
 
 LIST_SECONDS = 10.0
 """Longest wait for the list of models."""
@@ -61,7 +64,7 @@ class Client:
     ----------
     name : what the endpoint is called in the experiment's file, for sentences and the record
     limit : the queue before the endpoint; share one among all clients of an endpoint in a process
-    http : what sends the requests, where not the usual transport; closed with the client
+    resolver : looks up the server's name, where not the system; proxies of the environment are then not used
     """
 
     def __init__(
@@ -71,26 +74,21 @@ class Client:
         *,
         limit: Limit | None = None,
         patience: Patience = Patience(),
-        http: openai.DefaultAioHttpClient | None = None,
+        resolver: AbstractResolver | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
         self.limit = limit or Limit()
-        self.abilities: dict[tuple[str, str], bool] = {}
-        """Model and ability, with whether it was seen to work (True) or refused (False)."""
-        self.top_logprobs: dict[str, int] = {}
-        """By model, the number of likeliest tokens that its server returns."""
+        self.dialects: dict[str, Dialect] = {}
+        """By model, what its server does not take."""
+        self.told: defaultdict[str, list[str]] = defaultdict(list)
+        """By model, sentences on what was changed or is doubtful, each once."""
         self.deciding: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """By model, locked while its first belief decides how all its beliefs are read."""
         self._patience = patience
         self._rng = Random()
-        self._key = settings.key()
-        self._openai = openai.AsyncOpenAI(
-            api_key=self._key or NO_KEY,
-            base_url=str(settings.base_url),
-            max_retries=0,
-            http_client=http or openai.DefaultAioHttpClient(follow_redirects=False),
-        )
+        self._secrets = settings.secrets()
+        self._transport = Transport(settings, resolver)
 
     async def __aenter__(self) -> Self:
         return self
@@ -102,7 +100,7 @@ class Client:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._openai.close()
+        await self._transport.close()
 
     async def complete(self, call: Call, log: CallLog, *, within: float) -> Reply:
         """Send `call` until a reply comes or the attempts are used up. Each attempt may take `within`
@@ -111,10 +109,11 @@ class Client:
         Each attempt has its own request id, sent as `X-Request-Id` and recorded before the attempt. A
         cancelled attempt has no recorded ending. Raise ParticipantError.
         """
-        self._check_key()
+        self._check_secrets()
+        sending = _Sending(call, self.dialect(call.model))
         attempt = 1
         while True:
-            outcome = await self._attempt(call, attempt, log, within)
+            outcome = await self._as_taken(sending, log, within)
             if isinstance(outcome, Reply):
                 return outcome
             if not outcome.again or attempt == self._patience.attempts:
@@ -126,42 +125,125 @@ class Client:
         """Return the names of the models that the endpoint serves, by one attempt without a record. Raise
         ParticipantError.
         """
-        self._check_key()
+        self._check_secrets()
         try:
             async with asyncio.timeout(LIST_SECONDS):
-                body = await self._openai.get("/models", cast_to=object)
+                body = await self._transport.send("/models")
             return sorted(listed(body))
         except _TRANSPORT as error:
             raise understand(error, self.settings, "any model", LIST_SECONDS).exception(self.name) from None
 
-    def _check_key(self) -> None:
-        """Refuse a key that no header can carry, before a transport repeats it in an error."""
-        if self._key is not None and not (self._key.isascii() and self._key.isprintable()):
-            raise Forbidden(
-                f"The key in the environment variable {self.settings.api_key_env} has line breaks or other "
-                "characters that a key cannot have: set it again."
-            )
+    async def answers(self, call: Call, log: CallLog, *, within: float) -> None:
+        """Make sure that a model answers a request, whatever it says. Raise ParticipantError, UnknownModel where the
+        server refuses the model.
+        """
+        self._check_secrets()
+        outcome = await self._as_taken(_Sending(call, self.dialect(call.model)), log, within, _any_choice)
+        if isinstance(outcome, Failure):
+            raise await self._final(outcome, call.model, 1)
+
+    # ── what the model's server takes ───────────────────────────────────────────────────────────────────────────
+
+    def dialect(self, model: str) -> Dialect:
+        """Return what is known of the model's server."""
+        first = (Change("fold"),) if self.settings.fold_system else ()
+        return self.dialects.setdefault(model, Dialect(first))
+
+    def learn(self, model: str, change: Change, words: str = "") -> None:
+        """Remember what the model's server does not take."""
+        known = self.dialect(model)
+        self.dialects[model] = known.with_(change)
+        if self.dialects[model] != known:
+            because = f", because the server said “{words[:120].rstrip('. ')}”" if words else ""
+            self.tell(model, f"{str(change)[0].upper()}{str(change)[1:]}{because}.")
+
+    def tell(self, model: str, sentence: str) -> None:
+        """Keep a sentence about a model for whoever checks an experiment."""
+        if sentence not in self.told[model]:
+            self.told[model].append(sentence)
+
+    async def _as_taken(
+        self, sending: "_Sending", log: CallLog, within: float, reader: Callable[[object], Reply] = read
+    ) -> Reply | Failure:
+        """Send one attempt, and at once again, changed, where the server refuses what can be changed."""
+        for _ in range(MOST_LESSONS):
+            sending.keep_up(self.dialect(sending.asked.model))
+            outcome = await self._attempt(*sending.next(), log, within, reader)
+            if isinstance(outcome, Reply):
+                self._succeeded(sending, outcome)
+                return outcome
+            learned = self._lesson(sending, outcome)
+            if learned is None or not self._learned(sending, learned, outcome.complaint):
+                return outcome
+        return outcome
+
+    def _lesson(self, sending: "_Sending", failure: Failure) -> Lesson | None:
+        told = failure.complaint
+        if told is None or failure.error not in (BadRequest, Unreachable) or failure.model_unknown:
+            return None
+        return lesson(sending.dialect, told, sending.asked)
+
+    def _learned(self, sending: "_Sending", learned: Lesson, told: Complaint | None) -> bool:
+        """Change the request. Return whether it is worth sending. A guess is remembered once the request succeeds."""
+        model, useless = sending.asked.model, pointless(sending.asked, learned.change)
+        if learned.guess and not useless:
+            sending.guesses.append(learned.change)
+        else:
+            self.learn(model, learned.change, told.words if told else "")
+        return not useless
+
+    def _succeeded(self, sending: "_Sending", reply: Reply) -> None:
+        """Remember what worked."""
+        model = sending.asked.model
+        for change in sending.guesses:
+            self.learn(model, change, "something that names no parameter")
+        names = {name for name in sending.asked.params if self.dialect(model).takes(name)}
+        worked = names & (VERDICTS | {"response_format"})
+        if not reply.first:
+            worked -= {"logprobs", "top_logprobs"}
+        self.dialects[model] = self.dialect(model).knowing(*worked)
+
+    # ── one attempt ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _check_secrets(self) -> None:
+        """Refuse a key or another value that no header can carry, before a transport repeats it in an error."""
+        for variable in self.settings.variables():
+            value = self.settings.value_of(variable)
+            if not (value.isascii() and (value.isprintable())):
+                raise Forbidden(
+                    f"The key in the environment variable {variable} has line breaks or other characters that a key "
+                    "cannot have: set it again."
+                )
 
     async def _final(self, failure: Failure, model: str, attempts: int) -> ParticipantError:
-        """Return the error to raise. The list of models distinguishes an unknown model from a wrong address."""
+        """Return the error to raise. The server's words, or its list of models, distinguish an unknown model from a
+        wrong address.
+        """
         if failure.model_unknown:
             try:
                 served = await self.models()
             except ParticipantError:
                 served = []  # There is only the server's own message on the request.
+            said = failure.complaint is not None and unknown_model(failure.complaint)
             if served and model not in served:
                 return UnknownModel(
                     f"The endpoint {self.name} does not serve the model {model}: "
-                    f"choose one of {', '.join(served)}."
+                    f"choose one of {', '.join(served[:MOST_NAMED])}."
+                )
+            if said:
+                return UnknownModel(
+                    f"The endpoint {self.name} {failure.what}: correct the name of the model, {model}."
                 )
         return failure.exception(self.name, attempts)
 
-    async def _attempt(self, call: Call, number: int, log: CallLog, within: float) -> Reply | Failure:
+    async def _attempt(
+        self, call: Call, number: int, log: CallLog, within: float, reader: Callable[[object], Reply] = read
+    ) -> Reply | Failure:
         request_id = uuid4().hex
         async with self.limit.slot() as slot:
             await log.begin(call, number, request_id)
             started = time.monotonic()
-            outcome = await self._post(call, request_id, within)
+            outcome = await self._post(call, request_id, within, reader)
             seconds = time.monotonic() - started
             if isinstance(outcome, Reply):
                 slot.succeeded(_kind(call), seconds, outcome.tokens_out or 0)
@@ -170,24 +252,66 @@ class Client:
         await log.end(request_id, _ending(outcome, seconds))
         return outcome
 
-    async def _post(self, call: Call, request_id: str, within: float) -> Reply | Failure:
+    async def _post(
+        self, call: Call, request_id: str, within: float, reader: Callable[[object], Reply]
+    ) -> Reply | Failure:
         body = {**call.params, "model": call.model, "messages": messages(call.segments)}
-        waits = openai.Timeout(within, connect=min(CONNECT_SECONDS, within))
         try:
             async with asyncio.timeout(within):
-                data: object = await self._openai.post(
-                    "/chat/completions",
-                    cast_to=object,
-                    body=body,
-                    options={"headers": {"X-Request-Id": request_id}, "timeout": waits},
-                )
-            return read(scrubbed(data, self._key))
+                data = await self._transport.send("/chat/completions", body, {"X-Request-Id": request_id})
+            if (told := complaint_in(data)) is not None:
+                raise Refused(200, {}, told)
+            reply = reader(scrubbed(data, self._secrets))
+            if len(reply.text) > MOST_TEXT:
+                raise Unreadable(*_TOO_MUCH, again=False)
+            return reply
         except _TRANSPORT as error:
             return understand(error, self.settings, call.model, within)
 
 
-_TRANSPORT = (openai.OpenAIError, aiohttp.ClientError, OSError, *UNREADABLE)
+class _Sending:
+    """A call on its way, as its model's server takes it. With other parameters it is another call on record."""
+
+    def __init__(self, asked: Call, dialect: Dialect) -> None:
+        self.asked = asked
+        self.guesses: list[Change] = []
+        self.dialect = dialect
+        self._sent: Call | None = None
+        self._number = 0
+
+    def keep_up(self, known: Dialect) -> None:
+        """Take in what was learned meanwhile, with the guesses of this call."""
+        self.dialect = known.with_(*self.guesses)
+
+    def next(self) -> tuple[Call, int]:
+        """Return what to send, and the number of the attempt at it."""
+        params, segments = self.dialect.spoken(self.asked)
+        if self._sent is None:
+            self._sent = replace(self.asked, params=params, segments=segments)
+        elif (params, segments) != (self._sent.params, list(self._sent.segments)):
+            self._sent = replace(self.asked, id=uuid4(), params=params, segments=segments)
+            self._number = 0
+        self._number += 1
+        return self._sent, self._number
+
+
+def _any_choice(data: object) -> Reply:
+    """Return an empty reply for any body with a choice, even one that holds no text yet."""
+    if not (isinstance(data, dict) and isinstance(data.get("choices"), list) and data["choices"]):
+        return read(data)
+    return Reply("")
+
+
+_TRANSPORT = (Refused, aiohttp.ClientError, OSError, *UNREADABLE)
 """Errors that may happen between here and a reply. Time-outs are OSErrors."""
+
+MOST_TEXT = 1_000_000
+"""Most characters of a reply's text. The longest that models write are shorter."""
+
+_TOO_MUCH = f"wrote more than {MOST_TEXT:,} characters", "lower max_tokens, or choose another model"
+
+MOST_NAMED = 30
+"""Most models that an error lists."""
 
 
 def _kind(call: Call) -> str:
@@ -202,7 +326,7 @@ def _ending(outcome: Reply | Failure, seconds: float) -> Ending:
         "ok",
         seconds,
         200,
-        reply=outcome.sent,
+        reply=stored(outcome.sent),
         tokens_in=outcome.tokens_in,
         tokens_out=outcome.tokens_out,
         tokens_cached=outcome.tokens_cached,

@@ -41,7 +41,8 @@ class ParticipantFactory:
     """The clients of this process. Close it when done."""
 
     def __init__(self) -> None:
-        self._clients: dict[tuple[str, str | None], Client] = {}
+        self._clients: dict[str, Client] = {}
+        """By the settings of the endpoint, as JSON."""
 
     def participant(
         self, settings: AnySettings, endpoint: tuple[str, EndpointSettings] | None
@@ -56,10 +57,19 @@ class ParticipantFactory:
 
     def client(self, name: str, settings: EndpointSettings) -> Client:
         """Return the client of an endpoint, so that all its participants share one limit."""
-        key = (str(settings.base_url), settings.api_key_env)
+        key = settings.model_dump_json()
         if key not in self._clients:
             self._clients[key] = Client(name, settings)
         return self._clients[key]
+
+    def told(self) -> list[str]:
+        """Return what the clients learned about models and their servers, in sentences."""
+        return [
+            f"{client.name}, {model}: {sentence}"
+            for client in self._clients.values()
+            for model, sentences in client.told.items()
+            for sentence in sentences
+        ]
 
     async def close(self) -> None:
         """Close every connection."""
