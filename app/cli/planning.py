@@ -32,7 +32,7 @@ def check(
 
 
 async def _check(path: Path, count: int) -> None:
-    from app.cli.console import print_table
+    from app.cli.console import print_table, warn
     from app.cli.local import local_arena
     from app.cli.tables import findings_table
     from app.experiments import check as checking
@@ -42,7 +42,7 @@ async def _check(path: Path, count: int) -> None:
     from app.records.tasks import passage_texts, questions_of
 
     spec = read_spec(path)
-    await reach(spec.cast, spec.used)
+    warn(await reach(spec.cast, spec.used))
     async with local_arena() as (database, _), database.session() as session:
         found = await questions_of(session, spec.tasks.set)
         if not found:

@@ -24,7 +24,7 @@ from app.participants.base import (
     UnknownModel,
     Unreachable,
 )
-from app.participants.complaints import Complaint, complaint_in
+from app.participants.complaints import complaint_in
 from app.participants.completions import Reply, listed, messages, read, scrubbed, stored
 from app.participants.concurrency import Limit
 from app.participants.dialect import VERDICTS, Change, Dialect, Lesson, lesson, pointless
@@ -149,13 +149,12 @@ class Client:
         first = (Change("fold"),) if self.settings.fold_system else ()
         return self.dialects.setdefault(model, Dialect(first))
 
-    def learn(self, model: str, change: Change, words: str = "") -> None:
-        """Remember what the model's server does not take."""
+    def learn(self, model: str, change: Change, because: str) -> None:
+        """Remember what the model's server does not take, and how that is known."""
         known = self.dialect(model)
         self.dialects[model] = known.with_(change)
         if self.dialects[model] != known:
-            because = f", because the server said “{words[:120].rstrip('. ')}”" if words else ""
-            self.tell(model, f"{str(change)[0].upper()}{str(change)[1:]}{because}.")
+            self.tell(model, f"{change}, because {because}.")
 
     def tell(self, model: str, sentence: str) -> None:
         """Keep a sentence about a model for whoever checks an experiment."""
@@ -169,12 +168,11 @@ class Client:
         for _ in range(MOST_LESSONS):
             sending.keep_up(self.dialect(sending.asked.model))
             outcome = await self._attempt(*sending.next(), log, within, reader)
-            if isinstance(outcome, Reply):
-                self._succeeded(sending, outcome)
-                return outcome
-            learned = self._lesson(sending, outcome)
-            if learned is None or not self._learned(sending, learned, outcome.complaint):
-                return outcome
+            learned = None if isinstance(outcome, Reply) else self._lesson(sending, outcome)
+            if learned is None or pointless(sending.asked, learned.change):
+                break
+            sending.tried.append(learned)
+        self._remember(sending, outcome, learned)
         return outcome
 
     def _lesson(self, sending: "_Sending", failure: Failure) -> Lesson | None:
@@ -183,25 +181,22 @@ class Client:
             return None
         return lesson(sending.dialect, told, sending.asked)
 
-    def _learned(self, sending: "_Sending", learned: Lesson, told: Complaint | None) -> bool:
-        """Change the request. Return whether it is worth sending. A guess is remembered once the request succeeds."""
-        model, useless = sending.asked.model, pointless(sending.asked, learned.change)
-        if learned.guess and not useless:
-            sending.guesses.append(learned.change)
-        else:
-            self.learn(model, learned.change, told.words if told else "")
-        return not useless
-
-    def _succeeded(self, sending: "_Sending", reply: Reply) -> None:
-        """Remember what worked."""
+    def _remember(self, sending: "_Sending", outcome: Reply | Failure, last: Lesson | None) -> None:
+        """Remember what was tried and helped: all of it after a reply. After a failure neither guesses nor what led
+        to the same words again.
+        """
         model = sending.asked.model
-        for change in sending.guesses:
-            self.learn(model, change, "something that names no parameter")
-        names = {name for name in sending.asked.params if self.dialect(model).takes(name)}
-        worked = names & (VERDICTS | {"response_format"})
-        if not reply.first:
-            worked -= {"logprobs", "top_logprobs"}
-        self.dialects[model] = self.dialect(model).knowing(*worked)
+        replied = isinstance(outcome, Reply)
+        words = outcome.complaint.words if isinstance(outcome, Failure) and outcome.complaint else ""
+        helped = [one for one in sending.tried if replied or not (one.guess or one.words == words)]
+        for one in (*helped, *([last] if last else [])):
+            named = f"the server said “{one.words[:120].rstrip('. ')}”"
+            self.learn(model, one.change, "the server refused it without a reason" if one.guess else named)
+        if isinstance(outcome, Reply):
+            names = {name for name in sending.asked.params if self.dialect(model).takes(name)}
+            worked = names & (VERDICTS | {"response_format"})
+            unseen = () if outcome.first else ("logprobs", "top_logprobs")
+            self.dialects[model] = self.dialect(model).knowing(*worked.difference(unseen))
 
     # ── one attempt ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -274,14 +269,14 @@ class _Sending:
 
     def __init__(self, asked: Call, dialect: Dialect) -> None:
         self.asked = asked
-        self.guesses: list[Change] = []
+        self.tried: list[Lesson] = []
         self.dialect = dialect
         self._sent: Call | None = None
         self._number = 0
 
     def keep_up(self, known: Dialect) -> None:
-        """Take in what was learned meanwhile, with the guesses of this call."""
-        self.dialect = known.with_(*self.guesses)
+        """Take in what was learned meanwhile, with what this call tries."""
+        self.dialect = known.with_(*(one.change for one in self.tried))
 
     def next(self) -> tuple[Call, int]:
         """Return what to send, and the number of the attempt at it."""

@@ -220,10 +220,13 @@ _SPELLINGS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A change, and whether the server's words named it. A guess counts only if the request then succeeds."""
+    """A change after a refusal."""
 
     change: Change
+    words: str = ""
+    """The server's, without keys."""
     guess: bool = False
+    """Whether these words do not name it. A guess counts only if the request then succeeds."""
 
 
 def lesson(dialect: Dialect, told: Complaint, call: Call) -> Lesson | None:
@@ -235,15 +238,16 @@ def lesson(dialect: Dialect, told: Complaint, call: Call) -> Lesson | None:
         return None
     if _about_roles(told) and any(segment.role == "system" for segment in call.segments):
         change = Change("fold")
-        return None if change in dialect.changes else Lesson(change)
+        return None if change in dialect.changes else Lesson(change, told.words)
     sent, _ = dialect.spoken(call)
     named = list(_named(dialect, told, call, sent))
     changes = [_changed(dialect, told, name, call.params[name], sent) for name in named[:1]]
     if changes:
-        return Lesson(changes[0])
+        return Lesson(changes[0], told.words)
     if _names_fixed(told, call) or told.names or told.status not in (400, 422):
         return None
-    return _guess(dialect, call, sent)
+    guessed = _guess(dialect, call, sent)
+    return Lesson(guessed, told.words, guess=True) if guessed else None
 
 
 _NOT_ABOUT_PARAMETERS = (401, 402, 403, 407, 408, 409, 413, 425, 429)
@@ -375,19 +379,15 @@ def _bound(words: str, now: float, *, whole: bool) -> Change | None:
     return Change("least", "", bound)
 
 
-def _guess(dialect: Dialect, call: Call, sent: Mapping[str, Any]) -> Lesson | None:
+def _guess(dialect: Dialect, call: Call, sent: Mapping[str, Any]) -> Change | None:
     """Return what a refusal without any name may be about: constraints, and log-probabilities."""
     for name in METHOD:
         if name not in call.params or name in dialect.proven or not _adaptable(dialect, name, call, sent):
             continue
-        fewer = Change("most", "top_logprobs", FEWER)
-        if (
-            name == "logprobs"
-            and sent.get("top_logprobs", 0) > FEWER
-            and "top_logprobs" not in {*call.fixed, *dialect.proven}
-        ):
-            return Lesson(fewer, guess=True)
-        return Lesson(Change("drop", name), guess=True)
+        bounded = {*call.fixed, *dialect.proven}
+        if name == "logprobs" and "top_logprobs" not in bounded and sent.get("top_logprobs", 0) > FEWER:
+            return Change("most", "top_logprobs", FEWER)
+        return Change("drop", name)
     return None
 
 

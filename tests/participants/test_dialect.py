@@ -161,7 +161,7 @@ def test_without_a_name_constraints_and_log_probabilities_are_left_out_as_a_gues
         "logprobs is left out",
     ]
     found = lesson(Dialect(), complaint(400, {"error": "No."}), call(TOKEN))
-    assert found == Lesson(Change("most", "top_logprobs", 5), guess=True)
+    assert found == Lesson(Change("most", "top_logprobs", 5), "No.", guess=True)
     assert learned("No.", TOKEN, 500) is None
 
 
