@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.participants.base import EndpointSettings, NoKey, ParticipantError
+from app.participants.base import NoKey, ParticipantError
 from app.participants.participant_factory import ParticipantFactory, Person, parse_settings
 from app.participants.prompts import Example, PromptBook
 from app.participants.seating import Holder, Seating
@@ -38,6 +38,7 @@ from app.protocols.quotes import IndexedPassage, indexed
 from app.protocols.views import View
 from app.records import plays
 from app.records.database import OUTAGE, Database
+from app.records.endpoints import settings_of
 from app.records.group_commit import GroupCommit, put
 from app.records.plays import AnyPlay
 from models import Judgement, SeatRow, Trial
@@ -317,8 +318,7 @@ class Engine:
         settings = parse_settings(row.settings)
         endpoint = None
         if row.endpoint is not None:
-            address = {"base_url": row.endpoint.base_url, "api_key_env": row.endpoint.api_key_env}
-            endpoint = (row.endpoint.name, EndpointSettings.model_validate(address))
+            endpoint = (row.endpoint.name, settings_of(row.endpoint))
         return Holder(self._roster.participant(settings, endpoint), settings.elicitation)
 
     def _keeper(self, opened: Opened) -> Callable[[Move], Awaitable[Move]]:
