@@ -358,9 +358,10 @@ _UNKNOWN_MODEL = re.compile(
 )
 _NUMBER = r"(\d[\d,]*)"
 _HELD = (
-    rf"(?:context[ _](?:length|size|window|limit)|max_model_len|n_ctx|(?:sequence|input|prompt) length)\D{{0,40}}{_NUMBER}",
+    rf"(?:max_model_len|n_ctx)[^\d;]{{0,24}}{_NUMBER}",
+    rf"(?:context[ _](?:length|size|window|limit)|(?:sequence|input|prompt) length)[^\d;]{{0,40}}{_NUMBER}",
     rf"{_NUMBER}[ -](?:token )?(?:maximum )?context",
-    rf"(?:<=|>|at most|allowed|cannot exceed|limit(?: of| is)?|exceeds?)\D{{0,30}}{_NUMBER}",
+    rf"(?:<=|>|at most|allowed|cannot exceed|limit(?: of| is)?|exceeds?)[^\d;]{{0,30}}{_NUMBER}",
 )
 _CAME = rf"{_NUMBER} (?:input |output |total |prompt )?`?(?:inputs?`? )?tokens|(?:token count|requested|received)\D{{0,20}}{_NUMBER}"
 

@@ -137,27 +137,26 @@ def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
         return lambda chunk, _: chunk
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise Unreadable(f"packs its reply as {encoding[:20]}, which was not asked for")
-    return _Inflater().unpack
+    return _Inflater(bare=encoding == "deflate").unpack
 
 
 class _Inflater:
     """Unpacks gzip and deflate, with or without the header that deflate should have."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, bare: bool) -> None:
         self._inner = zlib.decompressobj(zlib.MAX_WBITS | 32)
-        self._begun = False
+        self._bare = bare
 
     def unpack(self, chunk: bytes, most: int) -> bytes:
         """Return at most `most` bytes. What is beyond them is lost."""
         try:
             found = self._inner.decompress(chunk, most)
         except zlib.error:
-            if self._begun:
+            if not self._bare:
                 raise Unreadable("sent a packed reply that is damaged") from None
-            self._inner = zlib.decompressobj(-zlib.MAX_WBITS)
-            self._begun = True
+            self._inner, self._bare = zlib.decompressobj(-zlib.MAX_WBITS), False
             return self.unpack(chunk, most)
-        self._begun = True
+        self._bare = False
         return found
 
 
