@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     stalled_after: float = Field(30, gt=0)
     """Seconds without a sign of life after which other workers take a worker's jobs; over twice `heartbeat`.
     """
+    patience: float = Field(12, gt=0, le=10_000)
+    """Hours for which an endpoint that does not answer is waited for."""
     allowed_hosts: Listed = ("127.0.0.0/8", "::1")
     """Where `arena serve` may send requests to models: addresses, networks, names, each with a port or without."""
     key_variables: Listed = ()

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
-from models.base import Base, Json, JsonObject, Moment, Now, OpaqueId, Seed
+from models.base import Base, Json, JsonObject, Moment, Now, OpaqueId, Seed, SerialId
 from models.tasks import Question
 
 
@@ -40,6 +40,37 @@ class Endpoint(Base):
     api_key_env: Mapped[str | None]
     more: Mapped[JsonObject]
     """Headers (names of variables), query, and whether system messages are folded; only what is set."""
+
+
+class EndpointNotice(Base):
+    """What one worker's process has found out about an endpoint: that it is paused, or how fast it may be asked.
+
+    It holds until `valid_until`, which a living process puts off again and again.
+    """
+
+    __tablename__ = "endpoint_notice"
+    __table_args__ = (
+        UniqueConstraint("process", "base_url", "api_key_env", "model", postgresql_nulls_not_distinct=True),
+        CheckConstraint("rate > 0", name="rate_is_positive"),
+        CheckConstraint("(since IS NULL) = (next_at IS NULL)", name="pauses_say_when_they_end"),
+    )
+
+    id: Mapped[SerialId]
+    process: Mapped[uuid.UUID]
+    name: Mapped[str]
+    base_url: Mapped[str]
+    api_key_env: Mapped[str | None]
+    model: Mapped[str] = mapped_column(server_default="")
+    """The one that is paused; empty for all."""
+    since: Mapped[Moment | None]
+    """Beginning of the pause; None where it is not paused."""
+    reason: Mapped[str] = mapped_column(server_default="")
+    """What the endpoint did last, as the continuation of “it …”."""
+    next_at: Mapped[Moment | None]
+    """When it is tried again."""
+    rate: Mapped[float | None]
+    """Requests a second that it was seen to take, where it refused more."""
+    valid_until: Mapped[Moment]
 
 
 class Participant(Base):

@@ -48,6 +48,8 @@ class Script:
     """Whether `response_format` is taken; refused with status 400 where not."""
     odds: tuple[float, ...] | None = None
     """Probabilities of the answers; drawn from the prompt where None."""
+    favours: str = ""
+    """Words of the answer that is likeliest wherever it is listed; of other options the first is."""
     letters: float = 0.9
     """Probability of the answers' letters in an unconstrained reply."""
     top: int = 20
@@ -56,6 +58,8 @@ class Script:
     """Most `top_logprobs` that may be asked for; more is refused with status 400."""
     refusal: tuple[int, str, str | None] | None = None
     """Status, message and code with which every request is refused."""
+    quota: tuple[int, float] | None = None
+    """Most requests that are answered in any period of so many seconds; others get status 429 without Retry-After."""
     latency: float = 0.0
     flaky: float = 0.0
     """Share of requests that fail in one of the ways of FLAKES; the same one at most three times."""
@@ -98,6 +102,7 @@ class ScriptedServer:
         self._log: TextIO | None = None
         self._prefixes: set[str] = set()
         self._flaked: Counter[str] = Counter()
+        self._taken: deque[float] = deque()
         self._closing = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -152,6 +157,8 @@ class ScriptedServer:
             self._log.write(seen.line() + "\n")
 
     async def _answer(self, request: web.Request, seen: Seen) -> web.StreamResponse:
+        if refusal := self._over_quota():
+            return refusal
         await asyncio.sleep(self.script.latency)
         fault = self._fault(seen)
         if fault == "hang":
@@ -163,6 +170,18 @@ class ScriptedServer:
         if refusal := self._locked(request) or self._refusal(seen.body):
             return refusal
         return web.json_response(self._completion(seen))
+
+    def _over_quota(self) -> web.Response | None:
+        if self.script.quota is None:
+            return None
+        most, seconds = self.script.quota
+        now = time.monotonic()
+        while self._taken and now - self._taken[0] > seconds:
+            self._taken.popleft()
+        if len(self._taken) >= most:
+            return _error(429, f"Rate limit exceeded: {most} requests in {seconds:g} s")
+        self._taken.append(now)
+        return None
 
     def _fault(self, seen: Seen) -> str | None:
         if self.script.faults:
@@ -328,6 +347,11 @@ def _odds(body: Mapping[str, Any], script: Script, count: int) -> list[float]:
     """Probabilities of the options; the same for every request that shows the same messages."""
     if script.odds is not None and len(script.odds) == count:
         return list(script.odds)
+    if script.favours:
+        texts = re.findall(r"^Answer [A-Z]: (.*)$", _prompt(body), re.MULTILINE)
+        listed = len(texts) == count
+        place = next((at for at, text in enumerate(texts) if listed and script.favours in text), 0)
+        return [0.97 if at == place else 0.03 / (count - 1) for at in range(count)]
     luck = Random(_prompt(body))
     weights = [luck.random() + 0.01 for _ in range(count)]
     return [weight / sum(weights) for weight in weights]
@@ -437,9 +461,12 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser.add_argument("--model", action="append", help="name of a model to serve; may be repeated")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each reply")
     parser.add_argument("--flaky", type=float, default=0.0, help="share of requests that fail")
+    parser.add_argument("--quota", type=int, help="most requests in any --window; 429 for others")
+    parser.add_argument("--window", type=float, default=60.0, help="seconds")
     options = parser.parse_args(None if arguments is None else list(arguments))
     models = tuple(options.model or Script.models)
-    script = Script(models=models, latency=options.latency, flaky=options.flaky)
+    quota = (options.quota, options.window) if options.quota else None
+    script = Script(models=models, latency=options.latency, flaky=options.flaky, quota=quota)
     asyncio.run(serve(script, options.port, options.log))
 
 

@@ -47,12 +47,16 @@ def doctor(
 
 async def _doctor(path: Path | None) -> bool:
     from app.cli.local import local_arena
-    from app.records.endpoints import endpoints
+    from app.records.endpoints import endpoints, notices
 
     wanted = _endpoints_of(path) if path else []
     async with local_arena(upgrade=False) as (database, _):
         health = await database.health()
-        known = await endpoints(database) if health.current else []
+        known, found = [], []
+        if health.current:
+            known = await endpoints(database)
+            async with database.session() as session:
+                found = await notices(session)
     kind = "embedded PostgreSQL" if health.embedded else "PostgreSQL from DATABASE_URL"
     print(f"Database: {kind} {health.server_version} at {health.address}")
     state = "current" if health.current else "not current: run `arena db upgrade`"
@@ -60,6 +64,8 @@ async def _doctor(path: Path | None) -> bool:
     answering = [
         await _try_endpoint(name, endpoint, models) for name, endpoint, models in _with(known, wanted)
     ]
+    for notice in found:
+        print(f"Of a worker that runs now: {notice.sentence}")
     if not answering:
         print("Endpoints: none known yet; name a spec to try its endpoints.")
     return health.current and all(answering)

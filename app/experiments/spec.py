@@ -5,10 +5,10 @@ import hashlib
 import json
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -208,6 +208,14 @@ class Spec:
         """Return the participants that sit in an arm or on the panel."""
         seated = (holder for arm in self.arms for holder in arm.seats.values() if holder != PEOPLE)
         return [*seated, *self.panel.judges]
+
+    def with_arms(self, names: Sequence[str]) -> Self:
+        """Return the spec with these arms alone, for a pre-flight; with all where none is named. Raise SpecError."""
+        known = [arm.name for arm in self.arms]
+        for name in names:
+            if name not in known:
+                raise SpecError(f"There is no arm {name}: choose from {', '.join(known)}.")
+        return replace(self, arms=tuple(arm for arm in self.arms if arm.name in (names or known)))
 
     def normalised(self) -> dict[str, Any]:
         """Return the whole as JSON with every default written out, to be frozen, hashed and compared."""

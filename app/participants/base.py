@@ -311,7 +311,8 @@ class Call:
     """Path of the ask it serves."""
     purpose: str
     """`answer`, `again` (a re-ask), `mass` (one unconstrained token, for belief and label mass), `choice` (one
-    constrained token, where the other leaves the choice open).
+    constrained token, where the other leaves the choice open), `probe` (a tiny request that tells whether the endpoint
+    answers at all).
     """
     endpoint: str
     model: str
@@ -346,6 +347,33 @@ class CallLog(Protocol):
 
     async def end(self, request_id: str, ending: Ending) -> None:
         """Record how it ended. Return once that is durable."""
+
+
+class AskLog:
+    """The call log of one ask, which knows whether a reply came. What was heard would be lost with the ask, so that
+    it waits for a paused endpoint as long as it takes.
+    """
+
+    def __init__(self, log: CallLog) -> None:
+        self._log = log
+        self._probes: set[str] = set()
+        self.heard = False
+        """Whether any request of this ask got a reply."""
+
+    async def begin(self, call: Call, attempt: int, request_id: str) -> None:
+        """See `CallLog`."""
+        if call.purpose == PROBE:
+            self._probes.add(request_id)
+        await self._log.begin(call, attempt, request_id)
+
+    async def end(self, request_id: str, ending: Ending) -> None:
+        """See `CallLog`."""
+        self.heard = self.heard or (ending.status == "ok" and request_id not in self._probes)
+        await self._log.end(request_id, ending)
+
+
+PROBE = "probe"
+"""Purpose of a request that no ask needs: it tells whether the endpoint answers."""
 
 
 # ── the participant ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,10 +1,12 @@
-"""Sends requests to one endpoint: a bounded number of attempts, each recorded before it is sent."""
+"""Sends requests to one endpoint until it answers, or a bounded number of times; each is recorded before it is sent."""
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from random import Random
 from types import TracebackType
 from typing import Self
@@ -14,13 +16,17 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from app.participants.base import (
+    PROBE,
+    AskLog,
     BadRequest,
     Call,
     CallLog,
     Ending,
     EndpointSettings,
     Forbidden,
+    NoKey,
     ParticipantError,
+    Segment,
     UnknownModel,
     Unreachable,
 )
@@ -29,6 +35,7 @@ from app.participants.completions import Reply, listed, messages, read, scrubbed
 from app.participants.concurrency import Limit
 from app.participants.dialect import VERDICTS, Change, Dialect, Lesson, lesson, pointless
 from app.participants.failures import UNREADABLE, Failure, Refused, Unreadable, understand, unknown_model
+from app.participants.outages import IMPATIENT, CircuitBreaker, EndpointState, Patience
 from app.participants.transport import Transport
 
 MOST_LESSONS = 16
@@ -38,23 +45,16 @@ LIST_SECONDS = 10.0
 """Longest wait for the list of models."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How often, and after which waits, a request is attempted (seconds)."""
+EVERY = ""
+"""Key of the breaker for all models of the endpoint."""
 
-    attempts: int = 5
-    first: float = 0.5
-    """Longest wait after the first attempt. It doubles after each further one."""
-    longest: float = 30.0
-    asked: float = 60.0
-    """Longest wait that a server may ask for."""
+WORD = (Segment("user", "Reply with the word OK."),)
+"""The tiny request."""
 
-    def wait(self, attempt: int, retry_after: float | None, rng: Random) -> float:
-        """Return the seconds to wait after the failed `attempt` (from 1): exponential backoff with full
-        jitter (Brooker 2015), plus the wait that the server asks for.
-        """
-        jitter = rng.uniform(0, min(self.first * 2 ** (attempt - 1), self.longest))
-        return min(retry_after or 0.0, self.asked) + jitter
+PROBE_SECONDS = 60.0
+"""Longest wait for the reply to a tiny request."""
+
+logger = logging.getLogger(__name__)
 
 
 class Client:
@@ -73,7 +73,7 @@ class Client:
         settings: EndpointSettings,
         *,
         limit: Limit | None = None,
-        patience: Patience = Patience(),
+        patience: Patience = IMPATIENT,
         resolver: AbstractResolver | None = None,
     ) -> None:
         self.name = name
@@ -85,8 +85,15 @@ class Client:
         """By model, sentences on what was changed or is doubtful, each once."""
         self.deciding: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """By model, locked while its first belief decides how all its beliefs are read."""
+        self.breakers: dict[str, CircuitBreaker] = {}
+        """One for all models, and one for each that was found missing; none where nothing is waited for."""
+        self._answered_at = float("-inf")
+        """When it was last seen to answer."""
+        self._deciding_fault = asyncio.Lock()
         self._patience = patience
         self._rng = Random()
+        if patience.hours:
+            self.breakers[EVERY] = CircuitBreaker(name, patience)
         self._secrets = settings.secrets()
         self._transport = Transport(settings, resolver)
 
@@ -103,23 +110,150 @@ class Client:
         await self._transport.close()
 
     async def complete(self, call: Call, log: CallLog, *, within: float) -> Reply:
-        """Send `call` until a reply comes or the attempts are used up. Each attempt may take `within`
-        seconds.
+        """Send `call` until a reply comes or the patience runs out. Each attempt may take `within` seconds.
 
         Each attempt has its own request id, sent as `X-Request-Id` and recorded before the attempt. A
-        cancelled attempt has no recorded ending. Raise ParticipantError.
+        cancelled attempt has no recorded ending. Raise ParticipantError; among them EndpointPaused, where the
+        endpoint is paused for longer than this ask waits in place.
         """
         self._check_secrets()
         sending = _Sending(call, self.dialect(call.model))
+        if self._patience.hours:
+            return await self._until_it_answers(sending, log, within)
         attempt = 1
         while True:
             outcome = await self._as_taken(sending, log, within)
+            assert outcome is not None, "nothing pauses an endpoint for the impatient"
             if isinstance(outcome, Reply):
                 return outcome
             if not outcome.again or attempt == self._patience.attempts:
                 raise await self._final(outcome, call.model, attempt)
             await asyncio.sleep(self._patience.wait(attempt, outcome.retry_after, self._rng))
             attempt += 1
+
+    async def _until_it_answers(self, sending: "_Sending", log: CallLog, within: float) -> Reply:
+        """Send a call until a reply comes. Failures of the endpoint are waited out and do not count as attempts."""
+        call, attempts, unclear = sending.asked, 0, 0
+        while True:
+            sent = time.monotonic()
+            outcome = await self._when_admitted(sending, log, within)
+            if isinstance(outcome, Reply):
+                return outcome
+            if outcome is None:  # The endpoint was paused while the request waited for its turn.
+                continue
+            attempts += 1
+            if outcome.fault == "ask" or issubclass(outcome.error, NoKey):
+                raise await self._final(outcome, call.model, attempts)
+            if outcome.fault == "endpoint":
+                continue
+            unclear += 1
+            last = unclear >= self._patience.attempts
+            silent = outcome.status == "timeout" and self._answered_at < sent
+            if (last or silent) and not await self._answers_at_all(call, log):
+                unclear = 0
+            elif last:
+                raise await self._final(outcome, call.model, unclear)
+            else:
+                await asyncio.sleep(self._patience.wait(unclear, outcome.retry_after, self._rng))
+
+    async def _when_admitted(
+        self, sending: "_Sending", log: CallLog, within: float
+    ) -> Reply | Failure | None:
+        """Make an attempt once the endpoint is open. Return None where it was paused before the attempt was sent."""
+        stay = isinstance(log, AskLog) and log.heard
+        call = sending.asked
+        async with self._admission(call.model, stay=stay) as probing:
+            outcome = await self._as_taken(sending, log, within, probing=probing)
+            if isinstance(outcome, Failure) and outcome.fault == "unclear" and probing:
+                # A request that is wrong in itself must not keep the endpoint closed.
+                await self._gets_a_word(call, log, probing)
+        return outcome
+
+    # ── pauses ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def turned_away(self, model: str) -> ParticipantError | None:
+        """Return the error that a request for this model would get now, where it can neither be sent nor wait."""
+        for breaker in self._breakers_of(model):
+            if away := breaker.turned_away(time.monotonic()):
+                return away
+        return None
+
+    def states(self) -> list[EndpointState]:
+        """Return what there is to say of pauses and of the pace."""
+        return [state for breaker in self.breakers.values() if (state := breaker.state())]
+
+    def _breakers_of(self, model: str) -> list[CircuitBreaker]:
+        return [self.breakers[key] for key in (model, EVERY) if key in self.breakers]
+
+    def _is_paused(self, model: str) -> bool:
+        return any(breaker.paused for breaker in self._breakers_of(model))
+
+    @asynccontextmanager
+    async def _admission(self, model: str, *, stay: bool) -> AsyncIterator[list[CircuitBreaker]]:
+        """Wait until a request may be sent; yields the breakers for which it is the probe."""
+        probing: list[CircuitBreaker] = []
+        try:
+            for breaker in self._breakers_of(model):
+                if await breaker.admitted(stay=stay):
+                    probing.append(breaker)  # noqa: PERF401 - released even where the next one raises
+            yield probing
+        finally:
+            for breaker in probing:
+                breaker.release()
+
+    def _learn(
+        self, outcome: Reply | Failure, model: str, sent: float, probing: Sequence[CircuitBreaker] = ()
+    ) -> None:
+        """Open or close the breakers by the outcome of a request. An unclear failure changes nothing."""
+        if isinstance(outcome, Reply) or outcome.fault == "ask":
+            self._answered_at = time.monotonic()
+            for breaker in self._breakers_of(model):
+                lasted = breaker.answered(sent, probe=breaker in probing)
+                if lasted >= self._patience.hold:
+                    self.limit.window.restart()
+                    logger.info("The endpoint %s answers again after %.0f s.", self.name, lasted)
+        elif outcome.fault == "endpoint" and not issubclass(outcome.error, NoKey):
+            self._close_for(outcome, model, sent, probing)
+
+    def _close_for(
+        self, failure: Failure, model: str, sent: float, probing: Sequence[CircuitBreaker]
+    ) -> None:
+        """Close the breaker of the model where it alone is unknown, and else that of the endpoint."""
+        key = model if failure.model_unknown else EVERY
+        if key not in self.breakers:
+            self.breakers[key] = CircuitBreaker(self.name, self._patience, model=key)
+        self.breakers[key].failed(failure, probe=self.breakers[key] in probing)
+        for other in probing:
+            if other.model == EVERY != key:  # It answered, though it does not know the model.
+                other.answered(sent, probe=True)
+            elif other.model != key:
+                other.failed(failure, probe=True)
+
+    async def _answers_at_all(self, call: Call, log: CallLog) -> bool:
+        """Return whether the endpoint answers a tiny request, after a failure that may be the fault of either."""
+        began = time.monotonic()
+        async with self._deciding_fault:
+            if self._is_paused(call.model):
+                return False
+            if self._answered_at > began:
+                return True
+            return await self._gets_a_word(call, log)
+
+    async def _gets_a_word(self, call: Call, log: CallLog, probing: Sequence[CircuitBreaker] = ()) -> bool:
+        """Send the tiny request, and open or close the endpoint by its outcome. Return whether it was answered."""
+        own = {name: call.params[name] for name in call.fixed if name in call.params}
+        tiny = replace(call, id=uuid4(), purpose=PROBE, segments=WORD, params={"max_tokens": 16, **own})
+        params, segments = self.dialect(call.model).spoken(tiny)
+        tiny = replace(tiny, params=params, segments=segments)
+        request_id = uuid4().hex
+        await log.begin(tiny, 1, request_id)
+        sent = time.monotonic()
+        outcome = await self._post(tiny, request_id, PROBE_SECONDS, a_word)
+        await log.end(request_id, _ending(outcome, time.monotonic() - sent))
+        if isinstance(outcome, Failure) and outcome.fault == "unclear":
+            outcome = replace(outcome, fault="endpoint")
+        self._learn(outcome, call.model, sent, probing)
+        return isinstance(outcome, Reply) or outcome.fault == "ask"
 
     async def models(self) -> list[str]:
         """Return the names of the models that the endpoint serves, by one attempt without a record. Raise
@@ -138,7 +272,8 @@ class Client:
         server refuses the model.
         """
         self._check_secrets()
-        outcome = await self._as_taken(_Sending(call, self.dialect(call.model)), log, within, _any_choice)
+        outcome = await self._as_taken(_Sending(call, self.dialect(call.model)), log, within, a_word)
+        assert outcome is not None, "nothing pauses an endpoint for the impatient"
         if isinstance(outcome, Failure):
             raise await self._final(outcome, call.model, 1)
 
@@ -149,7 +284,7 @@ class Client:
         first = (Change("fold"),) if self.settings.fold_system else ()
         return self.dialects.setdefault(model, Dialect(first))
 
-    def learn(self, model: str, change: Change, because: str) -> None:
+    def remember(self, model: str, change: Change, because: str) -> None:
         """Remember what the model's server does not take, and how that is known."""
         known = self.dialect(model)
         self.dialects[model] = known.with_(change)
@@ -162,17 +297,28 @@ class Client:
             self.told[model].append(sentence)
 
     async def _as_taken(
-        self, sending: "_Sending", log: CallLog, within: float, reader: Callable[[object], Reply] = read
-    ) -> Reply | Failure:
-        """Send one attempt, and at once again, changed, where the server refuses what can be changed."""
+        self,
+        sending: "_Sending",
+        log: CallLog,
+        within: float,
+        understood: Callable[[object], Reply] = read,
+        probing: Sequence[CircuitBreaker] = (),
+    ) -> Reply | Failure | None:
+        """Send one attempt, and at once again, changed, where the server refuses what can be changed. Return None
+        where the endpoint was paused before it was sent.
+        """
         for _ in range(MOST_LESSONS):
             sending.keep_up(self.dialect(sending.asked.model))
-            outcome = await self._attempt(*sending.next(), log, within, reader)
+            outcome = await self._attempt(*sending.next(), log, within, probing, understood)
+            if outcome is None:
+                return None
+            sending.sent()
             learned = None if isinstance(outcome, Reply) else self._lesson(sending, outcome)
             if learned is None or pointless(sending.asked, learned.change):
                 break
             sending.tried.append(learned)
-        self._remember(sending, outcome, learned)
+        assert outcome is not None
+        self._keep_lessons(sending, outcome, learned)
         return outcome
 
     def _lesson(self, sending: "_Sending", failure: Failure) -> Lesson | None:
@@ -181,7 +327,7 @@ class Client:
             return None
         return lesson(sending.dialect, told, sending.asked)
 
-    def _remember(self, sending: "_Sending", outcome: Reply | Failure, last: Lesson | None) -> None:
+    def _keep_lessons(self, sending: "_Sending", outcome: Reply | Failure, last: Lesson | None) -> None:
         """Remember what was tried and helped: all of it after a reply. After a failure neither guesses nor what led
         to the same words again.
         """
@@ -191,7 +337,7 @@ class Client:
         helped = [one for one in sending.tried if replied or not (one.guess or one.words == words)]
         for one in (*helped, *([last] if last else [])):
             named = f"the server said “{one.words[:120].rstrip('. ')}”"
-            self.learn(model, one.change, "the server refused it without a reason" if one.guess else named)
+            self.remember(model, one.change, "the server refused it without a reason" if one.guess else named)
         if isinstance(outcome, Reply):
             names = {name for name in sending.asked.params if self.dialect(model).takes(name)}
             worked = names & (VERDICTS | {"response_format"})
@@ -232,23 +378,41 @@ class Client:
         return failure.exception(self.name, attempts)
 
     async def _attempt(
-        self, call: Call, number: int, log: CallLog, within: float, reader: Callable[[object], Reply] = read
-    ) -> Reply | Failure:
+        self,
+        call: Call,
+        number: int,
+        log: CallLog,
+        within: float,
+        probing: Sequence[CircuitBreaker] = (),
+        understood: Callable[[object], Reply] = read,
+    ) -> Reply | Failure | None:
+        """Make one attempt. Return None where the endpoint was paused while it waited for a slot.
+
+        A probe needs no slot: requests that hang may have all of them.
+        """
         request_id = uuid4().hex
-        async with self.limit.slot() as slot:
+        async with self.limit.slot() if not probing else nullcontext() as slot:
+            if self._is_paused(call.model) and not probing:
+                return None
             await log.begin(call, number, request_id)
-            started = time.monotonic()
-            outcome = await self._post(call, request_id, within, reader)
-            seconds = time.monotonic() - started
-            if isinstance(outcome, Reply):
+            sent = time.monotonic()
+            outcome = await self._post(call, request_id, within, understood)
+            seconds = time.monotonic() - sent
+            if slot is not None and isinstance(outcome, Reply):
                 slot.succeeded(_kind(call), seconds, outcome.tokens_out or 0)
-            elif outcome.overload:
+            elif slot is not None and isinstance(outcome, Failure) and outcome.overload:
                 slot.overloaded()
+            if self._patience.hours:
+                self._learn(outcome, call.model, sent, probing)
         await log.end(request_id, _ending(outcome, seconds))
         return outcome
 
     async def _post(
-        self, call: Call, request_id: str, within: float, reader: Callable[[object], Reply]
+        self,
+        call: Call,
+        request_id: str,
+        within: float,
+        understood: Callable[[object], Reply] = read,
     ) -> Reply | Failure:
         body = {**call.params, "model": call.model, "messages": messages(call.segments)}
         try:
@@ -256,7 +420,7 @@ class Client:
                 data = await self._transport.send("/chat/completions", body, {"X-Request-Id": request_id})
             if (told := complaint_in(data)) is not None:
                 raise Refused(200, {}, told)
-            reply = reader(scrubbed(data, self._secrets))
+            reply = understood(scrubbed(data, self._secrets))
             if len(reply.text) > MOST_TEXT:
                 raise Unreadable(*_TOO_MUCH, again=False)
             return reply
@@ -286,15 +450,11 @@ class _Sending:
         elif (params, segments) != (self._sent.params, list(self._sent.segments)):
             self._sent = replace(self.asked, id=uuid4(), params=params, segments=segments)
             self._number = 0
+        return self._sent, self._number + 1
+
+    def sent(self) -> None:
+        """Count the attempt that was made."""
         self._number += 1
-        return self._sent, self._number
-
-
-def _any_choice(data: object) -> Reply:
-    """Return an empty reply for any body with a choice, even one that holds no text yet."""
-    if not (isinstance(data, dict) and isinstance(data.get("choices"), list) and data["choices"]):
-        return read(data)
-    return Reply("")
 
 
 _TRANSPORT = (Refused, aiohttp.ClientError, OSError, *UNREADABLE)
@@ -307,6 +467,18 @@ _TOO_MUCH = f"wrote more than {MOST_TEXT:,} characters", "lower max_tokens, or c
 
 MOST_NAMED = 30
 """Most models that an error lists."""
+
+
+def a_word(data: object) -> Reply:
+    """Return the reply to a tiny request. Any choice will do, since a model that thinks first has no text in so few
+    tokens. Raise Unreadable where there is none.
+    """
+    try:
+        return read(data)
+    except Unreadable:
+        if isinstance(data, dict) and data.get("choices"):
+            return Reply("", sent={"text": None})
+        raise
 
 
 def _kind(call: Call) -> str:

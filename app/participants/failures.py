@@ -27,7 +27,7 @@ from app.participants.complaints import Complaint, complaint
 RETRIED = frozenset({408, 409, 425, 429})
 """Status codes below 500 for which another attempt may help. It may for all codes from 500 on."""
 
-AWAY = frozenset({402, 408, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+AWAY = frozenset({402, 408, 429, 502, 503, 504, 521, 522, 523, 524, 529})
 """Status codes that say nothing about one request: the server is away, overloaded, or wants money."""
 
 Fault = Literal["ask", "endpoint", "unclear"]

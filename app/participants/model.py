@@ -157,7 +157,7 @@ class _Talk:
                 raise  # It was refused for something else.
             return ()
         if not first:
-            self.client.learn(self.settings.model, Change("drop", "logprobs"), "the server sent none")
+            self.client.remember(self.settings.model, Change("drop", "logprobs"), "the server sent none")
             if must:
                 raise BadRequest(f"{self._without_logprobs}: {_OTHERWISE}")
         return first

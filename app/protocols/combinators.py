@@ -485,11 +485,20 @@ def argued(case: Case, said: Said) -> Talk[Outcome]:
     return Outcome(paths(said))
 
 
+POSITION = "/position"
+"""What the path of a position check ends with, after the path of the speech."""
+
+
+def position_of(path: str) -> str:
+    """Return the path of the speech that a position check is about."""
+    return path.removesuffix(POSITION)
+
+
 def checked(case: Case, said: Said) -> Talk[None]:
     """Check whether every speech that argues for an answer still does."""
     asks = [
         Ask(
-            f"{move.path}/position",
+            f"{move.path}{POSITION}",
             CHECKER,
             "position",
             "stance",

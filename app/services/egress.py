@@ -16,9 +16,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from app.errors import UserError
 from app.participants.base import Call, CallLog, EndpointSettings, NoKey
-from app.participants.client import Client, Patience
+from app.participants.client import Client
 from app.participants.completions import Reply
 from app.participants.concurrency import Limit
+from app.participants.outages import IMPATIENT, Patience
 from app.participants.participant_factory import ParticipantFactory
 from app.settings import Settings
 
@@ -27,7 +28,6 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 """From a name and a port to all its addresses."""
 
 KEY_PREFIX = "ARENA_KEY_"
-PATIENCE = Patience()
 _TRANSLATED = [ipaddress.ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")]
 """Prefixes of IPv6 addresses that end in the IPv4 address they lead to (RFC 6052, RFC 8215, RFC 4291)."""
 _PORTED = re.compile(r"\[(?P<six>[^\]]+)\](?::(?P<six_port>\d+))?|(?P<host>[^:\s]+):(?P<port>\d+)")
@@ -205,7 +205,7 @@ class GuardedClient(Client):
         allowed: AllowList,
         *,
         limit: Limit | None = None,
-        patience: Patience = PATIENCE,
+        patience: Patience = IMPATIENT,
     ) -> None:
         super().__init__(name, settings, limit=limit, patience=patience, resolver=CheckedResolver(allowed))
         self._allowed = allowed
@@ -229,13 +229,9 @@ class GuardedClient(Client):
 class GuardedParticipantFactory(ParticipantFactory):
     """A roster whose models are spoken to only where the allow-list lets it."""
 
-    def __init__(self, allowed: AllowList, patience: Patience = PATIENCE) -> None:
-        super().__init__()
-        self._allowed, self._patience = allowed, patience
+    def __init__(self, allowed: AllowList, patience: Patience = IMPATIENT) -> None:
+        super().__init__(patience)
+        self._allowed = allowed
 
-    def client(self, name: str, settings: EndpointSettings) -> Client:
-        """See `Roster`."""
-        key = settings.model_dump_json()
-        if key not in self._clients:
-            self._clients[key] = GuardedClient(name, settings, self._allowed, patience=self._patience)
-        return self._clients[key]
+    def _connect(self, name: str, settings: EndpointSettings) -> Client:
+        return GuardedClient(name, settings, self._allowed, patience=self._patience)

@@ -12,7 +12,8 @@ from app.participants.base import (
     ParticipantError,
     Segment,
 )
-from app.participants.client import Client, Patience
+from app.participants.client import Client
+from app.participants.outages import Patience
 from app.participants.participant_factory import parse_settings
 from app.participants.prompts import PromptBook, load
 from app.participants.seating import Holder, Seating

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.participants.base import Asking, Call, Ending, EndpointSettings
-from app.participants.client import Client, Patience
+from app.participants.client import Client
 from app.participants.concurrency import Limit
+from app.participants.outages import Patience
 from app.participants.prompts import PromptBook, load
 from app.protocols.combinators import RoundFacts
 from app.protocols.core import Ask, Case, Limits, Move

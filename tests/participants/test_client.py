@@ -21,10 +21,10 @@ from app.participants.base import (
     UnknownModel,
     Unreachable,
 )
-from app.participants.client import Patience
 from app.participants.completions import messages
 from app.participants.concurrency import Limit, Window
 from app.participants.failures import retry_after
+from app.participants.outages import Patience
 from tests.participants.examples import Record, client
 from tests.servers import Script, ScriptedServer
 

@@ -284,6 +284,24 @@ def test_a_reply_that_cannot_be_read_says_why():
     assert (failure.status, failure.error, failure.what) == ("unreadable", Nonsense, "sent a reply with NaN")
 
 
+# ── whose fault ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 408, 429, 502, 503, 504, 529])
+def test_a_server_that_is_away_full_or_closed_is_the_endpoints_fault(status):
+    assert refusal("No.", status).fault == "endpoint"
+
+
+@pytest.mark.parametrize("status", [400, 413, 418, 422])
+def test_a_request_that_is_wrong_is_the_fault_of_that_ask(status):
+    assert refusal("No.", status).fault == "ask"
+
+
+@pytest.mark.parametrize("status", [409, 425, 500, 520])
+def test_an_error_inside_the_server_may_be_the_fault_of_either(status):
+    assert refusal("No.", status).fault == "unclear"
+
+
 # ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from app.experiments.check import Findings
 from app.participants.base import Call, EndpointSettings, ParticipantError, Segment
-from app.participants.client import Patience
+from app.participants.outages import Patience
 from app.services.egress import (
     AllowList,
     BadPattern,

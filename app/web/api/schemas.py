@@ -1,6 +1,6 @@
 """The shapes of the API's requests and responses; docs/api.md and /api/v1/openapi.json are made from them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
@@ -91,6 +91,8 @@ class Progress(Shape):
     awaiting_people: int
     running: int
     """Those that can still be done without a person."""
+    endpoints: Sequence[str] = ()
+    """Sentences on its endpoints that are paused, or are asked at a pace."""
 
 
 class Cell(Shape):
