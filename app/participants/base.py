@@ -247,7 +247,7 @@ class ModelSettings(StrictSettings):
     timeout: float = Field(300, gt=0)
     """Seconds to wait for one reply."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
-    """Sent with every request as it stands, for instance switches of the chat template. It wins over everything that
+    """Sent unchanged with every request, for instance switches of the chat template. It wins over everything that
     the arena sends; `null` removes a parameter.
     """
 

@@ -292,7 +292,7 @@ class Client:
             self.tell(model, f"{change}, because {because}.")
 
     def tell(self, model: str, sentence: str) -> None:
-        """Keep a sentence about a model for whoever checks an experiment."""
+        """Keep a sentence about a model for the pre-flight."""
         if sentence not in self.told[model]:
             self.told[model].append(sentence)
 

@@ -269,7 +269,7 @@ _ROLES = re.compile(
 
 
 def _mentions(text: str, spelling: str) -> int | None:
-    """Return where a text mentions a parameter, as a word of its own; None where it does not."""
+    """Return where a text mentions a parameter, as a whole word; None where it does not."""
     found = re.search(rf"(?<![A-Za-z_])(?:{spelling})(?![A-Za-z_])", text, re.IGNORECASE)
     return found.start() if found else None
 
