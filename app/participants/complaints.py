@@ -54,7 +54,9 @@ def complaint_in(reply: object) -> Complaint | None:
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
     if choice is None:
-        bare = "choices" not in body and any(name in body for name in ("detail", "message"))
+        bare = "choices" not in body and any(
+            name in body for name in ("detail", "message", "msg", "error_msg")
+        )
         found = body.get("error") or body.get("errors") or (body if bare else None)
         return _with_own_status(found, body) if found else None
     reason, error = choice.get("finish_reason"), choice.get("error") or body.get("error")
@@ -88,6 +90,7 @@ _SAID = (
     "error",
     "errors",
     "error_message",
+    "error_msg",
     "faultstring",
     "fault",
     "title",

@@ -288,12 +288,18 @@ def _named(dialect: Dialect, told: Complaint, call: Call, sent: Mapping[str, Any
     inside = [name for names in told.names for name in ours if _mentions(names, ours[name]) is not None]
     yield from inside
     if not inside and not _names_fixed(told, call, fields=True):
+        text = _TAKEN.sub(" ", told.words)
         at = {
-            name: place
-            for name, spelling in ours.items()
-            if (place := _mentions(told.words, spelling)) is not None
+            name: place for name, spelling in ours.items() if (place := _mentions(text, spelling)) is not None
         }
         yield from sorted(at, key=lambda name: (at[name], -len(name)))
+
+
+_TAKEN = re.compile(
+    r"(?<!not )(?<!n't )(?<!not a )\b(allowed|expected|supported|valid|permitted|known|accepted)\b[^.;:]{0,40}(:|one of|\bare)\s[^.;]*",
+    re.IGNORECASE,
+)
+"""The part of a message that lists what a server does take."""
 
 
 def _adaptable(dialect: Dialect, name: str, call: Call, sent: Mapping[str, Any]) -> bool:

@@ -56,6 +56,9 @@ NAMED: dict[str, tuple[Any, dict[str, Any], Change]] = {
     "Groq": ("'logprobs' : property 'logprobs' is unsupported", TOKEN, Change("drop", "logprobs")),
     "Gemini, in its own spelling": ("Logprobs is not supported: responseLogprobs", TOKEN, Change("drop", "logprobs")),
     "llama.cpp": ("This server does not support logprobs.", TOKEN, Change("drop", "logprobs")),
+    "serde": ("Failed to deserialize: unknown field `seed`, expected one of `model`, `messages`, `temperature`, `top_p`", SPEECH, Change("as", "seed", "random_seed")),
+    "with a list of what is taken": ("Unexpected field. Allowed fields: model, messages, temperature, max_tokens. Got: top_p", SPEECH, Change("drop", "top_p")),
+    "several": ("Parameters not supported: top_p, seed", SPEECH, Change("drop", "top_p")),
     # ── a value that is not taken
     "top 5": ("Requested top_logprobs of 20, which is greater than max allowed: 5", TOKEN, Change("most", "top_logprobs", 5)),
     "a range": ("top_logprobs must be between 0 and 8, inclusive", TOKEN, Change("most", "top_logprobs", 8)),
@@ -69,6 +72,7 @@ NAMED: dict[str, tuple[Any, dict[str, Any], Change]] = {
     "a most with commas": ("max_tokens: 1000000 > 64,000, which is the maximum allowed number of output tokens", {**SPEECH, "max_tokens": 1_000_000}, Change("most", "max_tokens", 64_000)),
     "a temperature": ("temperature must be in the range [0, 1]", {**SPEECH, "temperature": 1.5}, Change("most", "temperature", 1)),
     "TGI": ("Input validation error: `temperature` must be strictly positive", TOKEN, Change("without", "temperature", 0)),
+    "one value": ("temperature must be 1.0 for this model", SPEECH, Change("least", "temperature", 1.0)),
     "a seed": ("seed must be <= 2147483647", SPEECH, Change("most", "seed", 2147483647)),
     "the name of a model": ("gpt-4-turbo does not support top_p", SPEECH, Change("drop", "top_p")),
     # ── structured outputs
@@ -83,6 +87,8 @@ NAMED: dict[str, tuple[Any, dict[str, Any], Change]] = {
     "Gemma at Google": ("Developer instruction is not enabled for models/gemma-3-27b-it", SPEECH, Change("fold")),
     "in a list": (detail("messages.0.role", "Input should be 'user' or 'assistant'"), SPEECH, Change("fold")),
     "Anthropic": ('messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter', SPEECH, Change("fold")),
+    "three roles": ("Only user, assistant and tool roles are supported, got system.", SPEECH, Change("fold")),
+    "a role in quotes": ("message role 'system' is not supported", SPEECH, Change("fold")),
     "roles named": ("Only user and assistant roles are supported!", SPEECH, Change("fold")),
     "alternate": ("Conversation roles must alternate user/assistant/user/assistant/...", SPEECH, Change("fold")),
     "first": ("The first message must be from the user: it should start with a user message", SPEECH, Change("fold")),

@@ -151,6 +151,8 @@ def choice(**more: Any) -> dict[str, Any]:
         ({"error": {"message": "Something odd"}}, Unreachable, "unclear", "saying “Something odd”"),
         ([{"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}], Unreachable, "endpoint", "overloaded"),
         ({"object": "error", "message": "temperature must be in [0, 1]", "code": 400}, BadRequest, "ask", "refused the request (400"),
+        ({"error_code": 336003, "error_msg": "seed is invalid"}, Unreachable, "unclear", "seed is invalid"),
+        ({"code": 429, "msg": "slow down"}, Unreachable, "endpoint", "answered 429, saying “slow down”"),
         ({"errors": [{"message": "No.", "code": 429}]}, Unreachable, "endpoint", "answered 429"),
         (choice(finish_reason="error", error={"code": 502, "message": "Upstream idle timeout exceeded"}), Unreachable, "endpoint", "Upstream idle timeout"),
         (choice(finish_reason="error"), Unreachable, "unclear", "answered with an error instead of a reply"),

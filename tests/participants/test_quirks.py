@@ -45,6 +45,7 @@ from tests.participants.quirk_server import (
     answering,
     has,
     packed,
+    refused,
     reply,
     roles,
     streamed,
@@ -458,3 +459,35 @@ async def test_what_speaks_no_http_is_told() -> None:
     async with server:
         said = await failure_at(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
     assert "what answers there speaks no HTTP" in said
+
+
+# ── servers that are away ───────────────────────────────────────────────────────────────────────────────────────
+
+LONG = Patience(attempts=2, first=0.001, longest=0.002, hours=1, hold=5, pause=0.01, pauses=(0.02, 0.02))
+
+
+@pytest.mark.parametrize("away", [503, 429])
+async def test_what_is_learned_before_and_after_a_pause_is_kept_and_recorded(away: int) -> None:
+    """The server is away, comes back, refuses a parameter, is away again, and then answers."""
+    turns = iter([away, None, away, away, None, None, None])
+
+    def quirk(body: Body) -> web.Response | None:
+        if (status := next(turns, None)) is not None:
+            return refused("later", status)
+        return refused(UNSUPPORTED, param="max_tokens") if "max_tokens" in body else None
+
+    record = Record()
+    async with QuirkServer(quirk) as server, client(server.base_url, patience=LONG) as endpoint:
+        speech = await speaker(endpoint).answer(seen(speech_ask()), asking(record))
+    assert isinstance(speech, Speech)
+    asked = [(sent.id, number, "max_tokens" in sent.params) for sent, number, _ in record.begun]
+    ids = list(dict.fromkeys(identity for identity, _, _ in asked))
+    assert [(ids.index(identity), number, old) for identity, number, old in asked] == [
+        (0, 1, True),
+        (0, 2, True),
+        (1, 1, False),
+        (1, 2, False),
+        (1, 3, False),
+    ]
+    assert record.statuses == ["http", "http", "http", "http", "ok"]
+    assert server.seen[-1]["max_completion_tokens"] == 1000
