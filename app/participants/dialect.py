@@ -9,7 +9,7 @@ from typing import Any, Literal
 from app.participants.base import Call, Segment
 from app.participants.complaints import Complaint
 
-Kind = Literal["as", "most", "least", "without", "drop", "fold"]
+Kind = Literal["as", "most", "least", "without", "drop", "fold", "stream"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,8 @@ class Change:
     """One thing that a server does not take, and what is sent instead.
 
     `as` sends parameter `name` in the form `value`; `most` and `least` bound it by `value`; `without` leaves it out
-    where it equals `value`, `drop` always; `fold` puts system messages into those of the user.
+    where it equals `value`, `drop` always; `fold` puts system messages into those of the user; `stream` asks for a
+    stream of events.
     """
 
     kind: Kind
@@ -37,6 +38,8 @@ class Change:
                 return f"{self.name} is left out where it is {self.value:g}"
             case "drop":
                 return f"{self.name} is left out"
+            case "stream":
+                return "replies are streamed"
             case "fold":
                 return "system messages are put into the first message of the user"
 
@@ -73,7 +76,9 @@ class Dialect:
         }
         if "logprobs" not in params and "top_logprobs" not in call.fixed:
             params.pop("top_logprobs", None)  # Servers refuse it alone.
-        fold = any(change.kind == "fold" for change in self.changes)
+        if Change("stream") in self.changes:
+            params.setdefault("stream", True)
+        fold = Change("fold") in self.changes
         return params, folded(call.segments) if fold else list(call.segments)
 
     def form(self, name: str) -> str:
@@ -239,6 +244,9 @@ def lesson(dialect: Dialect, told: Complaint, call: Call) -> Lesson | None:
     if _about_roles(told) and any(segment.role == "system" for segment in call.segments):
         change = Change("fold")
         return None if change in dialect.changes else Lesson(change, told.words)
+    if _STREAMS_ONLY.search(told.words) and "stream" not in call.fixed:
+        change = Change("stream")
+        return None if change in dialect.changes else Lesson(change, told.words)
     sent, _ = dialect.spoken(call)
     named = list(_named(dialect, told, call, sent))
     changes = [_changed(dialect, told, name, call.params[name], sent) for name in named[:1]]
@@ -264,6 +272,13 @@ _ROLES = re.compile(
     r"|(first|start|begin).{0,40}\b(be|with)\b.{0,20}\buser\b"
     r"|['\"`]system['\"`] is not one of|(invalid|unsupported) (value|role)[: ]+['\"`]?(system|developer)\b"
     r"|unexpected (message )?role|invalid (message )?role|unknown (message )?role|role must be",
+    re.IGNORECASE,
+)
+
+
+_STREAMS_ONLY = re.compile(
+    r"only supports? stream|stream(ing)?\W{1,3}(must|should|needs to|has to) be|must (use|be|enable) stream|enable the stream"
+    r"|non-?streaming (calls?|mode|requests?)|requires? stream|stream.{0,20}must be (set to )?true",
     re.IGNORECASE,
 )
 

@@ -59,6 +59,8 @@ NAMED: dict[str, tuple[Any, dict[str, Any], Change]] = {
     "serde": ("Failed to deserialize: unknown field `seed`, expected one of `model`, `messages`, `temperature`, `top_p`", SPEECH, Change("as", "seed", "random_seed")),
     "with a list of what is taken": ("Unexpected field. Allowed fields: model, messages, temperature, max_tokens. Got: top_p", SPEECH, Change("drop", "top_p")),
     "several": ("Parameters not supported: top_p, seed", SPEECH, Change("drop", "top_p")),
+    "only streams": ("This model only support stream mode, please enable the stream parameter", SPEECH, Change("stream")),
+    "thinking streams": ("parameter.enable_thinking must be set to false for non-streaming calls", SPEECH, Change("stream")),
     # ── a value that is not taken
     "top 5": ("Requested top_logprobs of 20, which is greater than max allowed: 5", TOKEN, Change("most", "top_logprobs", 5)),
     "a range": ("top_logprobs must be between 0 and 8, inclusive", TOKEN, Change("most", "top_logprobs", 8)),

@@ -180,6 +180,7 @@ QUIRKS: dict[str, tuple[Quirk, Works | Fails]] = {
     # ── what comes instead of a reply
     "a stream": (streamed, Works()),
     "a stream without an end": (lambda body: streamed(body, end=""), Works()),
+    "only streams": (lambda body: streamed(body) if body.get("stream") else refused("`stream` must be set to true"), Works(("replies are streamed",))),
     "an empty stream": (answering("data: [DONE]\n\n", "text/event-stream"), Fails(Nonsense, "streams its reply, although no stream was asked for", 2)),
     "a page": (answering(PAGE, "text/html"), Fails(Nonsense, "sent a web page instead of JSON, which begins “Login Please sign in to the network”", 2)),
     "a page called JSON": (answering(PAGE), Fails(Nonsense, "sent a web page instead of JSON", 2)),
