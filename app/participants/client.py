@@ -317,6 +317,8 @@ class Client:
             if learned is None or pointless(sending.asked, learned.change):
                 break
             sending.tried.append(learned)
+        else:
+            learned = None
         assert outcome is not None
         self._keep_lessons(sending, outcome, learned)
         return outcome
@@ -350,7 +352,7 @@ class Client:
         """Refuse a key or another value that no header can carry, before a transport repeats it in an error."""
         for variable in self.settings.variables():
             value = self.settings.value_of(variable)
-            if not (value.isascii() and (value.isprintable())):
+            if not (value.isascii() and value.isprintable()):
                 raise Forbidden(
                     f"The key in the environment variable {variable} has line breaks or other characters that a key "
                     "cannot have: set it again."
