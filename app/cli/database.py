@@ -13,6 +13,7 @@ from app.cli.running import run_to_end
 
 if TYPE_CHECKING:
     from app.participants.base import EndpointSettings, ModelSettings
+    from app.participants.client import Client
     from app.records.database import Health
 
 commands = typer.Typer()
@@ -97,6 +98,16 @@ def _endpoints_of(path: Path) -> list[tuple[str, EndpointSettings, ModelSettings
     ]
 
 
+async def _listed(client: Client) -> str:
+    """Return the models that an endpoint lists. A refusal of the list is an answer too: many servers have none."""
+    from app.participants.base import BadRequest
+
+    try:
+        return ", ".join(await client.models()) or "no model that its list names: name a spec to try one"
+    except BadRequest as error:
+        return f"no list of its models ({str(error).rstrip('.')}): name a spec to try one"
+
+
 async def _try_endpoint(name: str, endpoint: EndpointSettings, models: Sequence[ModelSettings]) -> bool:
     """Print whether an endpoint answers: for these models, as `check` finds out, or by its list where there are none."""
     from app.experiments.reach import doubt
@@ -111,7 +122,7 @@ async def _try_endpoint(name: str, endpoint: EndpointSettings, models: Sequence[
             said = dict.fromkeys(filter(None, [await doubt(client, settings) for settings in models]))
             serves = ", ".join(dict.fromkeys(settings.model for settings in models))
         else:
-            serves = ", ".join(await client.models()) or "no model that its list names"
+            serves = await _listed(client)
         said |= dict.fromkeys(factory.told())
     except ParticipantError as error:
         print(f"Endpoint {name} ({endpoint.base_url}): {error}")
