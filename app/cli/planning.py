@@ -35,7 +35,7 @@ def check(
 
 
 async def _check(path: Path, count: int, names: Sequence[str]) -> None:
-    from app.cli.console import print_table
+    from app.cli.console import print_table, warn
     from app.cli.local import local_arena
     from app.cli.progress import steps
     from app.experiments import check as checking
@@ -46,7 +46,7 @@ async def _check(path: Path, count: int, names: Sequence[str]) -> None:
     from app.records.tasks import passage_texts, questions_of
 
     spec = read_spec(path).with_arms(names)
-    await reach(spec.cast, spec.used)
+    warn(await reach(spec.cast, spec.used))
     async with local_arena() as (database, _), database.session() as session:
         found = await questions_of(session, spec.tasks.set)
         if not found:
@@ -60,6 +60,8 @@ async def _check(path: Path, count: int, names: Sequence[str]) -> None:
     for line in fitness_lines(findings.conducts.values()):
         print(line)
     print(f"{findings.sent} requests sent, {findings.lost} without a reply, {len(findings.errors)} failures.")
+    for sentence in findings.told:
+        print(sentence)
     for name, error in findings.errors:
         print(f"{name}: {error}")
     if findings.errors:

@@ -18,7 +18,7 @@ from app.experiments.spec import (
     digest,
     with_defaults,
 )
-from app.participants.base import PEOPLE
+from app.participants.base import PEOPLE, EndpointSettings
 from app.protocols import PROTOCOLS
 from app.records import experiments as records
 from app.records.eligibility import role_for
@@ -142,14 +142,16 @@ def cast_of(cast: Cast, names: Iterable[str]) -> list[records.NewParticipant]:
     for name in dict.fromkeys(names):
         settings = cast.participants[name]
         endpoint = cast.endpoint_of(name)
-        address = (endpoint[0], str(endpoint[1].base_url), endpoint[1].api_key_env) if endpoint else None
         data = settings.model_dump(mode="json")
-        people.append(
-            records.NewParticipant(
-                name, settings.kind, data, digest([name, data, list(address or ())]), address
-            )
-        )
+        identity = digest([name, data, _address(*endpoint) if endpoint else []])
+        people.append(records.NewParticipant(name, settings.kind, data, identity, endpoint))
     return people
+
+
+def _address(name: str, settings: EndpointSettings) -> list[Any]:
+    """Return what identifies an endpoint. Settings that are not set leave it as it was before there were any."""
+    more = settings.more()
+    return [name, str(settings.base_url), settings.api_key_env, *([more] if more else [])]
 
 
 def _prompts(spec: Spec) -> dict[str, dict[str, str]]:

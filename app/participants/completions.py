@@ -1,5 +1,6 @@
 """The chat-completions format: from segments to a request, and from a response to a reply. Sends nothing."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,15 +35,32 @@ def messages(segments: Sequence[Segment]) -> list[dict[str, str]]:
     ]
 
 
-def scrubbed(data: object, key: str | None) -> object:
-    """Return JSON without the key anywhere in it."""
+def scrubbed(data: object, secrets: Sequence[str]) -> object:
+    """Return JSON without the secrets anywhere in it."""
     if isinstance(data, str):
-        return scrub(data, key)
+        return scrub(data, secrets)
     if isinstance(data, list):
-        return [scrubbed(item, key) for item in data]
+        return [scrubbed(item, secrets) for item in data]
     if isinstance(data, dict):
-        return {name: scrubbed(value, key) for name, value in data.items()}
+        return {scrub(name, secrets): scrubbed(value, secrets) for name, value in data.items()}
     return data
+
+
+MOST_STORED = 200_000
+"""Most characters of one text of a reply that are stored, and of its log-probabilities."""
+
+
+def stored(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a reply that is recorded, bounded: what is longer is cut, and says so."""
+    return {name: _stored(value) for name, value in sent.items()}
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, str):
+        left = len(value) - MOST_STORED
+        return f"{value[:MOST_STORED]} [{left} more characters were cut]" if left > 0 else value
+    size = len(json.dumps(value)) if isinstance(value, dict | list) else 0
+    return f"[{size} characters of JSON were left out]" if size > MOST_STORED else value
 
 
 def read(data: object) -> Reply:
@@ -95,13 +113,29 @@ def _first_tokens(logprobs: Any) -> tuple[tuple[str, float], ...]:
 def _count(usage: Any, *keys: str) -> int | None:
     for key in keys:
         usage = usage.get(key) if isinstance(usage, dict) else None
-    return usage if isinstance(usage, int) else None
+    plausible = isinstance(usage, int) and not isinstance(usage, bool) and 0 <= usage < 2**31
+    return usage if plausible else None
+
+
+_LISTS = ("data", "models", "model_list", "object", "results", "items")
+_KEYS = ("id", "name", "model", "model_name", "model_id", "key")
 
 
 def listed(body: object) -> list[str]:
-    """Return the names of the models in the body of a list. Raise Unreadable where there is none."""
-    models = _mapping(body, "sent a page or a text instead of its models").get("data")
-    names = (
-        [model.get("id") for model in models if isinstance(model, dict)] if isinstance(models, list) else []
-    )
-    return [name for name in names if isinstance(name, str)]
+    """Return the names of the models in the body of a list, in every form that is known. Raise Unreadable where there
+    is none.
+    """
+    found = body if isinstance(body, list) else None
+    if isinstance(body, dict):
+        found = next((body[name] for name in _LISTS if isinstance(body.get(name), list | dict)), None)
+    if isinstance(found, dict):
+        found = [{"id": name} for name in found]
+    if found is None:
+        raise Unreadable("sent something else instead of the list of its models")
+    return [name for name in map(_model_name, found) if name]
+
+
+def _model_name(model: Any) -> str:
+    if isinstance(model, dict):
+        model = next((model[key] for key in _KEYS if isinstance(model.get(key), str)), "")
+    return model if isinstance(model, str) else ""

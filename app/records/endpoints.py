@@ -17,7 +17,7 @@ from models import Arm, ArmSeat, Endpoint, EndpointNotice, Participant, PlayRow
 
 def settings_of(endpoint: Endpoint) -> EndpointSettings:
     """Return a registered endpoint, as clients need it."""
-    address = {"base_url": endpoint.base_url, "api_key_env": endpoint.api_key_env}
+    address = {**endpoint.more, "base_url": endpoint.base_url, "api_key_env": endpoint.api_key_env}
     return EndpointSettings.model_validate(address)
 
 

@@ -10,6 +10,7 @@ from app.experiments.spec import PARTICIPANT_KINDS, People, Tasks
 from app.participants.base import BuiltinSettings, EndpointSettings
 from app.protocols import CEILING, DEFAULT, FLOOR, PROTOCOLS
 from app.protocols.core import Protocol
+from app.records.endpoints import settings_of
 from app.web.experiment_editor.form import ArmSheet, CastSheet, Sheet
 from app.web.fields import Field, fields, shown
 from models import Participant
@@ -125,7 +126,7 @@ def _with_endpoint(sheet: Sheet, row: Participant) -> Sheet:
     if row.endpoint is None:
         return sheet
     known = sheet.endpoints if isinstance(sheet.endpoints, dict) else {}
-    address = {"base_url": row.endpoint.base_url, "api_key_env": row.endpoint.api_key_env}
+    address = settings_of(row.endpoint).model_dump(mode="json")
     return sheet.model_copy(update={"endpoints": {**known, row.endpoint.name: address}})
 
 
