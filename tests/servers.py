@@ -37,6 +37,8 @@ class Script:
     """The only key that is let in; None lets in everybody."""
     context: int | None = None
     """Most tokens (here: words) of prompt and reply."""
+    reads: int | None = None
+    """Most tokens that it reads of a prompt and counts; the rest is dropped without a word."""
     writes: Literal["well", "long", "long once", "short", "nothing", "nonsense"] = "well"
     says: str = ""
     """What every reply says, where it is not empty."""
@@ -133,7 +135,8 @@ class ScriptedServer:
     async def _models(self, request: web.Request) -> web.Response:
         if refusal := self._locked(request):
             return refusal
-        listed = [{"id": name, "object": "model"} for name in self.script.models]
+        about = {"object": "model", **({"max_model_len": self.script.context} if self.script.context else {})}
+        listed = [{"id": name, **about} for name in self.script.models]
         return web.json_response({"object": "list", "data": listed})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
@@ -225,7 +228,7 @@ class ScriptedServer:
 
     def _completion(self, seen: Seen) -> dict[str, Any]:
         text, finish = write(seen.body, self.script)
-        size, written = _count(seen.body), len(text.split())
+        size, written = min(_count(seen.body), self.script.reads or 10**9), len(text.split())
         logprobs = first_token(seen.body, self.script) if seen.body.get("logprobs") else None
         return {
             "id": f"chatcmpl-{seen.digest[:16]}",

@@ -108,6 +108,19 @@ async def _listed(client: Client) -> str:
         return f"no list of its models ({str(error).rstrip('.')}): name a spec to try one"
 
 
+async def _cut(client: Client, settings: ModelSettings) -> list[str]:
+    """Return a sentence where a model's server does not read the whole of long prompts."""
+    from app.experiments.served import most_read
+
+    read = await most_read(client, settings)
+    if read is None:
+        return []
+    return [
+        f"{settings.model}: the server reads at most {read:,} tokens of a prompt and drops the rest without a word: serve the model with a "
+        "longer context (Ollama: num_ctx)."
+    ]
+
+
 async def _try_endpoint(name: str, endpoint: EndpointSettings, models: Sequence[ModelSettings]) -> bool:
     """Print whether an endpoint answers: for these models, as `check` finds out, or by its list where there are none."""
     from app.experiments.reach import doubt
@@ -120,6 +133,7 @@ async def _try_endpoint(name: str, endpoint: EndpointSettings, models: Sequence[
         client = factory.client(name, endpoint)
         if models:
             said = dict.fromkeys(filter(None, [await doubt(client, settings) for settings in models]))
+            said |= dict.fromkeys([line for settings in models for line in await _cut(client, settings)])
             serves = ", ".join(dict.fromkeys(settings.model for settings in models))
         else:
             serves = await _listed(client)

@@ -160,6 +160,8 @@ class ServedModel:
     """As the server counted one of the experiment's prompts."""
     context: int | None = None
     """Most tokens of a prompt and its reply."""
+    reads: int | None = None
+    """Tokens to which its server cuts longer prompts; None where it was not seen to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,9 +281,7 @@ def estimate(
         people=_people(spec, material.drawn, rehearsed),
         power=_power(spec, material.drawn),
         cost=_sum([use.cost for use in uses if use.calls]),
-        warnings=tuple(
-            _too_long(spec, use, known[use.name].context) for use in uses if _does_not_fit(spec, use, known)
-        ),
+        warnings=tuple(line for use in uses for line in _warnings(spec, use, known[use.name])),
         assumptions=_assumptions(spec, material, rehearsed, known),
     )
 
@@ -636,22 +636,24 @@ def _use(
     return replace(use, cost=_cost(use, price)) if price else use
 
 
-def _does_not_fit(spec: Spec, use: UseEstimate, known: Mapping[str, ServedModel]) -> bool:
-    context = known[use.name].context
-    return context is not None and use.longest + _reply(spec, use.name) > context
+def _warnings(spec: Spec, use: UseEstimate, served: ServedModel) -> Iterator[str]:
+    """Yield what will not work with a model as it is served."""
+    if served.reads is not None and use.longest > served.reads:
+        yield (
+            f"{use.name}: the server of {use.model} reads at most {served.reads:,} tokens of a prompt and drops the rest without a word, and the longest "
+            f"prompt has about {use.longest:,}: serve it with a longer context (Ollama: num_ctx), or choose shorter passages (tasks)."
+        )
+    if served.context is not None and use.longest + _reply(spec, use.name) > served.context:
+        yield (
+            f"{use.name}: the longest prompt has about {use.longest:,} tokens, which with max_tokens ({_reply(spec, use.name):,}) is more than the "
+            f"{served.context:,} that {use.model} is served with: choose shorter passages (tasks), lower max_tokens, or serve it with a longer context."
+        )
 
 
 def _reply(spec: Spec, name: str) -> int:
     settings = spec.cast.participants[name]
     assert isinstance(settings, ModelSettings)
     return settings.max_tokens
-
-
-def _too_long(spec: Spec, use: UseEstimate, context: int | None) -> str:
-    return (
-        f"{use.name}: the longest prompt has about {use.longest:,} tokens, which with max_tokens ({_reply(spec, use.name):,}) is more than the "
-        f"{context:,} that {use.model} is served with: choose shorter passages (tasks), lower max_tokens, or serve it with a longer context."
-    )
 
 
 def _cost(use: UseEstimate, price: Price) -> float:

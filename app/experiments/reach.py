@@ -1,6 +1,6 @@
 """Checks that the endpoints of an experiment answer and serve its models, before anything is stored."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import uuid4
 
 from app.experiments.spec import Cast
@@ -63,7 +63,10 @@ async def doubt(client: Client, settings: ModelSettings) -> str | None:
     return f"{why}. It answered a request for {settings.model} all the same."
 
 
-def one_token(endpoint: str, settings: ModelSettings) -> Call:
+LETTER = (Segment("user", "Reply with the letter A."),)
+
+
+def one_token(endpoint: str, settings: ModelSettings, segments: Sequence[Segment] = LETTER) -> Call:
     """Return a request for one token of a model, with what its settings always send."""
     return Call(
         id=uuid4(),
@@ -71,7 +74,7 @@ def one_token(endpoint: str, settings: ModelSettings) -> Call:
         purpose="answer",
         endpoint=endpoint,
         model=settings.model,
-        segments=[Segment("user", "Reply with the letter A.")],
+        segments=segments,
         params=superseded({"temperature": 0, "max_tokens": 1}, settings.extra_body),
         fixed=frozenset(settings.extra_body),
     )

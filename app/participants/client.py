@@ -259,11 +259,17 @@ class Client:
         """Return the names of the models that the endpoint serves, by one attempt without a record. Raise
         ParticipantError.
         """
+        return sorted(await self.contexts())
+
+    async def contexts(self) -> dict[str, int | None]:
+        """Return the most tokens of a prompt and its reply for each model that the endpoint serves; None where its
+        list does not say. Raise ParticipantError.
+        """
         self._check_secrets()
         try:
             async with asyncio.timeout(LIST_SECONDS):
                 body = await self._transport.send("/models")
-            return sorted(listed(body))
+            return listed(body)
         except _TRANSPORT as error:
             raise understand(error, self.settings, "any model", LIST_SECONDS).exception(self.name) from None
 

@@ -121,9 +121,9 @@ _LISTS = ("data", "models", "model_list", "object", "results", "items")
 _KEYS = ("id", "name", "model", "model_name", "model_id", "key")
 
 
-def listed(body: object) -> list[str]:
-    """Return the names of the models in the body of a list, in every form that is known. Raise Unreadable where there
-    is none.
+def listed(body: object) -> dict[str, int | None]:
+    """Return the models in the body of a list, in every form that is known: by name, the most tokens of a prompt and
+    its reply, where the list says. Raise Unreadable where there is none.
     """
     found = body if isinstance(body, list) else None
     if isinstance(body, dict):
@@ -132,10 +132,32 @@ def listed(body: object) -> list[str]:
         found = [{"id": name} for name in found]
     if found is None:
         raise Unreadable("sent something else instead of the list of its models")
-    return [name for name in map(_model_name, found) if name]
+    return {name: _context(model) for model in found if (name := _model_name(model))}
 
 
 def _model_name(model: Any) -> str:
     if isinstance(model, dict):
         model = next((model[key] for key in _KEYS if isinstance(model.get(key), str)), "")
     return model if isinstance(model, str) else ""
+
+
+_CONTEXTS = (
+    "max_model_len",
+    "loaded_context_length",
+    "context_length",
+    "context_window",
+    "max_context_length",
+    "n_ctx",
+    "inputTokenLimit",
+    "max_input_tokens",
+)
+"""What servers call the longest context in their lists of models: vLLM first, then LM Studio, OpenRouter, Groq, Mistral,
+llama.cpp, Gemini, LiteLLM.
+"""
+
+
+def _context(model: Any) -> int | None:
+    """Return the longest context that a list states of a model, there or among its `meta` data (llama.cpp)."""
+    places = [model, model.get("meta")] if isinstance(model, dict) else []
+    stated = [place.get(key) for key in _CONTEXTS for place in places if isinstance(place, dict)]
+    return next((size for size in stated if type(size) is int and size > 0), None)

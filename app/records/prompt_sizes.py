@@ -33,7 +33,9 @@ class CutPrompts:
 async def cut_prompts(session: AsyncSession, experiment: uuid.UUID) -> list[CutPrompts]:
     """Return the models of an experiment whose server cuts prompts, as its counts of tokens show."""
     cached = func.coalesce(CallAttempt.tokens_cached, 0)
-    read = case((cached <= CallAttempt.tokens_in, CallAttempt.tokens_in), else_=CallAttempt.tokens_in + cached)
+    read = case(
+        (cached <= CallAttempt.tokens_in, CallAttempt.tokens_in), else_=CallAttempt.tokens_in + cached
+    )
     sizes = (
         select(
             ModelCall.endpoint,
@@ -45,7 +47,9 @@ async def cut_prompts(session: AsyncSession, experiment: uuid.UUID) -> list[CutP
         .select_from(CallAttempt)
         .join(ModelCall, ModelCall.id == CallAttempt.call_id)
         .join(Playing, Playing.id == ModelCall.play_id)
-        .where(Playing.experiment_id == experiment, CallAttempt.tokens_in > 0, ModelCall.characters.is_not(None))
+        .where(
+            Playing.experiment_id == experiment, CallAttempt.tokens_in > 0, ModelCall.characters.is_not(None)
+        )
         .subquery()
     )
     size = sizes.c

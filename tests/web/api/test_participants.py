@@ -112,7 +112,11 @@ async def test_an_endpoint_with_headers_and_a_query_is_returned_as_it_was_given(
     site: Site, program: Programs
 ) -> None:
     bob = await program("bob", "admin")
-    more = {"headers": {"api-key": "ARENA_KEY_AZURE"}, "query": {"api-version": "2024-10-21"}, "fold_system": True}
+    more = {
+        "headers": {"api-key": "ARENA_KEY_AZURE"},
+        "query": {"api-version": "2024-10-21"},
+        "fold_system": True,
+    }
     made = await bob.post("/endpoints", json={"name": "azure", "base_url": "http://127.0.0.1/v1", **more})
     assert made.status_code == 201
     assert {name: made.json()[name] for name in more} == more
