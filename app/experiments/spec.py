@@ -202,6 +202,8 @@ class Spec:
     seed: int
     pgr: Gap | None = None
     """None where the file names no arms for it."""
+    pilot: bool = False
+    """Whether it is a trial run, which reports say and comparisons of experiments leave out."""
 
     @property
     def used(self) -> list[str]:
@@ -232,6 +234,7 @@ class Spec:
             "seed": self.seed,
             # Left out where absent, so that files of before have the digest of before.
             **({"pgr": self.pgr.model_dump(mode="json")} if self.pgr else {}),
+            **({"pilot": True} if self.pilot else {}),
         }
 
 
@@ -292,6 +295,7 @@ class _File(Part):
     replicates: int = Field(1, ge=1, le=1000)
     seed: int = Field(0, ge=-MOST, le=MOST)
     pgr: dict[str, Any] | None = None
+    pilot: bool = False
 
 
 class _ArmFile(Part):
@@ -373,6 +377,7 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
         replicates=file.replicates,
         seed=file.seed,
         pgr=_gap(file.pgr, arms) if file.pgr else None,
+        pilot=file.pilot,
     )
 
 

@@ -55,6 +55,11 @@ class Mark(StrEnum):
     SHORT = "short_quote"
     """Too short to be checked, so neither found nor missing."""
 
+    @property
+    def in_passage(self) -> bool:
+        """Return whether readers learn that the passage has these words, within the limit or not."""
+        return self in (Mark.FOUND, Mark.OVER_LIMIT)
+
 
 class Status(StrEnum):
     """How a quote relates to the passage. Only the first two count as verified."""
@@ -135,6 +140,11 @@ class MarkedText(BaseModel, frozen=True):
         """Return the characters of the passage that quotes over the limit would have shown."""
         over = (quote for quote in self.quotes if quote.mark == Mark.OVER_LIMIT)
         return sum(end - start for quote in over for start, end in quote.spans)
+
+    @property
+    def shown_spans(self) -> tuple[Span, ...]:
+        """Return the places in the passage of every quote that is in it, within the limit or not."""
+        return tuple(span for quote in self.quotes if quote.mark.in_passage for span in quote.spans)
 
     @property
     def verified_spans(self) -> tuple[Span, ...]:

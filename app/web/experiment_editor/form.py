@@ -53,6 +53,7 @@ class Sheet(BaseModel):
     contrasts: list[tuple[str, str]] = Field(default_factory=list)
     pgr: dict[str, Any] = Field(default_factory=dict)
     """The arms between which PGR is measured; empty where the file names none."""
+    pilot: bool = False
     replicates: Any = 1
     seed: Any = 0
     prices: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -103,6 +104,7 @@ def file_of(sheet: Sheet) -> dict[str, Any]:
         "pgr": {key: name for key, name in sheet.pgr.items() if name},
         "replicates": None if sheet.replicates == 1 else sheet.replicates,
         "seed": None if sheet.seed == 0 else sheet.seed,
+        "pilot": sheet.pilot or None,
     }
     needed = ("name", "tasks", "arms", "judges")
     return {key: value for key, value in data.items() if key in needed or value not in (None, {}, [])}
@@ -158,6 +160,7 @@ def sheet_of(file: Mapping[str, Any]) -> Sheet:
         pgr=dict(file.get("pgr") or {}),
         replicates=file.get("replicates", 1),
         seed=file.get("seed", 0),
+        pilot=file.get("pilot", False),
     )
 
 
@@ -242,6 +245,7 @@ def read_sheet(pairs: list[tuple[str, str]]) -> Sheet:
         },
         replicates=read(_word(tree, "replicates") or "1", "whole"),
         seed=read(_word(tree, "seed") or "0", "whole"),
+        pilot=_word(tree, "pilot") == "true",
         prices=_read_prices(cast),
     )
 
