@@ -247,7 +247,7 @@ class ScriptedServer:
                 "prompt_tokens": size,
                 "completion_tokens": written,
                 "total_tokens": size + written,
-                "prompt_tokens_details": {"cached_tokens": self._cached(seen.body)},
+                "prompt_tokens_details": {"cached_tokens": min(self._cached(seen.body), size)},
             },
         }
 
