@@ -186,6 +186,7 @@ class _About:
 
     def call(self, item: AttemptRow) -> Row:
         attempt, call = item.attempt, item.call
+        thinking = (attempt.reply or {}).get("thinking") or {}
         return {
             **self._arm(item.arm),
             "trial_id": str(item.trial),
@@ -208,6 +209,8 @@ class _About:
             "tokens_in": attempt.tokens_in,
             "tokens_out": attempt.tokens_out,
             "tokens_cached": attempt.tokens_cached,
+            "thinking_characters": thinking.get("characters"),
+            "thinking_tokens": thinking.get("tokens"),
             "error": attempt.error,
             "reply": None if attempt.reply is None else _json(attempt.reply),
         }

@@ -25,6 +25,7 @@ PEOPLE = "people"
 #   ├── ContextTooLong        the prompt does not fit the model
 #   ├── BadRequest            the endpoint refused the request for another reason
 #   └── Nonsense              replies came, but none that could be read as what was asked
+#       └── Spent             the limit on tokens broke the reply off before it began, inside the model's thinking
 
 
 class ParticipantError(UserError):
@@ -57,6 +58,10 @@ class BadRequest(ParticipantError):
 
 class Nonsense(ParticipantError):
     """There were replies, but none that could be read as the requested content."""
+
+
+class Spent(Nonsense):
+    """All of the reply's tokens went into thinking."""
 
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -19,6 +19,7 @@ from app.participants.base import (
     NoKey,
     Nonsense,
     ParticipantError,
+    Spent,
     Unreachable,
 )
 
@@ -44,9 +45,16 @@ class Unreadable(ValueError):
         self,
         what: str = "sent a reply that is not JSON",
         advice: str = "check that it speaks the OpenAI protocol at its base_url, and read its log",
+        *,
+        again: bool = True,
+        spent: bool = False,
     ) -> None:
         super().__init__(what)
         self.what, self.advice = what, advice
+        self.again = again
+        """Whether another attempt may be read."""
+        self.spent = spent
+        """Whether the limit on tokens broke it off before there was a reply."""
 
 
 UNREADABLE = (Unreadable, JSONDecodeError, UnicodeDecodeError, RecursionError)
@@ -85,6 +93,8 @@ def understand(error: Exception, settings: EndpointSettings, model: str, timeout
         return _refused(error, settings, model)
     if isinstance(error, UNREADABLE):
         fault = error if isinstance(error, Unreadable) else Unreadable()
+        if not fault.again:
+            return Failure("unreadable", fault.what, fault.advice, Spent if fault.spent else Nonsense, "ask")
         return Failure("unreadable", fault.what, fault.advice, Nonsense, "unclear", again=True)
     if any(isinstance(cause, TimeoutError) for cause in _causes(error)):
         advice = "give the participant a longer timeout, or check whether the server is stuck"

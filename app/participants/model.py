@@ -5,11 +5,21 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import uuid4
 
-from app.participants.base import Asking, BadRequest, Call, ContextTooLong, ModelSettings, Nonsense, Segment
+from app.participants.base import (
+    Asking,
+    BadRequest,
+    Call,
+    ContextTooLong,
+    ModelSettings,
+    Nonsense,
+    Segment,
+    Spent,
+)
 from app.participants.client import Client
 from app.participants.completions import Reply
 from app.participants.replies import FirstTokens, ReplyFormat, form, from_tokens, label_mass
-from app.participants.speeches import Unread, outside
+from app.participants.speeches import Unread
+from app.participants.thinking import opens
 from app.protocols.core import AnyContent, Belief, BeliefMethod, Speech
 from app.protocols.views import View
 
@@ -64,7 +74,7 @@ class _Talk:
         for number in range(1, self.settings.asks + 1):
             try:
                 reply = await self._in_form(segments, wanted, number)
-                said = outside(reply.text, "think").strip()
+                said = reply.text.strip()
                 return _counted(wanted.read(reply.text, reply.whole), number)
             except Unread as fault:
                 faults.append(fault)
@@ -180,7 +190,11 @@ class _Talk:
     async def _first_tokens(self, purpose: Purpose, extra: Mapping[str, Any] = _NOTHING) -> FirstTokens:
         top = self.client.top_logprobs.get(self.settings.model, TOP_LOGPROBS[0])
         params = {**ONE_TOKEN, "top_logprobs": top, **extra}
-        return (await self._send(self._prompt(), purpose, params, number=1)).first
+        try:
+            first = (await self._send(self._prompt(), purpose, params, number=1)).first
+        except Spent:  # The one token was the beginning of its thinking, and came without figures.
+            return ()
+        return () if first and opens(max(first, key=lambda each: each[1])[0]) else first
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,6 +10,7 @@ from json import JSONDecoder
 from typing import Any, get_args
 
 from app.participants.speeches import Unread, cut, outside, speech
+from app.participants.thinking import part
 from app.protocols.core import (
     AnyContent,
     Belief,
@@ -86,8 +87,7 @@ def _words(view: View, text: str, whole: bool = True) -> Note | Thought:
     sentence.
     """
     if view.wants == "thought":
-        said = outside(text, "think").strip()
-        if said:
+        if said := part(text, whole=whole).said.strip():
             return Thought(text=said)
     elif said := _open(text).strip():
         return Note(text=_bounded(said, view, whole))
@@ -96,7 +96,7 @@ def _words(view: View, text: str, whole: bool = True) -> Note | Thought:
 
 def _open(text: str) -> str:
     """Return the public part of a reply."""
-    return outside(outside(text, "think"), "scratchpad")
+    return outside(part(text).said, "scratchpad")
 
 
 def _items(view: View, text: str, whole: bool = True) -> Items:

@@ -5,6 +5,7 @@ apart.
 import re
 from collections.abc import Iterator
 
+from app.participants.thinking import has_unknown_wrapper, part
 from app.protocols.core import Belief, Limits, Speech, SpeechFacts
 from app.protocols.quotes import IndexedPassage, Mark, MarkedText, mark, only_verified
 from app.protocols.views import View
@@ -27,7 +28,7 @@ def speech(view: View, passage: IndexedPassage, text: str, whole: bool = True) -
 
     Where only quotes are wanted, the verified ones are kept, each on a separate line.
     """
-    answer = outside(text, "think")
+    answer = part(text, whole=whole).said
     said = outside(answer, "scratchpad").strip()
     notes = "\n\n".join(inside(answer, "scratchpad")).strip()
     if view.limits.only_quotes:
@@ -260,10 +261,13 @@ def suspicious(said: str, label: str) -> tuple[str, ...]:
     """Return the kinds of suspicious text found.
 
     `instruction` (to the judge), `impersonation` (of the judge or of another player), `chat_template` (role
-    tags and control words), `forged_mark` (of verification). `label` is the speaker's own name, with which a
+    tags and control words), `forged_mark` (of verification), `unknown_wrapper` (a named block that may be
+    thinking). `label` is the speaker's own name, with which a
     speech may begin. Findings are recorded; the text is not changed.
     """
     kinds = [kind for kind, pattern in _SUSPECTS.items() if pattern.search(said)]
     speakers = {found.casefold() for found in _SPEAKER.findall(said)} - {label.casefold()}
     posed = speakers or _IN_ANOTHERS_NAME.search(said)
-    return tuple(sorted([*kinds, *(["impersonation"] if posed else [])]))
+    wrapped = "chat_template" not in kinds and has_unknown_wrapper(said)
+    found = [("impersonation", posed), ("unknown_wrapper", wrapped)]
+    return tuple(sorted([*kinds, *(kind for kind, there in found if there)]))
