@@ -157,11 +157,29 @@ _OPEN = (_SEAM, _BREAK)
 _APART = (_POINT, _BREAK)
 
 _APOSTROPHES = "‘’‛′‵`´ʹʻʼʽˈ＇"
-_HYPHENS = "‐‑\u00ad"
+_HYPHENS = "‐‑"
+_SOFT_HYPHEN = "\u00ad"
 _PREPARE = str.maketrans(dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_HYPHENS, "-"))
 _LIGATURES = str.maketrans({"æ": "ae", "œ": "oe"})
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_VARIATION_SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
+_INVISIBLE = frozenset(
+    map(
+        chr,
+        [
+            *range(0xFE00, 0xFE10),
+            *range(0xE0100, 0xE01F0),
+            *range(0x180B, 0x1810),
+            0x034F,
+            0x115F,
+            0x1160,
+            0x17B4,
+            0x17B5,
+            0x3164,
+            0xFFA0,
+        ],
+    )
+)
+"""Variation selectors and fillers, beside the format characters (Unicode, Default_Ignorable_Code_Point)."""
 _GAPS = {"": _INSIDE, "'": _JOINT, "-\n": _JOINT, "-": _HYPHEN, "- ": _SEAM, ".": _SEAM}
 _IN_NUMBERS = frozenset([".", ",", ":", "/", "'", "-", "-\n"])
 _LONGEST_CLUSTER = 32
@@ -193,6 +211,8 @@ def _fold(text: str) -> _Letters:
         for char in _fold_cluster(text[start:end]):
             kind = _kind(char)
             if kind == "ignored":
+                if char == _SOFT_HYPHEN and text[end : end + 1].isspace():
+                    between = (between + "-")[:3]  # It is seen at the end of a line only.
                 continue
             if kind == "other" or (kind == "mark" and between):
                 between = (between + char)[:3]
@@ -233,9 +253,11 @@ def _fold_cluster(cluster: str) -> str:
 def _kind(char: str) -> str:
     category = unicodedata.category(char)
     # Bidirectional controls show words other than the text has, so they count as letters.
+    if char in _INVISIBLE:
+        return "ignored"
     if category[0] in "LN" or char in _BIDI_CONTROLS:
         return "letter"
-    if category == "Cf" or char in _VARIATION_SELECTORS:
+    if category == "Cf":
         return "ignored"
     return "mark" if category[0] == "M" else "other"
 
@@ -547,6 +569,50 @@ def mark(
             shown.add(quote.spans)
             left = None if left is None else left - quote.new_characters
     return MarkedText(text=text, quotes=tuple(quotes))
+
+
+_NAME_OF_QUOTE = r"(?:[vu]_|over_limit_|short_)?(?:quot(?:e[sd]?|ations?|ing)|blockquote|q)"
+_NEARLY_A_TAG = re.compile(
+    r"(?P<marks>[*_`]{1,3})?"
+    r"(?:\\?<{1,2}|&(?:amp;)*(?:lt|#60|#x3c);|[＜﹤‹⟨〈《«【［]|\\?\[{1,2}|\\?\{{1,2})"
+    rf"\s*+\\?(?P<closes>[/／]?)\s*+{_NAME_OF_QUOTE}(?:[\s:=][^<>\[\]{{}}＜＞&\n]{{0,120}}?)??\s*+(?P<closed>/?)\s*+"
+    r"(?:\\?>{1,2}|&(?:amp;)*(?:gt|#62|#x3e);|[＞﹥›⟩〉》»】］]|\\?\]{1,2}|\\?\}{1,2})"
+    r"(?(marks)(?P=marks))",
+    re.IGNORECASE,
+)
+_LIKE_A_TAG = re.compile(
+    r"(?:[<＜﹤‹⟨〈«【［\[{]|&(?:amp;)*lt;)[^\w\s]{0,3}\s?\w{0,12}(?:quot|qoute|qu0te)\w{0,8}", re.IGNORECASE
+)
+
+
+def with_plain_tags(raw: str) -> str:
+    """Return a speech with its nearly right quote tags as `<quote>` and `</quote>`: with attributes, in other brackets,
+    as entities, escaped, in the plural, or named as marks are.
+
+    Whatever a debater types is checked as a quote, so that no mark can be forged by it. A tag without its pair stays
+    as written. Where every tag opens, each second one closes.
+    """
+    tags = list(_NEARLY_A_TAG.finditer(raw))
+    closing = [bool(tag["closes"] or tag["closed"]) for tag in tags]
+    if not any(closing) and len(tags) % 2 == 0:
+        closing = [at % 2 == 1 for at in range(len(tags))]
+    opened: list[int] = []
+    paired: list[int] = []
+    for at, closes in enumerate(closing):
+        if not closes:
+            opened.append(at)
+        elif opened:
+            paired += [opened.pop(), at]
+    pieces, end = [], 0
+    for at in sorted(paired):
+        pieces += [raw[end : tags[at].start()], "</quote>" if closing[at] else "<quote>"]
+        end = tags[at].end()
+    return "".join([*pieces, raw[end:]])
+
+
+def stray_tags(marked: MarkedText) -> int:
+    """Return how many tags that were meant for a quote stayed in the text."""
+    return len(_LIKE_A_TAG.findall(marked.text))
 
 
 class _Shown:
