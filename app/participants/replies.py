@@ -26,6 +26,7 @@ from app.protocols.core import (
 )
 from app.protocols.quotes import IndexedPassage
 from app.protocols.views import View
+from app.protocols.writing import count_words
 
 STANCES: tuple[str, ...] = get_args(Stance.model_fields["stance"].annotation)
 
@@ -138,7 +139,7 @@ _EMPTY_LIST = re.compile(r"\[\s*\]")
 
 def _bounded(text: str, view: View, whole: bool = True) -> str:
     """Return a text with no more words than the ask allows. One that broke off ends with a sentence."""
-    count = len(text.split())
+    count = count_words(text)
     most = min(view.limits.max_words or count, count)
     return text if whole and most == count else cut(text, most)
 
