@@ -10,7 +10,7 @@ SHARE = 0.5
 """Least share of a reply's runs of words in the request for it to be an echo."""
 
 SENTENCE_SHARE = 0.7
-"""Least share of the runs of one sentence of an objection in a reply: nobody says that in a speech."""
+"""Least share of the runs of one sentence of an objection in a reply, for it to be an echo: no speech has such a sentence."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n+")
 

@@ -36,7 +36,7 @@ elsewhere too.
 """
 
 _IN_WORDS: Mapping[str, str] = {"speech": "speech", "note": "text", "thought": "reasoning", "items": "list"}
-"""Replies in words, by what is asked for, as the model is told of them."""
+"""Replies in words, by what is asked for, as requests name them."""
 
 _NOTHING: Mapping[str, Any] = {}
 _OTHERWISE = "set `belief` to auto, verbalised or votes, or serve the model with vLLM."

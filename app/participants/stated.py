@@ -207,7 +207,7 @@ def _from_words(text: str, letters: str, answers: Sequence[str]) -> list[Any] | 
 
 
 def _lettered(text: str, letters: str, answers: Sequence[str]) -> str:
-    """Return the text with the letter of each answer instead of its words, where they are long enough to be told apart."""
+    """Return the text with the letter of each answer instead of its words, where they are long enough to be unmistakable."""
     known = sorted(zip(answers, letters, strict=False), key=lambda pair: -len(pair[0]))
     for answer, letter in known:
         words = " ".join(answer.split()).rstrip(".!?")

@@ -98,7 +98,7 @@ class View:
 
     @property
     def unit(self) -> Unit:
-        """Return what lengths are told in: characters where question and answers have no spaces between words."""
+        """Return what lengths are shown in: characters where question and answers have no spaces between words."""
         return unit_of(" ".join([self.question, *self.answers]))
 
     def in_trial_order(self, as_read: tuple[F, ...]) -> tuple[F, ...]:

@@ -32,7 +32,7 @@ _LETTER = regex.compile(r"[\p{L}\p{N}]")
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What lengths are told in: words, or characters of which several count as a word."""
+    """What lengths are shown in: words, or characters of which several count as a word."""
 
     name: str
     per_word: int
