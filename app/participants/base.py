@@ -280,8 +280,8 @@ class Asking:
 class Prompts(Protocol):
     """The snapshotted templates of an arm."""
 
-    def segments(self, protocol: str, view: View) -> list[Segment]:
-        """The prompt of a view, in the order that suits the prefix cache."""
+    def segments(self, protocol: str, view: View, form: str = "") -> list[Segment]:
+        """The prompt of a view, in the order that suits the prefix cache. `form` asks for another form of reply."""
 
 
 class Participant(Protocol):

@@ -213,8 +213,7 @@ class _Talk:
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _prompt(self, request: str = "") -> list[Segment]:
-        segments = self.asking.prompts.segments(self.asking.protocol, self.view)
-        return [*segments, Segment("user", f"\n\n{request}")] if request else segments
+        return self.asking.prompts.segments(self.asking.protocol, self.view, request)
 
     async def _in_form(self, segments: list[Segment], wanted: ReplyFormat, number: int) -> Reply:
         """Ask under the constraint of the form, or without it where the server refuses such constraints."""

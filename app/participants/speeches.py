@@ -4,6 +4,7 @@ apart.
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from app.participants.thinking import has_unknown_wrapper, part
 from app.protocols.core import Belief, Limits, Speech, SpeechFacts
@@ -196,11 +197,21 @@ def _parts(text: str, tag: str) -> Iterator[tuple[bool, str]]:
     possibly private text stays private.
     """
     at, depth = 0, 0
-    for number, found in enumerate(re.finditer(rf"<\s*(/?)\s*{tag}\s*>", text, re.IGNORECASE)):
+    for number, found in enumerate(_nearly(tag).finditer(text)):
         yield depth > 0 or (number == 0 and bool(found[1])), text[at : found.start()]
         depth = max(depth - 1, 0) if found[1] else depth + 1
         at = found.end()
     yield depth > 0, text[at:]
+
+
+@cache
+def _nearly(tag: str) -> re.Pattern[str]:
+    """Return the pattern of a tag, also in other brackets, as an entity, escaped, or with its word in two."""
+    name = tag.replace("scratchpad", r"scratch[ _-]?pad")
+    return re.compile(
+        rf"(?:\\?<|&lt;|[＜【\[{{])\s*\\?(/?)\s*{name}(?:\s[^<>\[\]{{}}\n]{{0,80}})?\s*(?:\\?>|&gt;|[＞】\]}}])",
+        re.IGNORECASE,
+    )
 
 
 def outside(text: str, tag: str) -> str:

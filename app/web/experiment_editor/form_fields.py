@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from app.experiments.spec import PARTICIPANT_KINDS, People, Tasks
 from app.participants.base import BuiltinSettings, EndpointSettings
+from app.participants.prompts import VERSIONS
 from app.protocols import CEILING, DEFAULT, FLOOR, PROTOCOLS
 from app.protocols.core import Protocol
 from app.web.experiment_editor.form import ArmSheet, CastSheet, Sheet
@@ -176,6 +177,9 @@ class ArmForm:
     apart: list[SeatField]
     """Seats that a group covers, for users who want to fill them one by one."""
     prompts: str
+    version: str
+    """The version of the shipped prompts; empty for the newest."""
+    versions: Sequence[str] = VERSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +274,7 @@ def _arm(arm: ArmSheet, place: int) -> ArmForm:
         seats=seats,
         apart=apart,
         prompts=shown(arm.prompts, "yaml"),
+        version=arm.prompt_version,
     )
 
 
