@@ -45,7 +45,7 @@ _EXPERIMENT = (
     _column("arm_digest", TEXT, "SHA-256 of the arm's protocol, settings, prompts and participants: two arms share it only if all of these are equal."),
     _column("arm_has_baseline", YES_NO, "Whether a built-in participant, which is not a language model, has a seat of the arm."),
     _column("protocol", TEXT, "Name of the protocol."),
-    _column("prompt_version", TEXT, "Version of the arena's prompts that the arm uses, beside any of its own."),
+    _column("prompt_version", TEXT, "Version of the arena's prompts that the arm uses, where it brings no template itself."),
 )  # fmt: skip
 
 _TRIAL = (

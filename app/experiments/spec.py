@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -86,7 +86,7 @@ class ArmSpec:
     """The preset that gave the protocol and its settings; None where the file names none."""
     prompt_version: str = NEWEST
     """The version of the shipped prompts."""
-    names_version: bool = False
+    names_version: bool = field(default=False, compare=False)
     """Whether the file names that version; else it is the newest."""
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
