@@ -323,7 +323,7 @@ def write(body: Mapping[str, Any], script: Script) -> tuple[str, str]:
         return json.dumps(dict(zip(_letters(body), [70, 30, 0, 0], strict=False))), "stop"
     if names := _only_words(body):
         return f"{luck.choice(names)}.", "stop"
-    if form := re.search(r"one whole number from 0 to 100|a JSON list of strings", _request(body)):
+    if form := re.search(r"one whole number from 0 to 100|a JSON object and nothing else", _request(body)):
         return json.dumps(luck.randint(0, 100) if "number" in form[0] else [_sentence(luck)]), "stop"
     return _speech(body, script, luck), "stop"
 

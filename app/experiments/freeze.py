@@ -47,7 +47,8 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
     """
     existing = await under(session, spec.name)
     if existing is not None:
-        _same(f"The experiment {spec.name}", with_defaults(existing.spec), spec.normalised())
+        stored = with_defaults(existing.spec)
+        _same(f"The experiment {spec.name}", stored, _with_its_prompts(spec, stored))
         return Started(existing, new=False)
     drawn = await drawn_of(session, spec)
     await _check_people(session, spec)
@@ -78,6 +79,18 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
         ),
     )
     return Started(await records.create(session, new), new=True)
+
+
+def _with_its_prompts(spec: Spec, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the spec as JSON, each arm whose file names no version of the prompts with the one that was frozen."""
+    versions = {arm["name"]: arm["prompt_version"] for arm in stored["arms"]}
+    unnamed = {arm.name for arm in spec.arms if not arm.names_version}
+    found = spec.normalised()
+    arms = [
+        {**arm, "prompt_version": versions[arm["name"]]} if arm["name"] in unnamed & versions.keys() else arm
+        for arm in found["arms"]
+    ]
+    return {**found, "arms": arms}
 
 
 async def under(session: AsyncSession, name: str) -> Experiment | None:

@@ -37,6 +37,7 @@ PEOPLE = "people"
 #   ├── BadRequest            the endpoint refused the request for another reason
 #   │   └── Filtered             its content filter stopped the request or the reply
 #   └── Nonsense              replies came, but none that could be read as what was asked
+#       └── Spent             the limit on tokens broke the reply off before it began, inside the model's thinking
 
 
 class ParticipantError(UserError):
@@ -73,6 +74,10 @@ class Filtered(BadRequest):
 
 class Nonsense(ParticipantError):
     """There were replies, but none that could be read as the requested content."""
+
+
+class Spent(Nonsense):
+    """All of the reply's tokens went into thinking."""
 
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -403,8 +408,8 @@ class Asking:
 class Prompts(Protocol):
     """The snapshotted templates of an arm."""
 
-    def segments(self, protocol: str, view: View) -> list[Segment]:
-        """The prompt of a view, in the order that suits the prefix cache."""
+    def segments(self, protocol: str, view: View, form: str = "") -> list[Segment]:
+        """The prompt of a view, in the order that suits the prefix cache. `form` asks for another form of reply."""
 
 
 class Participant(Protocol):

@@ -20,6 +20,7 @@ from app.participants.base import (
     NoKey,
     Nonsense,
     ParticipantError,
+    Spent,
     Unreachable,
 )
 from app.participants.complaints import Complaint, complaint
@@ -48,9 +49,14 @@ class Unreadable(ValueError):
         advice: str = "check that it speaks the OpenAI protocol at its base_url, and read its log",
         *,
         again: bool = True,
+        spent: bool = False,
     ) -> None:
         super().__init__(what)
-        self.what, self.advice, self.again = what, advice, again
+        self.what, self.advice = what, advice
+        self.again = again
+        """Whether another attempt may be read."""
+        self.spent = spent
+        """Whether the limit on tokens broke it off before there was a reply."""
 
 
 class Refused(Exception):
@@ -101,7 +107,9 @@ def understand(error: Exception, settings: EndpointSettings, model: str, timeout
     if isinstance(error, UNREADABLE):
         fault = error if isinstance(error, Unreadable) else Unreadable()
         what = scrub(fault.what, settings.secrets(), shortest=1)
-        return Failure("unreadable", what, fault.advice, Nonsense, "unclear", again=fault.again)
+        if not fault.again:
+            return Failure("unreadable", what, fault.advice, Spent if fault.spent else Nonsense, "ask")
+        return Failure("unreadable", what, fault.advice, Nonsense, "unclear", again=True)
     return _connection(error, settings, timeout)
 
 

@@ -1,6 +1,6 @@
 """A language model in a seat: asks, asks again, reads beliefs."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import uuid4
@@ -14,12 +14,15 @@ from app.participants.base import (
     ModelSettings,
     Nonsense,
     Segment,
+    Spent,
 )
 from app.participants.client import Client
 from app.participants.completions import Reply
 from app.participants.dialect import Change, superseded
+from app.participants.echoes import is_echo
 from app.participants.replies import FirstTokens, ReplyFormat, form, from_tokens, label_mass
 from app.participants.speeches import Unread, outside
+from app.participants.thinking import opens
 from app.protocols.core import AnyContent, Belief, BeliefMethod, Speech
 from app.protocols.views import View
 
@@ -33,6 +36,9 @@ ONE_TOKEN: Mapping[str, Any] = {"temperature": 0, "max_tokens": 1, "logprobs": T
 temperature (its `logprobs_mode` is `raw_logprobs` by default), and temperature 0 leaves them unchanged
 elsewhere too.
 """
+
+_IN_WORDS: Mapping[str, str] = {"speech": "speech", "note": "text", "thought": "reasoning", "items": "list"}
+"""Replies in words, by what is asked for, as requests name them."""
 
 _NOTHING: Mapping[str, Any] = {}
 _OTHERWISE = "set `belief` to auto, verbalised or votes, or serve the model with vLLM."
@@ -67,13 +73,14 @@ class _Talk:
     async def reply(self) -> AnyContent:
         """Ask until a reply is usable, at most `settings.asks` times. Then take the best draft."""
         wanted = form(self.view, self.asking.passage)
-        segments = self._prompt(wanted.request)
+        segments = prompt = self._prompt(wanted.request)
         faults: list[Unread] = []
         said = ""
         for number in range(1, self.settings.asks + 1):
             try:
                 reply = await self._in_form(segments, wanted, number)
-                said = outside(reply.text, "think").strip()
+                said = reply.text.strip()
+                self._refuse_echo(said, prompt, faults)
                 return _counted(wanted.read(reply.text, reply.whole), number)
             except Unread as fault:
                 faults.append(fault)
@@ -83,6 +90,15 @@ class _Talk:
                     raise
                 break  # Only the repeated ask is too long.
         return self._best(faults, said)
+
+    def _refuse_echo(self, said: str, prompt: Sequence[Segment], faults: Sequence[Unread]) -> None:
+        """Raise Unread where a reply in words repeats the request, or what was wrong with an earlier reply."""
+        if self.view.wants not in _IN_WORDS:
+            return
+        if is_echo(outside(said, "scratchpad"), prompt[-1].text, [fault.problem for fault in faults]):
+            raise Unread(
+                f"Your reply repeats what you were asked. Write the {_IN_WORDS[self.view.wants]} itself, and nothing about the request."
+            )
 
     def _best(self, faults: list[Unread], last: str) -> AnyContent:
         """Return the draft nearest to the bounds, the earliest of several."""
@@ -183,13 +199,17 @@ class _Talk:
 
     async def _first_tokens(self, purpose: Purpose, extra: Mapping[str, Any] = _NOTHING) -> FirstTokens:
         params = {**ONE_TOKEN, "top_logprobs": TOP_LOGPROBS, **extra}
-        return (await self._send(self._prompt(), purpose, params, number=1, needs={"logprobs", *extra})).first
+        try:
+            needs = {"logprobs", *extra}
+            first = (await self._send(self._prompt(), purpose, params, number=1, needs=needs)).first
+        except Spent:  # The one token was the beginning of its thinking, and came without figures.
+            return ()
+        return () if first and opens(max(first, key=lambda each: each[1])[0]) else first
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _prompt(self, request: str = "") -> list[Segment]:
-        segments = self.asking.prompts.segments(self.asking.protocol, self.view)
-        return [*segments, Segment("user", f"\n\n{request}")] if request else segments
+        return self.asking.prompts.segments(self.asking.protocol, self.view, request)
 
     async def _in_form(self, segments: list[Segment], wanted: ReplyFormat, number: int) -> Reply:
         """Ask under the constraint of the form. The client leaves it out where the server refuses such constraints."""

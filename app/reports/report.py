@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.experiments.spec import prompt_versions
 from app.protocols import CEILING, FLOOR, PROTOCOLS
 from app.protocols.core import Protocol
 from app.records import verdicts
@@ -610,6 +611,7 @@ def notes(report: Report) -> list[str]:
             "are those of the speeches that judges read, a trial. Votes are the voter's, whichever judge they stand beside."
         )
     found += _preset_notes(report)
+    found += _prompt_notes(report)
     found += [item.sentence for item in report.sides]
     found += _contrast_notes(report)
     found += _people_notes(report)
@@ -639,6 +641,18 @@ def notes(report: Report) -> list[str]:
 
 def _leaked(line: ReportRow) -> str:
     return f"{line.arm.arm}, {line.judge.label}: {line.leak}."
+
+
+def _prompt_notes(report: Report) -> list[str]:
+    """Return the versions of the arena's prompts that the arms use."""
+    by_version: dict[str, list[str]] = {}
+    for arm, version in prompt_versions(report.experiment.spec).items():
+        by_version.setdefault(version, []).append(arm)
+    if len(by_version) == 1:
+        return [f"Prompts of version {next(iter(by_version))} in all arms."]
+    return [
+        f"Prompts of version {version}: {', '.join(arms)}." for version, arms in sorted(by_version.items())
+    ]
 
 
 def _preset_notes(report: Report) -> list[str]:

@@ -18,6 +18,7 @@ from app.participants.base import (
     Nonsense,
     ParticipantError,
     Segment,
+    Spent,
     UnknownModel,
     Unreachable,
 )
@@ -121,7 +122,6 @@ async def test_a_passing_fault_is_tried_again_under_another_request_id(fault):
         ("broken json", "unreadable", Nonsense, "sent a reply that is not JSON"),
         ("no choices", "unreadable", Nonsense, "sent a reply without a choice"),
         ("no text", "unreadable", Nonsense, "sent a reply without text"),
-        ("only thinking", "unreadable", Nonsense, "raise max_tokens, or switch thinking off in extra_body"),
     ],
 )
 async def test_a_lasting_fault_ends_after_five_attempts_in_one_sentence(fault, status, error, words):
@@ -131,6 +131,13 @@ async def test_a_lasting_fault_ends_after_five_attempts_in_one_sentence(fault, s
     assert str(raised.value).startswith("The endpoint big ")
     assert words in str(raised.value)
     assert record.statuses == [status] * 5
+
+
+async def test_a_reply_that_is_all_thinking_is_not_asked_for_again_with_the_same_seed():
+    record = Record()
+    with pytest.raises(Spent, match="raise max_tokens, or switch thinking off in extra_body"):
+        await attempt(Script(faults=deque(["only thinking"] * 9)), record)
+    assert record.statuses == ["unreadable"]
 
 
 @pytest.mark.parametrize("fault", ["400", "413", "422", "418", "redirect"])

@@ -27,6 +27,8 @@ class ArmSheet(BaseModel):
     settings: dict[str, Any] = Field(default_factory=dict)
     seats: dict[str, str] = Field(default_factory=dict)
     prompts: Any = None
+    prompt_version: str = ""
+    """The version of the shipped prompts; empty for the newest."""
 
 
 class CastSheet(BaseModel):
@@ -135,7 +137,7 @@ def _participant(item: CastSheet) -> dict[str, Any]:
 
 
 def _arm(arm: ArmSheet) -> dict[str, Any]:
-    more = {"seats": arm.seats, "prompts": arm.prompts}
+    more = {"seats": arm.seats, "prompts": arm.prompts, "prompt_version": arm.prompt_version}
     return {
         "protocol": arm.protocol,
         **arm.settings,
@@ -172,13 +174,15 @@ def _cast_sheet(name: str, item: Mapping[str, Any]) -> CastSheet:
 def _arm_sheet(name: str, arm: Mapping[str, Any]) -> ArmSheet:
     """Return the sheet of an arm. A form has no field for a preset, so its protocol and settings are there instead."""
     item = written_out(arm)
-    settings = {key: value for key, value in item.items() if key not in ("protocol", "seats", "prompts")}
+    apart = ("protocol", "seats", "prompts", "prompt_version")
+    settings = {key: value for key, value in item.items() if key not in apart}
     return ArmSheet(
         name=name,
         protocol=item["protocol"],
         settings=settings,
         seats=dict(item.get("seats") or {}),
         prompts=item.get("prompts") or None,
+        prompt_version=str(item.get("prompt_version") or ""),
     )
 
 
@@ -292,6 +296,7 @@ def _read_arm(item: dict[str, Any], renamed: Mapping[str, str]) -> ArmSheet:
         settings=settings,
         seats=seats,
         prompts=read(_word(item, "prompts"), "yaml") or None,
+        prompt_version=_word(item, "prompt_version"),
     )
 
 

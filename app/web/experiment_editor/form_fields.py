@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from app.experiments.spec import PARTICIPANT_KINDS, People, Tasks
 from app.participants.base import BuiltinSettings, EndpointSettings
+from app.participants.prompts import VERSIONS
 from app.protocols import CEILING, DEFAULT, FLOOR, PROTOCOLS
 from app.protocols.core import Protocol
 from app.records.endpoints import settings_of
@@ -177,6 +178,9 @@ class ArmForm:
     apart: list[SeatField]
     """Seats that a group covers, for users who want to fill them one by one."""
     prompts: str
+    version: str
+    """The version of the shipped prompts; empty for the newest."""
+    versions: Sequence[str] = VERSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +275,7 @@ def _arm(arm: ArmSheet, place: int) -> ArmForm:
         seats=seats,
         apart=apart,
         prompts=shown(arm.prompts, "yaml"),
+        version=arm.prompt_version,
     )
 
 
