@@ -10,7 +10,6 @@ from app.cli.console import say
 from app.records.database import Database
 from app.services.vllm import OwnVllm
 from app.services.vllm_endpoint import choose_port, register
-from app.services.vllm_key import VARIABLE, make_key
 from app.services.vllm_options import (
     HOST,
     command_line,
@@ -21,6 +20,7 @@ from app.services.vllm_options import (
     split_arguments,
 )
 from app.settings import Settings
+from app.vllm_key import VARIABLE, make_key
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class Incomplete(Exception):
 
 def run_to_end(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end, with the key of the arena's own vLLM at hand; SIGTERM stops it as Ctrl-C does. Raises Stopped."""
-    from app.services.vllm_key import take_key
+    from app.vllm_key import take_key
 
     take_key()
 

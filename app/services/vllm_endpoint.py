@@ -8,8 +8,8 @@ from app.records import admin
 from app.records.database import Database
 from app.records.endpoints import endpoints, settings_of
 from app.services.vllm import is_free
-from app.services.vllm_key import VARIABLE
 from app.services.vllm_options import HOST
+from app.vllm_key import VARIABLE
 
 NAME = "vllm"
 FIRST_PORT = 8001

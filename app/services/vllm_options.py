@@ -86,7 +86,7 @@ def find_vllm(chosen: Settings) -> Path:
 
 def is_for_cpu(command: Path) -> bool:
     """Return whether a `vllm` belongs to an environment with vLLM's build for the CPU."""
-    return any(command.resolve().parents[1].glob("lib/python*/site-packages/vllm-*cpu*.dist-info"))
+    return any(command.resolve().parents[1].glob("lib/python*/site-packages/vllm*cpu*.dist-info"))
 
 
 def served_name(model: str) -> str:
@@ -130,13 +130,14 @@ def command_line(command: Path, model: str, port: int, own: Sequence[str]) -> li
         *([f"--max-num-batched-tokens={length}"] if cpu else []),
         *([f"--reasoning-parser={parser}"] if parser else []),
     ]
-    named = {option.partition("=")[0].removeprefix("--no-").removeprefix("--") for option in own}
-    kept = [
-        option
-        for option in chosen
-        if option.partition("=")[0].removeprefix("--no-").removeprefix("--") not in named
-    ]
+    named = set(map(_name, own))
+    kept = [option for option in chosen if _name(option) not in named]
     return [str(command), "serve", model, *kept, *own, f"--host={HOST}", f"--port={port}"]
+
+
+def _name(option: str) -> str:
+    """Return the name of an option, whether it switches on or off, and however its words are joined."""
+    return option.partition("=")[0].replace("_", "-").removeprefix("--no-").removeprefix("--")
 
 
 def _length_on_cpu(model: str) -> int:
