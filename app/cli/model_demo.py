@@ -44,7 +44,7 @@ async def model_demo(wanted: Wanted, *, serve: bool) -> None:
 
 
 def filled(data: dict[str, Any], served: Served) -> dict[str, Any]:
-    """Return the demo's experiment with the model in every seat, under a name of its own for each model."""
+    """Return the demo's experiment with the model in every seat, under another name for each model."""
     model = {"endpoint": served.endpoint, "model": served.model}
     return {
         **data,
@@ -65,7 +65,7 @@ def write_spec(file: Path, served: Served) -> Path:
 async def _check(file: Path) -> None:
     """Print what `arena check` finds. Raise Incomplete where the experiment cannot run at all."""
     say(f"\narena check {file} --questions 1")
-    # A process of its own: an unfit model ends it with exit code 1, and the demo goes on to show the table.
+    # A separate process: an unfit model ends it with exit code 1, and the demo goes on to show the table.
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "app.cli", "check", str(file), "--questions", "1", env=dict(os.environ)
     )

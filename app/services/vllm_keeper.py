@@ -1,4 +1,4 @@
-"""Run a command in a process group of its own, and end the group when the standard input ends; knows nothing of the arena.
+"""Run a command in a separate process group, and end the group when the standard input ends; knows nothing of the arena.
 
 `python vllm_keeper.py COMMAND …` runs beside the arena and reads a pipe from it. The pipe ends however the arena
 ends, so that no server is left behind by an arena that was killed. The exit code is that of the command.

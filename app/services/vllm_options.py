@@ -78,7 +78,7 @@ def find_vllm(chosen: Settings) -> Path:
     found = str(own) if own.exists() else shutil.which("vllm")
     if found is None:
         raise UserError(
-            "There is no vLLM on this machine: install it with `pip install vllm` in an environment of its own and name "
+            "There is no vLLM on this machine: install it with `pip install vllm` in a separate environment and name "
             "its command in ARENA_VLLM, or set up the one for CPUs with `make vllm`."
         )
     return Path(found)
@@ -150,7 +150,7 @@ def _length_on_cpu(model: str) -> int:
 def environment(
     command: Path, model: str, key: str, inherited: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Return the environment of the server: ours, without the arena's secrets, with the key of its own."""
+    """Return the environment of the server: ours, without the arena's secrets, with its key."""
     clean = {
         name: value
         for name, value in inherited.items()
@@ -159,7 +159,7 @@ def environment(
     defaults = {"VLLM_NO_USAGE_STATS": "1", **(CPU_ENVIRONMENT if is_for_cpu(command) else {})}
     if is_folder(model):
         defaults["HF_HUB_OFFLINE"] = "1"
-    # Compilers and helpers of its own environment are looked for on the path.
+    # vLLM looks on the path for the compilers and helpers of its environment.
     path = os.pathsep.join([str(command.parent), clean.get("PATH", os.defpath)])
     return {**defaults, **clean, "PATH": path, "PYTHONUNBUFFERED": "1", "VLLM_API_KEY": key}
 
