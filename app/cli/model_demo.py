@@ -22,8 +22,6 @@ from app.settings import Settings
 from app.web.server import listening
 
 SPEC = Path(__file__).parents[1] / "experiments" / "demo-model.yaml"
-REFUSED = 2
-"""Exit code of `arena check` where an experiment cannot run at all."""
 
 
 async def model_demo(wanted: Wanted, *, serve: bool) -> None:
@@ -63,14 +61,17 @@ def write_spec(file: Path, served: Served) -> Path:
 
 
 async def _check(file: Path) -> None:
-    """Print what `arena check` finds. Raise Incomplete where the experiment cannot run at all."""
+    """Print what `arena check` finds. Whatever it finds, the demo goes on to show the table."""
     say(f"\narena check {file} --questions 1")
-    # A separate process: an unfit model ends it with exit code 1, and the demo goes on to show the table.
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "app.cli", "check", str(file), "--questions", "1", env=dict(os.environ)
     )
-    if await process.wait() == REFUSED:
-        raise Incomplete("The model cannot be used as it is: see the sentence above.")
+    try:
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
 
 
 async def _run(database: Database, chosen: Settings, file: Path) -> None:

@@ -93,7 +93,7 @@ def test_naive_consultancy_and_debate_run_with_a_real_model(site: Site, tmp_path
     for arm in ("naive", "consultancy", "debate"):
         assert re.search(rf"│ {arm} ", ended.out), ended.out
     assert site.records.states() == [("trial", "done", 2 + 4 + 2), ("judgement", "done", 2 + 4 + 2)]
-    speeches = site.records.all("SELECT content->>'text' FROM move WHERE content->>'kind' = 'speech'")
+    speeches = site.records.all("SELECT content->'said'->>'text' FROM move WHERE content->>'kind' = 'speech'")
     assert len(speeches) == 4 * 2 + 2 * 2 * 2
     # Sentences in English, from every talk, with none of the marks of the chat template.
     assert all(len(re.findall(r"[A-Za-z]+", text)) >= 5 for [text] in speeches)
