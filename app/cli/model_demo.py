@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,11 +17,14 @@ from app.cli.running import Incomplete
 from app.cli.serving import serve_visitors
 from app.cli.work import begin, conclude, print_local_report, work_off
 from app.exchange.importing import take_short
-from app.experiments.spec import read_spec
+from app.experiments.spec import SpecError, read_spec
 from app.records.database import Database
 from app.settings import Settings
 from app.web.server import listening
+from models import Experiment
 
+MOST = 20
+"""Demos of one model that are kept under different names."""
 SPEC = Path(__file__).parents[1] / "experiments" / "demo-model.yaml"
 
 
@@ -33,31 +37,45 @@ async def model_demo(wanted: Wanted, *, serve: bool) -> None:
                 await take_short(session)
             async with own_vllm(database, chosen, wanted) as served:
                 await served.server.ready.wait()
-                file = write_spec(chosen.home / "demo-model.yaml", served)
+                file = chosen.home / "demo-model.yaml"
+                experiment = await begin_demo(database, file, served)
                 await _check(file)
-                await _run(database, chosen, file)
+                await _run(database, chosen, experiment, file)
                 say(_next(file, served))
                 if listener is not None:
                     await serve_visitors(database, served.settings, listener, ("researcher", "admin"))
 
 
-def filled(data: dict[str, Any], served: Served) -> dict[str, Any]:
-    """Return the demo's experiment with the model in every seat, under another name for each model."""
+async def begin_demo(database: Database, file: Path, served: Served) -> Experiment:
+    """Write the demo's experiment into a file, and start it or go on with it. Raise SpecError."""
+    for number in range(1, MOST + 1):
+        write_spec(file, served, number)
+        try:
+            return await begin(database, read_spec(file))
+        except SpecError:
+            # A demo of another version of the arena, or at another port, may have the name.
+            if number == MOST:
+                raise
+    raise AssertionError("the last number returns or raises")
+
+
+def filled(data: dict[str, Any], served: Served, number: int) -> dict[str, Any]:
+    """Return the demo's experiment with the model in every seat, under another name for each model and number."""
     model = {"endpoint": served.endpoint, "model": served.model}
+    name = f"{data['name']}-{re.sub(r'[^A-Za-z0-9._-]', '-', served.model.rpartition('/')[2])}"
     return {
         **data,
-        "name": f"{data['name']}-{served.model.rpartition('/')[2]}",
+        "name": name if number == 1 else f"{name}-{number}",
         "endpoints": yaml.safe_load(served.as_yaml())["endpoints"],
         "participants": {name: {**given, **model} for name, given in data["participants"].items()},
     }
 
 
-def write_spec(file: Path, served: Served) -> Path:
-    """Write the experiment's file, which users can copy and change. Return its path."""
-    data = filled(yaml.safe_load(SPEC.read_text("utf-8")), served)
+def write_spec(file: Path, served: Served, number: int) -> None:
+    """Write the experiment's file, which users can copy and change."""
+    data = filled(yaml.safe_load(SPEC.read_text("utf-8")), served, number)
     heading = "# Made by `arena demo --vllm`. Copy it and give it another name to change it.\n"
     file.write_text(heading + yaml.safe_dump(data, sort_keys=False, allow_unicode=True), "utf-8")
-    return file
 
 
 async def _check(file: Path) -> None:
@@ -74,10 +92,9 @@ async def _check(file: Path) -> None:
             await process.wait()
 
 
-async def _run(database: Database, chosen: Settings, file: Path) -> None:
+async def _run(database: Database, chosen: Settings, experiment: Experiment, file: Path) -> None:
     """Run the experiment and print its table. Failed trials are counted there and end nothing."""
     say(f"\narena run {file}")
-    experiment = await begin(database, read_spec(file))
     counts = await work_off(database, chosen, experiment)
     try:
         await conclude(counts, print_local_report(database, experiment))

@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from app.cli.model_demo import begin_demo
+from app.cli.own_vllm import Served
+from app.exchange.importing import take_short
+from app.records.database import Database
+from app.services.vllm import OwnVllm
+from app.settings import Settings
 from tests.fake_vllm import MISTAKE, program
 from tests.processes import Arena, Process, until, write_spec
 from tests.services.test_vllm import alive
@@ -163,3 +169,18 @@ def test_the_demo_with_a_model_prints_check_and_table_and_works_again(
     serving.signal(signal.SIGINT)
     assert serving.wait().code == 130
     assert not any(map(alive, started(settings)))
+
+
+async def test_a_demo_of_another_address_gets_another_name(database: Database, tmp_path: Path) -> None:
+    async with database.session.begin() as session:
+        await take_short(session)
+    file = tmp_path / "demo-model.yaml"
+    names = [(await begin_demo(database, file, served(port))).name for port in (8001, 8002, 8001, 8002)]
+    assert names == ["demo-model-small_8b-it", "demo-model-small_8b-it-2"] * 2
+    assert yaml.safe_load(file.read_text())["name"] == names[-1]
+
+
+def served(port: int) -> Served:
+    """A vLLM at a port, not started."""
+    server = OwnVllm([], {}, port, "", Path("log"), print)
+    return Served(server, "vllm", "owner/small_8b:it", Settings())
