@@ -54,8 +54,8 @@ test-all: setup browser ## Run every test, all of the database also on an outsid
 browser: setup ## Find a Chromium for the browser tests, or install Debian's
 	$(BIN)/python -m scripts.browser
 
-test-vllm: vllm ## Set up vLLM for the CPU in .vllm/ and run the tests that need the real server
-	$(BIN)/python -m pytest -o addopts="-q --strict-markers" --timeout=900 tests/vllm $(TESTS)
+test-vllm: vllm ## Set up vLLM for the CPU in .vllm/ and run the tests that need the real server (TESTS="-m slow": kill it too)
+	$(BIN)/python -m pytest -o addopts="-q --strict-markers" --timeout=900 -m "not slow" tests/vllm $(TESTS)
 
 lint: setup ## Check format, lint, types and the layers of the design
 	$(BIN)/ruff format --check .

@@ -17,7 +17,10 @@ from app.services.vllm_keeper import GRACE
 from app.services.vllm_options import HOST, keeper_command
 
 TAIL = 25
-"""Lines of the log that are shown when the server fails."""
+"""Most lines of the log that are shown when the server fails."""
+
+END = 20_000
+"""Most bytes of the log that are looked through for them."""
 
 
 class VllmError(ServiceError):
@@ -71,8 +74,8 @@ class OwnVllm:
     waits: Waits = Waits()
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while the server answers."""
-    process_id: int | None = None
-    """Process id of the keeper while the server runs."""
+    began_at: int = 0
+    """Byte of the log at which the output of the present start begins."""
 
     @property
     def base_url(self) -> str:
@@ -113,6 +116,7 @@ class OwnVllm:
     @asynccontextmanager
     async def _process(self) -> AsyncIterator[asyncio.subprocess.Process]:
         """Run the server while the block runs."""
+        self.began_at = self.log.stat().st_size
         with self.log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *keeper_command(self.command),
@@ -122,11 +126,9 @@ class OwnVllm:
                 stderr=output,
                 start_new_session=True,  # Ctrl-C in the terminal reaches the arena alone, which then ends it.
             )
-        self.process_id = process.pid
         try:
             yield process
         finally:
-            self.process_id = None
             assert process.stdin is not None
             process.stdin.close()
             with suppress(TimeoutError):
@@ -167,9 +169,9 @@ class OwnVllm:
         os.close(os.open(self.log, os.O_WRONLY | os.O_CREAT, 0o600))
 
     def _lines(self) -> list[str]:
-        """Return the end of the log, without empty lines."""
+        """Return the end of what this start has written to the log, without empty lines."""
         with self.log.open("rb") as opened:
-            opened.seek(max(0, self.log.stat().st_size - 20_000))
+            opened.seek(max(self.began_at, self.log.stat().st_size - END))
             text = opened.read().decode(errors="replace")
         return [line for line in text.splitlines() if line.strip()][-TAIL:]
 
