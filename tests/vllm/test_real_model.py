@@ -8,7 +8,6 @@ import re
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +116,6 @@ def test_beliefs_of_a_real_model_are_read_from_its_log_probabilities(site: Site,
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    find_spec("app.participants.outages") is None, reason="an endpoint that is down is not paused yet"
-)
 def test_vllm_killed_in_the_middle_of_a_run_fails_nothing_and_nothing_is_asked_twice(
     site: Site, tmp_path: Path
 ) -> None:
