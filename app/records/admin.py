@@ -48,9 +48,9 @@ async def endpoint(session: AsyncSession, identity: uuid.UUID) -> Endpoint | Non
 
 
 async def add_endpoint(
-    session: AsyncSession, by: uuid.UUID, name: str, settings: EndpointSettings
+    session: AsyncSession, by: uuid.UUID | None, name: str, settings: EndpointSettings
 ) -> Endpoint | None:
-    """Register an endpoint. Return None where its name is taken."""
+    """Register an endpoint, by an account or by the command line. Return None where its name is taken."""
     # Two requests with one name wait for each other, because the table allows a name with two addresses.
     await one_at_a_time(session, f"endpoint/{name}")
     if await session.scalar(select(exists().where(Endpoint.name == name))):
