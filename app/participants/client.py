@@ -90,7 +90,7 @@ class Client:
         self._deciding_fault = asyncio.Lock()
         self._patience = patience
         self._rng = Random()
-        if patience.hours:
+        if self.patient:
             self.breakers[EVERY] = CircuitBreaker(name, patience)
         self._key = settings.key()
         self._openai = openai.AsyncOpenAI(
@@ -108,6 +108,11 @@ class Client:
     ) -> None:
         await self.close()
 
+    @property
+    def patient(self) -> bool:
+        """Return whether an endpoint that is away is waited for."""
+        return self._patience.hours > 0
+
     async def close(self) -> None:
         """Close all connections."""
         await self._openai.close()
@@ -120,7 +125,7 @@ class Client:
         endpoint is paused for longer than this ask waits in place.
         """
         self._check_key()
-        if self._patience.hours:
+        if self.patient:
             return await self._until_it_answers(call, log, within)
         attempt = 1
         while True:
@@ -311,7 +316,7 @@ class Client:
                 slot.succeeded(_kind(call), seconds, outcome.tokens_out or 0)
             elif slot is not None and isinstance(outcome, Failure) and outcome.overload:
                 slot.overloaded()
-            if self._patience.hours:
+            if self.patient:
                 self._learn(outcome, call.model, sent, probing)
         await log.end(request_id, _ending(outcome, seconds))
         return outcome

@@ -70,8 +70,8 @@ class ParticipantFactory:
     def turned_away(self, models: Iterable[tuple[EndpointSettings, str]]) -> ParticipantError | None:
         """Return the error that a request to any of these models would get now; None where one of them may be asked."""
         away: ParticipantError | None = None
-        for settings, model in models:
-            client = self._clients.get(_key(settings))
+        for key, model in dict.fromkeys((_key(settings), model) for settings, model in models):
+            client = self._clients.get(key)
             away = client.turned_away(model) if client else None
             if away is None:
                 return None
