@@ -210,7 +210,10 @@ class GuardedClient(Client):
     async def _pin(self, request: Any) -> None:
         """Send the request to the address checked here and now; the server's name stays in its header and certificate."""
         host = request.url.raw_host.decode()
-        address = await self._allowed.check(str(request.url))
+        try:
+            address = await self._allowed.check(str(request.url))
+        except NoAddress as error:
+            raise OSError(str(error)) from error  # as any transport says it
         request.extensions = {**request.extensions, "sni_hostname": host}
         request.url = request.url.copy_with(host=address)
 
