@@ -205,7 +205,7 @@ class Engine:
             await self._finish(session, opened, opened.play.outcome)
 
     def _turn_away(self, row: AnyPlay) -> None:
-        """Raise EndpointPaused where every seat of a play is held by a model that cannot be asked now."""
+        """Raise EndpointPaused where every seat of a play is that of a model that cannot be asked now."""
         arm = self._arms.get(row.talk.arm_id if isinstance(row, Judgement) else row.arm_id)
         if arm is None:
             return

@@ -219,7 +219,7 @@ class Rescue:
 
     async def _take_up(self, job: Job, *, its_worker_died: bool) -> None:
         """Queue a forsaken job again. Where two workers in a row died with it, its play fails instead."""
-        # In a transaction of its own: the queue changes the same row over another connection.
+        # In a separate transaction: the queue changes the same row over another connection.
         async with self.database.session.begin() as session:
             poison = its_worker_died and await is_forsaken_again(session, job)
             row = await plays.load(session, uuid.UUID(str(job.task_kwargs["id"]))) if poison else None

@@ -126,6 +126,16 @@ class ScriptedServer:
             self._log.close()
 
     @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closing.is_set()
+
+    @property
+    def port(self) -> int:
+        """Where it listens, or listened."""
+        return self._port
+
+    @property
     def base_url(self) -> str:
         """What goes into an endpoint's settings."""
         return f"http://127.0.0.1:{self._port}/v1"

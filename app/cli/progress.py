@@ -11,6 +11,8 @@ from app.records.progress import Progress as Counts
 
 LINE_EVERY = 10.0
 """Seconds between two lines of progress where stderr is no terminal."""
+NEWS_AFTER = 2.0
+"""Least seconds before a line that an endpoint was paused, or is back."""
 
 
 async def show(steps: AsyncIterator[Counts], name: str) -> Counts:
@@ -27,10 +29,11 @@ async def show(steps: AsyncIterator[Counts], name: str) -> Counts:
 
 
 async def _lines(steps: AsyncIterator[Counts], name: str, meter: "_Meter") -> Counts:
-    last = 0.0
+    last, told = 0.0, ""
     async for counts in steps:
-        if time.monotonic() - last >= LINE_EVERY or not counts.running:
-            last = time.monotonic()
+        news = _without_countdown(counts) != told
+        if time.monotonic() - last >= (NEWS_AFTER if news else LINE_EVERY) or not counts.running:
+            last, told = time.monotonic(), _without_countdown(counts)
             talk.print(
                 f"{name}: {counts.settled} of {counts.total} done, {meter.facts(counts)}", soft_wrap=True
             )
@@ -56,6 +59,11 @@ def steps(name: str, total: int) -> Iterator[Callable[[], None]]:
             talk.print(f"{name}: {done} of {total} done", soft_wrap=True)
 
     yield advance
+
+
+def _without_countdown(counts: Counts) -> str:
+    """Return what is said of endpoints, but for the time until their next try."""
+    return "\n".join(sentence.rpartition("; ")[0] for sentence in counts.endpoints)
 
 
 class _Meter:

@@ -92,7 +92,7 @@ class Client:
         self._deciding_fault = asyncio.Lock()
         self._patience = patience
         self._rng = Random()
-        if patience.hours:
+        if self.patient:
             self.breakers[EVERY] = CircuitBreaker(name, patience)
         self._secrets = settings.secrets()
         self._transport = Transport(settings, resolver)
@@ -104,6 +104,11 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    @property
+    def patient(self) -> bool:
+        """Return whether an endpoint that is away is waited for."""
+        return self._patience.hours > 0
 
     async def close(self) -> None:
         """Close all connections."""
@@ -118,7 +123,7 @@ class Client:
         """
         self._check_secrets()
         sending = _Sending(call, self.dialect(call.model))
-        if self._patience.hours:
+        if self.patient:
             return await self._until_it_answers(sending, log, within)
         attempt = 1
         while True:
@@ -410,7 +415,7 @@ class Client:
                 slot.succeeded(_kind(call), seconds, outcome.tokens_out or 0)
             elif slot is not None and isinstance(outcome, Failure) and outcome.overload:
                 slot.overloaded()
-            if self._patience.hours:
+            if self.patient:
                 self._learn(outcome, call.model, sent, probing)
         await log.end(request_id, _ending(outcome, seconds))
         return outcome

@@ -13,7 +13,12 @@ FASTEST = 20.0
 CAREFUL = 1.002
 """Growth of the pace with each reply near the pace that was last refused; 20 replies make 4%."""
 
-QUICK = 1.05
+AT_FIRST = 1.008
+"""Growth with each reply before any pace was refused: the first one is measured too low, by the wait before the endpoint
+was tried again.
+"""
+
+QUICK = 1.03
 """Growth with each reply well below it."""
 
 NEAR = 0.9
@@ -30,7 +35,7 @@ class Pacer:
 
     def __init__(self) -> None:
         self._rate: float | None = None
-        self._refused_rate = 0.0
+        self._refused_rate: float | None = None
         self._refused_at: float | None = None
         self._next = float("-inf")
         self._answered: deque[float] = deque()
@@ -59,7 +64,13 @@ class Pacer:
         while self._answered[0] < sent - MEASURED:
             self._answered.popleft()
         if self._rate is not None:
-            self._set(self._rate * (QUICK if self._rate < NEAR * self._refused_rate else CAREFUL))
+            self._set(self._rate * self._growth)
+
+    @property
+    def _growth(self) -> float:
+        if self._refused_rate is None or self._rate is None:
+            return AT_FIRST
+        return QUICK if self._rate < NEAR * self._refused_rate else CAREFUL
 
     def refused(self, now: float) -> None:
         """Count a refusal for coming too fast."""
@@ -73,7 +84,7 @@ class Pacer:
         first = min(self._answered[0], self._refused_at) if self._answered else self._refused_at
         if now - self._refused_at <= MEASURED:
             measured = max(len(self._answered), 1) / max(now - first, 0.001)
-            self._refused_rate = self._rate or measured
+            self._refused_rate = self._rate
             self._set(min(measured, NEAR * self._rate) if self._rate else measured)
         else:
             self._rate = None

@@ -60,7 +60,7 @@ class ParticipantFactory:
 
     def client(self, name: str, settings: EndpointSettings) -> Client:
         """Return the client of an endpoint, so that all its participants share one limit."""
-        key = settings.model_dump_json()
+        key = _key(settings)
         if key not in self._clients:
             self._clients[key] = self._connect(name, settings)
         return self._clients[key]
@@ -71,8 +71,8 @@ class ParticipantFactory:
     def turned_away(self, models: Iterable[tuple[EndpointSettings, str]]) -> ParticipantError | None:
         """Return the error that a request to any of these models would get now; None where one of them may be asked."""
         away: ParticipantError | None = None
-        for settings, model in models:
-            client = self._clients.get(settings.model_dump_json())
+        for key, model in dict.fromkeys((_key(settings), model) for settings, model in models):
+            client = self._clients.get(key)
             away = client.turned_away(model) if client else None
             if away is None:
                 return None
@@ -95,3 +95,8 @@ class ParticipantFactory:
         """Close every connection."""
         for client in self._clients.values():
             await client.close()
+
+
+def _key(settings: EndpointSettings) -> str:
+    """Return what tells endpoints apart: all of their settings."""
+    return settings.model_dump_json()

@@ -20,6 +20,7 @@ from sqlalchemy import (
     literal,
     select,
     table,
+    text,
     true,
     update,
 )
@@ -41,6 +42,8 @@ _jobs = table(
     *(column("id"), column("lock"), column("status"), column("queue_name")),
     *(column("scheduled_at", DateTime(timezone=True)), column("args", JSONB)),
 )
+MANY = 200
+"""Jobs queued at once after which the statistics of their table are made anew."""
 MOVES = "moves"
 """In the arguments of a job: the number of moves of its play when its worker died."""
 
@@ -76,6 +79,9 @@ async def enqueue(
         raw = (await (await session.connection()).get_raw_connection()).driver_connection
         assert isinstance(raw, AsyncConnection)
         await _manager.batch_defer_jobs_async(jobs, connection=raw)
+    if len(jobs) >= MANY:
+        # Until its statistics are new, the server reads all jobs for each job that it takes from the queue.
+        await session.execute(text("ANALYZE procrastinate_jobs"))
     return len(jobs)
 
 

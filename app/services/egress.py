@@ -37,6 +37,10 @@ class Blocked(NoKey):
     """This process may not connect to an address; like a missing key, no fault of the trial: another worker may."""
 
 
+class NoAddress(Blocked):
+    """A name has no address now: it is mistyped, or the server that looks names up is away."""
+
+
 class BadPattern(UserError, ValueError):
     """An entry of the allow-list cannot be read; the text is one sentence that says what to write."""
 
@@ -136,7 +140,7 @@ class AllowList:
         except (OSError, UnicodeError):
             found = []
         if not found:
-            raise Blocked(f"The name {host} has no address: correct it, or see that it can be looked up.")
+            raise NoAddress(f"The name {host} has no address: correct it, or see that it can be looked up.")
         return found
 
     def _allowed(self, name: str, address: Address, port: int) -> bool:
@@ -178,7 +182,11 @@ class CheckedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return all its addresses. Raise Blocked where one of them is not allowed."""
+        """Return all its addresses. Raise Blocked where one of them is not allowed, OSError where it has none."""
+        try:
+            addresses = await self._allowed.addresses(host, port)
+        except NoAddress as error:
+            raise OSError(str(error)) from error  # as any resolver says it
         return [
             ResolveResult(
                 hostname=host,
@@ -188,7 +196,7 @@ class CheckedResolver(AbstractResolver):
                 proto=socket.IPPROTO_TCP,
                 flags=socket.AI_NUMERICHOST,
             )
-            for address in await self._allowed.addresses(host, port)
+            for address in addresses
         ]
 
     async def close(self) -> None:
@@ -217,7 +225,12 @@ class GuardedClient(Client):
 
     async def complete(self, call: Call, log: CallLog, *, within: float) -> Reply:
         """See `Client`; raises Blocked where the server may not be spoken to."""
-        await self._allowed.check(str(self.settings.base_url))
+        try:
+            await self._allowed.check(str(self.settings.base_url))
+        except NoAddress:
+            if not self.patient:
+                raise
+            # The request meets it again, and the endpoint is paused until its name can be looked up.
         return await super().complete(call, log, within=within)
 
     async def answers(self, call: Call, log: CallLog, *, within: float) -> None:
