@@ -98,7 +98,8 @@ def first_words(text: str, most: int | None) -> str:
         if left < 0:
             break
         at = end
-    return line[:at]
+    cut = line[:at]
+    return cut if has_unspaced(cut) else " ".join(cut.split()[:most])
 
 
 def word_spans(text: str) -> Iterator[tuple[int, int, int]]:
