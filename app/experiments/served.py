@@ -15,7 +15,7 @@ from app.participants.prompt_sizes import PromptSize, most_that_is_read
 WITHIN = 120.0
 """Seconds that a server may take to read one prompt."""
 
-SENTENCE = "The ferry left the harbour at seven, an hour late, and nobody on the quay could say why. "
+SENTENCE = "The ferry left the harbour at seven, an hour late, and the people on the quay could not say why. "
 LENGTHS = (18_000, 24_000)
 """Characters of two texts by which a server is tried: about 4,000 and 5,300 tokens, since many cut at 4,096 or less."""
 
