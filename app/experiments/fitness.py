@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from app.participants.echoes import loops
 from app.participants.prompt_sizes import PromptSize, most_that_is_read
 from app.protocols.core import AnyContent, Belief, Speech, Stance
 from app.protocols.quotes import Mark
@@ -49,6 +50,8 @@ class Conduct:
     speeches: int = 0
     in_length: int = 0
     """Speeches that needed neither another request nor a cut."""
+    looping: int = 0
+    """Speeches most of which is the same sentences again and again."""
     from_passage: int = 0
     """Speeches whose seat reads the passage, so that it can quote."""
     marks: Counter[Mark] = field(default_factory=Counter)
@@ -89,6 +92,7 @@ class Conduct:
     def _count_speech(self, view: View, speech: Speech) -> None:
         self.speeches += 1
         self.in_length += speech.asked == 1 and not speech.cut
+        self.looping += loops(speech.said.text)
         if view.passage is not None:
             self.from_passage += 1
             self.marks.update(quote.mark for quote in speech.said.quotes)
@@ -255,6 +259,15 @@ MEASURES: tuple[Measure, ...] = (
         unfit=0.3,
         reason="The others were asked for again or cut, so that sides differ in what they could say.",
         advice="Change the limits on words, or raise max_tokens.",
+    ),
+    Measure(
+        "Speeches that repeat themselves",
+        lambda c: (c.looping, c.speeches),
+        weak=0.1,
+        unfit=0.5,
+        reason="Sentences that are said three times or more are no argument.",
+        advice="Set presence_penalty in extra_body, raise the temperature, or choose a stronger model.",
+        more_is_better=False,
     ),
     Measure(
         "Speeches that refuse their side",

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 from uuid import UUID
@@ -305,6 +305,8 @@ class Segment:
 
     role: Literal["system", "user", "assistant"]
     text: str
+    verbatim: bool = field(default=False, compare=False)
+    """Whether it is a text of the experiment (the passage, a move), and not of a template."""
 
 
 @dataclass(frozen=True, slots=True)

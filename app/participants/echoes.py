@@ -1,6 +1,7 @@
-"""Recognises a reply that repeats what it was asked, or what was wrong with an earlier reply. Knows no ask."""
+"""Recognises a reply that repeats what it was asked, what was wrong with an earlier reply, or itself. Knows no ask."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 RUN = 4
@@ -11,6 +12,9 @@ SHARE = 0.5
 
 SENTENCE_SHARE = 0.7
 """Least share of the runs of one sentence of an objection in a reply, for it to be an echo: no speech has such a sentence."""
+
+LOOP = 3
+"""How often a sentence is said that makes a loop."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n+")
 
@@ -29,6 +33,16 @@ def is_echo(reply: str, request: str, objections: Sequence[str] = ()) -> bool:
         return True
     known = set(runs)
     return any(_is_in(sentence, known) for text in objections for sentence in _SENTENCE_END.split(text))
+
+
+def loops(reply: str) -> bool:
+    """Return whether most of the words of a reply are in sentences that it says three times or more, as small models do
+    when they have nothing to say.
+    """
+    sentences = [tuple(_words(sentence)) for sentence in _SENTENCE_END.split(reply)]
+    times = Counter(sentence for sentence in sentences if sentence)
+    again = sum(len(sentence) * count for sentence, count in times.items() if count >= LOOP)
+    return again > sum(map(len, sentences)) / 2
 
 
 def _is_in(sentence: str, known: set[tuple[str, ...]]) -> bool:

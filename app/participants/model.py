@@ -92,10 +92,13 @@ class _Talk:
         return self._best(faults, said)
 
     def _refuse_echo(self, said: str, prompt: Sequence[Segment], faults: Sequence[Unread]) -> None:
-        """Raise Unread where a reply in words repeats the request, or what was wrong with an earlier reply."""
+        """Raise Unread where a reply in words repeats its prompt, or what was wrong with an earlier reply. It may
+        repeat the passage and what others said.
+        """
         if self.view.wants not in _IN_WORDS:
             return
-        if is_echo(outside(said, "scratchpad"), prompt[-1].text, [fault.problem for fault in faults]):
+        asked = "".join(segment.text for segment in prompt if not segment.verbatim)
+        if is_echo(outside(said, "scratchpad"), asked, [fault.problem for fault in faults]):
             raise Unread(
                 f"Your reply repeats what you were asked. Write the {_IN_WORDS[self.view.wants]} itself, and nothing about the request."
             )

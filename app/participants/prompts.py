@@ -338,7 +338,7 @@ class _Page:
         role: Literal["system", "user"] = "system" if block == "system" else "user"
         for piece in _SLOT.split(rendered):
             if piece:
-                self.segments.append(Segment(role, texts.get(piece, piece)))
+                self.segments.append(Segment(role, texts.get(piece, piece), verbatim=piece in texts))
 
     def render(self, block: str, variables: Mapping[str, Any]) -> str:
         """Return the text of one block."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.participants.base import ModelSettings
 from app.participants.completions import read
-from app.participants.echoes import is_echo
+from app.participants.echoes import is_echo, loops
 from app.participants.model import ModelParticipant
 from app.participants.replies import form
 from app.participants.speeches import speech, written
@@ -316,6 +316,48 @@ async def test_a_re_ask_never_comes_back_as_a_speech():
     assert isinstance(said, Speech)
     assert (said.asked, said.said.text.startswith("The keeper slept")) == (3, True)
     assert "repeats what you were asked" in server.asked[2]["messages"][-1]["content"]
+
+
+async def test_what_the_prompt_says_of_the_seat_comes_back_as_no_speech_but_the_passage_may_be_repeated():
+    """A small model answered with the words that assign it its side, line after line."""
+    good = (
+        f"It is plain from the log: <quote>{WORDS}</quote> "
+        + "So it was and no other answer is left to us. " * 2
+    )
+    replies = iter([None, good])
+
+    def answering(body: Any) -> Any:
+        prompt = "\n".join(message["content"] for message in body["messages"])
+        role = next(line for line in prompt.splitlines() if "argue" in line and "right" in line)
+        return completion(next(replies) or f"{role}\n" * 8)
+
+    async with Told(answering) as server, client(server.base_url) as endpoint:
+        debater = ModelParticipant(ModelSettings(model="m"), "big", endpoint)
+        said = await debater.answer(seen(speech_ask()), asking(Record()))
+    assert isinstance(said, Speech)
+    assert said.asked == 2
+    assert [quote.verified for quote in said.said.quotes] == [True]
+
+
+@pytest.mark.parametrize(
+    ("reply", "loop"),
+    [
+        ("You argue that the fairgoers crossed the bridge\n" * 8, True),
+        ("The log says so. " + "You must use the passage to support your answer. " * 3, True),
+        ("The log says so. It says so twice. The log says so.", False),
+        (
+            "The log says so. The pilot slept. The mate signed. The captain lied. No fog was seen by anybody.",
+            False,
+        ),
+        (
+            "Yes. Yes. Yes. But the log, which the mate signed under the eyes of the captain, says the contrary.",
+            False,
+        ),
+        ("", False),
+    ],
+)
+def test_a_speech_that_goes_round_in_circles_is_seen(reply: str, loop: bool):
+    assert loops(reply) is loop
 
 
 async def test_a_model_that_only_repeats_leaves_its_first_draft():
