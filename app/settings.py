@@ -70,7 +70,9 @@ class Settings(BaseSettings):
     allowed_hosts: Listed = ("127.0.0.0/8", "::1")
     """Where `arena serve` may send requests to models: addresses, networks, names, each with a port or without."""
     key_variables: Listed = ()
-    """Environment variables that an endpoint added in the browser may name for its key, besides ARENA_KEY_…."""
+    """Environment variables that an endpoint added in the browser may name for its key, headers and query,
+    besides ARENA_KEY_….
+    """
 
 
 def settings() -> Settings:

@@ -24,19 +24,22 @@ from models.tasks import Question
 
 
 class Endpoint(Base):
-    """A model server, and the name of the environment variable that holds its key. Never a key."""
+    """A model server, and the names of the environment variables that hold its key and headers. Never a key."""
 
     __tablename__ = "endpoint"
     __table_args__ = (
-        UniqueConstraint("name", "base_url", "api_key_env", postgresql_nulls_not_distinct=True),
+        UniqueConstraint("name", "base_url", "api_key_env", "more", postgresql_nulls_not_distinct=True),
         CheckConstraint("base_url ~ '^https?://'", name="base_url_is_http"),
         CheckConstraint("api_key_env ~ '^[A-Za-z_][A-Za-z0-9_]*$'", name="key_is_a_variable_name"),
+        CheckConstraint("jsonb_typeof(more) = 'object'", name="more_is_an_object"),
     )
 
     id: Mapped[OpaqueId]
     name: Mapped[str]
     base_url: Mapped[str]
     api_key_env: Mapped[str | None]
+    more: Mapped[JsonObject]
+    """Headers (names of variables), query, and whether system messages are folded; only what is set."""
 
 
 class EndpointNotice(Base):

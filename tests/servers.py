@@ -37,6 +37,8 @@ class Script:
     """The only key that is let in; None lets in everybody."""
     context: int | None = None
     """Most tokens (here: words) of prompt and reply."""
+    reads: int | None = None
+    """Most tokens that it reads of a prompt and counts; the rest is dropped without a word."""
     writes: Literal["well", "long", "long once", "short", "nothing", "nonsense"] = "well"
     says: str = ""
     """What every reply says, where it is not empty."""
@@ -48,6 +50,8 @@ class Script:
     """Whether `response_format` is taken; refused with status 400 where not."""
     odds: tuple[float, ...] | None = None
     """Probabilities of the answers; drawn from the prompt where None."""
+    favours: str = ""
+    """Words of the answer that is likeliest wherever it is listed; of other options the first is."""
     letters: float = 0.9
     """Probability of the answers' letters in an unconstrained reply."""
     top: int = 20
@@ -141,7 +145,8 @@ class ScriptedServer:
     async def _models(self, request: web.Request) -> web.Response:
         if refusal := self._locked(request):
             return refusal
-        listed = [{"id": name, "object": "model"} for name in self.script.models]
+        about = {"object": "model", **({"max_model_len": self.script.context} if self.script.context else {})}
+        listed = [{"id": name, **about} for name in self.script.models]
         return web.json_response({"object": "list", "data": listed})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
@@ -233,7 +238,7 @@ class ScriptedServer:
 
     def _completion(self, seen: Seen) -> dict[str, Any]:
         text, finish = write(seen.body, self.script)
-        size, written = _count(seen.body), len(text.split())
+        size, written = min(_count(seen.body), self.script.reads or 10**9), len(text.split())
         logprobs = first_token(seen.body, self.script) if seen.body.get("logprobs") else None
         return {
             "id": f"chatcmpl-{seen.digest[:16]}",
@@ -252,7 +257,7 @@ class ScriptedServer:
                 "prompt_tokens": size,
                 "completion_tokens": written,
                 "total_tokens": size + written,
-                "prompt_tokens_details": {"cached_tokens": self._cached(seen.body)},
+                "prompt_tokens_details": {"cached_tokens": min(self._cached(seen.body), size)},
             },
         }
 
@@ -328,7 +333,7 @@ def write(body: Mapping[str, Any], script: Script) -> tuple[str, str]:
         return json.dumps(dict(zip(_letters(body), [70, 30, 0, 0], strict=False))), "stop"
     if names := _only_words(body):
         return f"{luck.choice(names)}.", "stop"
-    if form := re.search(r"one whole number from 0 to 100|a JSON list of strings", _request(body)):
+    if form := re.search(r"one whole number from 0 to 100|a JSON object and nothing else", _request(body)):
         return json.dumps(luck.randint(0, 100) if "number" in form[0] else [_sentence(luck)]), "stop"
     return _speech(body, script, luck), "stop"
 
@@ -355,6 +360,11 @@ def _odds(body: Mapping[str, Any], script: Script, count: int) -> list[float]:
     """Probabilities of the options; the same for every request that shows the same messages."""
     if script.odds is not None and len(script.odds) == count:
         return list(script.odds)
+    if script.favours:
+        texts = re.findall(r"^Answer [A-Z]: (.*)$", _prompt(body), re.MULTILINE)
+        listed = len(texts) == count
+        place = next((at for at, text in enumerate(texts) if listed and script.favours in text), 0)
+        return [0.97 if at == place else 0.03 / (count - 1) for at in range(count)]
     luck = Random(_prompt(body))
     weights = [luck.random() + 0.01 for _ in range(count)]
     return [weight / sum(weights) for weight in weights]

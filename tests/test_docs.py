@@ -19,7 +19,7 @@ from app.participants.base import EndpointSettings
 from app.protocols import PROTOCOLS
 from app.settings import Settings
 from app.web.api.routes import document
-from scripts import api_page, module_table, preset_pages
+from scripts import api_page, check_page, module_table, preset_pages
 from scripts.protocol_pages import PAGES, by_hand, page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,6 +93,10 @@ def test_a_published_figure_names_the_preset_with_its_settings(name: str) -> Non
 
 def test_the_page_of_the_api_is_what_its_description_says() -> None:
     assert read("docs/api.md") == api_page.page(document()), "run `make docs`"
+
+
+def test_the_page_of_the_pre_flight_is_current() -> None:
+    assert read("docs/check.md") == check_page.page(), "run `make docs`"
 
 
 # ── examples ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -277,7 +277,7 @@ async def test_the_pre_flight_lets_every_judge_take_part_and_shows_judges_the_ch
         drawn = await drawn_of(session, whole)
     found = await check(whole, drawn, {"Alba": TEXT.format(key="Alba")})
     assert found.errors == []
-    assert {name for name, tally in found.participants.items() if tally.beliefs} == {"lexical", "dice"}
+    assert {name for (name, _), conduct in found.conducts.items() if conduct.beliefs} == {"lexical", "dice"}
     alone = parse_spec(spec(arms={"asking": INTERACTIVE["asking"]}, judges=[{"humans": 1}]))
     assert (await check(alone, drawn, {"Alba": TEXT.format(key="Alba")})).errors == []
 

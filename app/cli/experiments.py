@@ -37,6 +37,7 @@ async def _run_there(remote: Remote, spec: Path, *, retry_failed: bool) -> None:
 
 
 async def _run_here(path: Path, *, retry_failed: bool) -> None:
+    from app.cli.console import warn
     from app.cli.local import local_arena
     from app.cli.work import begin, conclude, print_local_report, work_off
     from app.experiments.reach import reach
@@ -49,7 +50,7 @@ async def _run_here(path: Path, *, retry_failed: bool) -> None:
             existing = await records.find(session, spec.name)
         # An experiment that goes on waits for its endpoints; a new one shows at once what is mistyped.
         if existing is None:
-            await reach(spec.cast, spec.used)
+            warn(await reach(spec.cast, spec.used))
         experiment = await begin(database, spec, retry_failed=retry_failed)
         counts = await work_off(database, chosen, experiment)
         await conclude(counts, print_local_report(database, experiment))
@@ -83,6 +84,7 @@ async def _judge_there(remote: Remote, name: str, panel: Path, retry_failed: boo
 
 
 async def _judge_here(name: str, panel: Path, retry_failed: bool) -> None:
+    from app.cli.console import warn
     from app.cli.local import local_arena
     from app.cli.work import conclude, find_experiment, print_local_report, work_off
     from app.experiments.freeze import judge_again, refuse_cancelled
@@ -97,7 +99,7 @@ async def _judge_here(name: str, panel: Path, retry_failed: bool) -> None:
             await refuse_cancelled(session, experiment)
             new = await records.find_round(session, experiment.id, spec.name) is None
         if new:
-            await reach(spec.cast, spec.panel.judges)
+            warn(await reach(spec.cast, spec.panel.judges))
         queued, state = 1, "running"
         # Trials that were still being played are judged when they are done.
         while queued and state != "cancelled":

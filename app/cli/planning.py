@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.arguments import SpecPath
-from app.cli.running import run_to_end
+from app.cli.running import Incomplete, run_to_end
 from app.errors import UserError
 from app.statistics.assumptions import DISCORDANCE, EXPECTED_CORRELATION, ORDER_CORRELATION
 
 if TYPE_CHECKING:
-    from app.experiments.estimate import Price
+    from app.experiments.estimate import Price, ServedModel
+    from app.experiments.fitness import Conduct
     from app.experiments.spec import Spec
     from app.statistics.power import Comparison
 
@@ -26,23 +28,25 @@ commands = typer.Typer()
 def check(
     spec: SpecPath,
     questions: Annotated[int, typer.Option(min=1, help="Questions to try every arm on.")] = 2,
+    arm: Annotated[list[str] | None, typer.Option(help="Try this arm alone; may be repeated.")] = None,
 ) -> None:
-    """Try an experiment on a few questions with its real participants; nothing is kept."""
-    run_to_end(_check(spec, questions))
+    """Try an experiment on a few questions with its real participants, and say who is fit for which seat; nothing is kept."""
+    run_to_end(_check(spec, questions, arm or []))
 
 
-async def _check(path: Path, count: int) -> None:
-    from app.cli.console import print_table
+async def _check(path: Path, count: int, names: Sequence[str]) -> None:
+    from app.cli.console import print_table, warn
     from app.cli.local import local_arena
-    from app.cli.tables import findings_table
+    from app.cli.progress import steps
     from app.experiments import check as checking
+    from app.experiments.fitness_tables import fitness_lines, fitness_table
     from app.experiments.plan import check_answers, draw
     from app.experiments.reach import reach
     from app.experiments.spec import read_spec
     from app.records.tasks import passage_texts, questions_of
 
-    spec = read_spec(path)
-    await reach(spec.cast, spec.used)
+    spec = read_spec(path).with_arms(names)
+    warn(await reach(spec.cast, spec.used))
     async with local_arena() as (database, _), database.session() as session:
         found = await questions_of(session, spec.tasks.set)
         if not found:
@@ -50,13 +54,27 @@ async def _check(path: Path, count: int) -> None:
         drawn = draw(found, spec.tasks, spec.seed)[:count]
         check_answers(spec.arms, drawn)
         texts = await passage_texts(session, {item.question.passage for item in drawn})
-    findings = await checking.check(spec, drawn, texts)
-    print_table(findings_table(findings))
+    with steps("check", len(drawn) * len(spec.arms)) as done:
+        findings = await checking.check(spec, drawn, texts, done)
+    print_table(fitness_table(findings.conducts.values()).printed())
+    for line in fitness_lines(findings.conducts.values()):
+        print(line)
     print(f"{findings.sent} requests sent, {findings.lost} without a reply, {len(findings.errors)} failures.")
-    for arm, error in findings.errors:
-        print(f"{arm}: {error}")
+    for sentence in findings.told:
+        print(sentence)
+    for name, error in findings.errors:
+        print(f"{name}: {error}")
+    if findings.unfit:
+        raise Incomplete(_unfit(findings.unfit))
     if findings.errors:
         raise UserError("The experiment would not run cleanly: mend what is named above first.")
+
+
+def _unfit(conducts: Sequence[Conduct]) -> str:
+    names = ", ".join(f"{conduct.participant} as {conduct.seat}" for conduct in conducts)
+    return (
+        f"Unfit: {names}. What to try is said above; the figures of an experiment with them would say little."
+    )
 
 
 class EstimateFormat(StrEnum):
@@ -79,24 +97,37 @@ def estimate_command(
     format: Annotated[
         EstimateFormat, typer.Option(help="Tables, or JSON with every figure.")
     ] = EstimateFormat.TABLE,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask no server how many tokens a prompt has and may have.")
+    ] = False,
 ) -> None:
     """Say what an experiment would take before it is started, and how small a difference it could show."""
-    run_to_end(_estimate(spec, price or [], format))
+    run_to_end(_estimate(spec, price or [], format, offline=offline))
 
 
-async def _estimate(path: Path, prices: list[str], format: EstimateFormat) -> None:
-    from app.cli.console import print_table
+async def _estimate(path: Path, prices: list[str], format: EstimateFormat, *, offline: bool) -> None:
+    from app.cli.console import print_table, warn
     from app.cli.local import local_arena
     from app.cli.tables import estimate_lines
     from app.experiments.estimate import estimate, gathered
     from app.experiments.estimate_tables import estimate_tables
+    from app.experiments.served import ask_servers
     from app.experiments.spec import read_spec
+    from app.participants.participant_factory import ParticipantFactory
 
     spec = read_spec(path)
     priced = dict(_read_price(text, spec) for text in prices)
     async with local_arena() as (database, _), database.session() as session:
         material = await gathered(session, spec)
-    found = estimate(spec, material, priced)
+    served: dict[str, ServedModel] = {}
+    if not offline:
+        roster = ParticipantFactory()
+        try:
+            served, silent = await ask_servers(spec, material, roster)
+        finally:
+            await roster.close()
+        warn(silent)
+    found = estimate(spec, material, priced, served)
     if format is EstimateFormat.JSON:
         print(json.dumps(found.as_json(), indent=2))
         return

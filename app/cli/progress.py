@@ -1,7 +1,8 @@
 """How far an experiment is, shown while the work goes on."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -42,6 +43,27 @@ async def _lines(steps: AsyncIterator[Counts], name: str, meter: "_Meter") -> Co
 def _without_countdown(counts: Counts) -> str:
     """Return what is said of endpoints, but for the time until their next try."""
     return "\n".join(sentence.rpartition("; ")[0] for sentence in counts.endpoints)
+
+
+@contextmanager
+def steps(name: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show how many of `total` steps are done while the block runs; yields what to call after each."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    if talk.is_terminal:
+        with Progress(*columns, console=talk, transient=True) as bar:
+            task = bar.add_task(name, total=total)
+            yield lambda: bar.advance(task)
+        return
+    done, last = 0, time.monotonic()
+
+    def advance() -> None:
+        nonlocal done, last
+        done += 1
+        if time.monotonic() - last >= LINE_EVERY:
+            last = time.monotonic()
+            talk.print(f"{name}: {done} of {total} done", soft_wrap=True)
+
+    yield advance
 
 
 class _Meter:

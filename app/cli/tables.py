@@ -1,54 +1,18 @@
 """Tables and lines that the command line prints."""
 
-from rich.table import Table
-
-from app.experiments.check import Findings, Tally
 from app.experiments.estimate import ExperimentEstimate, PeopleEstimate, PowerEstimate
-
-
-def findings_table(findings: Findings) -> Table:
-    """A pre-flight's findings."""
-    table = Table(title="Pre-flight", title_style="bold")
-    table.add_column("participant", no_wrap=True)
-    for column in (
-        "speeches",
-        "in length",
-        "quotes verified",
-        "concessions",
-        "refusals",
-        "beliefs",
-        "label mass",
-        "flagged",
-    ):
-        table.add_column(column, justify="right")
-    for name, tally in findings.participants.items():
-        table.add_row(name, *_tally(tally))
-    return table
-
-
-def _tally(tally: Tally) -> list[str]:
-    methods = f" ({', '.join(sorted(tally.methods))})" if tally.methods else ""
-    mass = sum(tally.masses) / len(tally.masses) if tally.masses else None
-    return [
-        str(tally.speeches),
-        _share(tally.in_length, tally.speeches),
-        _share(tally.verified, tally.quotes),
-        _share(tally.concessions, tally.stances),
-        _share(tally.refusals, tally.stances),
-        f"{tally.beliefs}{methods}",
-        "–" if mass is None else f"{mass:.3f}",
-        _share(tally.flagged, tally.beliefs),
-    ]
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part} of {whole}" if whole else "–"
 
 
 def estimate_lines(found: ExperimentEstimate) -> list[str]:
     """What it can show, how many people it needs, and what was assumed."""
     people = [people_needed(found.people)] if found.people else []
-    return [power_of(found.power), *people, "Assumed:", *(f"- {line}" for line in found.assumptions)]
+    return [
+        *found.warnings,
+        power_of(found.power),
+        *people,
+        "Assumed:",
+        *(f"- {line}" for line in found.assumptions),
+    ]
 
 
 def power_of(power: PowerEstimate) -> str:

@@ -45,6 +45,7 @@ _EXPERIMENT = (
     _column("arm_digest", TEXT, "SHA-256 of the arm's protocol, settings, prompts and participants: two arms share it only if all of these are equal."),
     _column("arm_has_baseline", YES_NO, "Whether a built-in participant, which is not a language model, has a seat of the arm."),
     _column("protocol", TEXT, "Name of the protocol."),
+    _column("prompt_version", TEXT, "Version of the arena's prompts that the arm uses, where it brings no template itself."),
 )  # fmt: skip
 
 _TRIAL = (
@@ -184,7 +185,7 @@ _MOVE = pa.struct(
         _maybe("words", WHOLE, "Words of a speech."),
         _maybe("asked", WHOLE, "How often a speaker was asked before the speech was accepted."),
         _maybe("cut", YES_NO, "Whether a speech was truncated at a sentence after the last attempt."),
-        _maybe("suspicious", pa.list_(TEXT), "Kinds of suspicious text in a speech: `impersonation`, `instruction`, `chat_template`, `forged_mark`."),
+        _maybe("suspicious", pa.list_(TEXT), "Kinds of suspicious text in a speech: `impersonation`, `instruction`, `chat_template`, `forged_mark`, `unknown_wrapper` (a named block in brackets that may be thinking, and stayed in the speech)."),
         _maybe("stance", TEXT, "Result of a position check: `holds`, `concedes` or `refuses`."),
         _maybe("texts", pa.list_(TEXT), "A list of items."),
         _maybe("index", WHOLE, "The option picked, counted from 0."),
@@ -285,8 +286,10 @@ CALLS = pa.schema(
         _maybe("tokens_in", WHOLE, "Tokens of the prompt, as the server counts them."),
         _maybe("tokens_out", WHOLE, "Tokens of the reply, as the server counts them."),
         _maybe("tokens_cached", WHOLE, "Tokens of the prompt that the server had in its prefix cache."),
+        _maybe("thinking_characters", WHOLE, "Characters of private thinking in the reply, which no other seat reads; absent where there is none."),
+        _maybe("thinking_tokens", WHOLE, "Tokens of that thinking, where the server counts them (`completion_tokens_details.reasoning_tokens`)."),
         _maybe("error", TEXT, "What went wrong."),
-        _maybe("reply", JSON, "The server's reply: text, finish reason, log-probabilities."),
+        _maybe("reply", JSON, "The server's reply: text as it came, finish reason, log-probabilities; `reasoning` is the thinking, however it came."),
     ]
 )  # fmt: skip
 

@@ -1,69 +1,58 @@
 """A pre-flight: a few trials played and judged with the real participants, without storing anything."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from app.experiments.fitness import Conduct
 from app.experiments.plan import Drawn, reading
 from app.experiments.spec import ArmSpec, Spec
-from app.participants.base import PEOPLE, Call, Ending, ParticipantError
+from app.participants.base import (
+    PEOPLE,
+    Asking,
+    Call,
+    CallLog,
+    Ending,
+    Later,
+    ModelSettings,
+    Participant,
+    ParticipantError,
+)
 from app.participants.participant_factory import ParticipantFactory, Person
+from app.participants.prompt_sizes import PromptSize
 from app.participants.prompts import PromptBook
 from app.participants.seating import Holder, Seating
-from app.protocols.core import Belief, Case, Elicitation, Move, Outcome, Play, Speech, Stance
+from app.protocols.combinators import position_of
+from app.protocols.core import AnyContent, Case, Elicitation, Move, Outcome, Play, Stance
 from app.protocols.flaws import planted_in
-from app.protocols.judging import judge
+from app.protocols.judging import judge, read_at
 from app.protocols.quotes import indexed
-
-
-@dataclass(slots=True)
-class Tally:
-    """The counts of one participant."""
-
-    speeches: int = 0
-    in_length: int = 0
-    """Speeches that needed neither another request nor a cut."""
-    quotes: int = 0
-    verified: int = 0
-    stances: int = 0
-    refusals: int = 0
-    concessions: int = 0
-    beliefs: int = 0
-    methods: set[str] = field(default_factory=set)
-    flagged: int = 0
-    """Beliefs about which something is doubtful."""
-    masses: list[float] = field(default_factory=list)
-    """Label mass of each belief that has one."""
-
-    def count(self, move: Move) -> None:
-        """Add one move."""
-        content = move.content
-        if isinstance(content, Speech):
-            self.speeches += 1
-            self.in_length += content.asked == 1 and not content.cut
-            self.quotes += len(content.said.quotes)
-            self.verified += sum(quote.verified for quote in content.said.quotes)
-        elif isinstance(content, Stance):
-            self.stances += 1
-            self.refusals += content.stance == "refuses"
-            self.concessions += content.stance == "concedes"
-        elif isinstance(content, Belief):
-            self.beliefs += 1
-            self.methods.add(content.method)
-            self.flagged += bool(content.flags)
-            self.masses += [] if content.label_mass is None else [content.label_mass]
+from app.protocols.views import View
 
 
 @dataclass(slots=True)
 class Findings:
     """The result of a pre-flight."""
 
-    participants: dict[str, Tally] = field(default_factory=dict)
+    conducts: dict[tuple[str, str], Conduct] = field(default_factory=dict)
+    """What each participant did in each kind of seat, by both names."""
     sent: int = 0
     """Requests sent to models, counting every attempt."""
     lost: int = 0
     """Requests without a reply."""
+    told: list[str] = field(default_factory=list)
+    """What the servers of the models do not take, and what was sent instead."""
     errors: list[tuple[str, str]] = field(default_factory=list)
     """Arm and reason of each failed trial or judgement."""
+
+    @property
+    def unfit(self) -> list[Conduct]:
+        """Return the participants that are unfit for a seat."""
+        return [conduct for conduct in self.conducts.values() if conduct.verdict == "unfit"]
+
+    def conduct(self, participant: str, seat: str, *, rated: bool) -> Conduct:
+        """Return the counts of a participant in a kind of seat."""
+        return self.conducts.setdefault((participant, seat), Conduct(participant, seat, rated))
 
     # The two methods of a call log, so that attempts are counted and nothing is stored.
 
@@ -76,20 +65,81 @@ class Findings:
         self.lost += ending.status != "ok"
 
 
-async def check(spec: Spec, drawn: Sequence[Drawn], texts: Mapping[str, str]) -> Findings:
+async def check(
+    spec: Spec,
+    drawn: Sequence[Drawn],
+    texts: Mapping[str, str],
+    done: Callable[[], None] = lambda: None,
+    roster: ParticipantFactory | None = None,
+) -> Findings:
     """Play every arm once on each question of `drawn`, and have every judge judge it.
 
-    `texts` are the passages by key.
+    `texts` are the passages by key. `done` is called after each arm on each question. The trials of a question are
+    played at once; those of the next question play the next assignment of sides.
     """
     findings = Findings()
-    roster = ParticipantFactory()
+    roster = roster or ParticipantFactory()
+
+    async def rehearse(number: int, item: Drawn, arm: ArmSpec) -> None:
+        text = texts[item.question.passage.key]
+        await _Rehearsal(spec, arm, item, text, number, roster, findings).run()
+        done()
+
     try:
-        for item in drawn:
-            for arm in spec.arms:
-                await _Rehearsal(spec, arm, item, texts[item.question.passage.key], roster, findings).run()
+        for number, item in enumerate(drawn):
+            await asyncio.gather(*(rehearse(number, item, arm) for arm in spec.arms))
     finally:
+        findings.told = roster.told()
         await roster.close()
     return findings
+
+
+class _AskLog:
+    """Passes on the record of one ask's calls, and keeps what is counted of them."""
+
+    def __init__(self, calls: CallLog, conduct: Conduct) -> None:
+        self._calls, self._conduct = calls, conduct
+        self.again = False
+        """Whether a second reply was asked for."""
+        self._characters: dict[str, int] = {}
+
+    async def begin(self, call: Call, attempt: int, request_id: str) -> None:
+        """See `CallLog`."""
+        self.again = self.again or call.purpose == "again"
+        self._characters[request_id] = sum(len(segment.text) for segment in call.segments)
+        await self._calls.begin(call, attempt, request_id)
+
+    async def end(self, request_id: str, ending: Ending) -> None:
+        """See `CallLog`."""
+        if ending.tokens_in:
+            self._conduct.prompts.append(PromptSize.of(self._characters[request_id], ending))
+        await self._calls.end(request_id, ending)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A participant whose answers are counted."""
+
+    participant: Participant
+    conduct: Callable[[View], Conduct]
+    mark: str
+    """Tells the trial apart from others."""
+
+    async def answer(self, view: View, asking: Asking) -> AnyContent | Later:
+        """See `Participant`."""
+        conduct = self.conduct(view)
+        log = _AskLog(asking.calls, conduct)
+        conduct.asks += 1
+        try:
+            content = await self.participant.answer(view, replace(asking, calls=log))
+        except ParticipantError:
+            conduct.failed += 1
+            raise
+        if isinstance(content, Later):
+            conduct.asks -= 1
+        else:
+            conduct.count(view, f"{self.mark}/{read_at(asking.path)}", content, again=log.again)
+        return content
 
 
 @dataclass(slots=True)
@@ -100,6 +150,8 @@ class _Rehearsal:
     arm: ArmSpec
     item: Drawn
     text: str
+    number: int
+    """Number of the question, from 0: which assignment of sides is played."""
     roster: ParticipantFactory
     findings: Findings
     talk: dict[str, Move] = field(default_factory=dict)
@@ -121,11 +173,13 @@ class _Rehearsal:
         seated = {**self.arm.seats, **taking_part}
         sitting = self._sitting(seated)
         play = Play(protocol.script(sitting.case), protocol.rights())
-        count = self._counter(seated)
 
         async def remember(move: Move) -> Move:
             self.talk[move.path] = move
-            return await count(move)
+            if isinstance(move.content, Stance):
+                checked = self.talk[position_of(move.path)].seat
+                self._conduct(seated[checked], protocol.rights()[checked].title).count_position(move.content)
+            return move
 
         return await sitting.play_out(play, {}, remember)
 
@@ -137,11 +191,12 @@ class _Rehearsal:
         orders = reading(protocol, len(self.item.answers)) * self.spec.panel.repeats
         script = judge(sitting.case, outcome.transcript, self.spec.panel.elicit, orders, seat, outcome.points)
         play = Play(script, [seat], self.talk)
-        await sitting.play_out(play, {}, self._counter({seat: name}))
+        await sitting.play_out(play, {}, _keep)
 
     def _sitting(self, seated: Mapping[str, str]) -> Seating:
         holders = {seat: self._holder(name) for seat, name in seated.items()}
-        [assignment, *_] = self.arm.protocol.assignments(len(self.item.answers))
+        assignments = self.arm.protocol.assignments(len(self.item.answers))
+        assignment = assignments[self.number % len(assignments)]
         own = {seat: holder.elicitation for seat, holder in holders.items()}
         elicitation = self.arm.protocol.elicitation(own)
         planted = planted_in(self.item.question.meta, self.item.answers)
@@ -162,11 +217,15 @@ class _Rehearsal:
             return Holder(Person(), Elicitation())
         cast = self.spec.cast
         settings = cast.participants[name]
-        return Holder(self.roster.participant(settings, cast.endpoint_of(name)), settings.elicitation)
+        participant = self.roster.participant(settings, cast.endpoint_of(name))
+        mark = f"{self.arm.name}/{self.number}/{name}"
+        watched = _Watched(participant, lambda view: self._conduct(name, view.title), mark)
+        return Holder(watched, settings.elicitation)
 
-    def _counter(self, seated: Mapping[str, str]) -> Callable[[Move], Awaitable[Move]]:
-        async def count(move: Move) -> Move:
-            self.findings.participants.setdefault(seated[move.seat], Tally()).count(move)
-            return move
+    def _conduct(self, name: str, seat: str) -> Conduct:
+        rated = isinstance(self.spec.cast.participants.get(name), ModelSettings)
+        return self.findings.conduct(name, seat, rated=rated)
 
-        return count
+
+async def _keep(move: Move) -> Move:
+    return move

@@ -4,6 +4,8 @@ One circuit breaker belongs to one endpoint (or to one model of it) in one proce
 clock; only `admitted` waits.
 """
 
+from __future__ import annotations
+
 import asyncio
 import time
 from collections.abc import Callable
@@ -11,10 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import TYPE_CHECKING
 
 from app.participants.base import ParticipantError
-from app.participants.failures import Failure
 from app.participants.pacing import Pacer
+
+if TYPE_CHECKING:  # To read notices needs no transport.
+    from app.participants.failures import Failure
 
 HOUR = 3600.0
 """Seconds."""

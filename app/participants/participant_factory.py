@@ -44,7 +44,8 @@ class ParticipantFactory:
 
     def __init__(self, patience: Patience = IMPATIENT) -> None:
         self._patience = patience
-        self._clients: dict[tuple[str, str | None], Client] = {}
+        self._clients: dict[str, Client] = {}
+        """By the settings of the endpoint, as JSON."""
 
     def participant(
         self, settings: AnySettings, endpoint: tuple[str, EndpointSettings] | None
@@ -59,7 +60,7 @@ class ParticipantFactory:
 
     def client(self, name: str, settings: EndpointSettings) -> Client:
         """Return the client of an endpoint, so that all its participants share one limit."""
-        key = _key(settings)
+        key = settings.model_dump_json()
         if key not in self._clients:
             self._clients[key] = self._connect(name, settings)
         return self._clients[key]
@@ -70,7 +71,7 @@ class ParticipantFactory:
     def turned_away(self, models: Iterable[tuple[EndpointSettings, str]]) -> ParticipantError | None:
         """Return the error that a request to any of these models would get now; None where one of them may be asked."""
         away: ParticipantError | None = None
-        for key, model in dict.fromkeys((_key(settings), model) for settings, model in models):
+        for key, model in dict.fromkeys((settings.model_dump_json(), model) for settings, model in models):
             client = self._clients.get(key)
             away = client.turned_away(model) if client else None
             if away is None:
@@ -81,11 +82,16 @@ class ParticipantFactory:
         """Return what there is to say of the endpoints that are paused or have a pace."""
         return [(client.settings, state) for client in self._clients.values() for state in client.states()]
 
+    def told(self) -> list[str]:
+        """Return what the clients learned about models and their servers, in sentences."""
+        return [
+            f"{client.name}, {model}: {sentence}"
+            for client in self._clients.values()
+            for model, sentences in client.told.items()
+            for sentence in sentences
+        ]
+
     async def close(self) -> None:
         """Close every connection."""
         for client in self._clients.values():
             await client.close()
-
-
-def _key(settings: EndpointSettings) -> tuple[str, str | None]:
-    return str(settings.base_url), settings.api_key_env

@@ -1,5 +1,6 @@
 """How a judge reads a finished transcript: a separate script, the same for models and people."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -27,6 +28,14 @@ class Reading:
 def place(order: int, step: int) -> str:
     """Return the path of the belief in a reading order after a step; step 0 is before the transcript."""
     return f"judging/order{order}/step{step}"
+
+
+def read_at(path: str) -> str:
+    """Return the path without the number of its reading order: the same for all readings of the same words."""
+    return _ORDER.sub("", path)
+
+
+_ORDER = re.compile(r"(?<=^judging/)order\d+/")
 
 
 def step_of(path: str) -> int:

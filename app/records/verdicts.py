@@ -216,6 +216,8 @@ class Placed:
     """Indices into the trial's answers, as they were listed."""
     flags: tuple[str, ...] = ()
     """What is doubtful about the belief."""
+    person: str = ""
+    """The first pseudonym of a person who judged by several accounts; empty elsewhere."""
 
     @property
     def judge_label(self) -> str:
@@ -242,7 +244,7 @@ class Placed:
             p_rest=tuple(rest),
             talk=str(self.took_part or ""),
             # The name of a person's participant is a pseudonym.
-            person=self.judge if self.kind == "person" else "",
+            person=(self.person or self.judge) if self.kind == "person" else "",
         )
 
 

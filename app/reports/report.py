@@ -2,26 +2,32 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.experiments.spec import prompt_versions
 from app.protocols import CEILING, FLOOR, PROTOCOLS
 from app.protocols.core import Protocol
 from app.records import verdicts
+from app.records.humans import first_names
 from app.records.progress import FailureCount, failures
+from app.records.prompt_sizes import CutPrompts, cut_prompts
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
 from app.reports import certainty
+from app.reports.as_published import differences
 from app.reports.certainty import Certainty, certainties
 from app.reports.equal_words import EqualWords, equal_words
 from app.reports.pressure import Attacked, Dialled, attacked, dialled
 from app.reports.sides import Sides, sides
 from app.reports.twins import Floor, Partners, floors, paired
 from app.statistics.accuracy import Cell, by_question, cells, constant
-from app.statistics.contrasts import Contrast, contrasts
+from app.statistics.contrasts import Contrast, constant_contrast, contrasts
 from app.statistics.metrics import Measured, measures, metrics
 from app.statistics.people import ModelCheck, PersonFigures, of_people
 from app.statistics.readings import MeasuredReading, TrialMeasures
@@ -89,6 +95,8 @@ class ReportRow:
         )
         if self.cell and self.cell.fixed:
             figures |= {"low": None, "high": None}
+        if self.cell and self.cell.fixed_scores:
+            figures |= dict.fromkeys(("brier_low", "brier_high", "log_score_low", "log_score_high"))
         return {
             **figures,
             **counts,
@@ -120,6 +128,9 @@ class ReportRow:
         }
 
 
+PILOT = "{name} is a pilot: its figures are for its makers, and comparisons of experiments leave it out."
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """A whole report."""
@@ -147,6 +158,10 @@ class Report:
     """The figures of each person under each arm, by pseudonym."""
     checks: Sequence[ModelCheck] = ()
     """The accuracy of people under each arm by a mixed model."""
+    accounts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The other pseudonyms of each person who judged by several accounts, by the first. Each counts as one person."""
+    cut: Sequence[CutPrompts] = ()
+    """Models whose server read less of a prompt than was sent."""
     sides: Sequence[Sides] = ()
     """Who argued for the right answer how often, where two different participants oppose each other."""
 
@@ -154,7 +169,14 @@ class Report:
     def warnings(self) -> list[str]:
         """Return the sentences to be read before the accuracies."""
         named = [(", ".join(line.names), line.cell, line.certainty) for line in self.lines]
-        return certainty.sentences(self.experiment.name, named)
+        pilot = [PILOT.format(name=self.experiment.name)] if self.pilot else []
+        cut = [item.sentence for item in self.cut]
+        return [*pilot, *cut, *certainty.sentences(self.experiment.name, named)]
+
+    @property
+    def pilot(self) -> bool:
+        """Return whether the experiment is a pilot."""
+        return bool(self.experiment.spec.get("pilot"))
 
     @property
     def suspects(self) -> list[SpeechCount]:
@@ -181,6 +203,7 @@ class Report:
             "digest": self.experiment.digest,
             "seed": self.experiment.seed,
             "rules": RULES,
+            "pilot": self.pilot,
             "elicit": self.experiment.spec["elicit"],
             "ties": "a tie of k answers counts 1/k",
             "unit": "question, clustered by passage, and by person where people judge",
@@ -190,8 +213,9 @@ class Report:
             "cells": [line.as_json() for line in self.lines],
             "sides": [{**asdict(item), "balanced": item.balanced} for item in self.sides],
             "people": [asdict(item) for item in self.people],
+            "accounts_of_one_person": {first: list(others) for first, others in self.accounts.items()},
             "mixed_models": [asdict(item) for item in self.checks],
-            "contrasts": [{**asdict(item), "warning": item.warning} for item in self.contrasts],
+            "contrasts": [_contrast_json(item) for item in self.contrasts],
             "metrics": [asdict(item) for item in self.metrics],
             "measures": [asdict(item) for item in self.measures],
             "candidates": [asdict(item) for item in self.dialled],
@@ -200,6 +224,11 @@ class Report:
             "speeches": [{**asdict(item), "rate": item.rate} for item in self.speeches],
             "failures": [asdict(failure) for failure in self.failures],
         }
+
+
+def _contrast_json(item: Contrast) -> dict[str, Any]:
+    ends = dict.fromkeys(("low", "high")) if item.fixed else {}
+    return {**asdict(item), **ends, "warning": item.warning}
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +246,7 @@ class Facts:
     speeches: Sequence[SpeechCount]
     preferences: Mapping[str, float]
     twins: Partners
+    cut: Sequence[CutPrompts]
 
 
 async def report(session: AsyncSession, experiment: Experiment) -> Report:
@@ -226,17 +256,20 @@ async def report(session: AsyncSession, experiment: Experiment) -> Report:
 
 async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
     """Read the data of a report."""
+    rows = await verdicts.placed(session, experiment.id)
+    humans = await first_names(session, {row.judge for row in rows if row.kind == "person"})
     return Facts(
         experiment,
         {count.arm: count for count in await verdicts.arm_counts(session, experiment.id)},
         await verdicts.judge_counts(session, experiment.id),
-        await verdicts.placed(session, experiment.id),
+        [replace(row, person=humans[row.judge]) if row.judge in humans else row for row in rows],
         await failures(session, experiment.id),
         await verdicts.played(session, experiment.id),
         await verdicts.marks(session, experiment.id),
         await speech_counts(session, experiment.id),
         await preferences(session, experiment.id),
         await verdicts.twins(session, experiment.id),
+        await cut_prompts(session, experiment.id),
     )
 
 
@@ -250,7 +283,9 @@ def computed(facts: Facts) -> Report:
     naive = [name for name, arm in arms.items() if arm.protocol == FLOOR.name]
     fixed = floors(rows, facts.twins, naive)
     figures = _figures(readings, arms, ends, seed)
-    figures |= {place: constant(figures[place], COIN) for place in _coins(rows, arms)}
+    figures |= {
+        place: constant(figures[place], COIN, scores=even) for place, even in _coins(rows, arms).items()
+    }
     figures |= {place: constant(figures[place], floor.shown) for place, floor in fixed.items()}
     knew = Counter((row.arm, row.judge_label) for row in facts.verdicts if row.knows_story)
     whole = [row.reading for row in _complete(facts.verdicts, facts).rows] if knew else []
@@ -263,7 +298,7 @@ def computed(facts: Facts) -> Report:
         facts.experiment,
         arms,
         [_line(facts, judge, figures, counted, fixed, knew, with_them, sure) for judge in facts.judges],
-        contrasts(readings, pairs, seed=seed),
+        [_between_constants(item, figures) for item in contrasts(readings, pairs, seed=seed)],
         _metrics(facts, rows),
         measures(
             map(_told, _without_knowing(facts)),
@@ -283,12 +318,37 @@ def computed(facts: Facts) -> Report:
         facts.speeches,
         people,
         checks,
-        sides(file_arms, _of_verdicts(facts, rows)),
+        accounts=_accounts(rows),
+        sides=sides(file_arms, _of_verdicts(facts, rows)),
+        cut=facts.cut,
     )
 
 
 Place: TypeAlias = tuple[str, str]
 """An arm and a judge."""
+
+
+def _between_constants(item: Contrast, figures: Mapping[Place, Cell]) -> Contrast:
+    """Return a contrast, as a constant where the design fixes the accuracy of both arms and they are the same.
+
+    The floor of people and of sampled models holds on average, so that their differences are samples.
+    """
+    ends = [figures.get((arm, item.judge)) for arm in (item.first, item.second)]
+    if item.difference == 0 and all(cell and cell.fixed and cell.people is None for cell in ends):
+        return constant_contrast(item, BETWEEN_CONSTANTS)
+    return item
+
+
+BETWEEN_CONSTANTS = "the design fixes the accuracy of both arms"
+"""Why a difference has neither interval nor p-value."""
+
+
+def _accounts(rows: Iterable[Placed]) -> dict[str, list[str]]:
+    """Return the other pseudonyms of each person who judged by several accounts, by the first."""
+    known = sorted({(row.person, row.judge) for row in rows if row.person})
+    return {
+        first: [name for _, name in own if name != first] for first, own in groupby(known, key=itemgetter(0))
+    }
 
 
 def _line(
@@ -336,24 +396,24 @@ def _ends(arms: Mapping[str, ArmCount], spec: Mapping[str, Any]) -> tuple[str | 
     )
 
 
-COIN = "a built-in judge that prefers no answer, or only a place in the list: over both orders it is right as often as a coin"
+COIN = "a built-in judge that prefers no answer, or only a place in the list: over both orders it is right as often as by drawing an answer"
 
 
-def _coins(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> list[Place]:
-    """Return the arms and judges whose accuracy is that of a coin by design: of built-in judges that believe all answers alike, and
-    of those that see nothing but the answers and are half right on every question.
+def _coins(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> dict[Place, bool]:
+    """Return the arms and judges whose accuracy is that of a coin by design, and whether their scores are fixed too: built-in judges
+    that believe all answers alike, and those that see nothing but the answers and are half right on every question.
 
     A model without preferences is a sample, not a design.
     """
     groups: dict[Place, list[Placed]] = {}
     for row in rows:
         groups.setdefault((row.arm, row.judge_label), []).append(row)
-    return [place for place, own in groups.items() if own[0].kind == "builtin" and _is_coin(own, arms)]
+    builtin = {place: own for place, own in groups.items() if own[0].kind == "builtin"}
+    even = {place: all(min(row.belief) == max(row.belief) for row in own) for place, own in builtin.items()}
+    return {place: even[place] for place, own in builtin.items() if even[place] or _is_coin(own, arms)}
 
 
 def _is_coin(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> bool:
-    if all(min(row.belief) == max(row.belief) for row in rows):
-        return True
     half = set(by_question([row.reading for row in rows], rightness).values()) == {0.5}
     return half and arms[rows[0].arm].protocol == FLOOR.name
 
@@ -551,6 +611,7 @@ def notes(report: Report) -> list[str]:
             "are those of the speeches that judges read, a trial. Votes are the voter's, whichever judge they stand beside."
         )
     found += _preset_notes(report)
+    found += _prompt_notes(report)
     found += [item.sentence for item in report.sides]
     found += _contrast_notes(report)
     found += _people_notes(report)
@@ -582,19 +643,42 @@ def _leaked(line: ReportRow) -> str:
     return f"{line.arm.arm}, {line.judge.label}: {line.leak}."
 
 
+def _prompt_notes(report: Report) -> list[str]:
+    """Return the versions of the arena's prompts that the arms use."""
+    by_version: dict[str, list[str]] = {}
+    for arm, version in prompt_versions(report.experiment.spec).items():
+        by_version.setdefault(version, []).append(arm)
+    if len(by_version) == 1:
+        return [f"Prompts of version {next(iter(by_version))} in all arms."]
+    return [
+        f"Prompts of version {version}: {', '.join(arms)}." for version, arms in sorted(by_version.items())
+    ]
+
+
 def _preset_notes(report: Report) -> list[str]:
     """Return which arms are played as a paper describes."""
     named = [arm for arm in report.experiment.spec.get("arms", ()) if arm.get("preset")]
     return [
         f"Arm {arm['name']}: as {arm['preset']}{', with prompts of its own' if arm.get('prompts') else ''}; "
         f"see docs/presets/{arm['preset']}.md for what still differs from the paper."
+        f"{_unlike_preset(differences(arm, report.experiment.spec))}"
         for arm in named
     ]
+
+
+def _unlike_preset(clauses: Sequence[str]) -> str:
+    return f" Participants are not as it asks: {'; '.join(clauses)}." if clauses else ""
 
 
 def _contrast_notes(report: Report) -> list[str]:
     """Return how contrasts are tested, and where a test is to be read with care."""
     tests = {item.test: item for item in report.contrasts if item.test}
+    shown = {(item.first, item.second) for item in report.contrasts}
+    silent = [pair for pair in map(tuple, report.experiment.spec.get("contrasts", ())) if pair not in shown]
+    if silent:
+        return [
+            f"Contrast {first} less {second}: no verdict counts under either arm." for first, second in silent
+        ]
     if not report.contrasts:
         return []
     found = [
@@ -603,9 +687,9 @@ def _contrast_notes(report: Report) -> list[str]:
     ]
     found += [f"p by {test}; null hypothesis: {item.null}." for test, item in sorted(tests.items())]
     for item in report.contrasts:
-        if item.warning:
+        for clause in filter(None, (item.warning, item.fixed)):
             first, second, judge = report.contrast_names(item)
-            found.append(f"{first} less {second}, {judge}: {item.warning}.")
+            found.append(f"{first} less {second}, {judge}: {clause}.")
     return found
 
 
@@ -620,10 +704,36 @@ def _people_notes(report: Report) -> list[str]:
         "person); beside them stand each person's figures and, as a check, a mixed logistic model with people and questions random."
     ]
     found += [
+        f"{first} also judged as {', '.join(others)}: accounts with one recruiter's id or e-mail address count as one person."
+        for first, others in report.accounts.items()
+    ]
+    found += _uneven(report)
+    found += [
         f"{line.arm.arm}, {line.judge.label}: {line.cell.method}."
         for line in pooled
         if line.cell and line.cell.method == METHOD_ONE_JUDGE
     ]
+    return found
+
+
+MOST_OF_ONE = 0.3
+"""Share of the verdicts under an arm from which on one person's are named, if it is also twice an even share."""
+
+
+def _uneven(report: Report) -> list[str]:
+    """Return who gave so many of the verdicts under an arm that the figures rest on fewer people than their number says."""
+    groups: dict[Place, list[PersonFigures]] = {}
+    for item in report.people:
+        groups.setdefault((item.arm, item.judge), []).append(item)
+    found = []
+    for (arm, judge), people in groups.items():
+        most = max(people, key=lambda item: item.verdicts)
+        share = most.verdicts / sum(item.verdicts for item in people)
+        if share >= MOST_OF_ONE and share > 2 / len(people):
+            found.append(
+                f"{arm}, {judge}: {most.person} gave {share:.0%} of the verdicts of these {len(people)} people, so that figures and "
+                "contrasts rest on fewer people than that."
+            )
     return found
 
 

@@ -19,6 +19,8 @@ class Sides:
     talks: int
     for_gold: Mapping[str, int]
     """Talks in which each participant argued for the right answer. `people` are counted by their seat."""
+    first: Mapping[str, int]
+    """Talks in which each spoke before the other; empty where both always speak at once."""
     people: bool
     """Whether people hold one of the two seats: they cannot be exchanged."""
     half: bool
@@ -26,8 +28,10 @@ class Sides:
 
     @property
     def balanced(self) -> bool:
-        """Return whether each of the two argued for the right answer equally often."""
-        return not self.people and len(set(self.for_gold.values())) == 1
+        """Return whether each of the two argued for the right answer, and spoke first, equally often."""
+        return not self.people and all(
+            len(set(counts.values())) <= 1 for counts in (self.for_gold, self.first)
+        )
 
     @property
     def sentence(self) -> str:
@@ -35,6 +39,8 @@ class Sides:
         split = ", ".join(
             f"{name} argued for the right answer in {count}" for name, count in self.for_gold.items()
         )
+        if self.first:
+            split += "; " + ", ".join(f"{name} spoke first in {count}" for name, count in self.first.items())
         if self.people:
             why = "not balanced, because people cannot be exchanged"
         elif self.balanced:
@@ -70,8 +76,11 @@ def _sides(arm: Mapping[str, Any], played: Sequence[Played]) -> Sides | None:
     }
     models = {seat: holder for seat, holder in seats.items() if holder != PEOPLE}
     for_gold = Counter({named[seat]: 0 for seat in protocol.opposed})
+    first: Counter[str] = Counter()
     for trial in played:
-        assignment = protocol.balanced(2, models)[trial.assignment]
-        for seat, holder in protocol.holders(named, assignment).items():
+        holders = protocol.holders(named, protocol.balanced(2, models)[trial.assignment])
+        for seat, holder in holders.items():
             for_gold[holder] += trial.argues.get(seat) == trial.gold
-    return Sides(arm["name"], len(played), dict(for_gold), people, protocol.balance == "half")
+        if (opening := protocol.speaks_first(trial.argues)) is not None:
+            first.update({holder: seat == opening for seat, holder in holders.items()})
+    return Sides(arm["name"], len(played), dict(for_gold), dict(first), people, protocol.balance == "half")

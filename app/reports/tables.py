@@ -88,7 +88,7 @@ def _verdicts(row: _Figures) -> ShownCell:
 
 
 FIXED = "by design"
-"""In place of an interval of an accuracy that the design fixes."""
+"""In place of an interval of an accuracy, or a difference, that the design fixes."""
 
 ACCURACY: tuple[Column[_Figures], ...] = (
     Column("arm", lambda row: ShownCell(row["arm"], baseline=row["arm_has_baseline"]), Kind.NAME),
@@ -112,9 +112,12 @@ def _accuracies(report: Report) -> ShownTable[_Figures]:
 
 
 def together(reports: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the figures of several experiments in one table, from the JSON of their reports."""
+    """Return the figures of several experiments in one table, from the JSON of their reports, without pilots."""
     rows = [
-        {**cell, "arm": f"{made['experiment']}: {cell['arm']}"} for made in reports for cell in made["cells"]
+        {**cell, "arm": f"{made['experiment']}: {cell['arm']}"}
+        for made in reports
+        if not made["pilot"]
+        for cell in made["cells"]
     ]
     first = Column("experiment and arm", ACCURACY[0].cell, Kind.NAME)
     return ShownTable("Judge accuracy of all experiments", (first, *ACCURACY[1:]), rows).printed()
@@ -302,6 +305,8 @@ def _difference(item: Contrast | None) -> str:
 
 
 def _interval(item: Contrast | None) -> str:
+    if item is not None and item.fixed:
+        return FIXED
     if item is None or item.low is None or item.high is None:
         return ABSENT
     return between(100 * item.low, 100 * item.high, "{:+.0f}")

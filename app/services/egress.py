@@ -10,10 +10,9 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
-import openai
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from app.errors import UserError
 from app.participants.base import Call, CallLog, EndpointSettings, NoKey
@@ -118,9 +117,10 @@ class AllowList:
             port = 443 if parts.scheme == "https" else 80
         if not host or parts.scheme not in ("http", "https") or parts.username or parts.password:
             raise Blocked("The address is not one of a server: write it as https://host:port/v1.")
-        return (await self._addresses(host, port))[0]
+        return (await self.addresses(host, port))[0]
 
-    async def _addresses(self, host: str, port: int) -> list[str]:
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """Return all addresses of a host. Raise Blocked where one of them is not allowed."""
         try:
             found = [str(ipaddress.ip_address(host))]
         except ValueError:
@@ -173,8 +173,38 @@ def key_is_set(variable: str | None) -> bool:
 # ── clients that ask first ──────────────────────────────────────────────────────────────────────────────────────
 
 
+class CheckedResolver(AbstractResolver):
+    """Looks a name up at the moment of connecting, and returns only addresses that the allow-list lets."""
+
+    def __init__(self, allowed: AllowList) -> None:
+        self._allowed = allowed
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return all its addresses. Raise Blocked where one of them is not allowed, OSError where there is none."""
+        try:
+            addresses = await self._allowed.addresses(host, port)
+        except NoAddress as error:
+            raise OSError(str(error)) from error  # as every resolver says it
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Hold nothing that needs closing."""
+
+
 class GuardedClient(Client):
-    """A client that looks its server up anew for every request, and connects to the address that was checked."""
+    """A client that checks its server for every request, and connects only to addresses that were checked."""
 
     def __init__(
         self,
@@ -185,11 +215,7 @@ class GuardedClient(Client):
         limit: Limit | None = None,
         patience: Patience = IMPATIENT,
     ) -> None:
-        # A proxy named in the environment would look names up by itself, unchecked.
-        pinned = openai.DefaultAioHttpClient(
-            follow_redirects=False, trust_env=False, event_hooks={"request": [self._pin]}
-        )
-        super().__init__(name, settings, limit=limit, patience=patience, http=pinned)
+        super().__init__(name, settings, limit=limit, patience=patience, resolver=CheckedResolver(allowed))
         self._allowed = allowed
 
     async def models(self) -> list[str]:
@@ -207,15 +233,10 @@ class GuardedClient(Client):
             # The request meets it again, and the endpoint is paused until its name can be looked up.
         return await super().complete(call, log, within=within)
 
-    async def _pin(self, request: Any) -> None:
-        """Send the request to the address checked here and now; the server's name stays in its header and certificate."""
-        host = request.url.raw_host.decode()
-        try:
-            address = await self._allowed.check(str(request.url))
-        except NoAddress as error:
-            raise OSError(str(error)) from error  # as any transport says it
-        request.extensions = {**request.extensions, "sni_hostname": host}
-        request.url = request.url.copy_with(host=address)
+    async def answers(self, call: Call, log: CallLog, *, within: float) -> None:
+        """See `Client`; raises Blocked where the server may not be spoken to."""
+        await self._allowed.check(str(self.settings.base_url))
+        await super().answers(call, log, within=within)
 
 
 class GuardedParticipantFactory(ParticipantFactory):

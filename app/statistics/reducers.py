@@ -177,13 +177,15 @@ def ensembled(_: Metric, items: Sequence[MeasuredReading]) -> Figures:
     """Return by question whether the beliefs after opposite talks, averaged, choose gold: 1, 0, or 1/2 for a tie.
 
     The talks of one average are those of one question and replicate that the judge read in one order, half its weight on
-    the talk for gold. Places where one of the two talks is missing are left out. Arnesen et al. 2024, ensembled
-    consultancy.
+    the talk for gold; beliefs of two people are never averaged. Places where one of the two talks is missing are left out.
+    Arnesen et al. 2024, ensembled consultancy.
     """
     places: dict[tuple[object, ...], list[MeasuredReading]] = defaultdict(list)
     for item in items:
         read = item.reading
-        places[read.passage, read.question, read.replicate, read.order, read.talk].append(item)
+        # The order of people is their place on the panel, where others may sit in the opposite talk.
+        reader = read.person or read.order
+        places[read.passage, read.question, read.replicate, reader, read.talk].append(item)
     known = {}
     for place in places.values():
         sides = [_on_gold_where(place, argues_gold) for argues_gold in (True, False)]

@@ -108,6 +108,22 @@ def modelled(base_url: str, **settings: Any) -> dict[str, Any]:
 # ── the ordinary way ────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_a_pre_flight_ends_with_1_where_a_participant_is_unfit_and_tries_one_arm_alone(
+    arena: Arena, records: Records, ferries: Path, tmp_path: Path
+) -> None:
+    with serving(Script(odds=(0.9, 0.1), letters=0.1)) as server:
+        file = write_spec(tmp_path / "weak.yaml", modelled(server.base_url))
+        assert arena.run("import", "tasks", ferries).code == 0
+        tried = arena.run("check", file, "--arm", "debate")
+        assert tried.code == 1, tried.err
+        assert "model as Judge: unfit" in tried.out
+        assert "Unfit: model as Judge" in tried.err
+        server.script = Script(favours="overslept", letters=0.99)
+        assert arena.run("check", file).code == 0
+        is_one_sentence(arena.run("check", file, "--arm", "debates"), "There is no arm debates")
+    assert records.count("trial") == 0, "a pre-flight keeps nothing"
+
+
 @pytest.mark.outside
 def test_an_experiment_goes_from_import_to_report_export_and_a_second_panel(
     arena: Arena, records: Records, ferries: Path, tmp_path: Path

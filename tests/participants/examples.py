@@ -80,8 +80,8 @@ def asking(record: Record, protocol: str = "debate") -> Asking:
 
 
 def client(
-    base_url: str, *, patience: Patience = HASTY, limit: Limit | None = None, api_key_env: str | None = None
+    base_url: str, *, patience: Patience = HASTY, limit: Limit | None = None, **settings_: Any
 ) -> Client:
     """A client that hardly waits between attempts."""
-    settings = EndpointSettings.model_validate({"base_url": base_url, "api_key_env": api_key_env})
+    settings = EndpointSettings.model_validate({"base_url": base_url, **settings_})
     return Client("big", settings, limit=limit, patience=patience)

@@ -267,6 +267,12 @@ class Endpoint(Shape):
     name: str
     base_url: str
     api_key_env: str | None
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Names of headers, each with the name of the environment variable that has its value."""
+    query: dict[str, str] = Field(default_factory=dict)
+    """Parameters of every address; `$NAME` takes the value of an environment variable."""
+    fold_system: bool = False
+    """Whether system messages are put into the first message of the user."""
 
 
 class NewEndpoint(Shape):
@@ -279,6 +285,12 @@ class NewEndpoint(Shape):
     """Address up to and including `/v1`."""
     api_key_env: str | None = Field(None, max_length=200)
     """Name of the environment variable with the key."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Names of headers, each with the name of the environment variable that has its value."""
+    query: dict[str, str] = Field(default_factory=dict)
+    """Parameters of every address; `$NAME` takes the value of an environment variable."""
+    fold_system: bool = False
+    """Whether system messages are put into the first message of the user."""
 
 
 class EndpointTried(Shape):
