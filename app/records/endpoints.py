@@ -50,7 +50,7 @@ async def publish(
         )
     )
     if states:
-        # Endpoints that differ in headers or query alone share a row: what is paused is told first.
+        # Endpoints that differ in headers or query alone share a row: what is paused is shown first.
         first: dict[tuple[str, str | None, str], dict[str, Any]] = {}
         for settings, state in sorted(states, key=lambda item: item[1].since is None):
             key = str(settings.base_url), settings.api_key_env, state.model
