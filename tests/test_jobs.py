@@ -520,3 +520,20 @@ async def test_notices_of_a_process_that_died_are_not_shown(database: Database, 
     async with database.session.begin() as session:
         await publish(session, UUID(int=2), [(other, state)], seconds=60)
     assert await seen() == 1
+
+
+async def test_endpoints_that_differ_in_their_headers_alone_share_a_notice(
+    database: Database, tasks: None
+) -> None:
+    now = datetime.now(UTC)
+    address = {"base_url": "http://127.0.0.1:9/v1"}
+    one, other = (EndpointSettings.model_validate(address | {"headers": {"x": name}}) for name in ("A", "B"))
+    states = [
+        (one, EndpointState("big", "", rate=1.0)),
+        (other, EndpointState("big", "", now, "is away", now)),
+    ]
+    async with database.session.begin() as session:
+        await publish(session, UUID(int=1), states, seconds=60)
+    async with database.session() as session:
+        [notice] = await notices(session)
+    assert "is paused" in notice.sentence

@@ -50,9 +50,15 @@ async def publish(
         )
     )
     if states:
-        rows = [_notice_row(process, settings, state) for settings, state in states]
+        # Endpoints that differ in headers or query alone share a row: what is paused is shown first.
+        first: dict[tuple[str, str | None, str], dict[str, Any]] = {}
+        for settings, state in sorted(states, key=lambda item: item[1].since is None):
+            key = str(settings.base_url), settings.api_key_env, state.model
+            first.setdefault(key, _notice_row(process, settings, state))
         until = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
-        await session.execute(insert(EndpointNotice).values([{**row, "valid_until": until} for row in rows]))
+        await session.execute(
+            insert(EndpointNotice).values([{**row, "valid_until": until} for row in first.values()])
+        )
 
 
 def _notice_row(process: uuid.UUID, settings: EndpointSettings, state: EndpointState) -> dict[str, Any]:
