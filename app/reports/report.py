@@ -246,7 +246,7 @@ class Facts:
     speeches: Sequence[SpeechCount]
     preferences: Mapping[str, float]
     twins: Partners
-    cut: Sequence[CutPrompts]
+    cut: Sequence[CutPrompts] = ()
 
 
 async def report(session: AsyncSession, experiment: Experiment) -> Report:
