@@ -29,8 +29,8 @@ from app.exchange.taskfile import (
 MAX_MEMBER_BYTES = 64 * 2**20
 """A larger member is refused. The largest real one is a hundredth of it."""
 
-_METADATA = "debates-metadata.jsonl"
-_RECORD = re.compile(r"(?:^|/)debates/official/([^/]+)\.json$")
+METADATA = "debates-metadata.jsonl"
+RECORD = re.compile(r"(?:^|/)debates/official/([^/]+)\.json$")
 
 
 class _Row(BaseModel):
@@ -76,7 +76,7 @@ def read_nyu_debates(path: Path) -> TaskFile:
     """
     shelf = _Shelf()
     try:
-        for name, data in _files(path):
+        for name, data in files_of(path):
             shelf.add(name, data)
         shelf.compare_names()
     except BadInput as error:
@@ -84,7 +84,7 @@ def read_nyu_debates(path: Path) -> TaskFile:
     return shelf.finish(path.name)
 
 
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
+def files_of(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the relevant files of the tree by name, one in memory at a time. Nothing is unpacked to disk."""
     if not path.is_dir():
         yield from _archived(path)
@@ -130,7 +130,7 @@ def _check_size(name: str, size: int) -> None:
 
 
 def _matters(name: str) -> bool:
-    return PurePosixPath(name).name == _METADATA or _RECORD.search(name) is not None
+    return PurePosixPath(name).name == METADATA or RECORD.search(name) is not None
 
 
 @dataclass
@@ -164,7 +164,7 @@ class _Shelf:
         self._stories: dict[str, _Kept] = {}
 
     def add(self, name: str, data: bytes) -> None:
-        record = _RECORD.search(name)
+        record = RECORD.search(name)
         if record is None:
             self._add_metadata(name, data)
             return
@@ -204,8 +204,8 @@ class _Shelf:
         kept = self._stories.setdefault(story.article_id, _Kept(story.title))
         if story.contents not in kept.versions:
             kept.versions.append(story.contents)
-        answers = tuple(_one_line(answer) for answer in setup.answers)
-        gold, text = answers[setup.gold], _one_line(setup.question)
+        answers = tuple(one_line(answer) for answer in setup.answers)
+        gold, text = answers[setup.gold], one_line(setup.question)
         identity = (text, *sorted(answers))
         asked = kept.questions.setdefault(identity, _Asked(text, tuple(sorted(answers)), gold, []))
         asked.records.append(record)
@@ -217,7 +217,7 @@ class _Shelf:
         """Report records that the metadata lacks, and metadata without a record."""
         for name in sorted(self._records ^ self._in_paper.keys()):
             reason = "has no line in" if name in self._records else "is missing, but has a line in"
-            self.problems.append(Problem(line=None, where=f"{name}.json", reason=f"{reason} {_METADATA}"))
+            self.problems.append(Problem(line=None, where=f"{name}.json", reason=f"{reason} {METADATA}"))
 
     def _passages(self, key: str) -> list[TaskPassage]:
         kept = self._stories[key]
@@ -274,7 +274,7 @@ def _passage(key: str, title: str, text: str, questions: tuple[TaskQuestion, ...
     )
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
