@@ -143,11 +143,57 @@ def _nyu_study(path: Path) -> Study:
     return read_nyu_study(path)
 
 
+def _llmbar(path: Path) -> Study:
+    from app.exchange.pairwise import read_llmbar
+
+    return read_llmbar(path)
+
+
+def _judgebench(path: Path) -> Study:
+    from app.exchange.pairwise import read_judgebench
+
+    return read_judgebench(path)
+
+
+def _credences(path: Path) -> Study:
+    from app.exchange.credences import read_credences
+
+    return read_credences(path)
+
+
+def _khan(path: Path) -> Study:
+    from app.exchange.khan_study import read_khan
+
+    return read_khan(path)
+
+
 _STUDIES = (
     StudyImporter(
         "verdicts",
         "Import transcripts, judges and verdicts of others as a finished experiment (docs/formats/studies.md).",
         _study,
+    ),
+    StudyImporter(
+        "llmbar",
+        "Import LLMBar's pairs of replies with judges' verdicts in both orders (docs/formats/judge-benchmarks.md).",
+        _llmbar,
+        "llmbar",
+    ),
+    StudyImporter(
+        "judgebench",
+        "Import a judge's outputs on JudgeBench's pairs of replies (docs/formats/judge-benchmarks.md).",
+        _judgebench,
+    ),
+    StudyImporter(
+        "credences",
+        "Import a table of judges' credences after each section of a debate (docs/formats/credences.md).",
+        _credences,
+    ),
+    StudyImporter(
+        "khan-debates",
+        "Import people's verdicts of Khan et al. 2024 (human_feedback.csv.zip; docs/formats/khan-debates.md).",
+        _khan,
+        "khan-debates",
     ),
     StudyImporter("nyu-debates", IMPORTERS["nyu-debates"].help, _nyu_study, "nyu-debates"),
 )

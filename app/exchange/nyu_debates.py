@@ -6,7 +6,7 @@ import io
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
@@ -84,26 +84,30 @@ def read_nyu_debates(path: Path) -> TaskFile:
     return shelf.finish(path.name)
 
 
-def files_of(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the relevant files of the tree by name, one in memory at a time. Nothing is unpacked to disk."""
+def files_of(path: Path, wanted: Callable[[str], bool] | None = None) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a tree or an archive that are `wanted`, those of this dataset by default, one in memory at a time.
+
+    Nothing is unpacked to disk. Raise BadInput.
+    """
+    matters = wanted or _matters
     if not path.is_dir():
-        yield from _archived(path)
+        yield from _archived(path, matters)
         return
     for file in sorted(path.rglob("*.json*")):
         name = file.relative_to(path).as_posix()
-        if _matters(name):
+        if matters(name):
             with open_input(file) as stream:
                 _check_size(name, file.stat().st_size)
                 yield name, stream.read()
 
 
-def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
+def _archived(path: Path, matters: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
     with open_input(path) as stream:
         try:
             content = _unzipped(stream)
             with tarfile.open(fileobj=content, mode="r|") as archive:
                 for member in archive:
-                    file = archive.extractfile(member) if member.isreg() and _matters(member.name) else None
+                    file = archive.extractfile(member) if member.isreg() and matters(member.name) else None
                     if file is not None:
                         _check_size(member.name, member.size)
                         yield member.name, file.read()

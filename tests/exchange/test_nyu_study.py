@@ -1,5 +1,6 @@
 """The talks and verdicts of the NYU human debates, from a small tree in the same layout."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +51,15 @@ def played(rounds: list[Row], **setup: Any) -> Row:
     return {**record(rules=RULES, roles=ROLES, **setup), "rounds": rounds}
 
 
-def read(
+def tree_of(
     tmp_path: Path,
     records: dict[str, Row],
     *,
     human: bool = True,
     debate: bool = True,
     state: str = "Complete",
-) -> Study:
-    import json
-
+) -> Path:
+    """The archive of these records."""
     files = tree(records)
     entries = [
         {
@@ -71,7 +71,11 @@ def read(
         for name in records
     ]
     files["pub/debates-metadata.jsonl"] = b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
-    return read_nyu_study(as_archive(tmp_path, files))
+    return as_archive(tmp_path, files)
+
+
+def read(tmp_path: Path, records: dict[str, Row], **options: Any) -> Study:
+    return read_nyu_study(tree_of(tmp_path, records, **options))
 
 
 def test_a_debate_is_a_trial_with_the_judges_path_to_its_verdict(tmp_path: Path) -> None:
