@@ -24,9 +24,12 @@ from app.exchange.taskfile import BadInput
 from app.experiments.freeze import under
 from app.experiments.plan import seed_of
 from app.experiments.spec import RESERVED, Tasks, digest
-from app.participants.prompts import load
+from app.participants.prompts import NEWEST, load
+from app.participants.speeches import suspicious
 from app.protocols.core import JUDGE, Content, Note, Speech
 from app.protocols.imported import Imported
+from app.protocols.views import label
+from app.protocols.writing import count_words
 from app.records import imported as records
 from app.records.experiments import NewArm
 from app.records.tasks import Differs, save
@@ -156,6 +159,7 @@ def _spec(study: Study, name: str, task_set: str, where: Sequence[str]) -> dict[
                 "protocol": Imported.name,
                 **_settings(arm),
                 "seats": dict(arm.seats),
+                "prompt_version": NEWEST,
                 "prompts": {},
             }
             for arm in study.arms
@@ -222,7 +226,7 @@ def _talk(
                 path,
                 turn.seat,
                 str(speaker_of(turn, trial, arm)),
-                _content(study, trial, at, turn).model_dump(mode="json"),
+                _content(study, trial, arm, len(answers), at, turn).model_dump(mode="json"),
                 turn.at,
             )
             for at, step in enumerate(steps)
@@ -236,11 +240,13 @@ def _path(step: int, turn: Turn) -> str:
     return f"t{step + 1}/{turn.seat}"
 
 
-def _content(study: Study, trial: TrialLine, step: int, turn: Turn) -> Content:
+def _content(study: Study, trial: TrialLine, arm: ArmLine, answers: int, step: int, turn: Turn) -> Content:
     if turn.seat == JUDGE.name:
         return Note(text=turn.text)
     said = study.said[trial.key, step, turn.seat]
-    return Speech(said=said, words=len(said.text.split()))
+    seat = Imported(speakers=arm.speakers).rights()[turn.seat]
+    called = label(seat, trial.argues.get(turn.seat), range(answers))
+    return Speech(said=said, words=count_words(said.text), suspicious=suspicious(turn.text, called))
 
 
 def _judgings(

@@ -19,7 +19,7 @@ from app.records import admin
 from app.records.database import Database
 from app.records.imported import readings
 from app.records.progress import progress
-from app.reports.report import report
+from app.reports.report import notes, report
 from models import Experiment, Move, Participant, Passage, PlayRow, TaskSet, Trial, Verdict
 from tests.exchange.studies import lines, study, trial, verdict
 from tests.exchange.test_export import rows_of
@@ -78,6 +78,8 @@ async def test_the_report_counts_the_verdicts_and_keeps_rounds_apart(
     saved = await taken(database, study(tmp_path))
     async with database.session() as session:
         made = (await report(session, saved.experiment)).as_json()
+        said = notes(await report(session, saved.experiment))
+    assert said[0].startswith("Talks and first verdicts were imported from A study. They are not balanced")
     cells = {(cell["arm"], cell["judge"]): cell for cell in made["cells"]}
     assert cells["debate", "people"]["verdicts"] == 2
     assert cells["debate", "people"]["accuracy"] == 1
@@ -113,7 +115,7 @@ async def test_exports_hold_the_verdicts_and_the_transcripts(database: Database,
     assert own["judge_score"] == pytest.approx(-0.3719, abs=1e-4)
     assert own["created_at"].startswith("2023-02-01T11:00:00")
     apart = [row for row in rows if row["round"] == "offline"]
-    assert [row["judge"] for row in apart] == ["Cleo"]
+    assert [(row["judge"], row["seconds_taken"]) for row in apart] == [("Cleo", 30)]
     both = [row["reading_order"] for row in rows if row["judge"] == "GPT-4"]
     assert both == [[0, 1], [1, 0]]
     talk, *_ = await rows_of(database, saved.experiment, What.TRANSCRIPTS)
