@@ -21,6 +21,7 @@ from app.exchange.taskfile import (
     PassageShelf,
     Problem,
     Shape,
+    Storable,
     TaskPassage,
     TaskQuestion,
     Text,
@@ -140,9 +141,9 @@ class TrialLine(Shape):
     """The participant who took part in the talk as its judge; None where judges read it afterwards."""
     transcript: tuple[tuple[Turn, ...], ...] = ()
     """What judges read, in order. The turns of an inner list were made at once."""
-    flags: dict[str, bool] = Field(default_factory=dict)
+    flags: dict[Key, bool] = Field(default_factory=dict)
     """Marks by which trials can be chosen (`--where FLAG`)."""
-    measures: dict[str, float] = Field(default_factory=dict)
+    measures: dict[Key, float] = Field(default_factory=dict)
     """Figures of the talk, such as `rounds`; `penalty` is what its turns cost the judge, in bits."""
     at: AwareDatetime | None = None
     """When it ended."""
@@ -168,7 +169,7 @@ class VerdictLine(Shape):
     """A name under which verdicts are reported apart from the others and not counted with them, such as `offline`."""
     method: BeliefMethod = "stated"
     """How the belief was read; `votes` for a bare choice."""
-    reason: str = ""
+    reason: Storable = ""
     """The reason given."""
     seconds: Seconds | None = None
     """How long the judge took."""
@@ -454,6 +455,8 @@ def _misplaced(line: TrialLine, question: TaskQuestion, arm: ArmLine) -> Iterabl
     answers, count = order_of(line, question), len(question.answers)
     if len(set(answers)) < len(answers) or not all(place < count for place in answers) or len(answers) < 2:
         yield f"answers must be two or more different places from 0 to {count - 1}"
+    elif len(answers) > Imported.max_answers:
+        yield f"answers has {len(answers)} places, and {Imported.max_answers} can be lettered"
     elif question.gold not in answers:
         yield f"answers must have the gold answer of the question, {question.gold}"
     seats = {speaker.name for speaker in arm.speakers}

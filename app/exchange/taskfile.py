@@ -43,6 +43,8 @@ def _storable_json(meta: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return meta
 
 
+Storable = Annotated[str, AfterValidator(_storable)]
+"""A text that may be empty."""
 Text = Annotated[str, StringConstraints(pattern=r"\S"), AfterValidator(_storable)]
 Key = Annotated[str, StringConstraints(pattern=r"\S", max_length=200), AfterValidator(_storable)]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://\S+$"), AfterValidator(_storable)]
@@ -455,7 +457,11 @@ _MUST_BE = {
     "bool_parsing": "true or false",
     "timezone_aware": "a time with its zone, such as 2023-08-15T12:00:00Z",
 }
-_PATTERNS = {r"\S": "is empty", r"^https?://\S+$": "must begin with http:// or https://"}
+_PATTERNS = {
+    r"\S": "is empty",
+    r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$": "must be words on one line",
+    r"^https?://\S+$": "must begin with http:// or https://",
+}
 _NAMING = "must be letters, digits, '.', '_' or '-', beginning with a letter or digit, at most 100 in all"
 _BOUNDS = {"greater_than_equal": "least", "less_than_equal": "most"}
 _WHOLE_CLAUSES = {

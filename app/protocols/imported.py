@@ -12,9 +12,9 @@ class Speaker(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    name: str = Field(min_length=1, max_length=100)
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     """The name of the seat, as the turns give it."""
-    title: str = Field(min_length=1, max_length=100)
+    title: str = Field(pattern=r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$", max_length=100)
     """What judges read: `Debater`, `Consultant`."""
     lettered: bool = False
     """Whether the letter of its answer follows the title."""

@@ -88,6 +88,11 @@ def test_without_the_passage_the_study_says_what_was_found(tmp_path: Path) -> No
         (place(id="p1"), {"argues": {"writer": 0}}, 'argues: the arm "pairs" has no speaker "writer"'),
         (place(id="p1"), {"question": "no-q"}, 'there is no question "no-q" in the lines before'),
         (place(id="t2"), {"transcript": [[{"seat": "judge", "text": "Hm."}]]}, "transcript[0][0]: it is not said who spoke"),
+        (place(trial="t2", judge="Cleo"), {"reason": "a\0b"}, "reason holds a NUL character"),
+        (place(id="t2"), {"flags": {"a\0": True}}, "holds a NUL character"),
+        (place(type="arm", name="pairs"), {"speakers": [{"name": "a/b", "title": "A"}]}, "speakers[0].name must be letters, digits"),
+        (place(type="arm", name="pairs"), {"speakers": [{"name": "a", "title": "A\nB"}]}, "speakers[0].title must be words on one line"),
+        (place(type="arm", name="pairs"), {"speakers": [{"name": "judge", "title": "Judge"}]}, "none may be called judge"),
         (place(id="t2"), {"flagz": {}}, 'unknown key "flagz"; the nearest one is "flags"'),
         (place(id="t2"), {"transcript": [[{"seat": "debater_a", "text": "x", "txt": "x"}]]}, 'unknown key "txt" in transcript[0][0]; the nearest one is "text"'),
         (1, {"contrasts": [["debate", "none"]]}, 'contrasts: there is no arm "none" in the file'),
@@ -184,3 +189,10 @@ def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:
     [said] = read_study(tmp_path / "none.jsonl").problems
     assert str(said) == "none.jsonl: there is no such file."
     assert written(tmp_path / "x.jsonl", "{}").exists()
+
+
+def test_more_answers_than_letters_are_refused(tmp_path: Path) -> None:
+    answers = [f"Answer {number}." for number in range(27)]
+    some = lines()
+    some[place(id="pair") - 1]["questions"][0]["answers"] = answers
+    assert "answers has 27 places, and 26 can be lettered" in problems(tmp_path, *some)[0]
