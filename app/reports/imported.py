@@ -13,5 +13,5 @@ def imported_notes(spec: Mapping[str, Any]) -> list[str]:
     chosen = f"; only trials with {' and '.join(study['where'])}" if study.get("where") else ""
     return [
         f"Talks and first verdicts were imported from {study['title']}{source}{chosen}. They are not balanced: each talk counts as a "
-        "replicate of its question under its arm."
+        "replicate of its question under its arm. The arena's prompts are for judges that were added here."
     ]
