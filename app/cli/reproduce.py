@@ -92,7 +92,7 @@ def _cells(row: Compared) -> tuple[str, str, str, str, str]:
     if row.matches:
         verdict = "match"
     elif row.off is None:
-        verdict = "no verdict here"
+        verdict = "no figure here"
     else:
         percent = row.published.value.endswith("%")
         verdict = f"off by {row.off:+.4f}{' points' if percent else ''}"

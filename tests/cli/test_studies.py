@@ -75,7 +75,7 @@ def test_figures_that_differ_end_with_1(arena: Arena, records: Records, tmp_path
     assert ended.code == 1
     assert "The data are no edition that is known (verdicts: GPT-4 2)" in ended.out
     assert "off by +5.5000 points" in ended.out
-    assert "no verdict here" in ended.out
+    assert "no figure here" in ended.out
     assert "figures differ from the published ones." in ended.err
     assert records.count("experiment") == 0
     as_json = arena.run("reproduce", "llmbar-2023", path, "--format", "json", "--keep", "bar")

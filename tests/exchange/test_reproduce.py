@@ -121,6 +121,15 @@ def test_rows_choose_arms_judges_and_honest_advice() -> None:
     assert (missing.here, missing.off, missing.matches) == ("–", None, False)
 
 
+def test_a_figure_that_is_no_number_does_not_match() -> None:
+    sure = compared(Published(("arm",), "mean score", "-1.0"), [reading(0.0), reading(1.0)])
+    assert (sure.here, sure.off, sure.matches) == ("-inf", None, False)
+    once = compared(Published(("arm",), "κ between orders", "0.5"), [reading(1)])
+    assert (once.here, once.off, once.matches) == ("–", None, False)
+    bare = compared(Published(("arm",), "rounds", "2"), [reading(1, measures={})])
+    assert (bare.here, bare.matches) == ("–", False)
+
+
 def test_percent_is_compared_in_points() -> None:
     found = compared(Published(("arm",), "accuracy", "50%"), [reading(1), reading(0), reading(0)])
     assert (found.here, found.matches) == ("33.3%", False)

@@ -94,9 +94,9 @@ class Compared:
 
     published: Published
     here: str
-    """As printed, with a digit more than the published one; a dash where there is no verdict."""
+    """As printed, with a digit more than the published one; a dash where it is not known."""
     off: float | None
-    """The figure here less the published one; None where there is none here."""
+    """The figure here less the published one; None where there is no number here."""
     matches: bool
 
 
@@ -111,6 +111,8 @@ def compared(row: Published, readings: Readings) -> Compared:
         return Compared(
             row, f"{here[0]}/{here[1]}", here[0] / here[1] - right / count, here == (right, count)
         )
+    if not math.isfinite(here):
+        return Compared(row, "–" if math.isnan(here) else str(here), None, False)
     percent = row.value.endswith("%")
     text = row.value.removesuffix("%")
     digits = len(text.partition(".")[2])
@@ -157,7 +159,8 @@ def _balanced_accuracy(readings: Readings) -> float:
 
 
 def _rounds(readings: Readings) -> float:
-    return fmean(each.measures["rounds"] for each in readings)
+    found = [each.measures["rounds"] for each in readings if "rounds" in each.measures]
+    return fmean(found) if found else math.nan
 
 
 def _ece(readings: Readings) -> float:
@@ -166,7 +169,10 @@ def _ece(readings: Readings) -> float:
 
 def _score(readings: Readings) -> float:
     """Return the mean of log2 of the belief in gold, less the cost of the judge's turns (Michael et al. 2023, eq. 1)."""
-    return fmean(math.log2(each.p_gold) - each.measures["penalty"] for each in readings)
+    return fmean(
+        (math.log2(each.p_gold) if each.p_gold else -math.inf) - each.measures.get("penalty", 0.0)
+        for each in readings
+    )
 
 
 def _both(readings: Readings) -> list[tuple[int | None, int | None]]:
