@@ -23,6 +23,7 @@ from app.reports import certainty
 from app.reports.as_published import differences
 from app.reports.certainty import Certainty, certainties
 from app.reports.equal_words import EqualWords, equal_words
+from app.reports.imported import imported_notes
 from app.reports.pressure import Attacked, Dialled, attacked, dialled
 from app.reports.sides import Sides, sides
 from app.reports.twins import Floor, Partners, floors, paired
@@ -565,7 +566,7 @@ def _balanced(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> tuple[lis
 
 def notes(report: Report) -> list[str]:
     """Return the notes below the table."""
-    found = []
+    found = imported_notes(report.experiment.spec)
     if any(line.judge.baseline or line.arm.baseline for line in report.lines):
         found.append("* a built-in baseline, not a language model.")
     found += [
