@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import URL, create_engine, text
 
 from app.experiments.estimate import estimate, gathered
 from app.experiments.freeze import start
@@ -15,7 +15,7 @@ from app.experiments.spec import SpecError, parse_spec
 from app.jobs import follow
 from app.participants.base import Ending
 from app.participants.spending import Cap, Price, Prices, Use, spent, tokens_of
-from app.records.database import Database
+from app.records.database import Database, migrate
 from app.records.progress import Progress, progress
 from app.records.spending import spent_by
 from app.services.caps import CapRefused, change_cap
@@ -114,6 +114,27 @@ async def test_what_is_counted_is_what_was_recorded(database: Database, tasks: N
     # Attempts whose replies could not be read took tokens that no server told.
     assert use.prompt >= prompt > 0
     assert calls == len(server.seen)
+
+
+async def test_the_migration_counts_what_was_taken_before(
+    database: Database, fresh_url: URL, tasks: None
+) -> None:
+    async with ScriptedServer(Script(flaky=0.2)) as server:
+        experiment = await started(database, capped(server.base_url, None))
+        await run(database, experiment)
+    before = await taken(database, experiment.id)
+    await database.engine.dispose()
+
+    def down_and_up() -> None:
+        engine = create_engine(fresh_url)
+        with engine.begin() as connection:
+            migrate(connection, "0017")
+            migrate(connection)
+        engine.dispose()
+
+    await asyncio.to_thread(down_and_up)
+    assert await taken(database, experiment.id) == before
+    assert before.calls > 0
 
 
 @pytest.mark.parametrize("cap", [{"tokens": 8_000}, {"money": 0.05}])

@@ -11,7 +11,7 @@ from typing import Any
 MOST_NAME = 200
 """Most characters of a name or a fingerprint that are kept."""
 FIELDS = ("model", "system_fingerprint")
-"""Fields of a reply, and of its record, that tell revisions apart."""
+"""Fields of a reply, and of its record, that distinguish revisions."""
 
 
 def stated(body: Mapping[str, Any]) -> dict[str, str]:
@@ -54,4 +54,4 @@ class Revisions:
 
 
 MOST_SEEN = 5
-"""Most names or fingerprints of one model that are told apart."""
+"""Most names or fingerprints of one model that are distinguished."""

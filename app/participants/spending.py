@@ -131,7 +131,7 @@ class Spent:
 
 
 def _of(name: str, has: float, most: float) -> str:
-    """Return how one cap stands, such as “120 calls of at most 100, 20 over”."""
+    """Return one cap and what was taken of it, such as “120 calls of at most 100, 20 over”."""
     over = has - most
     if name == "money":
         return f"{has:,.2f} of at most {most:,.2f} spent" + (f", {over:,.2f} over" if over >= 0.005 else "")
@@ -150,7 +150,7 @@ class Prices:
         found = {}
         for name, price in spec.get("prices", {}).items():
             settings = spec["participants"][name]
-            # A participant with an address has an endpoint of its own name.
+            # A participant with an address has an endpoint of the same name.
             found[settings.get("endpoint") or name, settings["model"]] = Price(**price)
         return cls(found)
 
