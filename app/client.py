@@ -73,6 +73,10 @@ class Remote:
         answer = await self._json("POST", "/experiments", json=data, params=_flag(retry_failed=retry_failed))
         return str(answer["name"])
 
+    async def change_cap(self, name: str, cap: Mapping[str, float]) -> None:
+        """Let other caps hold for an experiment, by name; 0 lifts one."""
+        await self._json("POST", _of(name, "/cap"), json=dict(cap))
+
     async def judge(self, name: str, file: Path, *, retry_failed: bool) -> int:
         """Add the judging round of a file, or go on with it; returns how many judgements were queued."""
         flags = _flag(retry_failed=retry_failed)

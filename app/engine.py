@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.participants.base import EndpointSettings, NoKey, ParticipantError
+from app.participants.base import AtRest, EndpointSettings, NoKey, ParticipantError
 from app.participants.outages import EndpointPaused
 from app.participants.participant_factory import ParticipantFactory, Person, parse_settings
 from app.participants.prompts import Example, PromptBook
@@ -40,8 +40,10 @@ from app.protocols.views import View
 from app.records import plays
 from app.records.database import OUTAGE, Database
 from app.records.endpoints import settings_of
+from app.records.experiments import pause
 from app.records.group_commit import GroupCommit, put
 from app.records.plays import AnyPlay
+from app.records.spending import CapReached
 from models import Judgement, SeatRow, Trial
 from models import Participant as ParticipantRow
 
@@ -50,10 +52,6 @@ OPEN = ("queued", "waiting")
 """States of work to be done; what failed is tried again only on request."""
 LOOK = 0.5
 """Seconds for which an experiment that was seen running is taken to run on."""
-
-
-class AtRest(Exception):
-    """The experiment was paused or cancelled between two steps; the moves made so far stay."""
 
 
 EMPTY_CHAIR = Holder(Person(), Elicitation())
@@ -326,7 +324,16 @@ class Engine:
             planted=planted_in(trial.question.meta, trial.answers),
             role=role,
         )
-        return Seating(arm.protocol, case, indexed(text), holders, arm.prompts, self._journal.of(row.id))
+        calls = self._journal.of(row.id, row.experiment_id)
+        return Seating(
+            arm.protocol,
+            case,
+            indexed(text),
+            holders,
+            arm.prompts,
+            calls,
+            admit=lambda: self._journal.meter.admit(row.experiment_id),
+        )
 
     def _holder(self, row: ParticipantRow) -> Holder:
         settings = parse_settings(row.settings)
@@ -361,6 +368,10 @@ class Engine:
         """Record why work failed. Trouble of the database itself rises: there is nowhere to record it."""
         try:
             await work()
+        except CapReached as reached:
+            async with self._database.session.begin() as session:
+                if await pause(session, row.experiment_id):
+                    log.warning("An experiment is paused. %s", reached)
         except AtRest:
             return
         except (NoKey, EndpointPaused):

@@ -42,6 +42,8 @@ FORSAKEN = (
     "Two workers in a row ended while they had it in hand, before it made a move: see why they ended (out of memory, "
     "for instance), then retry it."
 )
+FINISHING = 600.0
+"""Longest wait for what is in hand when an experiment is paused, in seconds."""
 POLL = 1.0
 """Seconds after which a worker looks for jobs that it was not notified of."""
 
@@ -76,15 +78,16 @@ async def working(
     settings: Settings,
     experiments: Collection[uuid.UUID] | None = None,
     roster: ParticipantFactory | None = None,
+    hands: "Hands | None" = None,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a worker in the background, for these experiments or for all; yields its task, stops it at the end.
 
-    Jobs in hand at the end go back on the queue at once: what they committed stays, and other workers go on from it.
+    `hands` tell what it has in hand. Jobs in hand at the end go back on the queue at once: what they committed stays, and other workers go on from it.
     """
     roster = roster or ParticipantFactory(Patience(hours=settings.patience))
     engine = Engine(database, roster)
     queue = build(database, engine)
-    hands = Hands()
+    hands = hands or Hands()
     async with queue.open_async():
         worker = asyncio.create_task(_work(queue, hands, settings, experiments))
         helpers = (
@@ -120,6 +123,11 @@ class Hands:
         self.worker: Worker | None = None
         self.stopping = asyncio.Event()
         self._jobs: set[int | None] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Return whether it has any job in hand."""
+        return bool(self._jobs)
 
     def stop(self) -> None:
         """Have the worker put down what it has in hand, and take no more."""
@@ -311,13 +319,19 @@ async def follow(database: Database, settings: Settings, experiment: uuid.UUID) 
     if not now.running:
         yield now
         return
-    async with working(database, settings, [experiment]) as worker:
+    hands = Hands()
+    async with working(database, settings, [experiment], hands=hands) as worker:
+        paused = float("inf")
         while True:
             if worker.done():
                 await worker  # raises what ended it
-            now = await _look(database, settings, experiment)
+            busy, now = hands.busy, await _look(database, settings, experiment)
             yield now
-            if not now.running:
+            if now.state == "paused":
+                paused = min(paused, time.monotonic())
+            # Replies that were asked for before a pause are paid for, and so are waited for.
+            finishing = now.state == "paused" and busy and time.monotonic() - paused < FINISHING
+            if not now.running and not finishing:
                 return
             await asyncio.wait([worker], timeout=LOOK)
 

@@ -15,6 +15,7 @@ from models.experiments import (
     Playing,
     PlayRow,
     SeatRow,
+    Spending,
     Trial,
 )
 from models.people import (
@@ -62,6 +63,7 @@ __all__ = [
     "Secret",
     "Session",
     "SpecDraft",
+    "Spending",
     "TaskSet",
     "Text",
     "Trial",

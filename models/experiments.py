@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     Computed,
@@ -121,7 +122,31 @@ class Experiment(Base):
     digest: Mapped[str]
     """Of the spec, the drawn questions and the prompts."""
     seed: Mapped[Seed]
+    cap: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
+    """The spending cap where it was changed after the start; None where that of the spec holds."""
     created_at: Mapped[Now]
+
+
+class Spending(Base):
+    """What one process has taken of one model for an experiment, written together with the calls.
+
+    Each process has its own rows, so that none waits for another.
+    """
+
+    __tablename__ = "spending"
+
+    experiment_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("experiment.id", ondelete="CASCADE"), primary_key=True
+    )
+    process: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    endpoint: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    calls: Mapped[int] = mapped_column(BigInteger)
+    """Every attempt that was sent, whatever came of it."""
+    prompt: Mapped[int] = mapped_column(BigInteger)
+    """Tokens of prompts, cached ones included."""
+    cached: Mapped[int] = mapped_column(BigInteger)
+    completion: Mapped[int] = mapped_column(BigInteger)
 
 
 class Arm(Base):

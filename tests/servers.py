@@ -40,6 +40,10 @@ class Script:
     reads: int | None = None
     """Most tokens that it reads of a prompt and counts; the rest is dropped without a word."""
     writes: Literal["well", "long", "long once", "short", "nothing", "nonsense"] = "well"
+    answers_as: str = ""
+    """Name of the model in replies; that of the request where empty."""
+    fingerprint: str | None = None
+    """`system_fingerprint` in replies; left out where None."""
     says: str = ""
     """What every reply says, where it is not empty."""
     logprobs: Literal["masked", "raw", "omitted", "refused"] = "masked"
@@ -244,7 +248,8 @@ class ScriptedServer:
             "id": f"chatcmpl-{seen.digest[:16]}",
             "object": "chat.completion",
             "created": 0,
-            "model": seen.body["model"],
+            "model": self.script.answers_as or seen.body["model"],
+            **({"system_fingerprint": self.script.fingerprint} if self.script.fingerprint else {}),
             "choices": [
                 {
                     "index": 0,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.arguments import Name, RetryFailed, SpecPath
+from app.cli.arguments import CapCalls, CapMoney, CapTokens, Name, RetryFailed, SpecPath
 from app.cli.remote import remote_arena
 from app.cli.running import run_to_end
 
@@ -18,25 +19,35 @@ commands = typer.Typer()
 
 
 @commands.command()
-def run(spec: SpecPath, retry_failed: RetryFailed = False) -> None:
-    """Start an experiment or go on with it, and report when it is done."""
+def run(
+    spec: SpecPath,
+    retry_failed: RetryFailed = False,
+    cap_calls: CapCalls = None,
+    cap_tokens: CapTokens = None,
+    cap_money: CapMoney = None,
+) -> None:
+    """Start an experiment or go on with it, and report when it is done. A cap that is given replaces the one of the file."""
+    given = {"calls": cap_calls, "tokens": cap_tokens, "money": cap_money}
+    cap = {name: value for name, value in given.items() if value is not None}
     if remote := remote_arena():
-        run_to_end(_run_there(remote, spec, retry_failed=retry_failed))
+        run_to_end(_run_there(remote, spec, cap, retry_failed=retry_failed))
     else:
-        run_to_end(_run_here(spec, retry_failed=retry_failed))
+        run_to_end(_run_here(spec, cap, retry_failed=retry_failed))
 
 
-async def _run_there(remote: Remote, spec: Path, *, retry_failed: bool) -> None:
+async def _run_there(remote: Remote, spec: Path, cap: Mapping[str, float], *, retry_failed: bool) -> None:
     from app.cli.progress import show
     from app.cli.work import conclude, print_remote_report
 
     async with remote:
         name = await remote.start(spec, retry_failed=retry_failed)
+        if cap:
+            await remote.change_cap(name, cap)
         counts = await show(remote.follow(name), name)
         await conclude(counts, print_remote_report(remote, name))
 
 
-async def _run_here(path: Path, *, retry_failed: bool) -> None:
+async def _run_here(path: Path, cap: Mapping[str, float], *, retry_failed: bool) -> None:
     from app.cli.console import warn
     from app.cli.local import local_arena
     from app.cli.work import begin, conclude, print_local_report, work_off
@@ -51,7 +62,7 @@ async def _run_here(path: Path, *, retry_failed: bool) -> None:
         # An experiment that goes on waits for its endpoints; a new one shows at once what is mistyped.
         if existing is None:
             warn(await reach(spec.cast, spec.used))
-        experiment = await begin(database, spec, retry_failed=retry_failed)
+        experiment = await begin(database, spec, cap, retry_failed=retry_failed)
         counts = await work_off(database, chosen, experiment)
         await conclude(counts, print_local_report(database, experiment))
 

@@ -16,9 +16,10 @@ from app.errors import UserError
 from app.statistics.assumptions import DISCORDANCE, EXPECTED_CORRELATION, ORDER_CORRELATION
 
 if TYPE_CHECKING:
-    from app.experiments.estimate import Price, ServedModel
+    from app.experiments.estimate import ServedModel
     from app.experiments.fitness import Conduct
     from app.experiments.spec import Spec
+    from app.participants.spending import Price
     from app.statistics.power import Comparison
 
 commands = typer.Typer()
@@ -116,7 +117,7 @@ async def _estimate(path: Path, prices: list[str], format: EstimateFormat, *, of
     from app.participants.participant_factory import ParticipantFactory
 
     spec = read_spec(path)
-    priced = dict(_read_price(text, spec) for text in prices)
+    priced = {**spec.prices, **dict(_read_price(text, spec) for text in prices)}
     async with local_arena() as (database, _), database.session() as session:
         material = await gathered(session, spec)
     served: dict[str, ServedModel] = {}
@@ -138,7 +139,7 @@ async def _estimate(path: Path, prices: list[str], format: EstimateFormat, *, of
 
 
 def _read_price(text: str, spec: Spec) -> tuple[str, Price]:
-    from app.experiments.estimate import Price
+    from app.participants.spending import Price
 
     name, _, figures = text.partition("=")
     if name not in spec.cast.participants:

@@ -85,7 +85,8 @@ class _Meter:
             parts.append(f"{_short(counts.tokens_in)} tokens in, {_short(counts.tokens_out)} out")
         if settled and counts.running:
             parts.append(f"{_duration(counts.running * seconds / settled)} left")
-        return "; ".join([", ".join(parts), *(sentence.rstrip(".") for sentence in counts.endpoints)])
+        said = [*([counts.spending] if counts.spending else []), *counts.endpoints]
+        return "; ".join([", ".join(parts), *(sentence.rstrip(".") for sentence in said)])
 
 
 def _short(count: int) -> str:

@@ -1,6 +1,6 @@
 """What commands share that work on an experiment: find it, start it, work on it, report."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 
 from app.cli.console import print_table, say
 from app.cli.progress import show
@@ -15,6 +15,7 @@ from app.records.database import Database
 from app.records.progress import Progress
 from app.reports.report import Report, notes, report
 from app.reports.tables import as_tables
+from app.services.caps import change_cap
 from app.settings import Settings
 from models import Experiment
 
@@ -30,12 +31,16 @@ async def find_experiment(database: Database, name: str) -> Experiment:
         return found
 
 
-async def begin(database: Database, spec: Spec, *, retry_failed: bool = False) -> Experiment:
-    """Start an experiment, or let it go on."""
+async def begin(
+    database: Database, spec: Spec, cap: Mapping[str, float] | None = None, *, retry_failed: bool = False
+) -> Experiment:
+    """Start an experiment, or let it go on, with other caps where `cap` has any by name. Raise CapRefused."""
     async with database.session.begin() as session:
         started = await start(session, spec)
         if not started.new:
             await records.resume(session, started.experiment.id, retry_failed=retry_failed)
+        if cap:
+            await change_cap(session, None, started.experiment, cap)
     return started.experiment
 
 
@@ -48,7 +53,12 @@ async def conclude(counts: Progress, reporting: Awaitable[None]) -> None:
     """Report, and say what is left. Raises Incomplete where something failed."""
     if counts.awaiting_people:
         say(f"{counts.awaiting_people} wait for people; the same command goes on when they have answered.")
-    if counts.state != "running":
+    if counts.spending:
+        say(counts.spending)
+        say(
+            "The same command with --cap-calls, --cap-tokens or --cap-money goes on with a higher cap (0: none)."
+        )
+    elif counts.state != "running":
         say(f"It is {counts.state}, so nothing more of it is done; pages of the arena say who did that.")
     await reporting
     if counts.count("failed"):

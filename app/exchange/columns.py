@@ -289,7 +289,7 @@ CALLS = pa.schema(
         _maybe("thinking_characters", WHOLE, "Characters of private thinking in the reply, which no other seat reads; absent where there is none."),
         _maybe("thinking_tokens", WHOLE, "Tokens of that thinking, where the server counts them (`completion_tokens_details.reasoning_tokens`)."),
         _maybe("error", TEXT, "What went wrong."),
-        _maybe("reply", JSON, "The server's reply: text as it came, finish reason, log-probabilities; `reasoning` is the thinking, however it came."),
+        _maybe("reply", JSON, "The server's reply: text as it came, finish reason, log-probabilities; `model` and `system_fingerprint` as the server states them; `reasoning` is the thinking, however it came."),
     ]
 )  # fmt: skip
 

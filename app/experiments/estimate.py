@@ -20,6 +20,7 @@ from app.experiments.spec import ArmSpec, Spec, digest
 from app.participants.base import PEOPLE, ModelSettings, Segment
 from app.participants.prompts import PromptBook
 from app.participants.replies import form
+from app.participants.spending import CHARACTERS_PER_TOKEN, Cap, Price
 from app.protocols.core import (
     AnyContent,
     Ask,
@@ -49,8 +50,6 @@ from app.statistics.power import LEVEL, METHODS, Comparison, smallest_difference
 
 # ── what is assumed ─────────────────────────────────────────────────────────────────────────────────────────────
 
-CHARACTERS_PER_TOKEN = 4.4
-"""QuALITY's stories have 27,700 characters and 6,300 tokens on average (Michael et al. 2023)."""
 CHARACTERS_PER_WORD = 6
 """A word of English prose with the space after it."""
 QUOTES = 2
@@ -68,16 +67,6 @@ SAMPLE_PASSAGES, SAMPLE_QUESTIONS = 4, 2
 """Passages whose prompts are rendered, and questions on each. The others are assumed to be like them."""
 ENOUGH = 2500
 """Pieces of prompts after which no further question is rehearsed: about half a second's work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """The price of a million tokens, in any currency."""
-
-    prompt: float
-    completion: float
-    cached: float | None = None
-    """The price of cached prompt tokens; None for the price of the prompt."""
 
 
 # ── what comes of it ────────────────────────────────────────────────────────────────────────────────────────────
@@ -270,12 +259,14 @@ def estimate(
     prices: Mapping[str, Price] | None = None,
     served: Mapping[str, ServedModel] | None = None,
 ) -> ExperimentEstimate:
-    """Return the estimate of `spec`. `prices`, and what is known of models from their servers, are by participant."""
+    """Return the estimate of `spec`. `prices` (in place of the file's own), and what is known of models from their
+    servers, are by participant."""
+    priced = {**spec.prices, **(prices or {})}
     rehearsed = _rehearsed(spec, material)
     known = {name: (served or {}).get(name, ServedModel()) for name in models_of(spec)}
     arms = tuple(_arm(spec, arm, material.drawn, rehearsed) for arm in spec.arms)
-    uses = tuple(_use(spec, name, rehearsed, (prices or {}).get(name), known[name]) for name in known)
-    return ExperimentEstimate(
+    uses = tuple(_use(spec, name, rehearsed, priced.get(name), known[name]) for name in known)
+    found = ExperimentEstimate(
         arms=arms,
         participants=uses,
         people=_people(spec, material.drawn, rehearsed),
@@ -284,6 +275,20 @@ def estimate(
         warnings=tuple(line for use in uses for line in _warnings(spec, use, known[use.name])),
         assumptions=_assumptions(spec, material, rehearsed, known),
     )
+    return replace(found, warnings=(*found.warnings, *_over(spec.cap, found.whole)))
+
+
+def _over(cap: Cap, whole: UseEstimate) -> Iterator[str]:
+    """Yield which caps the estimate is over."""
+    takes = {"calls": whole.calls, "tokens": whole.prompt + whole.completion, "money": whole.cost}
+    for name, most in cap.as_json().items():
+        needed = takes[name]
+        if needed is not None and needed > most:
+            figures = f"{needed:,.2f}, cap {most:,.2f}" if name == "money" else f"{needed:,}, cap {most:,}"
+            yield (
+                f"The estimate is over the cap of {name} ({figures}): the experiment would be paused with about {most / needed:.0%} "
+                "of it done. Raise the cap, or draw fewer questions."
+            )
 
 
 def longest_prompts(spec: Spec, material: Material) -> dict[str, Sequence[Segment]]:
@@ -633,7 +638,7 @@ def _use(
         longest=ceil(longest / characters),
         cost=None,
     )
-    return replace(use, cost=_cost(use, price)) if price else use
+    return replace(use, cost=price.cost(use.prompt, use.cached, use.completion)) if price else use
 
 
 def _warnings(spec: Spec, use: UseEstimate, served: ServedModel) -> Iterator[str]:
@@ -654,12 +659,6 @@ def _reply(spec: Spec, name: str) -> int:
     settings = spec.cast.participants[name]
     assert isinstance(settings, ModelSettings)
     return settings.max_tokens
-
-
-def _cost(use: UseEstimate, price: Price) -> float:
-    cached = price.prompt if price.cached is None else price.cached
-    spent = (use.prompt - use.cached) * price.prompt + use.cached * cached + use.completion * price.completion
-    return spent / 1e6
 
 
 def _power(spec: Spec, drawn: Sequence[Drawn]) -> PowerEstimate:

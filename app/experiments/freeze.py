@@ -241,6 +241,11 @@ async def _no_set(session: AsyncSession, name: str) -> str:
 def _same(what: str, old: Any, new: Any) -> None:
     """Refuse to go on under another spec, and name the first difference."""
     difference = _difference(old, new)
+    if difference and difference.partition(".")[0] == "cap":
+        raise SpecError(
+            f"{what} was started with another cap ({difference} differs): undo the change, and raise or lower a cap "
+            "with --cap-calls, --cap-tokens or --cap-money, or on the experiment's page."
+        )
     if difference:
         raise SpecError(
             f"{what} was started from another file ({difference} differs): "

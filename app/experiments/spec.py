@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -20,6 +20,7 @@ from app.experiments.presets import PRESETS
 from app.participants.base import PEOPLE, BuiltinSettings, EndpointSettings, ModelSettings
 from app.participants.baselines import NEVER_GIVES
 from app.participants.prompts import NEWEST, OLDEST, VERSIONS, PromptError, load, read_override
+from app.participants.spending import Cap, Price
 from app.protocols import (
     CEILING,
     FLOOR,
@@ -156,6 +157,26 @@ class Panel:
         return {} if self.repeats == 1 else {"repeats": self.repeats}
 
 
+class CapSettings(Part):
+    """The most that an experiment may take. When a cap is reached the experiment is paused."""
+
+    calls: int | None = Field(None, ge=1, le=MOST)
+    """Requests to models, each attempt counted."""
+    tokens: int | None = Field(None, ge=1, le=MOST)
+    """Tokens of prompts and replies together."""
+    money: float | None = Field(None, gt=0, le=MOST, allow_inf_nan=False)
+    """By the prices that the file names, in their currency."""
+
+
+class PriceSettings(Part):
+    """The price of a million tokens of a participant, in any currency."""
+
+    prompt: float = Field(ge=0, le=MOST, allow_inf_nan=False)
+    completion: float = Field(ge=0, le=MOST, allow_inf_nan=False)
+    cached: float | None = Field(None, ge=0, le=MOST, allow_inf_nan=False)
+    """The price of cached prompt tokens; that of the prompt where absent."""
+
+
 class Gap(Part):
     """The arms between which PGR is measured, where there are several naive or expert ones."""
 
@@ -210,6 +231,10 @@ class Spec:
     """None where the file names no arms for it."""
     pilot: bool = False
     """Whether it is a trial run, which reports say and comparisons of experiments leave out."""
+    cap: Cap = field(default_factory=Cap)
+    """What it may take at most."""
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """Of a million tokens, by participant."""
 
     @property
     def used(self) -> list[str]:
@@ -241,6 +266,8 @@ class Spec:
             # Left out where absent, so that files of before have the digest of before.
             **({"pgr": self.pgr.model_dump(mode="json")} if self.pgr else {}),
             **({"pilot": True} if self.pilot else {}),
+            **({"cap": self.cap.as_json()} if self.cap else {}),
+            **({"prices": {name: asdict(item) for name, item in self.prices.items()}} if self.prices else {}),
         }
 
 
@@ -312,6 +339,8 @@ class _File(Part):
     seed: int = Field(0, ge=-MOST, le=MOST)
     pgr: dict[str, Any] | None = None
     pilot: bool = False
+    cap: dict[str, Any] | None = None
+    prices: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 class _ArmFile(Part):
@@ -385,7 +414,7 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
             raise SpecError(f"contrasts: {pair[0]} is compared with itself: name two arms.")
     panel = _panel(file, cast)
     _check_judges(arms, panel)
-    return Spec(
+    found = Spec(
         name=file.name,
         tasks=_part(Tasks, file.tasks, "tasks"),
         cast=cast,
@@ -396,7 +425,49 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
         seed=file.seed,
         pgr=_gap(file.pgr, arms) if file.pgr else None,
         pilot=file.pilot,
+        cap=parse_cap(file.cap or {}),
+        prices=_prices(file.prices, cast),
     )
+    _check_prices(found)
+    return found
+
+
+def parse_cap(data: Mapping[str, Any]) -> Cap:
+    """Return the spending cap that plain data describe. Raise SpecError."""
+    return Cap.of(_part(CapSettings, data, "cap").model_dump())
+
+
+def _prices(data: Mapping[str, Any], cast: Cast) -> dict[str, Price]:
+    found = {}
+    for name, item in data.items():
+        _known(name, cast.participants, "prices", "participant")
+        if not isinstance(cast.participants[name], ModelSettings):
+            raise SpecError(f"prices: {name} is a built-in, which costs nothing: leave it out.")
+        found[name] = Price(**_part(PriceSettings, item, f"prices.{name}").model_dump())
+    return found
+
+
+def _check_prices(spec: Spec) -> None:
+    """Refuse two prices of one model, and a cap of money where a model has none. Raise SpecError."""
+    by_model: dict[tuple[str, str], str] = {}
+    for name in spec.prices:
+        first = by_model.setdefault(_served(spec.cast, name), name)
+        if spec.prices[first] != spec.prices[name]:
+            raise SpecError(f"prices: {first} and {name} are the same model: give them the same price.")
+    models = [name for name in spec.used if isinstance(spec.cast.participants[name], ModelSettings)]
+    for name in dict.fromkeys(models):
+        if spec.cap.money is not None and _served(spec.cast, name) not in by_model:
+            raise SpecError(
+                f"cap.money: {name} has no price: add prices: {{{name}: {{prompt: P, completion: C}}}}, for a million tokens."
+            )
+
+
+def _served(cast: Cast, name: str) -> tuple[str, str]:
+    """Return the names of a participant's endpoint and model."""
+    settings, endpoint = cast.participants[name], cast.endpoint_of(name)
+    assert isinstance(settings, ModelSettings)
+    assert endpoint is not None
+    return endpoint[0], settings.model
 
 
 def _gap(data: Mapping[str, Any], arms: Sequence[ArmSpec]) -> Gap:

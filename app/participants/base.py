@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
@@ -356,19 +356,28 @@ class CallLog(Protocol):
         """Record how it ended. Return once that is durable."""
 
 
+class AtRest(Exception):
+    """The experiment is to be left alone from now on; the moves made so far stay."""
+
+
 class AskLog:
     """The call log of one ask, which knows whether a reply came. What was heard would be lost with the ask, so that
-    it waits for a paused endpoint as long as it takes.
+    it waits for a paused endpoint as long as it takes, and finishes when its experiment may begin nothing more.
+
+    `admit` is awaited before each request until something was heard; it may raise AtRest.
     """
 
-    def __init__(self, log: CallLog) -> None:
+    def __init__(self, log: CallLog, admit: Callable[[], Awaitable[None]] | None = None) -> None:
         self._log = log
+        self._admit = admit
         self._probes: set[str] = set()
         self.heard = False
         """Whether any request of this ask got a reply."""
 
     async def begin(self, call: Call, attempt: int, request_id: str) -> None:
         """See `CallLog`."""
+        if self._admit is not None and not self.heard:
+            await self._admit()
         if call.purpose == PROBE:
             self._probes.add(request_id)
         await self._log.begin(call, attempt, request_id)

@@ -36,6 +36,8 @@ from app.participants.concurrency import Limit
 from app.participants.dialect import VERDICTS, Change, Dialect, Lesson, lesson, pointless
 from app.participants.failures import UNREADABLE, Failure, Refused, Unreadable, understand, unknown_model
 from app.participants.outages import IMPATIENT, CircuitBreaker, EndpointState, Patience
+from app.participants.revisions import Revisions
+from app.participants.revisions import stated as stated_revision
 from app.participants.transport import Transport
 
 MOST_LESSONS = 16
@@ -83,6 +85,8 @@ class Client:
         """By model, what its server does not take."""
         self.told: defaultdict[str, list[str]] = defaultdict(list)
         """By model, sentences on what was changed or is doubtful, each once."""
+        self.revisions: defaultdict[str, Revisions] = defaultdict(Revisions)
+        """By model, the revisions as which it answered."""
         self.deciding: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """By model, locked while its first belief decides how all its beliefs are read."""
         self.breakers: dict[str, CircuitBreaker] = {}
@@ -352,6 +356,8 @@ class Client:
             named = f"the server said “{one.words[:120].rstrip('. ')}”"
             self.remember(model, one.change, "the server refused it without a reason" if one.guess else named)
         if isinstance(outcome, Reply):
+            if another := self.revisions[model].changed(stated_revision(outcome.sent)):
+                self.tell(model, another)
             names = {name for name in sending.asked.params if self.dialect(model).takes(name)}
             worked = names & (VERDICTS | {"response_format"})
             unseen = () if outcome.first else ("logprobs", "top_logprobs")

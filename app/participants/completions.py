@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+from app.participants import revisions
 from app.participants.base import Segment
 from app.participants.failures import Unreadable, scrub
 from app.participants.thinking import Parted, part
@@ -84,7 +85,12 @@ def read(data: object) -> Reply:
     thought = "\n\n".join(filter(None, (thought_apart, parted.thought)))
     if not first:
         _check(written, parted, thought=bool(thought), whole=whole)
-    sent: dict[str, Any] = {"text": written, "finish_reason": reason, "logprobs": logprobs}
+    sent: dict[str, Any] = {
+        "text": written,
+        "finish_reason": reason,
+        "logprobs": logprobs,
+        **revisions.stated(body),
+    }
     if thought:
         tokens = _count(usage, "completion_tokens_details", "reasoning_tokens")
         sent["reasoning"] = thought

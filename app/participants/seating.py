@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from app.participants.base import Asking, AskLog, CallLog, Later, Participant, Prompts
+from app.participants.base import Asking, AskLog, AtRest, CallLog, Later, Participant, Prompts
 from app.participants.outages import EndpointPaused
 from app.protocols.core import Ask, Case, Elicitation, Move, Play, Protocol, answered, ask_seed
 from app.protocols.quotes import IndexedPassage
@@ -38,6 +38,8 @@ class Seating:
     calls: CallLog
     given: Mapping[str, Move] = field(default_factory=dict)
     """Other moves that asks may show: the finished transcript that a judge reads."""
+    admit: Callable[[], Awaitable[None]] | None = None
+    """Awaited before each request that begins an ask; it may raise AtRest."""
 
     def view(self, ask: Ask, known: Mapping[str, Move]) -> View:
         """Return an ask as its seat sees it. `known` are the moves so far, other than the given ones."""
@@ -52,7 +54,7 @@ class Seating:
             protocol=self.protocol.name,
             seed=ask_seed(self.case.seed, ask.path),
             passage=self.passage,
-            calls=AskLog(self.calls),
+            calls=AskLog(self.calls, self.admit),
             prompts=self.prompts,
         )
         content = await self.holders[ask.seat].participant.answer(view, asking)
@@ -85,7 +87,7 @@ class Seating:
             made = [result for result in results if isinstance(result, Move)]
             errors = [result for result in results if isinstance(result, BaseException)]
             # What fails the play rises before what only puts it off.
-            for error in sorted(errors, key=lambda error: isinstance(error, EndpointPaused)):
+            for error in sorted(errors, key=lambda error: isinstance(error, EndpointPaused | AtRest)):
                 raise error
             for move in made:
                 moves[move.path] = move

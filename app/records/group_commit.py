@@ -15,9 +15,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import Call, Ending
+from app.participants.spending import Use
 from app.protocols.core import Move
+from app.records import spending
 from app.records.database import Database
 from app.records.plays import moves_of
+from app.records.spending import Key as SpendingKey
+from app.records.spending import SpendingMeter
 from app.records.texts import digest, keep
 from models import CallAttempt, ModelCall
 from models import Move as MoveRow
@@ -28,11 +32,13 @@ Key: TypeAlias = tuple[uuid.UUID, str]
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """One thing to write. Exactly one of the three is set."""
+    """One thing to write. Exactly one of the first three is set."""
 
     begun: tuple[uuid.UUID | None, Call, int, str] | None = None
     ended: dict[str, Any] | None = None
     move: tuple[uuid.UUID, uuid.UUID, Move] | None = None
+    taken: tuple[SpendingKey, Use] | None = None
+    """What an attempt adds to the use of its experiment."""
     written: asyncio.Future[Move | None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -45,10 +51,12 @@ class GroupCommit:
         self._database = database
         self._waiting: list[_Entry] = []
         self._writer: asyncio.Task[None] | None = None
+        self.meter = SpendingMeter(database)
+        """What this process takes for each experiment."""
 
-    def of(self, play: uuid.UUID | None) -> "PlayLog":
-        """The log of one play, as its participants see it; of none, for test calls."""
-        return PlayLog(self, play)
+    def of(self, play: uuid.UUID | None, experiment: uuid.UUID | None = None) -> "PlayLog":
+        """The log of one play, as its participants see it, counted for its experiment; of none, for test calls."""
+        return PlayLog(self, play, experiment)
 
     async def append(self, play: uuid.UUID, participant: uuid.UUID, move: Move) -> Move:
         """Record a move. Where another process was quicker, return its move."""
@@ -56,14 +64,23 @@ class GroupCommit:
         assert kept is not None
         return kept
 
-    async def begin(self, play: uuid.UUID | None, call: Call, attempt: int, request_id: str) -> None:
+    async def begin(
+        self,
+        play: uuid.UUID | None,
+        call: Call,
+        attempt: int,
+        request_id: str,
+        taken: tuple[SpendingKey, Use] | None = None,
+    ) -> None:
         """Record an attempt that is about to be sent."""
-        await self._write(_Entry(begun=(play, call, attempt, request_id)))
+        await self._write(_Entry(begun=(play, call, attempt, request_id), taken=taken))
 
-    async def end(self, request_id: str, ending: Ending) -> None:
+    async def end(
+        self, request_id: str, ending: Ending, taken: tuple[SpendingKey, Use] | None = None
+    ) -> None:
         """Record how an attempt ended."""
         row = {name: getattr(ending, name) for name in ending.__dataclass_fields__}
-        await self._write(_Entry(ended={"request_id": request_id, **row}))
+        await self._write(_Entry(ended={"request_id": request_id, **row}, taken=taken))
 
     async def close(self) -> None:
         """Wait until everything is written, including entries of cancelled callers."""
@@ -90,6 +107,9 @@ class GroupCommit:
         try:
             async with self._database.session.begin() as session:
                 kept = await _insert(session, entries)
+                await spending.add(
+                    session, self.meter.process, [each.taken for each in entries if each.taken]
+                )
         except Exception as error:
             # Any error goes to the caller, because an entry without an answer would wait forever.
             if len(entries) > 1:
@@ -108,14 +128,24 @@ class PlayLog:
 
     writer: GroupCommit
     play: uuid.UUID | None
+    experiment: uuid.UUID | None = None
+    """Whose use is counted."""
+    _sent: dict[str, tuple[SpendingKey, int]] = field(default_factory=dict)
+    """By request: for whom it counts, and the characters of its prompt."""
 
     async def begin(self, call: Call, attempt: int, request_id: str) -> None:
         """See `CallLog`."""
-        await self.writer.begin(self.play, call, attempt, request_id)
+        taken = None
+        if self.experiment is not None:
+            taken = self.writer.meter.begun(self.experiment, call)
+            self._sent[request_id] = taken[0], sum(len(segment.text) for segment in call.segments)
+        await self.writer.begin(self.play, call, attempt, request_id, taken)
 
     async def end(self, request_id: str, ending: Ending) -> None:
         """See `CallLog`."""
-        await self.writer.end(request_id, ending)
+        sent = self._sent.pop(request_id, None)
+        taken = self.writer.meter.ended(sent[0], ending, sent[1]) if sent else None
+        await self.writer.end(request_id, ending, taken)
 
 
 async def _insert(session: AsyncSession, entries: Sequence[_Entry]) -> dict[Key, Move]:

@@ -8,6 +8,7 @@ from sqlalchemy import and_, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records.endpoints import notices
+from app.records.spending import spent_by
 from models import PLAYED_TRIAL, Arm, CallAttempt, Experiment, Judging, ModelCall, Move, Playing, Trial
 
 
@@ -28,6 +29,8 @@ class Progress:
     """`running`, `paused` or `cancelled`: the last instruction."""
     endpoints: Sequence[str] = ()
     """Sentences on its endpoints that are paused, or are asked at a pace."""
+    spending: str | None = None
+    """Where a spending cap has paused it: which one is reached, and by how much."""
 
     @property
     def total(self) -> int:
@@ -77,6 +80,7 @@ async def progress(session: AsyncSession, experiment: uuid.UUID) -> Progress:
         )
     ).all()
     tokens_in, tokens_out = await _tokens(session, experiment)
+    state = (await session.scalars(select(Experiment.state).where(Experiment.id == experiment))).one()
     return Progress(
         trials={row[0]: row[1] for row in trials},
         judgements={row[0]: row[1] for row in judgements},
@@ -84,8 +88,9 @@ async def progress(session: AsyncSession, experiment: uuid.UUID) -> Progress:
         moves=await _moves(session, experiment),
         tokens_in=tokens_in,
         tokens_out=tokens_out,
-        state=(await session.scalars(select(Experiment.state).where(Experiment.id == experiment))).one(),
+        state=state,
         endpoints=[notice.sentence for notice in await notices(session, experiment)],
+        spending=(await spent_by(session, experiment)).sentence if state == "paused" else None,
     )
 
 

@@ -17,6 +17,7 @@ from app.records import verdicts
 from app.records.humans import first_names
 from app.records.progress import FailureCount, failures
 from app.records.prompt_sizes import CutPrompts, cut_prompts
+from app.records.revisions import ChangedModel, changed_models
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
 from app.reports import certainty
@@ -163,6 +164,8 @@ class Report:
     """The other pseudonyms of each person who judged by several accounts, by the first. Each counts as one person."""
     cut: Sequence[CutPrompts] = ()
     """Models whose server read less of a prompt than was sent."""
+    changed: Sequence[ChangedModel] = ()
+    """Models that answered as several revisions under one name."""
     sides: Sequence[Sides] = ()
     """Who argued for the right answer how often, where two different participants oppose each other."""
 
@@ -172,7 +175,8 @@ class Report:
         named = [(", ".join(line.names), line.cell, line.certainty) for line in self.lines]
         pilot = [PILOT.format(name=self.experiment.name)] if self.pilot else []
         cut = [item.sentence for item in self.cut]
-        return [*pilot, *cut, *certainty.sentences(self.experiment.name, named)]
+        changed = [item.sentence for item in self.changed]
+        return [*pilot, *cut, *changed, *certainty.sentences(self.experiment.name, named)]
 
     @property
     def pilot(self) -> bool:
@@ -248,6 +252,7 @@ class Facts:
     preferences: Mapping[str, float]
     twins: Partners
     cut: Sequence[CutPrompts] = ()
+    changed: Sequence[ChangedModel] = ()
 
 
 async def report(session: AsyncSession, experiment: Experiment) -> Report:
@@ -271,6 +276,7 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         await preferences(session, experiment.id),
         await verdicts.twins(session, experiment.id),
         await cut_prompts(session, experiment.id),
+        await changed_models(session, experiment.id),
     )
 
 
@@ -322,6 +328,7 @@ def computed(facts: Facts) -> Report:
         accounts=_accounts(rows),
         sides=sides(file_arms, _of_verdicts(facts, rows)),
         cut=facts.cut,
+        changed=facts.changed,
     )
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from anyio import CapacityLimiter, to_thread
 
-from app.experiments.estimate import ExperimentEstimate, Material, Price, estimate
+from app.experiments.estimate import ExperimentEstimate, Material, estimate
 from app.experiments.spec import Spec
+from app.participants.spending import Price
 
 
 class Estimates:

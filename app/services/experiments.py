@@ -11,6 +11,7 @@ from app.experiments.spec import Cast, PanelSpec, Spec, SpecError
 from app.records import experiments as records
 from app.records.database import Database
 from app.records.people import note
+from app.records.spending import spent_by
 from app.services.egress import GuardedParticipantFactory, allow_list
 from app.services.rate_limit import limited
 from app.services.refusal import Refused
@@ -110,11 +111,16 @@ async def _reach(
 
 
 async def change(db: AsyncSession, who: Account, experiment: Experiment, action: Action) -> bool:
-    """Carry out an action and put it on the trail; False, and neither, where its state does not allow it."""
+    """Carry out an action and put it on the trail; False, and neither, where its state does not allow it.
+
+    Raise Refused where its spending cap does not allow it.
+    """
     match action:
         case "pause":
             changed = await records.pause(db, experiment.id)
         case "resume":
+            if reached := (await spent_by(db, experiment.id)).sentence:
+                raise Refused(409, reached)
             changed = await records.unpause(db, experiment.id)
         case "cancel":
             changed = await records.cancel(db, experiment.id)

@@ -9,10 +9,8 @@ import pytest
 from sqlalchemy import func, select
 
 from app.experiments.estimate import (
-    CHARACTERS_PER_TOKEN,
     CHARACTERS_PER_WORD,
     ExperimentEstimate,
-    Price,
     ServedModel,
     estimate,
     gathered,
@@ -20,6 +18,7 @@ from app.experiments.estimate import (
 )
 from app.experiments.plan import draw, plan
 from app.experiments.spec import SpecError, parse_spec
+from app.participants.spending import CHARACTERS_PER_TOKEN, Price
 from app.records.database import Database
 from app.records.tasks import questions_of
 from app.statistics.power import METHODS, Comparison, smallest_difference

@@ -52,7 +52,8 @@ async def test_a_reply_comes_with_its_usage_and_is_recorded_as_it_was_sent():
     assert first.text == again.text
     assert record.statuses == ["ok", "ok"]
     ending = record.endings[1]
-    assert ending.reply == {"text": first.text, "finish_reason": "stop", "logprobs": None}
+    said = {"text": first.text, "finish_reason": "stop", "logprobs": None}
+    assert ending.reply == said | {"model": "scripted"}
     assert (ending.tokens_in, ending.tokens_out) == (first.tokens_in, len(first.text.split()))
     assert (first.tokens_cached, ending.tokens_cached) == (0, 0)
 

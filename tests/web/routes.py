@@ -134,6 +134,13 @@ ROUTES: dict[str, Route] = {
         form={"action": "pause"},
         leaves="paused",
     ),
+    "experiment_cap": Route(
+        RESEARCHERS,
+        "/experiments/{experiment}/cap",
+        method="POST",
+        form={"calls": "1000"},
+        leaves="changed the cap",
+    ),
     "experiment_export": Route(
         RESEARCHERS, "/experiments/{experiment}/export?what=transcripts&format=csv", leaves="exported"
     ),
@@ -293,6 +300,14 @@ ROUTES: dict[str, Route] = {
     "api_experiment": Route(RESEARCHERS, "/api/v1/experiments/{experiment}", scope="read"),
     "api_steer": Route(
         RESEARCHERS, "/api/v1/experiments/{experiment}/pause", method="POST", leaves="paused", scope="write"
+    ),
+    "api_cap": Route(
+        RESEARCHERS,
+        "/api/v1/experiments/{experiment}/cap",
+        method="POST",
+        json={"calls": 1000},
+        leaves="changed the cap",
+        scope="write",
     ),
     "api_progress": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/progress", scope="read"),
     "api_report": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/report", scope="read"),

@@ -15,6 +15,7 @@ from app.experiments.spec import SpecError
 from app.participants.base import ParticipantError
 from app.records.database import Database
 from app.records.tokens import holder
+from app.services.caps import CapRefused
 from app.services.rate_limit import limited
 from app.services.refusal import Refused
 from app.web.api.schemas import Error
@@ -59,7 +60,7 @@ async def _caller(
 
 Caller = Annotated[Account, Depends(_caller)]
 
-USERS = (SpecError, ImportRefused, ExportRefused, ParticipantError)
+USERS = (SpecError, ImportRefused, ExportRefused, ParticipantError, CapRefused)
 """Errors that the caller caused. The text is a sentence for them."""
 
 

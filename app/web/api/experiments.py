@@ -22,6 +22,7 @@ from app.records.progress import progress
 from app.reports.report import Report, notes
 from app.reports.report_cache import ReportCache
 from app.reports.tables import as_tables
+from app.services.caps import change_cap
 from app.services.experiments import Action, change, judge_for, start_for
 from app.services.refusal import Refused
 from app.services.untrusted_spec import outside_panel, outside_spec, recorded
@@ -188,6 +189,14 @@ async def add_round(
             retry_failed=retry_failed,
         )
     return schemas.RoundStarted(name=panel.name, queued=queued)
+
+
+@router.post("/experiments/{name}/cap", name="api_cap")
+async def new_cap(caller: Caller, db: Db, experiment: Theirs, cap: schemas.NewCap) -> schemas.Progress:
+    """Change its spending cap. Where only the former cap stood in the way, it goes on."""
+    with refusing():
+        await change_cap(db, caller.id, experiment, cap.changes())
+    return await _progress(db, experiment.id)
 
 
 @router.post("/experiments/{name}/{action}", name="api_steer")

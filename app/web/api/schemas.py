@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.experiments.spec import NAME
+from app.experiments.spec import MOST, NAME
 from app.participants.base import ModelSettings
 from app.records.paging import Page
 from app.services.completion_code import MOST_CODE, MOST_URL
@@ -93,6 +93,25 @@ class Progress(Shape):
     """Those that can still be done without a person."""
     endpoints: Sequence[str] = ()
     """Sentences on its endpoints that are paused, or are asked at a pace."""
+    spending: str | None = None
+    """Where a spending cap has paused it: which one is reached, and by how much."""
+
+
+class NewCap(Shape):
+    """Spending caps to change; those left out stay as they are, and 0 lifts one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    calls: int | None = Field(None, ge=0, le=MOST)
+    """Requests to models, each attempt counted."""
+    tokens: int | None = Field(None, ge=0, le=MOST)
+    """Tokens of prompts and replies together."""
+    money: float | None = Field(None, ge=0, le=MOST, allow_inf_nan=False)
+    """By the prices in the experiment's file."""
+
+    def changes(self) -> dict[str, float]:
+        """Return the figures that are given."""
+        return {name: value for name, value in self.model_dump().items() if value is not None}
 
 
 class Cell(Shape):

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from app.experiments.estimate import Price
-from app.experiments.spec import PARTICIPANT_KINDS, Gap, People, SpecError, Tasks, written_out
+from app.experiments.spec import PARTICIPANT_KINDS, CapSettings, Gap, People, SpecError, Tasks, written_out
+from app.participants.spending import Price
 from app.protocols import DEFAULT, PROTOCOLS
 from app.web.fields import nested, read, rows, typed
 
@@ -56,10 +56,12 @@ class Sheet(BaseModel):
     pgr: dict[str, Any] = Field(default_factory=dict)
     """The arms between which PGR is measured; empty where the file names none."""
     pilot: bool = False
+    cap: dict[str, Any] = Field(default_factory=dict)
+    """The spending cap; empty where there is none."""
     replicates: Any = 1
     seed: Any = 0
     prices: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Of a million tokens, by participant; no part of the experiment."""
+    """Of a million tokens, by participant; part of the experiment only where its cap is of money."""
 
 
 def kept(data: Any) -> Sheet:
@@ -107,6 +109,8 @@ def file_of(sheet: Sheet) -> dict[str, Any]:
         "replicates": None if sheet.replicates == 1 else sheet.replicates,
         "seed": None if sheet.seed == 0 else sheet.seed,
         "pilot": sheet.pilot or None,
+        "cap": sheet.cap,
+        "prices": _whole_prices(sheet) if "money" in sheet.cap else None,
     }
     needed = ("name", "tasks", "arms", "judges")
     return {key: value for key, value in data.items() if key in needed or value not in (None, {}, [])}
@@ -117,6 +121,11 @@ def panel_of(sheet: Sheet) -> dict[str, Any]:
     file = file_of(sheet)
     kept = ("name", "endpoints", "participants", "judges", "elicit", "repeats")
     return {key: file[key] for key in kept if key in file}
+
+
+def _whole_prices(sheet: Sheet) -> dict[str, dict[str, Any]]:
+    """Return the prices that have a figure for prompts and one for completions."""
+    return {name: given for name, given in sheet.prices.items() if {"prompt", "completion"} <= given.keys()}
 
 
 def _named(where: str, items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -163,6 +172,11 @@ def sheet_of(file: Mapping[str, Any]) -> Sheet:
         replicates=file.get("replicates", 1),
         seed=file.get("seed", 0),
         pilot=file.get("pilot", False),
+        cap=dict(file.get("cap") or {}),
+        prices={
+            name: {key: value for key, value in price.items() if value is not None}
+            for name, price in (file.get("prices") or {}).items()
+        },
     )
 
 
@@ -250,6 +264,7 @@ def read_sheet(pairs: list[tuple[str, str]]) -> Sheet:
         replicates=read(_word(tree, "replicates") or "1", "whole"),
         seed=read(_word(tree, "seed") or "0", "whole"),
         pilot=_word(tree, "pilot") == "true",
+        cap=typed(CapSettings, _under(tree, "cap")),
         prices=_read_prices(cast),
     )
 

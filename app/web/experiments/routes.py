@@ -13,6 +13,7 @@ from starlette.background import BackgroundTask
 
 from app.exchange.choices import Format, What
 from app.exchange.export import export
+from app.experiments.spec import SpecError, parse_cap
 from app.protocols import PROTOCOLS
 from app.protocols.core import parse_content
 from app.protocols.views import LETTERS
@@ -21,6 +22,8 @@ from app.records.browse import Wanted
 from app.records.database import Database
 from app.records.endpoints import notices
 from app.records.progress import failures
+from app.records.spending import spent_by
+from app.services.caps import CapRefused, change_cap
 from app.services.experiments import Action, change
 from app.services.refusal import Refused
 from app.services.visibility import sees_only, visible, visible_trial
@@ -28,12 +31,14 @@ from app.web.experiments.measures import course, in_words
 from app.web.experiments.progress_chart import bars, lasting
 from app.web.experiments.transcript import TURNS, labels, quoted_passage, told
 from app.web.experiments.tree import tree
+from app.web.fields import read
 from app.web.parameters import PageNumber, Search
 from app.web.render import page, turned
 from app.web.security.middleware import Db, Who
 
 router = APIRouter()
 FirstTurn = Annotated[int, Query(alias="from", ge=1, le=100_000)]
+CapFigure = Annotated[str, Form(max_length=40)]
 MOST_FAILURES = 50
 """Reasons of failures that a page lists."""
 
@@ -64,6 +69,8 @@ async def experiment(request: Request, who: Who, db: Db, name: str) -> Response:
         left=None if left is None else lasting(left),
         endpoints=await notices(db, found.id) if whole.live else [],
         usage=await browse.usage(db, found.id),
+        spent=await spent_by(db, found.id),
+        priced=bool(found.spec.get("prices")),
         failures=reasons[:MOST_FAILURES],
         more_failures=len(reasons[MOST_FAILURES:]),
         whats=list(What),
@@ -77,6 +84,26 @@ async def steer(who: Who, db: Db, name: str, action: Annotated[Action, Form()]) 
     found = await visible(db, who, name)
     if not await change(db, who, found, action):
         raise Refused(409, f"The experiment is {found.state}: load its page again to see what can be done.")
+    return RedirectResponse(f"/experiments/{name}", status_code=303)
+
+
+@router.post("/experiments/{name}/cap", name="experiment_cap")
+async def cap(
+    who: Who,
+    db: Db,
+    name: str,
+    calls: CapFigure = "",
+    tokens: CapFigure = "",
+    money: CapFigure = "",
+) -> Response:
+    """Change the spending cap of an experiment; what is left empty has no limit."""
+    found = await visible(db, who, name)
+    given = {"calls": calls, "tokens": tokens, "money": money}
+    try:
+        cap = parse_cap({key: read(text.strip(), "number") for key, text in given.items() if text.strip()})
+        await change_cap(db, who.id, found, dict.fromkeys(given, 0) | cap.as_json())
+    except (SpecError, CapRefused) as error:
+        raise Refused(422, str(error)) from error
     return RedirectResponse(f"/experiments/{name}", status_code=303)
 
 

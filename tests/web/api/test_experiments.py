@@ -10,7 +10,9 @@ import pytest
 import yaml
 from sqlalchemy import func, select, update
 
+from app.participants.spending import Use
 from app.records import experiments as records
+from app.records import spending
 from app.reports.report import notes, report
 from app.reports.tables import as_tables
 from models import Audit, Endpoint, Experiment, JudgingRound, Participant, Trial
@@ -390,6 +392,22 @@ async def test_steering_does_what_it_says_once_and_says_it_on_the_trail(
         )
     assert list(rows) == ["started", "paused", "resumed", "retried what failed", "cancelled"]
     assert (await alice.post(f"{PATH}/small/explode")).status_code == 422
+
+
+async def test_a_cap_is_changed_and_says_so_in_the_progress(site: Site, program: Programs) -> None:
+    await imported(site.database, passage("Alba"))
+    alice = await program("alice")
+    await alice.post(PATH, json=small())
+    async with site.database.session.begin() as db:
+        experiment = (await db.scalars(select(Experiment.id))).one()
+        await spending.add(db, experiment, [((experiment, "here", "scripted"), Use(calls=7))])
+    assert (await alice.post(f"{PATH}/small/cap", json={"calls": 5})).json()["spending"] is None
+    paused = (await alice.post(f"{PATH}/small/pause")).json()
+    assert "7 calls of at most 5, 2 over" in paused["spending"]
+    went_on = (await alice.post(f"{PATH}/small/cap", json={"calls": 0})).json()
+    assert (went_on["state"], went_on["spending"]) == ("running", None)
+    for wrong in ({"calls": -1}, {"call": 5}, {"money": 5}):
+        assert (await alice.post(f"{PATH}/small/cap", json=wrong)).status_code == 422
 
 
 async def test_retrying_queues_what_failed(site: Site, program: Programs) -> None:

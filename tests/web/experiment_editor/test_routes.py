@@ -188,6 +188,8 @@ def everything() -> dict[str, Any]:
         "contrasts": [["debate", "talk"], ["talk", "naive"]],
         "replicates": 2,
         "seed": 9,
+        "cap": {"calls": 5000, "tokens": 9_000_000, "money": 7.5},
+        "prices": {"weak": {"prompt": 2.5, "completion": 10.0, "cached": 1.25}},
     }
 
 

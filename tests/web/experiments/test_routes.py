@@ -17,7 +17,8 @@ from app.engine import Engine
 from app.jobs import working
 from app.participants.base import EndpointSettings
 from app.participants.outages import EndpointState
-from app.records import browse, experiments
+from app.participants.spending import Use
+from app.records import browse, experiments, spending
 from app.records.browse import Wanted
 from app.records.database import Database
 from app.records.endpoints import publish
@@ -350,6 +351,29 @@ async def test_a_cancelled_experiment_is_never_taken_up_again_and_every_step_is_
             select(Audit.action).where(Audit.object_id == str(running.id)).order_by(Audit.id)
         )
         assert list(trail) == ["paused", "cancelled"]
+
+
+async def test_a_cap_that_is_reached_is_shown_and_raised_on_the_page(site: Site, running: Experiment) -> None:
+    alice, page = await site.browser("alice"), "/experiments/small"
+    use = {("here", "scripted"): Use(12, 1000, 0, 50)}
+    async with site.database.session.begin() as session:
+        taken = [((running.id, *model), each) for model, each in use.items()]
+        await spending.add(session, uuid.uuid4(), taken)
+    assert (await alice.submit(f"{page}/cap", {"calls": "10"})).status_code == 303
+    await alice.submit(f"{page}/steer", {"action": "pause"})
+    shown = (await alice.get(page)).text
+    assert "12 calls of at most 10, 2 over" in shown
+    assert 'value="resume"' not in shown
+    refused = await alice.submit(f"{page}/steer", {"action": "resume"})
+    assert refused.status_code == 409
+    assert "12 calls of at most 10" in refused.text
+    for wrong in ("many", "-3", "1.5"):
+        assert (await alice.submit(f"{page}/cap", {"calls": wrong})).status_code == 422
+    assert "names none" in (await alice.submit(f"{page}/cap", {"money": "5"})).text
+    assert await state(site.database, running) == "paused"
+    assert (await alice.submit(f"{page}/cap", {"calls": "", "tokens": "2000"})).status_code == 303
+    assert await state(site.database, running) == "running"
+    assert "The spending cap is reached" not in (await alice.get(page)).text
 
 
 async def test_another_researcher_cannot_steer(world: World) -> None:
