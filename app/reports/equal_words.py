@@ -1,17 +1,20 @@
 """Recursive critique against as many critiques side by side and against their votes, at equal words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import UUID
+
+import numpy as np
 
 from app.protocols import PROTOCOLS
 from app.protocols.core import Protocol
-from app.records.verdicts import Placed
 from app.reports.pressure import Arm
+from app.reports.talks import Talks
+from app.reports.verdict_table import Counted, VerdictTable
 from app.statistics.contrasts import Contrast, contrasts
+from app.statistics.readings import Readings
 from app.statistics.reducers import majority, on_gold
-from app.statistics.scores import ScoredReading
+from app.statistics.scores import scored
 
 DECISIONS = ("the judge", "the votes")
 """The decisions on critiques that were written side by side."""
@@ -30,14 +33,9 @@ class EqualWords:
 
 
 def equal_words(
-    arms: Sequence[Arm],
-    rows: Sequence[Placed],
-    measures: Mapping[UUID, Mapping[str, float]],
-    words: Mapping[str, float | None],
-    *,
-    seed: int,
+    arms: Sequence[Arm], counted: Counted, talks: Talks, words: Mapping[str, float | None], *, seed: int
 ) -> list[EqualWords]:
-    """Every two arms of critique of which one has the depth that the other has votes; `measures` by trial, `words` by arm."""
+    """Every two arms of critique of which one has the depth that the other has votes; `words` by arm."""
     sides = [(arm, rules, rest) for arm in arms if (rules := _rules(arm)) and (rest := _rest(arm, rules))]
     pairs = [
         (deep["name"], wide["name"], rules.word_switch.votes)
@@ -45,15 +43,17 @@ def equal_words(
         for wide, other, same in sides
         if rules.word_switch and not _switched(rules) and _switched(other) and rest == same
     ]
+    readings = counted.readings if pairs else {}
     return [
         EqualWords(decision, contrast, (words.get(first), words.get(second)))
         for first, second, series in pairs
         for decision in DECISIONS
         for contrast in contrasts(
-            [
-                *(row.reading for row in rows if row.arm == first),
-                *_decided(decision, series, [row for row in rows if row.arm == second], measures),
-            ],
+            {
+                place: _decided(decision, series, own, counted.table, talks) if place[0] == second else own
+                for place, own in readings.items()
+                if place[0] in (first, second)
+            },
             [(first, second)],
             seed=seed,
         )
@@ -87,13 +87,10 @@ def _rest(arm: Arm, rules: Protocol) -> tuple[Any, ...] | None:
     return rules.name, settings, others, spenders, arm.get("prompts")
 
 
-def _decided(
-    decision: str, series: str, rows: Sequence[Placed], measures: Mapping[UUID, Mapping[str, float]]
-) -> Iterator[ScoredReading]:
-    """Yield the readings of a judge, or the result of the votes on the same trials as if it were its belief."""
-    for row in rows:
-        if decision == "the judge":
-            yield row.reading
-        else:
-            share = majority(on_gold(measures[row.trial], series, gold_first=row.gold == 0))
-            yield replace(row.reading, p_gold=share, p_best_other=1 - share, p_rest=())
+def _decided(decision: str, series: str, readings: Readings, table: VerdictTable, talks: Talks) -> Readings:
+    """Return the readings of a judge, or the result of the votes on the same talks as if it were its belief."""
+    if decision == "the judge":
+        return readings
+    share = majority(on_gold(talks.measured(readings, table), series))
+    scores = scored(np.stack([share, 1 - share], axis=1), np.zeros(share.size, dtype=np.int64))
+    return replace(readings, **scores._asdict())

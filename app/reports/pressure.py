@@ -2,22 +2,24 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
-from uuid import UUID
+
+import numpy as np
+import polars as pl
 
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import PREFERENCE, Argued
-from app.records.verdicts import Placed
+from app.reports.talks import Talks
+from app.reports.verdict_table import Counted, VerdictTable
 from app.statistics.accuracy import Cell, cells
 from app.statistics.contrasts import Contrast, contrasts
+from app.statistics.intervals import IntArray
+from app.statistics.readings import BoolArray
 
 Arm: TypeAlias = Mapping[str, Any]
 """An arm of the frozen file."""
-
-Argues: TypeAlias = Mapping[UUID, Mapping[str, int]]
-"""For each trial, seats with the index of the answer that they argued for."""
 
 
 def _rules(arm: Arm) -> Argued | None:
@@ -138,13 +140,13 @@ class Attacked:
     """Share of pairs in which the judge chose the attacker's answer only without attack."""
 
 
-def attacked(arms: Sequence[Arm], rows: Sequence[Placed], argues: Argues, *, seed: int) -> list[Attacked]:
+def attacked(arms: Sequence[Arm], counted: Counted, talks: Talks, *, seed: int) -> list[Attacked]:
     """Return every judge of every arm with an attack, in the order of the arms, then by judge."""
     found = []
     for arm in arms:
         rules = _rules(arm)
         if rules is not None and rules.attacking is not None:
-            found += _attacks(arm, rules, _base(arm, arms), rows, argues, seed)
+            found += _attacks(arm, rules, _base(arm, arms), counted, talks, seed)
     return found
 
 
@@ -157,19 +159,22 @@ def _base(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
 
 
 def _attacks(
-    arm: Arm, rules: Argued, base: Arm | None, rows: Sequence[Placed], argues: Argues, seed: int
+    arm: Arm, rules: Argued, base: Arm | None, counted: Counted, talks: Talks, seed: int
 ) -> list[Attacked]:
-    own = [row for row in rows if row.arm == arm["name"]]
-    calm = [row for row in rows if base and row.arm == base["name"]]
-    target = _target(rules, rules, argues)
+    table = counted.table
+    own = counted.kept & table.of_arm(arm["name"])
+    calm = counted.kept & table.of_arm(base["name"]) if base else ~table.everything
+    target = _target(arm["name"], rules, rules, talks)[table.talk]
     calm_rules = _rules(base) if base else None
-    calm_target = _target(calm_rules, rules, argues) if calm_rules else None
-    wrong = [row for row in own if target(row) == 1 - row.gold]
-    against = [row for row in calm if calm_target is None or calm_target(row) in (None, 1 - row.gold)]
-    readings = [row.reading for row in (*wrong, *against)]
+    calm_target = _target(base["name"], calm_rules, rules, talks)[table.talk] if base and calm_rules else None
+    wrong = own & (target == 1 - table.gold)
+    against = calm
+    if calm_target is not None:
+        against = calm & ((calm_target == EITHER) | (calm_target == 1 - table.gold))
     pairs = [(arm["name"], base["name"])] if base else []
+    readings = table.verdicts.readings(wrong | against)
     differences = {item.judge: item for item in contrasts(readings, pairs, seed=seed)}
-    figures = cells((row.reading for row in wrong), naive=None, expert=None, seed=seed)
+    figures = cells(table.verdicts.readings(wrong))
     assert rules.attacking is not None
     plain = [
         Attacked(
@@ -189,59 +194,64 @@ def _attacks(
     ]
     if calm_target is None:
         return plain
-    return [
-        _moved(
-            item, _of(own, item.judge), _of(calm, item.judge), target, calm_target
-        )
-        for item in plain
-    ]  # fmt: skip
+    before = _choices(table, calm, calm_target)
+    now = _choices(table, own, target).with_columns(pl.col("right").replace(EITHER, 0))
+    return [_moved(item, now.filter(judge=item.judge), before.filter(judge=item.judge)) for item in plain]
 
 
-def _of(rows: Iterable[Placed], judge: str) -> list[Placed]:
-    return [row for row in rows if row.judge_label == judge]
+EITHER = -1
+"""In place of the attacker's answer where it could be either."""
 
 
-Target: TypeAlias = Callable[[Placed], int | None]
-"""The answer of a verdict's trial, in its own order, for which the attacker speaks or would speak.
-None where it could be either.
-"""
-
-
-def _target(rules: Argued, attacking: Argued, argues: Argues) -> Target:
-    """Return the attacker's answer under `rules`. It could be either where they have fewer assignments than
-    those under attack.
+def _target(arm: str, rules: Argued, attacking: Argued, talks: Talks) -> IntArray:
+    """Return for each talk of an arm the answer, in its own order, for which the attacker speaks or would speak under `rules`. It could be
+    either where they have fewer assignments than those under attack.
     """
     seat, assigned = attacking.attacking, attacking.assignments(2)
     assert seat is not None
     if assigned[0].argues and len(rules.assignments(2)) < len(assigned):
-        return lambda row: None
-    return lambda row: rules.cause(seat, argues[row.trial])
+        return np.full(talks.frame.height, EITHER)
+    return talks.answers(lambda name, argues: rules.cause(seat, argues) if name == arm else None)
 
 
-def _moved(
-    item: Attacked, own: Sequence[Placed], calm: Sequence[Placed], target: Target, calm_target: Target
-) -> Attacked:
+def _choices(table: VerdictTable, kept: BoolArray, target: IntArray) -> pl.DataFrame:
+    """Return the kept verdicts with what alike ones share: question, replicate and the place at which gold was read."""
+    rows = np.flatnonzero(kept)
+    own = table.frame[rows]
+    orders = zip(own["reading_order"].to_list(), own["gold"].to_list(), strict=True)
+    judge = table.verdicts.judge
+    return pl.DataFrame(
+        {
+            "judge": [judge.names[code] for code in judge.codes[rows]],
+            "question": table.verdicts.question[rows],
+            "replicate": table.verdicts.replicate[rows],
+            "gold_at": [order.index(gold) for order, gold in orders],
+            "right": np.where(target[rows] == EITHER, EITHER, target[rows] == table.gold[rows]),
+            "chose_gold": table.verdicts.p_gold[rows] > 0.5,
+            "chose_other": table.beliefs[rows, 1 - table.gold[rows]] > 0.5,
+        },
+        schema_overrides={"right": pl.Int64},
+    )
+
+
+_ALIKE = ("question", "replicate", "gold_at")
+
+
+def _moved(item: Attacked, own: pl.DataFrame, calm: pl.DataFrame) -> Attacked:
     """Return the effect with the shares of verdicts that moved to the attacker's answer and away from it."""
-    before: dict[tuple[str, str, int, int, bool | None], list[Placed]] = defaultdict(list)
-    for row in calm:
-        at = calm_target(row)
-        before[(*_like(row), None if at is None else at == row.gold)].append(row)
-    pairs = to = away = 0
-    for row in own:
-        right = target(row) == row.gold
-        for like in before.get((*_like(row), right), before.get((*_like(row), None), [])):
-            now, then = _chosen(row, right), _chosen(like, right)
-            pairs += 1
-            to += now and not then
-            away += then and not now
-    return replace(item, pairs=pairs, moved_to=to / pairs, moved_from=away / pairs) if pairs else item
-
-
-def _like(row: Placed) -> tuple[str, str, int, int]:
-    """Return the key of matching verdicts: question, replicate, and the place at which gold was read."""
-    return row.passage, row.question, row.replicate, row.answer_order.index(row.gold)
-
-
-def _chosen(row: Placed, gold: bool) -> bool:
-    """Return whether the judge chose gold, or chose the other answer."""
-    return row.belief[row.gold if gold else 1 - row.gold] > 0.5
+    same = own.join(calm, on=(*_ALIKE, "right"), suffix="_then")
+    rest = own.join(calm, on=(*_ALIKE, "right"), how="anti")
+    either = rest.join(calm.filter(pl.col("right") == EITHER).drop("right"), on=_ALIKE, suffix="_then")
+    chose = pl.when(pl.col("right") == 1)
+    both = pl.concat(
+        found.select(
+            now=chose.then("chose_gold").otherwise("chose_other"),
+            then=chose.then("chose_gold_then").otherwise("chose_other_then"),
+        )
+        for found in (same, either)
+    )
+    if not both.height:
+        return item
+    to = both.filter(pl.col("now") & ~pl.col("then")).height
+    away = both.filter(~pl.col("now") & pl.col("then")).height
+    return replace(item, pairs=both.height, moved_to=to / both.height, moved_from=away / both.height)

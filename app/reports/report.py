@@ -1,31 +1,34 @@
 """The report of an experiment: figures for each arm and judge, with their counts."""
 
-import uuid
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+import numpy as np
+import polars as pl
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.judge_fields import KNOWS_STORY
 from app.protocols import CEILING, FLOOR, PROTOCOLS
 from app.protocols.core import Protocol
-from app.records import verdicts
+from app.records import frames, verdicts
 from app.records.progress import FailureCount, failures
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
-from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
+from app.records.verdicts import ArmCount, JudgeCount
 from app.reports import certainty
 from app.reports.certainty import Certainty, certainties
 from app.reports.equal_words import EqualWords, equal_words
 from app.reports.pressure import Attacked, Dialled, attacked, dialled
 from app.reports.sides import Sides, sides
-from app.reports.twins import Floor, Partners, floors, paired
-from app.statistics.accuracy import Cell, by_question, cells, constant
+from app.reports.talks import Talks, talks_of
+from app.reports.twins import Floor, floors
+from app.reports.verdict_table import Counted, Partners, VerdictTable, complete, table_of
+from app.statistics.accuracy import Cell, accuracy_of, cells, constant, gaps, with_gap
 from app.statistics.contrasts import Contrast, contrasts
+from app.statistics.intervals import IntArray
 from app.statistics.metrics import Measured, measures, metrics
-from app.statistics.people import ModelCheck, PersonFigures, of_people
-from app.statistics.readings import MeasuredReading, TrialMeasures
-from app.statistics.scores import ScoredReading, rightness
+from app.statistics.people import ModelCheck, PersonFigures, model_checks, of_people
+from app.statistics.readings import BoolArray, Marks, Place, Readings, TrialMeasures, by_question
 from app.statistics.two_way import METHOD_ONE_JUDGE
 from models import Experiment
 
@@ -55,6 +58,11 @@ class ReportRow:
     """Verdicts left out because the same judge has none on the twin."""
     floor: Floor | None = None
     """Where the accuracy is fixed by the design at 50%."""
+
+    @property
+    def place(self) -> Place:
+        """Return arm and judge."""
+        return self.arm.arm, self.judge.label
 
     @property
     def names(self) -> tuple[str, str]:
@@ -202,18 +210,20 @@ class Report:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Facts:
     """The recorded data of an experiment, from which a report is made without a database."""
 
     experiment: Experiment
     arms: Mapping[str, ArmCount]
     judges: Sequence[JudgeCount]
-    verdicts: Sequence[Placed]
+    verdicts: pl.DataFrame
+    """As `app.records.frames.verdict_frame`."""
     failures: Sequence[FailureCount]
-    played: Sequence[Played]
-    marks: Mapping[uuid.UUID, Mapping[int, bool]]
-    """By judgement, the judge's mark of each point of a critique."""
+    talks: pl.DataFrame
+    """As `app.records.frames.talk_frame`."""
+    marks: pl.DataFrame
+    """As `app.records.frames.mark_frame`."""
     speeches: Sequence[SpeechCount]
     preferences: Mapping[str, float]
     twins: Partners
@@ -226,14 +236,15 @@ async def report(session: AsyncSession, experiment: Experiment) -> Report:
 
 async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
     """Read the data of a report."""
+    talks = await frames.talk_frame(session, experiment.id)
     return Facts(
         experiment,
         {count.arm: count for count in await verdicts.arm_counts(session, experiment.id)},
         await verdicts.judge_counts(session, experiment.id),
-        await verdicts.placed(session, experiment.id),
+        await frames.verdict_frame(session, experiment.id, talks),
         await failures(session, experiment.id),
-        await verdicts.played(session, experiment.id),
-        await verdicts.marks(session, experiment.id),
+        talks,
+        await frames.mark_frame(session, experiment.id),
         await speech_counts(session, experiment.id),
         await preferences(session, experiment.id),
         await verdicts.twins(session, experiment.id),
@@ -241,91 +252,96 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
 
 
 def computed(facts: Facts) -> Report:
-    """Return the report of these facts. For large experiments this uses the processor for seconds."""
-    arms, seed = facts.arms, facts.experiment.seed
+    """Return the whole report of these facts. For large experiments this uses the processor for a minute."""
     counted = kept(facts)
-    rows = counted.rows
-    readings = [row.reading for row in rows]
-    ends = _ends(arms, facts.experiment.spec)
+    return completed(quick(facts, counted), counted)
+
+
+def quick(facts: Facts, counted: Counted) -> Report:
+    """Return a report without what is resampled or fitted: PGR, p-values of flips, and mixed models."""
+    arms, seed = facts.arms, facts.experiment.seed
+    readings = counted.readings
     naive = [name for name, arm in arms.items() if arm.protocol == FLOOR.name]
-    fixed = floors(rows, facts.twins, naive)
-    figures = _figures(readings, arms, ends, seed)
-    figures |= {place: constant(figures[place], COIN) for place in _coins(rows, arms)}
+    fixed = floors(counted, facts.twins, naive)
+    figures = _figures(readings, arms)
+    figures |= {place: constant(figures[place], COIN) for place in _coins(counted, readings, arms)}
     figures |= {place: constant(figures[place], floor.shown) for place, floor in fixed.items()}
-    knew = Counter((row.arm, row.judge_label) for row in facts.verdicts if row.knows_story)
-    whole = [row.reading for row in _complete(facts.verdicts, facts).rows] if knew else []
-    with_them = _figures(whole, arms, ends, seed)
-    people, checks = of_people(readings)
-    sure = certainties(rows)
+    knowing = facts.verdicts[KNOWS_STORY.name].to_numpy()
+    knew = counted.table.named(np.flatnonzero(knowing))
+    whole = _complete(facts, counted.table, counted.table.everything).readings if knew else {}
+    with_them = {place: accuracy_of(own) for place, own in whole.items() if place in knew}
+    sure = certainties(counted)
     file_arms = facts.experiment.spec.get("arms", ())
-    pairs = [(first, second) for first, second in facts.experiment.spec.get("contrasts", ())]
+    talks = talks_of(facts.talks)
     return Report(
         facts.experiment,
         arms,
         [_line(facts, judge, figures, counted, fixed, knew, with_them, sure) for judge in facts.judges],
-        contrasts(readings, pairs, seed=seed),
-        _metrics(facts, rows),
-        measures(
-            map(_told, _without_knowing(facts)),
-            {name: PROTOCOLS[arm.protocol] for name, arm in facts.arms.items()},
-        ),
+        contrasts(readings, _pairs(facts.experiment), seed=seed, tested=False),
+        _metrics(facts, counted, talks, readings),
+        measures(_told(facts, talks), {name: PROTOCOLS[arm.protocol] for name, arm in facts.arms.items()}),
         facts.failures,
         _totals(facts, counted, knew.total()),
         dialled(file_arms, figures.values(), facts.preferences),
-        attacked(file_arms, rows, {trial.id: trial.argues for trial in facts.played}, seed=seed),
+        attacked(file_arms, counted, talks, seed=seed),
         equal_words(
-            file_arms,
-            rows,
-            {trial.id: trial.measures for trial in facts.played},
-            {count.arm: count.words for count in facts.speeches},
-            seed=seed,
+            file_arms, counted, talks, {count.arm: count.words for count in facts.speeches}, seed=seed
         ),
         facts.speeches,
-        people,
-        checks,
-        sides(file_arms, _of_verdicts(facts, rows)),
+        of_people(readings),
+        [],
+        sides(file_arms, _of_verdicts(facts, counted)),
     )
 
 
-Place: TypeAlias = tuple[str, str]
-"""An arm and a judge."""
+def completed(report: Report, counted: Counted) -> Report:
+    """Return a report of `quick` with what is resampled or fitted."""
+    readings = counted.readings
+    naive, expert = _ends(report.arms, report.experiment.spec)
+    seed = report.experiment.seed
+    found = gaps(readings, naive=naive, expert=expert, seed=seed)
+    return replace(
+        report,
+        lines=[
+            line if line.cell is None else replace(line, cell=with_gap(line.cell, found[line.place]))
+            for line in report.lines
+        ],
+        contrasts=contrasts(readings, _pairs(report.experiment), seed=seed),
+        checks=model_checks(readings),
+    )
+
+
+def _pairs(experiment: Experiment) -> list[tuple[str, str]]:
+    return [(first, second) for first, second in experiment.spec.get("contrasts", ())]
 
 
 def _line(
     facts: Facts,
     judge: JudgeCount,
     figures: Mapping[Place, Cell],
-    counted: "Counted",
+    counted: Counted,
     fixed: Mapping[Place, Floor],
     knew: Mapping[Place, int],
-    with_them: Mapping[Place, Cell],
+    with_them: Mapping[Place, float],
     sure: Mapping[Place, Certainty],
 ) -> ReportRow:
     place = (judge.arm, judge.label)
-    whole = with_them.get(place) if place in knew else None
     return ReportRow(
         facts.arms[judge.arm],
         judge,
         figures.get(place),
         counted.excluded[place],
         knew.get(place, 0),
-        whole.accuracy if whole else None,
+        with_them.get(place),
         certainty=sure.get(place),
         without_twin=counted.without_twin[place],
         floor=fixed.get(place),
     )
 
 
-def _figures(
-    readings: Sequence[ScoredReading],
-    arms: Mapping[str, ArmCount],
-    ends: tuple[str | None, str | None],
-    seed: int,
-) -> dict[Place, Cell]:
-    """Return the cells of a report by arm and judge."""
-    naive, expert = ends
-    found = cells(readings, naive=naive, expert=expert, seed=seed, arms=list(arms))
-    return {(cell.arm, cell.judge): cell for cell in found}
+def _figures(readings: Mapping[Place, Readings], arms: Mapping[str, ArmCount]) -> dict[Place, Cell]:
+    """Return the cells of a report by arm and judge, without PGR."""
+    return {(cell.arm, cell.judge): cell for cell in cells(readings, arms=list(arms))}
 
 
 def _ends(arms: Mapping[str, ArmCount], spec: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -339,57 +355,51 @@ def _ends(arms: Mapping[str, ArmCount], spec: Mapping[str, Any]) -> tuple[str | 
 COIN = "a built-in judge that prefers no answer, or only a place in the list: over both orders it is right as often as a coin"
 
 
-def _coins(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> list[Place]:
+def _coins(counted: Counted, readings: Mapping[Place, Readings], arms: Mapping[str, ArmCount]) -> list[Place]:
     """Return the arms and judges whose accuracy is that of a coin by design: of built-in judges that believe all answers alike, and
     of those that see nothing but the answers and are half right on every question.
 
     A model without preferences is a sample, not a design.
     """
-    groups: dict[Place, list[Placed]] = {}
-    for row in rows:
-        groups.setdefault((row.arm, row.judge_label), []).append(row)
-    return [place for place, own in groups.items() if own[0].kind == "builtin" and _is_coin(own, arms)]
+    kinds = counted.table.frame["judge_kind"]
+    builtin = [place for place, rows in counted.places.items() if kinds[int(rows[0])] == "builtin"]
+    return [place for place in builtin if _is_coin(readings[place], counted.table, arms)]
 
 
-def _is_coin(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> bool:
-    if all(min(row.belief) == max(row.belief) for row in rows):
+def _is_coin(readings: Readings, table: VerdictTable, arms: Mapping[str, ArmCount]) -> bool:
+    beliefs = table.beliefs[readings.rows]
+    if bool(((beliefs == beliefs.max(axis=1, keepdims=True)) | (beliefs < 0)).all()):
         return True
-    half = set(by_question([row.reading for row in rows], rightness).values()) == {0.5}
-    return half and arms[rows[0].arm].protocol == FLOOR.name
+    half = bool((by_question(readings, readings.right).value == 0.5).all())
+    return half and arms[readings.arm].protocol == FLOOR.name
 
 
-def _metrics(facts: Facts, rows: Sequence[Placed]) -> list[Measured]:
+def _metrics(
+    facts: Facts, counted: Counted, talks: Talks, readings: Mapping[Place, Readings]
+) -> list[Measured]:
     """Return the metrics of every arm and judge, from the verdicts behind its accuracy."""
-    trials = {trial.id: trial for trial in facts.played}
     rules = {name: PROTOCOLS[arm.protocol] for name, arm in facts.arms.items()}
-    marking = {row.arm for row in rows if row.judgement in facts.marks}
-    groups: dict[Place, list[MeasuredReading]] = {}
-    for row in rows:
-        # Where judges mark, a critique without a point leaves nothing to accept: it caught nothing.
-        marks = facts.marks.get(row.judgement, {}) if row.judgement and row.arm in marking else None
-        judged = _judged(row, trials[row.trial], rules[row.arm], marks)
-        groups.setdefault((row.arm, row.judge_label), []).append(judged)
-    places = [(judge.arm, judge.label) for judge in facts.judges]
-    others = [place for place in groups if place not in set(places)]
-    return [
-        found
-        for arm, judge in (*places, *others)
-        for found in metrics(arm, rules[arm], judge, groups.get((arm, judge), []))
-    ]
+    argued = talks.answers(lambda arm, argues: _argued(argues, rules[arm]))
+    plays = counted.table.frame["play"].to_numpy()
+    marked = np.isin(plays, facts.marks["play"].to_numpy()) & counted.kept
+    marking = {arm for arm, _ in counted.table.named(np.flatnonzero(marked))}
+    listed = dict.fromkeys([*((judge.arm, judge.label) for judge in facts.judges), *counted.places])
+    found = []
+    for arm, judge in listed:
+        if own := readings.get((arm, judge)):
+            # Where judges mark, a critique without a point leaves nothing to accept: it caught nothing.
+            marks = _marks(facts.marks, plays[own.rows]) if arm in marking else None
+            items = talks.measured(own, counted.table, argued, marks)
+            found += metrics(arm, rules[arm], judge, items)
+    return found
 
 
-def _judged(
-    row: Placed, trial: Played, rules: type[Protocol], marks: Mapping[int, bool] | None
-) -> MeasuredReading:
-    argued = _argued(trial.argues, rules)
-    return MeasuredReading(
-        row.reading,
-        on_gold=tuple(belief[row.gold] for belief in row.beliefs),
-        p_argued=None if argued is None else row.belief[argued],
-        argues_gold=None if argued is None else argued == row.gold,
-        gold_first=row.gold == 0,
-        measures=trial.measures,
-        accepted=marks,
+def _marks(marks: pl.DataFrame, plays: IntArray) -> Marks:
+    """Return the marks of readings, given the judging of each."""
+    readings = pl.DataFrame({"play": plays}).with_row_index("reading")
+    own = readings.join(marks, on="play", how="inner", maintain_order="left")
+    return Marks(
+        own["reading"].cast(pl.Int64).to_numpy(), own["point"].to_numpy(), own["accepted"].to_numpy()
     )
 
 
@@ -399,42 +409,33 @@ def _argued(argues: Mapping[str, int], rules: type[Protocol]) -> int | None:
     return argues.get(rules.chooses, sides.pop() if len(sides) == 1 else None)
 
 
-def _without_knowing(facts: Facts) -> list[Played]:
-    """Return the talks without a judging person who knows the story."""
-    known = {row.trial for row in facts.verdicts if row.knows_story and row.judgement is None}
-    return [trial for trial in facts.played if trial.id not in known]
+def _told(facts: Facts, talks: Talks) -> Iterator[TrialMeasures]:
+    """Yield the measures of the talks without a judging person who knows the story."""
+    knew = facts.verdicts.filter(pl.col(KNOWS_STORY.name) & ~pl.col("reads"))
+    known = set(knew["talk"].to_list())
+    columns = ("arm", "judge", "family", "question", "assignment", "replicate")
+    for talk, place in enumerate(facts.talks.select(columns).iter_rows()):
+        if talk not in known:
+            yield TrialMeasures(*place, measures=talks.measures[talk])
 
 
-def _of_verdicts(facts: Facts, rows: Sequence[Placed]) -> list[Played]:
+def _of_verdicts(facts: Facts, counted: Counted) -> pl.DataFrame:
     """Return the talks behind the verdicts that count."""
-    judged = {row.trial for row in rows}
-    return [trial for trial in facts.played if trial.id in judged]
+    return facts.talks[np.unique(counted.table.talk[counted.kept])]
 
 
-def _told(trial: Played) -> TrialMeasures:
-    return TrialMeasures(
-        trial.arm,
-        trial.judge,
-        trial.family,
-        trial.question,
-        trial.assignment,
-        trial.replicate,
-        trial.measures,
-    )
-
-
-def _totals(facts: Facts, counted: "Counted", knew_story: int) -> dict[str, int]:
+def _totals(facts: Facts, counted: Counted, knew_story: int) -> dict[str, int]:
     arms = facts.arms.values()
     readers = [judge for judge in facts.judges if not judge.takes_part]
     return {
-        "passages": len({row.passage for row in facts.verdicts}),
-        "families": len({row.family for row in facts.verdicts}),
-        "questions": len({(row.passage, row.question) for row in facts.verdicts}),
+        "passages": facts.verdicts["passage"].n_unique(),
+        "families": facts.verdicts["family"].n_unique(),
+        "questions": facts.verdicts.select("passage", "question").n_unique(),
         "trials": sum(arm.trials for arm in arms),
         "trials_done": sum(arm.done for arm in arms),
         "judgements": sum(judge.judgements for judge in readers),
         "judgements_done": sum(judge.done for judge in readers),
-        "verdicts": len(facts.verdicts),
+        "verdicts": facts.verdicts.height,
         "excluded": counted.excluded.total(),
         "without_twin": counted.without_twin.total(),
         "knew_story": knew_story,
@@ -454,50 +455,15 @@ def _of_protocol(arms: Mapping[str, ArmCount], rules: type[Protocol]) -> str | N
     return next((arm.arm for arm in arms.values() if arm.protocol == rules.name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """The verdicts behind all figures and plots, and the numbers of others by arm and judge."""
-
-    rows: list[Placed]
-    excluded: Counter[Place]
-    """Those that lack another assignment."""
-    without_twin: Counter[Place]
-    """Those that lack their twin."""
-
-
 def kept(facts: Facts) -> Counted:
     """Return the verdicts behind all figures. Those of people who know the story are nowhere."""
-    return _complete([row for row in facts.verdicts if not row.knows_story], facts)
+    table = table_of(facts.verdicts)
+    return _complete(facts, table, ~facts.verdicts[KNOWS_STORY.name].to_numpy())
 
 
-def _complete(rows: Sequence[Placed], facts: Facts) -> Counted:
+def _complete(facts: Facts, table: VerdictTable, given: BoolArray) -> Counted:
     """Leave out verdicts that lack another assignment or their twin."""
-    complete, excluded = _balanced(rows, facts.arms)
-    pairs, without_twin = paired(complete, facts.twins)
-    # A verdict lost with its twin may have been the only one under its assignment.
-    complete, more = _balanced(pairs, facts.arms)
-    return Counted(complete, excluded + more, +without_twin)
-
-
-def _played(row: Placed) -> tuple[str, str, str, str, int]:
-    """The unit that needs a verdict under every assignment: a question in one replicate."""
-    return row.arm, row.judge_label, row.passage, row.question, row.replicate
-
-
-def _balanced(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> tuple[list[Placed], Counter[Place]]:
-    """Return verdicts on questions (and replicates) judged under every assignment, and the number of others
-    by arm and judge.
-
-    With one assignment missing, a mean over assignments would be that of the other alone: for consultancy, of
-    only honest or only dishonest consultants.
-    """
-    seen: dict[tuple[str, str, str, str, int], set[int]] = {}
-    for row in rows:
-        seen.setdefault(_played(row), set()).add(row.assignment)
-    complete = [row for row in rows if len(seen[_played(row)]) == arms[row.arm].assignments]
-    counts = Counter((row.arm, row.judge_label) for row in rows)
-    counts.subtract((row.arm, row.judge_label) for row in complete)
-    return complete, counts
+    return complete(table, given, {name: arm.assignments for name, arm in facts.arms.items()}, facts.twins)
 
 
 # ── its notes ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,14 +1,16 @@
 """Who argued for the right answer how often, where two different participants oppose each other."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
+import polars as pl
 
 from app.participants.base import PEOPLE
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import TwoSided
-from app.records.verdicts import Played
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +48,16 @@ class Sides:
         return f"{self.arm}: sides are {why}; of {self.talks} talks, {split}."
 
 
-def sides(file_arms: Iterable[Mapping[str, Any]], played: Sequence[Played]) -> list[Sides]:
-    """Return the split of sides of each such arm, from the talks that are done."""
-    by_arm: dict[str, list[Played]] = {}
-    for trial in played:
-        by_arm.setdefault(trial.arm, []).append(trial)
-    return [found for arm in file_arms if (found := _sides(arm, by_arm.get(arm["name"], ()))) is not None]
+def sides(file_arms: Iterable[Mapping[str, Any]], talks: pl.DataFrame) -> list[Sides]:
+    """Return the split of sides of each such arm, from the talks that are done: rows of the frame of talks."""
+    counts = talks.group_by("arm", "assignment", "argues", "gold").len().sort("assignment", "argues", "gold")
+    by_arm = {str(key): own for (key,), own in counts.group_by("arm")}
+    return [found for arm in file_arms if (found := _sides(arm, by_arm.get(arm["name"]))) is not None]
 
 
-def _sides(arm: Mapping[str, Any], played: Sequence[Played]) -> Sides | None:
+def _sides(arm: Mapping[str, Any], talks: pl.DataFrame | None) -> Sides | None:
     rules = PROTOCOLS.get(arm["protocol"])
-    if rules is None or not issubclass(rules, TwoSided) or not played:
+    if rules is None or not issubclass(rules, TwoSided) or talks is None:
         return None
     protocol = rules.model_validate({key: arm[key] for key in rules.model_fields if key in arm})
     seats: Mapping[str, str] = arm["seats"]
@@ -70,8 +71,8 @@ def _sides(arm: Mapping[str, Any], played: Sequence[Played]) -> Sides | None:
     }
     models = {seat: holder for seat, holder in seats.items() if holder != PEOPLE}
     for_gold = Counter({named[seat]: 0 for seat in protocol.opposed})
-    for trial in played:
-        assignment = protocol.balanced(2, models)[trial.assignment]
-        for seat, holder in protocol.holders(named, assignment).items():
-            for_gold[holder] += trial.argues.get(seat) == trial.gold
-    return Sides(arm["name"], len(played), dict(for_gold), people, protocol.balance == "half")
+    for number, argues, gold, count in talks.select("assignment", "argues", "gold", "len").iter_rows():
+        answers = orjson.loads(argues)
+        for seat, holder in protocol.holders(named, protocol.balanced(2, models)[number]).items():
+            for_gold[holder] += count * (answers.get(seat) == gold)
+    return Sides(arm["name"], int(talks["len"].sum()), dict(for_gold), people, protocol.balance == "half")
