@@ -416,7 +416,8 @@ def _told(facts: Facts, talks: Talks) -> Iterator[TrialMeasures]:
     columns = ("arm", "judge", "family", "question", "assignment", "replicate")
     for talk, place in enumerate(facts.talks.select(columns).iter_rows()):
         if talk not in known:
-            yield TrialMeasures(*place, measures=talks.measures[talk])
+            arm, judge, family, question, assignment, replicate = place
+            yield TrialMeasures(arm, judge, family, question, assignment, replicate, talks.measures[talk])
 
 
 def _of_verdicts(facts: Facts, counted: Counted) -> pl.DataFrame:
