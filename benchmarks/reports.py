@@ -24,7 +24,8 @@ import psycopg
 
 from app.records import experiments
 from app.records.database import Database, open_database
-from app.reports.report import completed, facts, kept, quick
+from app.reports.facts import facts
+from app.reports.report import completed, evidence_of, quick
 from app.settings import Settings
 from benchmarks.verdicts import Size, make
 
@@ -108,15 +109,15 @@ async def whole(database: Database, slow: bool) -> dict[str, Any]:
         began, cpu = time.perf_counter(), time.process_time()
         held = await facts(session, experiment)
         read = Measure(time.perf_counter() - began, time.process_time() - cpu)
-    counted, first = timed(lambda: kept(held))
-    report, second = timed(lambda: quick(held, counted))
+    evidence, first = timed(lambda: evidence_of(held))
+    report, second = timed(lambda: quick(evidence))
     found = {
         "report: reading": read,
         "report: figures": Measure(first.seconds + second.seconds, first.cpu + second.cpu),
         "peak": _peak(),
     }
     if slow:
-        _, found["report: resampled and fitted"] = timed(lambda: completed(report, counted))
+        _, found["report: resampled and fitted"] = timed(lambda: completed(report, evidence))
     return found
 
 

@@ -10,9 +10,14 @@ import polars as pl
 
 from app.participants.base import PEOPLE
 from app.records.frames import COLUMNS, MARKS, TALKS, schema_of
+from app.records.verdicts import ArmCount
+from app.reports.facts import Facts
+from app.reports.figures.core import Evidence
 from app.reports.talks import Talks, talks_of
 from app.reports.verdict_table import Counted, table_of
+from app.statistics.accuracy import cells
 from app.statistics.scores import credit
+from models import Experiment
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,8 @@ class Row:
     arm: str
     question: str
     belief: tuple[float, ...]
+    beliefs: tuple[tuple[float, ...], ...] = ()
+    """On the way; only `belief` unless given."""
     judge: str = "weak"
     kind: str = "model"
     gold: int = 0
@@ -72,7 +79,7 @@ def _verdict(row: Row, talks: Mapping[tuple[str, UUID, str, int], int]) -> dict[
         "belief": row.belief,
         "p_gold": row.belief[row.gold],
         "correct": credit(row.belief[row.gold], others),
-        "beliefs": [row.belief],
+        "beliefs": row.beliefs or [row.belief],
         "method": row.method,
         "label_mass": row.label_mass,
         "flags": row.flags,
@@ -122,6 +129,35 @@ def counted(rows: Sequence[Row]) -> Counted:
     """The rows, all of which count."""
     table = table_of(verdict_frame(rows))
     return Counted(table, table.everything, Counter(), Counter())
+
+
+def evidence(rows: Sequence[Row], protocols: Mapping[str, str] | None = None) -> Evidence:
+    """What figures are computed from, where every row counts; arms play `debate` unless `protocols` says otherwise."""
+    own = counted(rows)
+    arms = dict.fromkeys(row.arm for row in rows)
+    return Evidence(
+        Facts(
+            Experiment(name="written", digest="0", seed=1, spec={"arms": [], "elicit": "final"}),
+            {
+                arm: ArmCount(
+                    arm, (protocols or {}).get(arm, "debate"), 1, 1, 0, 1, 0, 0, 0, 0, baseline=False
+                )
+                for arm in arms
+            },
+            [],
+            own.table.frame,
+            [],
+            talk_frame(rows),
+            no_marks(),
+            [],
+            {},
+            {},
+        ),
+        own,
+        talks(rows),
+        own.readings,
+        {(cell.arm, cell.judge): cell for cell in cells(own.readings)},
+    )
 
 
 def talks(rows: Sequence[Row], argues: Mapping[UUID, Mapping[str, int]] | None = None) -> Talks:

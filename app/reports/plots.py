@@ -18,7 +18,7 @@ import orjson
 import vl_convert
 
 from app.csv_cells import csv_cell
-from app.reports.pressure import Dialled
+from app.reports.figures.pressure import Dialled
 from app.statistics.accuracy import Cell
 from app.statistics.calibration import BINS, bins_of
 from app.statistics.contrasts import Contrast

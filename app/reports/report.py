@@ -1,7 +1,7 @@
 """The report of an experiment: figures for each arm and judge, with their counts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,23 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.judge_fields import KNOWS_STORY
 from app.protocols import CEILING, FLOOR, PROTOCOLS
 from app.protocols.core import Protocol
-from app.records import frames, verdicts
-from app.records.progress import FailureCount, failures
-from app.records.speech_counts import SpeechCount, preferences, speech_counts
+from app.records.progress import FailureCount
 from app.records.verdicts import ArmCount, JudgeCount
 from app.reports import certainty
 from app.reports.certainty import Certainty, certainties
-from app.reports.equal_words import EqualWords, equal_words
-from app.reports.pressure import Attacked, Dialled, attacked, dialled
-from app.reports.sides import Sides, sides
+from app.reports.facts import Facts, facts
+from app.reports.figures import FIGURES
+from app.reports.figures.core import Evidence, Figure
 from app.reports.talks import Talks, talks_of
 from app.reports.twins import Floor, floors
-from app.reports.verdict_table import Counted, Partners, VerdictTable, complete, table_of
+from app.reports.verdict_table import Counted, VerdictTable, complete, table_of
 from app.statistics.accuracy import Cell, accuracy_of, cells, constant, gaps, with_gap
 from app.statistics.contrasts import Contrast, contrasts
 from app.statistics.intervals import IntArray
 from app.statistics.metrics import Measured, measures, metrics
-from app.statistics.people import ModelCheck, PersonFigures, model_checks, of_people
 from app.statistics.readings import BoolArray, Marks, Place, Readings, TrialMeasures, by_question
 from app.statistics.two_way import METHOD_ONE_JUDGE
 from models import Experiment
@@ -144,30 +141,14 @@ class Report:
     failures: Sequence[FailureCount]
     totals: Mapping[str, int]
     """Counts over all arms and judges: verdicts, and the states of trials and judgements."""
-    dialled: Sequence[Dialled] = ()
-    """Accuracy against the number of candidates."""
-    attacked: Sequence[Attacked] = ()
-    equal_words: Sequence[EqualWords] = ()
-    """Recursive critique against as many critiques side by side."""
-    speeches: Sequence[SpeechCount] = ()
-    """Counts of suspicious speeches by arm."""
-    people: Sequence[PersonFigures] = ()
-    """The figures of each person under each arm, by pseudonym."""
-    checks: Sequence[ModelCheck] = ()
-    """The accuracy of people under each arm by a mixed model."""
-    sides: Sequence[Sides] = ()
-    """Who argued for the right answer how often, where two different participants oppose each other."""
+    figures: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """The rows of every figure of `app.reports.figures`, by name."""
 
     @property
     def warnings(self) -> list[str]:
         """Return the sentences to be read before the accuracies."""
         named = [(", ".join(line.names), line.cell, line.certainty) for line in self.lines]
         return certainty.sentences(self.experiment.name, named)
-
-    @property
-    def suspects(self) -> list[SpeechCount]:
-        """Return the arms with suspicious speeches."""
-        return [item for item in self.speeches if item.suspicious]
 
     def contrast_names(self, item: Contrast) -> tuple[str, str, str]:
         """Return both arms and the judge of a contrast, baselines starred."""
@@ -184,6 +165,12 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as JSON. The same data give the same bytes."""
+        own = {
+            figure.name: [figure.as_json(row) for row in self.figures.get(figure.name, ())]
+            for figure in FIGURES
+        }
+        first = {name: own.pop(name) for name in ("sides", "people", "mixed_models")}
+        later = {name: own.pop(name) for name in ("candidates", "attacks", "equal_words")}
         return {
             "experiment": self.experiment.name,
             "digest": self.experiment.digest,
@@ -196,37 +183,14 @@ class Report:
             "totals": dict(self.totals),
             "warnings": self.warnings,
             "cells": [line.as_json() for line in self.lines],
-            "sides": [{**asdict(item), "balanced": item.balanced} for item in self.sides],
-            "people": [asdict(item) for item in self.people],
-            "mixed_models": [asdict(item) for item in self.checks],
+            **first,
             "contrasts": [{**asdict(item), "warning": item.warning} for item in self.contrasts],
             "metrics": [asdict(item) for item in self.metrics],
             "measures": [asdict(item) for item in self.measures],
-            "candidates": [asdict(item) for item in self.dialled],
-            "attacks": [asdict(item) for item in self.attacked],
-            "equal_words": [asdict(item) for item in self.equal_words],
-            "speeches": [{**asdict(item), "rate": item.rate} for item in self.speeches],
+            **later,
+            **own,
             "failures": [asdict(failure) for failure in self.failures],
         }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Facts:
-    """The recorded data of an experiment, from which a report is made without a database."""
-
-    experiment: Experiment
-    arms: Mapping[str, ArmCount]
-    judges: Sequence[JudgeCount]
-    verdicts: pl.DataFrame
-    """As `app.records.frames.verdict_frame`."""
-    failures: Sequence[FailureCount]
-    talks: pl.DataFrame
-    """As `app.records.frames.talk_frame`."""
-    marks: pl.DataFrame
-    """As `app.records.frames.mark_frame`."""
-    speeches: Sequence[SpeechCount]
-    preferences: Mapping[str, float]
-    twins: Partners
 
 
 async def report(session: AsyncSession, experiment: Experiment) -> Report:
@@ -234,80 +198,69 @@ async def report(session: AsyncSession, experiment: Experiment) -> Report:
     return computed(await facts(session, experiment))
 
 
-async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
-    """Read the data of a report."""
-    talks = await frames.talk_frame(session, experiment.id)
-    return Facts(
-        experiment,
-        {count.arm: count for count in await verdicts.arm_counts(session, experiment.id)},
-        await verdicts.judge_counts(session, experiment.id),
-        await frames.verdict_frame(session, experiment.id, talks),
-        await failures(session, experiment.id),
-        talks,
-        await frames.mark_frame(session, experiment.id),
-        await speech_counts(session, experiment.id),
-        await preferences(session, experiment.id),
-        await verdicts.twins(session, experiment.id),
-    )
-
-
 def computed(facts: Facts) -> Report:
     """Return the whole report of these facts. For large experiments this uses the processor for a minute."""
-    counted = kept(facts)
-    return completed(quick(facts, counted), counted)
+    evidence = evidence_of(facts)
+    return completed(quick(evidence), evidence)
 
 
-def quick(facts: Facts, counted: Counted) -> Report:
-    """Return a report without what is resampled or fitted: PGR, p-values of flips, and mixed models."""
+def quick(evidence: Evidence) -> Report:
+    """Return a report without what is resampled or fitted: PGR, p-values of flips, and slow figures."""
+    facts, counted = evidence.facts, evidence.counted
     arms, seed = facts.arms, facts.experiment.seed
-    readings = counted.readings
-    naive = [name for name, arm in arms.items() if arm.protocol == FLOOR.name]
-    fixed = floors(counted, facts.twins, naive)
-    figures = _figures(readings, arms)
-    figures |= {place: constant(figures[place], COIN) for place in _coins(counted, readings, arms)}
-    figures |= {place: constant(figures[place], floor.shown) for place, floor in fixed.items()}
+    readings, figures = evidence.readings, evidence.cells
+    fixed = _floors(facts, counted)
     knowing = facts.verdicts[KNOWS_STORY.name].to_numpy()
     knew = counted.table.named(np.flatnonzero(knowing))
     whole = _complete(facts, counted.table, counted.table.everything).readings if knew else {}
     with_them = {place: accuracy_of(own) for place, own in whole.items() if place in knew}
     sure = certainties(counted)
-    file_arms = facts.experiment.spec.get("arms", ())
-    talks = talks_of(facts.talks)
     return Report(
         facts.experiment,
         arms,
         [_line(facts, judge, figures, counted, fixed, knew, with_them, sure) for judge in facts.judges],
         contrasts(readings, _pairs(facts.experiment), seed=seed, tested=False),
-        _metrics(facts, counted, talks, readings),
-        measures(_told(facts, talks), {name: PROTOCOLS[arm.protocol] for name, arm in facts.arms.items()}),
+        _metrics(facts, counted, evidence.talks, readings),
+        measures(
+            _told(facts, evidence.talks),
+            {name: PROTOCOLS[arm.protocol] for name, arm in facts.arms.items()},
+        ),
         facts.failures,
         _totals(facts, counted, knew.total()),
-        dialled(file_arms, figures.values(), facts.preferences),
-        attacked(file_arms, counted, talks, seed=seed),
-        equal_words(
-            file_arms, counted, talks, {count.arm: count.words for count in facts.speeches}, seed=seed
-        ),
-        facts.speeches,
-        of_people(readings),
-        [],
-        sides(file_arms, _of_verdicts(facts, counted)),
+        {figure.name: figure.rows(evidence) for figure in FIGURES if not figure.slow},
     )
 
 
-def completed(report: Report, counted: Counted) -> Report:
-    """Return a report of `quick` with what is resampled or fitted."""
+def evidence_of(facts: Facts) -> Evidence:
+    """Return what figures are computed from."""
+    counted = kept(facts)
     readings = counted.readings
+    scored = _figures(readings, facts.arms)
+    scored |= {place: constant(scored[place], COIN) for place in _coins(counted, readings, facts.arms)}
+    scored |= {
+        place: constant(scored[place], floor.shown) for place, floor in _floors(facts, counted).items()
+    }
+    return Evidence(facts, counted, talks_of(facts.talks), readings, scored)
+
+
+def _floors(facts: Facts, counted: Counted) -> dict[Place, Floor]:
+    naive = [name for name, arm in facts.arms.items() if arm.protocol == FLOOR.name]
+    return floors(counted, facts.twins, naive)
+
+
+def completed(report: Report, evidence: Evidence) -> Report:
+    """Return a report of `quick` with what is resampled or fitted."""
     naive, expert = _ends(report.arms, report.experiment.spec)
-    seed = report.experiment.seed
-    found = gaps(readings, naive=naive, expert=expert, seed=seed)
+    found = gaps(evidence.readings, naive=naive, expert=expert, seed=evidence.seed)
+    slow = {figure.name: figure.rows(evidence) for figure in FIGURES if figure.slow}
     return replace(
         report,
         lines=[
             line if line.cell is None else replace(line, cell=with_gap(line.cell, found[line.place]))
             for line in report.lines
         ],
-        contrasts=contrasts(readings, _pairs(report.experiment), seed=seed),
-        checks=model_checks(readings),
+        contrasts=contrasts(evidence.readings, _pairs(report.experiment), seed=evidence.seed),
+        figures={**report.figures, **slow},
     )
 
 
@@ -420,11 +373,6 @@ def _told(facts: Facts, talks: Talks) -> Iterator[TrialMeasures]:
             yield TrialMeasures(arm, judge, family, question, assignment, replicate, talks.measures[talk])
 
 
-def _of_verdicts(facts: Facts, counted: Counted) -> pl.DataFrame:
-    """Return the talks behind the verdicts that count."""
-    return facts.talks[np.unique(counted.table.talk[counted.kept])]
-
-
 def _totals(facts: Facts, counted: Counted, knew_story: int) -> dict[str, int]:
     arms = facts.arms.values()
     readers = [judge for judge in facts.judges if not judge.takes_part]
@@ -505,20 +453,10 @@ def notes(report: Report) -> list[str]:
     ]
     if len(report.failures) > REASONS:
         found.append(f"… and {len(report.failures) - REASONS} more reasons, all in --format json.")
-    if report.attacked:
-        found.append(
-            "Attacks: accuracy on trials in which the attacking seat speaks for a wrong answer, less that without attack on the "
-            "same questions; swayed is the share of verdicts that chose the attacker's answer, right or wrong, where the like "
-            "without attack did not, and swayed back the reverse."
-        )
-    if report.equal_words:
-        found.append(
-            "At equal words: accuracy with critique upon critique less that with as many critiques written side by side, decided "
-            "by the judge who reads them all, or by the majority of votes, each cast on the argument and one critique alone; words "
-            "are those of the speeches that judges read, a trial. Votes are the voter's, whichever judge they stand beside."
-        )
+    said = {figure.name: _said(figure, report) for figure in FIGURES}
+    found += said.pop("attacks") + said.pop("equal_words")
     found += _preset_notes(report)
-    found += [item.sentence for item in report.sides]
+    found += said.pop("sides")
     found += _contrast_notes(report)
     found += _people_notes(report)
     found += _gap_notes(report)
@@ -535,6 +473,7 @@ def notes(report: Report) -> list[str]:
     ]
     reasons = dict.fromkeys((item.arm, item.title, item.reason) for item in report.metrics if item.reason)
     found += [f"{arm}, {title[0].lower()}{title[1:]}: {reason}" for arm, title, reason in reasons]
+    found += [sentence for own in said.values() for sentence in own]
     found.append(certainty.NOTE)
     together = ", each with its twin" if report.totals["families"] < report.totals["passages"] else ""
     found.append(
@@ -543,6 +482,12 @@ def notes(report: Report) -> list[str]:
         f"a tie of k answers counts 1/k; log score in bits. Computed under rules of version {RULES}."
     )
     return found
+
+
+def _said(figure: Figure[Any], report: Report) -> list[str]:
+    """Return the notes of a figure."""
+    rows = report.figures.get(figure.name, ())
+    return figure.words(rows) if figure.words else []
 
 
 def _leaked(line: ReportRow) -> str:

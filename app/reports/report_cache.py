@@ -16,9 +16,10 @@ from anyio import CapacityLimiter, to_process, to_thread
 from app.records import browse, verdicts
 from app.records.database import Database
 from app.records.progress import is_moving
+from app.reports.facts import Facts, facts
+from app.reports.figures.pressure import Dialled
 from app.reports.plots import PLOTS, WIDTHS, Figures, PlottedVerdicts, Row, as_csv, draw
-from app.reports.pressure import Dialled
-from app.reports.report import Facts, Report, completed, facts, kept, quick, starred
+from app.reports.report import Report, completed, evidence_of, quick, starred
 from app.reports.verdict_table import Counted
 from app.statistics.accuracy import Cell
 from app.statistics.contrasts import Contrast
@@ -131,9 +132,9 @@ async def made_of(
 
 
 def _made(held: Facts, seconds: Mapping[int, float]) -> CachedReport:
-    counted = kept(held)
-    result = completed(quick(held, counted), counted)
-    figures = figures_of(result, counted, seconds)
+    evidence = evidence_of(held)
+    result = completed(quick(evidence), evidence)
+    figures = figures_of(result, evidence.counted, seconds)
     return CachedReport(result, {name: _shown(plot.rows(figures)) for name, plot in PLOTS.items()})
 
 
@@ -150,7 +151,7 @@ def figures_of(result: Report, counted: Counted, seconds: Mapping[int, float]) -
         cells=[_cell(line.cell, line.names) for line in result.lines if line.cell],
         verdicts=[_plotted(place, rows, counted, result, seconds) for place, rows in counted.places.items()],
         contrasts=[_contrast(item, result.contrast_names(item)) for item in result.contrasts],
-        dialled=[_dialled(item, result) for item in result.dialled],
+        dialled=[_dialled(item, result) for item in result.figures["candidates"]],
     )
 
 

@@ -47,10 +47,10 @@ async def test_depth_is_compared_with_as_many_critiques_side_by_side_and_with_th
     database: Database,
 ) -> None:
     made = await reported(database, deep=DEEP, wide=WIDE)
-    by_judge, by_votes = made.equal_words
-    assert [item.decision for item in made.equal_words] == ["the judge", "the votes"]
+    by_judge, by_votes = made.figures["equal_words"]
+    assert [item.decision for item in made.figures["equal_words"]] == ["the judge", "the votes"]
     accuracy = {line.arm.arm: line.cell.accuracy for line in made.lines if line.cell}
-    for item in made.equal_words:
+    for item in made.figures["equal_words"]:
         assert (item.contrast.first, item.contrast.second, item.contrast.questions) == ("deep", "wide", 4)
         assert item.contrast.first_accuracy == accuracy["deep"]
     assert by_judge.contrast.second_accuracy == accuracy["wide"]

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from app.experiments.spec import SpecError, parse_spec
 from app.records.verdicts import ArmCount, JudgeCount
-from app.reports.report import COIN, Facts, Report, computed, notes
+from app.reports.facts import Facts
+from app.reports.report import COIN, Report, computed, notes
 from app.reports.tables import as_tables
 from app.statistics.two_way import METHOD
 from models import Experiment

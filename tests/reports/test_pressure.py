@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from app.experiments.spec import SpecError, parse_spec
 from app.records.database import Database
+from app.reports.figures.pressure import Attacked, attacked, dialled
 from app.reports.plots import PLOTS, Figures
-from app.reports.pressure import Attacked, attacked, dialled
 from app.reports.report import Report, report
 from app.reports.tables import as_tables
 from app.statistics.accuracy import cells

@@ -96,7 +96,7 @@ async def test_each_argues_for_gold_equally_often_and_its_own_moves_are_stored_u
         both[trial.question_id, name].add(argued)
     assert gold == {"strong": 6, "weak": 6}
     assert set(map(frozenset, both.values())) == {frozenset({True, False})}
-    [sides] = made.sides
+    [sides] = made.figures["sides"]
     assert (sides.talks, sides.for_gold, sides.balanced) == (12, {"strong": 6, "weak": 6}, True)
     assert "opposed: sides are balanced; of 12 talks, strong argued for the right answer in 6" in " ".join(
         notes(made)
@@ -105,7 +105,7 @@ async def test_each_argues_for_gold_equally_often_and_its_own_moves_are_stored_u
 
 async def test_half_of_the_assignments_is_balanced_over_the_questions_and_named(database: Database) -> None:
     made = await reported(database, rounds=1, balance="half")
-    [sides] = made.sides
+    [sides] = made.figures["sides"]
     assert (sides.talks, sides.for_gold) == (6, {"strong": 3, "weak": 3})
     assert "balanced over the questions, by a seeded half" in sides.sentence
     [line] = made.lines

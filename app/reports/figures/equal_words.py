@@ -8,9 +8,12 @@ import numpy as np
 
 from app.protocols import PROTOCOLS
 from app.protocols.core import Protocol
-from app.reports.pressure import Arm
+from app.reports.figures.core import Evidence, Figure, Names
+from app.reports.figures.pressure import Arm
 from app.reports.talks import Talks
 from app.reports.verdict_table import Counted, VerdictTable
+from app.reports.written import difference, interval, share, shown_p
+from app.shown_table import ABSENT, Column, Kind, ShownTable
 from app.statistics.contrasts import Contrast, contrasts
 from app.statistics.readings import Readings
 from app.statistics.reducers import majority, on_gold
@@ -94,3 +97,55 @@ def _decided(decision: str, series: str, readings: Readings, table: VerdictTable
     share = majority(on_gold(talks.measured(readings, table), series))
     scores = scored(np.stack([share, 1 - share], axis=1), np.zeros(share.size, dtype=np.int64))
     return replace(readings, **scores._asdict())
+
+
+def _table(rows: Sequence[EqualWords], names: Names) -> ShownTable[EqualWords]:
+    columns: tuple[Column[EqualWords], ...] = (
+        Column("in depth", lambda row: names.contrast_names(row.contrast)[0], Kind.NAME),
+        Column("side by side", lambda row: names.contrast_names(row.contrast)[1], Kind.NAME),
+        Column("decided by", lambda row: row.decision, Kind.NAME),
+        Column("judge", lambda row: names.contrast_names(row.contrast)[2], Kind.NAME),
+        Column("words", lambda row: " and ".join(ABSENT if n is None else f"{n:.0f}" for n in row.words)),
+        Column(
+            "accuracy",
+            lambda row: f"{share(row.contrast.first_accuracy)} and {share(row.contrast.second_accuracy)}",
+        ),
+        Column("difference", lambda row: difference(row.contrast)),
+        Column("95% interval", lambda row: interval(row.contrast)),
+        Column("p", lambda row: shown_p(row.contrast.p)),
+        Column("questions", lambda row: row.contrast.questions),
+    )
+    return ShownTable(
+        "Critique at equal words",
+        columns,
+        rows,
+        "Recursive critique less critiques side by side, at equal words",
+        "Recursive critique against as many critiques side by side, and against a vote on each of them.",
+    )
+
+
+def _rows(evidence: Evidence) -> list[EqualWords]:
+    words = {count.arm: count.words for count in evidence.facts.speeches}
+    return equal_words(evidence.file_arms, evidence.counted, evidence.talks, words, seed=evidence.seed)
+
+
+def _words(rows: Sequence[EqualWords]) -> list[str]:
+    return [NOTE] if rows else []
+
+
+NOTE = (
+    "At equal words: accuracy with critique upon critique less that with as many critiques written side by side, decided "
+    "by the judge who reads them all, or by the majority of votes, each cast on the argument and one critique alone; words "
+    "are those of the speeches that judges read, a trial. Votes are the voter's, whichever judge they stand beside."
+)
+
+EQUAL_WORDS = Figure(
+    name="equal_words",
+    title="Critique at equal words",
+    about="Recursive critique against as many critiques side by side, and against a vote on each of them.",
+    source="Saunders et al. 2022 and Irving et al. 2018, compared as in docs/protocols/recursive-critique.md.",
+    needs="two arms of critique, of which one has the depth that the other has votes",
+    rows=_rows,
+    table=_table,
+    words=_words,
+)

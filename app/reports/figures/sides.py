@@ -2,15 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import orjson
 import polars as pl
 
 from app.participants.base import PEOPLE
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import TwoSided
+from app.reports.figures.core import Evidence, Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +78,21 @@ def _sides(arm: Mapping[str, Any], talks: pl.DataFrame | None) -> Sides | None:
         for seat, holder in protocol.holders(named, protocol.balanced(2, models)[number]).items():
             for_gold[holder] += count * (answers.get(seat) == gold)
     return Sides(arm["name"], int(talks["len"].sum()), dict(for_gold), people, protocol.balance == "half")
+
+
+def _rows(evidence: Evidence) -> list[Sides]:
+    """Return the split of the talks behind the verdicts that count."""
+    counted = evidence.counted
+    return sides(evidence.file_arms, evidence.facts.talks[np.unique(counted.table.talk[counted.kept])])
+
+
+SIDES = Figure(
+    name="sides",
+    title="Sides",
+    about="Who argued for the right answer how often, where two different participants oppose each other.",
+    source="Counts.",
+    needs="an arm of two sides with two participants",
+    rows=_rows,
+    words=lambda rows: [row.sentence for row in rows],
+    as_json=lambda row: {**asdict(row), "balanced": row.balanced},
+)

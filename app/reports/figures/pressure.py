@@ -11,8 +11,11 @@ import polars as pl
 
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import PREFERENCE, Argued
+from app.reports.figures.core import Evidence, Figure, Names
 from app.reports.talks import Talks
 from app.reports.verdict_table import Counted, VerdictTable
+from app.reports.written import between, difference, interval, share
+from app.shown_table import Column, Kind, ShownTable
 from app.statistics.accuracy import Cell, cells
 from app.statistics.contrasts import Contrast, contrasts
 from app.statistics.intervals import IntArray
@@ -255,3 +258,62 @@ def _moved(item: Attacked, own: pl.DataFrame, calm: pl.DataFrame) -> Attacked:
     to = both.filter(pl.col("now") & ~pl.col("then")).height
     away = both.filter(~pl.col("now") & pl.col("then")).height
     return replace(item, pairs=both.height, moved_to=to / both.height, moved_from=away / both.height)
+
+
+def _table(rows: Sequence[Attacked], names: Names) -> ShownTable[Attacked]:
+    columns: tuple[Column[Attacked], ...] = (
+        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
+        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        Column("attack", lambda row: row.attack, Kind.NAME),
+        Column("attacker", lambda row: row.attacker, Kind.NAME, page_only=True),
+        Column("accuracy", lambda row: share(row.accuracy)),
+        Column("95% interval", lambda row: between(row.low, row.high, "{:.0%}")),
+        Column("less without attack", lambda row: difference(row.contrast)),
+        Column("95% interval", lambda row: interval(row.contrast)),
+        Column("swayed", lambda row: share(row.moved_to)),
+        Column("swayed back", lambda row: share(row.moved_from)),
+        Column("questions", lambda row: row.questions, page_only=True),
+    )
+    caption = "Attacks on the judge, with the attacker's answer wrong"
+    return ShownTable("Attacks on the judge", columns, rows, caption)
+
+
+# ── as figures ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _candidate_rows(evidence: Evidence) -> list[Dialled]:
+    return dialled(evidence.file_arms, evidence.cells.values(), evidence.facts.preferences)
+
+
+def _attack_rows(evidence: Evidence) -> list[Attacked]:
+    return attacked(evidence.file_arms, evidence.counted, evidence.talks, seed=evidence.seed)
+
+
+def _words(rows: Sequence[Attacked]) -> list[str]:
+    return [NOTE] if rows else []
+
+
+NOTE = (
+    "Attacks: accuracy on trials in which the attacking seat speaks for a wrong answer, less that without attack on the "
+    "same questions; swayed is the share of verdicts that chose the attacker's answer, right or wrong, where the like "
+    "without attack did not, and swayed back the reverse."
+)
+
+CANDIDATES = Figure(
+    name="candidates",
+    title="Accuracy against the number of candidates",
+    about="The accuracy of each judge under arms that differ only in how many candidates each speech is chosen from.",
+    source="Khan et al. 2024, section 3.2 (best of N).",
+    needs="arms that differ in nothing but `candidates`",
+    rows=_candidate_rows,
+)
+ATTACKS = Figure(
+    name="attacks",
+    title="Attacks on the judge",
+    about="The effect of an attack on the judge, where the attacking seat speaks for a wrong answer.",
+    source="Paired by question, as contrasts; pairs of verdicts by question, replicate and the place at which gold was read.",
+    needs="an arm with an attack",
+    rows=_attack_rows,
+    table=_table,
+    words=_words,
+)
