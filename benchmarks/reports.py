@@ -65,7 +65,7 @@ def timed(step: Callable[[], Any]) -> tuple[Any, Measure]:
 
 
 def _peak() -> float:
-    """Return the most megabytes that this process has held."""
+    """Return the most megabytes that this process has used."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -125,7 +125,7 @@ async def whole(database: Database, slow: bool) -> dict[str, Any]:
 
 
 def _in_a_process(home: Path, part: str) -> dict[str, Any]:
-    """Measure a part in a process of its own, so that its peak of memory is its own."""
+    """Measure a part in a separate process, which has its own peak of memory."""
     command = [sys.executable, "-m", "benchmarks.reports", "--part", part, "--home", str(home)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ)
     found: dict[str, Any] = json.loads(done.stdout)

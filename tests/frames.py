@@ -79,7 +79,7 @@ def _verdict(row: Row, talks: Mapping[tuple[str, UUID, str, int], int]) -> dict[
         "belief": row.belief,
         "p_gold": row.belief[row.gold],
         "correct": credit(row.belief[row.gold], others),
-        "beliefs": row.beliefs or [row.belief],
+        "beliefs": row.beliefs or None,
         "method": row.method,
         "label_mass": row.label_mass,
         "flags": row.flags,

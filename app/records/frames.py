@@ -5,7 +5,7 @@ all of them. A frame holds no text that a judge read.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from app.participants.base import PEOPLE
 from app.protocols.marks import MARKING, marked_place
 from app.protocols.marks import MARKS as MARKED
 from app.records.columns import (
+    NUMBER,
     TEXT,
     VERDICTS,
     WHOLE,
@@ -29,17 +30,24 @@ from app.records.columns import (
     Scalar,
     maybe,
 )
+from app.statistics.intervals import IntArray
+from app.statistics.readings import combined
 from app.statistics.scores import credits
 from models import Judging, JudgingRound, Move, Participant, Trial
 
 _EXPORTED = (
     *("arm", "round", "round_added", "judge", "judge_kind", "passage", "family", "question", "gold", "assignment"),
-    *("replicate", "reading", "reading_order", "belief", "p_gold", "correct", "beliefs", "method", "label_mass"),
+    *("replicate", "reading", "reading_order", "belief", "p_gold", "correct", "method", "label_mass"),
     "flags",
 )  # fmt: skip
 
 COLUMNS: tuple[Column, ...] = (
     *(column for name in _EXPORTED for column in VERDICTS if column.name == name),
+    maybe(
+        "beliefs",
+        ListOf(ListOf(NUMBER)),
+        "Every belief on the way, oldest first; the last is `belief`. Absent where only that was asked for.",
+    ),
     Column(
         "label",
         TEXT,
@@ -91,7 +99,7 @@ MARKS: tuple[Column, ...] = (
 
 _KINDS: dict[Scalar, Any] = {
     Scalar.TEXT: pl.Categorical(),
-    Scalar.WHOLE: pl.Int64(),
+    Scalar.WHOLE: pl.Int32(),
     Scalar.NUMBER: pl.Float64(),
     Scalar.YES_NO: pl.Boolean(),
 }
@@ -106,15 +114,17 @@ def kind_of(kind: ColumnKind) -> Any:
     return _KINDS[kind]
 
 
-_DIFFERENT = ("trial_id", "argues", "measures")
-"""Texts of which nearly all differ."""
+_OWN_KINDS = {
+    # Nearly all of these texts differ.
+    **dict.fromkeys(("trial_id", "argues", "measures"), pl.String()),
+    # Hashes.
+    **dict.fromkeys(("play", "hash"), pl.Int64()),
+}
 
 
 def schema_of(columns: Sequence[Column]) -> dict[str, Any]:
     """Return the types of a frame by column."""
-    return {
-        column.name: pl.String() if column.name in _DIFFERENT else kind_of(column.kind) for column in columns
-    }
+    return {column.name: _OWN_KINDS.get(column.name) or kind_of(column.kind) for column in columns}
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -141,7 +151,7 @@ async def _copied(
                 held, size = [], 0
     if held:
         parts.append(_parsed(held, schema))
-    return pl.concat(parts, rechunk=True)
+    return pl.concat(parts)
 
 
 _FORM = "TO STDOUT (FORMAT csv, DELIMITER E'\\t')"
@@ -152,7 +162,7 @@ def _parsed(lines: Sequence[bytes], schema: dict[str, Any]) -> pl.DataFrame:
 
 
 def _key(column: str) -> str:
-    """Return the SQL of the number that stands for an id."""
+    """Return the SQL of the number of an id."""
     return f"uuid_hash_extended({column}, 0)"
 
 
@@ -187,7 +197,7 @@ async def talk_frame(session: AsyncSession, experiment: uuid.UUID) -> pl.DataFra
     types = schema_of(TALKS)
     names = (*_READ_TALKS, "took_part", "argues", "measures", "position")
     found = await _copied(session, _TALKS, experiment, {name: types[name] for name in names})
-    talks = found.with_row_index("talk").cast({"talk": pl.Int64})
+    talks = found.with_row_index("talk").cast({"talk": pl.Int32})
     if talks["hash"].n_unique() < talks.height:
         raise ValueError("Two talks have the same hash: read the frame with another seed.")
     return talks.select(*types)
@@ -213,7 +223,8 @@ def _read_verdicts(answers: int) -> dict[str, Any]:
     return {
         **numbers,
         "reads": pl.Boolean,
-        **dict.fromkeys(("round_hash", "who", "place", "reading"), pl.Int64),
+        **dict.fromkeys(("round_hash", "who"), pl.Int64),
+        **dict.fromkeys(("place", "reading"), pl.Int32),
         **dict.fromkeys(("reading_order", "method"), pl.Categorical),
         "label_mass": pl.Float64,
         "flags": pl.Categorical,
@@ -236,13 +247,38 @@ async def verdict_frame(session: AsyncSession, experiment: uuid.UUID, talks: pl.
     knowing = await _copied(
         session, _KNOWING, experiment, {"play": pl.Int64, "who": pl.Int64, "reads": pl.Boolean}
     )
-    placed = (
-        found.join(talks.drop("judge", "argues", "measures", "trial_id"), on="hash", how="inner")
-        .join(judges, on="who", how="left")
-        .join(rounds, left_on="round_hash", right_on="hash", how="left")
+    talk = _places(found["hash"], talks["hash"])
+    placed = _order(found, talks["position"].to_numpy()[talk], judges, rounds)
+    placed = placed[talk[placed] >= 0]
+    ordered = found[placed].with_columns(pl.Series("talk", talk[placed], pl.Int32))
+    del found, placed, talk
+    added = (_knowing(ordered, knowing), *_names(ordered, judges, rounds), *_beliefs(ordered, talks, width))
+    lists = (_lists(ordered["reading_order"], pl.Int32), _lists(ordered["flags"], pl.Categorical))
+    of_talk = talks.select(
+        "arm", "passage", "family", "question", "gold", "assignment", "replicate", "took_part"
     )
-    ordered = _knowing(placed, knowing).sort("position", "round_position", "rank", "reading", nulls_last=True)
-    return _named(_believed(ordered, width)).select(*schema_of(COLUMNS))
+    rows = ordered.drop("reading_order", "flags").hstack(of_talk[ordered["talk"]].get_columns())
+    return rows.hstack([*added, *lists]).select(*schema_of(COLUMNS))
+
+
+def _places(keys: pl.Series, names: pl.Series) -> IntArray:
+    """Return the place of each key among different ones; -1 for null, and for a key that is not there."""
+    own = names.to_numpy()
+    if not own.size:
+        return np.full(keys.len(), -1)
+    order = np.argsort(own)
+    found = order[np.minimum(np.searchsorted(own[order], keys.fill_null(0).to_numpy()), own.size - 1)]
+    return np.where((own[found] == keys.fill_null(0).to_numpy()) & keys.is_not_null().to_numpy(), found, -1)
+
+
+def _order(rows: pl.DataFrame, position: IntArray, judges: pl.DataFrame, rounds: pl.DataFrame) -> IntArray:
+    """Return verdicts in their order: by position of the talk, round, name of the judge and reading."""
+    rank = judges["rank"].to_numpy()[_places(rows["who"], judges["who"])]
+    own = _places(rows["round_hash"], rounds["round_hash"])
+    # A judge who took part in the talk has no round, and comes last.
+    late = np.iinfo(np.int32).max
+    turn = np.where(own < 0, late, rounds["round_position"].to_numpy()[own]) if rounds.height else own
+    return np.argsort(combined(position, turn, rank, rows["reading"].to_numpy()), kind="stable")
 
 
 async def _judges(session: AsyncSession) -> pl.DataFrame:
@@ -259,7 +295,7 @@ async def _rounds(session: AsyncSession, experiment: uuid.UUID) -> pl.DataFrame:
     rows = await session.execute(
         select(key, JudgingRound.name, JudgingRound.position).where(JudgingRound.experiment_id == experiment)
     )
-    schema = {"hash": pl.Int64, "round": pl.Categorical, "round_position": pl.Int64}
+    schema = {"round_hash": pl.Int64, "round": pl.Categorical, "round_position": pl.Int64}
     return pl.DataFrame([tuple(row) for row in rows], schema, orient="row")
 
 
@@ -273,66 +309,60 @@ _KNOWING = f"""
 """People who marked that they know the story: judges of finished talks, and people who judged or asked in one."""
 
 
-def _knowing(rows: pl.DataFrame, knowing: pl.DataFrame) -> pl.DataFrame:
-    """Add whether a verdict is of a person who knows the story, or of a talk with such a person."""
-    readers = knowing.filter("reads").select("play", "who", reader=pl.lit(value=True))
+def _knowing(rows: pl.DataFrame, knowing: pl.DataFrame) -> pl.Series:
+    """Return whether verdicts are of a person who knows the story, or of a talk with such a person."""
+    numbered = rows.select("play", "who").with_row_index("row")
+    readers = numbered.join(knowing.filter("reads"), on=("play", "who"), how="semi")
     talks = knowing.filter(~pl.col("reads"))["play"].unique()
-    known = pl.col("reader").fill_null(value=False) | pl.col("hash").is_in(talks.implode())
-    return rows.join(readers, on=("play", "who"), how="left").with_columns(known.alias(KNOWS_STORY.name))
+    known = rows["hash"].is_in(talks.implode()).to_numpy().copy()
+    known[readers["row"].to_numpy()] = True
+    return pl.Series(KNOWS_STORY.name, known)
 
 
-def _believed(rows: pl.DataFrame, answers: int) -> pl.DataFrame:
-    """Add beliefs as lists, and what they are worth."""
+def _beliefs(rows: pl.DataFrame, talks: pl.DataFrame, answers: int) -> Iterator[pl.Series]:
+    """Yield beliefs as lists, and what they are worth."""
     names = [f"belief_{place}" for place in range(answers)]
     matrix = rows.select(pl.col(names).fill_null(-1.0)).to_numpy()
-    gold = rows["gold"].to_numpy()
+    gold = talks["gold"].to_numpy()[rows["talk"].to_numpy()]
+    yield pl.Series("p_gold", matrix[np.arange(gold.size), gold])
+    yield pl.Series("correct", credits(matrix, gold))
     belief = pl.Series("belief", matrix, pl.List(pl.Float64))
-    beliefs = pl.Series("beliefs", matrix[:, None, :], pl.List(pl.List(pl.Float64)))
     if (matrix < 0).any():
-        given = pl.element().filter(pl.element() >= 0)
-        belief = belief.list.eval(given)
-        beliefs = beliefs.list.eval(pl.element().list.eval(given))
-    path = rows["path"]
-    if path.null_count() < path.len():
-        decoded = path.str.json_decode(pl.List(pl.List(pl.Float64)))
-        beliefs = pl.select(pl.coalesce(decoded, beliefs)).to_series()
-    return rows.drop(*names, "path").with_columns(
-        belief,
-        beliefs.alias("beliefs"),
-        p_gold=pl.Series(matrix[np.arange(gold.size), gold]),
-        correct=pl.Series(credits(matrix, gold)),
-    )
+        belief = belief.list.eval(pl.element().filter(pl.element() >= 0))
+    yield belief
+    yield rows["path"].str.json_decode(pl.List(pl.List(pl.Float64))).alias("beliefs")
 
 
-def _with_lists(rows: pl.DataFrame, column: str, inner: Any) -> pl.DataFrame:
-    """Turn texts such as `{0,1}`, of which few differ, into lists."""
-    parts = pl.col("text").cast(pl.String).str.strip_chars("{}").str.split(",").list.drop_nulls()
+def _lists(texts: pl.Series, inner: Any) -> pl.Series:
+    """Return texts such as `{0,1}`, of which few differ, as lists."""
+    parts = pl.col("text").cast(pl.String).str.strip_chars("{}").str.split(",")
     filled = parts.list.filter(pl.element() != "").cast(pl.List(inner))
-    lists = rows.select(pl.col(column).unique().alias("text")).with_columns(filled.alias("list"))
-    found = rows.join(lists, left_on=column, right_on="text", how="left", maintain_order="left")
-    return found.drop(column).rename({"list": column})
+    frame = texts.to_frame("text")
+    lists = frame.unique().with_columns(filled.alias(texts.name))
+    return frame.join(lists, on="text", how="left", maintain_order="left")[texts.name]
 
 
-def _named(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add the names under which reports show judges, and write lists as such."""
+def _names(rows: pl.DataFrame, judges: pl.DataFrame, rounds: pl.DataFrame) -> list[pl.Series]:
+    """Return the judges and rounds of verdicts, with the names under which reports show judges."""
     person = pl.col("judge_kind").cast(pl.String) == "person"
     name = pl.col("judge").cast(pl.String)
     shown = pl.when(person).then(pl.lit(PEOPLE)).otherwise(name)
     added = pl.col("round_position").fill_null(0) > 0
     label = pl.when(added).then(pl.format("{} ({})", shown, pl.col("round").cast(pl.String))).otherwise(shown)
-    key = ("who", "round_hash")
-    labels = (
-        rows.select(*key, "judge", "judge_kind", "round", "round_position")
-        .unique(key)
+    keys = rows.select("who", "round_hash")
+    named = (
+        keys.unique()
+        .join(judges, on="who", how="left")
+        .join(rounds, on="round_hash", how="left")
         .select(
-            *key,
+            *("who", "round_hash", "judge", "judge_kind", "round"),
             label.cast(pl.Categorical).alias("label"),
             pl.when(person).then(name).otherwise(pl.lit("")).cast(pl.Categorical).alias("person"),
             added.alias("round_added"),
         )
     )
-    named = rows.join(labels, on=key, how="left", nulls_equal=True, maintain_order="left")
-    return _with_lists(_with_lists(named, "reading_order", pl.Int64), "flags", pl.Categorical)
+    found = keys.join(named, on=("who", "round_hash"), how="left", nulls_equal=True, maintain_order="left")
+    return found.drop("who", "round_hash").get_columns()
 
 
 # ── marks ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -80,7 +80,8 @@ def _certainty(table: VerdictTable, rows: IntArray) -> Certainty:
     beliefs = table.beliefs[rows]
     answers = (beliefs >= 0).sum(axis=1)
     top = tops(beliefs)
-    held, frame = table.verdicts, table.frame[rows]
+    held = table.verdicts
+    frame = table.frame.select("play", "reading_order", "label_mass", "flags", "method")[rows]
     passage, question = first_seen(held.passage[rows]), first_seen(held.question[rows])
     judging = first_seen(frame["play"].to_numpy())
     listed = [frame["reading_order"].list.get(place, null_on_oob=True) for place in range(beliefs.shape[1])]

@@ -1,6 +1,6 @@
 """The report of an experiment: figures for each arm and judge, with their counts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -212,8 +212,7 @@ def quick(evidence: Evidence) -> Report:
     fixed = _floors(facts, counted)
     knowing = facts.verdicts[KNOWS_STORY.name].to_numpy()
     knew = counted.table.named(np.flatnonzero(knowing))
-    whole = _complete(facts, counted.table, counted.table.everything).readings if knew else {}
-    with_them = {place: accuracy_of(own) for place, own in whole.items() if place in knew}
+    with_them = _with_them(evidence, knew)
     sure = certainties(counted)
     return Report(
         facts.experiment,
@@ -229,6 +228,17 @@ def quick(evidence: Evidence) -> Report:
         _totals(facts, counted, knew.total()),
         {figure.name: figure.rows(evidence) for figure in FIGURES if not figure.slow},
     )
+
+
+def _with_them(evidence: Evidence, knew: Iterable[Place]) -> dict[Place, float]:
+    """Return the accuracy of these arms and judges with the people who know the story."""
+    places = list(knew)
+    if not places:
+        return {}
+    table = evidence.counted.table
+    whole = _complete(evidence.facts, table, table.everything)
+    found = ((place, table.alone(whole.kept, place)) for place in places)
+    return {place: accuracy_of(own) for place, own in found if own is not None}
 
 
 def evidence_of(facts: Facts) -> Evidence:

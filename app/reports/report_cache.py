@@ -172,7 +172,7 @@ def _plotted(
     place: Place, rows: IntArray, counted: Counted, result: Report, seconds: Mapping[int, float]
 ) -> PlottedVerdicts:
     (arm, judge), table = place, counted.table
-    own, held = table.frame[rows], table.verdicts
+    own, held = table.frame.select("play", "judge_kind")[rows], table.verdicts
     person = held.person[rows] >= 0
     spent = own["play"].replace_strict(seconds, default=None, return_dtype=pl.Float64) if seconds else None
     beliefs = table.beliefs[rows]

@@ -58,15 +58,27 @@ class VerdictTable:
         names = self.verdicts.arm.names
         return self.verdicts.arm.codes == names.index(arm) if arm in names else ~self.everything
 
+    def alone(self, kept: BoolArray, place: Place) -> Readings | None:
+        """Return the kept verdicts of one arm and judge."""
+        arm, judge = self.verdicts.arm, self.verdicts.judge
+        own = (arm.codes == arm.names.index(place[0])) & (judge.codes == judge.names.index(place[1]))
+        return self.verdicts.readings(kept & own).get(place)
+
     def path(self, rows: IntArray) -> FloatArray:
         """Return (n, steps) beliefs in gold, oldest first, padded with NaN."""
-        own = self.frame[rows].select("beliefs", "gold")
-        steps = own.select(pl.col("beliefs").list.len().max()).item() or 0
+        own = self.frame.select("beliefs", "gold")[rows]
+        alone = self.verdicts.p_gold[rows][:, None]
+        steps = own.select(pl.col("beliefs").list.len().max()).item()
+        if steps is None:
+            return alone
         at = [
             pl.col("beliefs").list.get(step, null_on_oob=True).list.get(pl.col("gold")).alias(str(step))
             for step in range(steps)
         ]
-        return own.select(at).fill_null(math.nan).to_numpy() if steps else np.zeros((rows.size, 0))
+        found: FloatArray = own.select(at).fill_null(math.nan).to_numpy().copy()
+        absent = own["beliefs"].is_null().to_numpy()
+        found[absent, 0] = alone[absent, 0]
+        return found
 
 
 def table_of(frame: pl.DataFrame) -> VerdictTable:
@@ -113,7 +125,7 @@ def codes(frame: pl.DataFrame, *columns: str) -> Coded:
     ).sort(names)
     numbered = ordered.with_row_index("code")
     found = frame.select(columns).join(numbered, on=columns, how="left", maintain_order="left")
-    return Coded(numbered[names[-1]].to_list(), found["code"].cast(pl.Int64).to_numpy())
+    return Coded(numbered[names[-1]].to_list(), found["code"].cast(pl.Int32).to_numpy())
 
 
 def _matrix(beliefs: pl.Series) -> FloatArray:

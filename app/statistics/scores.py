@@ -1,7 +1,7 @@
 """The scores of a belief: right or wrong, Brier, log score."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,9 +40,19 @@ def scored(beliefs: FloatArray, gold: IntArray) -> Scores:
     """
     _check(beliefs, gold)
     p_gold = beliefs[np.arange(gold.size), gold]
-    return Scores(
-        p_gold, credits(beliefs, gold), _brier(beliefs, p_gold), np.array([bits(p) for p in p_gold.tolist()])
-    )
+    return Scores(p_gold, credits(beliefs, gold), _brier(beliefs, p_gold), _mapped(bits, p_gold))
+
+
+def _mapped(function: Callable[[float], float], values: FloatArray) -> FloatArray:
+    """Return a function of each value, computed by Python: NumPy rounds some squares and logarithms another way."""
+    found = np.empty(values.size)
+    for start in range(0, values.size, _BATCH):
+        found[start : start + _BATCH] = [function(value) for value in values[start : start + _BATCH].tolist()]
+    return found
+
+
+_BATCH = 50_000
+"""Values that are Python's numbers at once."""
 
 
 def _check(beliefs: FloatArray, gold: IntArray) -> None:
@@ -57,8 +67,7 @@ def _check(beliefs: FloatArray, gold: IntArray) -> None:
 
 
 def _brier(beliefs: FloatArray, p_gold: FloatArray) -> FloatArray:
-    # Python's power, since NumPy's rounds some squares another way.
-    found = np.array([(1 - p) ** 2 for p in p_gold.tolist()])
+    found = _mapped(lambda p: (1 - p) ** 2, p_gold)
     for at in np.flatnonzero((beliefs >= 0).sum(axis=1) > 2):
         others = beliefs[at][beliefs[at] >= 0].tolist()
         others.remove(p_gold[at])

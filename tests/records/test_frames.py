@@ -58,7 +58,7 @@ def expected(row: verdicts.VerdictRow) -> dict[str, Any]:
         "belief": verdict.belief,
         "p_gold": verdict.belief[row.gold],
         "correct": credit(verdict.belief[row.gold], others),
-        "beliefs": verdict.beliefs,
+        "beliefs": verdict.beliefs if len(verdict.beliefs) > 1 else None,
         "method": verdict.method,
         "label_mass": verdict.label_mass,
         "flags": verdict.flags,

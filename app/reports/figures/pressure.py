@@ -220,7 +220,7 @@ def _target(arm: str, rules: Argued, attacking: Argued, talks: Talks) -> IntArra
 def _choices(table: VerdictTable, kept: BoolArray, target: IntArray) -> pl.DataFrame:
     """Return the kept verdicts with what alike ones share: question, replicate and the place at which gold was read."""
     rows = np.flatnonzero(kept)
-    own = table.frame[rows]
+    own = table.frame.select("reading_order", "gold")[rows]
     orders = zip(own["reading_order"].to_list(), own["gold"].to_list(), strict=True)
     judge = table.verdicts.judge
     return pl.DataFrame(
