@@ -12,7 +12,7 @@ OUTSIDE := ARENA_TEST_SERVER=outside $(BIN)/python -m pytest -n 2
 # What pytest ends with where TESTS picks no test of the outside server.
 NONE := 5
 
-.PHONY: help setup demo bench simulations test test-all browser test-vllm lint format docs check-sample screenshots lock clean
+.PHONY: help setup demo demo-model vllm bench simulations test test-all browser test-vllm lint format docs check-sample screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,6 +29,12 @@ setup: .venv/ready ## Make .venv/ with everything but vLLM, and the command `are
 
 demo: setup ## Run every protocol with built-in participants, print the table, serve the pages (SERVE=0: do not)
 	$(BIN)/arena demo $(if $(filter 0,$(SERVE)),,--serve)
+
+vllm: setup ## Set up vLLM for the CPU and two models in .vllm/ (some minutes, once)
+	$(BIN)/python scripts/vllm_setup.py
+
+demo-model: vllm ## Run four protocols with a small language model in every seat, some minutes, then serve pages and model (SERVE=0: do not)
+	$(BIN)/arena demo --vllm .vllm/smollm2 $(if $(filter 0,$(SERVE)),,--serve)
 
 bench: setup ## Measure many judges at once beside an empty page, some minutes (BENCH="--judges 200 --rate 10 --seconds 60")
 	$(BIN)/python -m benchmarks.load $(BENCH)
@@ -48,9 +54,8 @@ test-all: setup browser ## Run every test, all of the database also on an outsid
 browser: setup ## Find a Chromium for the browser tests, or install Debian's
 	$(BIN)/python -m scripts.browser
 
-test-vllm: setup ## Set up vLLM on the CPU in .vllm/ and run the tests that need the real server
-	$(BIN)/python scripts/vllm_setup.py
-	$(BIN)/python -m pytest -o addopts="-q --strict-markers" --timeout=900 tests/vllm $(TESTS)
+test-vllm: vllm ## Set up vLLM for the CPU in .vllm/ and run the tests that need the real server (TESTS="-m slow": kill it too)
+	$(BIN)/python -m pytest -o addopts="-q --strict-markers" --timeout=900 -m "not slow" tests/vllm $(TESTS)
 
 lint: setup ## Check format, lint, types and the layers of the design
 	$(BIN)/ruff format --check .

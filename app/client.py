@@ -94,7 +94,9 @@ class Remote:
         while True:
             try:
                 answer = await self._json("GET", _of(name, "/progress"))
-                return Progress(**{key: answer[key] for key in Progress.__dataclass_fields__})
+                return Progress(
+                    **{key: answer[key] for key in Progress.__dataclass_fields__ if key in answer}
+                )
             except RemoteAway:
                 if asyncio.get_running_loop().time() > until:
                     raise

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import EndpointSettings, NoKey, ParticipantError
+from app.participants.outages import EndpointPaused
 from app.participants.participant_factory import ParticipantFactory, Person, parse_settings
 from app.participants.prompts import Example, PromptBook
 from app.participants.seating import Holder, Seating
@@ -38,6 +39,7 @@ from app.protocols.quotes import IndexedPassage, indexed
 from app.protocols.views import View
 from app.records import plays
 from app.records.database import OUTAGE, Database
+from app.records.endpoints import settings_of
 from app.records.group_commit import GroupCommit, put
 from app.records.plays import AnyPlay
 from models import Judgement, SeatRow, Trial
@@ -159,6 +161,7 @@ class Engine:
         async with self._database.session() as session:
             row = await plays.load(session, play_id)
         if row is not None and _is_ready(row) and not _at_rest(row):
+            self._turn_away(row)
             await self._guard(row, lambda: self._advance(row))
 
     async def turn(self, session: AsyncSession, seat_id: uuid.UUID, *, lock: bool = False) -> Turn | None:
@@ -200,6 +203,18 @@ class Engine:
             await plays.queue_again(session, opened.row, awaited)
         elif opened.play.finished:
             await self._finish(session, opened, opened.play.outcome)
+
+    def _turn_away(self, row: AnyPlay) -> None:
+        """Raise EndpointPaused where every seat of a play is that of a model that cannot be asked now."""
+        arm = self._arms.get(row.talk.arm_id if isinstance(row, Judgement) else row.arm_id)
+        if arm is None:
+            return
+        rows = [] if isinstance(row, Judgement) else list(arm.rows.values())
+        rows += [row.judge] if row.judge is not None else []
+        if rows and all(seated.endpoint for seated in rows):
+            away = self._roster.turned_away((_address(seated), seated.settings["model"]) for seated in rows)
+            if isinstance(away, EndpointPaused):
+                raise away
 
     # ── one play ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -317,8 +332,7 @@ class Engine:
         settings = parse_settings(row.settings)
         endpoint = None
         if row.endpoint is not None:
-            address = {"base_url": row.endpoint.base_url, "api_key_env": row.endpoint.api_key_env}
-            endpoint = (row.endpoint.name, EndpointSettings.model_validate(address))
+            endpoint = (row.endpoint.name, _address(row))
         return Holder(self._roster.participant(settings, endpoint), settings.elicitation)
 
     def _keeper(self, opened: Opened) -> Callable[[Move], Awaitable[Move]]:
@@ -349,8 +363,8 @@ class Engine:
             await work()
         except AtRest:
             return
-        except NoKey:
-            raise  # this worker's own trouble: the job goes back for one that has the key
+        except (NoKey, EndpointPaused):
+            raise  # no fault of the play: the job goes back, for a worker that has the key, or for later
         except (ParticipantError, ProtocolError) as error:
             await self._mark(row, "failed", str(error))
         except OUTAGE:
@@ -367,6 +381,11 @@ class Engine:
     async def _mark(self, row: AnyPlay, state: str, error: str | None = None) -> None:
         async with self._database.session.begin() as session:
             await plays.mark(session, row, state, error)
+
+
+def _address(row: ParticipantRow) -> EndpointSettings:
+    assert row.endpoint is not None
+    return settings_of(row.endpoint)
 
 
 def _is_ready(row: AnyPlay) -> bool:

@@ -2,25 +2,29 @@
 
 import asyncio
 import logging
+import math
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence, Set
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
 from procrastinate.app import WorkerOptions
 from procrastinate.exceptions import ConnectorException
-from procrastinate.jobs import Job
+from procrastinate.jobs import Job, Status
 from procrastinate.worker import Worker
 
 from app.engine import Engine
-from app.participants.base import NoKey
+from app.participants.base import EndpointSettings, NoKey
+from app.participants.outages import EndpointPaused, EndpointState, Patience
 from app.participants.participant_factory import ParticipantFactory
+from app.records import plays
 from app.records.database import OUTAGE, Database, DatabaseError
+from app.records.endpoints import publish
 from app.records.progress import Progress, progress
-from app.records.queue import ADVANCE, enqueue_orphans, is_only_rescuer, queue_of
+from app.records.queue import ADVANCE, enqueue_orphans, is_forsaken_again, is_only_rescuer, queue_of, wake
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -32,6 +36,12 @@ PATIENCE = 10.0
 """Seconds that a worker is given to end in good order."""
 WITHOUT_KEY = 15
 """Seconds after which a job that a worker without its key gave back is tried again."""
+REPORT = 1.0
+"""Seconds between two looks at which endpoints are paused."""
+FORSAKEN = (
+    "Two workers in a row ended while they had it in hand, before it made a move: see why they ended (out of memory, "
+    "for instance), then retry it."
+)
 POLL = 1.0
 """Seconds after which a worker looks for jobs that it was not notified of."""
 
@@ -41,6 +51,8 @@ class Again(BaseRetryStrategy):
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         """See procrastinate: None ends the job."""
+        if isinstance(exception, EndpointPaused):
+            return RetryDecision(retry_in={"seconds": math.ceil(exception.seconds)})
         if isinstance(exception, NoKey):
             log.warning("%s Its jobs wait for a worker that has it.", exception)
             return RetryDecision(retry_in={"seconds": WITHOUT_KEY})
@@ -52,7 +64,7 @@ def build(database: Database, engine: Engine) -> App:
     app = App(connector=PsycopgConnector(conninfo=database.conninfo, min_size=1, max_size=4, timeout=WAIT))
 
     @app.task(name=ADVANCE, retry=Again())
-    async def advance_play(id: str) -> None:
+    async def advance_play(id: str, moves: int | None = None) -> None:
         await engine.advance(uuid.UUID(id))
 
     return app
@@ -69,18 +81,23 @@ async def working(
 
     Jobs in hand at the end go back on the queue at once: what they committed stays, and other workers go on from it.
     """
+    roster = roster or ParticipantFactory(Patience(hours=settings.patience))
     engine = Engine(database, roster)
     queue = build(database, engine)
     hands = Hands()
     async with queue.open_async():
         worker = asyncio.create_task(_work(queue, hands, settings, experiments))
-        rescuer = asyncio.create_task(Rescue(queue, hands, database, settings, experiments or ()).run())
+        helpers = (
+            asyncio.create_task(Rescue(queue, hands, database, settings, experiments or ()).run()),
+            asyncio.create_task(EndpointReporter(roster, database, settings, experiments).run()),
+        )
         try:
             yield worker
         finally:
             hands.stop()
-            rescuer.cancel()
-            await _end(rescuer, worker)
+            for helper in helpers:
+                helper.cancel()
+            await _end(*helpers, worker)
             await engine.close()
 
 
@@ -192,13 +209,97 @@ class Rescue:
                 return
             silent = self.settings.stalled_after
             stalled = await self.queue.job_manager.get_stalled_jobs(seconds_since_heartbeat=silent)
+            dead = {job.id for job in stalled}
             found = {job.id: job for job in [*stalled, *await self.hands.dropped(self.queue)]}
             for job in (job for number, job in found.items() if number in self.suspects):
-                log.warning("%s was forsaken by its worker and is queued again", job.lock)
-                await self.queue.job_manager.retry_job(job)
+                await self._take_up(job, its_worker_died=job.id in dead)
             self.suspects = found.keys() - self.suspects
             for experiment in self.experiments:
                 await enqueue_orphans(session, experiment)
+
+    async def _take_up(self, job: Job, *, its_worker_died: bool) -> None:
+        """Queue a forsaken job again. Where two workers in a row died with it, its play fails instead."""
+        # In a separate transaction: the queue changes the same row over another connection.
+        async with self.database.session.begin() as session:
+            poison = its_worker_died and await is_forsaken_again(session, job)
+            row = await plays.load(session, uuid.UUID(str(job.task_kwargs["id"]))) if poison else None
+            if row is not None:
+                await plays.mark(session, row, "failed", FORSAKEN)
+        if poison:
+            log.warning("%s was forsaken twice and fails", job.lock)
+            await self.queue.job_manager.finish_job(job, Status.FAILED, delete_job=True)
+        else:
+            log.warning("%s was forsaken by its worker and is queued again", job.lock)
+            await self.queue.job_manager.retry_job(job)
+
+
+@dataclass(slots=True)
+class EndpointReporter:
+    """Stores which endpoints this process has paused, for other processes to show, and wakes jobs when they are back."""
+
+    roster: ParticipantFactory
+    database: Database
+    settings: Settings
+    experiments: Collection[uuid.UUID] | None
+    process: uuid.UUID = field(default_factory=uuid.uuid4)
+    _stored: Sequence[tuple[EndpointSettings, EndpointState]] = ()
+    _stored_at: float = float("-inf")
+
+    async def run(self) -> None:
+        """Look every so often, until cancelled; then take back what was stored."""
+        this = asyncio.current_task()
+        assert this is not None
+        try:
+            async with self.database.session.begin() as session:
+                await wake(session, self.experiments)  # A process that died may have put them off.
+            while not this.cancelling():
+                with suppress(*OUTAGE):  # What could not be stored is stored at the next look.
+                    await self.look()
+                await asyncio.sleep(REPORT)
+        finally:
+            if self._stored:
+                with suppress(*OUTAGE):
+                    async with self.database.session.begin() as session:
+                        await publish(session, self.process, [], seconds=0)
+
+    async def look(self) -> None:
+        """Store what has changed since the last look, or is about to expire, and wake the jobs of an endpoint that is back."""
+        states = self.roster.states()
+        expired = bool(states) and time.monotonic() - self._stored_at > self.settings.heartbeat
+        if not expired and _shown(states) == _shown(self._stored):
+            return
+        back = _paused(self._stored) - _paused(states)
+        async with self.database.session.begin() as session:
+            await publish(
+                session, self.process, states, seconds=self.settings.heartbeat + self.settings.stalled_after
+            )
+            if back:
+                await wake(session, self.experiments)
+        self._stored, self._stored_at = states, time.monotonic()
+
+
+def _paused(states: Sequence[tuple[EndpointSettings, EndpointState]]) -> set[tuple[str, str | None, str]]:
+    """Return the keys of what is paused. An endpoint that comes back with a pace stays among them: its jobs come in time."""
+    return {
+        (str(settings.base_url), settings.api_key_env, state.model)
+        for settings, state in states
+        if state.since or state.rate
+    }
+
+
+def _shown(states: Sequence[tuple[EndpointSettings, EndpointState]]) -> list[Any]:
+    """Return what tells one state from another: a pace to the minute, the next try to the second."""
+    return [
+        (
+            state.name,
+            state.model,
+            state.since,
+            state.reason,
+            state.next and state.next.replace(microsecond=0),
+            state.rate and round(60 * state.rate),
+        )
+        for _, state in states
+    ]
 
 
 async def follow(database: Database, settings: Settings, experiment: uuid.UUID) -> AsyncIterator[Progress]:

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     """A PostgreSQL server to use instead of the embedded one, as postgresql://user:password@host:port/name."""
 
-    @field_validator("database_url", "public_url", mode="before")
+    @field_validator("database_url", "public_url", "vllm", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None
@@ -65,10 +65,16 @@ class Settings(BaseSettings):
     stalled_after: float = Field(30, gt=0)
     """Seconds without a sign of life after which other workers take a worker's jobs; over twice `heartbeat`.
     """
+    patience: float = Field(12, gt=0, le=10_000)
+    """Hours for which an endpoint that does not answer is waited for."""
     allowed_hosts: Listed = ("127.0.0.0/8", "::1")
     """Where `arena serve` may send requests to models: addresses, networks, names, each with a port or without."""
+    vllm: str | None = None
+    """The command `vllm` that `arena serve --vllm` starts; without it that of `.vllm/`, or the first on the path."""
     key_variables: Listed = ()
-    """Environment variables that an endpoint added in the browser may name for its key, besides ARENA_KEY_…."""
+    """Environment variables that an endpoint added in the browser may name for its key, headers and query,
+    besides ARENA_KEY_….
+    """
 
 
 def settings() -> Settings:

@@ -19,24 +19,58 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
-from models.base import Base, Json, JsonObject, Moment, Now, OpaqueId, Seed
+from models.base import Base, Json, JsonObject, Moment, Now, OpaqueId, Seed, SerialId
 from models.tasks import Question
 
 
 class Endpoint(Base):
-    """A model server, and the name of the environment variable that holds its key. Never a key."""
+    """A model server, and the names of the environment variables that hold its key and headers. Never a key."""
 
     __tablename__ = "endpoint"
     __table_args__ = (
-        UniqueConstraint("name", "base_url", "api_key_env", postgresql_nulls_not_distinct=True),
+        UniqueConstraint("name", "base_url", "api_key_env", "more", postgresql_nulls_not_distinct=True),
         CheckConstraint("base_url ~ '^https?://'", name="base_url_is_http"),
         CheckConstraint("api_key_env ~ '^[A-Za-z_][A-Za-z0-9_]*$'", name="key_is_a_variable_name"),
+        CheckConstraint("jsonb_typeof(more) = 'object'", name="more_is_an_object"),
     )
 
     id: Mapped[OpaqueId]
     name: Mapped[str]
     base_url: Mapped[str]
     api_key_env: Mapped[str | None]
+    more: Mapped[JsonObject]
+    """Headers (names of variables), query, and whether system messages are folded; only what is set."""
+
+
+class EndpointNotice(Base):
+    """What one worker's process has found out about an endpoint: that it is paused, or how fast it may be asked.
+
+    It holds until `valid_until`, which a living process puts off again and again.
+    """
+
+    __tablename__ = "endpoint_notice"
+    __table_args__ = (
+        UniqueConstraint("process", "base_url", "api_key_env", "model", postgresql_nulls_not_distinct=True),
+        CheckConstraint("rate > 0", name="rate_is_positive"),
+        CheckConstraint("(since IS NULL) = (next_at IS NULL)", name="pauses_say_when_they_end"),
+    )
+
+    id: Mapped[SerialId]
+    process: Mapped[uuid.UUID]
+    name: Mapped[str]
+    base_url: Mapped[str]
+    api_key_env: Mapped[str | None]
+    model: Mapped[str] = mapped_column(server_default="")
+    """The one that is paused; empty for all."""
+    since: Mapped[Moment | None]
+    """Beginning of the pause; None where it is not paused."""
+    reason: Mapped[str] = mapped_column(server_default="")
+    """What the endpoint did last, as the continuation of “it …”."""
+    next_at: Mapped[Moment | None]
+    """When it is tried again."""
+    rate: Mapped[float | None]
+    """Requests a second that it was seen to take, where it refused more."""
+    valid_until: Mapped[Moment]
 
 
 class Participant(Base):

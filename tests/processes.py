@@ -178,9 +178,10 @@ class ServerProcess:
 
 
 @contextmanager
-def server_process(log: Path, *, latency: float) -> Iterator[ServerProcess]:
-    """Start the scripted server, with `latency` seconds before each reply; end it at the end."""
+def server_process(log: Path, *, latency: float, more: Iterable[object] = ()) -> Iterator[ServerProcess]:
+    """Start the scripted server, with `latency` seconds before each reply and `more` options; end it at the end."""
     arguments = [sys.executable, "-m", "tests.servers", "--log", str(log), "--latency", str(latency)]
+    arguments += map(str, more)
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

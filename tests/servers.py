@@ -37,6 +37,8 @@ class Script:
     """The only key that is let in; None lets in everybody."""
     context: int | None = None
     """Most tokens (here: words) of prompt and reply."""
+    reads: int | None = None
+    """Most tokens that it reads of a prompt and counts; the rest is dropped without a word."""
     writes: Literal["well", "long", "long once", "short", "nothing", "nonsense"] = "well"
     says: str = ""
     """What every reply says, where it is not empty."""
@@ -58,6 +60,8 @@ class Script:
     """Most `top_logprobs` that may be asked for; more is refused with status 400."""
     refusal: tuple[int, str, str | None] | None = None
     """Status, message and code with which every request is refused."""
+    quota: tuple[int, float] | None = None
+    """Most requests that are answered in any period of so many seconds; others get status 429 without Retry-After."""
     latency: float = 0.0
     flaky: float = 0.0
     """Share of requests that fail in one of the ways of FLAKES; the same one at most three times."""
@@ -100,6 +104,7 @@ class ScriptedServer:
         self._log: TextIO | None = None
         self._prefixes: set[str] = set()
         self._flaked: Counter[str] = Counter()
+        self._taken: deque[float] = deque()
         self._closing = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -121,6 +126,16 @@ class ScriptedServer:
             self._log.close()
 
     @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closing.is_set()
+
+    @property
+    def port(self) -> int:
+        """Where it listens, or listened."""
+        return self._port
+
+    @property
     def base_url(self) -> str:
         """What goes into an endpoint's settings."""
         return f"http://127.0.0.1:{self._port}/v1"
@@ -130,7 +145,8 @@ class ScriptedServer:
     async def _models(self, request: web.Request) -> web.Response:
         if refusal := self._locked(request):
             return refusal
-        listed = [{"id": name, "object": "model"} for name in self.script.models]
+        about = {"object": "model", **({"max_model_len": self.script.context} if self.script.context else {})}
+        listed = [{"id": name, **about} for name in self.script.models]
         return web.json_response({"object": "list", "data": listed})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
@@ -154,6 +170,8 @@ class ScriptedServer:
             self._log.write(seen.line() + "\n")
 
     async def _answer(self, request: web.Request, seen: Seen) -> web.StreamResponse:
+        if refusal := self._over_quota():
+            return refusal
         await asyncio.sleep(self.script.latency)
         fault = self._fault(seen)
         if fault == "hang":
@@ -165,6 +183,18 @@ class ScriptedServer:
         if refusal := self._locked(request) or self._refusal(seen.body):
             return refusal
         return web.json_response(self._completion(seen))
+
+    def _over_quota(self) -> web.Response | None:
+        if self.script.quota is None:
+            return None
+        most, seconds = self.script.quota
+        now = time.monotonic()
+        while self._taken and now - self._taken[0] > seconds:
+            self._taken.popleft()
+        if len(self._taken) >= most:
+            return _error(429, f"Rate limit exceeded: {most} requests in {seconds:g} s")
+        self._taken.append(now)
+        return None
 
     def _fault(self, seen: Seen) -> str | None:
         if self.script.faults:
@@ -208,7 +238,7 @@ class ScriptedServer:
 
     def _completion(self, seen: Seen) -> dict[str, Any]:
         text, finish = write(seen.body, self.script)
-        size, written = _count(seen.body), len(text.split())
+        size, written = min(_count(seen.body), self.script.reads or 10**9), len(text.split())
         logprobs = first_token(seen.body, self.script) if seen.body.get("logprobs") else None
         return {
             "id": f"chatcmpl-{seen.digest[:16]}",
@@ -227,7 +257,7 @@ class ScriptedServer:
                 "prompt_tokens": size,
                 "completion_tokens": written,
                 "total_tokens": size + written,
-                "prompt_tokens_details": {"cached_tokens": self._cached(seen.body)},
+                "prompt_tokens_details": {"cached_tokens": min(self._cached(seen.body), size)},
             },
         }
 
@@ -303,7 +333,7 @@ def write(body: Mapping[str, Any], script: Script) -> tuple[str, str]:
         return json.dumps(dict(zip(_letters(body), [70, 30, 0, 0], strict=False))), "stop"
     if names := _only_words(body):
         return f"{luck.choice(names)}.", "stop"
-    if form := re.search(r"one whole number from 0 to 100|a JSON list of strings", _request(body)):
+    if form := re.search(r"one whole number from 0 to 100|a JSON object and nothing else", _request(body)):
         return json.dumps(luck.randint(0, 100) if "number" in form[0] else [_sentence(luck)]), "stop"
     return _speech(body, script, luck), "stop"
 
@@ -444,9 +474,12 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser.add_argument("--model", action="append", help="name of a model to serve; may be repeated")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each reply")
     parser.add_argument("--flaky", type=float, default=0.0, help="share of requests that fail")
+    parser.add_argument("--quota", type=int, help="most requests in any --window; 429 for others")
+    parser.add_argument("--window", type=float, default=60.0, help="seconds")
     options = parser.parse_args(None if arguments is None else list(arguments))
     models = tuple(options.model or Script.models)
-    script = Script(models=models, latency=options.latency, flaky=options.flaky)
+    quota = (options.quota, options.window) if options.quota else None
+    script = Script(models=models, latency=options.latency, flaky=options.flaky, quota=quota)
     asyncio.run(serve(script, options.port, options.log))
 
 

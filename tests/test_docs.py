@@ -1,6 +1,7 @@
 """What the documentation says is what the code does: pages, examples, settings, commands, modules and links."""
 
 import re
+import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ from app.cli import cli
 from app.experiments import spec
 from app.experiments.presets import PRESETS
 from app.experiments.spec import PARTICIPANT_KINDS, parse_spec, read_panel
-from app.participants.base import EndpointSettings
+from app.participants.base import EndpointSettings, ModelSettings
 from app.protocols import PROTOCOLS
+from app.services.vllm_options import reasoning_parser
 from app.settings import Settings
 from app.web.api.routes import document
 from scripts import api_page, check_page, module_table, preset_pages
@@ -126,6 +128,23 @@ def test_every_file_shown_can_be_read_as_an_experiment_or_a_panel(
         assert read_panel(file).panel.judges == tuple(data["judges"])
 
 
+@pytest.mark.parametrize(("path", "data"), EXAMPLES, ids=NAMES)
+def test_a_model_shown_that_thinks_is_told_not_to_or_has_room_for_it(
+    path: Path, data: dict[str, Any]
+) -> None:
+    for name, given in data.get("participants", {}).items():
+        settings = ModelSettings.model_validate(given) if given["kind"] == "model" else None
+        if settings is None or reasoning_parser(settings.model) is None:
+            continue
+        template = settings.extra_body.get("chat_template_kwargs", {})
+        told_not_to = False in (template.get("enable_thinking"), template.get("thinking"))
+        assert told_not_to or settings.max_tokens >= ROOM_TO_THINK, f"{path.name}: {name}"
+
+
+ROOM_TO_THINK = 8000
+"""Tokens of a reply below which a model that thinks often does not come to its answer."""
+
+
 def test_readme_first_experiment_and_every_protocol_show_a_file() -> None:
     shown = {path.relative_to(ROOT).as_posix() for path, _ in EXAMPLES}
     assert {"README.md", "docs/first-experiment.md"} | {
@@ -219,6 +238,29 @@ def test_every_command_and_its_options_are_explained(command: str) -> None:
 def test_no_command_is_explained_that_is_not_there() -> None:
     explained = re.findall(r"^### `(arena(?: [a-z-]+)+)", read("docs/commands.md"), re.MULTILINE)
     assert sorted(explained) == sorted(COMMANDS)
+
+
+def lines_shown() -> Iterator[tuple[str, list[str]]]:
+    """Every command line of the arena in a block of a page, without the words before and behind it."""
+    for path in DOCS:
+        for line in re.findall(r"^    (?:[A-Z_]+=\S+ )*arena (.+)$", path.read_text("utf-8"), re.MULTILINE):
+            if not re.search(r"[|…\[]", line):
+                yield f"{path.relative_to(ROOT)}: {line}", shlex.split(line, comments=True)
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"), list(lines_shown()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_command_line_shown_names_a_command_and_its_options(shown: str, words: list[str]) -> None:
+    [command] = [name for name in (f"arena {' '.join(words[:2])}", f"arena {words[0]}") if name in COMMANDS][
+        :1
+    ]
+    options = {word.partition("=")[0] for word in words if word.startswith("-") and " " not in word}
+    known = set(COMMANDS[command]) | SHORT_FORMS
+    assert options <= known, f"{shown}: {options - known}"
+
+
+SHORT_FORMS = {"-o"}
 
 
 # ── the whole ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,10 +4,13 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -15,8 +18,14 @@ from sqlalchemy import text
 
 from app.engine import Engine
 from app.jobs import Hands, Rescue, build, follow, working
+from app.participants.base import EndpointSettings
+from app.participants.outages import EndpointState, Patience
+from app.participants.participant_factory import ParticipantFactory
 from app.records.database import Database
+from app.records.endpoints import notices, publish
+from app.records.progress import Progress, progress
 from app.settings import Settings
+from models import Experiment
 from tests.factories import TASKS, TEXT, imported, passage, spec, started
 from tests.processes import Arena, Records, ServerProcess, server_process, until, write_spec
 from tests.servers import Script, ScriptedServer
@@ -315,3 +324,216 @@ async def test_a_trial_that_failed_says_why_and_is_retried_alone(
         ("debate", "Longer-q1")
     }
     assert asked_twice(records) == []
+
+
+# ── jobs that end their worker ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def forsake(database: Database, lock: str) -> None:
+    """Let a job's worker die, and be found dead."""
+    async with database.session.begin() as session:
+        await session.execute(
+            text("UPDATE procrastinate_jobs SET status = 'doing', worker_id = NULL WHERE lock = :lock"),
+            {"lock": lock},
+        )
+    engine = Engine(database)
+    queue = build(database, engine)
+    async with queue.open_async():
+        rescue = Rescue(queue, Hands(), database, quick(), [])
+        await rescue.look()
+        await rescue.look()
+    await engine.close()
+
+
+async def test_a_job_that_is_forsaken_twice_is_not_queued_a_third_time(
+    database: Database, records: Records
+) -> None:
+    await imported(database, passage("Alba"))
+    await started(database, spec())
+    lock = records.one("SELECT lock FROM procrastinate_jobs ORDER BY id LIMIT 1")
+    total = jobs(records)["todo"]
+    await forsake(database, lock)
+    assert jobs(records) == {"todo": total}
+    await forsake(database, lock)
+    assert jobs(records) == {"todo": total - 1}
+    play = lock.removeprefix("play:")
+    [[state, error]] = records.all(f"SELECT state, error FROM play WHERE id = '{play}'")
+    assert state == "failed"
+    assert error.startswith("Two workers in a row ended while they had it in hand")
+
+
+async def test_a_job_that_made_a_move_between_two_deaths_goes_on(
+    database: Database, records: Records
+) -> None:
+    await imported(database, passage("Alba"))
+    await started(database, spec())
+    lock = records.one("SELECT lock FROM procrastinate_jobs ORDER BY id LIMIT 1")
+    play = lock.removeprefix("play:")
+    total = jobs(records)["todo"]
+    for number in range(4):
+        await forsake(database, lock)
+        async with database.session.begin() as session:
+            await session.execute(
+                text(
+                    "INSERT INTO move (play_id, path, seat, participant_id, content, fingerprint) "
+                    "SELECT :play, :path, 'x', id, '{}', '' FROM participant LIMIT 1"
+                ),
+                {"play": play, "path": f"x{number}"},
+            )
+    assert jobs(records) == {"todo": total}
+
+
+def _has_more_than(server: ServerProcess, requests: int) -> bool:
+    return len(server) > requests
+
+
+async def test_a_request_that_ends_every_worker_fails_its_trial(
+    database: Database, database_url: str, records: Records, tmp_path: Path
+) -> None:
+    await imported(database, passage("Alba", questions=1))
+    settings = {"ARENA_HEARTBEAT": "0.4", "ARENA_STALLED_AFTER": "2"}
+    with (
+        server_process(tmp_path / "requests.log", latency=60) as server,
+        Arena(tmp_path / "arena", DATABASE_URL=database_url, **settings) as arena,
+    ):
+        data = modelled(server.base_url)
+        data["arms"].pop("naive")
+        file = write_spec(tmp_path / "modelled.yaml", data)
+        for deaths in range(2):
+            run = arena.start("run", file)
+            until(partial(_has_more_than, server, 2 * deaths), run)
+            run.kill()
+        last = await asyncio.to_thread(arena.run, "run", file)
+        assert len(server) <= 4
+    assert last.code == 1
+    assert "was forsaken twice and fails" in last.err
+    assert ("trial", "failed", 1) in records.states()
+
+
+# ── endpoints that go away ──────────────────────────────────────────────────────────────────────────────────────
+
+SHORT = Patience(hours=1, first=0.01, pause=0.1, pauses=(0.3, 0.3), hold=0.3, returns=0.02)
+"""Waits in short steps, and soon gives work back."""
+
+
+async def settle(
+    database: Database, experiment: Experiment, patience: Patience = SHORT, **changes: Any
+) -> AsyncIterator[Progress]:
+    """Work on an experiment to its end, with little patience, and tell how far it is."""
+    roster = ParticipantFactory(patience)
+    async with working(database, quick(**changes), [experiment.id], roster):
+        while True:
+            async with database.session() as session:
+                now = await progress(session, experiment.id)
+            yield now
+            if not now.running:
+                return
+            await asyncio.sleep(0.1)
+
+
+async def test_an_outage_in_the_middle_fails_nothing_and_asks_nothing_twice(
+    database: Database, tasks: None, records: Records
+) -> None:
+    script = Script(latency=0.02)
+    server = ScriptedServer(script)
+    await server.__aenter__()
+    experiment = await started(database, modelled(server.base_url))
+    said: set[str] = set()
+    lost_at = None
+    async for now in settle(database, experiment):
+        said.update(now.endpoints)
+        if lost_at is None and now.moves >= 10:
+            lost_at = time.monotonic()
+            await server.__aexit__(None, None, None)
+        elif lost_at is not None and server.closed and time.monotonic() - lost_at > 3:
+            assert now.count("failed") == 0
+            server = ScriptedServer(script, port=server.port)
+            await server.__aenter__()
+    await server.__aexit__(None, None, None)
+
+    assert all_done(records)
+    assert asked_twice(records) == []
+    assert any("is paused since" in sentence and "cannot be reached" in sentence for sentence in said)
+    assert now.endpoints == []
+    assert records.count("endpoint_notice") == 0
+
+
+async def test_trials_at_another_endpoint_finish_while_one_is_down(
+    database: Database, tasks: None, records: Records
+) -> None:
+    async with ScriptedServer() as up, ScriptedServer() as down:
+        data = modelled(up.base_url)
+        model = data["participants"]["strong"]
+        data["participants"]["far"] = {**model, "base_url": down.base_url}
+        # First in the queue, and more than the worker's slots.
+        data["arms"] = {
+            "far": {"protocol": "debate", "rounds": 1, "seats": {"debaters": "far"}},
+            "near": {"protocol": "debate", "rounds": 1, "seats": {"debaters": "strong"}},
+        }
+        down.script.refusal = (503, "starting", None)
+        experiment = await started(database, data)
+        near = (
+            "SELECT count(*) FROM play JOIN arm ON arm.id = arm_id WHERE arm.name = 'near' AND state = 'done'"
+        )
+        async for now in settle(database, experiment, concurrency=2):
+            assert now.count("failed") == 0
+            if records.one(near) == 8:
+                down.script.refusal = None
+        assert all_done(records)
+        assert asked_twice(records) == []
+        # The closed endpoint was asked by one request at a time, however many plays waited for it.
+        assert sum(seen.status == 503 for seen in down.seen) < 40
+
+
+async def test_a_quota_fails_nothing_and_few_requests_are_refused(
+    database: Database, tasks: None, records: Records
+) -> None:
+    script = Script(quota=(10, 1.0))
+    async with ScriptedServer(script) as server:
+        experiment = await started(database, modelled(server.base_url))
+        said: set[str] = set()
+        async for now in settle(database, experiment, Patience(hours=1, first=0.01, pause=0.1, hold=1)):
+            said.update(now.endpoints)
+        refused = sum(seen.status == 429 for seen in server.seen)
+        answered = sum(seen.status == 200 for seen in server.seen)
+    assert all_done(records)
+    assert asked_twice(records) == []
+    assert any("requests a minute" in sentence for sentence in said)
+    assert refused < 0.25 * answered
+
+
+async def test_notices_of_a_process_that_died_are_not_shown(database: Database, tasks: None) -> None:
+    experiment = await started(database, modelled("http://127.0.0.1:9/v1"))
+    settings = EndpointSettings.model_validate({"base_url": "http://127.0.0.1:9/v1"})
+    now = datetime.now(UTC)
+    state = EndpointState("big", "", now, "cannot be reached", now)
+
+    async def seen() -> int:
+        async with database.session() as session:
+            return len(await notices(session, experiment.id)) + len(await notices(session))
+
+    for seconds, shown in ((60, 2), (-1, 0)):
+        async with database.session.begin() as session:
+            await publish(session, UUID(int=1), [(settings, state)], seconds=seconds)
+        assert await seen() == shown
+    other = EndpointSettings.model_validate({"base_url": "http://127.0.0.1:8/v1"})
+    async with database.session.begin() as session:
+        await publish(session, UUID(int=2), [(other, state)], seconds=60)
+    assert await seen() == 1
+
+
+async def test_endpoints_that_differ_in_their_headers_alone_share_a_notice(
+    database: Database, tasks: None
+) -> None:
+    now = datetime.now(UTC)
+    address = {"base_url": "http://127.0.0.1:9/v1"}
+    one, other = (EndpointSettings.model_validate(address | {"headers": {"x": name}}) for name in ("A", "B"))
+    states = [
+        (one, EndpointState("big", "", rate=1.0)),
+        (other, EndpointState("big", "", now, "is away", now)),
+    ]
+    async with database.session.begin() as session:
+        await publish(session, UUID(int=1), states, seconds=60)
+    async with database.session() as session:
+        [notice] = await notices(session)
+    assert "is paused" in notice.sentence

@@ -58,7 +58,7 @@ def checked() -> Iterator[Path]:
         yield from sorted((ROOT / folder).rglob("*.py"))
     yield from sorted(ROOT.glob("app/web/static/*.js"))
     for path in sorted((ROOT / "templates").rglob("*.*")):
-        if "prompts" not in path.parts:
+        if not {"prompts", "prompt-versions"} & set(path.parts):
             yield path
 
 

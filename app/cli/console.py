@@ -1,5 +1,7 @@
 """The two streams that the command line writes to."""
 
+from collections.abc import Iterable
+
 from rich.console import Console
 from rich.table import Table
 
@@ -12,6 +14,12 @@ talk = Console(stderr=True)
 def say(sentence: str) -> None:
     """Print a sentence that is no result."""
     talk.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """Print warnings, each on a line."""
+    for sentence in sentences:
+        say(f"Warning: {sentence}")
 
 
 def print_table(table: Table) -> None:

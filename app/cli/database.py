@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,8 @@ import typer
 from app.cli.running import run_to_end
 
 if TYPE_CHECKING:
-    from app.participants.base import EndpointSettings
+    from app.participants.base import EndpointSettings, ModelSettings
+    from app.participants.client import Client
     from app.records.database import Health
 
 commands = typer.Typer()
@@ -46,44 +48,102 @@ def doctor(
 
 async def _doctor(path: Path | None) -> bool:
     from app.cli.local import local_arena
-    from app.records.endpoints import endpoints
+    from app.records.endpoints import endpoints, notices
 
     wanted = _endpoints_of(path) if path else []
     async with local_arena(upgrade=False) as (database, _):
         health = await database.health()
-        known = await endpoints(database) if health.current else []
+        known, found = [], []
+        if health.current:
+            known = await endpoints(database)
+            async with database.session() as session:
+                found = await notices(session)
     kind = "embedded PostgreSQL" if health.embedded else "PostgreSQL from DATABASE_URL"
     print(f"Database: {kind} {health.server_version} at {health.address}")
     state = "current" if health.current else "not current: run `arena db upgrade`"
     print(f"Migrations: {health.revision or 'none'} of {health.head}, {state}")
-    for endpoint in wanted:
-        if endpoint not in known:
-            known.append(endpoint)
-    answering = [await _try_endpoint(*endpoint) for endpoint in known]
-    if not known:
+    answering = [
+        await _try_endpoint(name, endpoint, models) for name, endpoint, models in _with(known, wanted)
+    ]
+    for notice in found:
+        print(f"Of a worker that runs now: {notice.sentence}")
+    if not answering:
         print("Endpoints: none known yet; name a spec to try its endpoints.")
     return health.current and all(answering)
 
 
-def _endpoints_of(path: Path) -> list[tuple[str, EndpointSettings]]:
-    """Return name and address of every endpoint of an experiment's file."""
+def _with(
+    known: Sequence[tuple[str, EndpointSettings]],
+    wanted: Sequence[tuple[str, EndpointSettings, ModelSettings]],
+) -> list[tuple[str, EndpointSettings, list[ModelSettings]]]:
+    """Return every endpoint, those of a spec's file included, with the models that the file wants of it."""
+    tried = [*known, *((name, endpoint) for name, endpoint, _ in wanted)]
+    once = {(name, endpoint.model_dump_json()): endpoint for name, endpoint in tried}
+    return [
+        (key[0], endpoint, [model for name, at, model in wanted if (name, at) == (key[0], endpoint)])
+        for key, endpoint in once.items()
+    ]
+
+
+def _endpoints_of(path: Path) -> list[tuple[str, EndpointSettings, ModelSettings]]:
+    """Return name and address of every endpoint of an experiment's file, once for each model there."""
     from app.experiments.spec import read_spec
+    from app.participants.base import ModelSettings
 
     cast = read_spec(path).cast
-    return [endpoint for name in cast.participants if (endpoint := cast.endpoint_of(name))]
+    return [
+        (*endpoint, participant)
+        for name, participant in cast.participants.items()
+        if (endpoint := cast.endpoint_of(name)) and isinstance(participant, ModelSettings)
+    ]
 
 
-async def _try_endpoint(name: str, endpoint: EndpointSettings) -> bool:
+async def _listed(client: Client) -> str:
+    """Return the models that an endpoint lists. A refusal of the list is an answer too: many servers have none."""
+    from app.participants.base import BadRequest
+
+    try:
+        return ", ".join(await client.models()) or "no model that its list names: name a spec to try one"
+    except BadRequest as error:
+        return f"no list of its models ({str(error).rstrip('.')}): name a spec to try one"
+
+
+async def _cut(client: Client, settings: ModelSettings) -> list[str]:
+    """Return a sentence where a model's server does not read the whole of long prompts."""
+    from app.experiments.served import most_read
+
+    read = await most_read(client, settings)
+    if read is None:
+        return []
+    return [
+        f"{settings.model}: the server reads at most {read:,} tokens of a prompt and drops the rest without a word: serve the model with a "
+        "longer context (Ollama: num_ctx)."
+    ]
+
+
+async def _try_endpoint(name: str, endpoint: EndpointSettings, models: Sequence[ModelSettings]) -> bool:
+    """Print whether an endpoint answers: for these models, as `check` finds out, or by its list where there are none."""
+    from app.experiments.reach import doubt
     from app.participants.base import ParticipantError
     from app.participants.participant_factory import ParticipantFactory
 
     factory = ParticipantFactory()
+    said: dict[str, None] = {}
     try:
-        models = await factory.client(name, endpoint).models()
+        client = factory.client(name, endpoint)
+        if models:
+            said = dict.fromkeys(filter(None, [await doubt(client, settings) for settings in models]))
+            said |= dict.fromkeys([line for settings in models for line in await _cut(client, settings)])
+            serves = ", ".join(dict.fromkeys(settings.model for settings in models))
+        else:
+            serves = await _listed(client)
+        said |= dict.fromkeys(factory.told())
     except ParticipantError as error:
         print(f"Endpoint {name} ({endpoint.base_url}): {error}")
         return False
     finally:
         await factory.close()
-    print(f"Endpoint {name} ({endpoint.base_url}): answers, serves {', '.join(models) or 'no model'}")
+    print(f"Endpoint {name} ({endpoint.base_url}): answers, serves {serves}")
+    for sentence in said:
+        print(f"  {sentence}")
     return True

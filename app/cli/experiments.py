@@ -37,20 +37,20 @@ async def _run_there(remote: Remote, spec: Path, *, retry_failed: bool) -> None:
 
 
 async def _run_here(path: Path, *, retry_failed: bool) -> None:
+    from app.cli.console import warn
     from app.cli.local import local_arena
     from app.cli.work import begin, conclude, print_local_report, work_off
     from app.experiments.reach import reach
     from app.experiments.spec import read_spec
     from app.records import experiments as records
-    from app.records.progress import progress
 
     spec = read_spec(path)
     async with local_arena() as (database, chosen):
         async with database.session() as session:
             existing = await records.find(session, spec.name)
-            done = existing is not None and (await progress(session, existing.id)).finished
-        if not done or retry_failed:
-            await reach(spec.cast, spec.used)
+        # An experiment that goes on waits for its endpoints; a new one shows at once what is mistyped.
+        if existing is None:
+            warn(await reach(spec.cast, spec.used))
         experiment = await begin(database, spec, retry_failed=retry_failed)
         counts = await work_off(database, chosen, experiment)
         await conclude(counts, print_local_report(database, experiment))
@@ -84,6 +84,7 @@ async def _judge_there(remote: Remote, name: str, panel: Path, retry_failed: boo
 
 
 async def _judge_here(name: str, panel: Path, retry_failed: bool) -> None:
+    from app.cli.console import warn
     from app.cli.local import local_arena
     from app.cli.work import conclude, find_experiment, print_local_report, work_off
     from app.experiments.freeze import judge_again, refuse_cancelled
@@ -96,7 +97,9 @@ async def _judge_here(name: str, panel: Path, retry_failed: bool) -> None:
         experiment = await find_experiment(database, name)
         async with database.session() as session:
             await refuse_cancelled(session, experiment)
-        await reach(spec.cast, spec.panel.judges)
+            new = await records.find_round(session, experiment.id, spec.name) is None
+        if new:
+            warn(await reach(spec.cast, spec.panel.judges))
         queued, state = 1, "running"
         # Trials that were still being played are judged when they are done.
         while queued and state != "cancelled":

@@ -16,7 +16,7 @@ from app.errors import UserError
 from app.statistics.assumptions import DISCORDANCE, EXPECTED_CORRELATION, ORDER_CORRELATION
 
 if TYPE_CHECKING:
-    from app.experiments.estimate import Price
+    from app.experiments.estimate import Price, ServedModel
     from app.experiments.fitness import Conduct
     from app.experiments.spec import Spec
     from app.statistics.power import Comparison
@@ -35,7 +35,7 @@ def check(
 
 
 async def _check(path: Path, count: int, names: Sequence[str]) -> None:
-    from app.cli.console import print_table
+    from app.cli.console import print_table, warn
     from app.cli.local import local_arena
     from app.cli.progress import steps
     from app.experiments import check as checking
@@ -46,7 +46,7 @@ async def _check(path: Path, count: int, names: Sequence[str]) -> None:
     from app.records.tasks import passage_texts, questions_of
 
     spec = read_spec(path).with_arms(names)
-    await reach(spec.cast, spec.used)
+    warn(await reach(spec.cast, spec.used))
     async with local_arena() as (database, _), database.session() as session:
         found = await questions_of(session, spec.tasks.set)
         if not found:
@@ -60,12 +60,14 @@ async def _check(path: Path, count: int, names: Sequence[str]) -> None:
     for line in fitness_lines(findings.conducts.values()):
         print(line)
     print(f"{findings.sent} requests sent, {findings.lost} without a reply, {len(findings.errors)} failures.")
+    for sentence in findings.told:
+        print(sentence)
     for name, error in findings.errors:
         print(f"{name}: {error}")
-    if findings.errors:
-        raise UserError("The experiment would not run cleanly: mend what is named above first.")
     if findings.unfit:
         raise Incomplete(_unfit(findings.unfit))
+    if findings.errors:
+        raise UserError("The experiment would not run cleanly: mend what is named above first.")
 
 
 def _unfit(conducts: Sequence[Conduct]) -> str:
@@ -95,24 +97,37 @@ def estimate_command(
     format: Annotated[
         EstimateFormat, typer.Option(help="Tables, or JSON with every figure.")
     ] = EstimateFormat.TABLE,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask no server how many tokens a prompt has and may have.")
+    ] = False,
 ) -> None:
     """Say what an experiment would take before it is started, and how small a difference it could show."""
-    run_to_end(_estimate(spec, price or [], format))
+    run_to_end(_estimate(spec, price or [], format, offline=offline))
 
 
-async def _estimate(path: Path, prices: list[str], format: EstimateFormat) -> None:
-    from app.cli.console import print_table
+async def _estimate(path: Path, prices: list[str], format: EstimateFormat, *, offline: bool) -> None:
+    from app.cli.console import print_table, warn
     from app.cli.local import local_arena
     from app.cli.tables import estimate_lines
     from app.experiments.estimate import estimate, gathered
     from app.experiments.estimate_tables import estimate_tables
+    from app.experiments.served import ask_servers
     from app.experiments.spec import read_spec
+    from app.participants.participant_factory import ParticipantFactory
 
     spec = read_spec(path)
     priced = dict(_read_price(text, spec) for text in prices)
     async with local_arena() as (database, _), database.session() as session:
         material = await gathered(session, spec)
-    found = estimate(spec, material, priced)
+    served: dict[str, ServedModel] = {}
+    if not offline:
+        roster = ParticipantFactory()
+        try:
+            served, silent = await ask_servers(spec, material, roster)
+        finally:
+            await roster.close()
+        warn(silent)
+    found = estimate(spec, material, priced, served)
     if format is EstimateFormat.JSON:
         print(json.dumps(found.as_json(), indent=2))
         return

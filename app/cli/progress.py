@@ -11,6 +11,8 @@ from app.records.progress import Progress as Counts
 
 LINE_EVERY = 10.0
 """Seconds between two lines of progress where stderr is no terminal."""
+NEWS_AFTER = 2.0
+"""Least seconds before a line that an endpoint was paused, or is back."""
 
 
 async def show(steps: AsyncIterator[Counts], name: str) -> Counts:
@@ -27,10 +29,11 @@ async def show(steps: AsyncIterator[Counts], name: str) -> Counts:
 
 
 async def _lines(steps: AsyncIterator[Counts], name: str, meter: "_Meter") -> Counts:
-    last = 0.0
+    last, told = 0.0, ""
     async for counts in steps:
-        if time.monotonic() - last >= LINE_EVERY or not counts.running:
-            last = time.monotonic()
+        news = _without_countdown(counts) != told
+        if time.monotonic() - last >= (NEWS_AFTER if news else LINE_EVERY) or not counts.running:
+            last, told = time.monotonic(), _without_countdown(counts)
             talk.print(
                 f"{name}: {counts.settled} of {counts.total} done, {meter.facts(counts)}", soft_wrap=True
             )
@@ -58,6 +61,11 @@ def steps(name: str, total: int) -> Iterator[Callable[[], None]]:
     yield advance
 
 
+def _without_countdown(counts: Counts) -> str:
+    """Return what is said of endpoints, but for the time until their next try."""
+    return "\n".join(sentence.rpartition("; ")[0] for sentence in counts.endpoints)
+
+
 class _Meter:
     """Speed since the work began."""
 
@@ -77,7 +85,7 @@ class _Meter:
             parts.append(f"{_short(counts.tokens_in)} tokens in, {_short(counts.tokens_out)} out")
         if settled and counts.running:
             parts.append(f"{_duration(counts.running * seconds / settled)} left")
-        return ", ".join(parts)
+        return "; ".join([", ".join(parts), *(sentence.rstrip(".") for sentence in counts.endpoints)])
 
 
 def _short(count: int) -> str:

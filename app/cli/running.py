@@ -17,7 +17,10 @@ class Incomplete(Exception):
 
 
 def run_to_end(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; SIGTERM stops it as Ctrl-C does. Raises Stopped."""
+    """Run to the end, with the key of the arena's own vLLM at hand; SIGTERM stops it as Ctrl-C does. Raises Stopped."""
+    from app.vllm_key import take_key
+
+    take_key()
 
     async def stoppable() -> T:
         task = asyncio.current_task()

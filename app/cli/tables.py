@@ -6,7 +6,13 @@ from app.experiments.estimate import ExperimentEstimate, PeopleEstimate, PowerEs
 def estimate_lines(found: ExperimentEstimate) -> list[str]:
     """What it can show, how many people it needs, and what was assumed."""
     people = [people_needed(found.people)] if found.people else []
-    return [power_of(found.power), *people, "Assumed:", *(f"- {line}" for line in found.assumptions)]
+    return [
+        *found.warnings,
+        power_of(found.power),
+        *people,
+        "Assumed:",
+        *(f"- {line}" for line in found.assumptions),
+    ]
 
 
 def power_of(power: PowerEstimate) -> str:

@@ -64,7 +64,7 @@ _MOVE = Parts(
         maybe("words", WHOLE, "Words of a speech."),
         maybe("asked", WHOLE, "How often a speaker was asked before the speech was accepted."),
         maybe("cut", YES_NO, "Whether a speech was truncated at a sentence after the last attempt."),
-        maybe("suspicious", ListOf(TEXT), "Kinds of suspicious text in a speech: `impersonation`, `instruction`, `chat_template`, `forged_mark`."),
+        maybe("suspicious", ListOf(TEXT), "Kinds of suspicious text in a speech: `impersonation`, `instruction`, `chat_template`, `forged_mark`, `unknown_wrapper` (a named block in brackets that may be thinking, and stayed in the speech)."),
         maybe("stance", TEXT, "Result of a position check: `holds`, `concedes` or `refuses`."),
         maybe("texts", ListOf(TEXT), "A list of items."),
         maybe("index", WHOLE, "The option picked, counted from 0."),
@@ -162,8 +162,10 @@ CALLS = (
         maybe("tokens_in", WHOLE, "Tokens of the prompt, as the server counts them."),
         maybe("tokens_out", WHOLE, "Tokens of the reply, as the server counts them."),
         maybe("tokens_cached", WHOLE, "Tokens of the prompt that the server had in its prefix cache."),
+    maybe("thinking_characters", WHOLE, "Characters of private thinking in the reply, which no other seat reads; absent where there is none."),
+    maybe("thinking_tokens", WHOLE, "Tokens of that thinking, where the server counts them (`completion_tokens_details.reasoning_tokens`)."),
         maybe("error", TEXT, "What went wrong."),
-        maybe("reply", JSON, "The server's reply: text, finish reason, log-probabilities."),
+        maybe("reply", JSON, "The server's reply: text as it came, finish reason, log-probabilities; `reasoning` is the thinking, however it came."),
 )  # fmt: skip
 
 WINS = (

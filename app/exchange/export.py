@@ -18,8 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.exchange.choices import Format, What
 from app.exchange.columns import SCHEMAS
 from app.exchange.tabular import STDOUT, ExportRefused, Row, Write, destination, table
+from app.experiments.spec import prompt_versions
 from app.judge_fields import FIELDS, KNOWS_STORY
 from app.participants.completions import messages
+from app.participants.prompts import OLDEST
 from app.protocols.core import Belief, Speech, parse_content
 from app.protocols.flaws import GRADES, ITEMS
 from app.protocols.quotes import MarkedText, render
@@ -188,6 +190,7 @@ class _About:
 
     def call(self, item: AttemptRow) -> Row:
         attempt, call = item.attempt, item.call
+        thinking = (attempt.reply or {}).get("thinking") or {}
         return {
             **self._arm(item.arm),
             "trial_id": str(item.trial),
@@ -210,6 +213,8 @@ class _About:
             "tokens_in": attempt.tokens_in,
             "tokens_out": attempt.tokens_out,
             "tokens_cached": attempt.tokens_cached,
+            "thinking_characters": thinking.get("characters"),
+            "thinking_tokens": thinking.get("tokens"),
             "error": attempt.error,
             "reply": None if attempt.reply is None else _json(attempt.reply),
         }
@@ -225,6 +230,7 @@ class _About:
                 holder.kind == "builtin" and holder.settings["name"] != ITEMS for holder in seats.values()
             ),
             "protocol": arm.protocol,
+            "prompt_version": prompt_versions(self.experiment.spec).get(arm.name, OLDEST),
         }
 
     def _trial(self, trial: Trial, question: Question, passage: Passage, family: str) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from app.records.tasks import Differs, Saved, save
 SAMPLE = Path(__file__).with_name("sample.jsonl")
 """The task set that ships with the arena, released under CC0."""
 
+SHORT = Path(__file__).with_name("short.jsonl")
+"""Passages of 130 words with their twins, for a model that reads slowly; released under CC0 too."""
+
 SHOWN = 20
 """Number of problems that are listed one by one."""
 
@@ -57,3 +60,8 @@ def refuse_bad(file: TaskFile, *, skip_bad: bool) -> None:
 async def take_sample(session: AsyncSession) -> Saved:
     """Import the task set that ships with the arena."""
     return await take(session, read_tasks(SAMPLE), "sample")
+
+
+async def take_short(session: AsyncSession) -> Saved:
+    """Import the task set of short passages that ships with the arena."""
+    return await take(session, read_tasks(SHORT), "short")

@@ -108,6 +108,8 @@ class UseEstimate:
     cached: int
     """Prompt tokens in a prefix which the same model was sent before."""
     completion: int
+    longest: int
+    """Tokens of the longest prompt."""
     cost: float | None
     """None without a price."""
 
@@ -151,6 +153,18 @@ class PowerEstimate:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedModel:
+    """What is known of a participant's model from its server."""
+
+    characters_per_token: float | None = None
+    """As the server counted one of the experiment's prompts."""
+    context: int | None = None
+    """Most tokens of a prompt and its reply."""
+    reads: int | None = None
+    """Tokens to which its server cuts longer prompts; None where it was not seen to."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExperimentEstimate:
     """The whole estimate."""
 
@@ -160,6 +174,8 @@ class ExperimentEstimate:
     power: PowerEstimate
     cost: float | None
     """None where a model has no price."""
+    warnings: tuple[str, ...]
+    """What will not work, in sentences."""
     assumptions: tuple[str, ...]
 
     @property
@@ -183,6 +199,7 @@ class ExperimentEstimate:
             prompt=sum(use.prompt for use in uses),
             cached=sum(use.cached for use in uses),
             completion=sum(use.completion for use in uses),
+            longest=max((use.longest for use in uses), default=0),
             cost=self.cost,
         )
 
@@ -247,22 +264,46 @@ def _layers(drawn: Sequence[Drawn]) -> list[list[Drawn]]:
     return [list(group) for _, group in groupby(ordered, key=lambda item: len(item.answers))]
 
 
-def estimate(spec: Spec, material: Material, prices: Mapping[str, Price] | None = None) -> ExperimentEstimate:
-    """Return the estimate of `spec`. `prices` are by participant."""
-    rehearsed = [_Layer(spec, layer, material) for layer in _layers(material.drawn)]
+def estimate(
+    spec: Spec,
+    material: Material,
+    prices: Mapping[str, Price] | None = None,
+    served: Mapping[str, ServedModel] | None = None,
+) -> ExperimentEstimate:
+    """Return the estimate of `spec`. `prices`, and what is known of models from their servers, are by participant."""
+    rehearsed = _rehearsed(spec, material)
+    known = {name: (served or {}).get(name, ServedModel()) for name in models_of(spec)}
     arms = tuple(_arm(spec, arm, material.drawn, rehearsed) for arm in spec.arms)
-    uses = tuple(_use(spec, name, rehearsed, (prices or {}).get(name)) for name in _models(spec))
+    uses = tuple(_use(spec, name, rehearsed, (prices or {}).get(name), known[name]) for name in known)
     return ExperimentEstimate(
         arms=arms,
         participants=uses,
         people=_people(spec, material.drawn, rehearsed),
         power=_power(spec, material.drawn),
         cost=_sum([use.cost for use in uses if use.calls]),
-        assumptions=_assumptions(spec, material, rehearsed),
+        warnings=tuple(line for use in uses for line in _warnings(spec, use, known[use.name])),
+        assumptions=_assumptions(spec, material, rehearsed, known),
     )
 
 
-def _models(spec: Spec) -> list[str]:
+def longest_prompts(spec: Spec, material: Material) -> dict[str, Sequence[Segment]]:
+    """Return the longest of the rehearsed prompts of each model, by participant."""
+    found: dict[str, Sequence[Segment]] = {}
+    for layer in _rehearsed(spec, material):
+        for (_, name), count in layer.counts.items():
+            found[name] = max(found.get(name, ()), count.specimen, key=_characters)
+    return found
+
+
+def _characters(segments: Sequence[Segment]) -> int:
+    return sum(len(segment.text) for segment in segments)
+
+
+def _rehearsed(spec: Spec, material: Material) -> list["_Layer"]:
+    return [_Layer(spec, layer, material) for layer in _layers(material.drawn)]
+
+
+def models_of(spec: Spec) -> list[str]:
     cast = spec.cast.participants
     return [name for name in dict.fromkeys(spec.used) if isinstance(cast[name], ModelSettings)]
 
@@ -290,6 +331,12 @@ class _Count:
     """Requests that begin with the passage for the first time."""
     written: float = 0
     """Tokens of the replies."""
+    specimen: Sequence[Segment] = ()
+    """The longest prompt."""
+    longest: int = 0
+    """Most characters of a prompt without a passage, or beside its passage."""
+    reads: bool = False
+    """Whether some prompt has the passage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +407,11 @@ class _Layer:
         new = count.new * times + count.new_readings / len(self.sample) * apart
         return count.calls * times, prompt, min(new, prompt), count.written * times
 
+    def longest(self, count: _Count) -> int:
+        """Return the characters of the longest prompt: that on the longest passage, where passages are read."""
+        longest = max(self.lengths[item.question.passage.key] for item in self.drawn)
+        return count.longest + count.reads * longest
+
 
 def _server(spec: Spec, name: str) -> object:
     """Return the key of a cache: participants with the same model at the same address share it."""
@@ -374,12 +426,16 @@ def _add(
 ) -> None:
     count.calls += weight
     count.written += weight * request.written
+    count.specimen = max(count.specimen, request.segments, key=_characters)
+    beside = sum(len(segment.text) for segment in request.segments if segment.text != text)
+    count.longest = max(count.longest, beside)
     prefix = 0
     for segment in request.segments:
         prefix = hash((prefix, segment.role, segment.text))
         new = (server, prefix) not in sent
         sent.add((server, prefix))
         if segment.text == text:
+            count.reads = True
             count.readings += weight
             count.new_readings += weight * new
         else:
@@ -556,24 +612,48 @@ def _arm(spec: Spec, arm: ArmSpec, drawn: Sequence[Drawn], layers: Sequence[_Lay
     )
 
 
-def _use(spec: Spec, name: str, layers: Sequence[_Layer], price: Price | None) -> UseEstimate:
-    totals = [
-        layer.total(count) for layer in layers for (_, who), count in layer.counts.items() if who == name
-    ]
+def _use(
+    spec: Spec, name: str, layers: Sequence[_Layer], price: Price | None, served: ServedModel
+) -> UseEstimate:
+    counted = [(layer, count) for layer in layers for (_, who), count in layer.counts.items() if who == name]
+    totals = [layer.total(count) for layer, count in counted]
     calls, prompt, new, written = map(sum, zip(*totals, strict=True)) if totals else (0.0, 0.0, 0.0, 0.0)
     settings = spec.cast.participants[name]
     assert isinstance(settings, ModelSettings)
-    tokens = round(prompt / CHARACTERS_PER_TOKEN)
+    characters = served.characters_per_token or CHARACTERS_PER_TOKEN
+    tokens = round(prompt / characters)
+    longest = max((layer.longest(count) for layer, count in counted), default=0)
     use = UseEstimate(
         name=name,
         model=settings.model,
         calls=round(calls),
         prompt=tokens,
-        cached=tokens - round(new / CHARACTERS_PER_TOKEN),
+        cached=tokens - round(new / characters),
         completion=round(written),
+        longest=ceil(longest / characters),
         cost=None,
     )
     return replace(use, cost=_cost(use, price)) if price else use
+
+
+def _warnings(spec: Spec, use: UseEstimate, served: ServedModel) -> Iterator[str]:
+    """Yield what will not work with a model as it is served."""
+    if served.reads is not None and use.longest > served.reads:
+        yield (
+            f"{use.name}: the server of {use.model} reads at most {served.reads:,} tokens of a prompt and drops the rest without a word, and the longest "
+            f"prompt has about {use.longest:,}: serve it with a longer context (Ollama: num_ctx), or choose shorter passages (tasks)."
+        )
+    if served.context is not None and use.longest + _reply(spec, use.name) > served.context:
+        yield (
+            f"{use.name}: the longest prompt has about {use.longest:,} tokens, which with max_tokens ({_reply(spec, use.name):,}) is more than the "
+            f"{served.context:,} that {use.model} is served with: choose shorter passages (tasks), lower max_tokens, or serve it with a longer context."
+        )
+
+
+def _reply(spec: Spec, name: str) -> int:
+    settings = spec.cast.participants[name]
+    assert isinstance(settings, ModelSettings)
+    return settings.max_tokens
 
 
 def _cost(use: UseEstimate, price: Price) -> float:
@@ -643,12 +723,25 @@ def _of_comparison(spec: Spec) -> str:
     )
 
 
-def _assumptions(spec: Spec, material: Material, layers: Sequence[_Layer]) -> tuple[str, ...]:
+def _token_sizes(known: Mapping[str, ServedModel]) -> str:
+    """Return how many characters a token is taken to have."""
+    counted = [
+        f"{found.characters_per_token:.2f} for {name}, as its server counted one of the prompts"
+        for name, found in known.items()
+        if found.characters_per_token
+    ]
+    other = [f"{CHARACTERS_PER_TOKEN} characters"] if len(counted) < len(known) else []
+    return f"A token is {', '.join([*other, *counted])}; a word is {CHARACTERS_PER_WORD}."
+
+
+def _assumptions(
+    spec: Spec, material: Material, layers: Sequence[_Layer], known: Mapping[str, ServedModel]
+) -> tuple[str, ...]:
     rehearsed = sum(len(group) for layer in layers for group in layer.sample)
     stated = [_of_comparison(spec)]
-    if _models(spec):
+    if models_of(spec):
         stated += [
-            f"A token is {CHARACTERS_PER_TOKEN} characters, a word {CHARACTERS_PER_WORD}.",
+            _token_sizes(known),
             "Every speech has the words it is asked to have, every other free text as many as its limit, or "
             f"{THOUGHT_WORDS}; every reply is taken at the first time of asking. What a model thinks before its reply is "
             "not counted.",

@@ -19,6 +19,7 @@ MODELS: tuple[Column[UseEstimate], ...] = (
     Column("prompt tokens", lambda row: row.prompt),
     Column("saved by a prefix cache", lambda row: f"{row.cached:,} ({row.share:.0%})"),
     Column("completion tokens", lambda row: row.completion),
+    Column("longest prompt", lambda row: row.longest),
     Column("cost", lambda row: None if row.cost is None else f"{row.cost:,.2f}"),
 )
 

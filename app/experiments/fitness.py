@@ -1,12 +1,14 @@
 """Whether a participant is fit for a seat: what it did in a pre-flight, compared with thresholds with their reasons."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from app.participants.echoes import loops
 from app.participants.prompt_sizes import PromptSize, most_that_is_read
 from app.protocols.core import AnyContent, Belief, Speech, Stance
+from app.protocols.quotes import Mark
 from app.protocols.views import View
 
 Rating = Literal["fit", "weak", "unfit"]
@@ -16,6 +18,20 @@ Share = tuple[float, int]
 
 ENOUGH = 4
 """Fewest cases on which a participant can be unfit; on fewer it is weak at worst."""
+
+
+def found_among(marks: Mapping[Mark, int]) -> tuple[int, int]:
+    """Return how many quotes are in the passage, within the limit or over it, and how many were long enough to be checked."""
+    found = sum(count for mark, count in marks.items() if mark.in_passage)
+    return found, found + marks.get(Mark.NOT_FOUND, 0)
+
+
+def found_of(marks: Mapping[Mark, int]) -> str:
+    """Return these numbers in words, with the quotes over the limit and those too short to be checked."""
+    found, checked = found_among(marks)
+    over, short = marks.get(Mark.OVER_LIMIT, 0), marks.get(Mark.SHORT, 0)
+    aside = f", {over} over the limit" * bool(over) + f", {short} too short to check" * bool(short)
+    return f"{found} of {checked}{aside}" if checked or short else "none"
 
 
 @dataclass(slots=True)
@@ -34,11 +50,12 @@ class Conduct:
     speeches: int = 0
     in_length: int = 0
     """Speeches that needed neither another request nor a cut."""
+    looping: int = 0
+    """Speeches most of which is the same sentences again and again."""
     from_passage: int = 0
     """Speeches whose seat reads the passage, so that it can quote."""
-    quotes: int = 0
-    """Quotes in those speeches."""
-    verified: int = 0
+    marks: Counter[Mark] = field(default_factory=Counter)
+    """Quotes in those speeches, by what readers see of them."""
     positions: int = 0
     """Speeches whose position was checked."""
     refusals: int = 0
@@ -54,6 +71,16 @@ class Conduct:
     """Beliefs of readings that were shown something, by what was read: whether the first answer was listed first."""
     prompts: list[PromptSize] = field(default_factory=list)
 
+    @property
+    def quotes(self) -> int:
+        """Return the quotes in those speeches."""
+        return self.marks.total()
+
+    @property
+    def found(self) -> Share:
+        """Return the quotes that are in the passage, within the limit or over it, among those long enough to be checked."""
+        return found_among(self.marks)
+
     def count(self, view: View, what: str, content: AnyContent, *, again: bool) -> None:
         """Count the content given to `view`. `what` is the same for readings of one transcript in several orders."""
         self.repeated += again
@@ -65,10 +92,10 @@ class Conduct:
     def _count_speech(self, view: View, speech: Speech) -> None:
         self.speeches += 1
         self.in_length += speech.asked == 1 and not speech.cut
+        self.looping += loops(speech.said.text)
         if view.passage is not None:
             self.from_passage += 1
-            self.quotes += len(speech.said.quotes)
-            self.verified += sum(quote.verified for quote in speech.said.quotes)
+            self.marks.update(quote.mark for quote in speech.said.quotes)
 
     def _count_belief(self, view: View, what: str, belief: Belief, *, again: bool) -> None:
         self.beliefs += 1
@@ -219,7 +246,7 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(
         "Quotes found in the passage",
-        lambda c: (c.verified, c.quotes),
+        lambda c: c.found,
         weak=0.7,
         unfit=0.3,
         reason="Judges learn to distrust its quotes, the true ones too.",
@@ -232,6 +259,15 @@ MEASURES: tuple[Measure, ...] = (
         unfit=0.3,
         reason="The others were asked for again or cut, so that sides differ in what they could say.",
         advice="Change the limits on words, or raise max_tokens.",
+    ),
+    Measure(
+        "Speeches that repeat themselves",
+        lambda c: (c.looping, c.speeches),
+        weak=0.1,
+        unfit=0.5,
+        reason="Sentences that are said three times or more are no argument.",
+        advice="Set presence_penalty in extra_body, raise the temperature, or choose a stronger model.",
+        more_is_better=False,
     ),
     Measure(
         "Speeches that refuse their side",

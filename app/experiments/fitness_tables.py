@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from app.experiments.fitness import Conduct, Share
+from app.experiments.fitness import Conduct, Share, found_of
 from app.shown_table import Column, Kind, ShownTable
 
 
@@ -16,9 +16,7 @@ def _percent(share: Share) -> str | None:
 
 
 def _quotes(conduct: Conduct) -> str | None:
-    if not conduct.from_passage:
-        return None
-    return f"{conduct.verified} of {conduct.quotes}" if conduct.quotes else "none"
+    return found_of(conduct.marks) if conduct.from_passage else None
 
 
 def _beliefs(conduct: Conduct) -> str | None:

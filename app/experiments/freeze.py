@@ -18,7 +18,7 @@ from app.experiments.spec import (
     digest,
     with_defaults,
 )
-from app.participants.base import PEOPLE
+from app.participants.base import PEOPLE, EndpointSettings
 from app.protocols import PROTOCOLS
 from app.records import experiments as records
 from app.records.eligibility import role_for
@@ -47,7 +47,8 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
     """
     existing = await under(session, spec.name)
     if existing is not None:
-        _same(f"The experiment {spec.name}", with_defaults(existing.spec), spec.normalised())
+        stored = with_defaults(existing.spec)
+        _same(f"The experiment {spec.name}", stored, _with_its_prompts(spec, stored))
         return Started(existing, new=False)
     drawn = await drawn_of(session, spec)
     await _check_people(session, spec)
@@ -78,6 +79,18 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
         ),
     )
     return Started(await records.create(session, new), new=True)
+
+
+def _with_its_prompts(spec: Spec, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the spec as JSON, each arm whose file names no version of the prompts with the one that was frozen."""
+    versions = {arm["name"]: arm["prompt_version"] for arm in stored["arms"]}
+    unnamed = {arm.name for arm in spec.arms if not arm.names_version}
+    found = spec.normalised()
+    arms = [
+        {**arm, "prompt_version": versions[arm["name"]]} if arm["name"] in unnamed & versions.keys() else arm
+        for arm in found["arms"]
+    ]
+    return {**found, "arms": arms}
 
 
 async def under(session: AsyncSession, name: str) -> Experiment | None:
@@ -142,14 +155,16 @@ def cast_of(cast: Cast, names: Iterable[str]) -> list[records.NewParticipant]:
     for name in dict.fromkeys(names):
         settings = cast.participants[name]
         endpoint = cast.endpoint_of(name)
-        address = (endpoint[0], str(endpoint[1].base_url), endpoint[1].api_key_env) if endpoint else None
         data = settings.model_dump(mode="json")
-        people.append(
-            records.NewParticipant(
-                name, settings.kind, data, digest([name, data, list(address or ())]), address
-            )
-        )
+        identity = digest([name, data, _address(*endpoint) if endpoint else []])
+        people.append(records.NewParticipant(name, settings.kind, data, identity, endpoint))
     return people
+
+
+def _address(name: str, settings: EndpointSettings) -> list[Any]:
+    """Return what identifies an endpoint. Settings that are not set leave it as it was before there were any."""
+    more = settings.more()
+    return [name, str(settings.base_url), settings.api_key_env, *([more] if more else [])]
 
 
 def _prompts(spec: Spec) -> dict[str, dict[str, str]]:

@@ -15,6 +15,7 @@ from app.protocols.core import Assignment, Case, Protocol
 from app.protocols.flaws import ITEMS, planted_in
 from app.protocols.judging import orders
 from app.protocols.rehearsal import rehearse
+from app.protocols.writing import count_words
 from models import Question
 
 
@@ -186,7 +187,7 @@ def check_planted(arms: Iterable[ArmSpec], drawn: Sequence[Drawn]) -> None:
                 "planted arguments (docs/formats/tasks.md), or write planted_by: tamperer."
             )
         for key, planted in brought.items():
-            for words in (len(each.argument.split()) for each in planted.values()):
+            for words in (count_words(each.argument) for each in planted.values()):
                 if words > protocol.max_words:
                     raise SpecError(
                         f"arms.{arm.name}: a planted argument of the question {key} has {words} words and max_words is "

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -19,7 +19,7 @@ from app.experiments import examples
 from app.experiments.presets import PRESETS
 from app.participants.base import PEOPLE, BuiltinSettings, EndpointSettings, ModelSettings
 from app.participants.baselines import NEVER_GIVES
-from app.participants.prompts import PromptError, load, read_override
+from app.participants.prompts import NEWEST, OLDEST, VERSIONS, PromptError, load, read_override
 from app.protocols import (
     CEILING,
     FLOOR,
@@ -84,6 +84,10 @@ class ArmSpec:
     """Every template of the arm by name, as frozen with the experiment."""
     preset: str | None = None
     """The preset that gave the protocol and its settings; None where the file names none."""
+    prompt_version: str = NEWEST
+    """The version of the shipped prompts."""
+    names_version: bool = field(default=False, compare=False)
+    """Whether the file names that version; else it is the newest."""
 
     def assignments(self, answers: int) -> tuple[Assignment, ...]:
         """Return every assignment of a question with this many answers; `share` of them is played."""
@@ -110,6 +114,7 @@ class ArmSpec:
             **self.protocol.model_dump(mode="json"),
             "seats": dict(sorted(self.seats.items())),
             "prompts": dict(sorted(self.overrides.items())),
+            "prompt_version": self.prompt_version,
         }
 
 
@@ -202,6 +207,8 @@ class Spec:
     seed: int
     pgr: Gap | None = None
     """None where the file names no arms for it."""
+    pilot: bool = False
+    """Whether it is a trial run, which reports say and comparisons of experiments leave out."""
 
     @property
     def used(self) -> list[str]:
@@ -232,6 +239,7 @@ class Spec:
             "seed": self.seed,
             # Left out where absent, so that files of before have the digest of before.
             **({"pgr": self.pgr.model_dump(mode="json")} if self.pgr else {}),
+            **({"pilot": True} if self.pilot else {}),
         }
 
 
@@ -241,11 +249,21 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def prompt_versions(stored: Mapping[str, Any]) -> dict[str, str]:
+    """Return by arm the version of the shipped prompts under which a stored spec is played. Before versions had names
+    there was the oldest.
+    """
+    return {arm["name"]: arm.get("prompt_version", OLDEST) for arm in stored.get("arms", ())}
+
+
 def with_defaults(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored spec with the default of every setting that is younger than it, to be compared with a file."""
     found = dict(stored)
     if "arms" in found:
-        found["arms"] = [{**_defaults(PROTOCOLS[arm["protocol"]]), **arm} for arm in found["arms"]]
+        found["arms"] = [
+            {**_defaults(PROTOCOLS[arm["protocol"]]), "prompt_version": OLDEST, **arm}
+            for arm in found["arms"]
+        ]
     if "tasks" in found:
         found["tasks"] = {**_defaults(Tasks), **found["tasks"]}
     found["participants"] = {
@@ -292,6 +310,7 @@ class _File(Part):
     replicates: int = Field(1, ge=1, le=1000)
     seed: int = Field(0, ge=-MOST, le=MOST)
     pgr: dict[str, Any] | None = None
+    pilot: bool = False
 
 
 class _ArmFile(Part):
@@ -300,6 +319,8 @@ class _ArmFile(Part):
     protocol: str
     seats: dict[str, str] = Field(default_factory=dict)
     prompts: dict[str, str] = Field(default_factory=dict)
+    prompt_version: str | None = None
+    """The version of the shipped prompts; the newest where absent."""
 
 
 class _PanelFile(Part):
@@ -373,6 +394,7 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
         replicates=file.replicates,
         seed=file.seed,
         pgr=_gap(file.pgr, arms) if file.pgr else None,
+        pilot=file.pilot,
     )
 
 
@@ -538,11 +560,14 @@ def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> ArmSpe
             raise SpecError(f"{where}: {rules.name} has no setting {key} any more: {rules.moved[key]}.")
         _known(str(key), [*rules.model_fields, *_ArmFile.model_fields, "preset"], where, "key")
     protocol = _part(rules, settings, where)
-    overrides, sources = _prompts(where, protocol, arm.prompts, folder)
+    version = _known(arm.prompt_version or NEWEST, VERSIONS, where, "prompt_version")
+    overrides, sources = _prompts(where, protocol, arm.prompts, folder, version)
     seats = _seated(where, protocol, arm.seats, cast)
     _fitted(where, protocol, seats, cast)
     _vary(where, protocol, seats, cast)
-    found = ArmSpec(name, protocol, seats, overrides, sources, preset)
+    found = ArmSpec(
+        name, protocol, seats, overrides, sources, preset, version, names_version=bool(arm.prompt_version)
+    )
     if found.share < 1 and not any(given.exchanged for given in found.assignments(2)):
         raise SpecError(
             f"{where}: balance: half is for two different participants who oppose each other; leave it out."
@@ -694,7 +719,7 @@ def _samples(settings: ModelSettings) -> bool:
 
 
 def _prompts(
-    where: str, protocol: Protocol, named: Mapping[str, str], folder: Path
+    where: str, protocol: Protocol, named: Mapping[str, str], folder: Path, version: str
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the digest of each text that replaces a shipped one, and all templates of the arm, with its
     examples.
@@ -712,7 +737,7 @@ def _prompts(
             "`arena export NAME --what wins` writes such a file."
         )
     try:
-        sources = load(given, protocol.name)
+        sources = load(given, protocol.name, version=version)
         overrides = {kind: digest(read_override(value)) for kind, value in given.items()}
         if lines is None or not count:
             return overrides, sources

@@ -6,7 +6,7 @@ It is a baseline, not a language model: it matches words and does not understand
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice, takewhile
+from itertools import accumulate, chain, islice, takewhile
 from math import fsum
 from random import Random
 
@@ -46,6 +46,7 @@ from app.protocols.marks import (
 from app.protocols.quotes import MIN_WORDS, IndexedPassage, Mark, Span, mark, only_verified
 from app.protocols.trees import AnswerFacts, NumberFacts
 from app.protocols.views import Line, View
+from app.protocols.writing import WORD, count_words, first_words, has_unspaced, word_spans
 
 WORDS_WITHOUT_TARGET = 100
 """Length of a speech whose ask names none."""
@@ -161,21 +162,38 @@ _WRITTEN_WORD = re.compile(r"\S*[^\W_]\S*")
 
 def _cut(index: Index, span: Span, weights: Mapping[str, float], most: int | None) -> Quotation | None:
     """Return the sentence or, where it is longer than `most` characters, its most relevant run of words."""
-    words_at = [
-        (span[0] + word.start(), span[0] + word.end())
-        for word in _WRITTEN_WORD.finditer(index.text[slice(*span)])
+    written = [
+        (span[0] + start, span[0] + end, size) for start, end, size in _words_in(index.text[slice(*span)])
     ]
-    worth = [_worth(index, word, weights) for word in words_at]
+    words_at = [(start, end) for start, end, _ in written]
+    worth = [_worth(index, word, weights) for word in _with_next(written)]
+    sizes = [0, *accumulate(size for _, _, size in written)]
     runs = [
         (round(fsum(worth[first:last]), 9), words_at[last - 1][1] - words_at[first][0], words_at[first][0])
         for first, last in _longest_runs(words_at, most)
-        if last - first >= MIN_WORDS
+        if sizes[last] - sizes[first] >= MIN_WORDS * WORD
     ]
     if not runs:
         return None
     _, length, start = max(runs)
     quoted = " ".join(index.text[start : start + length].split())
     return Quotation(quoted, (start, start + length))
+
+
+def _words_in(text: str) -> Iterator[tuple[int, int, int]]:
+    """Yield start, end and size of each word, or of each character in a script without spaces."""
+    if has_unspaced(text):
+        return word_spans(text)
+    return ((*word.span(), WORD) for word in _WRITTEN_WORD.finditer(text))
+
+
+def _with_next(written: Sequence[tuple[int, int, int]]) -> list[Span]:
+    """Return the place of each word, and of each character with the one behind it: its terms are pairs."""
+    ends = [end for _, end, _ in written]
+    return [
+        (start, end if size == WORD else ends[min(at + 1, len(ends) - 1)])
+        for at, (start, end, size) in enumerate(written)
+    ]
 
 
 def _longest_runs(words_at: Sequence[Span], most: int | None) -> Iterator[tuple[int, int]]:
@@ -188,7 +206,8 @@ def _longest_runs(words_at: Sequence[Span], most: int | None) -> Iterator[tuple[
 
 
 def _worth(index: Index, span: Span, weights: Mapping[str, float]) -> float:
-    found = {stem(word) for word in words(index.text[slice(*span)])}
+    text = index.text[slice(*span)]
+    found = set(terms(text)) if has_unspaced(text) else {stem(word) for word in words(text)}
     return max((weights[term] * index.idf(term) for term in found if term in weights), default=0.0)
 
 
@@ -270,7 +289,15 @@ _FILLERS = (
 )  # fmt: skip
 
 
-_STOPS = (".", "!", "?", "…", '."', '!"', '?"', ".”", "!”", "?”")
+_STOPS = ("。", "！", "？", "。」", ".", "!", "?", "…", '."', '!"', '?"', ".”", "!”", "?”")
+
+
+_TAG = re.compile(r"</?quote>")
+
+
+def _count(*parts: str) -> int:
+    """Return the words of several parts of a speech, without its tags."""
+    return count_words(_TAG.sub("", " ".join(parts)))
 
 
 class GrowingSpeech:
@@ -282,7 +309,7 @@ class GrowingSpeech:
 
     @property
     def words(self) -> int:
-        return sum(len(part.split()) for part in self.parts)
+        return _count(*self.parts)
 
     @property
     def text(self) -> str:
@@ -290,7 +317,7 @@ class GrowingSpeech:
 
     def add(self, *parts: str) -> bool:
         """Add all of `parts`, or none if they do not fit."""
-        fits = self.words + sum(len(part.split()) for part in parts) <= self._most
+        fits = _count(*self.parts, *parts) <= self._most
         if fits:
             self.parts += parts
         return fits
@@ -535,14 +562,13 @@ def parts(view: View) -> Items:
     index = indexed(view.passage)
     told = {text for line in view.lines if isinstance(line.content, Items) for text in line.content.texts}
     sentences = chain(index.ranked(_wanted(view, view.side)), index.sentences)
-    room = (view.limits.max_words or WORDS_WITHOUT_TARGET) - len(_PART.split())
+    room = (view.limits.max_words or WORDS_WITHOUT_TARGET) - count_words(_PART)
     texts = dict.fromkeys(_part(index, sentence, room) for sentence in sentences)
     return Items(texts=tuple(islice((text for text in texts if text not in told), facts.least)))
 
 
 def _part(index: Index, sentence: Sentence, room: int) -> str:
-    written = _harmless(index.text[sentence.start : sentence.end]).split()
-    return _PART.format(words=" ".join(written[:room]))
+    return _PART.format(words=first_words(_harmless(index.text[sentence.start : sentence.end]), room))
 
 
 # ── picks ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -622,7 +648,7 @@ def sub_questions(view: View, seed: int) -> Items:
     """
     checked = answer(view)
     texts = _about_everything(view, Random(seed)) if checked is None else _about_gaps(view, checked)
-    texts = [" ".join(text.split()[: view.limits.max_words]) for text in texts]
+    texts = [first_words(text, view.limits.max_words) for text in texts]
     most = view.facts.most if isinstance(view.facts, ItemsFacts) else None
     return Items(texts=tuple(texts[:most]))
 
@@ -658,7 +684,7 @@ def question(view: View, seed: int) -> Note:
     ]
     named = next((words for words in asked if words), "")
     text = rng.choice(_QUESTIONS).format(words=named) if named else rng.choice(_OPEN_QUESTIONS)
-    return Note(text=" ".join(text.split()[: view.limits.max_words]))
+    return Note(text=first_words(text, view.limits.max_words))
 
 
 def advice(view: View, seed: int) -> Note:

@@ -1,12 +1,23 @@
 """The one method of a participant. Also the settings of participants and the record of model calls."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from app.errors import UserError
 from app.protocols.core import AnyContent, Elicitation
@@ -24,7 +35,9 @@ PEOPLE = "people"
 #   ├── UnknownModel          the endpoint has no such model
 #   ├── ContextTooLong        the prompt does not fit the model
 #   ├── BadRequest            the endpoint refused the request for another reason
+#   │   └── Filtered             its content filter stopped the request or the reply
 #   └── Nonsense              replies came, but none that could be read as what was asked
+#       └── Spent             the limit on tokens broke the reply off before it began, inside the model's thinking
 
 
 class ParticipantError(UserError):
@@ -55,8 +68,16 @@ class BadRequest(ParticipantError):
     """The endpoint refused the request."""
 
 
+class Filtered(BadRequest):
+    """The endpoint's content filter stopped the request or the reply."""
+
+
 class Nonsense(ParticipantError):
     """There were replies, but none that could be read as the requested content."""
+
+
+class Spent(Nonsense):
+    """All of the reply's tokens went into thinking."""
 
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -81,17 +102,123 @@ BaseUrl: TypeAlias = Annotated[HttpUrl, AfterValidator(_without_secrets)]
 """An address that may be stored and shown."""
 
 
+_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+Variable: TypeAlias = Annotated[str, Field(pattern=_VARIABLE, max_length=200)]
+"""Name of an environment variable."""
+
+RESERVED_HEADERS = frozenset(
+    {"accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"}
+    | {"keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "x-request-id"}
+)
+"""Headers that belong to the connection or to the request itself, and cannot be set. Those of a proxy cannot either."""
+
+_SECRET = re.compile(r"key|token|secret|sig|passw|pwd|auth|cred|code|session", re.IGNORECASE)
+
+
+def _header(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", name):
+        raise ValueError(f"a header cannot be called {name!r}")
+    if name.lower() in RESERVED_HEADERS or name.lower().startswith(("proxy-", "sec-")):
+        raise ValueError(f"the header {name} cannot be set: it belongs to the connection")
+    return name
+
+
+def _distinct(headers: dict[str, str]) -> dict[str, str]:
+    if len({name.lower() for name in headers}) < len(headers):
+        raise ValueError("two headers have the same name")
+    return headers
+
+
+def _as_text(value: object) -> object:
+    """Return a date or a number of a YAML file as it was written there: versions look like dates."""
+    plain = isinstance(value, date | int | float) and not isinstance(value, bool)
+    return str(value) if plain else value
+
+
+def _no_literal_secrets(query: dict[str, str]) -> dict[str, str]:
+    for name, value in query.items():
+        if value.startswith("$"):
+            if not re.fullmatch(_VARIABLE, value[1:]):
+                raise ValueError(
+                    f"the parameter {name} needs the name of an environment variable after the $"
+                )
+        elif _SECRET.search(name) or len(value) > 60 or value.startswith("sk-"):
+            raise ValueError(
+                f"the parameter {name} looks like a secret: put it into an environment variable and write $NAME here"
+            )
+    return query
+
+
+Headers: TypeAlias = Annotated[
+    dict[Annotated[str, AfterValidator(_header)], Variable], AfterValidator(_distinct), Field(max_length=20)
+]
+"""From the name of a header to the name of the environment variable with its value."""
+
+Query: TypeAlias = Annotated[
+    dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,100}$")],
+        Annotated[str, BeforeValidator(_as_text), Field(max_length=200)],
+    ],
+    AfterValidator(_no_literal_secrets),
+    Field(max_length=20),
+]
+"""From the name of a parameter to its value, or to `$NAME`, the environment variable with it."""
+
+
 class EndpointSettings(StrictSettings):
     """A model server that speaks the OpenAI protocol."""
 
     base_url: BaseUrl
     """Address up to and including `/v1`."""
-    api_key_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    api_key_env: str | None = Field(None, pattern=_VARIABLE)
     """Name of the environment variable with the key. The key itself is never written down."""
+    headers: Headers = Field(default_factory=dict)
+    """Further headers of every request: the name of each with the name of the environment variable that has its
+    value, such as `{api-key: ARENA_KEY_AZURE}`.
+    """
+    query: Query = Field(default_factory=dict)
+    """Parameters added to every address, such as `{api-version: 2024-10-21}`. `$NAME` takes the value of the
+    environment variable NAME; what looks like a secret must.
+    """
+    fold_system: bool = False
+    """Whether system messages are put into the first message of the user. Without it that is found out at the
+    first refusal.
+    """
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the younger settings where they are not set, so that older specs compare as equal."""
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if value or name not in MORE}
 
     def key(self) -> str | None:
         """Return the key, read from the environment at the moment of use; None where none is named or set."""
         return os.environ.get(self.api_key_env) if self.api_key_env else None
+
+    def more(self) -> dict[str, Any]:
+        """Return the settings beside address and key, as JSON; only those that are set."""
+        written = self.model_dump(mode="json")
+        return {name: written[name] for name in MORE if name in written}
+
+    def variables(self) -> list[str]:
+        """Return the names of all environment variables whose values go to the server."""
+        asked = [value[1:] for value in self.query.values() if value.startswith("$")]
+        return list(dict.fromkeys([*filter(None, [self.api_key_env]), *self.headers.values(), *asked]))
+
+    @staticmethod
+    def value_of(variable: str) -> str:
+        """Return the value of an environment variable; empty where this process has none."""
+        return os.environ.get(variable, "")
+
+    def secrets(self) -> list[str]:
+        """Return the values of these variables that are set, the longest first."""
+        found = {os.environ.get(variable) for variable in self.variables()}
+        return sorted(filter(None, found), key=len, reverse=True)
+
+
+MORE = ("headers", "query", "fold_system")
+"""Settings of an endpoint beside its address and key."""
 
 
 class ModelSettings(StrictSettings):
@@ -125,7 +252,9 @@ class ModelSettings(StrictSettings):
     timeout: float = Field(300, gt=0)
     """Seconds to wait for one reply."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
-    """Sent with every request, for instance switches of the chat template."""
+    """Sent unchanged with every request, for instance switches of the chat template. It wins over everything that
+    the arena sends; `null` removes a parameter.
+    """
 
     @property
     def elicitation(self) -> Elicitation:
@@ -176,6 +305,8 @@ class Segment:
 
     role: Literal["system", "user", "assistant"]
     text: str
+    verbatim: bool = field(default=False, compare=False)
+    """Whether it is a text of the experiment (the passage, a move), and not of a template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +318,17 @@ class Call:
     """Path of the ask it serves."""
     purpose: str
     """`answer`, `again` (a re-ask), `mass` (one unconstrained token, for belief and label mass), `choice` (one
-    constrained token, where the other leaves the choice open).
+    constrained token, where the other leaves the choice open), `probe` (a tiny request that tells whether the endpoint
+    answers at all).
     """
     endpoint: str
     model: str
     segments: Sequence[Segment]
     params: Mapping[str, Any]
+    fixed: frozenset[str] = frozenset()
+    """Parameters that the user wrote, which are never adapted to the server. Not stored."""
+    needs: frozenset[str] = frozenset()
+    """Parameters without which the request is pointless: it is not sent again without them. Not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +354,33 @@ class CallLog(Protocol):
 
     async def end(self, request_id: str, ending: Ending) -> None:
         """Record how it ended. Return once that is durable."""
+
+
+class AskLog:
+    """The call log of one ask, which knows whether a reply came. What was heard would be lost with the ask, so that
+    it waits for a paused endpoint as long as it takes.
+    """
+
+    def __init__(self, log: CallLog) -> None:
+        self._log = log
+        self._probes: set[str] = set()
+        self.heard = False
+        """Whether any request of this ask got a reply."""
+
+    async def begin(self, call: Call, attempt: int, request_id: str) -> None:
+        """See `CallLog`."""
+        if call.purpose == PROBE:
+            self._probes.add(request_id)
+        await self._log.begin(call, attempt, request_id)
+
+    async def end(self, request_id: str, ending: Ending) -> None:
+        """See `CallLog`."""
+        self.heard = self.heard or (ending.status == "ok" and request_id not in self._probes)
+        await self._log.end(request_id, ending)
+
+
+PROBE = "probe"
+"""Purpose of a request that no ask needs: it tells whether the endpoint answers."""
 
 
 # ── the participant ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -247,8 +410,8 @@ class Asking:
 class Prompts(Protocol):
     """The snapshotted templates of an arm."""
 
-    def segments(self, protocol: str, view: View) -> list[Segment]:
-        """The prompt of a view, in the order that suits the prefix cache."""
+    def segments(self, protocol: str, view: View, form: str = "") -> list[Segment]:
+        """The prompt of a view, in the order that suits the prefix cache. `form` asks for another form of reply."""
 
 
 class Participant(Protocol):

@@ -1,13 +1,16 @@
 """The chat-completions format: from segments to a request, and from a response to a reply. Sends nothing."""
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 from app.participants.base import Segment
 from app.participants.failures import Unreadable, scrub
+from app.participants.thinking import Parted, part
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,7 @@ class Reply:
     """A model's reply to a request."""
 
     text: str
+    """What it says, without its thinking."""
     whole: bool = True
     """False where the limit on tokens broke it off."""
     first: tuple[tuple[str, float], ...] = ()
@@ -34,19 +38,39 @@ def messages(segments: Sequence[Segment]) -> list[dict[str, str]]:
     ]
 
 
-def scrubbed(data: object, key: str | None) -> object:
-    """Return JSON without the key anywhere in it."""
+def scrubbed(data: object, secrets: Sequence[str]) -> object:
+    """Return JSON without the secrets anywhere in it."""
     if isinstance(data, str):
-        return scrub(data, key)
+        return scrub(data, secrets)
     if isinstance(data, list):
-        return [scrubbed(item, key) for item in data]
+        return [scrubbed(item, secrets) for item in data]
     if isinstance(data, dict):
-        return {name: scrubbed(value, key) for name, value in data.items()}
+        return {scrub(name, secrets): scrubbed(value, secrets) for name, value in data.items()}
     return data
 
 
+MOST_STORED = 200_000
+"""Most characters of one text of a reply that are stored, and of its log-probabilities."""
+
+
+def stored(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a reply that is recorded, bounded: what is longer is cut, and says so."""
+    return {name: _stored(value) for name, value in sent.items()}
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, str):
+        left = len(value) - MOST_STORED
+        return f"{value[:MOST_STORED]} [{left} more characters were cut]" if left > 0 else value
+    size = len(json.dumps(value)) if isinstance(value, dict | list) else 0
+    return f"[{size} characters of JSON were left out]" if size > MOST_STORED else value
+
+
 def read(data: object) -> Reply:
-    """Return the reply in the body of a chat completion. Raise Unreadable where there is none."""
+    """Return the reply in the body of a chat completion, without its thinking. Raise Unreadable where there is none.
+
+    A reply that ends inside its thinking is not worth another attempt with the same seed.
+    """
     body = _mapping(data, "sent a page or a text instead of JSON")
     choices = body.get("choices")
     choice = _mapping(
@@ -54,21 +78,34 @@ def read(data: object) -> Reply:
     )
     message = _mapping(choice.get("message"), "sent a reply without a message")
     reason, logprobs, usage = choice.get("finish_reason"), choice.get("logprobs"), body.get("usage")
-    first = _first_tokens(logprobs)
-    said = [text for text in (message.get("content"), message.get("refusal")) if isinstance(text, str)]
-    if not said and not first:
-        raise Unreadable(*(_SPENT if reason == "length" else ("sent a reply without text",)))
-    sent = {"text": said[0] if said else None, "finish_reason": reason, "logprobs": logprobs}
-    thinking = message.get("reasoning") or message.get("reasoning_content")
+    first, whole = _first_tokens(logprobs), reason != "length"
+    written, thought_apart = _content(message)
+    parted = part(written or "", whole=whole)
+    thought = "\n\n".join(filter(None, (thought_apart, parted.thought)))
+    if not first:
+        _check(written, parted, thought=bool(thought), whole=whole)
+    sent: dict[str, Any] = {"text": written, "finish_reason": reason, "logprobs": logprobs}
+    if thought:
+        tokens = _count(usage, "completion_tokens_details", "reasoning_tokens")
+        sent["reasoning"] = thought
+        sent["thinking"] = {"characters": len(thought), "tokens": tokens}
     return Reply(
-        text=said[0] if said else "",
-        whole=reason != "length",
+        text=parted.said,
+        whole=whole,
         first=first,
-        sent=sent | ({"reasoning": thinking} if thinking else {}),
+        sent=sent,
         tokens_in=_count(usage, "prompt_tokens"),
         tokens_out=_count(usage, "completion_tokens"),
         tokens_cached=_count(usage, "prompt_tokens_details", "cached_tokens"),
     )
+
+
+def _check(written: str | None, parted: Parted, *, thought: bool, whole: bool) -> None:
+    """Refuse a reply without text, and one that ends inside its thinking."""
+    if not parted.said.strip() and not whole and (thought or not written):
+        raise Unreadable(*_SPENT, again=False, spent=True)
+    if written is None:
+        raise Unreadable("sent a reply without text")
 
 
 _SPENT = (
@@ -83,25 +120,157 @@ def _mapping(value: object, otherwise: str) -> Mapping[str, Any]:
     return value
 
 
+# ── what is written and what is thought ─────────────────────────────────────────────────────────────────────────
+
+_TEXT_PARTS = ("text", "output_text", "refusal")
+_THOUGHT = re.compile(r"think|thought|reason", re.IGNORECASE)
+_REASONING_FIELDS = (
+    ("reasoning_content", "reasoning", "thinking", "thought", "thoughts", "reasoning_text"),
+    ("reasoning_details", "thinking_blocks"),
+)
+"""Where servers put thinking: as text or, if there is none, as a list of parts."""
+_IN_PARTS = ("text", "value", "thinking", "reasoning", "summary", "content", "refusal")
+
+
+def _content(message: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Return what a message says, None where it has no text, and its thinking as far as that is apart.
+
+    Parts of a kind that is not known are neither.
+    """
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [content]
+    said = [text for item in parts if (text := _said(item)) is not None]
+    if not said and isinstance(refusal := message.get("refusal"), str):
+        said = [refusal]
+    thought = [
+        _words(item) for item in parts if isinstance(item, dict) and _THOUGHT.search(str(item.get("type")))
+    ]
+    for names in _REASONING_FIELDS:
+        thought = thought or [text for name in names if (text := _words(message.get(name)))][:1]
+    return "".join(said) if said else None, "\n\n".join(filter(None, thought))
+
+
+def _said(item: object) -> str | None:
+    """Return the text of one part of a message; None for any other part."""
+    if isinstance(item, dict):
+        return _words(item) if item.get("type", "text") in _TEXT_PARTS else None
+    return item if isinstance(item, str) else None
+
+
+def _words(value: object) -> str:
+    """Return all text in a part of a message, however deeply it lies."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "\n".join(filter(None, map(_words, value)))
+    if isinstance(value, dict):
+        return next((text for name in _IN_PARTS if (text := _words(value.get(name)))), "")
+    return ""
+
+
+# ── log-probabilities ───────────────────────────────────────────────────────────────────────────────────────────
+
+_IMPOSSIBLE = -700.0
+"""Servers write -9999, -Infinity or the least float for tokens whose probability they do not tell."""
+_ROUNDING = 0.05
+"""Probabilities that add up to more than this above 1 are no probabilities."""
+
+
 def _first_tokens(logprobs: Any) -> tuple[tuple[str, float], ...]:
-    """Return tokens and probabilities at the first place of a reply; empty where the server returns none."""
-    try:
-        likeliest = logprobs["content"][0]["top_logprobs"]
-        return tuple((str(top["token"]), math.exp(min(top["logprob"], 0.0))) for top in likeliest)
-    except (TypeError, KeyError, IndexError):
-        return ()
+    """Return tokens and probabilities at the first place of a reply; empty where the server returns none.
+
+    Reads the chat format and the older one. A token without a usable figure is left out, as one that was not
+    returned. The written token is among them, whether or not the server lists it.
+    """
+    likeliest = [*_listed_tokens(logprobs)]
+    known: dict[str, float] = {}
+    for token, logprob in likeliest:
+        if token not in known and (probability := _probability(logprob)) is not None:
+            known[token] = probability
+    return tuple(known.items()) if math.fsum(known.values()) <= 1 + _ROUNDING else ()
+
+
+def _listed_tokens(logprobs: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the tokens of the first place with their figures, the likeliest first and the written one last."""
+    if not isinstance(logprobs, dict):
+        return
+    if isinstance(place := _at_first(logprobs.get("content")), dict):
+        yield from _pairs(place.get("top_logprobs"))
+        yield from _pairs([place])
+    elif isinstance(logprobs.get("tokens"), list):
+        yield from _pairs(_at_first(logprobs.get("top_logprobs")))
+        written, figure = _at_first(logprobs["tokens"]), _at_first(logprobs.get("token_logprobs"))
+        yield from _pairs([{"token": written, "logprob": figure}])
+
+
+def _at_first(places: Any) -> Any:
+    return places[0] if isinstance(places, list) and places else None
+
+
+def _pairs(tops: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(tops, dict):
+        yield from ((token, figure) for token, figure in tops.items())
+    for top in tops if isinstance(tops, list) else []:
+        if isinstance(top, dict) and isinstance(top.get("token"), str):
+            yield top["token"], top.get("logprob")
+
+
+def _probability(logprob: Any) -> float | None:
+    """Return the probability of a log-probability; None where it is missing, no number, or a stand-in for unknown."""
+    usable = isinstance(logprob, int | float) and not isinstance(logprob, bool) and math.isfinite(logprob)
+    if not usable or not _IMPOSSIBLE < logprob <= _ROUNDING:
+        return None
+    return math.exp(min(logprob, 0.0))
 
 
 def _count(usage: Any, *keys: str) -> int | None:
     for key in keys:
         usage = usage.get(key) if isinstance(usage, dict) else None
-    return usage if isinstance(usage, int) else None
+    plausible = isinstance(usage, int) and not isinstance(usage, bool) and 0 <= usage < 2**31
+    return usage if plausible else None
 
 
-def listed(body: object) -> list[str]:
-    """Return the names of the models in the body of a list. Raise Unreadable where there is none."""
-    models = _mapping(body, "sent a page or a text instead of its models").get("data")
-    names = (
-        [model.get("id") for model in models if isinstance(model, dict)] if isinstance(models, list) else []
-    )
-    return [name for name in names if isinstance(name, str)]
+_LISTS = ("data", "models", "model_list", "object", "results", "items")
+_KEYS = ("id", "name", "model", "model_name", "model_id", "key")
+
+
+def listed(body: object) -> dict[str, int | None]:
+    """Return the models in the body of a list, in every form that is known: by name, the most tokens of a prompt and
+    its reply, where the list says. Raise Unreadable where there is none.
+    """
+    found = body if isinstance(body, list) else None
+    if isinstance(body, dict):
+        found = next((body[name] for name in _LISTS if isinstance(body.get(name), list | dict)), None)
+    if isinstance(found, dict):
+        found = [{"id": name} for name in found]
+    if found is None:
+        raise Unreadable("sent something else instead of the list of its models")
+    return {name: _context(model) for model in found if (name := _model_name(model))}
+
+
+def _model_name(model: Any) -> str:
+    if isinstance(model, dict):
+        model = next((model[key] for key in _KEYS if isinstance(model.get(key), str)), "")
+    return model if isinstance(model, str) else ""
+
+
+_CONTEXTS = (
+    "max_model_len",
+    "loaded_context_length",
+    "context_length",
+    "context_window",
+    "max_context_length",
+    "n_ctx",
+    "inputTokenLimit",
+    "max_input_tokens",
+)
+"""What servers call the longest context in their lists of models: vLLM first, then LM Studio, OpenRouter, Groq, Mistral,
+llama.cpp, Gemini, LiteLLM.
+"""
+
+
+def _context(model: Any) -> int | None:
+    """Return the longest context that a list states of a model, there or among its `meta` data (llama.cpp)."""
+    places = [model, model.get("meta")] if isinstance(model, dict) else []
+    stated = [place.get(key) for key in _CONTEXTS for place in places if isinstance(place, dict)]
+    return next((size for size in stated if type(size) is int and size > 0), None)

@@ -72,6 +72,10 @@ class Window:
             step = 1.0 if self._doubling else 1 / self._size
             self._size = min(self._size + step, self._ceiling)
 
+    def restart(self) -> None:
+        """Begin small after an outage: a server that has just come up gets one request, then two, then four."""
+        self._size, self._doubling = self._floor, True
+
     def overloaded(self, sent: float, now: float) -> None:
         """Count a request sent at `sent` that was refused or timed out at `now` (seconds of one clock).
 

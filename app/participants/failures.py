@@ -1,43 +1,71 @@
-"""Errors of an endpoint: whether another attempt is worthwhile, and the sentence for the user."""
+"""Errors of an endpoint: whose fault each is, whether another attempt is worthwhile, and the sentence for the user."""
 
 import re
-from collections.abc import Iterator, Mapping
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from json import JSONDecodeError
-from typing import Any, Literal
+from typing import Literal
 
-import openai
+import aiohttp
 
 from app.participants.base import (
     BadRequest,
     ContextTooLong,
     EndpointSettings,
+    Filtered,
     Forbidden,
     NoKey,
     Nonsense,
     ParticipantError,
+    Spent,
     Unreachable,
 )
+from app.participants.complaints import Complaint, complaint
 
 RETRIED = frozenset({408, 409, 425, 429})
 """Status codes below 500 for which another attempt may help. It may for all codes from 500 on."""
+
+AWAY = frozenset({402, 408, 429, 502, 503, 504, 521, 522, 523, 524, 529})
+"""Status codes that say nothing about one request: the server is away, overloaded, or wants money."""
+
+Fault = Literal["ask", "endpoint", "unclear"]
+"""Whose fault a failure is: that of this request alone, of the endpoint (then it is paused for all requests), or
+unclear (then a tiny request decides after some attempts).
+"""
 
 EXCERPT = 200
 """Most characters of a server's message that an error repeats."""
 
 
 class Unreadable(ValueError):
-    """A reply that breaks the protocol: the error, and what to do."""
+    """A reply that breaks the protocol: the error, what to do, and whether another attempt may help."""
 
     def __init__(
         self,
         what: str = "sent a reply that is not JSON",
         advice: str = "check that it speaks the OpenAI protocol at its base_url, and read its log",
+        *,
+        again: bool = True,
+        spent: bool = False,
     ) -> None:
         super().__init__(what)
         self.what, self.advice = what, advice
+        self.again = again
+        """Whether another attempt may be read."""
+        self.spent = spent
+        """Whether the limit on tokens broke it off before there was a reply."""
+
+
+class Refused(Exception):
+    """A reply with a status other than 2xx, or with an error inside."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: object) -> None:
+        super().__init__(f"status {status}")
+        self.status, self.headers = status, headers
+        self.complaint = body if isinstance(body, Complaint) else complaint(status, body)
 
 
 UNREADABLE = (Unreadable, JSONDecodeError, UnicodeDecodeError, RecursionError)
@@ -53,6 +81,7 @@ class Failure:
     """Continues `The endpoint NAME …`."""
     advice: str
     error: type[ParticipantError]
+    fault: Fault = "ask"
     again: bool = False
     """Whether another attempt may succeed."""
     overload: bool = False
@@ -62,6 +91,8 @@ class Failure:
     """Seconds that the server asks to wait."""
     model_unknown: bool = False
     """The model or the address may be wrong: the server's list of models shows which."""
+    complaint: Complaint | None = None
+    """The server's own words, where there are any."""
 
     def exception(self, endpoint: str, attempts: int = 1) -> ParticipantError:
         """Return the sentence for the user, after the last attempt."""
@@ -71,70 +102,193 @@ class Failure:
 
 def understand(error: Exception, settings: EndpointSettings, model: str, timeout: float) -> Failure:
     """Return the meaning of the exception of one attempt. `timeout` is in seconds."""
-    if isinstance(error, openai.APIStatusError):
+    if isinstance(error, Refused):
         return _refused(error, settings, model)
     if isinstance(error, UNREADABLE):
         fault = error if isinstance(error, Unreadable) else Unreadable()
-        return Failure("unreadable", fault.what, fault.advice, Nonsense, again=True)
-    if any(isinstance(cause, TimeoutError) for cause in _causes(error)):
+        what = scrub(fault.what, settings.secrets(), shortest=1)
+        if not fault.again:
+            return Failure("unreadable", what, fault.advice, Spent if fault.spent else Nonsense, "ask")
+        return Failure("unreadable", what, fault.advice, Nonsense, "unclear", again=True)
+    return _connection(error, settings, timeout)
+
+
+# ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _connection(error: Exception, settings: EndpointSettings, timeout: float) -> Failure:
+    """Return the meaning of a connection that did not come about, or broke."""
+    if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
         advice = "give the participant a longer timeout, or check whether the server is stuck"
+        what = f"did not answer within {timeout:g} s"
+        return Failure("timeout", what, advice, Unreachable, "unclear", again=True, overload=True)
+    if _broke(error):
+        early = isinstance(error, aiohttp.ServerDisconnectedError)
+        when = "before it replied" if early else "in the middle of its reply"
+        advice = "look at its log, and at that of a proxy in between, then run again"
         return Failure(
-            "timeout", f"did not answer within {timeout:g} s", advice, Unreachable, again=True, overload=True
+            "connection", f"closed the connection {when}", advice, Unreachable, "unclear", again=True
         )
-    advice = "start the server, or correct its base_url"
-    what = f"cannot be reached at {settings.base_url}"
-    return Failure("connection", what, advice, Unreachable, again=True)
+    reason, advice, again = _unreached(error, settings)
+    what = f"cannot be reached at {settings.base_url} ({scrub(reason, settings.secrets(), shortest=1)[:EXCERPT]})"
+    return Failure("connection", what, advice, Unreachable, "endpoint", again=again)
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Return the error and its causes. The transport calls a broken connection a time-out; its causes do not."""
-    while error is not None:
-        yield error
-        error = error.__cause__
+def _broke(error: Exception) -> bool:
+    """Return whether a connection that was there broke while a reply was awaited."""
+    broken = (
+        aiohttp.ServerDisconnectedError,
+        aiohttp.ClientPayloadError,
+        aiohttp.ClientOSError,
+        ConnectionError,
+    )
+    apart = aiohttp.ClientConnectorError, aiohttp.ClientSSLError
+    return isinstance(error, broken) and not isinstance(error, apart)
 
 
-def _refused(error: openai.APIStatusError, settings: EndpointSettings, model: str) -> Failure:
-    status, words = error.status_code, scrub(_words(error.body), settings.key(), shortest=1)
-    if status in RETRIED or status >= 500:
-        return _busy(error, words)
-    if status in (401, 403):
-        what, advice = _about_key(settings)
-        kind = NoKey if settings.api_key_env and not settings.key() else Forbidden
-        return Failure("http", what, advice, kind, http_status=status)
-    if status == 413 or _CONTEXT.search(f"{error.code} {error.type} {words}"):
+def _unreached(error: Exception, settings: EndpointSettings) -> tuple[str, str, bool]:
+    """Return why there is no connection, what to do, and whether it may help to try again."""
+    start = "start the server, or correct its base_url"
+    host = settings.base_url.host
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return (
+            f"the name {host} has no address",
+            "correct its base_url, or see that the name can be looked up",
+            True,
+        )
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        why = getattr(error.certificate_error, "verify_message", "") or str(error.certificate_error)
+        advice = "renew its certificate, or name the file of the authority that signed it in SSL_CERT_FILE"
+        return f"its certificate is not accepted: {why}", advice, False
+    if isinstance(error, aiohttp.ClientSSLError):
+        cause = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error
+        why = str(getattr(cause, "reason", "") or cause).replace("_", " ").lower()
+        return (
+            f"no TLS connection: {why}",
+            "write http:// if it speaks no TLS, or correct its TLS settings",
+            False,
+        )
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return "it accepts no connection", "see that it runs, and that no firewall is in between", True
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {error.status}", "correct HTTPS_PROXY, or list the host in NO_PROXY", True
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return "the proxy does not answer", "correct HTTPS_PROXY, or list the host in NO_PROXY", True
+    if isinstance(error, aiohttp.ClientResponseError):
+        return (
+            "what answers there speaks no HTTP",
+            "write https:// if it wants TLS, or correct its base_url",
+            True,
+        )
+    if isinstance(error, OSError) and (why := error.strerror):
+        refused = isinstance(error.__cause__, ConnectionRefusedError) or isinstance(
+            error, ConnectionRefusedError
+        )
+        return ("connection refused" if refused else why.split(" [")[0].lower()), start, True
+    return type(error).__name__, start, True
+
+
+# ── refusals ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _refused(error: Refused, settings: EndpointSettings, model: str) -> Failure:
+    told, status = _scrubbed(error.complaint, settings), error.complaint.status
+    if too_long(told):
         advice = "lower max_tokens, choose shorter passages, or serve the model with a longer context"
-        what = f"says that the prompt and its reply are too long for {model}{_sizes(words)}"
-        return Failure("http", what, advice, ContextTooLong, http_status=status)
-    missing = status == 404 or error.code == "model_not_found"
-    what = f"refused the request ({status}{_saying(words)})"
+        what = f"says that the prompt and its reply are too long for {model}{_sizes(told.words)}"
+        return _failure(told, what, advice, ContextTooLong)
+    if _QUOTA.search(told.all) or status == 402:
+        return _used_up(told, error.headers)
+    if _FILTERED.search(told.all):
+        what = f"stopped this with its content filter{_saying(told)}"
+        return _failure(told, what, "choose other passages, or a model without such a filter", Filtered)
+    if status in RETRIED or status >= 500 or status == 0:
+        return _busy(told, error.headers)
+    if status in (401, 403):
+        return _about_key(told, settings)
+    unknown = unknown_model(told)
+    missing = unknown or status == 404
     advice = (
         "correct base_url, which usually ends in /v1" if missing else "correct the participant's settings"
     )
-    return Failure("http", what, advice, BadRequest, http_status=status, model_unknown=missing)
+    what = f"refused the request ({status}{_saying(told)})"
+    return _failure(told, what, advice, BadRequest, "endpoint" if missing else "ask", model_unknown=missing)
 
 
-def _busy(error: openai.APIStatusError, words: str) -> Failure:
-    many = error.status_code == 429
-    advice = "wait for its quota, or run less at once" if many else "look at its log, then run again"
-    return Failure(
-        "http",
-        f"answered {error.status_code}{_saying(words)}",
-        advice,
+def _failure(
+    told: Complaint,
+    what: str,
+    advice: str,
+    error: type[ParticipantError],
+    fault: Fault = "ask",
+    **more: bool | float | None,
+) -> Failure:
+    known = {"http_status": told.status or 200, "complaint": told}
+    return Failure("http", what, advice, error, fault, **{**known, **more})  # type: ignore[arg-type]
+
+
+def _scrubbed(told: Complaint, settings: EndpointSettings) -> Complaint:
+    secrets = settings.secrets()
+    words, codes = (scrub(text, secrets, shortest=1) for text in (told.words, told.codes))
+    names = tuple(scrub(name, secrets, shortest=1) for name in told.names)
+    return Complaint(told.status, words, names, codes, told.page)
+
+
+def _used_up(told: Complaint, headers: Mapping[str, str]) -> Failure:
+    """Return the failure of a quota: some are refilled every minute, others only with money."""
+    wait = retry_after(headers, datetime.now(UTC)) or _asked_wait(told)
+    by_time = told.status == 429 and "insufficient_quota" not in told.codes
+    return _failure(
+        told,
+        f"says that its quota is used up ({told.status or 200}{_saying(told)})",
+        "wait until it is refilled, or add credit at its provider",
         Unreachable,
-        again=True,
-        overload=error.status_code not in (409, 425),
-        http_status=error.status_code,
-        retry_after=retry_after(error.response.headers, datetime.now(UTC)),
+        "endpoint",
+        again=by_time,
+        overload=by_time,
+        retry_after=wait,
     )
 
 
-def _about_key(settings: EndpointSettings) -> tuple[str, str]:
-    name = settings.api_key_env
-    if name is None:
-        return "wants a key", "name the environment variable that holds it as api_key_env"
-    if settings.key() is None:
-        return "wants a key", f"set the environment variable {name}, which is empty"
-    return f"refused the key in the environment variable {name}", "put a valid key there"
+def _busy(told: Complaint, headers: Mapping[str, str]) -> Failure:
+    status, many = told.status, told.status == 429
+    loaded = status in AWAY or bool(_LOADED.search(told.all))
+    advice = "wait for its quota, or run less at once" if many else "look at its log, then run again"
+    answered = f"answered {status}" if status else "answered with an error instead of a reply"
+    return _failure(
+        told,
+        f"{answered}{_saying(told)}",
+        advice,
+        Unreachable,
+        "endpoint" if loaded else "unclear",
+        again=True,
+        overload=status not in (409, 425),
+        retry_after=retry_after(headers, datetime.now(UTC)) or _asked_wait(told),
+    )
+
+
+def _about_key(told: Complaint, settings: EndpointSettings) -> Failure:
+    variables = settings.variables()
+    unset = [name for name in variables if not settings.value_of(name)]
+    named = " and ".join(variables)
+    if told.page and told.words:
+        advice = "ask who runs the proxy or the firewall before it to let the arena through"
+        what = f"answered {told.status} with a web page{_saying(told)}"
+        return _failure(told, what, advice, Forbidden, "endpoint")
+    if not variables:
+        what, advice = "wants a key", "name the environment variable that holds it as api_key_env"
+    elif unset:
+        what, advice = "wants a key", f"set the environment variable {unset[0]}, which is empty"
+    else:
+        several = "s" if len(variables) > 1 else ""
+        what, advice = (
+            f"refused the key in the environment variable{several} {named}",
+            "put a valid key there",
+        )
+    return _failure(told, f"{what}{_saying(told)}", advice, NoKey if unset else Forbidden, "endpoint")
+
+
+# ── waits and keys ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -151,44 +305,101 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return None
 
 
-def scrub(text: str, key: str | None, *, shortest: int = 8) -> str:
-    """Return the text without the key, and without characters that a database cannot store: NUL and half
+_WAIT = re.compile(
+    r"\b(?:try again|retry)\w*\s+(?:in|after)\s+(\d+(?:\.\d+)?)\s*(ms|s|sec\w*|m|min\w*)\b", re.IGNORECASE
+)
+
+
+def _asked_wait(told: Complaint) -> float | None:
+    """Return the seconds that a message asks to wait; None where it names none."""
+    found = _WAIT.search(told.words)
+    if found is None:
+        return None
+    unit = found[2].lower()
+    return float(found[1]) * (0.001 if unit == "ms" else 60 if unit.startswith("m") else 1)
+
+
+def scrub(text: str, secrets: Sequence[str], *, shortest: int = 8) -> str:
+    """Return the text without the secrets, and without characters that a database cannot store: NUL and half
     surrogate pairs.
 
-    A key of fewer than `shortest` characters stays, because such a word may be in any reply.
+    A secret of fewer than `shortest` characters stays, because such a word may be in any reply.
     """
-    if key and len(key) >= shortest:
-        text = text.replace(key, "[key]")
+    for secret in secrets:
+        if len(secret) >= shortest:
+            text = text.replace(secret, "[key]")
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 # ── the server's own words ──────────────────────────────────────────────────────────────────────────────────────
 
 _CONTEXT = re.compile(
-    r"context[ _-]?(length|size|window)|exceed_context|max_model_len|maximum (sequence|input) length"
-    r"|(prompt|input|request)\b.{0,40}\btoo (long|large)",
+    r"context[ _-]?(length|size|window|limit)|exceed_context|max_model_len|maximum (sequence|input|prompt) length"
+    r"|\bn_ctx\b|string_above_max_length|too many (input |total )?tokens\b(?! per)|`?inputs`? tokens \+"
+    r"|(prompt|input|messages?|request)\b(?:(?!max_|maxOutput)[^:;]){0,40}\btoo (long|large)"
+    r"|(input|prompt|token) (token )?(count|length|size|tokens?)\b.{0,40}\bexceed"
+    r"|exceeds? the maximum number of (input )?tokens|reduce the length of the|tokens in the prompt cannot exceed",
     re.IGNORECASE,
 )
-_TOKENS = re.compile(r"(\d[\d,]*) (?:input |output |total |prompt )?tokens", re.IGNORECASE)
-_HELD = re.compile(r"(?:context[ _](?:length|size|window)|max_model_len)\D{0,24}(\d[\d,]*)", re.IGNORECASE)
+_QUOTA = re.compile(
+    r"insufficient[_ ](quota|credit|balance|fund)|exceeded your current quota|quota (is )?(exceeded|used up|exhausted)"
+    r"|credit balance|out of credits|(billing|spend\w*|usage)[_ ](hard[_ ])?limit|payment required|requires more credits",
+    re.IGNORECASE,
+)
+_FILTERED = re.compile(
+    r"content[_ -]?(filter|policy|management)|content_policy_violation|responsible ?ai|safety (system|setting|filter|polic)"
+    r"|moderation|was flagged|prohibited_content|blocked by .{0,30}(policy|filter|guard)|data_inspection_failed",
+    re.IGNORECASE,
+)
+_LOADED = re.compile(
+    r"capacity|overload|too busy|\bbusy\b|unavailable|rate.?limit|too many requests|resource.?exhausted|loading model"
+    r"|model is loading|no (healthy|available) (upstream|server|worker|backend)|try again later",
+    re.IGNORECASE,
+)
+_NAME = r"[`'\"“]?[\w./:@+-]{0,100}[`'\"”]?"
+_UNKNOWN_MODEL = re.compile(
+    rf"model_not_found|\bmodels?[ :=/]*{_NAME}\s+(is |was |does |do |could |has )?not (been )?"
+    r"(found|exist|be found|available|served|supported|loaded|deployed|a valid)"
+    r"|(unknown|invalid|no such|unsupported|unrecognized) model\b|not a valid model|deployment .{0,60}does not exist"
+    r"|DeploymentNotFound|try pulling|no models? loaded|model_not_available",
+    re.IGNORECASE,
+)
+_NUMBER = r"(\d[\d,]*)"
+_HELD = (
+    rf"(?:max_model_len|n_ctx)[^\d;]{{0,24}}{_NUMBER}",
+    rf"(?:context[ _](?:length|size|window|limit)|(?:sequence|input|prompt) length)[^\d;]{{0,40}}{_NUMBER}",
+    rf"{_NUMBER}[ -](?:token )?(?:maximum )?context",
+    rf"(?:<=|>|at most|allowed|cannot exceed|limit(?: of| is)?|exceeds?)[^\d;]{{0,30}}{_NUMBER}",
+)
+_CAME = rf"{_NUMBER} (?:input |output |total |prompt )?`?(?:inputs?`? )?tokens|(?:token count|requested|received)\D{{0,20}}{_NUMBER}"
 
 
-def _words(body: Any) -> str:
-    """Return the server's message on its refusal, on one line and short; empty where it sent a page."""
-    if isinstance(body, Mapping):
-        body = body.get("message") or body.get("detail") or ""
-    text = " ".join(str(body or "").split())
-    return "" if text.startswith("<") else text
+def too_long(told: Complaint) -> bool:
+    """Return whether the server says that prompt and reply do not fit the model."""
+    if told.status == 413 or "context_length_exceeded" in told.codes:
+        return True
+    single = told.status == 429 and re.search(r"request too large", told.words, re.IGNORECASE)
+    return bool(single or (told.status not in (401, 402, 403, 429, 503, 529) and _CONTEXT.search(told.all)))
 
 
-def _saying(words: str) -> str:
-    return f", saying “{words[:EXCERPT].rstrip('.')}”" if words else ""
+def unknown_model(told: Complaint) -> bool:
+    """Return whether the server says that it does not serve the model."""
+    return bool(_UNKNOWN_MODEL.search(told.all))
+
+
+def _saying(told: Complaint) -> str:
+    return f", saying “{told.words[:EXCERPT].rstrip('. ')}”" if told.words else ""
 
 
 def _sizes(words: str) -> str:
     """Return the numbers of tokens in the server's message: the model's limit, and the number sent."""
-    held = _HELD.search(words)
+    held = next((found for pattern in _HELD if (found := re.search(pattern, words, re.IGNORECASE))), None)
     if held is None:
-        return _saying(words)
-    sent = [size for size in _TOKENS.findall(words) if size != held[1]]
+        return f", saying “{words[:EXCERPT].rstrip('. ')}”" if words else ""
+    sent = [size for size in _sizes_sent(words) if size != held[1]]
     return f" (it holds {held[1]} tokens" + (f", and {sent[0]} came" if sent else "") + ")"
+
+
+def _sizes_sent(words: str) -> Iterator[str]:
+    for found in re.finditer(_CAME, words, re.IGNORECASE):
+        yield found[1] or found[2]

@@ -22,6 +22,7 @@ from app.protocols.marks import (
 )
 from app.protocols.quotes import IndexedPassage, MarkedText, only_verified
 from app.protocols.views import View
+from app.protocols.writing import count_words
 
 FALSE_CLAIM = "The passage says as much in its first words and again in its last."
 NAMED = 0.5
@@ -70,11 +71,11 @@ def _beside_the_point(view: View, passage: IndexedPassage, argument: Speech, at:
         if wanted.isdisjoint(terms(view.passage[sentence.start : sentence.end]))
     ]
     room = replace(view, limits=replace(view.limits, quote_characters=old.end - old.start))
-    others = argument.words - len(argument.said.text[old.start : old.end].split())
+    others = argument.words - count_words(argument.said.text[old.start : old.end])
     most = view.limits.max_words or argument.words
     for sentence in sentences:
         for found in quotations(room, passage, [sentence], {}):
-            if view.limits.min_words <= others + len(found.words.split()) <= most and _is_new(
+            if view.limits.min_words <= others + count_words(found.words) <= most and _is_new(
                 found, argument
             ):
                 yield found.words
@@ -98,9 +99,9 @@ def _tagged(said: MarkedText, exchanged: int | None = None, words: str = "") -> 
 
 def _with_false_claim(argument: Speech, view: View) -> str:
     """Return the argument with its last sentences replaced by a claim."""
-    most = view.limits.max_words or argument.words + len(FALSE_CLAIM.split())
+    most = view.limits.max_words or argument.words + count_words(FALSE_CLAIM)
     sentences = _sentences(_tagged(argument.said))
-    while sentences and sum(len(text.split()) for text in (*sentences, FALSE_CLAIM)) > most:
+    while sentences and sum(count_words(text) for text in (*sentences, FALSE_CLAIM)) > most:
         sentences.pop()
     draft = GrowingSpeech(most)
     draft.add(*sentences, FALSE_CLAIM)

@@ -1,21 +1,34 @@
 """A language model in a seat: asks, asks again, reads beliefs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import uuid4
 
-from app.participants.base import Asking, BadRequest, Call, ContextTooLong, ModelSettings, Nonsense, Segment
+from app.participants.base import (
+    Asking,
+    BadRequest,
+    Call,
+    ContextTooLong,
+    Filtered,
+    ModelSettings,
+    Nonsense,
+    Segment,
+    Spent,
+)
 from app.participants.client import Client
 from app.participants.completions import Reply
+from app.participants.dialect import Change, superseded
+from app.participants.echoes import is_echo
 from app.participants.replies import FirstTokens, ReplyFormat, form, from_tokens, label_mass
 from app.participants.speeches import Unread, outside
+from app.participants.thinking import opens
 from app.protocols.core import AnyContent, Belief, BeliefMethod, Speech
 from app.protocols.views import View
 
-TOP_LOGPROBS = (20, 5)
-"""Numbers of likeliest tokens to request: the most that OpenAI returns, and vLLM by default; and fewer, for a
-server that refuses so many.
+TOP_LOGPROBS = 20
+"""Number of likeliest tokens to request: the most that OpenAI returns, and vLLM by default. Servers that refuse so many
+are asked for fewer.
 """
 
 ONE_TOKEN: Mapping[str, Any] = {"temperature": 0, "max_tokens": 1, "logprobs": True}
@@ -24,10 +37,12 @@ temperature (its `logprobs_mode` is `raw_logprobs` by default), and temperature 
 elsewhere too.
 """
 
+_IN_WORDS: Mapping[str, str] = {"speech": "speech", "note": "text", "thought": "reasoning", "items": "list"}
+"""Replies in words, by what is asked for, as requests name them."""
+
 _NOTHING: Mapping[str, Any] = {}
 _OTHERWISE = "set `belief` to auto, verbalised or votes, or serve the model with vLLM."
 
-Ability = Literal["choice", "schema", "logprobs"]
 Purpose = Literal["answer", "again", "choice", "mass"]
 
 
@@ -58,13 +73,14 @@ class _Talk:
     async def reply(self) -> AnyContent:
         """Ask until a reply is usable, at most `settings.asks` times. Then take the best draft."""
         wanted = form(self.view, self.asking.passage)
-        segments = self._prompt(wanted.request)
+        segments = prompt = self._prompt(wanted.request)
         faults: list[Unread] = []
         said = ""
         for number in range(1, self.settings.asks + 1):
             try:
                 reply = await self._in_form(segments, wanted, number)
-                said = outside(reply.text, "think").strip()
+                said = reply.text.strip()
+                self._refuse_echo(said, prompt, faults)
                 return _counted(wanted.read(reply.text, reply.whole), number)
             except Unread as fault:
                 faults.append(fault)
@@ -74,6 +90,18 @@ class _Talk:
                     raise
                 break  # Only the repeated ask is too long.
         return self._best(faults, said)
+
+    def _refuse_echo(self, said: str, prompt: Sequence[Segment], faults: Sequence[Unread]) -> None:
+        """Raise Unread where a reply in words repeats its prompt, or what was wrong with an earlier reply. It may
+        repeat the passage and what others said.
+        """
+        if self.view.wants not in _IN_WORDS:
+            return
+        asked = "".join(segment.text for segment in prompt if not segment.verbatim)
+        if is_echo(outside(said, "scratchpad"), asked, [fault.problem for fault in faults]):
+            raise Unread(
+                f"Your reply repeats what you were asked. Write the {_IN_WORDS[self.view.wants]} itself, and nothing about the request."
+            )
 
     def _best(self, faults: list[Unread], last: str) -> AnyContent:
         """Return the draft nearest to the bounds, the earliest of several."""
@@ -124,11 +152,11 @@ class _Talk:
         Raise BadRequest where they are missing although they must come, or came before: one verdict is never
         read by another method than its neighbours.
         """
-        if not self._works("logprobs"):
+        if not self._proven("logprobs"):
             async with self.client.deciding[self.settings.model]:
-                if self._refuses("logprobs") and not must:
+                if not self._takes("logprobs") and not must:
                     return ()
-                if not self._works("logprobs"):
+                if not self._proven("logprobs"):
                     return await self._decided(must=must)
         first = await self._first_tokens("mass")
         if not first:
@@ -138,21 +166,20 @@ class _Talk:
         return first
 
     async def _decided(self, *, must: bool) -> FirstTokens:
-        """Return the first tokens of a model's first belief, and remember whether there are any."""
-        for top in TOP_LOGPROBS:
-            self.client.top_logprobs[self.settings.model] = top
-            try:
-                first = await self._first_tokens("mass")
-            except BadRequest:
-                if must and top == TOP_LOGPROBS[-1]:
-                    raise
-                continue  # A server may refuse the number alone.
-            self._note("logprobs", works=bool(first))
-            if must and not first:
+        """Return the first tokens of a model's first belief; whether there are any is remembered by the client."""
+        try:
+            first = await self._first_tokens("mass")
+        except Filtered:
+            raise
+        except BadRequest:
+            if must or self._takes("logprobs"):
+                raise  # It was refused for something else.
+            return ()
+        if not first:
+            self.client.remember(self.settings.model, Change("drop", "logprobs"), "the server sent none")
+            if must:
                 raise BadRequest(f"{self._without_logprobs}: {_OTHERWISE}")
-            return first
-        self._note("logprobs", works=False)
-        return ()
+        return first
 
     @property
     def _without_logprobs(self) -> str:
@@ -164,54 +191,44 @@ class _Talk:
         """Return the likeliest first tokens of a reply limited to the letters; none where the server knows no
         such limit.
         """
-        if self._refuses("choice"):
+        if not self._takes("structured_outputs"):
             return ()
         try:
-            first = await self._first_tokens("choice", _choice(tuple(self.view.letters)))
+            return await self._first_tokens("choice", _choice(tuple(self.view.letters)))
         except BadRequest:
-            if self._works("choice"):
+            if self._takes("structured_outputs"):
                 raise
-            self._note("choice", works=False)
             return ()
-        if first:
-            self._note("choice", works=True)
-        return first
 
     async def _first_tokens(self, purpose: Purpose, extra: Mapping[str, Any] = _NOTHING) -> FirstTokens:
-        top = self.client.top_logprobs.get(self.settings.model, TOP_LOGPROBS[0])
-        params = {**ONE_TOKEN, "top_logprobs": top, **extra}
-        return (await self._send(self._prompt(), purpose, params, number=1)).first
+        params = {**ONE_TOKEN, "top_logprobs": TOP_LOGPROBS, **extra}
+        try:
+            needs = {"logprobs", *extra}
+            first = (await self._send(self._prompt(), purpose, params, number=1, needs=needs)).first
+        except Spent:  # The one token was the beginning of its thinking, and came without figures.
+            return ()
+        return () if first and opens(max(first, key=lambda each: each[1])[0]) else first
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _prompt(self, request: str = "") -> list[Segment]:
-        segments = self.asking.prompts.segments(self.asking.protocol, self.view)
-        return [*segments, Segment("user", f"\n\n{request}")] if request else segments
+        return self.asking.prompts.segments(self.asking.protocol, self.view, request)
 
     async def _in_form(self, segments: list[Segment], wanted: ReplyFormat, number: int) -> Reply:
-        """Ask under the constraint of the form, or without it where the server refuses such constraints."""
+        """Ask under the constraint of the form. The client leaves it out where the server refuses such constraints."""
         purpose: Purpose = "answer" if number == 1 else "again"
         sampling = {"temperature": self.settings.temperature, "max_tokens": self.settings.max_tokens}
         if self.settings.top_p is not None:
             sampling["top_p"] = self.settings.top_p
-        constraint = _constraint(wanted)
-        if constraint is not None and not self._refuses(constraint[0]):
-            ability, extra = constraint
-            try:
-                reply = await self._send(segments, purpose, {**sampling, **extra}, number)
-            except BadRequest:
-                if self._works(ability):
-                    raise
-            else:
-                self._note(ability, works=True)
-                return reply
-        reply = await self._send(segments, purpose, sampling, number)
-        if constraint is not None:
-            self._note(constraint[0], works=False)
-        return reply
+        return await self._send(segments, purpose, {**sampling, **_constraint(wanted)}, number)
 
     async def _send(
-        self, segments: list[Segment], purpose: Purpose, params: Mapping[str, Any], number: int
+        self,
+        segments: list[Segment],
+        purpose: Purpose,
+        params: Mapping[str, Any],
+        number: int,
+        needs: Collection[str] = (),
     ) -> Reply:
         seed = self.asking.seed + number - 1
         call = Call(
@@ -221,33 +238,26 @@ class _Talk:
             endpoint=self.endpoint,
             model=self.settings.model,
             segments=segments,
-            params={**self.settings.extra_body, **params, "seed": seed},
+            params=superseded({**params, "seed": seed}, self.settings.extra_body),
+            fixed=frozenset(self.settings.extra_body),
+            needs=frozenset(needs),
         )
         return await self.client.complete(call, self.asking.calls, within=self.settings.timeout)
 
-    # ── what the model's server can do ──────────────────────────────────────────────────────────────────────────
+    def _takes(self, name: str) -> bool:
+        return self.client.dialect(self.settings.model).takes(name)
 
-    def _refuses(self, ability: Ability) -> bool:
-        return self.client.abilities.get((self.settings.model, ability)) is False
-
-    def _works(self, ability: Ability) -> bool:
-        return self.client.abilities.get((self.settings.model, ability)) is True
-
-    def _note(self, ability: Ability, *, works: bool) -> None:
-        """Remember what was seen. An ability that once worked is kept, so that one odd refusal does not
-        change the method.
-        """
-        if works or not self._works(ability):
-            self.client.abilities[self.settings.model, ability] = works
+    def _proven(self, name: str) -> bool:
+        return name in self.client.dialect(self.settings.model).proven
 
 
-def _constraint(wanted: ReplyFormat) -> tuple[Ability, Mapping[str, Any]] | None:
+def _constraint(wanted: ReplyFormat) -> Mapping[str, Any]:
     if wanted.choice:
-        return "choice", _choice(wanted.choice)
+        return _choice(wanted.choice)
     if wanted.schema is not None:
         schema = {"name": "reply", "schema": wanted.schema, "strict": True}
-        return "schema", {"response_format": {"type": "json_schema", "json_schema": schema}}
-    return None
+        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+    return {}
 
 
 def _choice(options: tuple[str, ...]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """From settings to a participant: one participant for each settings, one client for each endpoint."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -13,12 +13,14 @@ from app.participants.base import (
     EndpointSettings,
     Later,
     Participant,
+    ParticipantError,
     ParticipantSettings,
     PersonSettings,
 )
 from app.participants.baselines import builtin
 from app.participants.client import Client
 from app.participants.model import ModelParticipant
+from app.participants.outages import IMPATIENT, EndpointState, Patience
 from app.protocols.views import View
 
 _SETTINGS: TypeAdapter[AnySettings] = TypeAdapter(ParticipantSettings)
@@ -40,8 +42,10 @@ class Person:
 class ParticipantFactory:
     """The clients of this process. Close it when done."""
 
-    def __init__(self) -> None:
-        self._clients: dict[tuple[str, str | None], Client] = {}
+    def __init__(self, patience: Patience = IMPATIENT) -> None:
+        self._patience = patience
+        self._clients: dict[str, Client] = {}
+        """By the settings of the endpoint, as JSON."""
 
     def participant(
         self, settings: AnySettings, endpoint: tuple[str, EndpointSettings] | None
@@ -56,12 +60,43 @@ class ParticipantFactory:
 
     def client(self, name: str, settings: EndpointSettings) -> Client:
         """Return the client of an endpoint, so that all its participants share one limit."""
-        key = (str(settings.base_url), settings.api_key_env)
+        key = _key(settings)
         if key not in self._clients:
-            self._clients[key] = Client(name, settings)
+            self._clients[key] = self._connect(name, settings)
         return self._clients[key]
+
+    def _connect(self, name: str, settings: EndpointSettings) -> Client:
+        return Client(name, settings, patience=self._patience)
+
+    def turned_away(self, models: Iterable[tuple[EndpointSettings, str]]) -> ParticipantError | None:
+        """Return the error that a request to any of these models would get now; None where one of them may be asked."""
+        away: ParticipantError | None = None
+        for key, model in dict.fromkeys((_key(settings), model) for settings, model in models):
+            client = self._clients.get(key)
+            away = client.turned_away(model) if client else None
+            if away is None:
+                return None
+        return away
+
+    def states(self) -> list[tuple[EndpointSettings, EndpointState]]:
+        """Return what there is to say of the endpoints that are paused or have a pace."""
+        return [(client.settings, state) for client in self._clients.values() for state in client.states()]
+
+    def told(self) -> list[str]:
+        """Return what the clients learned about models and their servers, in sentences."""
+        return [
+            f"{client.name}, {model}: {sentence}"
+            for client in self._clients.values()
+            for model, sentences in client.told.items()
+            for sentence in sentences
+        ]
 
     async def close(self) -> None:
         """Close every connection."""
         for client in self._clients.values():
             await client.close()
+
+
+def _key(settings: EndpointSettings) -> str:
+    """Return what tells endpoints apart: all of their settings."""
+    return settings.model_dump_json()

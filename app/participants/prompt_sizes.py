@@ -36,9 +36,6 @@ class PromptSize(NamedTuple):
 def most_that_is_read(sizes: Sequence[PromptSize]) -> int | None:
     """Return the tokens to which the server cuts prompts, as far as the prompts of one model show; None where nothing
     shows that it cuts any.
-
-    Either a prompt has fewer tokens than any tokenizer could make of it, or prompts of different lengths all have the
-    most tokens of all.
     """
     most = max((size.tokens for size in sizes), default=0)
     at_most = [size.characters for size in sizes if size.tokens >= most * (1 - SAME)]
@@ -46,5 +43,11 @@ def most_that_is_read(sizes: Sequence[PromptSize]) -> int | None:
         size.characters >= LONG and size.characters > size.tokens * MOST_CHARACTERS_PER_TOKEN
         for size in sizes
     )
-    plateau = len(set(at_most)) > 1 and max(at_most) >= LONG and max(at_most) > LONGER * min(at_most)
-    return most if most and (too_few or plateau) else None
+    return most if most and cuts(min(at_most), max(at_most), too_few=too_few) else None
+
+
+def cuts(shortest: int, longest: int, *, too_few: bool) -> bool:
+    """Return whether a server cuts prompts: a prompt has fewer tokens than any tokenizer could make of it, or the prompts
+    that have the most tokens of all, from the `shortest` to the `longest` in characters, are of different lengths.
+    """
+    return too_few or (longest >= LONG and longest > LONGER * shortest)

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.participants.base import ParticipantError, Segment
+from app.participants.speeches import least_of_a_quote
 from app.protocols import PROTOCOLS
 from app.protocols.core import Belief, Items, Note, Pick, Rating, Speech, Stance, Thought
 from app.protocols.quotes import MarkedText, render
@@ -43,8 +44,19 @@ VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
     "question": _QUESTION,
     "role": (*_SEAT, "examples"),
     "move": ("speaker", "own", "draft", "kind", "text", "scratchpad", "together", "first", "notes_shown"),
-    "rules": ("limits", "facts", "notes_shown"),
-    "request": (*_QUESTION, *_SEAT, "wants", "limits", "facts", "notes_shown", "heard", "rules"),
+    "rules": ("limits", "room", "facts", "notes_shown"),
+    "request": (
+        *_QUESTION,
+        *_SEAT,
+        "wants",
+        "limits",
+        "room",
+        "form",
+        "facts",
+        "notes_shown",
+        "heard",
+        "rules",
+    ),
 }
 """Every block and its variables. `rules` is not laid out: a `request` prints it as a variable."""
 
@@ -52,11 +64,17 @@ SHARED: Final = "shared"
 _BASE: Final = "layout"
 """The template that gives every block that the others leave out."""
 
-_FOLDER: Final = Path(__file__).resolve().parents[2] / "templates" / "prompts"
+_TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates"
+
+VERSIONS: Final = ("v2", "v1")
+"""The versions of the shipped prompts, the newest first. What changed since an older one is kept in a folder of its name."""
+
+NEWEST: Final = VERSIONS[0]
+OLDEST: Final = VERSIONS[-1]
 
 
-def load(overrides: Mapping[str, Path | str], *protocols: str) -> dict[str, str]:
-    """Read all templates that `protocols` may need: sources by name, such as `debate/debater`.
+def load(overrides: Mapping[str, Path | str], *protocols: str, version: str = NEWEST) -> dict[str, str]:
+    """Read all templates that `protocols` may need, of one version: sources by name, such as `debate/debater`.
 
     `overrides` replaces a kind of ask (or `layout`) by a user's template, given as a file or as its text.
     Raise PromptError where a file cannot be read, does not consist of blocks, or overrides an unknown kind.
@@ -65,7 +83,7 @@ def load(overrides: Mapping[str, Path | str], *protocols: str) -> dict[str, str]
         f"{name}/{path.stem}": _read(path)
         for name in (SHARED, *protocols)
         for folder in folders(name)
-        for path in sorted((_FOLDER / folder).glob("*.jinja"))
+        for path in _shipped(folder, version)
     }
     replaced = dict(sources)
     for kind, given in overrides.items():
@@ -73,6 +91,17 @@ def load(overrides: Mapping[str, Path | str], *protocols: str) -> dict[str, str]
         check(f"for `{kind}`" if isinstance(given, str) else str(given), source)
         replaced |= dict.fromkeys(_overridden(kind, protocols, sources), source)
     return replaced
+
+
+def _shipped(folder: str, version: str) -> list[Path]:
+    """Return the files of one folder in a version: the newest, replaced by what each older version has kept."""
+    older = VERSIONS[1 : VERSIONS.index(version) + 1]
+    places = [
+        _TEMPLATES / "prompts" / folder,
+        *(_TEMPLATES / "prompt-versions" / name / folder for name in older),
+    ]
+    found = {path.name: path for place in places for path in sorted(place.glob("*.jinja"))}
+    return [found[name] for name in sorted(found)]
 
 
 def folders(name: str) -> list[str]:
@@ -185,6 +214,35 @@ class Answer(NamedTuple):
     text: str
 
 
+class Room(NamedTuple):
+    """The lengths of a reply in the unit in which its language is counted; None or 0 where there is no limit."""
+
+    unit: str
+    """`words`, or `characters` in scripts without spaces between words."""
+    target: int | None
+    least: int
+    most: int | None
+    quote: str
+    """The least that a quote must have, such as `four words`."""
+
+    @classmethod
+    def of(cls, view: View) -> Self:
+        """Return the lengths of one ask."""
+        unit, limits = view.unit, view.limits
+        return cls(
+            unit.name,
+            limits.target_words and unit.of(limits.target_words),
+            unit.of(limits.min_words),
+            limits.max_words and unit.of(limits.max_words),
+            least_of_a_quote(unit),
+        )
+
+
+def _one_letter(view: View) -> str:
+    """Return the usual form of a belief."""
+    return f"Reply with its letter alone: {' or '.join(view.letters)}."
+
+
 class Example(NamedTuple):
     """An argument that an earlier verifier accepted."""
 
@@ -201,8 +259,8 @@ class PromptBook:
     def __init__(self, sources: Mapping[str, str]) -> None:
         self._sources = sources
 
-    def segments(self, protocol: str, view: View) -> list[Segment]:
-        """Return the prompt of `view`.
+    def segments(self, protocol: str, view: View, form: str = "") -> list[Segment]:
+        """Return the prompt of `view`. `form` asks for the form of its reply, where that is not the usual one.
 
         The passage and the words of every move are separate segments with their exact text (moves: as
         `fenced`). The last segment is the request. Raise PromptError where a template is missing or cannot be
@@ -219,9 +277,17 @@ class PromptBook:
             for place, line in enumerate(group):
                 shown = _move(line, place, len(group)) | {"notes_shown": view.notes_shown}
                 page.add("move", shown, **_words(line, view))
-        asked = {"limits": view.limits, "facts": view.facts.by_name(), "notes_shown": view.notes_shown}
+        asked = {
+            "limits": view.limits,
+            "room": Room.of(view),
+            "facts": view.facts.by_name(),
+            "notes_shown": view.notes_shown,
+        }
         rules = page.render("rules", asked).strip()
-        page.add("request", question | seat | asked | _request(view) | {"rules": rules})
+        shown = {"rules": rules, "form": form or _one_letter(view)}
+        page.add("request", question | seat | asked | _request(view) | shown)
+        if form and form not in page.segments[-1].text:  # a template without `form`
+            page.segments.append(Segment("user", f"\n\n{form}"))
         return page.segments
 
     def examples(self, protocol: str) -> list[Example]:
@@ -272,7 +338,7 @@ class _Page:
         role: Literal["system", "user"] = "system" if block == "system" else "user"
         for piece in _SLOT.split(rendered):
             if piece:
-                self.segments.append(Segment(role, texts.get(piece, piece)))
+                self.segments.append(Segment(role, texts.get(piece, piece), verbatim=piece in texts))
 
     def render(self, block: str, variables: Mapping[str, Any]) -> str:
         """Return the text of one block."""

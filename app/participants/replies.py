@@ -3,13 +3,14 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from json import JSONDecoder
 from typing import Any, get_args
 
 from app.participants.speeches import Unread, cut, outside, speech
+from app.participants.stated import figures, json_values, number
+from app.participants.thinking import part
 from app.protocols.core import (
     AnyContent,
     Belief,
@@ -25,6 +26,7 @@ from app.protocols.core import (
 )
 from app.protocols.quotes import IndexedPassage
 from app.protocols.views import View
+from app.protocols.writing import count_words
 
 STANCES: tuple[str, ...] = get_args(Stance.model_fields["stance"].annotation)
 
@@ -51,9 +53,7 @@ def form(view: View, passage: IndexedPassage) -> ReplyFormat:
         case "note" | "thought":
             return ReplyFormat(partial(_words, view))
         case "items":
-            return ReplyFormat(
-                partial(_items, view), schema=_object(items={"type": "array", "items": {"type": "string"}})
-            )
+            return ReplyFormat(partial(_items, view), schema=_object(items=_list_schema(view)))
         case "pick":
             names = options(view)
             return ReplyFormat(partial(_pick, names), choice=names)
@@ -64,6 +64,19 @@ def form(view: View, passage: IndexedPassage) -> ReplyFormat:
         case "belief":
             percentages = _object(**dict.fromkeys(view.letters, _PERCENT))
             return ReplyFormat(partial(_belief, view), schema=percentages, request=_in_percent(view.letters))
+
+
+def _list_schema(view: View) -> dict[str, Any]:
+    """Return the schema of a list of texts, with the fewest and the most that the ask allows."""
+    least, most = _bounds(view)
+    bounds = {"minItems": least} | ({} if most is None else {"maxItems": most})
+    return {"type": "array", "items": {"type": "string"}, **bounds}
+
+
+def _bounds(view: View) -> tuple[int, int | None]:
+    """Return the fewest and the most texts of a list; one at least where the ask says nothing."""
+    facts = view.facts
+    return (facts.least, facts.most) if isinstance(facts, ItemsFacts) else (1, None)
 
 
 _PERCENT = {"type": "integer", "minimum": 0, "maximum": 100}
@@ -86,8 +99,7 @@ def _words(view: View, text: str, whole: bool = True) -> Note | Thought:
     sentence.
     """
     if view.wants == "thought":
-        said = outside(text, "think").strip()
-        if said:
+        if said := part(text, whole=whole).said.strip():
             return Thought(text=said)
     elif said := _open(text).strip():
         return Note(text=_bounded(said, view, whole))
@@ -96,7 +108,7 @@ def _words(view: View, text: str, whole: bool = True) -> Note | Thought:
 
 def _open(text: str) -> str:
     """Return the public part of a reply."""
-    return outside(outside(text, "think"), "scratchpad")
+    return outside(part(text).said, "scratchpad")
 
 
 def _items(view: View, text: str, whole: bool = True) -> Items:
@@ -104,15 +116,22 @@ def _items(view: View, text: str, whole: bool = True) -> Items:
     its words.
     """
     said = _open(text)
-    bounds = view.facts if isinstance(view.facts, ItemsFacts) else None
-    least, most = (bounds.least, bounds.most) if bounds else (1, None)
+    least, most = _bounds(view)
     texts = [_bounded(" ".join(item.split()), view) for item in _list(said, whole) if item.strip()]
     if len(texts) < least or not (texts or _EMPTY_LIST.search(said)):
-        wanted = f" that has at least {least} of them" if least > 1 else ""
-        raise Unread(
-            f"Your reply could not be read. Reply with a JSON list of strings{wanted} and nothing else."
-        )
+        raise Unread(f"Your reply could not be read. {_as_list(least, most)}")
     return Items(texts=tuple(texts[:most]))
+
+
+def _as_list(least: int, most: int | None) -> str:
+    """Return the request for a list, with the bounds of its schema."""
+    if most is None:
+        size = f"at least {least} text" + "s" * (least != 1)
+    else:
+        size = f"{least} to {most} texts" if least < most else f"exactly {most} text" + "s" * (most != 1)
+    return (
+        f'Reply with a JSON object and nothing else, with {size}: {{"items": ["first text", "second text"]}}'
+    )
 
 
 _EMPTY_LIST = re.compile(r"\[\s*\]")
@@ -120,7 +139,7 @@ _EMPTY_LIST = re.compile(r"\[\s*\]")
 
 def _bounded(text: str, view: View, whole: bool = True) -> str:
     """Return a text with no more words than the ask allows. One that broke off ends with a sentence."""
-    count = len(text.split())
+    count = count_words(text)
     most = min(view.limits.max_words or count, count)
     return text if whole and most == count else cut(text, most)
 
@@ -136,7 +155,7 @@ def _list(text: str, whole: bool) -> list[str]:
     Of a list that broke off, return only the finished texts.
     """
     found: list[str] = []
-    for value in _json_values(text):
+    for value in json_values(text):
         for member in value.values() if isinstance(value, dict) else [value]:
             if isinstance(member, list) and all(isinstance(item, str) for item in map(_text, member)):
                 found = [str(_text(item)) for item in member]
@@ -212,15 +231,14 @@ _NUMBER = r"\d+(?:\.\d+)?"
 
 def _rating(text: str, whole: bool = True) -> Rating:
     said = _open(text)
-    stated = [
-        value["rating"] for value in _json_values(said) if isinstance(value, dict) and "rating" in value
-    ]
+    stated = [value["rating"] for value in json_values(said) if isinstance(value, dict) and "rating" in value]
     bare = re.sub(r"\s*(?:/|out of)\s*100\b", "", said)
     found = stated[-1:] or re.findall(rf"(?<![\w.-]){_NUMBER}(?![\w.]*\d)", bare)
-    value = _number(found[0]) if len(found) == 1 else None
+    value = number(found[0]) if len(found) == 1 else None
     if value is None or not 0 <= value <= 100 or 0 < value < 1:
         raise Unread(
-            "Your reply could not be read. Reply with one whole number from 0 to 100 and nothing else."
+            "Your reply could not be read. Reply with one whole number from 0 to 100, as JSON and nothing else: "
+            '{"rating": <number>}'
         )
     return Rating(value=value / 100)
 
@@ -228,14 +246,12 @@ def _rating(text: str, whole: bool = True) -> Rating:
 def _belief(view: View, text: str, whole: bool = True) -> Belief:
     """Return the stated belief, with the figures as said. Figures that do not add up are Unread, with a draft."""
     said = _open(text)
-    figures = [_number(value) for value in _figures(said, view.letters)]
-    known = tuple(figure for figure in figures if figure is not None)
+    stated = figures(said, view.letters, view.answers)
     wanted = _in_percent(view.letters)
-    if len(known) != len(view.letters) or min(known) < 0 or max(known) > 100:
+    if stated is None or min(stated.values) < 0 or max(stated.values) > 100:
         raise Unread(f"Your reply could not be read. {wanted}")
-    total, unit, should = math.fsum(known), "percentages", 100
-    if 0 < max(known) <= 1:
-        unit, should = "probabilities", 1
+    known, total = stated.values, math.fsum(stated.values)
+    unit, should = ("percentages", 100) if stated.percent else ("probabilities", 1)
     shares = tuple(figure / total for figure in known) if total else (1 / len(known),) * len(known)
     off = abs(100 * total / should - 100)
     flags: tuple[BeliefFlag, ...] = () if total else ("no_weight",)
@@ -258,43 +274,12 @@ def _in_percent(letters: str) -> str:
     )
 
 
-def _figures(text: str, letters: str) -> list[Any]:
-    """Return the number of a text for each letter: from its last JSON object that has them all, else from
-    words such as `A: 70%`.
-    """
-    for value in reversed(list(_json_values(text))):
-        if isinstance(value, dict) and all(letter in value for letter in letters):
-            return [value[letter] for letter in letters]
-    lines = [re.findall(rf"(?<!\w){letter}\W{{1,6}}({_NUMBER})(?!\w)", text) for letter in letters]
-    return [line[0] for line in lines if len(line) == 1]
-
-
-def _number(value: Any) -> float | None:
-    """Return a figure given as a number, or as text with or without a per cent sign."""
-    if isinstance(value, str) and re.fullmatch(rf"\s*{_NUMBER}\s*%?\s*", value):
-        value = float(value.strip(" \t\r\n%"))
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if usable else None
-
-
-def _json_values(text: str) -> Iterator[Any]:
-    """Yield every JSON object and list in a text, in order, without nested ones."""
-    decoder, at = JSONDecoder(), 0
-    while (start := re.compile(r"[\[{]").search(text, at)) is not None:
-        try:
-            value, at = decoder.raw_decode(text, start.start())
-        except (ValueError, RecursionError):  # A bracket that opens no JSON.
-            at = start.end()
-            continue
-        yield value
-
-
 # ── log-probabilities ───────────────────────────────────────────────────────────────────────────────────────────
 
 FirstTokens = Sequence[tuple[str, float]]
 """The likeliest first tokens of a reply and their probabilities."""
 
-_AROUND_LABELS = " \t\r\n\"'“”‘’`Ġ▁"
+_AROUND_LABELS = " \t\r\n\"'“”‘’`Ġ▁Ċ()[].:*"
 
 
 def _label_masses(first: FirstTokens, letters: str) -> dict[str, float]:

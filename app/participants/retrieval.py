@@ -2,10 +2,15 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from math import fsum, log
+
+import regex
+
+from app.protocols.writing import WORD, has_unspaced, parts_of
 
 _WORD = re.compile(r"([^\W_]+)(?:['’][^\W_]+)?")
 _STOPWORDS = frozenset(
@@ -32,9 +37,19 @@ _SUFFIXES = (
 )  # fmt: skip
 
 
+_RUNS = regex.compile(
+    r"[\p{Script=Katakana}\u30fc\uff70]+|\p{Script=Hiragana}+|\p{Script=Han}+"
+    r"|(?:(?=[\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}])\X)+"
+    r"|(?:(?![\p{Script=Katakana}\p{Script=Hiragana}\p{Script=Han}])[\p{L}\p{N}\p{M}])+"
+)
+"""Runs of one script: in Japanese about a word, in Thai a phrase."""
+
+
 def written_words(text: str) -> list[str]:
-    """Return the words of a text as written, without an apostrophe's ending."""
-    return _WORD.findall(text)
+    """Return the words of a text as written, without an apostrophe's ending; in scripts without spaces, its runs of one
+    script.
+    """
+    return _RUNS.findall(text) if has_unspaced(text) else _WORD.findall(text)
 
 
 def words(text: str) -> list[str]:
@@ -58,11 +73,22 @@ def stem(word: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def terms(text: str) -> tuple[str, ...]:
-    """Return the stems of meaningful words in their order, or of all words if there are none."""
+    """Return the stems of meaningful words in their order, or of all words if there are none.
+
+    In scripts without spaces, a term is a pair of neighbouring characters within a run of one script.
+    """
     found = words(text)
+    if has_unspaced(text):
+        found = [term for word in found for term in _pairs(word)]
     return tuple(stem(word) for word in found if word not in _STOPWORDS) or tuple(
         stem(word) for word in found
     )
+
+
+def _pairs(word: str) -> list[str]:
+    """Return the pairs of neighbouring characters of a word in a script without spaces; any other word whole."""
+    characters = regex.findall(r"\X", word) if has_unspaced(word) else [word]
+    return ["".join(pair) for pair in pairwise(characters)] or characters
 
 
 Span = tuple[int, int]
@@ -78,12 +104,27 @@ def sentence_spans(text: str) -> list[Span]:
     sentence too.
     """
     spans, start = [], 0
-    for gap in _GAP.finditer(text):
-        if _parts(text, gap):
-            spans.append((start, gap.start()))
-            start = gap.end()
+    for end, following in _boundaries(text):
+        spans.append((start, end))
+        start = following
     spans.append((start, len(text.rstrip())))
     return [(start, end) for start, end in spans if start < end]
+
+
+def _boundaries(text: str) -> Iterator[Span]:
+    """Yield where a sentence ends and where the text goes on."""
+    if not has_unspaced(text):
+        yield from (gap.span() for gap in _GAP.finditer(text) if _parts(text, gap))
+        return
+    for gap in _STOP_OR_GAP.finditer(text):
+        stop = gap["stop"] or ""
+        phrase = parts_of(text[gap.start() - 1]) == WORD // 3 if gap.start() else False
+        if stop or phrase or _parts(text, gap):
+            yield gap.start() + len(stop), gap.end()
+
+
+_STOP_OR_GAP = re.compile(r"(?P<stop>[。！？｡។။][\"'”’」』）)\]]*)\s*|\s+")
+"""The end of a sentence in scripts that put no space there, or white space, which in Thai ends a phrase."""
 
 
 def _parts(text: str, gap: re.Match[str]) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from app.participants.base import Asking, CallLog, Later, Participant, Prompts
+from app.participants.base import Asking, AskLog, CallLog, Later, Participant, Prompts
+from app.participants.outages import EndpointPaused
 from app.protocols.core import Ask, Case, Elicitation, Move, Play, Protocol, answered, ask_seed
 from app.protocols.quotes import IndexedPassage
 from app.protocols.views import View, see
@@ -51,7 +52,7 @@ class Seating:
             protocol=self.protocol.name,
             seed=ask_seed(self.case.seed, ask.path),
             passage=self.passage,
-            calls=self.calls,
+            calls=AskLog(self.calls),
             prompts=self.prompts,
         )
         content = await self.holders[ask.seat].participant.answer(view, asking)
@@ -82,9 +83,10 @@ class Seating:
             due = play.due
             results = await asyncio.gather(*(ask_and_keep(ask) for ask in due), return_exceptions=True)
             made = [result for result in results if isinstance(result, Move)]
-            for result in results:
-                if isinstance(result, BaseException):
-                    raise result
+            errors = [result for result in results if isinstance(result, BaseException)]
+            # What fails the play rises before what only puts it off.
+            for error in sorted(errors, key=lambda error: isinstance(error, EndpointPaused)):
+                raise error
             for move in made:
                 moves[move.path] = move
                 play.record(move)

@@ -106,6 +106,10 @@ class Spoken(Protocol):
             raise ValueError(
                 f"quote_characters must be at least {LEAST_QUOTE}, or 0 for none: a quote has four words or more"
             )
+        if self.quotes_required and self.quote_characters == 0:
+            raise ValueError(
+                "quotes_required asks for quotes and quote_characters: 0 allows none: raise it, or leave one out"
+            )
         return self
 
     @property
@@ -163,6 +167,10 @@ class TwoSided(Protocol):
         if len(opposed) < 2 or opposed[0] == opposed[1]:
             return once
         return *once, *(replace(assignment, exchanged=True) for assignment in once)
+
+    def speaks_first(self, argues: Mapping[str, int]) -> str | None:
+        """Return the opposed seat that speaks before the other in a talk with these sides; None where both speak at once."""
+        return None
 
     def holders(self, named: Mapping[str, T], assignment: Assignment) -> dict[str, T]:
         """Return who has which seat: the two opposed participants exchanged where the assignment says so."""

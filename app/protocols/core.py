@@ -57,7 +57,7 @@ class Speech(Content):
     cut: bool = False
     """True where the text was truncated at a sentence after the last attempt."""
     suspicious: tuple[str, ...] = ()
-    """Kinds of suspicious text in it: instructions to the judge, forged marks."""
+    """Kinds of suspicious text in it: instructions to the judge, forged marks, what may be thinking."""
 
 
 class Note(Content):

@@ -1,5 +1,6 @@
 """Debate: two sides with the passage argue for opposite answers before a judge who cannot read it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pydantic import Field
@@ -47,6 +48,10 @@ class Debate(TwoSided, Questioned):
     def sides(self, case: Case) -> tuple[str, ...]:
         """Return the debaters in their speaking order, where they speak in turn."""
         return SIDES
+
+    def speaks_first(self, argues: Mapping[str, int]) -> str | None:
+        """Return the first debater, where they speak in turn."""
+        return None if self.simultaneous else SIDES[0]
 
     def script(self, case: Case) -> Talk[Outcome]:
         """In each round both are asked at once, or the second sees the first's speech."""

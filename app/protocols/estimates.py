@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.protocols.core import Facts, Move, PickFacts, Said, Speech
-from app.protocols.quotes import only_verified
 from app.protocols.trees import NumberFacts
 
 CALLS = {
@@ -74,11 +73,11 @@ def inconsistency(whole: float, parts: Sequence[float]) -> float:
 
 def measured(price: float, levels: Sequence[Level], leaf: Move) -> dict[str, float]:
     """Return the prices at both ends, the consistency of each level, the number of prices called wrong, and
-    whether the leaf is verified.
+    whether the leaf has a quote that is in the passage, within the limit or not.
     """
     off = [inconsistency(level.whole, level.prices) for level in levels]
     called = [list(CALLS)[call] for level in levels for call in level.calls]
-    quoted = isinstance(leaf.content, Speech) and bool(only_verified(leaf.content.said))
+    quoted = isinstance(leaf.content, Speech) and bool(leaf.content.said.shown_spans)
     return {
         "price": price,
         "leaf_price": levels[-1].price if levels else price,

@@ -3,7 +3,7 @@ enough.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import (
     dataclass,
     replace,
@@ -151,6 +151,10 @@ class InteractiveDebate(TwoSided, Interactive):
         the other.
         """
         return 1
+
+    def speaks_first(self, argues: Mapping[str, int]) -> str | None:
+        """Return the debater who speaks first from the second round on."""
+        return SIDES[0]
 
     def turns(self, number: int) -> Sequence[tuple[str, ...]]:
         """Return both at once in the first round, then in turn."""

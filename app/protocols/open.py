@@ -60,6 +60,10 @@ class OpenDebate(Debate):
         """
         return SIDES if self.simultaneous else tuple(sorted(SIDES, key=case.argues.__getitem__))
 
+    def speaks_first(self, argues: Mapping[str, int]) -> str | None:
+        """Return the debater of the first answer, where they speak in turn."""
+        return None if self.simultaneous or not argues else min(SIDES, key=argues.__getitem__)
+
     def script(self, case: Case) -> Talk[Outcome]:
         """The choice, then a debate for and against the chosen answer."""
         chosen = yield from choose(case, SIDES[0], "choice")

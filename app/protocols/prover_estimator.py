@@ -49,7 +49,7 @@ class ProverEstimator(Brief, Argued):
         Measure("inconsistency", "Worst misfit of a claim's price and its parts' prices", "probability"),
         Measure("overpriced", "Prices that the prover called too high", "prices"),
         Measure("underpriced", "Prices that the prover called too low", "prices"),
-        Measure("leaf_verified", "Last words that hold a verified quote", "share", NO_YES),
+        Measure("leaf_verified", "Last words with a quote that is in the passage", "share", NO_YES),
         Measure("inconsistency/", "Misfit of prices at level", "probability"),
     )
 
@@ -68,7 +68,7 @@ class ProverEstimator(Brief, Argued):
 
     @model_validator(mode="after")
     def _a_leaf_can_quote(self) -> Self:
-        if not self.quote_characters:
+        if self.quote_characters == 0:
             raise ValueError("quote_characters must be above 0: the leaf is a quote")
         return self
 
@@ -85,7 +85,7 @@ class ProverEstimator(Brief, Argued):
         """The prover claims, the estimator prices. Level by level, a claim is broken up and the prover goes
         on with one part, down to a leaf.
         """
-        unquoted = replace(self.limits, quote_characters=0)
+        unquoted = replace(self.limits, quote_characters=0, min_quotes=0)
         claim = yield from self.spoken(
             case, Ask("claim", "prover", "claim", "speech", limits=unquoted, facts=SpeechFacts())
         )

@@ -23,11 +23,15 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
+from app.protocols.writing import FIRST_UNSPACED, WORD, parts_of
+
 Span = tuple[int, int]
 """Start and end (exclusive) in a text, in code points."""
 
 MIN_WORDS = 4
-"""Fewer quoted words than this prove nothing: `e` is in every passage."""
+"""Fewer quoted words than this prove nothing: `e` is in every passage. In scripts without spaces between words this is
+8 characters of Chinese or Japanese, 12 of Thai and others.
+"""
 
 MAX_GAP = 1_500
 """Characters of the passage that one ellipsis may leave out: about a page, so that a quote stays one stretch
@@ -54,6 +58,11 @@ class Mark(StrEnum):
     """In the passage, but with it the speech quotes more than it may."""
     SHORT = "short_quote"
     """Too short to be checked, so neither found nor missing."""
+
+    @property
+    def in_passage(self) -> bool:
+        """Return whether readers learn that the passage has these words, within the limit or not."""
+        return self in (Mark.FOUND, Mark.OVER_LIMIT)
 
 
 class Status(StrEnum):
@@ -137,6 +146,11 @@ class MarkedText(BaseModel, frozen=True):
         return sum(end - start for quote in over for start, end in quote.spans)
 
     @property
+    def shown_spans(self) -> tuple[Span, ...]:
+        """Return the places in the passage of every quote that is in it, within the limit or not."""
+        return tuple(span for quote in self.quotes if quote.mark.in_passage for span in quote.spans)
+
+    @property
     def verified_spans(self) -> tuple[Span, ...]:
         """Return the passage spans that this speech has shown. Later speeches of the side pass them to `mark`
         as `earlier`.
@@ -150,18 +164,36 @@ class MarkedText(BaseModel, frozen=True):
 _INSIDE = 0  # nothing: they belong to one word
 _JOINT = 1  # an apostrophe within a word, or a hyphen at a line break: may be put in or left out
 _HYPHEN = 2  # a hyphen within a word: may be left out, or turned into a break
-_SEAM = 3  # a hyphen and a space, as in "some- thing", or a full stop alone, as in "U.S.": may be left out, and is open
+_SEAM = 3  # a hyphen and a space, as in "some- thing", a full stop alone, as in "U.S.", or nothing in scripts without spaces: may be left out, and is open
 _POINT = 4  # a mark within a number: must be there, and is not open
 _BREAK = 5  # words end and begin: must be there, and is open
 _OPEN = (_SEAM, _BREAK)
 _APART = (_POINT, _BREAK)
 
 _APOSTROPHES = "‘’‛′‵`´ʹʻʼʽˈ＇"
-_HYPHENS = "‐‑\u00ad"
+_HYPHENS = "‐‑"
+_SOFT_HYPHEN = "\u00ad"
 _PREPARE = str.maketrans(dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_HYPHENS, "-"))
 _LIGATURES = str.maketrans({"æ": "ae", "œ": "oe"})
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_VARIATION_SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
+_INVISIBLE = frozenset(
+    map(
+        chr,
+        [
+            *range(0xFE00, 0xFE10),
+            *range(0xE0100, 0xE01F0),
+            *range(0x180B, 0x1810),
+            0x034F,
+            0x115F,
+            0x1160,
+            0x17B4,
+            0x17B5,
+            0x3164,
+            0xFFA0,
+        ],
+    )
+)
+"""Variation selectors and fillers, beside the format characters (Unicode, Default_Ignorable_Code_Point)."""
 _GAPS = {"": _INSIDE, "'": _JOINT, "-\n": _JOINT, "-": _HYPHEN, "- ": _SEAM, ".": _SEAM}
 _IN_NUMBERS = frozenset([".", ",", ":", "/", "'", "-", "-\n"])
 _LONGEST_CLUSTER = 32
@@ -193,6 +225,8 @@ def _fold(text: str) -> _Letters:
         for char in _fold_cluster(text[start:end]):
             kind = _kind(char)
             if kind == "ignored":
+                if char == _SOFT_HYPHEN and text[end : end + 1].isspace():
+                    between = (between + "-")[:3]  # It is seen at the end of a line only.
                 continue
             if kind == "other" or (kind == "mark" and between):
                 between = (between + char)[:3]
@@ -233,9 +267,11 @@ def _fold_cluster(cluster: str) -> str:
 def _kind(char: str) -> str:
     category = unicodedata.category(char)
     # Bidirectional controls show words other than the text has, so they count as letters.
+    if char in _INVISIBLE:
+        return "ignored"
     if category[0] in "LN" or char in _BIDI_CONTROLS:
         return "letter"
-    if category == "Cf" or char in _VARIATION_SELECTORS:
+    if category == "Cf":
         return "ignored"
     return "mark" if category[0] == "M" else "other"
 
@@ -245,7 +281,22 @@ def _gap(before: str, between: str, after: str, same_origin: bool) -> int:
         return _BREAK
     if (same_origin and between) or (between in _IN_NUMBERS and before.isdigit() and after.isdigit()):
         return _POINT
+    if not between and not same_origin and (after >= FIRST_UNSPACED or before >= FIRST_UNSPACED):
+        return _gap_without_space(before, after)
     return _GAPS.get(between, _BREAK)
+
+
+@lru_cache(maxsize=65_536)
+def _gap_without_space(before: str, after: str) -> int:
+    """Return the gap between two letters that touch: open in scripts without spaces, but in front of a mark and
+    within a number.
+    """
+    if _kind(after) == "mark" or (before in _NUMERALS and after in _NUMERALS):
+        return _INSIDE
+    return _SEAM if parts_of(before) or parts_of(after) else _INSIDE
+
+
+_NUMERALS = "〇零一二三四五六七八九十百千万萬億亿兆廿卅"
 
 
 def _clash(passage: bytes, quote: bytes) -> bool:
@@ -269,6 +320,11 @@ class _Piece(NamedTuple):
     flat: str
     letters: _Letters
     words: list[str]
+
+    @property
+    def size(self) -> float:
+        """Return its words, where a character of a script without spaces is a part of one."""
+        return sum(parts_of(word[0]) or WORD for word in self.words) / WORD
 
 
 class _Occurrence(NamedTuple):
@@ -428,7 +484,7 @@ class _Found(NamedTuple):
 
 def _find(quote: str, passage: IndexedPassage, min_words: int, max_gap: int) -> _Found:
     whole = _piece(quote)
-    if len(whole.words) < max(min_words, 1):
+    if not whole.words or whole.size < min_words:
         return _Found(Status.TOO_SHORT)
     # A passage may contain dots itself, so the quote is first searched for unchanged.
     if found := _find_verbatim([whole], passage, max_gap):
@@ -466,7 +522,7 @@ def _join(quote: str, cut: Iterable[Span], passage: IndexedPassage) -> list[Span
 
 
 def _long_enough(segments: Sequence[_Piece]) -> bool:
-    return len(segments) == 1 or all(len(segment.words) >= 2 for segment in segments)
+    return len(segments) == 1 or all(segment.size >= 2 for segment in segments)
 
 
 def _find_verbatim(pieces: Sequence[_Piece], passage: IndexedPassage, max_gap: int) -> _Found | None:
@@ -547,6 +603,50 @@ def mark(
             shown.add(quote.spans)
             left = None if left is None else left - quote.new_characters
     return MarkedText(text=text, quotes=tuple(quotes))
+
+
+_NAME_OF_QUOTE = r"(?:[vu]_|over_limit_|short_)?(?:quot(?:e[sd]?|ations?|ing)|blockquote|q)"
+_NEARLY_A_TAG = re.compile(
+    r"(?P<marks>[*_`]{1,3})?"
+    r"(?:\\?<{1,2}|&(?:amp;)*(?:lt|#60|#x3c);|[＜﹤‹⟨〈《«【［]|\\?\[{1,2}|\\?\{{1,2})"
+    rf"\s*+\\?(?P<closes>[/／]?)\s*+{_NAME_OF_QUOTE}(?:[\s:=][^<>\[\]{{}}＜＞&\n]{{0,120}}?)??\s*+(?P<closed>/?)\s*+"
+    r"(?:\\?>{1,2}|&(?:amp;)*(?:gt|#62|#x3e);|[＞﹥›⟩〉》»】］]|\\?\]{1,2}|\\?\}{1,2})"
+    r"(?(marks)(?P=marks))",
+    re.IGNORECASE,
+)
+_LIKE_A_TAG = re.compile(
+    r"(?:[<＜﹤‹⟨〈«【［\[{]|&(?:amp;)*lt;)[^\w\s]{0,3}\s?\w{0,12}(?:quot|qoute|qu0te)\w{0,8}", re.IGNORECASE
+)
+
+
+def with_plain_tags(raw: str) -> str:
+    """Return a speech with its nearly right quote tags as `<quote>` and `</quote>`: with attributes, in other brackets,
+    as entities, escaped, in the plural, or named as marks are.
+
+    Whatever a debater types is checked as a quote, so that no mark can be forged by it. A tag without its pair stays
+    as written. Where every tag opens, each second one closes.
+    """
+    tags = list(_NEARLY_A_TAG.finditer(raw))
+    closing = [bool(tag["closes"] or tag["closed"]) for tag in tags]
+    if not any(closing) and len(tags) % 2 == 0:
+        closing = [at % 2 == 1 for at in range(len(tags))]
+    opened: list[int] = []
+    paired: list[int] = []
+    for at, closes in enumerate(closing):
+        if not closes:
+            opened.append(at)
+        elif opened:
+            paired += [opened.pop(), at]
+    pieces, end = [], 0
+    for at in sorted(paired):
+        pieces += [raw[end : tags[at].start()], "</quote>" if closing[at] else "<quote>"]
+        end = tags[at].end()
+    return "".join([*pieces, raw[end:]])
+
+
+def stray_tags(marked: MarkedText) -> int:
+    """Return how many tags that were meant for a quote stayed in the text."""
+    return len(_LIKE_A_TAG.findall(marked.text))
 
 
 class _Shown:

@@ -53,7 +53,7 @@ class RecursiveRewardModelling(Brief):
         Measure("sub_questions", "Sub-questions of the judge", "questions"),
         Measure("calls", "Answers of assistants on all levels", "answers"),
         Measure("depth", "Levels of sub-questions that were asked", "levels"),
-        Measure("revealed_characters", "Characters of the passage shown in verified quotes", "characters"),
+        Measure("revealed_characters", "Characters of the passage shown in quotes", "characters"),
         Measure("rating_honest", "Mean rating of assistants who were to help", "probability"),
         Measure("rating_misleading", "Mean rating of assistants who were to mislead", "probability"),
         Measure("misled/", "To mislead at", "share", NO_YES),

@@ -114,7 +114,7 @@ def measured(branches: Sequence[Branch]) -> dict[str, float]:
 
 
 def _revealed(every: Sequence[Branch]) -> set[int]:
-    """Return the places of the passage in verified quotes."""
+    """Return the places of the passage in quotes that are in it: readers see those over the limit too."""
     answers = (node.answer.content for node in every)
-    spans = (span for one in answers if isinstance(one, Speech) for span in one.said.verified_spans)
+    spans = (span for one in answers if isinstance(one, Speech) for span in one.said.shown_spans)
     return {place for start, end in spans for place in range(start, end)}

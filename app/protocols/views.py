@@ -26,6 +26,7 @@ from app.protocols.core import (
     Wants,
 )
 from app.protocols.quotes import MarkedText, Quote
+from app.protocols.writing import Unit, unit_of
 
 F = TypeVar("F")
 
@@ -94,6 +95,11 @@ class View:
     def letters(self) -> str:
         """Return the labels of the answers as read: `AB` for two."""
         return LETTERS[: len(self.answers)]
+
+    @property
+    def unit(self) -> Unit:
+        """Return what lengths are shown in: characters where question and answers have no spaces between words."""
+        return unit_of(" ".join([self.question, *self.answers]))
 
     def in_trial_order(self, as_read: tuple[F, ...]) -> tuple[F, ...]:
         """Return figures for the answers as read in the trial's order."""

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, delete, exists, func, or_, select, true, u
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
+from app.participants.base import EndpointSettings
 from app.records.experiments import NewParticipant, one_at_a_time, save_participants
 from app.records.paging import Page, page_of, page_of_rows
 from app.records.people import INVITE_LASTS, Completion, new_invite, note
@@ -47,17 +48,18 @@ async def endpoint(session: AsyncSession, identity: uuid.UUID) -> Endpoint | Non
 
 
 async def add_endpoint(
-    session: AsyncSession, by: uuid.UUID, name: str, url: str, variable: str | None
+    session: AsyncSession, by: uuid.UUID | None, name: str, settings: EndpointSettings
 ) -> Endpoint | None:
-    """Register an endpoint. Return None where its name is taken."""
+    """Register an endpoint, by an account or by the command line. Return None where its name is taken."""
     # Two requests with one name wait for each other, because the table allows a name with two addresses.
     await one_at_a_time(session, f"endpoint/{name}")
     if await session.scalar(select(exists().where(Endpoint.name == name))):
         return None
-    row = Endpoint(id=uuid.uuid4(), name=name, base_url=url, api_key_env=variable)
+    url, variable, more = str(settings.base_url), settings.api_key_env, settings.more()
+    row = Endpoint(id=uuid.uuid4(), name=name, base_url=url, api_key_env=variable, more=more)
     session.add(row)
     await session.flush()
-    await note(session, by, "added", "endpoint", row.id, {"name": name, "url": url, "key": variable})
+    await note(session, by, "added", "endpoint", row.id, {"name": name, "url": url, "key": variable, **more})
     return row
 
 

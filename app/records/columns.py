@@ -73,6 +73,7 @@ EXPERIMENT = (
     Column("arm_digest", TEXT, "SHA-256 of the arm's protocol, settings, prompts and participants: two arms share it only if all of these are equal."),
     Column("arm_has_baseline", YES_NO, "Whether a built-in participant, which is not a language model, has a seat of the arm."),
     Column("protocol", TEXT, "Name of the protocol."),
+    Column("prompt_version", TEXT, "Version of the arena's prompts that the arm uses, where it brings no template itself."),
 )  # fmt: skip
 
 TRIAL = (

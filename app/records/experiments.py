@@ -10,6 +10,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.participants.base import EndpointSettings
 from app.records.assignment import reopen_failed
 from app.records.eligibility import role_for
 from app.records.queue import enqueue, enqueue_orphans, unqueue
@@ -38,7 +39,7 @@ class NewParticipant:
     kind: str
     settings: Mapping[str, Any]
     digest: str
-    endpoint: tuple[str, str, str | None] | None
+    endpoint: tuple[str, EndpointSettings] | None
     """Name, base URL and name of the key's environment variable."""
 
 
@@ -198,12 +199,16 @@ async def save_participants(session: AsyncSession, new: Sequence[NewParticipant]
     return {by_digest[row.digest]: row.id for row in rows}
 
 
-async def _endpoint(session: AsyncSession, endpoint: tuple[str, str, str | None]) -> uuid.UUID:
-    name, url, variable = endpoint
-    row = {"id": uuid.uuid4(), "name": name, "base_url": url, "api_key_env": variable}
+async def _endpoint(session: AsyncSession, endpoint: tuple[str, EndpointSettings]) -> uuid.UUID:
+    name, settings = endpoint
+    url, variable, more = str(settings.base_url), settings.api_key_env, settings.more()
+    row = {"id": uuid.uuid4(), "name": name, "base_url": url, "api_key_env": variable, "more": more}
     await session.execute(insert(Endpoint).values(row).on_conflict_do_nothing())
     found = select(Endpoint.id).where(
-        Endpoint.name == name, Endpoint.base_url == url, Endpoint.api_key_env.is_not_distinct_from(variable)
+        Endpoint.name == name,
+        Endpoint.base_url == url,
+        Endpoint.api_key_env.is_not_distinct_from(variable),
+        Endpoint.more == more,
     )
     return (await session.scalars(found)).one()
 

@@ -5,7 +5,7 @@ all of them. A frame holds no text that a judge read.
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,11 @@ COLUMNS: tuple[Column, ...] = (
         TEXT,
         "The judge as reports name it: people share one name, and a judge of an added round has the round's.",
     ),
-    Column("person", TEXT, "The pseudonym of the person who judged, as in `judge`; empty for other judges."),
+    Column(
+        "person",
+        TEXT,
+        "The pseudonym of the person who judged, the first where they judged by several accounts; empty for other judges.",
+    ),
     Column(
         KNOWS_STORY.name,
         YES_NO,
@@ -363,6 +367,21 @@ def _names(rows: pl.DataFrame, judges: pl.DataFrame, rounds: pl.DataFrame) -> li
     )
     found = keys.join(named, on=("who", "round_hash"), how="left", nulls_equal=True, maintain_order="left")
     return found.drop("who", "round_hash").get_columns()
+
+
+def with_people(rows: pl.DataFrame, humans: Mapping[str, str]) -> pl.DataFrame:
+    """Return the frame of verdicts with one pseudonym for each person: `humans` has the first of those with several accounts."""
+    if not humans:
+        return rows
+    names = rows.select("person").unique()
+    first = names.select(
+        "person", first=pl.col("person").cast(pl.String).replace(dict(humans)).cast(pl.Categorical)
+    )
+    return rows.with_columns(
+        rows.select("person")
+        .join(first, on="person", how="left", maintain_order="left")["first"]
+        .alias("person")
+    )
 
 
 # ── marks ───────────────────────────────────────────────────────────────────────────────────────────────────────

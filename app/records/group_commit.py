@@ -190,5 +190,6 @@ def _call_row(play: uuid.UUID | None, call: Call) -> dict[str, Any]:
         "endpoint": call.endpoint,
         "model": call.model,
         "segments": [[segment.role, digest(segment.text).hex()] for segment in call.segments],
+        "characters": sum(len(segment.text) for segment in call.segments),
         "params": dict(call.params),
     }

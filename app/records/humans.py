@@ -6,33 +6,39 @@ has seen goes by `is_person`, over all accounts of the human.
 """
 
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Uuid, any_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from models import Account
+from models import Account, Participant
 from models.people import BY_PASSWORD
 
 PERSON = bindparam("person", type_=Uuid())
 """The participant that a condition speaks of. Statements run with `{"person": …}`."""
 
 
-def _linked(start: ColumnElement[bool], name: str) -> CTE:
-    """Return the accounts of the human who has the account that `start` names."""
-    other = aliased(Account)
-    first, more = (
-        select(account.id, account.participant_id, account.name, account.recruiter_id, account.address)
-        for account in (Account, other)
-    )
-    known = first.where(start).cte(name, recursive=True)
-    same = or_(
+def _says(account: type[Account]) -> tuple[Any, ...]:
+    """Return what an account says of who has it."""
+    return account.id, account.participant_id, account.name, account.recruiter_id, account.address
+
+
+def _same(other: type[Account], known: CTE) -> ColumnElement[bool]:
+    """Return whether an account says that it is of the same human as a known one."""
+    return or_(
         other.recruiter_id.in_((known.c.recruiter_id, known.c.name)),
         other.name == known.c.recruiter_id,
         other.address == known.c.address,
     )
-    return known.union(more.join(known, same))
+
+
+def _linked(start: ColumnElement[bool], name: str) -> CTE:
+    """Return the accounts of the human who has the account that `start` names."""
+    other = aliased(Account)
+    known = select(*_says(Account)).where(start).cte(name, recursive=True)
+    return known.union(select(*_says(other)).join(known, _same(other, known)))
 
 
 _HUMAN = _linked(Account.participant_id == PERSON, "human")
@@ -69,3 +75,27 @@ async def lock_human(session: AsyncSession, account: uuid.UUID) -> Account:
     """Let a human's claims wait for each other, by whichever of their accounts; return the account."""
     rows = (await session.scalars(_LOCKED, {"account": account})).all()
     return next(row for row in rows if row.id == account)
+
+
+async def first_names(session: AsyncSession, names: Collection[str]) -> dict[str, str]:
+    """Return by pseudonym the first pseudonym of the same human, in the order of the alphabet, of humans with several among `names`."""
+    if not names:
+        return {}
+    other, mine, theirs = aliased(Account), aliased(Participant), aliased(Participant)
+    starts = select(Account.id).join(Participant, Participant.id == Account.participant_id)
+    known = (
+        select(Account.participant_id.label("start"), *_says(Account))
+        .where(Account.id.in_(starts.where(Participant.name.in_(names))))
+        .cte("known", recursive=True)
+    )
+    every = known.union(select(known.c.start, *_says(other)).join(known, _same(other, known)))
+    rows = await session.execute(
+        select(mine.name, func.min(theirs.name))
+        .select_from(every)
+        .join(mine, mine.id == every.c.start)
+        .join(theirs, theirs.id == every.c.participant_id)
+        .where(theirs.name.in_(names))
+        .group_by(mine.name)
+        .having(func.count(theirs.name.distinct()) > 1)
+    )
+    return dict(rows.all())

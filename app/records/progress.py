@@ -1,12 +1,13 @@
 """The progress of an experiment, and the reasons of its failures."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import and_, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.records.endpoints import notices
 from models import PLAYED_TRIAL, Arm, CallAttempt, Experiment, Judging, ModelCall, Move, Playing, Trial
 
 
@@ -25,6 +26,8 @@ class Progress:
     tokens_out: int
     state: str
     """`running`, `paused` or `cancelled`: the last instruction."""
+    endpoints: Sequence[str] = ()
+    """Sentences on its endpoints that are paused, or are asked at a pace."""
 
     @property
     def total(self) -> int:
@@ -82,6 +85,7 @@ async def progress(session: AsyncSession, experiment: uuid.UUID) -> Progress:
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         state=(await session.scalars(select(Experiment.state).where(Experiment.id == experiment))).one(),
+        endpoints=[notice.sentence for notice in await notices(session, experiment)],
     )
 
 

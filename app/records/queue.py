@@ -7,11 +7,28 @@ from procrastinate import PsycopgConnector
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from psycopg import AsyncConnection
-from sqlalchemy import ColumnElement, String, and_, cast, column, delete, exists, func, literal, select, table
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    String,
+    and_,
+    cast,
+    column,
+    delete,
+    exists,
+    func,
+    literal,
+    select,
+    table,
+    text,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from models import Experiment, Judging, Trial
+from models import Experiment, Judging, Move, Trial
 
 ADVANCE = "advance_play"
 """The one task: go on with a play, as far as it goes."""
@@ -20,7 +37,15 @@ LOCK = "play:"
 
 # Jobs are inserted over the session's own connection, so this one is never opened.
 _manager = JobManager(PsycopgConnector())
-_jobs = table("procrastinate_jobs", column("lock"), column("status"), column("queue_name"))
+_jobs = table(
+    "procrastinate_jobs",
+    *(column("id"), column("lock"), column("status"), column("queue_name")),
+    *(column("scheduled_at", DateTime(timezone=True)), column("args", JSONB)),
+)
+MANY = 200
+"""Jobs queued at once after which the statistics of their table are made anew."""
+MOVES = "moves"
+"""In the arguments of a job: the number of moves of its play when its worker died."""
 
 
 RESCUE = 7205759403792793602
@@ -54,6 +79,9 @@ async def enqueue(
         raw = (await (await session.connection()).get_raw_connection()).driver_connection
         assert isinstance(raw, AsyncConnection)
         await _manager.batch_defer_jobs_async(jobs, connection=raw)
+    if len(jobs) >= MANY:
+        # Until its statistics are new, the server reads all jobs for each job that it takes from the queue.
+        await session.execute(text("ANALYZE procrastinate_jobs"))
     return len(jobs)
 
 
@@ -72,6 +100,24 @@ async def unqueue(session: AsyncSession, experiment: uuid.UUID) -> None:
     """Take the waiting jobs of an experiment off the queue."""
     untouched = cast(_jobs.c.status, String) == "todo"
     await session.execute(delete(_jobs).where(_jobs.c.queue_name == queue_of(experiment), untouched))
+
+
+async def wake(session: AsyncSession, experiments: Collection[uuid.UUID] | None) -> None:
+    """Let jobs that were put off begin now: those of these experiments, or all."""
+    put_off = cast(_jobs.c.status, String) == "todo", _jobs.c.scheduled_at > func.now()
+    which = true() if experiments is None else _jobs.c.queue_name.in_(map(queue_of, experiments))
+    await session.execute(update(_jobs).where(*put_off, which).values(scheduled_at=None))
+
+
+async def is_forsaken_again(session: AsyncSession, job: Job) -> bool:
+    """Note that the worker of a job died. Return whether an earlier one did too, and no move was made in between."""
+    play = uuid.UUID(str(job.task_kwargs["id"]))
+    moves = await session.scalar(select(func.count()).select_from(Move).where(Move.play_id == play))
+    if job.task_kwargs.get(MOVES) == moves:
+        return True
+    noted = _jobs.c.args.op("||")(literal({MOVES: moves}, JSONB))
+    await session.execute(update(_jobs).where(_jobs.c.id == job.id).values(args=noted))
+    return False
 
 
 async def is_wanted(session: AsyncSession, experiment: uuid.UUID) -> bool:

@@ -142,8 +142,20 @@ def _flag(key: str, sentence: str) -> _Warning:
     )
 
 
+def _beyond_chance(held: Certainty) -> bool:
+    return not held.first.low <= held.chance <= held.first.high
+
+
 def _leans(held: Certainty) -> bool:
-    return not held.first.low <= held.chance <= held.first.high and 0 < held.first.value < 1
+    return _beyond_chance(held) and 0 < held.first.value < 1
+
+
+def _by_place(held: Certainty) -> bool:
+    """Return whether one place in every verdict is more than chance.
+
+    In both orders of one talk it always is. Where each talk is read once, a few right verdicts may all have gold listed first.
+    """
+    return held.orders_agree is not None or _beyond_chance(held)
 
 
 _RE_READ = (
@@ -155,12 +167,12 @@ _WARNINGS = (
     _Warning(
         "always_first",
         "Always chose the first-listed answer, so position explains the choices and accuracy says nothing about the talk",
-        lambda cell, held: held.first.value == 1 and cell.verdicts > 1,
+        lambda cell, held: held.first.value == 1 and _by_place(held),
     ),
     _Warning(
         "never_first",
         "Never chose the first-listed answer, so position explains the choices and accuracy says nothing about the talk",
-        lambda cell, held: held.first.value == 0 and cell.verdicts > 1,
+        lambda cell, held: held.first.value == 0 and _by_place(held),
     ),
     _Warning(
         "position",

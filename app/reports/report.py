@@ -2,18 +2,23 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import polars as pl
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.experiments.spec import prompt_versions
 from app.judge_fields import KNOWS_STORY
 from app.protocols import CEILING, FLOOR, PROTOCOLS
 from app.protocols.core import Protocol
 from app.records.progress import FailureCount
+from app.records.prompt_sizes import CutPrompts
 from app.records.verdicts import ArmCount, JudgeCount
 from app.reports import certainty
+from app.reports.as_published import differences
 from app.reports.certainty import Certainty, certainties
 from app.reports.facts import Facts, facts
 from app.reports.figures import FIGURES
@@ -22,9 +27,10 @@ from app.reports.talks import Talks, talks_of
 from app.reports.twins import Floor, floors
 from app.reports.verdict_table import Counted, VerdictTable, complete, table_of
 from app.statistics.accuracy import Cell, accuracy_of, cells, constant, gaps, with_gap
-from app.statistics.contrasts import Contrast, contrasts
+from app.statistics.contrasts import Contrast, constant_contrast, contrasts
 from app.statistics.intervals import IntArray
 from app.statistics.metrics import Measured, measures, metrics
+from app.statistics.people import PersonFigures
 from app.statistics.readings import BoolArray, Marks, Place, Readings, TrialMeasures, by_question
 from app.statistics.two_way import METHOD_ONE_JUDGE
 from models import Experiment
@@ -94,6 +100,8 @@ class ReportRow:
         )
         if self.cell and self.cell.fixed:
             figures |= {"low": None, "high": None}
+        if self.cell and self.cell.fixed_scores:
+            figures |= dict.fromkeys(("brier_low", "brier_high", "log_score_low", "log_score_high"))
         return {
             **figures,
             **counts,
@@ -125,6 +133,9 @@ class ReportRow:
         }
 
 
+PILOT = "{name} is a pilot: its figures are for its makers, and comparisons of experiments leave it out."
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """A whole report."""
@@ -143,12 +154,23 @@ class Report:
     """Counts over all arms and judges: verdicts, and the states of trials and judgements."""
     figures: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """The rows of every figure of `app.reports.figures`, by name."""
+    accounts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The other pseudonyms of each person who judged by several accounts, by the first. Each counts as one person."""
+    cut: Sequence[CutPrompts] = ()
+    """Models whose server read less of a prompt than was sent."""
 
     @property
     def warnings(self) -> list[str]:
         """Return the sentences to be read before the accuracies."""
         named = [(", ".join(line.names), line.cell, line.certainty) for line in self.lines]
-        return certainty.sentences(self.experiment.name, named)
+        pilot = [PILOT.format(name=self.experiment.name)] if self.pilot else []
+        cut = [item.sentence for item in self.cut]
+        return [*pilot, *cut, *certainty.sentences(self.experiment.name, named)]
+
+    @property
+    def pilot(self) -> bool:
+        """Return whether the experiment is a pilot."""
+        return bool(self.experiment.spec.get("pilot"))
 
     def contrast_names(self, item: Contrast) -> tuple[str, str, str]:
         """Return both arms and the judge of a contrast, baselines starred."""
@@ -169,13 +191,14 @@ class Report:
             figure.name: [figure.as_json(row) for row in self.figures.get(figure.name, ())]
             for figure in FIGURES
         }
-        first = {name: own.pop(name) for name in ("sides", "people", "mixed_models")}
+        sides, people, models = (own.pop(name) for name in ("sides", "people", "mixed_models"))
         later = {name: own.pop(name) for name in ("candidates", "attacks", "equal_words")}
         return {
             "experiment": self.experiment.name,
             "digest": self.experiment.digest,
             "seed": self.experiment.seed,
             "rules": RULES,
+            "pilot": self.pilot,
             "elicit": self.experiment.spec["elicit"],
             "ties": "a tie of k answers counts 1/k",
             "unit": "question, clustered by passage, and by person where people judge",
@@ -183,14 +206,22 @@ class Report:
             "totals": dict(self.totals),
             "warnings": self.warnings,
             "cells": [line.as_json() for line in self.lines],
-            **first,
-            "contrasts": [{**asdict(item), "warning": item.warning} for item in self.contrasts],
+            "sides": sides,
+            "people": people,
+            "accounts_of_one_person": {first: list(others) for first, others in self.accounts.items()},
+            "mixed_models": models,
+            "contrasts": [_contrast_json(item) for item in self.contrasts],
             "metrics": [asdict(item) for item in self.metrics],
             "measures": [asdict(item) for item in self.measures],
             **later,
             **own,
             "failures": [asdict(failure) for failure in self.failures],
         }
+
+
+def _contrast_json(item: Contrast) -> dict[str, Any]:
+    ends = dict.fromkeys(("low", "high")) if item.fixed else {}
+    return {**asdict(item), **ends, "warning": item.warning}
 
 
 async def report(session: AsyncSession, experiment: Experiment) -> Report:
@@ -207,7 +238,7 @@ def computed(facts: Facts) -> Report:
 def quick(evidence: Evidence) -> Report:
     """Return a report without what is resampled or fitted: PGR, p-values of flips, and slow figures."""
     facts, counted = evidence.facts, evidence.counted
-    arms, seed = facts.arms, facts.experiment.seed
+    arms = facts.arms
     readings, figures = evidence.readings, evidence.cells
     fixed = _floors(facts, counted)
     knowing = facts.verdicts[KNOWS_STORY.name].to_numpy()
@@ -218,7 +249,7 @@ def quick(evidence: Evidence) -> Report:
         facts.experiment,
         arms,
         [_line(facts, judge, figures, counted, fixed, knew, with_them, sure) for judge in facts.judges],
-        contrasts(readings, _pairs(facts.experiment), seed=seed, tested=False),
+        _contrasts(evidence, tested=False),
         _metrics(facts, counted, evidence.talks, readings),
         measures(
             _told(facts, evidence.talks),
@@ -227,6 +258,8 @@ def quick(evidence: Evidence) -> Report:
         facts.failures,
         _totals(facts, counted, knew.total()),
         {figure.name: figure.rows(evidence) for figure in FIGURES if not figure.slow},
+        accounts=_accounts(evidence),
+        cut=facts.cut,
     )
 
 
@@ -246,7 +279,10 @@ def evidence_of(facts: Facts) -> Evidence:
     counted = kept(facts)
     readings = counted.readings
     scored = _figures(readings, facts.arms)
-    scored |= {place: constant(scored[place], COIN) for place in _coins(counted, readings, facts.arms)}
+    scored |= {
+        place: constant(scored[place], COIN, scores=even)
+        for place, even in _coins(counted, readings, facts.arms).items()
+    }
     scored |= {
         place: constant(scored[place], floor.shown) for place, floor in _floors(facts, counted).items()
     }
@@ -269,9 +305,43 @@ def completed(report: Report, evidence: Evidence) -> Report:
             line if line.cell is None else replace(line, cell=with_gap(line.cell, found[line.place]))
             for line in report.lines
         ],
-        contrasts=contrasts(evidence.readings, _pairs(report.experiment), seed=evidence.seed),
+        contrasts=_contrasts(evidence, tested=True),
         figures={**report.figures, **slow},
     )
+
+
+def _contrasts(evidence: Evidence, *, tested: bool) -> list[Contrast]:
+    """Return the contrasts that the file names, for each judge."""
+    pairs = _pairs(evidence.facts.experiment)
+    found = contrasts(evidence.readings, pairs, seed=evidence.seed, tested=tested)
+    return [_between_constants(item, evidence.cells) for item in found]
+
+
+def _between_constants(item: Contrast, figures: Mapping[Place, Cell]) -> Contrast:
+    """Return a contrast, as a constant where the design fixes the accuracy of both arms and they are the same.
+
+    The floor of people and of sampled models holds on average, so that their differences are samples.
+    """
+    ends = [figures.get((arm, item.judge)) for arm in (item.first, item.second)]
+    if item.difference == 0 and all(cell and cell.fixed and cell.people is None for cell in ends):
+        return constant_contrast(item, BETWEEN_CONSTANTS)
+    return item
+
+
+BETWEEN_CONSTANTS = "the design fixes the accuracy of both arms"
+"""Why a difference has neither interval nor p-value."""
+
+
+def _accounts(evidence: Evidence) -> dict[str, list[str]]:
+    """Return the other pseudonyms of each person who judged by several accounts, by the first."""
+    humans = evidence.facts.humans
+    if not humans:
+        return {}
+    judges = evidence.facts.verdicts["judge"].filter(pl.Series(evidence.counted.kept)).unique().to_list()
+    known = sorted((humans[name], name) for name in judges if name in humans)
+    return {
+        first: [name for _, name in own if name != first] for first, own in groupby(known, key=itemgetter(0))
+    }
 
 
 def _pairs(experiment: Experiment) -> list[tuple[str, str]]:
@@ -315,24 +385,29 @@ def _ends(arms: Mapping[str, ArmCount], spec: Mapping[str, Any]) -> tuple[str | 
     )
 
 
-COIN = "a built-in judge that prefers no answer, or only a place in the list: over both orders it is right as often as a coin"
+COIN = "a built-in judge that prefers no answer, or only a place in the list: over both orders it is right as often as by drawing an answer"
 
 
-def _coins(counted: Counted, readings: Mapping[Place, Readings], arms: Mapping[str, ArmCount]) -> list[Place]:
-    """Return the arms and judges whose accuracy is that of a coin by design: of built-in judges that believe all answers alike, and
-    of those that see nothing but the answers and are half right on every question.
+def _coins(
+    counted: Counted, readings: Mapping[Place, Readings], arms: Mapping[str, ArmCount]
+) -> dict[Place, bool]:
+    """Return the arms and judges whose accuracy is that of a coin by design, and whether their scores are fixed too: built-in judges
+    that believe all answers alike, and those that see nothing but the answers and are half right on every question.
 
     A model without preferences is a sample, not a design.
     """
     kinds = counted.table.frame["judge_kind"]
     builtin = [place for place, rows in counted.places.items() if kinds[int(rows[0])] == "builtin"]
-    return [place for place in builtin if _is_coin(readings[place], counted.table, arms)]
+    even = {place: _is_even(readings[place], counted.table) for place in builtin}
+    return {place: even[place] for place in builtin if even[place] or _is_coin(readings[place], arms)}
 
 
-def _is_coin(readings: Readings, table: VerdictTable, arms: Mapping[str, ArmCount]) -> bool:
+def _is_even(readings: Readings, table: VerdictTable) -> bool:
     beliefs = table.beliefs[readings.rows]
-    if bool(((beliefs == beliefs.max(axis=1, keepdims=True)) | (beliefs < 0)).all()):
-        return True
+    return bool(((beliefs == beliefs.max(axis=1, keepdims=True)) | (beliefs < 0)).all())
+
+
+def _is_coin(readings: Readings, arms: Mapping[str, ArmCount]) -> bool:
     half = bool((by_question(readings, readings.right).value == 0.5).all())
     return half and arms[readings.arm].protocol == FLOOR.name
 
@@ -466,6 +541,7 @@ def notes(report: Report) -> list[str]:
     said = {figure.name: _said(figure, report) for figure in FIGURES}
     found += said.pop("attacks") + said.pop("equal_words")
     found += _preset_notes(report)
+    found += _prompt_notes(report)
     found += said.pop("sides")
     found += _contrast_notes(report)
     found += _people_notes(report)
@@ -504,19 +580,42 @@ def _leaked(line: ReportRow) -> str:
     return f"{line.arm.arm}, {line.judge.label}: {line.leak}."
 
 
+def _prompt_notes(report: Report) -> list[str]:
+    """Return the versions of the arena's prompts that the arms use."""
+    by_version: dict[str, list[str]] = {}
+    for arm, version in prompt_versions(report.experiment.spec).items():
+        by_version.setdefault(version, []).append(arm)
+    if len(by_version) == 1:
+        return [f"Prompts of version {next(iter(by_version))} in all arms."]
+    return [
+        f"Prompts of version {version}: {', '.join(arms)}." for version, arms in sorted(by_version.items())
+    ]
+
+
 def _preset_notes(report: Report) -> list[str]:
     """Return which arms are played as a paper describes."""
     named = [arm for arm in report.experiment.spec.get("arms", ()) if arm.get("preset")]
     return [
         f"Arm {arm['name']}: as {arm['preset']}{', with prompts of its own' if arm.get('prompts') else ''}; "
         f"see docs/presets/{arm['preset']}.md for what still differs from the paper."
+        f"{_unlike_preset(differences(arm, report.experiment.spec))}"
         for arm in named
     ]
+
+
+def _unlike_preset(clauses: Sequence[str]) -> str:
+    return f" Participants are not as it asks: {'; '.join(clauses)}." if clauses else ""
 
 
 def _contrast_notes(report: Report) -> list[str]:
     """Return how contrasts are tested, and where a test is to be read with care."""
     tests = {item.test: item for item in report.contrasts if item.test}
+    shown = {(item.first, item.second) for item in report.contrasts}
+    silent = [pair for pair in map(tuple, report.experiment.spec.get("contrasts", ())) if pair not in shown]
+    if silent:
+        return [
+            f"Contrast {first} less {second}: no verdict counts under either arm." for first, second in silent
+        ]
     if not report.contrasts:
         return []
     found = [
@@ -525,9 +624,9 @@ def _contrast_notes(report: Report) -> list[str]:
     ]
     found += [f"p by {test}; null hypothesis: {item.null}." for test, item in sorted(tests.items())]
     for item in report.contrasts:
-        if item.warning:
+        for clause in filter(None, (item.warning, item.fixed)):
             first, second, judge = report.contrast_names(item)
-            found.append(f"{first} less {second}, {judge}: {item.warning}.")
+            found.append(f"{first} less {second}, {judge}: {clause}.")
     return found
 
 
@@ -542,10 +641,36 @@ def _people_notes(report: Report) -> list[str]:
         "person); beside them stand each person's figures and, as a check, a mixed logistic model with people and questions random."
     ]
     found += [
+        f"{first} also judged as {', '.join(others)}: accounts with one recruiter's id or e-mail address count as one person."
+        for first, others in report.accounts.items()
+    ]
+    found += _uneven(report)
+    found += [
         f"{line.arm.arm}, {line.judge.label}: {line.cell.method}."
         for line in pooled
         if line.cell and line.cell.method == METHOD_ONE_JUDGE
     ]
+    return found
+
+
+MOST_OF_ONE = 0.3
+"""Share of the verdicts under an arm from which on one person's are named, if it is also twice an even share."""
+
+
+def _uneven(report: Report) -> list[str]:
+    """Return who gave so many of the verdicts under an arm that the figures rest on fewer people than their number says."""
+    groups: dict[Place, list[PersonFigures]] = {}
+    for item in report.figures["people"]:
+        groups.setdefault((item.arm, item.judge), []).append(item)
+    found = []
+    for (arm, judge), people in groups.items():
+        most = max(people, key=lambda item: item.verdicts)
+        share = most.verdicts / sum(item.verdicts for item in people)
+        if share >= MOST_OF_ONE and share > 2 / len(people):
+            found.append(
+                f"{arm}, {judge}: {most.person} gave {share:.0%} of the verdicts of these {len(people)} people, so that figures and "
+                "contrasts rest on fewer people than that."
+            )
     return found
 
 

@@ -10,7 +10,7 @@ from app.reports.certainty import Certainty, Share, read_from
 from app.reports.figures import FIGURES
 from app.reports.figures.core import Figure
 from app.reports.report import Report, ReportRow
-from app.reports.written import between, difference, interval, share, shown_figure, shown_p
+from app.reports.written import FIXED, between, difference, interval, share, shown_figure, shown_p
 from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
 from app.statistics.contrasts import Contrast
 from app.statistics.metrics import Measured
@@ -92,9 +92,6 @@ def _verdicts(row: _Figures) -> ShownCell:
     return ShownCell(f"{row['verdicts']:,}", f"{left:,} left out" if left else "")
 
 
-FIXED = "by design"
-"""In place of an interval of an accuracy that the design fixes."""
-
 ACCURACY: tuple[Column[_Figures], ...] = (
     Column("arm", lambda row: ShownCell(row["arm"], baseline=row["arm_has_baseline"]), Kind.NAME),
     Column("judge", _judge, Kind.NAME),
@@ -117,9 +114,12 @@ def _accuracies(report: Report) -> ShownTable[_Figures]:
 
 
 def together(reports: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the figures of several experiments in one table, from the JSON of their reports."""
+    """Return the figures of several experiments in one table, from the JSON of their reports, without pilots."""
     rows = [
-        {**cell, "arm": f"{made['experiment']}: {cell['arm']}"} for made in reports for cell in made["cells"]
+        {**cell, "arm": f"{made['experiment']}: {cell['arm']}"}
+        for made in reports
+        if not made["pilot"]
+        for cell in made["cells"]
     ]
     first = Column("experiment and arm", ACCURACY[0].cell, Kind.NAME)
     return ShownTable("Judge accuracy of all experiments", (first, *ACCURACY[1:]), rows).printed()

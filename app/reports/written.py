@@ -4,6 +4,9 @@ from app.shown_table import ABSENT
 from app.statistics.contrasts import Contrast
 from app.statistics.metrics import Measured
 
+FIXED = "by design"
+"""In place of an interval of an accuracy, or a difference, that the design fixes."""
+
 
 def share(value: float | None) -> str:
     """Return a share as tables show it."""
@@ -24,6 +27,8 @@ def difference(item: Contrast | None) -> str:
 
 def interval(item: Contrast | None) -> str:
     """Return the interval of a contrast as tables show it."""
+    if item is not None and item.fixed:
+        return FIXED
     if item is None or item.low is None or item.high is None:
         return ABSENT
     return between(100 * item.low, 100 * item.high, "{:+.0f}")

@@ -1,5 +1,6 @@
 """Who looks around in the demo: an admin, a researcher, a judge and a debater with work, and their links."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import count
 
@@ -14,10 +15,10 @@ ROLES = ("researcher", "judge", "debater", "admin")
 LASTS = timedelta(days=1)
 
 
-async def links(session: AsyncSession) -> dict[str, str]:
+async def links(session: AsyncSession, roles: Sequence[str] = ROLES) -> dict[str, str]:
     """A role to the path of a new link that signs in once; links of an earlier demo end."""
     made = {}
-    for role in ROLES:
+    for role in roles:
         invite = await people.one_time_link(session, await visitor(session, role), LASTS)
         made[role] = await invite_path(session, invite)
     return made

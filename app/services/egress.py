@@ -10,16 +10,16 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
-import openai
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from app.errors import UserError
 from app.participants.base import Call, CallLog, EndpointSettings, NoKey
-from app.participants.client import Client, Patience
+from app.participants.client import Client
 from app.participants.completions import Reply
 from app.participants.concurrency import Limit
+from app.participants.outages import IMPATIENT, Patience
 from app.participants.participant_factory import ParticipantFactory
 from app.settings import Settings
 
@@ -28,7 +28,6 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 """From a name and a port to all its addresses."""
 
 KEY_PREFIX = "ARENA_KEY_"
-PATIENCE = Patience()
 _TRANSLATED = [ipaddress.ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")]
 """Prefixes of IPv6 addresses that end in the IPv4 address they lead to (RFC 6052, RFC 8215, RFC 4291)."""
 _PORTED = re.compile(r"\[(?P<six>[^\]]+)\](?::(?P<six_port>\d+))?|(?P<host>[^:\s]+):(?P<port>\d+)")
@@ -36,6 +35,10 @@ _PORTED = re.compile(r"\[(?P<six>[^\]]+)\](?::(?P<six_port>\d+))?|(?P<host>[^:\s
 
 class Blocked(NoKey):
     """This process may not connect to an address; like a missing key, no fault of the trial: another worker may."""
+
+
+class NoAddress(Blocked):
+    """A name has no address now: it is mistyped, or the server that looks names up is away."""
 
 
 class BadPattern(UserError, ValueError):
@@ -114,9 +117,10 @@ class AllowList:
             port = 443 if parts.scheme == "https" else 80
         if not host or parts.scheme not in ("http", "https") or parts.username or parts.password:
             raise Blocked("The address is not one of a server: write it as https://host:port/v1.")
-        return (await self._addresses(host, port))[0]
+        return (await self.addresses(host, port))[0]
 
-    async def _addresses(self, host: str, port: int) -> list[str]:
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """Return all addresses of a host. Raise Blocked where one of them is not allowed."""
         try:
             found = [str(ipaddress.ip_address(host))]
         except ValueError:
@@ -136,7 +140,7 @@ class AllowList:
         except (OSError, UnicodeError):
             found = []
         if not found:
-            raise Blocked(f"The name {host} has no address: correct it, or see that it can be looked up.")
+            raise NoAddress(f"The name {host} has no address: correct it, or see that it can be looked up.")
         return found
 
     def _allowed(self, name: str, address: Address, port: int) -> bool:
@@ -169,8 +173,38 @@ def key_is_set(variable: str | None) -> bool:
 # ── clients that ask first ──────────────────────────────────────────────────────────────────────────────────────
 
 
+class CheckedResolver(AbstractResolver):
+    """Looks a name up at the moment of connecting, and returns only addresses that the allow-list lets."""
+
+    def __init__(self, allowed: AllowList) -> None:
+        self._allowed = allowed
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return all its addresses. Raise Blocked where one of them is not allowed, OSError where it has none."""
+        try:
+            addresses = await self._allowed.addresses(host, port)
+        except NoAddress as error:
+            raise OSError(str(error)) from error  # as any resolver says it
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Hold nothing that needs closing."""
+
+
 class GuardedClient(Client):
-    """A client that looks its server up anew for every request, and connects to the address that was checked."""
+    """A client that checks its server for every request, and connects only to addresses that were checked."""
 
     def __init__(
         self,
@@ -179,13 +213,9 @@ class GuardedClient(Client):
         allowed: AllowList,
         *,
         limit: Limit | None = None,
-        patience: Patience = PATIENCE,
+        patience: Patience = IMPATIENT,
     ) -> None:
-        # A proxy named in the environment would look names up by itself, unchecked.
-        pinned = openai.DefaultAioHttpClient(
-            follow_redirects=False, trust_env=False, event_hooks={"request": [self._pin]}
-        )
-        super().__init__(name, settings, limit=limit, patience=patience, http=pinned)
+        super().__init__(name, settings, limit=limit, patience=patience, resolver=CheckedResolver(allowed))
         self._allowed = allowed
 
     async def models(self) -> list[str]:
@@ -195,27 +225,26 @@ class GuardedClient(Client):
 
     async def complete(self, call: Call, log: CallLog, *, within: float) -> Reply:
         """See `Client`; raises Blocked where the server may not be spoken to."""
-        await self._allowed.check(str(self.settings.base_url))
+        try:
+            await self._allowed.check(str(self.settings.base_url))
+        except NoAddress:
+            if not self.patient:
+                raise
+            # The request meets it again, and the endpoint is paused until its name can be looked up.
         return await super().complete(call, log, within=within)
 
-    async def _pin(self, request: Any) -> None:
-        """Send the request to the address checked here and now; the server's name stays in its header and certificate."""
-        host = request.url.raw_host.decode()
-        address = await self._allowed.check(str(request.url))
-        request.extensions = {**request.extensions, "sni_hostname": host}
-        request.url = request.url.copy_with(host=address)
+    async def answers(self, call: Call, log: CallLog, *, within: float) -> None:
+        """See `Client`; raises Blocked where the server may not be spoken to."""
+        await self._allowed.check(str(self.settings.base_url))
+        await super().answers(call, log, within=within)
 
 
 class GuardedParticipantFactory(ParticipantFactory):
     """A roster whose models are spoken to only where the allow-list lets it."""
 
-    def __init__(self, allowed: AllowList, patience: Patience = PATIENCE) -> None:
-        super().__init__()
-        self._allowed, self._patience = allowed, patience
+    def __init__(self, allowed: AllowList, patience: Patience = IMPATIENT) -> None:
+        super().__init__(patience)
+        self._allowed = allowed
 
-    def client(self, name: str, settings: EndpointSettings) -> Client:
-        """See `Roster`."""
-        key = (str(settings.base_url), settings.api_key_env)
-        if key not in self._clients:
-            self._clients[key] = GuardedClient(name, settings, self._allowed, patience=self._patience)
-        return self._clients[key]
+    def _connect(self, name: str, settings: EndpointSettings) -> Client:
+        return GuardedClient(name, settings, self._allowed, patience=self._patience)

@@ -1,6 +1,8 @@
 """Registering endpoints, and asking what they can do; no key is entered, shown or stored."""
 
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,16 +20,19 @@ from models import Account, Endpoint
 
 
 async def add_endpoint(
-    database: Database, settings: Settings, who: Account, name: str, base_url: str, variable: str | None
+    database: Database, settings: Settings, who: Account, name: str, given: Mapping[str, Any]
 ) -> Endpoint:
-    """Check an endpoint and register it; the name of its server is looked up with no transaction open."""
-    address = _valid(base_url, variable, settings)
+    """Check an endpoint and register it; the name of its server is looked up with no transaction open.
+
+    `given` has the settings of an endpoint, as an experiment's file writes them.
+    """
+    endpoint = _valid(given, settings)
     try:
-        await allow_list(settings).check(str(address.base_url))
+        await allow_list(settings).check(str(endpoint.base_url))
     except Blocked as blocked:
         raise Refused(422, str(blocked)) from blocked
     async with database.session.begin() as db:
-        added = await admin.add_endpoint(db, who.id, name, str(address.base_url), variable)
+        added = await admin.add_endpoint(db, who.id, name, endpoint)
         if added is None:
             raise Refused(
                 409, f"There is an endpoint {name} already: an address never changes, choose another name."
@@ -35,19 +40,21 @@ async def add_endpoint(
         return added
 
 
-def _valid(base_url: str, variable: str | None, settings: Settings) -> EndpointSettings:
+def _valid(given: Mapping[str, Any], settings: Settings) -> EndpointSettings:
     try:
-        found = EndpointSettings.model_validate({"base_url": base_url, "api_key_env": variable})
+        found = EndpointSettings.model_validate(given)
     except ValidationError as error:
         raise Refused(422, first_mistake(error)) from error
     if found.base_url.fragment:
         raise Refused(422, "base_url: leave out what follows the #.")
-    if variable is not None and not may_name_key(variable, settings):
-        raise Refused(
-            422,
-            f"api_key_env: name a variable that begins with {KEY_PREFIX}, or have the operator list this one in "
-            "ARENA_KEY_VARIABLES.",
-        )
+    for variable in found.variables():
+        if not may_name_key(variable, settings):
+            where = "api_key_env" if variable == found.api_key_env else "headers and query"
+            raise Refused(
+                422,
+                f"{where}: name a variable that begins with {KEY_PREFIX}, or have the operator list {variable} in "
+                "ARENA_KEY_VARIABLES.",
+            )
     return found
 
 

@@ -40,7 +40,7 @@ async def start_for(
     async with database.session() as db:
         existing = await records.find(db, spec.name)
     _refuse_taken(who, existing, spec.name)
-    if existing is None or retry_failed:
+    if existing is None:  # One that goes on waits for its endpoints.
         await _reach(database, settings, who, spec.cast, spec.used)
     async with database.session.begin() as db:
         _refuse_taken(who, await under(db, spec.name), spec.name)
@@ -79,8 +79,10 @@ async def judge_for(
     Raises SpecError, ParticipantError or Refused.
     """
     async with database.session() as db:
-        await judgeable(db, load)
-    await _reach(database, settings, who, panel.cast, panel.panel.judges)
+        experiment = await judgeable(db, load)
+        new = await records.find_round(db, experiment.id, panel.name) is None
+    if new:
+        await _reach(database, settings, who, panel.cast, panel.panel.judges)
     async with database.session.begin() as db:
         experiment = await judgeable(db, load)
         queued = await judge_again(db, experiment, panel)

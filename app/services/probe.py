@@ -7,13 +7,13 @@ from uuid import uuid4
 
 from app.experiments.check import Findings
 from app.participants.base import (
-    BadRequest,
     Call,
     ModelSettings,
     ParticipantError,
     Segment,
 )
-from app.participants.client import Client, Patience
+from app.participants.client import Client
+from app.participants.outages import Patience
 from app.participants.participant_factory import parse_settings
 from app.participants.prompts import PromptBook, load
 from app.participants.seating import Holder, Seating
@@ -69,12 +69,7 @@ async def try_endpoint(endpoint: Endpoint, allowed: AllowList) -> EndpointProbe:
 async def _one_token(client: Client, model: str) -> tuple[bool, float]:
     """Whether log-probabilities came with a token, and the seconds it took."""
     began = time.monotonic()
-    try:
-        first = await _complete(client, model, {"logprobs": True, "top_logprobs": 5})
-    except BadRequest:
-        began = time.monotonic()
-        await _complete(client, model, {})
-        return False, time.monotonic() - began
+    first = await _complete(client, model, {"logprobs": True, "top_logprobs": 5})
     return first, time.monotonic() - began
 
 

@@ -69,6 +69,8 @@ class Cell:
     """
     fixed: str | None = None
     """Reason why the accuracy is fixed by the design and has no interval; None where it is not."""
+    fixed_scores: str | None = None
+    """Reason why the scores are fixed too, as those of a judge that believes all answers alike; None where they are not."""
     people: int | None = None
     """How many people the figures pool; None for other judges."""
 
@@ -117,10 +119,22 @@ def with_gap(cell: Cell, gap: Gap) -> Cell:
     )
 
 
-def constant(cell: Cell, reason: str) -> Cell:
-    """Return a cell whose accuracy is fixed by the design. It has no interval: both limits are its value, for drawings."""
-    return replace(
+def constant(cell: Cell, reason: str, *, scores: bool = False) -> Cell:
+    """Return a cell whose accuracy is fixed by the design, and with `scores` its scores too. They have no interval: both limits are
+    the value, for drawings.
+    """
+    found = replace(
         cell, low=cell.accuracy, high=cell.accuracy, method="none: fixed by the design", fixed=reason
+    )
+    if not scores:
+        return found
+    return replace(
+        found,
+        brier_low=cell.brier,
+        brier_high=cell.brier,
+        log_score_low=cell.log_score,
+        log_score_high=cell.log_score,
+        fixed_scores=reason,
     )
 
 

@@ -51,7 +51,7 @@ class Contrast:
     p_holm: float | None = None
     """Corrected by Holm's method over the contrasts named, for this judge alone."""
     named: int = 1
-    """Contrasts of this judge over which it was corrected."""
+    """Contrasts over which it was corrected: all that the file names, those without figures too."""
     confidence: float = 0.95
     method: str | None = None
     """Method of the interval."""
@@ -65,6 +65,8 @@ class Contrast:
     """How many people judged under either arm; None for other judges."""
     reason: str | None = None
     """Reason why there is no figure; None where there is one."""
+    fixed: str | None = None
+    """Reason why the difference is fixed by the design, and has neither interval nor p-value; None where it is not."""
 
     @property
     def warning(self) -> str | None:
@@ -78,6 +80,23 @@ class Contrast:
         return None
 
 
+def constant_contrast(item: Contrast, reason: str) -> Contrast:
+    """Return a contrast of two arms whose accuracies the design fixes. Both limits are its value, for drawings."""
+    assert item.difference is not None
+    return replace(
+        item,
+        low=item.difference,
+        high=item.difference,
+        p=None,
+        p_holm=None,
+        method="none: fixed by the design",
+        test=None,
+        null=None,
+        skewness=None,
+        fixed=reason,
+    )
+
+
 def contrasts(
     groups: Mapping[Place, Readings],
     pairs: Sequence[tuple[str, str]],
@@ -86,21 +105,18 @@ def contrasts(
     confidence: float = 0.95,
     tested: bool = True,
 ) -> list[Contrast]:
-    """Return the contrasts of each pair of arms, in the given order, for each judge with a reading under one
-    of them, by name.
+    """Return the contrasts of each pair of arms, in the given order, for each judge with a reading under any of these arms, by name.
 
-    Flip tests are left out where `tested` is off.
+    Where a judge has no reading under a pair, the contrast says so. Flip tests are left out where `tested` is off.
     """
-    judges = sorted({judge for _, judge in groups})
     named = {arm for pair in pairs for arm in pair}
     correct = {place: by_question(group, group.right) for place, group in groups.items() if place[0] in named}
     found = [
         _one(first, second, judge, groups, correct, seed, confidence, tested)
         for first, second in pairs
-        for judge in judges
-        if (first, judge) in correct or (second, judge) in correct
+        for judge in sorted({judge for _, judge in correct})
     ]
-    return _corrected(found)
+    return _corrected(found, len(pairs))
 
 
 def _one(
@@ -128,26 +144,29 @@ def _nothing_common(first: str, second: str, judge: str, confidence: float) -> C
     return Contrast(first, second, judge, 0, 0, confidence=confidence, reason=reason)
 
 
-def _corrected(found: Sequence[Contrast]) -> list[Contrast]:
-    """Return the contrasts with Holm's correction, for each judge over all contrasts of its that have a p-value."""
+def _corrected(found: Sequence[Contrast], named: int) -> list[Contrast]:
+    """Return the contrasts with Holm's correction, for each judge over all that are named. One without a p-value counts as 1: a
+    contrast that failed does not make the others significant.
+    """
     places: dict[str, list[int]] = defaultdict(list)
     for at, item in enumerate(found):
         if item.p is not None:
             places[item.judge].append(at)
     held = list(found)
     for own in places.values():
-        values = holm([value for at in own if (value := found[at].p) is not None])
+        values = holm([value for at in own if (value := found[at].p) is not None], named)
         for at, p in zip(own, values, strict=True):
-            held[at] = replace(found[at], p_holm=p, named=len(own))
+            held[at] = replace(found[at], p_holm=p, named=named)
     return held
 
 
-def holm(values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number (Holm 1979), in the given order."""
+def holm(values: Sequence[float], named: int | None = None) -> list[float]:
+    """Return p-values corrected for their number (Holm 1979), in the given order. With `named`, for that many, of which the others are 1."""
+    count = len(values) if named is None else named
     order = sorted(range(len(values)), key=values.__getitem__)
     corrected, so_far = [0.0] * len(values), 0.0
     for rank, at in enumerate(order):
-        so_far = max(so_far, min(1.0, (len(values) - rank) * values[at]))
+        so_far = max(so_far, min(1.0, (count - rank) * values[at]))
         corrected[at] = so_far
     return corrected
 

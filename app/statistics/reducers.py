@@ -223,11 +223,13 @@ def ensembled(_: Metric, items: MeasuredReadings) -> Figures:
     """Return by question whether the beliefs after opposite talks, averaged, choose gold: 1, 0, or 1/2 for a tie.
 
     The talks of one average are those of one question and replicate that the judge read in one order, half its weight on
-    the talk for gold. Places where one of the two talks is missing are left out. Arnesen et al. 2024, ensembled
-    consultancy.
+    the talk for gold; beliefs of two people are never averaged. Places where one of the two talks is missing are left out.
+    Arnesen et al. 2024, ensembled consultancy.
     """
     readings = items.readings
-    places = dense(combined(readings.question, readings.replicate, readings.order, readings.talk))
+    # The order of people is their place on the panel, where others may sit in the opposite talk.
+    reader = np.where(readings.person >= 0, -1 - readings.person, readings.order)
+    places = dense(combined(readings.question, readings.replicate, reader, readings.talk))
     means = [_mean_where(items.argues_gold == side, places, readings.p_gold) for side in (1.0, 0.0)]
     found = chosen((means[0] + means[1]) / 2)
     first = np.zeros(places.size, dtype=np.bool_)

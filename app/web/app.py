@@ -15,6 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.engine import Engine
 from app.jobs import working
+from app.participants.outages import Patience
 from app.records.database import Database
 from app.reports.report_cache import ReportCache
 from app.services.egress import GuardedParticipantFactory, allow_list
@@ -69,9 +70,8 @@ def create_app(database: Database, settings: Settings, *, worker: bool = True) -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             if worker:
-                await stack.enter_async_context(
-                    working(database, settings, roster=GuardedParticipantFactory(allow_list(settings)))
-                )
+                roster = GuardedParticipantFactory(allow_list(settings), Patience(hours=settings.patience))
+                await stack.enter_async_context(working(database, settings, roster=roster))
             yield
             await app.state.engine.close()
 

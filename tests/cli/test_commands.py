@@ -78,12 +78,12 @@ def is_one_sentence(ended: Ended, *parts: str, code: int = 2) -> None:
 
 
 @contextmanager
-def serving(script: Script) -> Iterator[ScriptedServer]:
+def serving(script: Script, port: int = 0) -> Iterator[ScriptedServer]:
     """The scripted server, on a loop of its own beside the synchronous test."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    server = ScriptedServer(script)
+    server = ScriptedServer(script, port=port)
     asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(10)
     try:
         yield server
@@ -220,6 +220,26 @@ def test_the_doctor_tells_the_database_its_migrations_and_which_endpoints_answer
     assert gone.code == 1
     assert "cannot be reached" in gone.out
     assert "sk-secret-key" not in sound.out + gone.out + sound.err + gone.err
+
+
+def test_a_run_that_is_taken_up_again_waits_for_its_endpoint_and_the_doctor_says_so(
+    arena: Arena, records: Records, ferries: Path, tmp_path: Path
+) -> None:
+    with serving(Script(latency=0.2)) as server:
+        port = server.port
+        file = write_spec(tmp_path / "far.yaml", modelled(server.base_url))
+        first = arena.start("run", file)
+        until(lambda: len(server.seen) > 5, first)
+        first.kill()
+    again = arena.start("run", file)
+    until(lambda: "is paused since" in again.err, again)
+    doctor = arena.run("doctor")
+    assert re.search(r"Endpoint \S+ is paused since \d\d:\d\d UTC: it cannot be reached at http", doctor.out)
+    assert doctor.code == 1
+    with serving(Script(), port=port):
+        ended = again.wait()
+    assert ended.code == 0, ended.err
+    assert records.count("endpoint_notice") == 0
 
 
 def test_a_task_set_ships_with_the_arena(arena: Arena, records: Records) -> None:

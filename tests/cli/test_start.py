@@ -21,7 +21,7 @@ DATABASE = {
     "models",
 }
 RULES = {"app.protocols", "app.participants", "app.experiments"}
-WORK = {"openai", "aiohttp", "app.client", "app.engine", "app.jobs"}
+WORK = {"aiohttp", "app.client", "app.engine", "app.jobs"}
 PAGES = {"fastapi", "starlette", "uvicorn", "jinja2", "argon2", "app.services", "app.web"}
 FIGURES = {
     "numpy",

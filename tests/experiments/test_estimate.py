@@ -13,8 +13,10 @@ from app.experiments.estimate import (
     CHARACTERS_PER_WORD,
     ExperimentEstimate,
     Price,
+    ServedModel,
     estimate,
     gathered,
+    longest_prompts,
 )
 from app.experiments.plan import draw, plan
 from app.experiments.spec import SpecError, parse_spec
@@ -238,6 +240,40 @@ async def test_each_participant_answers_for_its_own_calls(database: Database, se
     asked[0.1] += asked.pop(0)
     assert uses == {name: asked[heat] for name, heat in hot.items()}
     assert sum(arm.calls for arm in run.before.arms) == run.before.whole.calls
+
+
+async def test_prompts_that_do_not_fit_a_served_model_are_said(database: Database) -> None:
+    await imported(database, long_passage("Alba", 1), long_passage("Brise", 1, chapters=24))
+    wanted = parse_spec(modelled("http://127.0.0.1:1/v1", judges=["weak"]))
+    async with database.session() as session:
+        material = await gathered(session, wanted)
+    before = estimate(wanted, material)
+    strong, weak = before.participants
+    text = len(long_passage("Brise", 1, chapters=24)["text"]) / CHARACTERS_PER_TOKEN
+    assert weak.longest > text, "the judge of the expert arm reads the passage too"
+    assert before.warnings == ()
+    fits = estimate(wanted, material, served={"strong": ServedModel(context=strong.longest + 1000)})
+    assert fits.warnings == ()
+    [said] = estimate(wanted, material, served={"strong": ServedModel(context=strong.longest + 999)}).warnings
+    assert said.startswith(f"strong: the longest prompt has about {strong.longest:,} tokens")
+    assert f"{strong.longest + 999:,} that scripted is served with" in said
+
+
+async def test_tokens_are_those_of_the_model_where_its_server_has_counted_some(database: Database) -> None:
+    await imported(database, long_passage("Alba", 1))
+    wanted = parse_spec(modelled("http://127.0.0.1:1/v1", judges=["weak"]))
+    async with database.session() as session:
+        material = await gathered(session, wanted)
+    assumed = estimate(wanted, material)
+    halved = estimate(wanted, material, served={"strong": ServedModel(CHARACTERS_PER_TOKEN / 2)})
+    assert halved.participants[0].prompt == pytest.approx(2 * assumed.participants[0].prompt, abs=1)
+    assert halved.participants[1].prompt == assumed.participants[1].prompt
+    assert any(
+        "2.20 for strong, as its server counted one of the prompts" in line for line in halved.assumptions
+    )
+    prompts = longest_prompts(wanted, material)
+    size = sum(len(segment.text) for segment in prompts["strong"])
+    assert size / CHARACTERS_PER_TOKEN == pytest.approx(assumed.participants[0].longest, abs=1)
 
 
 # ── money ───────────────────────────────────────────────────────────────────────────────────────────────────────

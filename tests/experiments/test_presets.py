@@ -56,6 +56,7 @@ def test_an_arm_with_a_preset_has_its_protocol_and_its_settings(name: str) -> No
         **preset.rules.model_dump(mode="json"),
         "seats": dict(arm.seats),
         "prompts": {},
+        "prompt_version": "v2",
     }
 
 

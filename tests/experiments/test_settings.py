@@ -53,6 +53,10 @@ ARGUED: Mapping[str, Mapping[str, Any]] = {
     "quote_characters must be at least 20, or 0 for none: a quote has four words or more": {
         "quote_characters": 5
     },
+    "quotes_required asks for quotes and quote_characters: 0 allows none": {
+        "quote_characters": 0,
+        "quotes_required": 1,
+    },
     "target_words: input should be greater than or equal to 10": {"target_words": 0},
 }
 """What every protocol with speeches of the usual length refuses."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.participants.base import Asking, Call, Ending, EndpointSettings
-from app.participants.client import Client, Patience
+from app.participants.client import Client
 from app.participants.concurrency import Limit
+from app.participants.outages import Patience
 from app.participants.prompts import PromptBook, load
 from app.protocols.combinators import RoundFacts
 from app.protocols.core import Ask, Case, Limits, Move
@@ -79,8 +80,8 @@ def asking(record: Record, protocol: str = "debate") -> Asking:
 
 
 def client(
-    base_url: str, *, patience: Patience = HASTY, limit: Limit | None = None, api_key_env: str | None = None
+    base_url: str, *, patience: Patience = HASTY, limit: Limit | None = None, **settings_: Any
 ) -> Client:
     """A client that hardly waits between attempts."""
-    settings = EndpointSettings.model_validate({"base_url": base_url, "api_key_env": api_key_env})
+    settings = EndpointSettings.model_validate({"base_url": base_url, **settings_})
     return Client("big", settings, limit=limit, patience=patience)

@@ -18,13 +18,14 @@ from app.participants.base import (
     Nonsense,
     ParticipantError,
     Segment,
+    Spent,
     UnknownModel,
     Unreachable,
 )
-from app.participants.client import Patience
 from app.participants.completions import messages
 from app.participants.concurrency import Limit, Window
 from app.participants.failures import retry_after
+from app.participants.outages import Patience
 from tests.participants.examples import Record, client
 from tests.servers import Script, ScriptedServer
 
@@ -111,12 +112,16 @@ async def test_a_passing_fault_is_tried_again_under_another_request_id(fault):
             "answered 503, saying “told to answer 503” in 5 attempts: look at its log",
         ),
         ("429", "http", Unreachable, "answered 429"),
-        ("drop", "connection", Unreachable, "cannot be reached at http://127.0.0.1"),
-        ("html", "unreadable", Nonsense, "sent a page or a text instead of JSON"),
+        ("drop", "connection", Unreachable, "closed the connection before it replied in 5 attempts"),
+        (
+            "html",
+            "unreadable",
+            Nonsense,
+            "sent a web page instead of JSON, which begins “Sign in” in 5 attempts: sign in",
+        ),
         ("broken json", "unreadable", Nonsense, "sent a reply that is not JSON"),
         ("no choices", "unreadable", Nonsense, "sent a reply without a choice"),
         ("no text", "unreadable", Nonsense, "sent a reply without text"),
-        ("only thinking", "unreadable", Nonsense, "raise max_tokens, or switch thinking off in extra_body"),
     ],
 )
 async def test_a_lasting_fault_ends_after_five_attempts_in_one_sentence(fault, status, error, words):
@@ -126,6 +131,13 @@ async def test_a_lasting_fault_ends_after_five_attempts_in_one_sentence(fault, s
     assert str(raised.value).startswith("The endpoint big ")
     assert words in str(raised.value)
     assert record.statuses == [status] * 5
+
+
+async def test_a_reply_that_is_all_thinking_is_not_asked_for_again_with_the_same_seed():
+    record = Record()
+    with pytest.raises(Spent, match="raise max_tokens, or switch thinking off in extra_body"):
+        await attempt(Script(faults=deque(["only thinking"] * 9)), record)
+    assert record.statuses == ["unreadable"]
 
 
 @pytest.mark.parametrize("fault", ["400", "413", "422", "418", "redirect"])
@@ -150,7 +162,7 @@ async def test_a_server_that_is_not_there_is_named_with_its_address():
     async with client(base_url) as endpoint:
         with pytest.raises(Unreachable, match="start the server, or correct its base_url") as raised:
             await endpoint.complete(call(), record, within=5)
-    assert f"cannot be reached at {base_url} in 5 attempts" in str(raised.value)
+    assert f"cannot be reached at {base_url} (connection refused) in 5 attempts" in str(raised.value)
     assert record.statuses == ["connection"] * 5
 
 
@@ -234,8 +246,16 @@ async def test_the_named_variable_holds_the_key(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "key", "sentence"),
     [
-        ({}, None, "wants a key: name the environment variable that holds it as api_key_env."),
-        ({"api_key_env": "ARENA_KEY_BIG"}, None, "wants a key: set the environment variable ARENA_KEY_BIG"),
+        (
+            {},
+            None,
+            "wants a key, saying “Incorrect API key provided: none”: name the environment variable that holds it as api_key_env.",
+        ),
+        (
+            {"api_key_env": "ARENA_KEY_BIG"},
+            None,
+            "wants a key, saying “Incorrect API key provided: none”: set the environment variable ARENA_KEY_BIG",
+        ),
         (
             {"api_key_env": "ARENA_KEY_BIG"},
             SECRET,

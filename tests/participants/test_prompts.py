@@ -232,9 +232,9 @@ def test_where_the_arm_shows_notes_the_judge_reads_whose_they_are_and_the_speake
     assert "the weak point" not in prompt(speech_ask("debater_b", 2, shows))
     own = prompt(speech_ask("debater_a", 2, shows))
     assert "## Debater A (you): private notes, which the judge reads as well" in own
-    assert "The judge reads that too, as your private notes; nobody else sees it" in own
-    assert "Nobody else sees that" not in own
-    assert "Nobody else sees that" in text(BOOK.segments("debate", view(speech_ask("debater_a"))))
+    assert "The judge reads the plan too, as your private notes; nobody else sees it" in own
+    assert "Nobody else sees the plan" not in own
+    assert "Nobody else sees the plan" in text(BOOK.segments("debate", view(speech_ask("debater_a"))))
 
 
 def test_the_judge_reads_what_each_mark_of_a_quote_means() -> None:
@@ -422,7 +422,7 @@ def test_an_override_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_prompts_come_from_the_snapshot_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sources = load({}, "debate")
     expected = BOOK.segments("debate", view(speech_ask("debater_a")))
-    monkeypatch.setattr(prompts, "_FOLDER", tmp_path)
+    monkeypatch.setattr(prompts, "_TEMPLATES", tmp_path)
     assert PromptBook(sources).segments("debate", view(speech_ask("debater_a"))) == expected
 
 
@@ -448,4 +448,4 @@ def test_answers_beyond_two_are_all_listed() -> None:
     trial = Case("Which?", ("one", "two", "three", "four"), {}, 1)
     prompt = text(BOOK.segments("naive", see(judge_ask(), trial, naive.rights(), {}, FERRY)))
     assert "Answer D: four" in prompt
-    assert prompt.endswith("reply with its letter alone: A or B or C or D.")
+    assert prompt.endswith("Reply with its letter alone: A or B or C or D.")

@@ -305,7 +305,7 @@ def test_a_list_is_read_from_json_or_from_its_bullets(text):
 
 @pytest.mark.parametrize("text", ["", "one and two", "[]", "[1, 2]", '{"items": [""]}'])
 def test_a_list_without_texts_is_refused(text):
-    assert "JSON list of strings" in problem("items", text)
+    assert "a JSON object and nothing else" in problem("items", text)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_of_a_list_that_broke_off_only_what_was_finished_is_kept(text):
 
 @pytest.mark.parametrize("text", ['["on', "- on", "one and"])
 def test_a_list_that_broke_off_in_its_first_text_is_asked_for_again(text):
-    with pytest.raises(Unread, match="JSON list of strings"):
+    with pytest.raises(Unread, match="a JSON object and nothing else"):
         form(seen(ask("items", "any")), INDEX).read(text, False)
 
 
@@ -351,10 +351,10 @@ def test_a_list_may_be_empty_or_must_be_long_as_the_ask_says_and_only_its_first_
 
 @pytest.mark.parametrize(
     ("least", "text", "wanted"),
-    [(0, "I ask nothing.", "strings and"), (2, '["one"]', "strings that has at least 2 of them and")],
+    [(0, "I ask nothing.", "0 to 5 texts"), (2, '["one"]', "2 to 5 texts")],
 )
 def test_a_list_that_is_too_short_is_asked_for_again(least, text, wanted):
-    assert f"Reply with a JSON list of {wanted} nothing else." in problem(
+    assert f"Reply with a JSON object and nothing else, with {wanted}: " in problem(
         "items", text, facts=ItemsFacts(least=least, most=5)
     )
 

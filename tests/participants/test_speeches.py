@@ -50,6 +50,12 @@ def test_the_scratchpad_is_kept_apart():
         ("<scratchpad>a</scratchpad> b </scratchpad> c", " b  c", ["a"]),
         ("<scratchpad>a<scratchpad>b</scratchpad>c</scratchpad>d", "d", ["a", "b", "c"]),
         ("nothing", "nothing", []),
+        ("[scratchpad]a[/scratchpad]b", "b", ["a"]),
+        ("[SCRATCHPAD]a[/SCRATCHPAD]b", "b", ["a"]),
+        ("<scratch_pad>a</scratch_pad>b", "b", ["a"]),
+        ("&lt;scratchpad&gt;a&lt;/scratchpad&gt;b", "b", ["a"]),
+        ("\\<scratchpad\\>a\\</scratchpad\\>b", "b", ["a"]),
+        ('<scratchpad type="plan">a</scratchpad>b', "b", ["a"]),
     ],
 )
 def test_what_may_be_private_stays_so_however_the_tags_stand(text, public, private):

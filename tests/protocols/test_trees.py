@@ -17,6 +17,7 @@ from app.protocols.core import (
     Pick,
     Rating,
     SideFacts,
+    Speech,
 )
 from app.protocols.estimates import (
     CALLS,
@@ -24,6 +25,7 @@ from app.protocols.estimates import (
     inconsistency,
 )
 from app.protocols.prover_estimator import ProverEstimator
+from app.protocols.quotes import Status, indexed, mark
 from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
 from app.protocols.rehearsal import rehearse
 from app.protocols.trees import AnswerFacts
@@ -250,6 +252,8 @@ def test_the_tree_is_measured_from_what_the_script_knows() -> None:
     assert measures["revealed_characters"] == len(QUOTABLE[0]) + len(QUOTABLE[1]) - 2, (
         "full stops are not counted"
     )
+    over = inquiry(lambda view, ask: over_limit(ask.path) if ask.wants == "speech" else trusting(view, ask))
+    assert over.outcome.measures["revealed_characters"] == len(QUOTABLE[0]) - 1, "readers see it too"
     alone = inquiry(inquirer(root=1), misleading=0).outcome.measures
     assert "rating_misleading" not in alone
     assert (alone["calls"], alone["depth"]) == (1, 1)
@@ -384,6 +388,32 @@ def unverified(view: View, ask: Ask) -> AnyContent:
 
 def test_a_leaf_whose_quote_was_not_found_is_told_from_one_that_was() -> None:
     assert debated(unverified).outcome.measures["leaf_verified"] == 0
+
+
+def over_limit(path: str) -> Speech:
+    """A speech with one quote, which is in the passage and over the limit."""
+    said = mark(f"<quote>{QUOTABLE[0]}</quote>", indexed(PASSAGE), budget=1)
+    assert [quote.status for quote in said.quotes] == [Status.OVER_BUDGET]
+    return spoken(path, said=said)
+
+
+def test_a_leaf_whose_quote_is_true_and_over_the_limit_is_not_refuted() -> None:
+    def proving(view: View, ask: Ask) -> AnyContent:
+        if ask.kind == "leaf":
+            return over_limit(ask.path)
+        return pricing({})(view, ask) or witness(view, ask)
+
+    assert debated(proving).outcome.measures["leaf_verified"] == 1
+
+
+def test_a_claim_is_asked_for_no_quote_since_it_may_have_none() -> None:
+    asked = debated(pricing({}), quotes_required=1).asked
+    limits = {ask.kind: (ask.limits.quote_characters, ask.limits.min_quotes) for ask in asked.values()}
+    assert (limits["claim"], limits["leaf"]) == ((0, 0), (250, 1))
+
+
+def test_a_leaf_may_quote_without_a_limit() -> None:
+    assert ProverEstimator(quote_characters=None).limits.quote_characters is None
 
 
 @pytest.mark.parametrize("assignment", [0, 1])

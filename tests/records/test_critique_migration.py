@@ -109,7 +109,7 @@ def test_an_arm_of_critique_becomes_one_that_asks_the_same(
     rules = PROTOCOLS[name].model_validate(settings)
     file = {"participants": {}, "arms": [{"protocol": name, **settings}]}
     [known] = with_defaults(file)["arms"]
-    assert known == {"protocol": name, **rules.model_dump(mode="json")}, (
+    assert known == {"protocol": name, "prompt_version": "v1", **rules.model_dump(mode="json")}, (
         "a file that says the same is recognised"
     )
     assert asked(rules) == digest

@@ -212,7 +212,10 @@ REFUSED = {
     "a variable without a name": Bad(
         to("endpoint", "api_key_env = ''"), "ck_endpoint_key_is_a_variable_name"
     ),
-    "an endpoint twice": Bad(duplicate("endpoint"), "uq_endpoint_name_base_url_api_key_env"),
+    "an endpoint twice": Bad(duplicate("endpoint"), "uq_endpoint_name_base_url_api_key_env_more"),
+    "an endpoint with more that is no object": Bad(
+        to("endpoint", "more = '[]'"), "ck_endpoint_more_is_an_object"
+    ),
     "a participant of a kind unknown": Bad(
         to("participant", "kind = 'oracle'"), "ck_participant_kind_is_known"
     ),

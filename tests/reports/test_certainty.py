@@ -193,6 +193,14 @@ def test_never_choosing_the_first_is_position_too() -> None:
     assert said(rows)[0] == ["never_first", "chance"]
 
 
+def test_a_few_verdicts_in_one_order_do_not_show_that_place_decides() -> None:
+    """Three people read once each, are right, and happen to have had gold listed first."""
+    few, many = ([verdict(n, 0.9) for n in range(count)] for count in (3, 40))
+    assert "always_first" not in said(few)[0]
+    assert "always_first" in said(many)[0]
+    assert "never_first" not in said([verdict(n, 0.1) for n in range(3)])[0]
+
+
 def test_what_holds_of_every_cell_of_many_is_said_once() -> None:
     rows = [verdict(n, 0.5) for n in range(8)]
     cell, held = of_cell(rows)

@@ -134,6 +134,34 @@ def test_pgr_names_its_floor_and_ceiling_and_what_was_chosen_among_several() -> 
     assert {line.cell.pgr_floor for line in named.lines if line.cell and line.cell.pgr} == {"bare"}
 
 
+def test_a_named_contrast_of_which_nothing_counts_is_not_left_out() -> None:
+    made = reported([], {"talk": "debate", "other": "consultancy"}, "people", contrasts=[["talk", "other"]])
+    assert made.contrasts == []
+    assert "Contrast talk less other: no verdict counts under either arm." in notes(made)
+
+
+def test_a_person_who_gave_most_of_the_verdicts_is_named() -> None:
+    rows = of_people("talk", 0.7, 1)
+    assert not [
+        note for note in notes(reported(rows, {"talk": "debate"}, "people")) if "rest on fewer" in note
+    ]
+    # The second and third person gave all but two of theirs to the first, on other questions.
+    moved = [
+        replace(row, judge="person-0", question=f"{row.question}/{row.place}")
+        if row.place in (2, 3) and row.passage > "p1"
+        else row
+        for row in rows
+    ]
+    [named] = [
+        note for note in notes(reported(moved, {"talk": "debate"}, "people")) if "rest on fewer" in note
+    ]
+    share = sum(row.judge == "person-0" for row in moved) / len(moved)
+    assert named == (
+        f"talk, people: person-0 gave {share:.0%} of the verdicts of these 5 people, so that figures and contrasts rest on fewer people "
+        "than that."
+    )
+
+
 def test_a_built_in_coin_has_no_interval_and_a_model_that_never_prefers_keeps_its() -> None:
     for kind, fixed in (("builtin", COIN), ("model", None)):
         rows = [placed("talk", "coin", kind, passage, 0, 0.5) for passage in range(16)]
@@ -142,7 +170,21 @@ def test_a_built_in_coin_has_no_interval_and_a_model_that_never_prefers_keeps_it
         body = line.as_json()
         assert (body["accuracy"], body["fixed"]) == (0.5, fixed)
         assert (body["low"] is None) == (kind == "builtin")
+        assert (body["brier"], body["log_score"]) == (0.25, -1)
+        for end in ("brier_low", "brier_high", "log_score_low", "log_score_high"):
+            assert (body[end] is None) == (kind == "builtin"), end
         assert ("by design" in printed(made)) == (kind == "builtin")
+
+
+def test_the_difference_of_two_constants_has_neither_interval_nor_p() -> None:
+    for kind, fixed in (("builtin", True), ("model", False)):
+        rows = [placed(arm, "coin", kind, passage, 0, 0.5) for arm in ("one", "two") for passage in range(16)]
+        made = reported(rows, {"one": "naive", "two": "naive"}, "coin", contrasts=[["one", "two"]])
+        [body] = made.as_json()["contrasts"]
+        assert body["difference"] == 0
+        assert (body["low"] is None, body["p"] is None, body["fixed"] is None) == (fixed, fixed, not fixed)
+        said = "the design fixes the accuracy of both arms."
+        assert any(note.endswith(said) for note in notes(made)) == fixed
 
 
 def test_a_built_in_judge_that_goes_by_the_order_of_answers_is_a_coin_where_it_sees_nothing_else() -> None:
@@ -156,6 +198,9 @@ def test_a_built_in_judge_that_goes_by_the_order_of_answers_is_a_coin_where_it_s
         [line] = reported(rows, {"talk": protocol}, "first").lines
         assert line.cell is not None
         assert (line.cell.accuracy, line.cell.fixed) == (0.5, fixed)
+        assert line.cell.brier_low < line.cell.brier, (
+            "beliefs of .9 and .1 are scored, whatever the accuracy is"
+        )
 
 
 ENDS = {"none": {"protocol": "naive"}, "bare": {"protocol": "naive"}, "whole": {"protocol": "expert"}}

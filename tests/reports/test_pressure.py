@@ -7,16 +7,20 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import yaml
 from sqlalchemy import select
 
+from app.experiments.presets import PRESETS
 from app.experiments.spec import SpecError, parse_spec
 from app.records.database import Database
+from app.reports.figures.equal_words import equal_words
 from app.reports.figures.pressure import Attacked, attacked, dialled
 from app.reports.plots import PLOTS, Figures
 from app.reports.report import Report, report
 from app.reports.tables import as_tables
 from app.statistics.accuracy import cells
 from models import Arm, Experiment, Move, Trial
+from scripts.preset_pages import example
 from tests.experiments.test_estimate import estimated, long_passage
 from tests.factories import finished, imported, passage, played, spec, started
 from tests.frames import Row, counted, talks
@@ -177,6 +181,26 @@ async def chosen(database: Database, arm: str) -> Any:
             side = trial.argues[moves[trial.id, path].seat]
             scores += [moves[trial.id, f"{path}/preference{order}"].content["p"][side] for order in (1, 2)]
     return pytest.approx(sum(scores) / len(scores))
+
+
+def test_speakers_who_choose_among_their_own_candidates_are_on_a_line_of_their_own() -> None:
+    own = {"chosen_by": "speaker"}
+    made = frozen(**arms(one=own, four={"candidates": 4, **own}, read={"candidates": 4, "seats": BUILTINS}))
+    rows = [verdict(arm["name"], f"q{n}", 0.7) for arm in made for n in range(3)]
+    found = dialled(made, cells(counted(rows).readings), {})
+    assert [(item.line, item.reader, item.arm, item.candidates) for item in found] == [
+        ("one", "the speaker", "one", 1),
+        ("one", "the speaker", "four", 4),
+    ]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_can_be_reported(name: str) -> None:
+    made = parse_spec(yaml.safe_load(example(PRESETS[name]))).normalised()["arms"]
+    rows = [verdict(arm["name"], f"q{n}", 0.7) for arm in made for n in range(3)]
+    assert dialled(made, cells(counted(rows).readings), {}) == []
+    assert attacks(made, rows) == []
+    assert equal_words(made, counted(rows), talks(rows), {}, seed=1) == []
 
 
 def test_readers_of_candidates_have_lines_of_their_own_and_share_the_arm_without_candidates() -> None:

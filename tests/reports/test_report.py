@@ -128,7 +128,11 @@ async def test_the_notes_name_the_arms_that_are_played_as_a_paper_describes(data
     experiment = await finished(database, passage("Alba"), data=data)
     async with database.session() as session:
         made = await report(session, experiment)
-    where = "see docs/presets/parrish-2022-one-turn.md for what still differs from the paper."
+    where = (
+        "see docs/presets/parrish-2022-one-turn.md for what still differs from the paper. Participants are not as it asks: "
+        "debaters: advocate, which is a program, where the preset has people; "
+        "judges: lexical, which is a program, where the preset has people."
+    )
     assert [note for note in notes(made) if note.startswith("Arm ")] == [
         f"Arm published: as parrish-2022-one-turn; {where}",
         f"Arm reworded: as parrish-2022-one-turn, with prompts of its own; {where}",

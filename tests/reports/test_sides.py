@@ -2,19 +2,23 @@
 
 from collections import Counter, defaultdict
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
 from app.experiments.plan import draw, plan
 from app.experiments.spec import SpecError, parse_spec
+from app.participants.base import PEOPLE
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import TwoSided
 from app.records.database import Database
 from app.records.tasks import questions_of
+from app.reports.figures.sides import Sides, sides
 from app.reports.report import Report, notes, report
 from models import Move, Participant, Question, Trial
 from tests.factories import TASKS, finished, imported, passage, spec
+from tests.frames import Row, talk_frame
 
 GROUPS = {
     "debate": ("debater_a", "debater_b"),
@@ -96,8 +100,8 @@ async def test_each_argues_for_gold_equally_often_and_its_own_moves_are_stored_u
         both[trial.question_id, name].add(argued)
     assert gold == {"strong": 6, "weak": 6}
     assert set(map(frozenset, both.values())) == {frozenset({True, False})}
-    [sides] = made.figures["sides"]
-    assert (sides.talks, sides.for_gold, sides.balanced) == (12, {"strong": 6, "weak": 6}, True)
+    [split] = made.figures["sides"]
+    assert (split.talks, split.for_gold, split.balanced) == (12, {"strong": 6, "weak": 6}, True)
     assert "opposed: sides are balanced; of 12 talks, strong argued for the right answer in 6" in " ".join(
         notes(made)
     )
@@ -105,9 +109,9 @@ async def test_each_argues_for_gold_equally_often_and_its_own_moves_are_stored_u
 
 async def test_half_of_the_assignments_is_balanced_over_the_questions_and_named(database: Database) -> None:
     made = await reported(database, rounds=1, balance="half")
-    [sides] = made.figures["sides"]
-    assert (sides.talks, sides.for_gold) == (6, {"strong": 3, "weak": 3})
-    assert "balanced over the questions, by a seeded half" in sides.sentence
+    [split] = made.figures["sides"]
+    assert (split.talks, split.for_gold) == (6, {"strong": 3, "weak": 3})
+    assert "balanced over the questions, by a seeded half" in split.sentence
     [line] = made.lines
     assert line.cell is not None
     assert (line.cell.questions, line.excluded) == (6, 0)
@@ -138,3 +142,35 @@ def test_half_needs_two_participants() -> None:
     refused = spec(arms={"opposed": arm})
     with pytest.raises(SpecError, match="balance: half is for two different participants"):
         parse_spec(refused)
+
+
+# ── who speaks first ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def counted(name: str, seats: dict[str, str], talks: int, **settings: Any) -> Sides:
+    """The split of sides of talks under so many assignments of a protocol, as a file with these seats has them."""
+    protocol = PROTOCOLS[name].model_validate(settings)
+    arm = {"name": "opposed", "protocol": name, "seats": seats, **protocol.model_dump(mode="json")}
+    one, other = GROUPS[name]
+    rows = [Row("opposed", "q", (1.0, 0.0), assignment=n, trial=UUID(int=n)) for n in range(talks)]
+    [found] = sides([arm], talk_frame(rows, {row.trial: {one: 0, other: 1} for row in rows}))
+    return found
+
+
+def test_who_speaks_first_is_counted_where_it_matters() -> None:
+    seats = {"debater_a": "strong", "debater_b": "weak"}
+    found = counted("debate", seats, 4, simultaneous=False)
+    assert (found.first, found.balanced) == ({"strong": 2, "weak": 2}, True)
+    assert "strong spoke first in 2, weak spoke first in 2" in found.sentence
+    assert counted("interactive-debate", seats, 4).first == {"strong": 2, "weak": 2}
+    at_once = counted("debate", seats, 2)
+    assert at_once.first == {}
+    assert "spoke first" not in at_once.sentence
+
+
+def test_a_model_that_always_speaks_before_people_is_named() -> None:
+    """People cannot be exchanged: both argue for gold equally often, and the model has the first word in every talk."""
+    seats = {"debater_a": "strong", "debater_b": PEOPLE}
+    found = counted("debate", seats, 2, simultaneous=False)
+    assert found.sentence.endswith("strong spoke first in 2, debater_b (people) spoke first in 0.")
+    assert not found.balanced

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from app.experiments.check import Findings
 from app.participants.base import Call, EndpointSettings, ParticipantError, Segment
-from app.participants.client import Patience
+from app.participants.outages import Patience
 from app.services.egress import (
     AllowList,
     BadPattern,
@@ -236,6 +236,17 @@ async def test_a_redirect_is_not_followed() -> None:
             with pytest.raises(ParticipantError, match="307"):
                 await guarded.complete(call(), Findings(), within=5)
         assert target.seen == []
+
+
+async def test_a_name_that_cannot_be_looked_up_for_a_while_pauses_the_endpoint() -> None:
+    async with ScriptedServer() as server:
+        names = Names([], [], [], ["127.0.0.1"])
+        url = server.base_url.replace("127.0.0.1", "models.example.org")
+        settings = EndpointSettings(base_url=url)
+        patience = Patience(hours=1, pause=0.01)
+        async with GuardedClient("big", settings, AllowList(["127.0.0.1"], names), patience=patience) as far:
+            assert (await far.complete(call(), Findings(), within=10)).text
+    assert len(server.seen) == 1
 
 
 async def test_a_proxy_named_in_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

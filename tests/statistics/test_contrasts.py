@@ -47,10 +47,12 @@ def test_it_is_the_mean_difference_over_the_questions_of_both_arms_alone() -> No
     assert (found.first_accuracy, found.second_accuracy) == pytest.approx((2.5 / 3, 1 / 3))
 
 
-def test_each_pair_is_compared_for_the_judges_who_read_one_of_its_arms() -> None:
+def test_each_pair_is_compared_for_every_judge_with_a_reading() -> None:
     readings = [reading(0.9, arm="debate", judge="wary"), reading(0.9, arm="open", judge="bold")]
     found = contrasts(readings, [("open", "naive"), ("debate", "naive")], seed=1)
-    assert [(each.first, each.judge) for each in found] == [("open", "bold"), ("debate", "wary")]
+    assert [(each.first, each.judge) for each in found] == [
+        (arm, judge) for arm in ("open", "debate") for judge in ("bold", "wary")
+    ]
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.99])

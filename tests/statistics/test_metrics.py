@@ -111,6 +111,22 @@ def test_a_question_with_one_of_the_two_talks_is_left_out_of_ensembled_accuracy(
     )
 
 
+def test_beliefs_of_two_people_are_not_averaged() -> None:
+    """Ann and Bo have the same place on the panel, each in one of two opposite talks. Cy read both, from two places."""
+
+    def by(person: str, item: MeasuredReading) -> MeasuredReading:
+        return replace(item, reading=replace(item.reading, person=person))
+
+    apart = [by("ann", argued(0.9, True, question="m")), by("bo", argued(0.6, False, question="m"))]
+    assert found("consultancy", *apart)["ensembled"].value is None
+    both = [
+        by("cy", argued(0.9, True, question="n")),
+        by("cy", argued(0.6, False, question="n", order=2)),
+    ]
+    ensembled = found("consultancy", *apart, *both)["ensembled"]
+    assert (ensembled.value, ensembled.questions) == (1.0, 1)
+
+
 def test_each_judges_own_talks_are_averaged_where_judges_take_part() -> None:
     """Two judges' talks that a later judge read: the first's average .6, the second's .3."""
     talks = [

@@ -188,6 +188,26 @@ def test_contrasts_are_corrected_over_those_named_for_each_judge_alone() -> None
     assert {item.named for item in found} == {3}
 
 
+def test_a_named_contrast_without_verdicts_is_shown_and_counts_in_the_correction() -> None:
+    """The consultancy failed. That must not halve the p-value of what is left."""
+    rng = np.random.default_rng(3)
+    readings = [
+        reading(0.9 if rng.random() < accuracy else 0.1, arm=arm, passage=f"p{passage}")
+        for arm, accuracy in (("debate", 0.9), ("naive", 0.6))
+        for passage in range(40)
+    ]
+    whole, lost, one = contrasts(
+        readings,
+        [("debate", "naive"), ("consultancy", "double-consultancy"), ("consultancy", "naive")],
+        seed=1,
+    )
+    assert whole.p is not None
+    assert 0 < whole.p < 0.05
+    assert (whole.p_holm, whole.named) == (pytest.approx(3 * whole.p), 3)
+    for item in (lost, one):
+        assert (item.p, item.questions, item.reason) == (None, 0, "No question was judged under both arms.")
+
+
 def test_few_passages_and_skewed_differences_are_warned_of() -> None:
     def compared(first: list[float], second: list[float]) -> Contrast:
         correct = {

@@ -1,4 +1,4 @@
-"""Start a real vLLM server on the CPU and talk to its raw API; knows nothing of the arena."""
+"""Start a real vLLM server on the CPU and talk to its raw API; knows of the arena only its options for the CPU."""
 
 import http.client
 import json
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.services.vllm_options import CPU_ENVIRONMENT, CPU_OPTIONS
 from tests.guard import guarded
 
 HOME = Path(__file__).resolve().parents[2] / ".vllm"
@@ -26,11 +27,7 @@ START_LIMIT = 400.0
 OPTIONS = [
     f"--served-model-name={MODEL}",
     f"--max-model-len={CONTEXT}",
-    # In bfloat16 the same request differs by a hundredth of a nat before and after its prefix is cached.
-    "--dtype=float32",
-    "--enforce-eager",
-    # A prompt that is prefilled in chunks and sampled with a seed ends the server on the CPU.
-    "--no-enable-chunked-prefill",
+    *CPU_OPTIONS,
     f"--max-num-batched-tokens={CONTEXT}",
     "--enable-prompt-tokens-details",
     "--enable-request-id-headers",
@@ -39,10 +36,8 @@ OPTIONS = [
 ]
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
-    # Without it the first call compiles a kernel for 20 seconds, and needs a C++ compiler.
-    "TORCH_COMPILE_DISABLE": "1",
+    **CPU_ENVIRONMENT,
     "VLLM_API_KEY": API_KEY,
-    "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_NO_USAGE_STATS": "1",
 }
 

@@ -238,7 +238,7 @@ async def test_a_pre_flight_tells_how_the_real_model_behaves(
     ("change", "said"),
     [
         ({"key": "wrong"}, KEY),
-        ({"model": "huge"}, "does not serve huge"),
+        ({"model": "huge"}, "does not serve the model huge"),
     ],
 )
 async def test_a_wrong_key_or_model_is_told_in_one_sentence_and_nothing_is_started(

@@ -45,6 +45,10 @@ def _but(arm: Arm, *settings: str) -> str:
     return json.dumps({**kept, "seats": seats}, sort_keys=True)
 
 
+SPEAKER = "the speaker"
+"""The reader of candidates where each speaker chooses among its own (`chosen_by: speaker`)."""
+
+
 # ── accuracy against N ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -55,7 +59,7 @@ class Dialled:
     line: str
     """The arm of the line with the fewest candidates."""
     reader: str
-    """The participant of `preference` in the arms of the line that have candidates."""
+    """The participant of `preference` in the arms of the line that have candidates; `SPEAKER` where each chooses its own."""
     arm: str
     candidates: int
     judge: str
@@ -103,7 +107,9 @@ def _lines(arms: Sequence[Arm]) -> list[tuple[str, list[Arm]]]:
             alike[_but(arm, "candidates")].append(arm)
     found = []
     for group in alike.values():
-        readers = dict.fromkeys(arm["seats"][PREFERENCE] for arm in group if _candidates(arm) > 1)
+        readers = dict.fromkeys(
+            arm["seats"].get(PREFERENCE, SPEAKER) for arm in group if _candidates(arm) > 1
+        )
         for reader in readers:
             line = [arm for arm in group if arm["seats"].get(PREFERENCE, reader) == reader]
             if len({_candidates(arm) for arm in line}) > 1:

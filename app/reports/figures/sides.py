@@ -23,6 +23,8 @@ class Sides:
     talks: int
     for_gold: Mapping[str, int]
     """Talks in which each participant argued for the right answer. `people` are counted by their seat."""
+    first: Mapping[str, int]
+    """Talks in which each spoke before the other; empty where both always speak at once."""
     people: bool
     """Whether people hold one of the two seats: they cannot be exchanged."""
     half: bool
@@ -30,8 +32,10 @@ class Sides:
 
     @property
     def balanced(self) -> bool:
-        """Return whether each of the two argued for the right answer equally often."""
-        return not self.people and len(set(self.for_gold.values())) == 1
+        """Return whether each of the two argued for the right answer, and spoke first, equally often."""
+        return not self.people and all(
+            len(set(counts.values())) <= 1 for counts in (self.for_gold, self.first)
+        )
 
     @property
     def sentence(self) -> str:
@@ -39,6 +43,8 @@ class Sides:
         split = ", ".join(
             f"{name} argued for the right answer in {count}" for name, count in self.for_gold.items()
         )
+        if self.first:
+            split += "; " + ", ".join(f"{name} spoke first in {count}" for name, count in self.first.items())
         if self.people:
             why = "not balanced, because people cannot be exchanged"
         elif self.balanced:
@@ -73,11 +79,17 @@ def _sides(arm: Mapping[str, Any], talks: pl.DataFrame | None) -> Sides | None:
     }
     models = {seat: holder for seat, holder in seats.items() if holder != PEOPLE}
     for_gold = Counter({named[seat]: 0 for seat in protocol.opposed})
+    first: Counter[str] = Counter()
     for number, argues, gold, count in talks.select("assignment", "argues", "gold", "len").iter_rows():
         answers = orjson.loads(argues)
-        for seat, holder in protocol.holders(named, protocol.balanced(2, models)[number]).items():
+        holders = protocol.holders(named, protocol.balanced(2, models)[number])
+        for seat, holder in holders.items():
             for_gold[holder] += count * (answers.get(seat) == gold)
-    return Sides(arm["name"], int(talks["len"].sum()), dict(for_gold), people, protocol.balance == "half")
+        if (opening := protocol.speaks_first(answers)) is not None:
+            first.update({holder: count * (seat == opening) for seat, holder in holders.items()})
+    return Sides(
+        arm["name"], int(talks["len"].sum()), dict(for_gold), dict(first), people, protocol.balance == "half"
+    )
 
 
 def _rows(evidence: Evidence) -> list[Sides]:

@@ -52,17 +52,37 @@ async def add_endpoint(
     name: Annotated[str, Form(pattern=NAME)],
     base_url: Annotated[str, Form(max_length=500)],
     api_key_env: Annotated[str, Form(max_length=200)] = "",
+    headers: Annotated[str, Form(max_length=5000)] = "",
+    query: Annotated[str, Form(max_length=5000)] = "",
+    fold_system: Annotated[bool, Form()] = False,
 ) -> Response:
     """Register one more."""
     database: Database = request.app.state.database
     settings: Settings = request.app.state.settings
     try:
-        variable = api_key_env.strip() or None
-        added = await services.add_endpoint(database, settings, who, name, base_url.strip(), variable)
+        given = {
+            "base_url": base_url.strip(),
+            "api_key_env": api_key_env.strip() or None,
+            "headers": _pairs("headers", headers),
+            "query": _pairs("query", query),
+            "fold_system": fold_system,
+        }
+        added = await services.add_endpoint(database, settings, who, name, given)
     except Refused as refused:
         async with database.session.begin() as db:
             return await _listed(request, db, status=refused.status, error=refused.sentence)
     return RedirectResponse(f"/endpoints#{added.id}", status_code=303)
+
+
+def _pairs(where: str, text: str) -> dict[str, str]:
+    """Return the names and values of the lines of a text field, such as `api-version: 2024-10-21`."""
+    found: dict[str, str] = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, colon, value = line.partition(":")
+        if not colon or name.strip() in found:
+            raise Refused(422, f"{where}: write each name once, on its own line, as NAME: VALUE.")
+        found[name.strip()] = value.strip()
+    return found
 
 
 @router.post("/endpoints/{identity}/try", name="try_endpoint")

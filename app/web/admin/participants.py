@@ -1,6 +1,7 @@
 """Registered models and built-ins: researchers list them, add a model, look at one and try it."""
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -10,9 +11,11 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.experiments.fitness import found_of
 from app.experiments.spec import NAME, first_mistake
 from app.participants.base import ModelSettings
 from app.participants.participant_factory import parse_settings
+from app.protocols.quotes import MarkedText
 from app.records import admin
 from app.services import participants as services
 from app.services.probe import ANSWERS, PASSAGE, QUESTION, ProbedAsk
@@ -117,6 +120,7 @@ def _shown(request: Request, row: Participant, tried: dict[str, ProbedAsk] | Non
         answers=ANSWERS,
         passage=PASSAGE,
         pieces=pieces,
+        found_of=_found_of,
     )
 
 
@@ -134,4 +138,15 @@ async def try_one(request: Request, who: Who, identity: uuid.UUID) -> Response:
     row, tried = await services.probed_participant(state.database, state.settings, who, identity)
     if "hx-request" not in request.headers:
         return _shown(request, row, tried)
-    return page(request, "fragments/_participant_tried.html", tried=tried, answers=ANSWERS, pieces=pieces)
+    return page(
+        request,
+        "fragments/_participant_tried.html",
+        tried=tried,
+        answers=ANSWERS,
+        pieces=pieces,
+        found_of=_found_of,
+    )
+
+
+def _found_of(said: MarkedText) -> str:
+    return found_of(Counter(quote.mark for quote in said.quotes))

@@ -6,13 +6,14 @@ from fastapi import APIRouter, Request
 
 from app.protocols.core import Belief, Speech
 from app.records import admin
+from app.records.endpoints import settings_of
 from app.services import endpoints, participants
 from app.services.refusal import Refused
 from app.web.api import schemas
 from app.web.api.authentication import PREFIX, REFUSALS, Caller
 from app.web.parameters import PageNumber
 from app.web.security.middleware import Db
-from models import Participant
+from models import Endpoint, Participant
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS)
 
@@ -71,17 +72,20 @@ async def try_participant(request: Request, caller: Caller, identity: uuid.UUID)
 @router.get("/endpoints", name="api_endpoints", tags=["administration"])
 async def list_endpoints(caller: Caller, db: Db, number: PageNumber = 1) -> schemas.Listed[schemas.Endpoint]:
     """Registered model servers, by name."""
-    return schemas.listed(await admin.endpoints_page(db, number), schemas.Endpoint.model_validate)
+    return schemas.listed(await admin.endpoints_page(db, number), _endpoint)
+
+
+def _endpoint(row: Endpoint) -> schemas.Endpoint:
+    return schemas.Endpoint(id=row.id, name=row.name, **settings_of(row).model_dump(mode="json"))
 
 
 @router.post("/endpoints", name="api_add_endpoint", tags=["administration"], status_code=201)
 async def add_endpoint(request: Request, caller: Caller, new: schemas.NewEndpoint) -> schemas.Endpoint:
     """Register a model server. Its address is checked against the allow-list, and never changes."""
     state = request.app.state
-    added = await endpoints.add_endpoint(
-        state.database, state.settings, caller, new.name, new.base_url, new.api_key_env
-    )
-    return schemas.Endpoint.model_validate(added)
+    given = new.model_dump(exclude={"name"})
+    added = await endpoints.add_endpoint(state.database, state.settings, caller, new.name, given)
+    return _endpoint(added)
 
 
 @router.post("/endpoints/{identity}/try", name="api_try_endpoint", tags=["administration"])

@@ -1,6 +1,6 @@
 """The shapes of the API's requests and responses; docs/api.md and /api/v1/openapi.json are made from them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
@@ -91,6 +91,8 @@ class Progress(Shape):
     awaiting_people: int
     running: int
     """Those that can still be done without a person."""
+    endpoints: Sequence[str] = ()
+    """Sentences on its endpoints that are paused, or are asked at a pace."""
 
 
 class Cell(Shape):
@@ -265,6 +267,12 @@ class Endpoint(Shape):
     name: str
     base_url: str
     api_key_env: str | None
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Names of headers, each with the name of the environment variable that has its value."""
+    query: dict[str, str] = Field(default_factory=dict)
+    """Parameters of every address; `$NAME` takes the value of an environment variable."""
+    fold_system: bool = False
+    """Whether system messages are put into the first message of the user."""
 
 
 class NewEndpoint(Shape):
@@ -277,6 +285,12 @@ class NewEndpoint(Shape):
     """Address up to and including `/v1`."""
     api_key_env: str | None = Field(None, max_length=200)
     """Name of the environment variable with the key."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Names of headers, each with the name of the environment variable that has its value."""
+    query: dict[str, str] = Field(default_factory=dict)
+    """Parameters of every address; `$NAME` takes the value of an environment variable."""
+    fold_system: bool = False
+    """Whether system messages are put into the first message of the user."""
 
 
 class EndpointTried(Shape):

@@ -27,6 +27,8 @@ class ArmSheet(BaseModel):
     settings: dict[str, Any] = Field(default_factory=dict)
     seats: dict[str, str] = Field(default_factory=dict)
     prompts: Any = None
+    prompt_version: str = ""
+    """The version of the shipped prompts; empty for the newest."""
 
 
 class CastSheet(BaseModel):
@@ -53,6 +55,7 @@ class Sheet(BaseModel):
     contrasts: list[tuple[str, str]] = Field(default_factory=list)
     pgr: dict[str, Any] = Field(default_factory=dict)
     """The arms between which PGR is measured; empty where the file names none."""
+    pilot: bool = False
     replicates: Any = 1
     seed: Any = 0
     prices: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -103,6 +106,7 @@ def file_of(sheet: Sheet) -> dict[str, Any]:
         "pgr": {key: name for key, name in sheet.pgr.items() if name},
         "replicates": None if sheet.replicates == 1 else sheet.replicates,
         "seed": None if sheet.seed == 0 else sheet.seed,
+        "pilot": sheet.pilot or None,
     }
     needed = ("name", "tasks", "arms", "judges")
     return {key: value for key, value in data.items() if key in needed or value not in (None, {}, [])}
@@ -133,7 +137,7 @@ def _participant(item: CastSheet) -> dict[str, Any]:
 
 
 def _arm(arm: ArmSheet) -> dict[str, Any]:
-    more = {"seats": arm.seats, "prompts": arm.prompts}
+    more = {"seats": arm.seats, "prompts": arm.prompts, "prompt_version": arm.prompt_version}
     return {
         "protocol": arm.protocol,
         **arm.settings,
@@ -158,6 +162,7 @@ def sheet_of(file: Mapping[str, Any]) -> Sheet:
         pgr=dict(file.get("pgr") or {}),
         replicates=file.get("replicates", 1),
         seed=file.get("seed", 0),
+        pilot=file.get("pilot", False),
     )
 
 
@@ -169,13 +174,15 @@ def _cast_sheet(name: str, item: Mapping[str, Any]) -> CastSheet:
 def _arm_sheet(name: str, arm: Mapping[str, Any]) -> ArmSheet:
     """Return the sheet of an arm. A form has no field for a preset, so its protocol and settings are there instead."""
     item = written_out(arm)
-    settings = {key: value for key, value in item.items() if key not in ("protocol", "seats", "prompts")}
+    apart = ("protocol", "seats", "prompts", "prompt_version")
+    settings = {key: value for key, value in item.items() if key not in apart}
     return ArmSheet(
         name=name,
         protocol=item["protocol"],
         settings=settings,
         seats=dict(item.get("seats") or {}),
         prompts=item.get("prompts") or None,
+        prompt_version=str(item.get("prompt_version") or ""),
     )
 
 
@@ -242,6 +249,7 @@ def read_sheet(pairs: list[tuple[str, str]]) -> Sheet:
         },
         replicates=read(_word(tree, "replicates") or "1", "whole"),
         seed=read(_word(tree, "seed") or "0", "whole"),
+        pilot=_word(tree, "pilot") == "true",
         prices=_read_prices(cast),
     )
 
@@ -288,6 +296,7 @@ def _read_arm(item: dict[str, Any], renamed: Mapping[str, str]) -> ArmSheet:
         settings=settings,
         seats=seats,
         prompts=read(_word(item, "prompts"), "yaml") or None,
+        prompt_version=_word(item, "prompt_version"),
     )
 
 

@@ -8,8 +8,10 @@ from pydantic import ValidationError
 
 from app.experiments.spec import PARTICIPANT_KINDS, People, Tasks
 from app.participants.base import BuiltinSettings, EndpointSettings
+from app.participants.prompts import VERSIONS
 from app.protocols import CEILING, DEFAULT, FLOOR, PROTOCOLS
 from app.protocols.core import Protocol
+from app.records.endpoints import settings_of
 from app.web.experiment_editor.form import ArmSheet, CastSheet, Sheet
 from app.web.fields import Field, fields, shown
 from models import Participant
@@ -125,7 +127,7 @@ def _with_endpoint(sheet: Sheet, row: Participant) -> Sheet:
     if row.endpoint is None:
         return sheet
     known = sheet.endpoints if isinstance(sheet.endpoints, dict) else {}
-    address = {"base_url": row.endpoint.base_url, "api_key_env": row.endpoint.api_key_env}
+    address = settings_of(row.endpoint).model_dump(mode="json")
     return sheet.model_copy(update={"endpoints": {**known, row.endpoint.name: address}})
 
 
@@ -176,6 +178,9 @@ class ArmForm:
     apart: list[SeatField]
     """Seats that a group covers, for users who want to fill them one by one."""
     prompts: str
+    version: str
+    """The version of the shipped prompts; empty for the newest."""
+    versions: Sequence[str] = VERSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +275,7 @@ def _arm(arm: ArmSheet, place: int) -> ArmForm:
         seats=seats,
         apart=apart,
         prompts=shown(arm.prompts, "yaml"),
+        version=arm.prompt_version,
     )
 
 

@@ -19,6 +19,7 @@ from app.protocols.views import LETTERS
 from app.records import browse, people
 from app.records.browse import Wanted
 from app.records.database import Database
+from app.records.endpoints import notices
 from app.records.progress import failures
 from app.services.experiments import Action, change
 from app.services.refusal import Refused
@@ -61,6 +62,7 @@ async def experiment(request: Request, who: Who, db: Db, name: str) -> Response:
         course=course,
         bars=bars(course.moves),
         left=None if left is None else lasting(left),
+        endpoints=await notices(db, found.id) if whole.live else [],
         usage=await browse.usage(db, found.id),
         failures=reasons[:MOST_FAILURES],
         more_failures=len(reasons[MOST_FAILURES:]),

@@ -30,6 +30,7 @@ from app.protocols.judging import place
 from app.protocols.marks import MARKING
 from app.protocols.quotes import MIN_WORDS, IndexedPassage
 from app.protocols.views import LETTERS, View
+from app.protocols.writing import count_words
 from app.records.drafts import Effort
 from app.web.marked_quotes import Piece, pieces
 
@@ -206,9 +207,10 @@ def _words(view: View, answer: EnteredAnswer) -> str:
     said = answer.words.strip()
     if not said:
         raise Unread("Write something first.")
-    count, most = len(said.split()), view.limits.max_words
+    count, most, unit = count_words(said), view.limits.max_words, view.unit
     if most is not None and count > most:
-        raise Unread(f"That has {count} words and may have {most}: shorten it by {count - most}.")
+        has, may = unit.of(count), unit.of(most)
+        raise Unread(f"That has {has} {unit.name} and may have {may}: shorten it by {has - may}.")
     return said
 
 
@@ -219,10 +221,11 @@ def _items(view: View, answer: EnteredAnswer) -> Items:
         raise Unread(f"Write at least {'one line' if least == 1 else f'{least} lines'}.")
     if len(lines) > most:
         raise Unread(f"There are {len(lines)} lines and {most} are taken: leave some out.")
-    words = view.limits.max_words
+    words, unit = view.limits.max_words, view.unit
     for number, line in enumerate(lines, 1):
-        if words is not None and (count := len(line.split())) > words:
-            raise Unread(f"Line {number} has {count} words and may have {words}: shorten it.")
+        if words is not None and (count := count_words(line)) > words:
+            has, may = unit.of(count), unit.of(words)
+            raise Unread(f"Line {number} has {has} {unit.name} and may have {may}: shorten it.")
     return Items(texts=tuple(lines))
 
 
@@ -277,8 +280,9 @@ def _numbers(given: Sequence[str], count: int) -> list[float] | None:
 def _doubts(speech: Speech, view: View) -> list[str]:
     """What the writer of a speech should know before it is final."""
     doubts = []
-    if speech.words < view.limits.min_words:
-        doubts.append(f"It has {speech.words} words; at least {view.limits.min_words} are asked for.")
+    unit, least = view.unit, view.limits.min_words
+    if speech.words < least:
+        doubts.append(f"It has {unit.of(speech.words)} {unit.name}; at least {unit.of(least)} are asked for.")
     wrong = [piece for piece in pieces(speech.said) if piece.verified is False]
     warning = "The quote “{}” would be shown as {}: it is {}."
     return [

@@ -299,6 +299,7 @@ def _form(
         "about": view.label.partition(", ")[2],
         "round": _round(ask.facts),
         "limits": ask.limits,
+        "unit": view.unit,
         "text": draft.get("text", ""),
         "shares": list(zip(view.letters, view.answers, _shares(turn, view, draft), strict=True)),
         "lines": _lines(ask.facts) if ask.wants == "items" else "",

@@ -15,7 +15,26 @@ document.documentElement.classList.add("scripted");
     talk: { doing: "Sending …", done: "sent", again: "send it again", lost: "this seat is no longer yours" },
   };
   const page = () => document.getElementById("turn");
-  const counted = (text) => (text.replace(TAG, "").match(/\S+/g) || []).length;
+  // As app/protocols/writing.py counts: words or, in scripts without spaces, characters of which two or three are one.
+  const TWO = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Yi}\u30fc\uff70]/u;
+  const THREE = /^[\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}\p{Script=Tai_Tham}\p{Script=New_Tai_Lue}\p{Script=Tai_Le}\p{Script=Tai_Viet}]/u;
+  const counted = (text) => {
+    const plain = text.replace(TAG, "");
+    const pieces = [...new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(plain)].map((piece) => piece.segment);
+    if (!pieces.some((piece) => TWO.test(piece) || THREE.test(piece))) return (plain.match(/\S+/g) || []).length;
+    let parts = 0;
+    let run = "";
+    for (const piece of [...pieces, " "]) {
+      const worth = TWO.test(piece) ? 3 : THREE.test(piece) ? 2 : 0;
+      if (!worth && piece.trim()) run += piece;
+      else {
+        if (/[\p{L}\p{N}]/u.test(run)) parts += 6;
+        run = "";
+        parts += worth;
+      }
+    }
+    return Math.ceil(parts / 6);
+  };
   let begun = null;
 
   addEventListener("DOMContentLoaded", () => {
@@ -130,9 +149,11 @@ document.documentElement.classList.add("scripted");
     if (!text || !line) return;
     line.hidden = false;
     const words = part.querySelector("[data-words]");
-    const most = Number(part.dataset.most || 0);
-    const here = counted(text.value);
-    words.textContent = most ? `${here} of at most ${most} words` : `${here} words`;
+    const each = Number(part.dataset.each || 1);
+    const most = each * Number(part.dataset.most || 0);
+    const here = each * counted(text.value);
+    const unit = part.dataset.unit || "words";
+    words.textContent = most ? `${here} of at most ${most} ${unit}` : `${here} ${unit}`;
     if (most && here > most) words.textContent += `: ${here - most} too many`;
     words.classList.toggle("over", most > 0 && here > most);
   }
@@ -177,7 +198,7 @@ document.documentElement.classList.add("scripted");
         return;
       }
       if (counted(words) < 4) {
-        notice.textContent = "At least four words in a row make a quote.";
+        notice.textContent = "At least four words in a row make a quote: 8 characters of Chinese or Japanese, 12 of Thai.";
         return;
       }
       const before = speech.value.slice(0, caret[0]);

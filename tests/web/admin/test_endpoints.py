@@ -81,6 +81,56 @@ async def test_a_hand_made_form_is_refused(site: Site, change: dict[str, str]) -
     assert await on_record(site) == []
 
 
+AZURE = {
+    "headers": "api-key: ARENA_KEY_AZURE\n\n x-team : ARENA_KEY_TEAM",
+    "query": "api-version: 2024-10-21\ncode: $ARENA_KEY_CODE",
+    "fold_system": "true",
+}
+
+
+async def test_headers_and_query_are_kept_by_the_names_of_their_variables(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARENA_KEY_AZURE", KEY)
+    bob = await site.browser("bob")
+    await added(bob, "http://127.0.0.1:8001/v1", **AZURE)
+    [row] = await on_record(site)
+    assert row.more == {
+        "headers": {"api-key": "ARENA_KEY_AZURE", "x-team": "ARENA_KEY_TEAM"},
+        "query": {"api-version": "2024-10-21", "code": "$ARENA_KEY_CODE"},
+        "fold_system": True,
+    }
+    page = (await bob.get("/endpoints")).text
+    for shown in ("ARENA_KEY_AZURE</code> (set)", "ARENA_KEY_TEAM</code> (not set)", "2024-10-21</code>"):
+        assert shown in page
+    assert KEY not in page
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"headers": "api-key: DATABASE_URL"}, "have the operator list DATABASE_URL"),
+        ({"query": "code: $DATABASE_URL"}, "have the operator list DATABASE_URL"),
+        ({"headers": "api-key: sk-very-secret-0123456789"}, "headers.api-key: "),
+        ({"query": "api_key: hunter2"}, "looks like a secret"),
+        ({"headers": "Host: ARENA_KEY_BIG"}, "belongs to the connection"),
+        ({"headers": "Content-Length: ARENA_KEY_BIG"}, "belongs to the connection"),
+        ({"headers": "Proxy-Authorization: ARENA_KEY_BIG"}, "belongs to the connection"),
+        ({"headers": "a b: ARENA_KEY_BIG"}, "cannot be called"),
+        ({"headers": "api-key"}, "write each name once"),
+        ({"query": "a: 1\na: 2"}, "write each name once"),
+    ],
+)
+async def test_headers_and_query_that_would_give_a_secret_away_are_refused(
+    site: Site, change: dict[str, str], says: str
+) -> None:
+    bob = await site.browser("bob")
+    answer = await bob.submit("/endpoints", {**FORM, **change})
+    assert answer.status_code == 422
+    assert says in answer.text
+    assert await on_record(site) == []
+
+
 async def test_a_name_has_one_address_that_never_changes(site: Site) -> None:
     bob = await site.browser("bob")
     await added(bob, "http://127.0.0.1:8001/v1")

@@ -234,7 +234,7 @@ async def test_trying_a_model_shows_its_belief_and_its_speech(site: Site) -> Non
     for text in (page, piece):
         assert "The pilot had overslept. 80%; Fog had held it back. 20%" in text
         assert "method: logprobs, label mass" in text
-        assert "quotes verified" in text
+        assert "quotes found: " in text
     async with site.database.session() as db:
         assert await db.scalar(select(func.count()).select_from(Audit).where(Audit.action == "tried")) == 2
 

@@ -99,13 +99,27 @@ async def test_an_admin_adds_lists_and_tries_endpoints(
         made = await bob.post("/endpoints", json=new)
         tried = await bob.post(f"/endpoints/{made.json()['id']}/try")
     assert made.status_code == 201
-    assert made.json() == {"id": made.json()["id"], **new}
+    assert made.json() == {"id": made.json()["id"], **new, "headers": {}, "query": {}, "fold_system": False}
     assert (await bob.get("/endpoints")).json()["items"] == [made.json()]
     assert tried.json()["models"] == ["scripted"]
     assert (tried.json()["logprobs"], tried.json()["error"]) == (True, None)
     assert key not in made.text + tried.text
     assert (await bob.post(f"/endpoints/{uuid.uuid4()}/try")).status_code == 404
     assert (await bob.post("/endpoints", json=new)).status_code == 409
+
+
+async def test_an_endpoint_with_headers_and_a_query_is_returned_as_it_was_given(
+    site: Site, program: Programs
+) -> None:
+    bob = await program("bob", "admin")
+    more = {
+        "headers": {"api-key": "ARENA_KEY_AZURE"},
+        "query": {"api-version": "2024-10-21"},
+        "fold_system": True,
+    }
+    made = await bob.post("/endpoints", json={"name": "azure", "base_url": "http://127.0.0.1/v1", **more})
+    assert made.status_code == 201
+    assert {name: made.json()[name] for name in more} == more
 
 
 @pytest.mark.parametrize(
@@ -115,12 +129,16 @@ async def test_an_admin_adds_lists_and_tries_endpoints(
         {"base_url": "http://u:p@127.0.0.1/v1"},
         {"base_url": "nonsense"},
         {"api_key_env": "DATABASE_URL"},
+        {"headers": {"api-key": "DATABASE_URL"}},
+        {"headers": {"host": "ARENA_KEY_BIG"}},
+        {"query": {"code": "$DATABASE_URL"}},
+        {"query": {"token": "hunter2"}},
         {"name": "a b"},
         {"api_key": "sk-1"},
     ],
 )
 async def test_what_cannot_be_an_endpoint_is_refused(
-    site: Site, program: Programs, change: dict[str, str]
+    site: Site, program: Programs, change: dict[str, Any]
 ) -> None:
     bob = await program("bob", "admin")
     answer = await bob.post("/endpoints", json={"name": "big", "base_url": "http://127.0.0.1/v1", **change})

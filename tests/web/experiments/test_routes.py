@@ -5,6 +5,7 @@ import html
 import re
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -14,9 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.engine import Engine
 from app.jobs import working
+from app.participants.base import EndpointSettings
+from app.participants.outages import EndpointState
 from app.records import browse, experiments
 from app.records.browse import Wanted
 from app.records.database import Database
+from app.records.endpoints import publish
 from app.records.paging import Page
 from app.records.progress import Progress, progress
 from app.records.queue import enqueue_orphans
@@ -123,6 +127,27 @@ async def test_a_page_tells_progress_by_arm_and_who_is_waited_for(world: World) 
     for arm in ("debate", "consultancy", "expert"):
         assert f"?arm={arm}" in page
     assert "2 of 2 done" in page
+
+
+async def test_a_page_says_which_of_its_endpoints_are_paused_and_asks_again(site: Site) -> None:
+    await imported(site.database, passage("Alba"))
+    await started(site.database, modelled("http://127.0.0.1:9/v1"))
+    alice = await site.browser("alice")
+    assert "is paused since" not in (await alice.get("/experiments/modelled")).text
+    then = datetime.now(UTC) + timedelta(seconds=1000)
+    since = datetime(2026, 5, 1, 12, 3, tzinfo=UTC)
+    for number, address in enumerate(("http://127.0.0.1:9/v1", "http://127.0.0.1:8/v1")):
+        state = EndpointState(f"far{number}", "", since, "answered 503, saying “<b>”", then)
+        settings = EndpointSettings.model_validate({"base_url": address})
+        async with site.database.session.begin() as session:
+            await publish(session, uuid.UUID(int=number), [(settings, state)], seconds=60)
+    shown = (await alice.get("/experiments/modelled")).text
+    assert (
+        "Endpoint far0 is paused since 12:03 UTC: it answered 503, saying “&lt;b&gt;”; next try in 17 min."
+        in shown
+    )
+    assert "far1" not in shown
+    assert "hx-trigger" in shown
 
 
 async def test_a_page_lists_why_things_failed_and_failed_ones_are_tried_again(

@@ -1,0 +1,459 @@
+"""Splits a model's reply into what it thought and what it said, by the kind of wrapper. Knows no seat and no ask.
+
+A wrapper is a named block of reasoning, in whatever brackets: `<think>…</think>`, `[THINK]…[/THINK]`,
+`◁think▷…◁/think▷`, `<|begin_of_thought|>…<|end_of_thought|>`, a fenced block, a labelled part, or the channels of
+Harmony. It counts
+
+- at the beginning of a reply, closed or not, and any number of times before the answer;
+- later on, where it is closed and begins a line or follows the end of a sentence, or has its line to itself;
+- where it is only closed, because the chat template has opened it: everything before is then thought.
+
+It never counts inside a quote, between quotation marks or backticks, or in the middle of a sentence: a speech may
+quote such words.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+
+class Parted(NamedTuple):
+    """A reply in its two parts."""
+
+    said: str
+    thought: str = ""
+    """Every block of thinking, with a blank line between two."""
+    unfinished: bool = False
+    """Whether the reply ends inside its thinking."""
+
+
+_STRONG = frozenset(
+    re.findall(
+        r"\w+",
+        "think thinking thinks thought thoughts reasoning reflection reflections reflect scratch inner internal monologue cot "
+        "rumination introspection deliberation 思考 思考过程 思考過程 推理 推論",
+    )
+)
+_WEAK = frozenset(
+    re.findall(
+        r"\w+",
+        "analysis analyze analyse analyzing analysing rationale reason reasons deliberate ponder pondering brainstorm "
+        "brainstorming contemplation contemplate meditation consider consideration considerations musing musings hidden "
+        "private mind process reflecting plan planning",
+    )
+)
+"""Names that reasoning has, and other texts too: these count only where the block is closed."""
+_ANSWER = frozenset(
+    re.findall(r"\w+", "answer response final solution output speech reply statement 回答 答案 解答")
+)
+_NOTES = frozenset(re.findall(r"\w+", "scratchpad notepad"))
+_QUOTE = frozenset(re.findall(r"\w+", "quote quotes quotation quotations q vquote uquote blockquote cite"))
+_FORMAT = frozenset(
+    re.findall(
+        r"\w+", "b i u s em strong p br hr div span h1 h2 h3 h4 ul ol li sup sub small code pre a center"
+    )
+)
+_BEGINS = frozenset(re.findall(r"\w+", "begin start open prefix"))
+_ENDS = frozenset(re.findall(r"\w+", "end stop close suffix"))
+
+_CLOSERS = {
+    "<|": "|>", "<｜": "｜>", "<": ">", "<<": ">>", "&lt;": "&gt;", "\\<": "\\>", "[": "]", "[[": "]]", "\\[": "\\]",
+    "{": "}", "{{": "}}", "◁": "▷", "⟨": "⟩", "【": "】", "«": "»", "＜": "＞", "〈": "〉", "《": "》", "‹": "›", "⟦": "⟧",
+    "〔": "〕", "［": "］", "⟪": "⟫", "⌜": "⌝",
+}  # fmt: skip
+_TAG = re.compile(
+    rf"(?P<opens>{'|'.join(re.escape(mark) for mark in sorted(_CLOSERS, key=len, reverse=True))})"
+    r"\s*(?P<slash>[/／]?)\s*(?P<name>[^\W\d_](?:[\w :.▁\-]{0,38}\w)?)(?P<more>\s+[\w:-]+\s*=[^<>\n]{0,200})?\s*"
+    rf"(?P<closes>{'|'.join(re.escape(mark) for mark in sorted(_CLOSERS.values(), key=len, reverse=True))})"
+)
+_PART = re.compile(r"[^\W_]+?(?=[A-Z][a-z]|[\W_]|\Z)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    """A bracketed name in a text."""
+
+    start: int
+    end: int
+    core: str
+    """Its name in small letters, without words such as `begin`."""
+    closes: bool
+    kind: Literal["strong", "weak", "answer", "notes", "quote", "format", "other"]
+    brackets: str
+
+    @property
+    def reasons(self) -> bool:
+        """Return whether it is the name of reasoning."""
+        return self.kind in ("strong", "weak")
+
+
+def _tags(text: str) -> Iterator[_Tag]:
+    """Yield every bracketed name of a text, in order."""
+    for found in _TAG.finditer(text):
+        if _CLOSERS[found["opens"]] == found["closes"]:
+            yield _tag(found)
+
+
+def _tag(found: re.Match[str]) -> _Tag:
+    parts = [part.casefold() for part in _PART.findall(found["name"])]
+    named = [part for part in parts if part not in _BEGINS | _ENDS | {"of", "the", "my"}]
+    closes = bool(found["slash"]) or (len(named) < len(parts) and bool(_ENDS & set(parts)))
+    core = "".join(named) or "".join(parts)
+    return _Tag(found.start(), found.end(), core, closes, _kind({*named, core}), found["opens"])
+
+
+def _kind(names: set[str]) -> Literal["strong", "weak", "answer", "notes", "quote", "format", "other"]:
+    if names & _NOTES or {"scratch", "pad"} <= names:
+        return "notes"
+    if names & _STRONG:
+        return "strong"
+    if names & _QUOTE or names >= {"v", "quote"}:
+        return "quote"
+    if names & _ANSWER:
+        return "answer"
+    if names & _WEAK:
+        return "weak"
+    return "format" if names & _FORMAT else "other"
+
+
+# ── the parts of a reply ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def part(text: str, *, whole: bool = True) -> Parted:
+    """Return what a reply says and what it only thinks. `whole` is False where the limit on tokens broke it off.
+
+    What is said comes back unchanged where there is no thinking in it; parting it again changes nothing.
+    """
+    thoughts: list[str] = []
+    said, unfinished = text, False
+    for _ in range(_MOST_PASSES):
+        passed = _pass(said, whole)
+        if passed is None:
+            break
+        thoughts.append(passed.thought)
+        said, unfinished = passed.said, passed.unfinished
+    thought = "\n\n".join(filter(None, thoughts))
+    return Parted(said, thought, unfinished and not said.strip())
+
+
+_MOST_PASSES = 8
+"""Wrappers of different kinds inside one another, one a pass."""
+
+
+def _pass(text: str, whole: bool) -> Parted | None:
+    """Return the parts by the first kind of wrapper that is found; None where there is none."""
+    for kind in (_channels, _words_of_channels, _fenced, _hidden, _labelled):
+        if parted := kind(text, whole):
+            return parted
+    return _bracketed(text, whole)
+
+
+def opens(token: str) -> bool:
+    """Return whether a first token is the beginning of thinking."""
+    begun = token.strip()
+    return begun.startswith(
+        ("<|channel", "<think", "<|begin_of_th", "[THINK", "◁think", "<|START_TH", "<|inner")
+    ) or any(tag.kind == "strong" and not tag.closes for tag in _tags(begun))
+
+
+# ── brackets ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_LEAD = re.compile(
+    r"(?:\s|[*_#]|<s>|<bos>|<\|(?:im_start|start|start_header_id|begin_of_text)\|>\s*(?:assistant)?)*"
+)
+_SENTENCE_BEFORE = re.compile(r"(?:^|\n|[.!?…。！？:：)\]\"”’」』>*_]|\A)[ \t]*\Z")
+_GOES_ON = re.compile(r"[ \t]*[^\W\d_]|[ \t]*[,;.:!?)\]'’]")
+
+
+def _bracketed(text: str, whole: bool) -> Parted | None:
+    """Return the parts by bracketed names; None where there is no thinking."""
+    tags = [tag for tag in _tags(text) if tag.reasons or tag.kind == "answer"]
+    if not tags:
+        return None
+    quoted, ends = _quotations(text), _ends(tags)
+    said: list[str] = []
+    thought: list[str] = []
+    at, unfinished, begun = 0, False, _LEAD.match(text)
+    edge = begun.end() if begun else 0
+    for number, tag in enumerate(tags):
+        if tag.start < at or _within(tag, quoted) or not tag.reasons:
+            continue
+        first = tag.start <= edge
+        if tag.closes:
+            if _mid_sentence(text, tag):
+                continue
+            thought, said = [*thought, *said, text[at : tag.start]], []  # the chat template has opened it
+            at = edge = tag.end
+            continue
+        end = _end_of(text, tag, ends[number], first, whole)
+        if end is None:
+            continue
+        said.append("" if first else text[at : tag.start])
+        thought.append(text[tag.end : end[0]])
+        at, unfinished = end[1], end[1] >= len(text) and end[0] == end[1]
+        edge = at + _spaces(text, at) if first else edge
+    if not thought:
+        return _unwrapped(text, tags)
+    public = "".join([*said, text[at:]])
+    return Parted(_answer(public.lstrip() if not any(said) else public), _joined(thought), unfinished)
+
+
+def _spaces(text: str, at: int) -> int:
+    found = _LEAD.match(text, at)
+    return found.end() - at if found else 0
+
+
+def _joined(thoughts: list[str]) -> str:
+    return "\n\n".join(stripped for thought in thoughts if (stripped := thought.strip()))
+
+
+class _Ends(NamedTuple):
+    """The tags after a tag that may end its block."""
+
+    same: _Tag | None
+    """The next closing one of its name."""
+    other: _Tag | None
+    """The next closing one of any reasoning."""
+    answer: _Tag | None
+    """The next one that opens an answer."""
+
+
+def _ends(tags: list[_Tag]) -> list[_Ends]:
+    """Return for each tag what may end its block."""
+    by_name: dict[str, _Tag] = {}
+    other = answer = None
+    ends: list[_Ends] = []
+    for tag in reversed(tags):
+        ends.append(_Ends(by_name.get(tag.core), other, answer))
+        if tag.closes and tag.reasons:
+            by_name[tag.core] = other = tag
+        elif tag.kind == "answer" and not tag.closes:
+            answer = tag
+    return ends[::-1]
+
+
+def _end_of(text: str, tag: _Tag, ends: _Ends, first: bool, whole: bool) -> tuple[int, int] | None:
+    """Return where a block of thinking ends and where the text goes on; None where it is no such block."""
+    if not first and not _begins_sentence(text, tag.start):
+        return None
+    if same := ends.same or ends.other:
+        return same.start, same.end
+    if ends.answer and (first or _alone(text, tag)):
+        return ends.answer.start, ends.answer.start
+    if tag.kind != "strong":
+        return None
+    named = text[tag.start : tag.end]
+    sure = not whole or tag.brackets not in _OF_HEADINGS or named.isupper()
+    return (len(text), len(text)) if (first and sure) or _alone(text, tag) else None
+
+
+_OF_HEADINGS = ("[", "[[", "\\[", "{", "【", "«", "〈", "《", "‹", "〔", "［")
+"""Brackets that may also stand around a heading: `[Reflection] The keeper slept.`"""
+
+
+def _begins_sentence(text: str, at: int) -> bool:
+    return bool(_SENTENCE_BEFORE.search(text[max(at - 40, 0) : at])) or at == 0
+
+
+def _alone(text: str, tag: _Tag) -> bool:
+    """Return whether a tag has its line to itself."""
+    line = text[text.rfind("\n", 0, tag.start) + 1 : tag.start] + text[tag.end :].partition("\n")[0]
+    return not line.strip(" \t*_#")
+
+
+def _mid_sentence(text: str, tag: _Tag) -> bool:
+    """Return whether a closing tag is in the middle of a sentence, as a word of it."""
+    after = _GOES_ON.match(text, tag.end)
+    goes_on = (
+        after is not None and not after[0][-1].isupper() and after[0][-1:].casefold() != after[0][-1:].upper()
+    )
+    return not _begins_sentence(text, tag.start) and goes_on
+
+
+_CLEAN_QUOTE = re.compile(
+    r"(?:<|&lt;)\s*quote\b[^<>]{0,80}(?:>|&gt;)(?:(?!(?:<|&lt;)\s*quote\b).){0,2000}?(?:<|&lt;)\s*/\s*quote\s*(?:>|&gt;)"
+    r"|`[^`\n]{1,200}`|“[^“”\n]{1,300}”|‘[^‘’\n]{1,300}’|「[^「」\n]{1,300}」|『[^『』\n]{1,300}』"
+    r"|(?<![^\s(\[—–-])\"[^\"\n]{1,300}\"(?!\w)|(?<![^\s(\[—–-])'[^'\n]{1,300}'(?!\w)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def _quotations(text: str) -> list[tuple[int, int]]:
+    """Return the places of quotes, and of words between quotation marks or backticks, on one line."""
+    return [found.span() for found in _CLEAN_QUOTE.finditer(text)]
+
+
+def _within(tag: _Tag, spans: list[tuple[int, int]]) -> bool:
+    at = bisect_left(spans, (tag.start, 0)) - 1
+    return at >= 0 and tag.end < spans[at][1]
+
+
+# ── the wrapper of an answer ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _answer(said: str) -> str:
+    """Return an answer without a wrapper around it, such as `<answer>…</answer>`."""
+    unwrapped = _unwrapped(said, list(_tags(said)))
+    return unwrapped.said if unwrapped else said
+
+
+def _unwrapped(text: str, tags: list[_Tag]) -> Parted | None:
+    begun = _LEAD.match(text)
+    edge = begun.end() if begun else 0
+    opening = next((tag for tag in tags if tag.kind == "answer"), None)
+    if opening is None or opening.closes or opening.start > edge:
+        return None
+    closing = next((tag for tag in tags if tag.closes and tag.core == opening.core), None)
+    if closing is None:
+        return Parted(text[opening.end :].lstrip()) if opening.brackets not in "[{" else None
+    return Parted((text[opening.end : closing.start].strip() + text[closing.end :]).strip())
+
+
+# ── channels ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_CHANNEL = re.compile(
+    r"<\|channel\|>\s*(?P<name>\w+)[^<]{0,200}(?:<\|constrain\|>[^<]{0,80})?<\|message\|>"
+    r"(?P<text>.*?)(?P<end><\|(?:end|return|call)\|>|(?=<\|start\|>|<\|channel\|>)|\Z)",
+    re.DOTALL,
+)
+_CHANNELS_BEGIN = re.compile(r"\s*(?:<\|start\|>\s*\w*\s*)?<\|channel\|>")
+_NEXT_CHANNEL = re.compile(r"<\|start\|>\s*assistant\s*<\|channel\|>")
+_ONE_CHANNEL = re.compile(
+    r"\s*<\|?channel\|?>\s*(?P<name>\w+)\s*\n?(?P<text>.*?)(?P<end><\|?channel\|?>|\Z)", re.DOTALL
+)
+_UNUSED = re.compile(
+    r"\s*<unused\d+>\s*(?:thought|thinking)\s*\n(?P<text>.*?)(?P<end><unused\d+>|\Z)", re.DOTALL
+)
+
+
+def _channels(text: str, whole: bool) -> Parted | None:
+    """Return the parts of Harmony: the channel `final` is said, all others are thought (OpenAI, Harmony format)."""
+    if _CHANNELS_BEGIN.match(text) or _NEXT_CHANNEL.search(text):
+        found = list(_CHANNEL.finditer(text))
+        if found:
+            said = "".join(each["text"] for each in found if each["name"] == "final")
+            before = text[: found[0].start()].split("<|end|>")[0].removesuffix("<|start|>assistant")
+            thoughts = [before, *(each["text"] for each in found if each["name"] != "final")]
+            return Parted(said.strip(), _joined(thoughts), unfinished=not said.strip())
+        if _CHANNELS_BEGIN.match(text):
+            return Parted("", text, unfinished=True)
+    for pattern in (_ONE_CHANNEL, _UNUSED):
+        if each := pattern.match(text):
+            return Parted(text[each.end() :].lstrip(), each["text"].strip(), unfinished=not each["end"])
+    return None
+
+
+_GLUED = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?=[A-Z“\"'\s<*(\[]|[^\x00-\x7f])")
+_GLUED_CUT = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?=[A-Z])")
+_GLUED_FINAL = re.compile(
+    r"(?:assistant\s{0,2}final|(?<=[.!?…\"”)\n])final)(?=[A-Z“\"'\s<*({\[]|[^\x00-\x7f])"
+)
+
+
+def _words_of_channels(text: str, whole: bool) -> Parted | None:
+    """Return the parts of Harmony whose control words were taken out: `analysis…assistantfinal…`."""
+    begun = _GLUED.match(text)
+    final = next(
+        (found for found in _GLUED_FINAL.finditer(text) if begun or found[0].startswith("assistant")), None
+    )
+    if final and (begun or "assistantfinal" in final[0]):
+        start = begun.end() if begun else 0
+        return Parted(text[final.end() :].lstrip(), text[start : final.start()].strip())
+    if cut := _GLUED_CUT.match(text):
+        return Parted("", text[cut.end() :].strip(), unfinished=True)
+    return None
+
+
+# ── fences, hidden parts, labels ────────────────────────────────────────────────────────────────────────────────
+
+_FENCE = re.compile(r"\s*(?P<fence>`{3,}|~{3,})[ \t]*(?P<name>[\w :-]{1,40}?)[ \t]*\n(?P<text>.*?)(?:\n[ \t]*(?P<end>(?P=fence))[ \t]*(?:\n|\Z)|\Z)", re.DOTALL)  # fmt: skip
+
+
+def _fenced(text: str, whole: bool) -> Parted | None:
+    found = _FENCE.match(text)
+    if found is None or _kind({part.casefold() for part in _PART.findall(found["name"])}) not in (
+        "strong",
+        "weak",
+    ):
+        return None
+    return Parted(text[found.end() :].lstrip(), found["text"].strip(), unfinished=not found["end"])
+
+
+_HIDDEN = (
+    re.compile(
+        r"\s*<details\b[^>]{0,200}>\s*(?:<summary>[^<]{0,200}</summary>)?(?P<text>.*?)(?:</details>|\Z)",
+        re.DOTALL | re.IGNORECASE,
+    ),
+    re.compile(r"\s*<!--(?P<text>.*?)(?:-->|\Z)", re.DOTALL),
+    re.compile(r"\s*[*_]{1,3}Think(?:ing)?[.…]*[*_]{1,3}\s*\n+(?P<text>(?:[ \t]*>[^\n]*(?:\n|\Z))+)"),
+    re.compile(
+        r"\s*Thinking\s*(?:\.\.\.|…)\s*\n(?P<text>.*?)(?:\n\s*(?:\.\.\.|…)\s*done thinking\.?|\Z)", re.DOTALL
+    ),
+)
+"""Parts that a page folds away, comments, and the forms of chat programs."""
+
+
+def _hidden(text: str, whole: bool) -> Parted | None:
+    found = next((each for pattern in _HIDDEN if (each := pattern.match(text))), None)
+    if found is None:
+        return None
+    rest = text[found.end() :].lstrip()
+    return Parted(rest, found["text"].strip(), unfinished=not rest)
+
+
+_MARKS = r"[\s*_#>]*"
+_REASONING = (
+    r"(?:(?:thought|thinking|reasoning) process|thinking|thoughts?|reasoning|chain[- ]of[- ]thought"
+    r"|(?:internal|inner|private) (?:monologue|thoughts?|reasoning|thinking)|scratch|step-by-step reasoning)"
+)
+_REPLY = r"(?:(?:final |my )?(?:answer|response|speech|reply|output|statement))"
+_HERE = r"(?:here(?:['’]s| is) (?:my |the )?|my |the )?"
+_LABEL = re.compile(
+    rf"\A{_MARKS}{_HERE}{_REASONING}(?:[*_]{{0,3}}\s*[:：][*_]{{0,3}}|[*_]{{1,3}}\s*(?=\n)|(?<=\w)[ \t]*(?=\n))",
+    re.IGNORECASE,
+)
+_SURE_LABEL = re.compile(rf"\A{_MARKS}here(?:['’]s| is) my {_REASONING}", re.IGNORECASE)
+_REPLY_LABEL = re.compile(
+    rf"(?:^[ \t*_#>]*{_HERE}{_REPLY}(?:[*_]{{0,3}}\s*[:：][*_]{{0,3}}|[*_]{{0,3}}[ \t]*$)|\bhere(?:['’]s| is) my {_REPLY}\s*[:：])",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _labelled(text: str, whole: bool) -> Parted | None:
+    """Return the parts where both are labelled: `Here is my thought process: … Here is my response: …`."""
+    label = _LABEL.match(text)
+    if label is None:
+        return None
+    reply = _REPLY_LABEL.search(text, label.end())
+    if reply:
+        return Parted(text[reply.end() :].lstrip(), text[label.end() : reply.start()].strip())
+    if _SURE_LABEL.match(text) or not whole:
+        return Parted("", text[label.end() :].strip(), unfinished=True)
+    return None
+
+
+# ── what is not known ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def has_unknown_wrapper(said: str) -> bool:
+    """Return whether a text begins with a named block in brackets that is of no known kind, or has tags or labels of
+    thinking left in it, outside of quotes.
+    """
+    tags, quoted = list(_tags(said)), _quotations(said)
+    closed = {tag.core for tag in tags if tag.closes}
+    if any(tag.reasons and _is_markup(tag, closed) and not _within(tag, quoted) for tag in tags):
+        return True
+    begun = _LEAD.match(said)
+    first = next((tag for tag in tags if tag.start <= (begun.end() if begun else 0)), None)
+    if first and first.kind == "strong":
+        return True
+    if first and not first.closes and first.kind in ("other", "answer", "weak"):
+        return _is_markup(first, closed)
+    return bool(_LABEL.match(said)) or bool(_FENCE.match(said))
+
+
+def _is_markup(tag: _Tag, closed: set[str]) -> bool:
+    """Return whether a bracketed name is markup: words in square brackets are, where they are closed."""
+    return tag.brackets in ("<", "<|", "<｜", "◁", "&lt;") or tag.core in closed
