@@ -80,7 +80,9 @@ class Participant(Base):
     __table_args__ = (
         UniqueConstraint("digest"),
         CheckConstraint("kind IN ('model', 'builtin', 'person')", name="kind_is_known"),
-        CheckConstraint("(kind = 'model') = (endpoint_id IS NOT NULL)", name="models_have_endpoints"),
+        CheckConstraint(
+            "(kind = 'model' AND NOT imported) = (endpoint_id IS NOT NULL)", name="models_have_endpoints"
+        ),
     )
 
     id: Mapped[OpaqueId]
@@ -90,6 +92,8 @@ class Participant(Base):
     settings: Mapped[JsonObject]
     digest: Mapped[str]
     """Of name, endpoint and settings together."""
+    imported: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether it comes with an imported study: then it answers nothing here, and has neither endpoint nor account."""
 
     endpoint: Mapped[Endpoint | None] = relationship(lazy="raise")
 

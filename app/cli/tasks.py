@@ -1,4 +1,4 @@
-"""Commands that bring task sets into the arena: import."""
+"""Commands that bring task sets, and studies of others, into the arena: import."""
 
 from __future__ import annotations
 
@@ -11,16 +11,26 @@ import typer
 
 from app.cli.remote import remote_arena
 from app.cli.running import run_to_end
-from app.exchange.importers import IMPORTERS, Importer, ImportOption
+from app.errors import UserError
+from app.exchange.importers import IMPORTERS, STUDIES, Importer, ImportOption, StudyImporter
 
 if TYPE_CHECKING:
+    from app.exchange.study_import import SavedStudy
     from app.exchange.taskfile import TaskFile
     from app.records.tasks import Saved
 
-commands = typer.Typer(help="Bring task sets into the arena.", no_args_is_help=True)
+commands = typer.Typer(help="Bring task sets, and studies of others, into the arena.", no_args_is_help=True)
 
 InputPath = Annotated[Path, typer.Argument(metavar="PATH", help="The file.")]
 SetName = Annotated[str | None, typer.Option("--name", help="Name of the task set.")]
+StudyName = Annotated[str | None, typer.Option("--name", help="Name of the experiment and of its task set.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where", metavar="FLAG", help="Keep only the trials with this flag; give it again for another."
+    ),
+]
+TasksOnly = Annotated[bool, typer.Option("--tasks-only", help="Leave the talks and their verdicts out.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Keep what is sound of a file with bad lines.")]
 
 
@@ -72,7 +82,75 @@ def _type(option: ImportOption) -> Any:
 
 
 for _importer in IMPORTERS.values():
-    _add_command(_importer)
+    if _importer.name not in STUDIES:
+        _add_command(_importer)
+
+
+def _add_study_command(importer: StudyImporter) -> None:
+    """Add the command of a study. Where its questions are a task set of their own, the command imports that too."""
+    tasks = IMPORTERS.get(importer.name)
+
+    def run(path: InputPath, name: StudyName = None, where: Where = None) -> None:
+        run_to_end(_import_study(importer, path, name, where or []))
+
+    def run_with_tasks(
+        path: InputPath,
+        name: StudyName = None,
+        where: Where = None,
+        tasks_only: TasksOnly = False,
+        skip_bad: SkipBad = False,
+    ) -> None:
+        assert tasks is not None
+        if tasks_only or remote_arena():
+            if where:
+                raise UserError("--where is about talks, and only tasks are imported: leave it out.")
+            run_to_end(_import(tasks, path, name, skip_bad))
+        elif skip_bad:
+            raise UserError("Talks are imported whole or not at all: write --tasks-only with --skip-bad.")
+        else:
+            run_to_end(_import_study(importer, path, name, where or []))
+
+    commands.command(importer.name, help=importer.help)(run_with_tasks if tasks else run)
+
+
+for _study_importer in STUDIES.values():
+    _add_study_command(_study_importer)
+
+
+async def _import_study(importer: StudyImporter, path: Path, name: str | None, where: list[str]) -> None:
+    """Read a study and store it as a finished experiment."""
+    from app.cli.console import say
+    from app.cli.local import local_arena
+    from app.exchange.study_import import refuse_bad_study, take_study
+
+    if remote_arena():
+        raise UserError(
+            "Studies are imported on the machine of the arena: leave --server out, and run it there."
+        )
+    study = importer.reader(path)
+    refuse_bad_study(study)
+    called = name or importer.usual_name(path)
+    async with local_arena() as (database, _), database.session.begin() as session:
+        saved = await take_study(session, study, called, where=where)
+    for reason, count in study.where(where).filtered.items():
+        say(f"{count} left out: {reason}.")
+    print(_saved_study(called, saved))
+
+
+def _saved_study(name: str, saved: SavedStudy) -> str:
+    """Say what was stored, and how to go on."""
+    if not saved.new:
+        return f"{name}: this study is there already, with the same trials."
+    arms = "; ".join(
+        f"{arm} {count} trials, {saved.verdicts.get(arm, 0)} verdicts" for arm, count in saved.trials.items()
+    )
+    apart = "".join(
+        f" Apart from these, {count} verdicts in the round {name}." for name, count in saved.apart.items()
+    )
+    return (
+        f"{name}: {saved.questions} questions added to the task set, and the experiment: {arms}.{apart}\n"
+        f"`arena report {name}` shows it; `arena judge {name} --with PANEL.yaml` has new judges read it."
+    )
 
 
 async def _import(importer: Importer, path: Path, name: str | None, skip_bad: bool, **options: Any) -> None:

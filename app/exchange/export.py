@@ -306,11 +306,11 @@ def _marks(item: ThoughtVerdict) -> list[Row]:
 
 
 def _time(row: VerdictRow) -> Row:
-    """Return the time limit of a person and the time taken."""
+    """Return the time limit of a person and the time taken; an imported verdict has the time alone."""
     allowed = row.seat.seconds if row.seat else None
     taken = row.seat.flags.get(TAKEN) if row.seat else None
     if allowed is None or taken is None:
-        return {"seconds_allowed": None, "seconds_taken": None, "overtime": None}
+        return {"seconds_allowed": None, "seconds_taken": taken, "overtime": None}
     return {"seconds_allowed": allowed, "seconds_taken": taken, "overtime": taken > allowed}
 
 

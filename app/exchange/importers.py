@@ -1,6 +1,7 @@
 """The files that can be imported. The command line and the browser both read this registry.
 
 An importer is a function from a path to a `TaskFile`, and an entry here: its name, how it is described, and its options.
+A study, which has verdicts too, is a function from a path to a `Study`; the command line alone imports it.
 The readers are imported when a file is read, so that the command line can list its commands quickly.
 """
 
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from app.exchange.study import Study
     from app.exchange.taskfile import TaskFile
 
 
@@ -105,9 +107,94 @@ _ALL = (
     Importer(
         "nyu-debates",
         "the NYU human debates, as their .tar.gz",
-        "Import the stories and questions of the NYU human debates (Michael et al. 2023).",
+        "Import the NYU human debates (Michael et al. 2023): stories and questions, and the talks with their verdicts.",
         _nyu_debates,
         set_name="nyu-debates",
     ),
 )
 IMPORTERS = {importer.name: importer for importer in _ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class StudyImporter:
+    """A kind of file that becomes a finished experiment: transcripts, judges and verdicts of others."""
+
+    name: str
+    help: str
+    """How the command line calls it."""
+    reader: Callable[[Path], Study]
+    usual: str | None = None
+    """The usual name of its experiment; None where that is named as the file."""
+
+    def usual_name(self, path: Path) -> str:
+        """Return the name of the experiment where the user gives none."""
+        return self.usual or path.name.partition(".")[0]
+
+
+def _study(path: Path) -> Study:
+    from app.exchange.study import read_study
+
+    return read_study(path)
+
+
+def _nyu_study(path: Path) -> Study:
+    from app.exchange.nyu_study import read_nyu_study
+
+    return read_nyu_study(path)
+
+
+def _llmbar(path: Path) -> Study:
+    from app.exchange.pairwise import read_llmbar
+
+    return read_llmbar(path)
+
+
+def _judgebench(path: Path) -> Study:
+    from app.exchange.pairwise import read_judgebench
+
+    return read_judgebench(path)
+
+
+def _credences(path: Path) -> Study:
+    from app.exchange.credences import read_credences
+
+    return read_credences(path)
+
+
+def _khan(path: Path) -> Study:
+    from app.exchange.khan_study import read_khan
+
+    return read_khan(path)
+
+
+_STUDIES = (
+    StudyImporter(
+        "verdicts",
+        "Import transcripts, judges and verdicts of others as a finished experiment (docs/formats/studies.md).",
+        _study,
+    ),
+    StudyImporter(
+        "llmbar",
+        "Import LLMBar's pairs of replies with judges' verdicts in both orders (docs/formats/judge-benchmarks.md).",
+        _llmbar,
+        "llmbar",
+    ),
+    StudyImporter(
+        "judgebench",
+        "Import a judge's outputs on JudgeBench's pairs of replies (docs/formats/judge-benchmarks.md).",
+        _judgebench,
+    ),
+    StudyImporter(
+        "credences",
+        "Import a table of judges' credences after each section of a debate (docs/formats/credences.md).",
+        _credences,
+    ),
+    StudyImporter(
+        "khan-debates",
+        "Import people's verdicts of Khan et al. 2024 (human_feedback.csv.zip; docs/formats/khan-debates.md).",
+        _khan,
+        "khan-debates",
+    ),
+    StudyImporter("nyu-debates", IMPORTERS["nyu-debates"].help, _nyu_study, "nyu-debates"),
+)
+STUDIES = {importer.name: importer for importer in _STUDIES}

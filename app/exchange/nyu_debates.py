@@ -6,7 +6,7 @@ import io
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
@@ -29,8 +29,8 @@ from app.exchange.taskfile import (
 MAX_MEMBER_BYTES = 64 * 2**20
 """A larger member is refused. The largest real one is a hundredth of it."""
 
-_METADATA = "debates-metadata.jsonl"
-_RECORD = re.compile(r"(?:^|/)debates/official/([^/]+)\.json$")
+METADATA = "debates-metadata.jsonl"
+RECORD = re.compile(r"(?:^|/)debates/official/([^/]+)\.json$")
 
 
 class _Row(BaseModel):
@@ -76,7 +76,7 @@ def read_nyu_debates(path: Path) -> TaskFile:
     """
     shelf = _Shelf()
     try:
-        for name, data in _files(path):
+        for name, data in files_of(path):
             shelf.add(name, data)
         shelf.compare_names()
     except BadInput as error:
@@ -84,26 +84,30 @@ def read_nyu_debates(path: Path) -> TaskFile:
     return shelf.finish(path.name)
 
 
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the relevant files of the tree by name, one in memory at a time. Nothing is unpacked to disk."""
+def files_of(path: Path, wanted: Callable[[str], bool] | None = None) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a tree or an archive that are `wanted`, those of this dataset by default, one in memory at a time.
+
+    Nothing is unpacked to disk. Raise BadInput.
+    """
+    matters = wanted or _matters
     if not path.is_dir():
-        yield from _archived(path)
+        yield from _archived(path, matters)
         return
     for file in sorted(path.rglob("*.json*")):
         name = file.relative_to(path).as_posix()
-        if _matters(name):
+        if matters(name):
             with open_input(file) as stream:
                 _check_size(name, file.stat().st_size)
                 yield name, stream.read()
 
 
-def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
+def _archived(path: Path, matters: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
     with open_input(path) as stream:
         try:
             content = _unzipped(stream)
             with tarfile.open(fileobj=content, mode="r|") as archive:
                 for member in archive:
-                    file = archive.extractfile(member) if member.isreg() and _matters(member.name) else None
+                    file = archive.extractfile(member) if member.isreg() and matters(member.name) else None
                     if file is not None:
                         _check_size(member.name, member.size)
                         yield member.name, file.read()
@@ -130,7 +134,7 @@ def _check_size(name: str, size: int) -> None:
 
 
 def _matters(name: str) -> bool:
-    return PurePosixPath(name).name == _METADATA or _RECORD.search(name) is not None
+    return PurePosixPath(name).name == METADATA or RECORD.search(name) is not None
 
 
 @dataclass
@@ -164,7 +168,7 @@ class _Shelf:
         self._stories: dict[str, _Kept] = {}
 
     def add(self, name: str, data: bytes) -> None:
-        record = _RECORD.search(name)
+        record = RECORD.search(name)
         if record is None:
             self._add_metadata(name, data)
             return
@@ -204,8 +208,8 @@ class _Shelf:
         kept = self._stories.setdefault(story.article_id, _Kept(story.title))
         if story.contents not in kept.versions:
             kept.versions.append(story.contents)
-        answers = tuple(_one_line(answer) for answer in setup.answers)
-        gold, text = answers[setup.gold], _one_line(setup.question)
+        answers = tuple(one_line(answer) for answer in setup.answers)
+        gold, text = answers[setup.gold], one_line(setup.question)
         identity = (text, *sorted(answers))
         asked = kept.questions.setdefault(identity, _Asked(text, tuple(sorted(answers)), gold, []))
         asked.records.append(record)
@@ -217,7 +221,7 @@ class _Shelf:
         """Report records that the metadata lacks, and metadata without a record."""
         for name in sorted(self._records ^ self._in_paper.keys()):
             reason = "has no line in" if name in self._records else "is missing, but has a line in"
-            self.problems.append(Problem(line=None, where=f"{name}.json", reason=f"{reason} {_METADATA}"))
+            self.problems.append(Problem(line=None, where=f"{name}.json", reason=f"{reason} {METADATA}"))
 
     def _passages(self, key: str) -> list[TaskPassage]:
         kept = self._stories[key]
@@ -274,7 +278,7 @@ def _passage(key: str, title: str, text: str, questions: tuple[TaskQuestion, ...
     )
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     return " ".join(text.split())
 
 

@@ -116,7 +116,7 @@ def _read_zip(reader: "_Reader", stream: IO[bytes], part: str | None) -> None:
     try:
         with zipfile.ZipFile(stream) as archive:
             for name in _members(archive.namelist(), part):
-                _check_member(archive.getinfo(name))
+                check_member(archive.getinfo(name))
                 with archive.open(name) as member:
                     reader.read(member, name)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
@@ -125,7 +125,7 @@ def _read_zip(reader: "_Reader", stream: IO[bytes], part: str | None) -> None:
         raise BadInput(f"the zip cannot be unpacked ({error})") from error
 
 
-def _check_member(info: zipfile.ZipInfo) -> None:
+def check_member(info: zipfile.ZipInfo) -> None:
     if info.flag_bits & 0x1:
         raise BadInput(f'its member "{info.filename}" is encrypted')
     if info.file_size > MAX_MEMBER_BYTES:

@@ -4,7 +4,7 @@ import difflib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Annotated, Literal, Self
+from typing import IO, Annotated, Any, Literal, Self, get_args
 
 import orjson
 from pydantic import (
@@ -43,6 +43,8 @@ def _storable_json(meta: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return meta
 
 
+Storable = Annotated[str, AfterValidator(_storable)]
+"""A text that may be empty."""
 Text = Annotated[str, StringConstraints(pattern=r"\S"), AfterValidator(_storable)]
 Key = Annotated[str, StringConstraints(pattern=r"\S", max_length=200), AfterValidator(_storable)]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://\S+$"), AfterValidator(_storable)]
@@ -50,7 +52,9 @@ Meta = Annotated[dict[str, JsonValue], AfterValidator(_storable_json)]
 Index = Annotated[int, Field(strict=True, json_schema_extra={"minimum": 0})]
 
 
-class _Shape(BaseModel):
+class Shape(BaseModel):
+    """A line of a file, or a part of one. Unknown keys are errors."""
+
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
@@ -60,7 +64,7 @@ class _Shape(BaseModel):
     )
 
 
-class PlantedFlaw(_Shape):
+class PlantedFlaw(Shape):
     """A whole argument for one of the answers, in which its author has planted exactly one flaw."""
 
     answer: Index
@@ -75,7 +79,7 @@ class PlantedFlaw(_Shape):
     """The flaw, for graders of a critic's points."""
 
 
-class TaskQuestion(_Shape):
+class TaskQuestion(Shape):
     """A question on a passage, with its answers in any order."""
 
     key: Key = Field(alias="id")
@@ -143,7 +147,7 @@ class TaskQuestion(_Shape):
         return self
 
 
-class TaskPassage(_Shape):
+class TaskPassage(Shape):
     """A hidden text and the questions on it: one line of a task file."""
 
     key: Key = Field(alias="id")
@@ -197,7 +201,7 @@ class TaskPassage(_Shape):
         return self
 
 
-class Problem(_Shape):
+class Problem(Shape):
     """A problem in the input. `str` of it is the sentence to show."""
 
     line: int | None
@@ -212,7 +216,7 @@ class Problem(_Shape):
         return f"{place}: {self.reason}."
 
 
-class TaskFile(_Shape):
+class TaskFile(Shape):
     """The result of an importer: the good passages, and the problems of the others."""
 
     passages: tuple[TaskPassage, ...]
@@ -229,7 +233,7 @@ def read_tasks(path: Path) -> TaskFile:
     passage stays.
     """
     problems: list[Problem] = []
-    shelf = _Shelf(path.name)
+    shelf = PassageShelf(path.name)
     try:
         with open_input(path) as stream:
             for number, value in json_lines(stream, path.name, problems):
@@ -243,7 +247,7 @@ def read_tasks(path: Path) -> TaskFile:
     return TaskFile(passages=passages, problems=tuple(problems))
 
 
-class _Shelf:
+class PassageShelf:
     """The good passages so far, and the lines of their ids."""
 
     def __init__(self, where: str) -> None:
@@ -253,15 +257,21 @@ class _Shelf:
         self._question_lines: dict[str, int] = {}
 
     def add(self, line: int, value: dict[str, JsonValue]) -> list[Problem]:
+        """Take a line, or return what is wrong with it."""
         try:
             passage = TaskPassage.model_validate(value, by_name=False)
         except ValidationError as error:
             found = reasons(error)
         else:
-            found = self._clashes(passage)
-            if not found:
-                self._keep(line, passage)
+            found = self.put(line, passage)
         return [Problem(line=line, where=self._where, reason=reason) for reason in found]
+
+    def put(self, line: int, passage: TaskPassage) -> list[str]:
+        """Take the passage of a line, or return why its ids cannot be used."""
+        found = self._clashes(passage)
+        if not found:
+            self._keep(line, passage)
+        return found
 
     def _clashes(self, passage: TaskPassage) -> list[str]:
         found = []
@@ -420,13 +430,16 @@ def json_object(raw: bytes) -> dict[str, JsonValue]:
             raise truncated from error
         raise BadInput(f"this is not valid JSON: {error.msg}, at column {error.colno}") from error
     if not isinstance(value, dict):
-        raise BadInput("a line must hold a JSON object in braces, one passage with its questions")
+        raise BadInput("a line must hold a JSON object in braces")
     return value
 
 
-def reasons(error: ValidationError) -> list[str]:
-    """Return one clause for each error of pydantic. Places in lists are counted from 0."""
-    return [_reason(detail) for detail in error.errors(include_url=False)]
+def reasons(error: ValidationError, shape: type[BaseModel] | None = None) -> list[str]:
+    """Return one clause for each error of pydantic. Places in lists are counted from 0.
+
+    `shape` is what the line was to be, a passage where it is None.
+    """
+    return [_reason(detail, shape or TaskPassage) for detail in error.errors(include_url=False)]
 
 
 _MUST_BE = {
@@ -438,7 +451,19 @@ _MUST_BE = {
     "list_type": "a list",
     "dict_type": "an object",
     "model_type": "an object",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "timezone_aware": "a time with its zone, such as 2023-08-15T12:00:00Z",
 }
+_PATTERNS = {
+    r"\S": "is empty",
+    r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$": "must be words on one line",
+    r"^https?://\S+$": "must begin with http:// or https://",
+}
+_NAMING = "must be letters, digits, '.', '_' or '-', beginning with a letter or digit, at most 100 in all"
+_BOUNDS = {"greater_than_equal": "least", "less_than_equal": "most"}
 _WHOLE_CLAUSES = {
     "no_such_answer",
     "distractor_is_gold",
@@ -448,17 +473,18 @@ _WHOLE_CLAUSES = {
 }
 
 
-def _reason(detail: ErrorDetails) -> str:
+def _reason(detail: ErrorDetails, shape: type[BaseModel]) -> str:
     kind, place = detail["type"], _place(detail["loc"])
     if kind == "extra_forbidden":
-        return _unknown_key(detail)
+        return _unknown_key(detail, shape)
     if kind == "missing":
         return f"{place} is missing"
     if kind in _MUST_BE:
         return f"{place} must be {_MUST_BE[kind]}"
     if kind == "string_pattern_mismatch":
-        asked = "must begin with http:// or https://" if detail["loc"][-1] == "url" else "is empty"
-        return f"{place} {asked}"
+        return f"{place} {_PATTERNS.get(detail['ctx']['pattern'], _NAMING)}"
+    if kind in _BOUNDS:
+        return f"{place} must be at {_BOUNDS[kind]} {next(iter(detail['ctx'].values()))}"
     if kind == "literal_error":
         return f"{place} must be {detail['ctx']['expected']}"
     if kind == "string_too_long":
@@ -471,13 +497,27 @@ def _place(loc: tuple[int | str, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
 
 
-def _unknown_key(detail: ErrorDetails) -> str:
+def _unknown_key(detail: ErrorDetails, shape: type[BaseModel]) -> str:
     *inside, key = detail["loc"]
-    shape = PlantedFlaw if "planted" in inside else TaskQuestion if inside else TaskPassage
+    for part in inside:
+        if isinstance(part, str):
+            shape = _shape_of(shape, part)
     known = [field.alias or name for name, field in shape.model_fields.items()]
     near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)[0]
     owner = f" in {_place(tuple(inside))}" if inside else ""
     return f'unknown key "{key}"{owner}; the nearest one is "{near}"'
+
+
+def _shape_of(shape: type[BaseModel], key: str) -> type[BaseModel]:
+    """Return the shape of the objects under a key: in it, or in the lists under it."""
+    known = {field.alias or name: field for name, field in shape.model_fields.items()}
+    asked: list[Any] = [known[key].annotation]
+    while asked:
+        found = asked.pop()
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            return found
+        asked += get_args(found)
+    return shape
 
 
 def schema() -> dict[str, JsonValue]:

@@ -29,6 +29,7 @@ from app.protocols import (
 from app.protocols.combinators import TwoSided
 from app.protocols.core import Assignment, Case, Protocol, Seat, Wants
 from app.protocols.flaws import ITEMS
+from app.protocols.imported import Imported
 from app.protocols.judging import Elicit
 from app.protocols.rehearsal import rehearse
 
@@ -553,6 +554,10 @@ def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> ArmSpe
         raise SpecError(f"{where}: name a protocol, or a preset; valid protocols are {', '.join(PROTOCOLS)}.")
     own = {key: value for key, value in data.items() if key in _ArmFile.model_fields}
     arm = _part(_ArmFile, own, where)
+    if arm.protocol == Imported.name:
+        raise SpecError(
+            f"{where}: imported talks cannot be played anew: have new judges read them with `arena judge`, or name another protocol."
+        )
     rules = PROTOCOLS[_known(arm.protocol, PROTOCOLS, where, "protocol")]
     settings = {key: value for key, value in data.items() if key not in own}
     for key in settings:

@@ -7,6 +7,7 @@ from app.protocols.consultancy import Consultancy, DoubleConsultancy
 from app.protocols.core import Protocol
 from app.protocols.critique import Critique
 from app.protocols.debate import Debate
+from app.protocols.imported import Imported
 from app.protocols.interactive import InteractiveConsultancy, InteractiveDebate
 from app.protocols.market_making import MarketMaking
 from app.protocols.open import OpenConsultancy, OpenDebate
@@ -16,8 +17,22 @@ from app.protocols.prover_verifier import ProverVerifier
 from app.protocols.recursive_critique import RecursiveCritique
 from app.protocols.recursive_reward_modelling import RecursiveRewardModelling
 
-PROTOCOLS: dict[str, type[Protocol]] = {
-    protocol.name: protocol
+
+class _Playable(dict[str, type[Protocol]]):
+    """The protocols that can be played, by name.
+
+    A look-up by name also finds the rules under which imported talks are judged. No list names them, since no arm can
+    be played under them.
+    """
+
+    def __missing__(self, name: str) -> type[Protocol]:
+        if name == Imported.name:
+            return Imported
+        raise KeyError(name)
+
+
+PROTOCOLS: dict[str, type[Protocol]] = _Playable(
+    (protocol.name, protocol)
     for protocol in (
         Naive,
         Expert,
@@ -37,7 +52,7 @@ PROTOCOLS: dict[str, type[Protocol]] = {
         InteractiveConsultancy,
         InteractiveDebate,
     )
-}
+)
 
 DEFAULT = Debate
 """The protocol of an arm that names none yet."""

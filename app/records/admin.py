@@ -76,21 +76,25 @@ async def endpoint_choices(session: AsyncSession) -> list[Endpoint]:
     return list(await session.scalars(rows))
 
 
+_SEATED_HERE = (Participant.kind != "person", Participant.imported.is_(False))
+"""Conditions on models and built-ins that can take a seat here."""
+
+
 async def participants_page(session: AsyncSession, page: int) -> Page[Participant]:
     """Return models and built-ins by name. People have a separate list."""
-    rows = select(Participant).where(Participant.kind != "person").options(joinedload(Participant.endpoint))
+    rows = select(Participant).where(*_SEATED_HERE).options(joinedload(Participant.endpoint))
     return await page_of(session, rows.order_by(Participant.name, Participant.id), page)
 
 
 async def participant(session: AsyncSession, identity: uuid.UUID) -> Participant | None:
     """Return a model or a built-in, with its endpoint."""
-    rows = select(Participant).where(Participant.id == identity, Participant.kind != "person")
+    rows = select(Participant).where(Participant.id == identity, *_SEATED_HERE)
     return (await session.scalars(rows.options(joinedload(Participant.endpoint)))).one_or_none()
 
 
 async def participants_named(session: AsyncSession, names: Collection[str]) -> list[Participant]:
     """Return models and built-ins of these names, with their endpoints. A name may have several."""
-    rows = select(Participant).where(Participant.name.in_(names), Participant.kind != "person")
+    rows = select(Participant).where(Participant.name.in_(names), *_SEATED_HERE)
     ordered = rows.order_by(Participant.name, Participant.id).options(joinedload(Participant.endpoint))
     return list(await session.scalars(ordered))
 

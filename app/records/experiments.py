@@ -156,7 +156,7 @@ async def create(session: AsyncSession, new: NewExperiment) -> Experiment:
     session.add(experiment)
     await session.flush()
     people = await save_participants(session, new.participants)
-    arms = await _save_arms(session, experiment.id, new.arms, people)
+    arms = await save_arms(session, experiment.id, new.arms, people)
     trials = [_trial_row(experiment.id, arms, people, place, item) for place, item in enumerate(new.trials)]
     if trials:
         await session.execute(insert(Trial), trials)
@@ -213,9 +213,10 @@ async def _endpoint(session: AsyncSession, endpoint: tuple[str, EndpointSettings
     return (await session.scalars(found)).one()
 
 
-async def _save_arms(
+async def save_arms(
     session: AsyncSession, experiment: uuid.UUID, arms: Sequence[NewArm], people: Mapping[str, uuid.UUID]
 ) -> dict[str, uuid.UUID]:
+    """Store arms with their seats and prompts. Return their ids by name."""
     ids = {arm.name: uuid.uuid4() for arm in arms}
     for position, arm in enumerate(arms):
         digests = await keep(session, arm.prompts.values())

@@ -61,5 +61,6 @@ async def own_templates(session: AsyncSession, experiment: Experiment) -> dict[s
 
 async def offered(session: AsyncSession) -> list[Participant]:
     """Return registered models that a new experiment may name, by name."""
-    rows = select(Participant).where(Participant.kind == "model").options(joinedload(Participant.endpoint))
+    here = Participant.kind == "model", Participant.imported.is_(False)
+    rows = select(Participant).where(*here).options(joinedload(Participant.endpoint))
     return list(await session.scalars(rows.order_by(Participant.name, Participant.id).limit(OFFERED)))

@@ -23,6 +23,7 @@ from app.reports.certainty import Certainty, certainties
 from app.reports.facts import Facts, facts
 from app.reports.figures import FIGURES
 from app.reports.figures.core import Evidence, Figure
+from app.reports.imported import imported_notes
 from app.reports.talks import Talks, talks_of
 from app.reports.twins import Floor, floors
 from app.reports.verdict_table import Counted, VerdictTable, complete, table_of
@@ -505,7 +506,7 @@ def _complete(facts: Facts, table: VerdictTable, given: BoolArray) -> Counted:
 
 def notes(report: Report) -> list[str]:
     """Return the notes below the table."""
-    found = []
+    found = imported_notes(report.experiment.spec)
     if any(line.judge.baseline or line.arm.baseline for line in report.lines):
         found.append("* a built-in baseline, not a language model.")
     found += [

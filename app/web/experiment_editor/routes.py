@@ -129,6 +129,10 @@ async def _opened(
 
 async def _like(db: AsyncSession, who: Account, name: str) -> Sheet:
     found = await visible(db, who, name)
+    if "imported" in found.spec:
+        raise Refused(
+            409, f"{name} was imported, so it cannot be played anew: have new judges read its talks."
+        )
     file = file_from_record(found.spec, await records.own_templates(db, found))
     return sheet_of({**file, "name": f"{name}-2"})
 

@@ -1,0 +1,519 @@
+"""Studies of others as files: transcripts, judges and verdicts, as JSON Lines. Nothing here knows the database.
+
+Each line is one thing, named by its `type`, and may name only what lines before it have declared.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter, ValidationError, model_validator
+
+from app.exchange.quote_spans import FoundQuotes, QuoteSpan
+from app.exchange.taskfile import (
+    BadInput,
+    Index,
+    Key,
+    Meta,
+    PassageShelf,
+    Problem,
+    Shape,
+    Storable,
+    TaskPassage,
+    TaskQuestion,
+    Text,
+    Url,
+    json_lines,
+    open_input,
+    reasons,
+)
+from app.participants.base import PEOPLE
+from app.protocols.core import JUDGE, BeliefMethod
+from app.protocols.imported import Imported, Speaker
+from app.protocols.quotes import MarkedText
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+"""What names of arms and rounds look like."""
+PANEL = "panel"
+"""The round of verdicts that name none."""
+NO_TEXT = 'No text came with the item "{key}".'
+"""Put in place of the passage where the study has none, or did not release it. No judge is shown it."""
+_TOLERANCE = 1e-6
+
+Name = Annotated[str, Field(pattern=NAME)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0, le=10**7)]
+
+
+class StudyLine(Shape):
+    """What the study is. At most one, and the first line."""
+
+    type: Literal["study"] = "study"
+    title: Text
+    """Its title, and who made it."""
+    source: Text | None = None
+    """Where it was published."""
+    url: Url | None = None
+    """Where the data can be read."""
+    license: Text | None = None
+    """The licence of the data."""
+    contrasts: tuple[tuple[Name, Name], ...] = ()
+    """Pairs of arms that reports compare."""
+    meta: Meta = Field(default_factory=dict)
+    """Any other fields to keep."""
+
+
+class PassageLine(TaskPassage):
+    """A passage with its questions, as in a task file, but its text may be left out."""
+
+    type: Literal["passage"] = "passage"
+    text: Text = ""
+    """The passage. Left out where the study has none, or did not release it."""
+
+
+class ParticipantLine(Shape):
+    """A person or a model that judged or spoke."""
+
+    type: Literal["participant"] = "participant"
+    name: Key
+    """Shown in reports as given here: use pseudonyms for people."""
+    kind: Literal["person", "model"]
+    """What it was."""
+    meta: Meta = Field(default_factory=dict)
+    """Any other fields to keep, such as the version of a model."""
+
+
+class ArmLine(Shape):
+    """A condition of the study."""
+
+    type: Literal["arm"] = "arm"
+    name: Name
+    """Unique within the file."""
+    speakers: tuple[Speaker, ...] = ()
+    """The seats that spoke beside the judge; none where judges saw question and answers alone."""
+    seats: dict[str, Key] = Field(default_factory=dict)
+    """Who had a seat in every trial, by the name of the seat; turns name the others."""
+    meta: Meta = Field(default_factory=dict)
+    """Any other fields to keep, such as the rules."""
+
+    @model_validator(mode="after")
+    def _seats_are_known(self) -> "ArmLine":
+        rules = Imported(speakers=self.speakers)
+        for seat in self.seats:
+            if seat not in rules.rights():
+                raise ValueError(f'there is no speaker "{seat}" in seats')
+        return self
+
+
+class Turn(Shape):
+    """What one seat said."""
+
+    seat: Key
+    """A speaker of the arm, or `judge`."""
+    by: Key | None = None
+    """Who spoke. Left out where the arm's `seats` say it, and for the trial's judge."""
+    text: Text
+    """The words. Without `quotes`, what is between `<quote>` and `</quote>` is looked for in the passage."""
+    quotes: tuple[QuoteSpan, ...] | None = None
+    """Quotes in the text, in order. The text then has no tags."""
+    at: AwareDatetime | None = None
+    """When it was said."""
+
+
+class TrialLine(Shape):
+    """One finished talk on one question."""
+
+    type: Literal["trial"] = "trial"
+    key: Key = Field(alias="id")
+    """Unique within the file."""
+    arm: Key
+    """Name of an arm."""
+    question: Key
+    """Id of a question."""
+    answers: tuple[Index, ...] | None = None
+    """Places in the question's answers, in the order of this trial, gold among them; all in order where left out."""
+    argues: dict[str, Index] = Field(default_factory=dict)
+    """Who argued for what: seat to place in the order of this trial."""
+    judge: Key | None = None
+    """The participant who took part in the talk as its judge; None where judges read it afterwards."""
+    transcript: tuple[tuple[Turn, ...], ...] = ()
+    """What judges read, in order. The turns of an inner list were made at once."""
+    flags: dict[Key, bool] = Field(default_factory=dict)
+    """Marks by which trials can be chosen (`--where FLAG`)."""
+    measures: dict[Key, float] = Field(default_factory=dict)
+    """Figures of the talk, such as `rounds`; `penalty` is what its turns cost the judge, in bits."""
+    at: AwareDatetime | None = None
+    """When it ended."""
+    meta: Meta = Field(default_factory=dict)
+    """Any other fields to keep."""
+
+
+class VerdictLine(Shape):
+    """What one judge came to believe of one trial, in one reading order."""
+
+    type: Literal["verdict"] = "verdict"
+    trial: Key
+    """Id of a trial."""
+    judge: Key
+    """Name of a participant."""
+    belief: tuple[Probability, ...]
+    """Final probability of each answer, in the trial's order; they sum to 1."""
+    beliefs: tuple[tuple[Probability, ...], ...] = ()
+    """Beliefs on the way, oldest first, the final one among them as the last. Left out where only that is known."""
+    order: tuple[Index, ...] | None = None
+    """Places in the trial's answers as the judge read them; the trial's own order where left out."""
+    round: Name | None = None
+    """A name under which verdicts are reported apart from the others and not counted with them, such as `offline`."""
+    method: BeliefMethod = "stated"
+    """How the belief was read; `votes` for a bare choice."""
+    reason: Storable = ""
+    """The reason given."""
+    seconds: Seconds | None = None
+    """How long the judge took."""
+    knows_story: bool = False
+    """Whether the judge said that they know the text: then reports leave the verdict out."""
+    at: AwareDatetime | None = None
+    """When it was given."""
+
+
+Line: TypeAlias = StudyLine | PassageLine | ParticipantLine | ArmLine | TrialLine | VerdictLine
+LINES: Mapping[str, type[Line]] = {
+    shape.model_fields["type"].default: shape
+    for shape in (StudyLine, PassageLine, ParticipantLine, ArmLine, TrialLine, VerdictLine)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study as it was read: its sound lines, checked against each other, and the problems of the others."""
+
+    about: StudyLine
+    passages: tuple[TaskPassage, ...]
+    participants: tuple[ParticipantLine, ...]
+    arms: tuple[ArmLine, ...]
+    trials: tuple[TrialLine, ...]
+    verdicts: tuple[VerdictLine, ...]
+    said: Mapping[tuple[str, int, str], MarkedText]
+    """The words of each turn of a speaker with their quotes, by trial, place of the step, and seat."""
+    problems: tuple[Problem, ...] = ()
+    filtered: Mapping[str, int] = field(default_factory=dict)
+    """Trials left out on purpose: their number by reason."""
+
+    def where(self, flags: Sequence[str]) -> "Study":
+        """Return the study with the trials that have all these flags, and their verdicts. Raise BadInput for an unknown flag."""
+        known = sorted({flag for trial in self.trials for flag in trial.flags})
+        for flag in flags:
+            if flag not in known:
+                there = f"there are {', '.join(known)}" if known else "there is none"
+                raise BadInput(f'no trial has the flag "{flag}" ({there})')
+        kept = tuple(trial for trial in self.trials if all(trial.flags.get(flag) for flag in flags))
+        keys = {trial.key for trial in kept}
+        left_out = len(self.trials) - len(kept)
+        reason = f"trials without {' and '.join(flags)}"
+        return replace(
+            self,
+            trials=kept,
+            verdicts=tuple(verdict for verdict in self.verdicts if verdict.trial in keys),
+            filtered={**self.filtered, **({reason: left_out} if left_out else {})},
+        )
+
+
+def read_study(path: Path) -> Study:
+    """Read a file in the arena's format for studies, described in docs/formats/studies.md. Nothing is raised."""
+    reader = StudyReader(path.name)
+    try:
+        with open_input(path) as stream:
+            for number, value in json_lines(stream, path.name, reader.problems):
+                reader.read(number, value)
+    except BadInput as error:
+        reader.problems.append(Problem(line=None, where=path.name, reason=str(error)))
+    return reader.finish()
+
+
+class StudyReader:
+    """Takes the lines of a study, in order, and checks each against those before it."""
+
+    def __init__(self, where: str) -> None:
+        self.problems: list[Problem] = []
+        self.filtered: dict[str, int] = {}
+        self._where = where
+        self._shelf = PassageShelf(where)
+        self._about: StudyLine | None = None
+        self._textless: set[str] = set()
+        self._questions: dict[str, tuple[TaskQuestion, str]] = {}
+        self._texts: dict[str, FoundQuotes] = {}
+        self._participants: dict[str, tuple[ParticipantLine, int]] = {}
+        self._arms: dict[str, tuple[ArmLine, int]] = {}
+        self._trials: dict[str, tuple[TrialLine, int]] = {}
+        self._verdicts: dict[tuple[Any, ...], tuple[VerdictLine, int]] = {}
+        self._said: dict[tuple[str, int, str], MarkedText] = {}
+        self._bad: set[tuple[str, str]] = set()
+        """Names of lines with a problem, by type: what names them has no other problem."""
+        self._lines = 0
+
+    def read(self, number: int, value: dict[str, JsonValue]) -> None:
+        """Take a line of a file."""
+        kind = value.get("type")
+        shape = LINES.get(kind) if isinstance(kind, str) else None
+        if shape is None:
+            said = "is missing" if "type" not in value else f"is {json.dumps(kind)}"
+            self._problem(number, [f"type {said}: it must be one of {', '.join(LINES)}"])
+            return
+        try:
+            line = shape.model_validate(value, by_name=False)
+        except ValidationError as error:
+            named = value.get("name", value.get("id"))
+            self._bad.add((str(kind), str(named)))
+            if kind == "passage":
+                self._bad |= {("question", str(key)) for key in _question_ids(value)}
+            self._problem(number, _clauses(error, shape))
+        else:
+            self.put(number, line)
+
+    def put(self, number: int, line: Line, where: str | None = None) -> None:
+        """Take a line that has its shape; `where` is the file that it comes from, if that is another one."""
+        self._lines += 1
+        found = list(self._take(number, line))
+        if found and not isinstance(line, StudyLine | VerdictLine):
+            self._bad.add((line.type, line.name if isinstance(line, ParticipantLine | ArmLine) else line.key))
+        self._problem(number, found, where)
+
+    def finish(self) -> Study:
+        """Return what was read."""
+        passages, unlike = self._shelf.paired()
+        self.problems += unlike
+        if not self._lines and not self.problems:
+            self._problem(None, ["the file holds no line"])
+        arms = {name: line for name, (line, _) in self._arms.items()}
+        for first, second in self._about.contrasts if self._about else ():
+            for name in (first, second):
+                if name not in arms:
+                    self._problem(1, [f'contrasts: there is no arm "{name}" in the file'])
+        if not self._trials and not self.problems:
+            self._problem(None, ["the file holds no trial"])
+        return Study(
+            self._about or StudyLine(title=self._where),
+            tuple(_with_text(passage) for passage in passages),
+            tuple(line for line, _ in self._participants.values()),
+            tuple(arms.values()),
+            tuple(line for line, _ in self._trials.values()),
+            tuple(line for line, _ in self._verdicts.values()),
+            self._said,
+            tuple(self.problems),
+            self.filtered,
+        )
+
+    def leave_out(self, reason: str) -> None:
+        """Count a trial that is left out on purpose."""
+        self.filtered[reason] = self.filtered.get(reason, 0) + 1
+
+    def _problem(self, number: int | None, found: Iterable[str], where: str | None = None) -> None:
+        # A member of an archive has no lines: the number is that of a record, which no user sees.
+        line = None if where else number
+        self.problems += [Problem(line=line, where=where or self._where, reason=reason) for reason in found]
+
+    def _take(self, number: int, line: Line) -> Iterable[str]:
+        match line:
+            case StudyLine():
+                return self._study(line)
+            case PassageLine():
+                return self._passage(number, line)
+            case ParticipantLine():
+                return self._participant(number, line)
+            case ArmLine():
+                return self._arm(number, line)
+            case TrialLine():
+                return self._trial(number, line)
+            case VerdictLine():
+                return self._verdict(number, line)
+
+    def _study(self, line: StudyLine) -> list[str]:
+        if self._lines > 1:
+            return ["a study line must be the first line, and the only one"]
+        self._about = line
+        return []
+
+    def _passage(self, number: int, line: PassageLine) -> list[str]:
+        fields = {name: getattr(line, name) for name in TaskPassage.model_fields}
+        found = self._shelf.put(number, TaskPassage.model_construct(**fields))
+        if not found:
+            self._questions |= {question.key: (question, line.key) for question in line.questions}
+            if line.text:
+                self._texts[line.key] = FoundQuotes(line.text)
+        else:
+            self._bad |= {("question", question.key) for question in line.questions}
+        return found
+
+    def _participant(self, number: int, line: ParticipantLine) -> list[str]:
+        if line.name in self._participants:
+            there = self._participants[line.name][1]
+            return [
+                f'the participant "{line.name}" is already declared in line {there}: declare each judge and speaker once'
+            ]
+        if line.name == PEOPLE:
+            return [f'"{PEOPLE}" is the name for all people together: choose another name']
+        self._participants[line.name] = line, number
+        return []
+
+    def _arm(self, number: int, line: ArmLine) -> list[str]:
+        if line.name in self._arms:
+            return [f'the arm "{line.name}" is already declared in line {self._arms[line.name][1]}']
+        found = [*self._unknown("participant", line.seats.values(), self._participants)]
+        if not found:
+            self._arms[line.name] = line, number
+        return found
+
+    def _unknown(self, noun: str, names: Iterable[str], known: Mapping[str, Any]) -> Iterable[str]:
+        """Yield a clause for each name that no line has declared; an empty one where that line has a problem itself."""
+        for name in dict.fromkeys(names):
+            if name not in known:
+                yield "" if (noun, name) in self._bad else f'there is no {noun} "{name}" in the lines before'
+
+    def _trial(self, number: int, line: TrialLine) -> list[str]:
+        if line.key in self._trials:
+            return [f'the trial "{line.key}" is already that of line {self._trials[line.key][1]}']
+        people = [
+            name for name in (line.judge, *(turn.by for step in line.transcript for turn in step)) if name
+        ]
+        found = [
+            *self._unknown("arm", [line.arm], self._arms),
+            *self._unknown("question", [line.question], self._questions),
+            *self._unknown("participant", people, self._participants),
+        ]
+        if found:
+            self._bad.add(("trial", line.key))
+            return [reason for reason in found if reason]
+        arm, (question, passage) = self._arms[line.arm][0], self._questions[line.question]
+        found = [*_misplaced(line, question, arm), *self._mark(line, arm, passage)]
+        if not found:
+            self._trials[line.key] = line, number
+        return found
+
+    def _mark(self, line: TrialLine, arm: ArmLine, passage: str) -> list[str]:
+        """Find the quotes of every turn; return what is wrong with its turns."""
+        found = []
+        quotes = self._texts.get(passage, FoundQuotes(None)).anew()
+        for at, step in enumerate(line.transcript):
+            seats = [turn.seat for turn in step]
+            for place, turn in enumerate(step):
+                where = f"transcript[{at}][{place}]"
+                if seats.count(turn.seat) > 1:
+                    found.append(
+                        f'{where}: "{turn.seat}" speaks twice in one step: give each turn its own step'
+                    )
+                elif speaker_of(turn, line, arm) is None:
+                    found.append(
+                        f'{where}: it is not said who spoke: write "by", or name the seat in the arm'
+                    )
+                elif turn.seat != JUDGE.name:
+                    try:
+                        self._said[line.key, at, turn.seat] = quotes.marked(turn.seat, turn.text, turn.quotes)
+                    except BadInput as error:
+                        found.append(f"{where}.{error}")
+        return found
+
+    def _verdict(self, number: int, line: VerdictLine) -> list[str]:
+        found = [
+            *self._unknown("trial", [line.trial], {**self._trials}),
+            *self._unknown("participant", [line.judge], self._participants),
+        ]
+        if found:
+            return [reason for reason in found if reason]
+        trial = self._trials[line.trial][0]
+        answers = len(order_of(trial, self._questions[trial.question][0]))
+        order = line.order or tuple(range(answers))
+        found = [*_unfit(line, order, answers)]
+        if line.judge == trial.judge and line.round:
+            found.append("round: the judge who took part in the talk has one verdict, in no other round")
+        # The judge who took part has one verdict on it; others have one in each order.
+        key = (line.trial, line.judge, None if line.judge == trial.judge else (line.round, order))
+        if key in self._verdicts:
+            found.append(
+                f'the judge "{line.judge}" already has a verdict on the trial "{line.trial}" in this order, in line {self._verdicts[key][1]}'
+            )
+        if not found:
+            self._verdicts[key] = line, number
+        return found
+
+
+def speaker_of(turn: Turn, trial: TrialLine, arm: ArmLine) -> str | None:
+    """Return who said a turn; None where the file does not tell."""
+    of_seat = trial.judge if turn.seat == JUDGE.name else None
+    return turn.by or of_seat or arm.seats.get(turn.seat)
+
+
+def order_of(trial: TrialLine, question: TaskQuestion) -> tuple[int, ...]:
+    """Return the places of the trial's answers in those of its question."""
+    return tuple(range(len(question.answers))) if trial.answers is None else trial.answers
+
+
+def _misplaced(line: TrialLine, question: TaskQuestion, arm: ArmLine) -> Iterable[str]:
+    """Yield what does not fit its question or its arm."""
+    answers, count = order_of(line, question), len(question.answers)
+    if len(set(answers)) < len(answers) or not all(place < count for place in answers) or len(answers) < 2:
+        yield f"answers must be two or more different places from 0 to {count - 1}"
+    elif len(answers) > Imported.max_answers:
+        yield f"answers has {len(answers)} places, and {Imported.max_answers} can be lettered"
+    elif question.gold not in answers:
+        yield f"answers must have the gold answer of the question, {question.gold}"
+    seats = {speaker.name for speaker in arm.speakers}
+    for seat, side in line.argues.items():
+        if seat not in seats:
+            yield f'argues: the arm "{arm.name}" has no speaker "{seat}"'
+        elif side >= len(answers):
+            yield f"argues.{seat} is {side}, but the trial's {len(answers)} answers are counted from 0"
+    for at, step in enumerate(line.transcript):
+        for place, turn in enumerate(step):
+            if turn.seat not in {*seats, JUDGE.name}:
+                yield f'transcript[{at}][{place}]: the arm "{arm.name}" has no speaker "{turn.seat}"'
+        if not step:
+            yield f"transcript[{at}] is empty"
+
+
+def _unfit(line: VerdictLine, order: tuple[int, ...], answers: int) -> Iterable[str]:
+    """Yield why the beliefs of a verdict cannot be those over the trial's answers."""
+    if sorted(order) != list(range(answers)):
+        yield f"order must name each of the trial's {answers} answers once, counted from 0"
+    named = [("belief", line.belief), *((f"beliefs[{at}]", each) for at, each in enumerate(line.beliefs))]
+    for name, belief in named:
+        if len(belief) != answers:
+            yield f"{name} has {len(belief)} probabilities, but the trial has {answers} answers"
+        elif abs(math.fsum(belief) - 1) > _TOLERANCE:
+            yield f"{name} sums to {math.fsum(belief):g}, not to 1"
+    if line.beliefs and line.beliefs[-1] != line.belief:
+        yield "the last of beliefs must be belief itself"
+
+
+def _with_text(passage: TaskPassage) -> TaskPassage:
+    return passage if passage.text else passage.model_copy(update={"text": NO_TEXT.format(key=passage.key)})
+
+
+def _question_ids(value: Mapping[str, JsonValue]) -> list[JsonValue]:
+    asked = value.get("questions")
+    return [item.get("id") for item in asked if isinstance(item, dict)] if isinstance(asked, list) else []
+
+
+def _clauses(error: ValidationError, shape: type[Line]) -> list[str]:
+    return [reason.replace("Value error, ", "") for reason in reasons(error, shape)]
+
+
+def schema() -> dict[str, JsonValue]:
+    """Return the JSON Schema (draft 2020-12) of one line of a study's file."""
+    line: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="type")])
+    made = line.json_schema(by_alias=True)
+    for shape in made["$defs"].values():
+        if "type" in shape.get("properties", {}):
+            shape["required"] = ["type", *shape.get("required", [])]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+
+
+def schema_text() -> str:
+    """Return the schema as in docs/formats/studies.schema.json."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema_text(), end="")
