@@ -1,0 +1,7 @@
+"""The arena: protocols, participants, reports, pages and the command line."""
+
+import os
+
+# BLAS cuts long sums into as many parts as there are cores, so that last digits would depend on the machine; and its threads wait for
+# each other where cores are busy. It reads this when NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

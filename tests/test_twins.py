@@ -12,7 +12,8 @@ from sqlalchemy import URL, text
 from app.participants import seating
 from app.protocols.views import View
 from app.records.database import Database
-from app.reports.report import Report, computed, facts, notes
+from app.reports.facts import facts
+from app.reports.report import Report, computed, notes
 from app.reports.tables import as_tables
 from models import Experiment
 from tests.factories import finished, imported, passage, played, spec, started, twins

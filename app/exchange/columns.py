@@ -1,223 +1,102 @@
-"""The columns of every export: one Arrow schema each, from which docs/data-dictionary.md is made."""
+"""The columns of every export, from which docs/data-dictionary.md is made."""
 
-from collections.abc import Iterator
-from typing import Any
-
-import pyarrow as pa
+from collections.abc import Iterator, Sequence
 
 from app.exchange.choices import Format, What
 from app.judge_fields import FIELDS, FieldKind, JudgeField
 from app.protocols import TAKE_EXAMPLES
+from app.records.columns import (
+    EXPERIMENT,
+    JSON,
+    NUMBER,
+    TEXT,
+    TIME,
+    TRIAL,
+    VERDICTS,
+    WHOLE,
+    YES_NO,
+    Column,
+    ColumnKind,
+    ListOf,
+    Parts,
+    Scalar,
+    maybe,
+)
 
-TEXT, WHOLE, NUMBER, YES_NO = pa.string(), pa.int64(), pa.float64(), pa.bool_()
-TIME = pa.timestamp("us", "UTC")
-JSON = pa.json_()
 
-
-def _column(name: str, kind: Any, description: str, *, optional: bool = False) -> Any:
-    return pa.field(name, kind, nullable=optional, metadata={"description": description})
-
-
-def _maybe(name: str, kind: Any, description: str) -> Any:
-    return _column(name, kind, description, optional=True)
-
-
-def _field(field: JudgeField) -> Any:
+def _field(field: JudgeField) -> Column:
     """Return the column of a judge's field in the seats of a talk."""
     kind = YES_NO if field.kind is FieldKind.YES_NO else TEXT
     about = f"{field.about} Only seats without the passage are asked."
-    return _column(field.name, kind, about, optional=field.kind is not FieldKind.YES_NO)
+    return Column(field.name, kind, about, optional=field.kind is not FieldKind.YES_NO)
 
 
-def _field_of_verdict(field: JudgeField) -> Any:
-    kind = YES_NO if field.kind is FieldKind.YES_NO else TEXT
-    return _maybe(
-        field.name,
-        kind,
-        " ".join(filter(None, (field.about, field.note, "Absent where no person was asked."))),
-    )
-
-
-_EXPERIMENT = (
-    _column("experiment", TEXT, "Name of the experiment."),
-    _column("experiment_digest", TEXT, "SHA-256 of its frozen file, drawn questions and prompts."),
-    _column("arm", TEXT, "Name of the arm."),
-    _column("arm_digest", TEXT, "SHA-256 of the arm's protocol, settings, prompts and participants: two arms share it only if all of these are equal."),
-    _column("arm_has_baseline", YES_NO, "Whether a built-in participant, which is not a language model, has a seat of the arm."),
-    _column("protocol", TEXT, "Name of the protocol."),
-    _column("prompt_version", TEXT, "Version of the arena's prompts that the arm uses, where it brings no template itself."),
-)  # fmt: skip
-
-_TRIAL = (
-    _column("task_set", TEXT, "Name of the task set."),
-    _column("passage", TEXT, "Key of the passage in its task set."),
-    _column(
-        "family",
-        TEXT,
-        "The passage's key, or for a twin that of the passage whose twin it is: the cluster of every interval in a report.",
-    ),
-    _column("question", TEXT, "Key of the question in its task set."),
-    _column("question_text", TEXT, "The question."),
-    _column("answers", pa.list_(TEXT), "The answers in the trial's order."),
-    _column("gold", WHOLE, "Place of the right answer in `answers`."),
-    _column("assignment", WHOLE, "The number of the protocol's assignment of answers to seats."),
-    _column(
-        "argues",
-        pa.list_(
-            pa.struct(
-                [
-                    _column("seat", TEXT, "Name of the seat."),
-                    _column("answer", WHOLE, "Place in `answers` of the answer that it argues for."),
-                ]
-            )
-        ),
-        "Who argues for which answer, by seat.",
-    ),
-    _column("replicate", WHOLE, "The number of the repetition of the same question, arm and assignment."),
-    _column("seed", WHOLE, "Seed of the trial."),
-)
-
-VERDICTS = pa.schema(
+_SPAN = Parts(
     [
-        *_EXPERIMENT,
-        _maybe("round", TEXT, "Judging round; absent where the judge took part in the talk."),
-        _column("round_added", YES_NO, "Whether the round was added after the experiment was frozen."),
-        _column("judge", TEXT, "Name of the judge."),
-        _column("judge_kind", TEXT, "`model`, `builtin` or `person`."),
-        _column("judge_is_baseline", YES_NO, "Whether the judge is a built-in, and so not a language model."),
-        _column("judge_digest", TEXT, "SHA-256 of the judge's name, endpoint and settings."),
-        *_TRIAL,
-        _column("reading", WHOLE, "The number of the reading. Where `repeats` is above 1, every order comes again under later numbers."),
-        _column("reading_order", pa.list_(WHOLE), "Places in `answers`, in the order in which the judge read them."),
-        _column("belief", pa.list_(NUMBER), "Final probability of each answer, in the order of `answers`."),
-        _column("p_gold", NUMBER, "Final probability of the right answer."),
-        _column("correct", NUMBER, "1 where the right answer has the highest belief, 0 where another has, a half (1/k for k answers) for a tie."),
-        _maybe("judge_score", NUMBER, "The score of a judge who took part in the talk, in bits: log2 of `p_gold`, at least 1e-4, less the cost of its turns. Absent for others."),
-        _column("beliefs", pa.list_(pa.list_(NUMBER)), "Every belief on the way, oldest first; the last is `belief`."),
-        _column("method", TEXT, "How the belief was read: `logprobs` (the model's next token), `constrained` (the same, limited to the answers' letters), `verbalised` (percentages of a model), `votes`, `stated` (by a person) or `baseline`."),
-        _maybe("label_mass", NUMBER, "Probability that the unconstrained model put on the answers' letters; absent where unknown."),
-        _column("reason", TEXT, "Reason given with the belief; often empty."),
-        _maybe("said", pa.list_(NUMBER), "The figures that the model stated, as said, in the order of `answers`: percentages, or probabilities where none is above 1. Absent where none were stated."),
-        _maybe("belief_low", pa.list_(NUMBER), "Least that each probability can be, where a letter was not among the returned tokens; absent elsewhere. `belief` is at the missing letter's bound."),
-        _maybe("belief_high", pa.list_(NUMBER), "Most that each probability can be, as `belief_low`."),
-        _column("flags", pa.list_(TEXT), "What is doubtful about the belief: `bounded` (a letter was not among the returned tokens, which cannot change the choice), `undecided` (it could), `off_sum` (the stated figures do not add up to 100, beyond rounding), `no_weight` (they are all 0, and the belief is even)."),
-        _column(
-            "thoughts",
-            pa.list_(
-                pa.struct(
-                    [
-                        _column("path", TEXT, "Place in the judging, such as `judging/order0/step3/reason`."),
-                        _column("text", TEXT, "The judge's reasoning there."),
-                    ]
-                )
-            ),
-            "The judge's private reasoning before its beliefs in this reading order, oldest first.",
-        ),
-        _column(
-            "marks",
-            pa.list_(
-                pa.struct(
-                    [
-                        _column("path", TEXT, "Path of the critique in the talk."),
-                        _column("point", WHOLE, "Number of the point, from 1."),
-                        _column("accepted", YES_NO, "Whether the judge accepts it."),
-                        _maybe("grade", TEXT, "The grade by the grader, who has the passage: `planted` (the planted flaw), `real`, `nitpick` or `invented`. Absent where points are not graded."),
-                    ]
-                )
-            ),
-            "The judge's mark of each point of a critique, made once after its last belief: the same in every reading order. Empty where it was not asked.",
-        ),
-        *map(_field_of_verdict, FIELDS),
-        _maybe("active_seconds", NUMBER, "Seconds that a person worked on it up to the last belief, with the page in front and activity in the last 30 s. Absent for others."),
-        _column(
-            "effort",
-            pa.list_(
-                pa.struct(
-                    [
-                        _column("step", WHOLE, "Steps of the transcript that were open; 0 before the first."),
-                        _column("active_seconds", NUMBER, "Seconds at work."),
-                        _column("focus_changes", WHOLE, "How often the person left the page or came back."),
-                        _column("edits", WHOLE, "Changes to the entries."),
-                    ]
-                )
-            ),
-            "A person's effort at each step, in order; zeros where the browser ran no script. Empty for others, and for people who took part in the talk: see `people` of its transcript.",
-        ),
-        _maybe("seconds_allowed", WHOLE, "Seconds in which a person was asked to decide; absent where there was no time limit."),
-        _maybe("seconds_taken", NUMBER, "Seconds from the first showing of the trial to the verdict, by the server's clock; absent where there was no time limit. Of an imported verdict, the time that its study gives."),
-        _maybe("overtime", YES_NO, "Whether that was over the limit; absent where there was none."),
-        _column("created_at", TIME, "When the verdict was recorded."),
-        _column("trial_id", TEXT, "Id of the trial, the same in every export."),
-        _maybe("judgement_id", TEXT, "Id of the judgement; absent where the judge took part in the talk."),
-    ]
-)  # fmt: skip
-
-_SPAN = pa.struct(
-    [
-        _column("start", WHOLE, "First code point of the passage."),
-        _column("end", WHOLE, "Code point after the last."),
+        Column("start", WHOLE, "First code point of the passage."),
+        Column("end", WHOLE, "Code point after the last."),
     ]
 )
-_QUOTE = pa.struct(
+_QUOTE = Parts(
     [
-        _column("text", TEXT, "The quoted words as written."),
-        _column("start", WHOLE, "First code point of the quote in the move's `text`."),
-        _column("end", WHOLE, "Code point after the last."),
-        _column("status", TEXT, "`exact` and `normalised` are in the passage; so is `over_budget`, but beyond what the speech may quote; `near` and "
+        Column("text", TEXT, "The quoted words as written."),
+        Column("start", WHOLE, "First code point of the quote in the move's `text`."),
+        Column("end", WHOLE, "Code point after the last."),
+        Column("status", TEXT, "`exact` and `normalised` are in the passage; so is `over_budget`, but beyond what the speech may quote; `near` and "
             "`absent` are not, in these words; `too_short` was not checked. Readers see these as verified, over the limit, not "
             "found and too short to check."),
-        _column("verified", YES_NO, "Whether it counts as verified: `exact` and `normalised` do."),
-        _column("spans", pa.list_(_SPAN), "Its place in the passage, one span per ellipsis segment."),
-        _column("new_characters", WHOLE, "Verified characters of the passage that no earlier quote had shown."),
-        _column("repeated", YES_NO, "Verified, and wholly shown by earlier quotes."),
+        Column("verified", YES_NO, "Whether it counts as verified: `exact` and `normalised` do."),
+        Column("spans", ListOf(_SPAN), "Its place in the passage, one span per ellipsis segment."),
+        Column("new_characters", WHOLE, "Verified characters of the passage that no earlier quote had shown."),
+        Column("repeated", YES_NO, "Verified, and wholly shown by earlier quotes."),
     ]
 )  # fmt: skip
-_MOVE = pa.struct(
+_MOVE = Parts(
     [
-        _column("path", TEXT, "Place in the talk, such as `r2/debater_b` (`r2/debater_b/c3`: the third candidate of that speech); unique within the trial."),
-        _column("seat", TEXT, "The seat that made it."),
-        _column("participant", TEXT, "Name of the participant in the seat."),
-        _column("participant_kind", TEXT, "`model`, `builtin` or `person`."),
-        _column("kind", TEXT, "`speech`, `note`, `thought`, `items`, `pick`, `rating`, `belief` or `stance`."),
-        _maybe("text", TEXT, "Words of a speech (quotes without their tags), note or thought."),
-        _maybe("quotes", pa.list_(_QUOTE), "Quotes of a speech, in order."),
-        _maybe("scratchpad", TEXT, "Private reasoning of a speaker, hidden from all other seats; judges read it in arms with `show_scratchpad: true`."),
-        _maybe("words", WHOLE, "Words of a speech."),
-        _maybe("asked", WHOLE, "How often a speaker was asked before the speech was accepted."),
-        _maybe("cut", YES_NO, "Whether a speech was truncated at a sentence after the last attempt."),
-        _maybe("suspicious", pa.list_(TEXT), "Kinds of suspicious text in a speech: `impersonation`, `instruction`, `chat_template`, `forged_mark`, `unknown_wrapper` (a named block in brackets that may be thinking, and stayed in the speech)."),
-        _maybe("stance", TEXT, "Result of a position check: `holds`, `concedes` or `refuses`."),
-        _maybe("texts", pa.list_(TEXT), "A list of items."),
-        _maybe("index", WHOLE, "The option picked, counted from 0."),
-        _maybe("value", NUMBER, "A rating in [0, 1]."),
-        _maybe("p", pa.list_(NUMBER), "A belief: the probability of each answer, in the order of `answers`."),
-        _maybe("method", TEXT, "How a belief was read."),
-        _maybe("label_mass", NUMBER, "Probability that the unconstrained model put on the answers' letters."),
-        _maybe("reason", TEXT, "Reason given with a belief."),
-        _maybe("said", pa.list_(NUMBER), "Figures of a belief as the model stated them, in the order of `answers`."),
-        _maybe("p_low", pa.list_(NUMBER), "Least that each probability can be, where a letter was not among the returned tokens."),
-        _maybe("p_high", pa.list_(NUMBER), "Most that each probability can be."),
-        _maybe("flags", pa.list_(TEXT), "What is doubtful about a belief: as in the verdicts."),
-        _column("created_at", TIME, "When the move was recorded."),
+        Column("path", TEXT, "Place in the talk, such as `r2/debater_b` (`r2/debater_b/c3`: the third candidate of that speech); unique within the trial."),
+        Column("seat", TEXT, "The seat that made it."),
+        Column("participant", TEXT, "Name of the participant in the seat."),
+        Column("participant_kind", TEXT, "`model`, `builtin` or `person`."),
+        Column("kind", TEXT, "`speech`, `note`, `thought`, `items`, `pick`, `rating`, `belief` or `stance`."),
+        maybe("text", TEXT, "Words of a speech (quotes without their tags), note or thought."),
+        maybe("quotes", ListOf(_QUOTE), "Quotes of a speech, in order."),
+        maybe("scratchpad", TEXT, "Private reasoning of a speaker, hidden from all other seats; judges read it in arms with `show_scratchpad: true`."),
+        maybe("words", WHOLE, "Words of a speech."),
+        maybe("asked", WHOLE, "How often a speaker was asked before the speech was accepted."),
+        maybe("cut", YES_NO, "Whether a speech was truncated at a sentence after the last attempt."),
+        maybe("suspicious", ListOf(TEXT), "Kinds of suspicious text in a speech: `impersonation`, `instruction`, `chat_template`, `forged_mark`, `unknown_wrapper` (a named block in brackets that may be thinking, and stayed in the speech)."),
+        maybe("stance", TEXT, "Result of a position check: `holds`, `concedes` or `refuses`."),
+        maybe("texts", ListOf(TEXT), "A list of items."),
+        maybe("index", WHOLE, "The option picked, counted from 0."),
+        maybe("value", NUMBER, "A rating in [0, 1]."),
+        maybe("p", ListOf(NUMBER), "A belief: the probability of each answer, in the order of `answers`."),
+        maybe("method", TEXT, "How a belief was read."),
+        maybe("label_mass", NUMBER, "Probability that the unconstrained model put on the answers' letters."),
+        maybe("reason", TEXT, "Reason given with a belief."),
+        maybe("said", ListOf(NUMBER), "Figures of a belief as the model stated them, in the order of `answers`."),
+        maybe("p_low", ListOf(NUMBER), "Least that each probability can be, where a letter was not among the returned tokens."),
+        maybe("p_high", ListOf(NUMBER), "Most that each probability can be."),
+        maybe("flags", ListOf(TEXT), "What is doubtful about a belief: as in the verdicts."),
+        Column("created_at", TIME, "When the move was recorded."),
     ]
 )  # fmt: skip
 
-_PERSON = pa.struct(
+_PERSON = Parts(
     [
-        _column("seat", TEXT, "Name of the seat."),
-        _column("participant", TEXT, "Name of the person."),
-        _column("state", TEXT, "`waiting` while the talk goes on, and where it failed or was cancelled, `done` with it, or `returned` (by the person, or when the lease expired)."),
+        Column("seat", TEXT, "Name of the seat."),
+        Column("participant", TEXT, "Name of the person."),
+        Column("state", TEXT, "`waiting` while the talk goes on, and where it failed or was cancelled, `done` with it, or `returned` (by the person, or when the lease expired)."),
         *map(_field, FIELDS),
-        _column("active_seconds", NUMBER, "Seconds of work, with the page in front and activity in the last 30 s."),
-        _column(
+        Column("active_seconds", NUMBER, "Seconds of work, with the page in front and activity in the last 30 s."),
+        Column(
             "effort",
-            pa.list_(
-                pa.struct(
+            ListOf(
+                Parts(
                     [
-                        _column("path", TEXT, "Path of the ask; of asks made at once, the first has the effort of all."),
-                        _column("active_seconds", NUMBER, "Seconds at work."),
-                        _column("focus_changes", WHOLE, "How often the person left the page or came back."),
-                        _column("edits", WHOLE, "Changes to the entries."),
+                        Column("path", TEXT, "Path of the ask; of asks made at once, the first has the effort of all."),
+                        Column("active_seconds", NUMBER, "Seconds at work."),
+                        Column("focus_changes", WHOLE, "How often the person left the page or came back."),
+                        Column("edits", WHOLE, "Changes to the entries."),
                     ]
                 )
             ),
@@ -226,90 +105,84 @@ _PERSON = pa.struct(
     ]
 )  # fmt: skip
 
-TRANSCRIPTS = pa.schema(
-    [
-        *_EXPERIMENT,
-        *_TRIAL,
-        _column("passage_title", TEXT, "Title of the passage."),
-        _column("passage_digest", TEXT, "SHA-256 of the passage as UTF-8."),
-        _column("passage_family", TEXT, "`passage_digest`, or for twins a digest of both texts, the same for both."),
-        _maybe("passage_text", TEXT, "The passage; absent unless requested."),
-        _maybe("judge", TEXT, "Name of the judge, where it took part in the talk."),
-        _column("state", TEXT, "`queued`, `waiting` (for a person), `done` or `failed`."),
-        _maybe("error", TEXT, "Why the trial failed."),
-        _column("moves", pa.list_(_MOVE), "Every recorded move, hidden ones too, in the order of recording."),
-        _maybe("transcript", pa.list_(pa.list_(TEXT)), "Paths of the moves that judges read, in order; those of one inner list were made at once. Absent until the trial is done."),
-        _column(
+TRANSCRIPTS = (
+        *EXPERIMENT,
+        *TRIAL,
+        Column("passage_title", TEXT, "Title of the passage."),
+        Column("passage_digest", TEXT, "SHA-256 of the passage as UTF-8."),
+        Column("passage_family", TEXT, "`passage_digest`, or for twins a digest of both texts, the same for both."),
+        maybe("passage_text", TEXT, "The passage; absent unless requested."),
+        maybe("judge", TEXT, "Name of the judge, where it took part in the talk."),
+        Column("state", TEXT, "`queued`, `waiting` (for a person), `done` or `failed`."),
+        maybe("error", TEXT, "Why the trial failed."),
+        Column("moves", ListOf(_MOVE), "Every recorded move, hidden ones too, in the order of recording."),
+        maybe("transcript", ListOf(ListOf(TEXT)), "Paths of the moves that judges read, in order; those of one inner list were made at once. Absent until the trial is done."),
+        Column(
             "measures",
-            pa.list_(
-                pa.struct([_column("name", TEXT, "What was measured."), _column("value", NUMBER, "The figure.")])
+            ListOf(
+                Parts([Column("name", TEXT, "What was measured."), Column("value", NUMBER, "The figure.")])
             ),
             "The protocol's own figures, by name.",
         ),
-        _column("people", pa.list_(_PERSON), "All people who had a seat, by seat; those who returned it come after the one who has it."),
-        _maybe("finished_at", TIME, "When the trial was done."),
-        _column("trial_id", TEXT, "Id of the trial, the same in every export."),
-    ]
+        Column("people", ListOf(_PERSON), "All people who had a seat, by seat; those who returned it come after the one who has it."),
+        maybe("finished_at", TIME, "When the trial was done."),
+        Column("trial_id", TEXT, "Id of the trial, the same in every export."),
 )  # fmt: skip
 
-CALLS = pa.schema(
-    [
-        *_EXPERIMENT,
-        _column("trial_id", TEXT, "Id of the trial of the call, in its talk or in its judging."),
-        _maybe("judgement_id", TEXT, "Id of the judgement of the call; absent for a call of the talk."),
-        _maybe("round", TEXT, "Judging round of the judgement."),
-        _maybe("judge", TEXT, "Name of the judge."),
-        _column("path", TEXT, "Path of the move of the call."),
-        _column("purpose", TEXT, "`answer`, `again` (a re-ask), `mass` (one unconstrained token, for belief and label mass) or `choice` (one constrained token, where the other leaves the choice open)."),
-        _column("endpoint", TEXT, "Name of the endpoint; its key is never stored."),
-        _column("model", TEXT, "Name of the model at that endpoint."),
-        _column("params", JSON, "All other parameters sent: sampling, limits, seed, switches."),
-        _column(
+CALLS = (
+        *EXPERIMENT,
+        Column("trial_id", TEXT, "Id of the trial of the call, in its talk or in its judging."),
+        maybe("judgement_id", TEXT, "Id of the judgement of the call; absent for a call of the talk."),
+        maybe("round", TEXT, "Judging round of the judgement."),
+        maybe("judge", TEXT, "Name of the judge."),
+        Column("path", TEXT, "Path of the move of the call."),
+        Column("purpose", TEXT, "`answer`, `again` (a re-ask), `mass` (one unconstrained token, for belief and label mass) or `choice` (one constrained token, where the other leaves the choice open)."),
+        Column("endpoint", TEXT, "Name of the endpoint; its key is never stored."),
+        Column("model", TEXT, "Name of the model at that endpoint."),
+        Column("params", JSON, "All other parameters sent: sampling, limits, seed, switches."),
+        Column(
             "prompt",
-            pa.list_(
-                pa.struct(
+            ListOf(
+                Parts(
                     [
-                        _column("role", TEXT, "`system`, `user` or `assistant`."),
-                        _column("content", TEXT, "The text, exactly as sent."),
+                        Column("role", TEXT, "`system`, `user` or `assistant`."),
+                        Column("content", TEXT, "The text, exactly as sent."),
                     ]
                 )
             ),
             "The messages, as sent.",
         ),
-        _column("call_id", TEXT, "Id of the call; its attempts share it."),
-        _column("attempt", WHOLE, "Number of the attempt, from 1."),
-        _column("request_id", TEXT, "Sent as X-Request-Id, so that the server's log can be matched."),
-        _column("started_at", TIME, "When the attempt was recorded, just before it was sent."),
-        _maybe("status", TEXT, "`ok`, `http`, `timeout`, `connection` or `unreadable`; absent where the attempt was cut off."),
-        _maybe("http_status", WHOLE, "Status of the HTTP reply, if there was one."),
-        _maybe("seconds", NUMBER, "From sending to the reply or the failure."),
-        _maybe("tokens_in", WHOLE, "Tokens of the prompt, as the server counts them."),
-        _maybe("tokens_out", WHOLE, "Tokens of the reply, as the server counts them."),
-        _maybe("tokens_cached", WHOLE, "Tokens of the prompt that the server had in its prefix cache."),
-        _maybe("thinking_characters", WHOLE, "Characters of private thinking in the reply, which no other seat reads; absent where there is none."),
-        _maybe("thinking_tokens", WHOLE, "Tokens of that thinking, where the server counts them (`completion_tokens_details.reasoning_tokens`)."),
-        _maybe("error", TEXT, "What went wrong."),
-        _maybe("reply", JSON, "The server's reply: text as it came, finish reason, log-probabilities; `model` and `system_fingerprint` as the server states them; `reasoning` is the thinking, however it came."),
-    ]
+        Column("call_id", TEXT, "Id of the call; its attempts share it."),
+        Column("attempt", WHOLE, "Number of the attempt, from 1."),
+        Column("request_id", TEXT, "Sent as X-Request-Id, so that the server's log can be matched."),
+        Column("started_at", TIME, "When the attempt was recorded, just before it was sent."),
+        maybe("status", TEXT, "`ok`, `http`, `timeout`, `connection` or `unreadable`; absent where the attempt was cut off."),
+        maybe("http_status", WHOLE, "Status of the HTTP reply, if there was one."),
+        maybe("seconds", NUMBER, "From sending to the reply or the failure."),
+        maybe("tokens_in", WHOLE, "Tokens of the prompt, as the server counts them."),
+        maybe("tokens_out", WHOLE, "Tokens of the reply, as the server counts them."),
+        maybe("tokens_cached", WHOLE, "Tokens of the prompt that the server had in its prefix cache."),
+        maybe("thinking_characters", WHOLE, "Characters of private thinking in the reply, which no other seat reads; absent where there is none."),
+        maybe("thinking_tokens", WHOLE, "Tokens of that thinking, where the server counts them (`completion_tokens_details.reasoning_tokens`)."),
+        maybe("error", TEXT, "What went wrong."),
+        maybe("reply", JSON, "The server's reply: text as it came, finish reason, log-probabilities; `model` and `system_fingerprint` as the server states them; `reasoning` is the thinking, however it came."),
 )  # fmt: skip
 
-WINS = pa.schema(
-    [
-        *_EXPERIMENT,
-        *_TRIAL,
-        _column("passage_digest", TEXT, "SHA-256 of the passage. An experiment that uses the file may not draw it."),
-        _column("passage_family", TEXT, "`passage_digest`, or for twins a digest of both texts: an experiment that uses the file may draw neither."),
-        _column("judge", TEXT, "Name of the verifier."),
-        _column("judge_is_baseline", YES_NO, "Whether the verifier is a built-in, and so not a language model."),
-        _column("reading", WHOLE, "The number of the reading order in which the verifier read the trial."),
-        _column("argued", TEXT, "The wrong answer argued for."),
-        _column("argument", TEXT, "The argument; `<v_quote>` marks a quote that was found in the passage, `<u_quote>` one that was not, `<over_limit_quote>` one that is in it beyond the limit, `<short_quote>` one too short to check."),
-        _column("acceptance", NUMBER, "Probability that the verifier gave to the argued answer, which is above every other."),
-        _column("trial_id", TEXT, "Id of the trial, the same in every export."),
-    ]
+WINS = (
+        *EXPERIMENT,
+        *TRIAL,
+        Column("passage_digest", TEXT, "SHA-256 of the passage. An experiment that uses the file may not draw it."),
+        Column("passage_family", TEXT, "`passage_digest`, or for twins a digest of both texts: an experiment that uses the file may draw neither."),
+        Column("judge", TEXT, "Name of the verifier."),
+        Column("judge_is_baseline", YES_NO, "Whether the verifier is a built-in, and so not a language model."),
+        Column("reading", WHOLE, "The number of the reading order in which the verifier read the trial."),
+        Column("argued", TEXT, "The wrong answer argued for."),
+        Column("argument", TEXT, "The argument; `<v_quote>` marks a quote that was found in the passage, `<u_quote>` one that was not, `<over_limit_quote>` one that is in it beyond the limit, `<short_quote>` one too short to check."),
+        Column("acceptance", NUMBER, "Probability that the verifier gave to the argued answer, which is above every other."),
+        Column("trial_id", TEXT, "Id of the trial, the same in every export."),
 )  # fmt: skip
 
-SCHEMAS: dict[What, Any] = {
+SCHEMAS: dict[What, Sequence[Column]] = {
     What.VERDICTS: VERDICTS,
     What.TRANSCRIPTS: TRANSCRIPTS,
     What.CALLS: CALLS,
@@ -353,15 +226,6 @@ This page is made from the code:
 A type with a question mark may be absent.
 """
 
-_NAMES = {
-    TEXT: "text",
-    WHOLE: "whole number",
-    NUMBER: "number",
-    YES_NO: "boolean",
-    TIME: "time",
-    JSON: "JSON",
-}
-
 
 def dictionary() -> str:
     """Return the data dictionary as in docs/data-dictionary.md."""
@@ -377,34 +241,28 @@ def _section(what: What) -> str:
         "| column | type | what it is |",
         "| --- | --- | --- |",
     ]
-    for path, field in described(SCHEMAS[what]):
-        optional = "?" if field.nullable else ""
-        lines.append(f"| `{path}` | {_name(field.type)}{optional} | {description(field)} |")
+    for path, column in described(SCHEMAS[what]):
+        optional = "?" if column.optional else ""
+        lines.append(f"| `{path}` | {_name(column.kind)}{optional} | {column.description} |")
     return "\n".join([*lines, ""])
 
 
-def described(fields: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def described(columns: Sequence[Column], prefix: str = "") -> Iterator[tuple[str, Column]]:
     """Yield every column and, below it, every named part of one, with its path: `moves[].quotes[].start`."""
-    for field in fields:
-        path = f"{prefix}{field.name}"
-        yield path, field
-        kind = field.type
-        while pa.types.is_list(kind):
-            path, kind = f"{path}[]", kind.value_type
-        if pa.types.is_struct(kind):
-            yield from described(kind.fields, f"{path}.")
+    for column in columns:
+        path = f"{prefix}{column.name}"
+        yield path, column
+        kind = column.kind
+        while isinstance(kind, ListOf):
+            path, kind = f"{path}[]", kind.kind
+        if isinstance(kind, Parts):
+            yield from described(kind.columns, f"{path}.")
 
 
-def description(field: Any) -> str:
-    """Return the description of a column or of a part of one."""
-    words: bytes = field.metadata[b"description"]
-    return words.decode()
-
-
-def _name(kind: Any) -> str:
-    if pa.types.is_list(kind):
-        return f"list of {_name(kind.value_type)}"
-    return "object" if pa.types.is_struct(kind) else _NAMES[kind]
+def _name(kind: ColumnKind) -> str:
+    if isinstance(kind, ListOf):
+        return f"list of {_name(kind.kind)}"
+    return kind.value if isinstance(kind, Scalar) else "object"
 
 
 if __name__ == "__main__":

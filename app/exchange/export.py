@@ -26,12 +26,13 @@ from app.protocols.core import Belief, Speech, parse_content
 from app.protocols.flaws import GRADES, ITEMS
 from app.protocols.quotes import MarkedText, render
 from app.records import exports
+from app.records.columns import Column
 from app.records.database import Database
 from app.records.drafts import Effort
 from app.records.exports import AttemptRow, ExportedTrial, Frame, MisleadingArgument, Sat, ThoughtVerdict
 from app.records.timing import TAKEN
 from app.records.verdicts import VerdictRow
-from app.statistics.scores import rightness, turns_score
+from app.statistics.scores import credit, turns_score
 from models import Arm, Experiment, Move, Participant, Passage, Question, Trial
 
 
@@ -64,7 +65,7 @@ async def export(
 
 @asynccontextmanager
 async def _clerk(
-    target: Path | BinaryIO, form: Format, schema: Any, row: Callable[[Any], Row]
+    target: Path | BinaryIO, form: Format, columns: Sequence[Column], row: Callable[[Any], Row]
 ) -> AsyncGenerator[Callable[[list[Any]], Awaitable[None]], None]:
     """Writes a table in one separate thread, where the file is opened and closed too. Each call returns when
     its rows are written.
@@ -72,7 +73,7 @@ async def _clerk(
     loop, thread, files = asyncio.get_running_loop(), ThreadPoolExecutor(1), ExitStack()
 
     def begin() -> Write:
-        return files.enter_context(table(files.enter_context(destination(target)), form, schema))
+        return files.enter_context(table(files.enter_context(destination(target)), form, columns))
 
     def ended(error: BaseException | None = None) -> None:
         files.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
@@ -116,6 +117,7 @@ class _About:
     def verdict(self, item: ThoughtVerdict) -> Row:
         row, verdict, judging = item.row, item.row.verdict, item.row.judgement
         low, high = _ends(verdict.bounds)
+        others = [p for at, p in enumerate(verdict.belief) if at != row.gold]
         return {
             **self._arm(row.arm),
             **self._trial(row.trial, row.question, row.passage, row.family),
@@ -129,7 +131,7 @@ class _About:
             "reading_order": verdict.answer_order,
             "belief": verdict.belief,
             "p_gold": verdict.belief[row.gold],
-            "correct": rightness(row.reading),
+            "correct": credit(verdict.belief[row.gold], others),
             "judge_score": _paid(row),
             "beliefs": verdict.beliefs,
             "method": verdict.method,

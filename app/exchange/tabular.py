@@ -1,4 +1,4 @@
-"""Tables under an Arrow schema as JSON Lines, CSV or Parquet, and files that appear whole or not at all."""
+"""Tables of declared columns as JSON Lines, CSV or Parquet, and files that appear whole or not at all."""
 
 import csv
 import io
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from app.csv_cells import csv_cell
 from app.errors import UserError
 from app.exchange.choices import Format
+from app.records.columns import Column, ColumnKind, ListOf, Scalar
 
 
 class ExportRefused(UserError, ValueError):
@@ -84,10 +85,39 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def table(stream: BinaryIO, form: Format, schema: Any) -> Iterator[Write]:
-    """Yield a writer of rows to a table in `stream` with the columns of `schema` (a `pyarrow.Schema`)."""
+def table(stream: BinaryIO, form: Format, columns: Sequence[Column]) -> Iterator[Write]:
+    """Yield a writer of rows to a table in `stream` with these columns."""
+    schema = arrow_schema(columns)
     with _FORMS[form](stream, schema) as write:
         yield lambda rows: write(_batch(rows, schema))
+
+
+_ARROW: Mapping[Scalar, Any] = {
+    Scalar.TEXT: pa.string(),
+    Scalar.WHOLE: pa.int64(),
+    Scalar.NUMBER: pa.float64(),
+    Scalar.YES_NO: pa.bool_(),
+    Scalar.TIME: pa.timestamp("us", "UTC"),
+    Scalar.JSON: pa.json_(),
+}
+
+
+def arrow_schema(columns: Sequence[Column]) -> Any:
+    """Return the `pyarrow.Schema` of columns, with their descriptions."""
+    return pa.schema(map(_arrow_field, columns))
+
+
+def _arrow_field(column: Column) -> Any:
+    about = {"description": column.description}
+    return pa.field(column.name, _arrow_kind(column.kind), nullable=column.optional, metadata=about)
+
+
+def _arrow_kind(kind: ColumnKind) -> Any:
+    if isinstance(kind, Scalar):
+        return _ARROW[kind]
+    if isinstance(kind, ListOf):
+        return pa.list_(_arrow_kind(kind.kind))
+    return pa.struct([_arrow_field(part) for part in kind.columns])
 
 
 def _batch(rows: Sequence[Row], schema: Any) -> Any:

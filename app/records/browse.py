@@ -657,10 +657,10 @@ async def calls(
 # ── effort ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def active_seconds(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID, float]:
-    """Return the seconds that people worked on each judgement they finished."""
+async def active_seconds(session: AsyncSession, experiment: uuid.UUID) -> dict[int, float]:
+    """Return the seconds that people worked on each judgement they finished, by its number in the frame of verdicts."""
     rows = await session.execute(
-        select(Judgement.id, func.sum(Draft.active_seconds))
+        select(func.uuid_hash_extended(Judgement.id, 0), func.sum(Draft.active_seconds))
         .join(SeatRow, SeatRow.play_id == Judgement.id)
         .join(Draft, Draft.seat_id == SeatRow.id)
         .where(Judgement.experiment_id == experiment, Judgement.state == "done")

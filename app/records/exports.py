@@ -185,7 +185,7 @@ class ExportedTrial:
     question: Question
     passage: Passage
     family: str
-    """As `app.records.verdicts.Placed.family`."""
+    """As `app.records.verdicts.VerdictRow.family`."""
     judge: Participant | None
     """The judge, where it takes part in the talk."""
     moves: list[tuple[Move, Participant]]

@@ -1,7 +1,7 @@
 """Verdicts for reports and exports, and their counts."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,13 +27,7 @@ from app.participants.base import PEOPLE
 from app.protocols.flaws import (
     ITEMS,
 )
-from app.protocols.marks import (
-    MARKING,
-    MARKS,
-    marked_place,
-)
 from app.records.experiments import FIRST_ROUND
-from app.statistics.scores import ScoredReading
 from models import (
     PLAYED_TRIAL,
     Arm,
@@ -131,215 +125,16 @@ class VerdictRow:
     seat: SeatRow | None
     """The judge's, where a person judged or took part in the talk."""
     knows_story: bool
-    """As `Placed.knows_story`."""
+    """Whether a person marked that they know the story, as the judge or in a seat of the talk without the
+    passage.
+    """
     family: str
-    """As `Placed.family`."""
+    """Key of the passage, for a twin of the one whose twin it is: the cluster in every figure."""
 
     @property
     def gold(self) -> int:
         """Index of the gold answer in the trial's order."""
         return self.trial.answers.index(self.question.gold)
-
-    @property
-    def placed(self) -> "Placed":
-        """Without the texts."""
-        return Placed(
-            self.judgement.id if self.judgement else None,
-            self.verdict.reading,
-            tuple(self.verdict.belief),
-            tuple(map(tuple, self.verdict.beliefs)),
-            self.trial.assignment,
-            self.trial.replicate,
-            self.gold,
-            self.question.key,
-            self.passage.key,
-            self.arm.name,
-            self.judge.name,
-            self.judge.kind,
-            self.round.name if self.round else None,
-            self.round.position if self.round else None,
-            self.judgement.place if self.judgement else self.trial.place,
-            self.knows_story,
-            self.trial.id,
-            self.family,
-            self.trial.judge_id,
-            self.verdict.method,
-            self.verdict.label_mass,
-            tuple(self.verdict.answer_order),
-            tuple(self.verdict.flags),
-        )
-
-    @property
-    def judge_label(self) -> str:
-        """As `Placed.judge_label`."""
-        return self.placed.judge_label
-
-    @property
-    def reading(self) -> ScoredReading:
-        """Return the verdict as reports score it."""
-        return self.placed.reading
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """One verdict with its score data and its place in the experiment, without any text."""
-
-    judgement: uuid.UUID | None
-    order: int
-    belief: tuple[float, ...]
-    beliefs: tuple[tuple[float, ...], ...]
-    assignment: int
-    replicate: int
-    gold: int
-    """Index of the gold answer in the trial's order."""
-    question: str
-    passage: str
-    arm: str
-    judge: str
-    kind: str
-    round: str | None
-    round_position: int | None
-    place: int
-    knows_story: bool
-    """Whether a person marked that they know the story, as the judge or in a seat of the talk without the
-    passage.
-    """
-    trial: uuid.UUID
-    family: str
-    """Key of the passage, for a twin of the one whose twin it is: the cluster in every figure."""
-    took_part: uuid.UUID | None = None
-    """The judge who took part in the judged talk, where one did."""
-    method: str = "baseline"
-    """How the belief was read."""
-    label_mass: float | None = None
-    answer_order: tuple[int, ...] = (0, 1)
-    """Indices into the trial's answers, as they were listed."""
-    flags: tuple[str, ...] = ()
-    """What is doubtful about the belief."""
-    person: str = ""
-    """The first pseudonym of a person who judged by several accounts; empty elsewhere."""
-
-    @property
-    def judge_label(self) -> str:
-        """Return the judge's name, with the round's name where that was added later."""
-        name = PEOPLE if self.kind == "person" else self.judge
-        return f"{name} ({self.round})" if self.round_position else name
-
-    @property
-    def reading(self) -> ScoredReading:
-        """Return the verdict as reports score it."""
-        best, *rest = sorted((p for at, p in enumerate(self.belief) if at != self.gold), reverse=True)
-        return ScoredReading(
-            arm=self.arm,
-            judge=self.judge_label,
-            passage=self.family,
-            question=self.question,
-            assignment=self.assignment,
-            replicate=self.replicate,
-            # People read in one order each, so the place distinguishes their readings of a trial.
-            order=self.place or self.order,
-            p_gold=self.belief[self.gold],
-            p_best_other=best,
-            answers=len(self.belief),
-            p_rest=tuple(rest),
-            talk=str(self.took_part or ""),
-            # The name of a person's participant is a pseudonym.
-            person=(self.person or self.judge) if self.kind == "person" else "",
-        )
-
-
-async def placed(session: AsyncSession, experiment: uuid.UUID) -> list[Placed]:
-    """Return every verdict of an experiment without its texts, in a fixed order."""
-    columns = (
-        Judging.id,
-        Verdict.reading,
-        Verdict.belief,
-        Verdict.beliefs,
-        Verdict.answer_order,
-        Verdict.flags,
-        Trial.assignment,
-        Trial.replicate,
-        func.array_position(Trial.answers, Question.gold) - 1,
-        Question.key,
-        Passage.key,
-        Arm.name,
-        Participant.name,
-        Participant.kind,
-        JudgingRound.name,
-        JudgingRound.position,
-        Playing.place,
-        KNEW_STORY,
-        Trial.id,
-        FAMILY,
-        Trial.judge_id,
-        Verdict.method,
-        Verdict.label_mass,
-    )
-    found = _of_experiment(experiment).with_only_columns(*columns, maintain_column_froms=True)
-    rows = await session.stream(found.execution_options(yield_per=CHUNK))
-    return [_placed(*row) async for some in rows.partitions() for row in some]
-
-
-def _placed(
-    judgement: uuid.UUID | None,
-    order: int,
-    belief: Iterable[float],
-    beliefs: Iterable[Iterable[float]],
-    answer_order: Iterable[int],
-    flags: Iterable[str],
-    *rest: Any,
-) -> Placed:
-    # The garbage collector ignores tuples of numbers, unlike lists. A collection stops every thread.
-    rest = (*rest, tuple(answer_order), tuple(flags))
-    return Placed(judgement, order, tuple(belief), tuple(map(tuple, beliefs)), *rest)
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """A trial with the measures of its talk, without any text; empty until it is finished."""
-
-    id: uuid.UUID
-    arm: str
-    judge: str | None
-    """The judge, where it took part in the talk."""
-    family: str
-    """As `Placed.family`."""
-    question: str
-    assignment: int
-    replicate: int
-    gold: int
-    """Index of the gold answer in the trial's order."""
-    argues: Mapping[str, int]
-    """Seat to index of the answer that it argued for."""
-    measures: Mapping[str, float]
-
-
-async def played(session: AsyncSession, experiment: uuid.UUID) -> list[Played]:
-    """Return every trial of an experiment, in a fixed order."""
-    columns = (
-        Trial.id,
-        Arm.name,
-        Participant.name,
-        FAMILY,
-        Question.key,
-        Trial.assignment,
-        Trial.replicate,
-        func.array_position(Trial.answers, Question.gold) - 1,
-        Trial.argues,
-        func.coalesce(Trial.outcome["measures"], text("'{}'::jsonb")),
-    )
-    found = (
-        select(*columns)
-        .join(Arm, Arm.id == Trial.arm_id)
-        .join(Question, Question.id == Trial.question_id)
-        .join(Passage, Passage.id == Question.passage_id)
-        .outerjoin(FIRST, FIRST.id == Passage.twin_of)
-        .outerjoin(Participant, Participant.id == Trial.judge_id)
-        .where(Trial.experiment_id == experiment)
-        .order_by(Arm.position, Trial.position)
-    )
-    rows = await session.stream(found.execution_options(yield_per=CHUNK))
-    return [Played(*row) async for some in rows.partitions() for row in some]
 
 
 async def twins(session: AsyncSession, experiment: uuid.UUID) -> dict[str, str]:
@@ -353,19 +148,6 @@ async def twins(session: AsyncSession, experiment: uuid.UUID) -> dict[str, str]:
         .where(first.id.in_(drawn), second.id.in_(drawn))
     )
     return {one: other for pair in rows for one, other in (tuple(pair), tuple(pair)[::-1])}
-
-
-async def marks(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID, dict[int, bool]]:
-    """Return by judgement whether the judge accepted each point of a critique, by the point's number."""
-    rows = await session.execute(
-        select(Move.play_id, Move.path, Move.content["index"].as_integer())
-        .join(Judging, Judging.id == Move.play_id)
-        .where(Judging.experiment_id == experiment, Move.path.startswith(MARKING))
-    )
-    found: dict[uuid.UUID, dict[int, bool]] = {}
-    for judgement, path, index in rows:
-        found.setdefault(judgement, {})[marked_place(path)[1]] = MARKS[index] == "accept"
-    return found
 
 
 async def version(session: AsyncSession, experiment: uuid.UUID) -> str:
@@ -512,7 +294,7 @@ class JudgeCount:
 
     @property
     def label(self) -> str:
-        """As `VerdictRow.judge_label`."""
+        """Return the judge's name, with the round's name where that was added later."""
         return f"{self.judge} ({self.round})" if self.round_position else self.judge
 
 

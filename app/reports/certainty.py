@@ -1,17 +1,18 @@
 """What must be read beside an accuracy: position, noise, how beliefs were read, and what is doubtful about them."""
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+import polars as pl
 
-from app.records.verdicts import Placed
+from app.reports.verdict_table import Counted, VerdictTable
 from app.statistics.accuracy import Cell
 from app.statistics.intervals import Estimate, FloatArray, IntArray
 from app.statistics.position import chance, chose_first, overlap, pairs, share, tops
+from app.statistics.readings import Place, combined, first_seen
 
 METHODS = {
     "logprobs": "log-probabilities",
@@ -70,51 +71,47 @@ class Certainty:
         return {SAME_QUANTITY.get(method, method) for method in self.methods}
 
 
-def certainties(rows: Iterable[Placed]) -> dict[tuple[str, str], Certainty]:
+def certainties(counted: Counted) -> dict[Place, Certainty]:
     """Return the figures by arm and judge."""
-    groups: dict[tuple[str, str], list[Placed]] = defaultdict(list)
-    for row in rows:
-        groups[row.arm, row.judge_label].append(row)
-    return {place: _certainty(group) for place, group in groups.items()}
+    return {place: _certainty(counted.table, rows) for place, rows in counted.places.items()}
 
 
-def _certainty(rows: Sequence[Placed]) -> Certainty:
-    answers = np.array([len(row.belief) for row in rows])
-    beliefs = np.full((len(rows), answers.max()), -1.0)
-    for at, row in enumerate(rows):
-        beliefs[at, : len(row.belief)] = row.belief
+def _certainty(table: VerdictTable, rows: IntArray) -> Certainty:
+    beliefs = table.beliefs[rows]
+    answers = (beliefs >= 0).sum(axis=1)
     top = tops(beliefs)
-    passage = _codes(row.family for row in rows)
-    question = _codes((row.passage, row.question) for row in rows)
-    judging = _codes(row.judgement or row.trial for row in rows)
-    order = _codes(row.answer_order for row in rows)
-    first = chose_first(top, np.array([row.answer_order[0] for row in rows]))
+    held = table.verdicts
+    frame = table.frame.select("play", "reading_order", "label_mass", "flags", "method")[rows]
+    passage, question = first_seen(held.passage[rows]), first_seen(held.question[rows])
+    judging = first_seen(frame["play"].to_numpy())
+    listed = [frame["reading_order"].list.get(place, null_on_oob=True) for place in range(beliefs.shape[1])]
+    order = combined(*(place.fill_null(-1).to_numpy() for place in listed))
 
     def over(values: FloatArray, at: IntArray) -> Share | None:
         return _share(share(values, question[at], passage[at]), at.size) if at.size else None
 
     one, two = pairs(judging, order, same_order=False)
     same, again = pairs(judging, order, same_order=True)
-    masses = [row.label_mass for row in rows if row.label_mass is not None]
-    chosen_first = over(first, np.arange(len(rows)))
+    masses = frame["label_mass"].drop_nulls().to_list()
+    chosen_first = over(chose_first(top, listed[0].to_numpy()), np.arange(rows.size))
     assert chosen_first is not None
+    flags = frame["flags"]
     return Certainty(
         first=chosen_first,
         chance=chance(answers, question),
         orders_agree=over(overlap(top, one, two), one),
         repeats_differ=over(1 - overlap(top, same, again), same),
-        methods=dict(sorted(Counter(row.method for row in rows).items())),
+        methods=_counts(frame["method"]),
         label_mass=math.fsum(masses) / len(masses) if masses else None,
-        flags=dict(sorted(Counter(flag for row in rows for flag in row.flags).items())),
-        flagged=sum(bool(row.flags) for row in rows),
-        verdicts=len(rows),
+        flags=_counts(flags.explode(empty_as_null=True).drop_nulls()),
+        flagged=int((flags.list.len() > 0).sum()),
+        verdicts=rows.size,
     )
 
 
-def _codes(values: Iterable[Any]) -> IntArray:
-    """Return an integer for each value, the same for equal ones."""
-    seen: dict[Any, int] = {}
-    return np.array([seen.setdefault(value, len(seen)) for value in values], dtype=np.int64)
+def _counts(values: pl.Series) -> dict[str, int]:
+    """Return how often each value occurs, by value."""
+    return dict(sorted((str(value), count) for value, count in values.value_counts().iter_rows()))
 
 
 def _share(estimate: Estimate, count: int) -> Share:

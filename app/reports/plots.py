@@ -8,8 +8,8 @@ import io
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import altair as alt
@@ -18,12 +18,12 @@ import orjson
 import vl_convert
 
 from app.csv_cells import csv_cell
-from app.reports.pressure import Dialled
+from app.reports.figures.pressure import Dialled
 from app.statistics.accuracy import Cell
-from app.statistics.calibration import BINS, bin_of
+from app.statistics.calibration import BINS, bins_of
 from app.statistics.contrasts import Contrast
-from app.statistics.intervals import Scale, mean_interval
-from app.statistics.scores import ScoredReading, rightness
+from app.statistics.intervals import FloatArray, IntArray, Scale, mean_interval
+from app.statistics.readings import dense
 from app.statistics.two_way import mean_interval_of_people
 
 PictureFormat: TypeAlias = Literal["svg", "png", "json"]
@@ -38,19 +38,26 @@ WIDTHS = {"narrow": 304, "wide": 680}
 _RIGHT = Scale(low=0.0, high=1.0, unseen=1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class PlottedVerdict:
-    """A verdict as plots read it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class PlottedVerdicts:
+    """The verdicts of one judge under one arm as plots read them: (n,) arrays in the order of the frame."""
 
-    reading: ScoredReading
     arm: str
     """As labelled."""
     judge: str
     """As labelled."""
-    on_gold: Sequence[float]
-    """Belief in gold, oldest first."""
-    seconds: float | None
-    """Time that a person worked on it; None for models."""
+    confidence: FloatArray
+    """Belief in the favoured answer."""
+    right: FloatArray
+    """1 for right, 0 for wrong, a share for a tie."""
+    passage: IntArray
+    """Numbers in the order of names."""
+    person: IntArray
+    """Numbers in the order of pseudonyms; -1 for models."""
+    path: FloatArray
+    """(n, steps) belief in gold, oldest first, padded with NaN."""
+    seconds: FloatArray
+    """Time that a person worked on it; NaN for models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +66,14 @@ class Figures:
 
     cells: Sequence[Cell]
     """With arms and judges as labelled."""
-    verdicts: Sequence[PlottedVerdict]
+    verdicts: Sequence[PlottedVerdicts]
     contrasts: Sequence[Contrast] = ()
     """With arms and judges as labelled."""
     dialled: Sequence[Dialled] = ()
     """With arms and judges as labelled."""
 
     @property
-    def in_order(self) -> list[PlottedVerdict]:
+    def in_order(self) -> list[PlottedVerdicts]:
         """The verdicts by arm, in the order of the cells, then by judge."""
         ranks = {arm: rank for rank, arm in enumerate(dict.fromkeys(cell.arm for cell in self.cells))}
         return sorted(self.verdicts, key=lambda item: (ranks.get(item.arm, len(ranks)), item.arm, item.judge))
@@ -207,12 +214,11 @@ def _line_name(item: Dialled, *, several: bool) -> str:
     return f"{item.line}, {item.judge}" + (f", chosen by {item.reader}" if several else "")
 
 
-def _share_right(verdicts: Sequence[PlottedVerdict]) -> Row:
+def _share_right(held: PlottedVerdicts, at: IntArray) -> Row:
     """Return the mean with its interval. Verdicts are the unit, clustered by passage, and by person where people judge."""
-    passages = np.unique_inverse(np.array([verdict.reading.passage for verdict in verdicts])).inverse_indices
-    right = np.array([rightness(verdict.reading) for verdict in verdicts])
-    if all(verdict.reading.person for verdict in verdicts):
-        people = np.unique_inverse(np.array([verdict.reading.person for verdict in verdicts])).inverse_indices
+    passages, right = dense(held.passage[at]), held.right[at]
+    if (held.person[at] >= 0).all():
+        people = dense(held.person[at])
         estimate = mean_interval_of_people(right, np.arange(right.size), passages, people, _RIGHT)
     else:
         estimate = mean_interval(right, passages, _RIGHT)
@@ -220,47 +226,44 @@ def _share_right(verdicts: Sequence[PlottedVerdict]) -> Row:
         "accuracy": estimate.value,
         "low": estimate.low,
         "high": estimate.high,
-        "verdicts": len(verdicts),
+        "verdicts": right.size,
     }
-
-
-def _confidence(verdict: PlottedVerdict) -> float:
-    return max(verdict.reading.p_gold, verdict.reading.p_best_other)
 
 
 def _reliability_rows(figures: Figures) -> list[Row]:
     """Return the verdicts of each arm and judge in ten equal bins of confidence, the belief in the favoured
     answer.
     """
-    binned: dict[tuple[str, str], dict[int, list[PlottedVerdict]]] = defaultdict(lambda: defaultdict(list))
-    for verdict in figures.in_order:
-        binned[verdict.arm, verdict.judge][bin_of(_confidence(verdict))].append(verdict)
     return [
         {
-            "arm": arm,
-            "judge": judge,
+            "arm": held.arm,
+            "judge": held.judge,
             "bin_low": place / BINS,
             "bin_high": (place + 1) / BINS,
-            "confidence": math.fsum(map(_confidence, held)) / len(held),
-            **_share_right(held),
+            "confidence": math.fsum(held.confidence[at]) / at.size,
+            **_share_right(held, at),
         }
-        for (arm, judge), bins in binned.items()
-        for place, held in sorted(bins.items())
+        for held in figures.in_order
+        for place, at in _binned(held.confidence)
     ]
+
+
+def _binned(confidence: FloatArray) -> Iterator[tuple[int, IntArray]]:
+    """Yield the bins that have a verdict, with the places of theirs."""
+    bins = bins_of(confidence)
+    for place in np.unique(bins):
+        yield int(place), np.flatnonzero(bins == place)
 
 
 def _belief_rows(figures: Figures) -> list[Row]:
     """Return quartiles of the belief in gold after each step, for arms and judges with beliefs on the way."""
-    by_step: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for verdict in figures.in_order:
-        if len(verdict.on_gold) > 1:
-            for step, belief in enumerate(verdict.on_gold):
-                by_step[verdict.judge, verdict.arm][step].append(belief)
-    return [
-        {"judge": judge, "arm": arm, "step": step, **_quartiles(held)}
-        for (judge, arm), steps in by_step.items()
-        for step, held in sorted(steps.items())
-    ]
+    rows = []
+    for held in figures.in_order:
+        on_the_way = held.path[(~np.isnan(held.path)).sum(axis=1) > 1]
+        for step, beliefs in enumerate(on_the_way.T):
+            if known := beliefs[~np.isnan(beliefs)].tolist():
+                rows.append({"judge": held.judge, "arm": held.arm, "step": step, **_quartiles(known)})
+    return rows
 
 
 def _quartiles(values: Sequence[float]) -> Row:
@@ -272,21 +275,27 @@ def _time_rows(figures: Figures) -> list[Row]:
     """Return the verdicts of people in quarters of equal size by the time spent, one row per quarter of each
     arm.
     """
-    timed: dict[str, list[tuple[float, int, PlottedVerdict]]] = defaultdict(list)
-    for number, verdict in enumerate(figures.in_order):
-        if verdict.seconds:
-            timed[verdict.arm].append((verdict.seconds / 60, number, verdict))
-    return [row for arm, held in timed.items() for row in _quarters(arm, sorted(held))]
+    by_arm: dict[str, list[PlottedVerdicts]] = defaultdict(list)
+    for held in figures.in_order:
+        by_arm[held.arm].append(held)
+    return [row for held in by_arm.values() for row in _quarters(_pooled(held))]
 
 
-def _quarters(arm: str, held: Sequence[tuple[float, int, PlottedVerdict]]) -> Iterable[Row]:
-    size = len(held)
+def _pooled(held: Sequence[PlottedVerdicts]) -> PlottedVerdicts:
+    """Return the verdicts of all judges under an arm, without their paths."""
+    names = ("confidence", "right", "passage", "person", "seconds")
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(own, name) for own in held]) for name in names}
+    return replace(held[0], path=np.zeros((arrays["right"].size, 0)), **arrays)
+
+
+def _quarters(held: PlottedVerdicts) -> Iterator[Row]:
+    timed = np.flatnonzero(np.nan_to_num(held.seconds) > 0)
+    placed = timed[np.argsort(held.seconds[timed], kind="stable")]
     for number in range(4):
-        part = held[size * number // 4 : size * (number + 1) // 4]
-        if part:
-            minutes = math.fsum(item[0] for item in part) / len(part)
-            figures = _share_right([item[2] for item in part])
-            yield {"arm": arm, "quarter": number + 1, "minutes": minutes, **figures}
+        part = placed[placed.size * number // 4 : placed.size * (number + 1) // 4]
+        if part.size:
+            minutes = math.fsum((held.seconds[part] / 60).tolist()) / part.size
+            yield {"arm": held.arm, "quarter": number + 1, "minutes": minutes, **_share_right(held, part)}
 
 
 # ── charts ──────────────────────────────────────────────────────────────────────────────────────────────────────

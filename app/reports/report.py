@@ -1,39 +1,39 @@
 """The report of an experiment: figures for each arm and judge, with their counts."""
 
-import uuid
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any
 
+import numpy as np
+import polars as pl
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.experiments.spec import prompt_versions
+from app.judge_fields import KNOWS_STORY
 from app.protocols import CEILING, FLOOR, PROTOCOLS
 from app.protocols.core import Protocol
-from app.records import verdicts
-from app.records.humans import first_names
-from app.records.progress import FailureCount, failures
-from app.records.prompt_sizes import CutPrompts, cut_prompts
-from app.records.revisions import ChangedModel, changed_models
-from app.records.speech_counts import SpeechCount, preferences, speech_counts
-from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
+from app.records.progress import FailureCount
+from app.records.prompt_sizes import CutPrompts
+from app.records.revisions import ChangedModel
+from app.records.verdicts import ArmCount, JudgeCount
 from app.reports import certainty
 from app.reports.as_published import differences
 from app.reports.certainty import Certainty, certainties
-from app.reports.equal_words import EqualWords, equal_words
+from app.reports.facts import Facts, facts
+from app.reports.figures import FIGURES
+from app.reports.figures.core import Evidence, Figure
 from app.reports.imported import imported_notes
-from app.reports.pressure import Attacked, Dialled, attacked, dialled
-from app.reports.sides import Sides, sides
-from app.reports.twins import Floor, Partners, floors, paired
-from app.statistics.accuracy import Cell, by_question, cells, constant
+from app.reports.talks import Talks, talks_of
+from app.reports.twins import Floor, floors
+from app.reports.verdict_table import Counted, VerdictTable, complete, table_of
+from app.statistics.accuracy import Cell, accuracy_of, cells, constant, gaps, with_gap
 from app.statistics.contrasts import Contrast, constant_contrast, contrasts
+from app.statistics.intervals import IntArray
 from app.statistics.metrics import Measured, measures, metrics
-from app.statistics.people import ModelCheck, PersonFigures, of_people
-from app.statistics.readings import MeasuredReading, TrialMeasures
-from app.statistics.scores import ScoredReading, rightness
+from app.statistics.people import PersonFigures
+from app.statistics.readings import BoolArray, Marks, Place, Readings, TrialMeasures, by_question
 from app.statistics.two_way import METHOD_ONE_JUDGE
 from models import Experiment
 
@@ -63,6 +63,11 @@ class ReportRow:
     """Verdicts left out because the same judge has none on the twin."""
     floor: Floor | None = None
     """Where the accuracy is fixed by the design at 50%."""
+
+    @property
+    def place(self) -> Place:
+        """Return arm and judge."""
+        return self.arm.arm, self.judge.label
 
     @property
     def names(self) -> tuple[str, str]:
@@ -149,44 +154,27 @@ class Report:
     failures: Sequence[FailureCount]
     totals: Mapping[str, int]
     """Counts over all arms and judges: verdicts, and the states of trials and judgements."""
-    dialled: Sequence[Dialled] = ()
-    """Accuracy against the number of candidates."""
-    attacked: Sequence[Attacked] = ()
-    equal_words: Sequence[EqualWords] = ()
-    """Recursive critique against as many critiques side by side."""
-    speeches: Sequence[SpeechCount] = ()
-    """Counts of suspicious speeches by arm."""
-    people: Sequence[PersonFigures] = ()
-    """The figures of each person under each arm, by pseudonym."""
-    checks: Sequence[ModelCheck] = ()
-    """The accuracy of people under each arm by a mixed model."""
+    figures: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """The rows of every figure of `app.reports.figures`, by name."""
     accounts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The other pseudonyms of each person who judged by several accounts, by the first. Each counts as one person."""
     cut: Sequence[CutPrompts] = ()
     """Models whose server read less of a prompt than was sent."""
     changed: Sequence[ChangedModel] = ()
     """Models that answered as several revisions under one name."""
-    sides: Sequence[Sides] = ()
-    """Who argued for the right answer how often, where two different participants oppose each other."""
 
     @property
     def warnings(self) -> list[str]:
         """Return the sentences to be read before the accuracies."""
         named = [(", ".join(line.names), line.cell, line.certainty) for line in self.lines]
         pilot = [PILOT.format(name=self.experiment.name)] if self.pilot else []
-        cut = [item.sentence for item in self.cut]
-        changed = [item.sentence for item in self.changed]
-        return [*pilot, *cut, *changed, *certainty.sentences(self.experiment.name, named)]
+        servers = [item.sentence for item in self.cut] + [item.sentence for item in self.changed]
+        return [*pilot, *servers, *certainty.sentences(self.experiment.name, named)]
 
     @property
     def pilot(self) -> bool:
         """Return whether the experiment is a pilot."""
         return bool(self.experiment.spec.get("pilot"))
-
-    @property
-    def suspects(self) -> list[SpeechCount]:
-        """Return the arms with suspicious speeches."""
-        return [item for item in self.speeches if item.suspicious]
 
     def contrast_names(self, item: Contrast) -> tuple[str, str, str]:
         """Return both arms and the judge of a contrast, baselines starred."""
@@ -203,6 +191,12 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as JSON. The same data give the same bytes."""
+        own = {
+            figure.name: [figure.as_json(row) for row in self.figures.get(figure.name, ())]
+            for figure in FIGURES
+        }
+        sides, people, models = (own.pop(name) for name in ("sides", "people", "mixed_models"))
+        later = {name: own.pop(name) for name in ("candidates", "attacks", "equal_words")}
         return {
             "experiment": self.experiment.name,
             "digest": self.experiment.digest,
@@ -216,17 +210,15 @@ class Report:
             "totals": dict(self.totals),
             "warnings": self.warnings,
             "cells": [line.as_json() for line in self.lines],
-            "sides": [{**asdict(item), "balanced": item.balanced} for item in self.sides],
-            "people": [asdict(item) for item in self.people],
+            "sides": sides,
+            "people": people,
             "accounts_of_one_person": {first: list(others) for first, others in self.accounts.items()},
-            "mixed_models": [asdict(item) for item in self.checks],
+            "mixed_models": models,
             "contrasts": [_contrast_json(item) for item in self.contrasts],
             "metrics": [asdict(item) for item in self.metrics],
             "measures": [asdict(item) for item in self.measures],
-            "candidates": [asdict(item) for item in self.dialled],
-            "attacks": [asdict(item) for item in self.attacked],
-            "equal_words": [asdict(item) for item in self.equal_words],
-            "speeches": [{**asdict(item), "rate": item.rate} for item in self.speeches],
+            **later,
+            **own,
             "failures": [asdict(failure) for failure in self.failures],
         }
 
@@ -236,104 +228,98 @@ def _contrast_json(item: Contrast) -> dict[str, Any]:
     return {**asdict(item), **ends, "warning": item.warning}
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """The recorded data of an experiment, from which a report is made without a database."""
-
-    experiment: Experiment
-    arms: Mapping[str, ArmCount]
-    judges: Sequence[JudgeCount]
-    verdicts: Sequence[Placed]
-    failures: Sequence[FailureCount]
-    played: Sequence[Played]
-    marks: Mapping[uuid.UUID, Mapping[int, bool]]
-    """By judgement, the judge's mark of each point of a critique."""
-    speeches: Sequence[SpeechCount]
-    preferences: Mapping[str, float]
-    twins: Partners
-    cut: Sequence[CutPrompts] = ()
-    changed: Sequence[ChangedModel] = ()
-
-
 async def report(session: AsyncSession, experiment: Experiment) -> Report:
     """Compute the report of an experiment, finished or not."""
     return computed(await facts(session, experiment))
 
 
-async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
-    """Read the data of a report."""
-    rows = await verdicts.placed(session, experiment.id)
-    humans = await first_names(session, {row.judge for row in rows if row.kind == "person"})
-    return Facts(
-        experiment,
-        {count.arm: count for count in await verdicts.arm_counts(session, experiment.id)},
-        await verdicts.judge_counts(session, experiment.id),
-        [replace(row, person=humans[row.judge]) if row.judge in humans else row for row in rows],
-        await failures(session, experiment.id),
-        await verdicts.played(session, experiment.id),
-        await verdicts.marks(session, experiment.id),
-        await speech_counts(session, experiment.id),
-        await preferences(session, experiment.id),
-        await verdicts.twins(session, experiment.id),
-        await cut_prompts(session, experiment.id),
-        await changed_models(session, experiment.id),
-    )
-
-
 def computed(facts: Facts) -> Report:
-    """Return the report of these facts. For large experiments this uses the processor for seconds."""
-    arms, seed = facts.arms, facts.experiment.seed
-    counted = kept(facts)
-    rows = counted.rows
-    readings = [row.reading for row in rows]
-    ends = _ends(arms, facts.experiment.spec)
-    naive = [name for name, arm in arms.items() if arm.protocol == FLOOR.name]
-    fixed = floors(rows, facts.twins, naive)
-    figures = _figures(readings, arms, ends, seed)
-    figures |= {
-        place: constant(figures[place], COIN, scores=even) for place, even in _coins(rows, arms).items()
-    }
-    figures |= {place: constant(figures[place], floor.shown) for place, floor in fixed.items()}
-    knew = Counter((row.arm, row.judge_label) for row in facts.verdicts if row.knows_story)
-    whole = [row.reading for row in _complete(facts.verdicts, facts).rows] if knew else []
-    with_them = _figures(whole, arms, ends, seed)
-    people, checks = of_people(readings)
-    sure = certainties(rows)
-    file_arms = facts.experiment.spec.get("arms", ())
-    pairs = [(first, second) for first, second in facts.experiment.spec.get("contrasts", ())]
+    """Return the whole report of these facts. For large experiments this uses the processor for a minute."""
+    evidence = evidence_of(facts)
+    return completed(quick(evidence), evidence)
+
+
+def quick(evidence: Evidence) -> Report:
+    """Return a report without what is resampled or fitted: PGR, p-values of flips, and slow figures."""
+    facts, counted = evidence.facts, evidence.counted
+    arms = facts.arms
+    readings, figures = evidence.readings, evidence.cells
+    fixed = _floors(facts, counted)
+    knowing = facts.verdicts[KNOWS_STORY.name].to_numpy()
+    knew = counted.table.named(np.flatnonzero(knowing))
+    with_them = _with_them(evidence, knew)
+    sure = certainties(counted)
     return Report(
         facts.experiment,
         arms,
         [_line(facts, judge, figures, counted, fixed, knew, with_them, sure) for judge in facts.judges],
-        [_between_constants(item, figures) for item in contrasts(readings, pairs, seed=seed)],
-        _metrics(facts, rows),
+        _contrasts(evidence, tested=False),
+        _metrics(facts, counted, evidence.talks, readings),
         measures(
-            map(_told, _without_knowing(facts)),
+            _told(facts, evidence.talks),
             {name: PROTOCOLS[arm.protocol] for name, arm in facts.arms.items()},
         ),
         facts.failures,
         _totals(facts, counted, knew.total()),
-        dialled(file_arms, figures.values(), facts.preferences),
-        attacked(file_arms, rows, {trial.id: trial.argues for trial in facts.played}, seed=seed),
-        equal_words(
-            file_arms,
-            rows,
-            {trial.id: trial.measures for trial in facts.played},
-            {count.arm: count.words for count in facts.speeches},
-            seed=seed,
-        ),
-        facts.speeches,
-        people,
-        checks,
-        accounts=_accounts(rows),
-        sides=sides(file_arms, _of_verdicts(facts, rows)),
+        {figure.name: figure.rows(evidence) for figure in FIGURES if not figure.slow},
+        accounts=_accounts(evidence),
         cut=facts.cut,
         changed=facts.changed,
     )
 
 
-Place: TypeAlias = tuple[str, str]
-"""An arm and a judge."""
+def _with_them(evidence: Evidence, knew: Iterable[Place]) -> dict[Place, float]:
+    """Return the accuracy of these arms and judges with the people who know the story."""
+    places = list(knew)
+    if not places:
+        return {}
+    table = evidence.counted.table
+    whole = _complete(evidence.facts, table, table.everything)
+    found = ((place, table.alone(whole.kept, place)) for place in places)
+    return {place: accuracy_of(own) for place, own in found if own is not None}
+
+
+def evidence_of(facts: Facts) -> Evidence:
+    """Return what figures are computed from."""
+    counted = kept(facts)
+    readings = counted.readings
+    scored = _figures(readings, facts.arms)
+    scored |= {
+        place: constant(scored[place], COIN, scores=even)
+        for place, even in _coins(counted, readings, facts.arms).items()
+    }
+    scored |= {
+        place: constant(scored[place], floor.shown) for place, floor in _floors(facts, counted).items()
+    }
+    return Evidence(facts, counted, talks_of(facts.talks), readings, scored)
+
+
+def _floors(facts: Facts, counted: Counted) -> dict[Place, Floor]:
+    naive = [name for name, arm in facts.arms.items() if arm.protocol == FLOOR.name]
+    return floors(counted, facts.twins, naive)
+
+
+def completed(report: Report, evidence: Evidence) -> Report:
+    """Return a report of `quick` with what is resampled or fitted."""
+    naive, expert = _ends(report.arms, report.experiment.spec)
+    found = gaps(evidence.readings, naive=naive, expert=expert, seed=evidence.seed)
+    slow = {figure.name: figure.rows(evidence) for figure in FIGURES if figure.slow}
+    return replace(
+        report,
+        lines=[
+            line if line.cell is None else replace(line, cell=with_gap(line.cell, found[line.place]))
+            for line in report.lines
+        ],
+        contrasts=_contrasts(evidence, tested=True),
+        figures={**report.figures, **slow},
+    )
+
+
+def _contrasts(evidence: Evidence, *, tested: bool) -> list[Contrast]:
+    """Return the contrasts that the file names, for each judge."""
+    pairs = _pairs(evidence.facts.experiment)
+    found = contrasts(evidence.readings, pairs, seed=evidence.seed, tested=tested)
+    return [_between_constants(item, evidence.cells) for item in found]
 
 
 def _between_constants(item: Contrast, figures: Mapping[Place, Cell]) -> Contrast:
@@ -351,49 +337,49 @@ BETWEEN_CONSTANTS = "the design fixes the accuracy of both arms"
 """Why a difference has neither interval nor p-value."""
 
 
-def _accounts(rows: Iterable[Placed]) -> dict[str, list[str]]:
+def _accounts(evidence: Evidence) -> dict[str, list[str]]:
     """Return the other pseudonyms of each person who judged by several accounts, by the first."""
-    known = sorted({(row.person, row.judge) for row in rows if row.person})
+    humans = evidence.facts.humans
+    if not humans:
+        return {}
+    judges = evidence.facts.verdicts["judge"].filter(pl.Series(evidence.counted.kept)).unique().to_list()
+    known = sorted((humans[name], name) for name in judges if name in humans)
     return {
         first: [name for _, name in own if name != first] for first, own in groupby(known, key=itemgetter(0))
     }
+
+
+def _pairs(experiment: Experiment) -> list[tuple[str, str]]:
+    return [(first, second) for first, second in experiment.spec.get("contrasts", ())]
 
 
 def _line(
     facts: Facts,
     judge: JudgeCount,
     figures: Mapping[Place, Cell],
-    counted: "Counted",
+    counted: Counted,
     fixed: Mapping[Place, Floor],
     knew: Mapping[Place, int],
-    with_them: Mapping[Place, Cell],
+    with_them: Mapping[Place, float],
     sure: Mapping[Place, Certainty],
 ) -> ReportRow:
     place = (judge.arm, judge.label)
-    whole = with_them.get(place) if place in knew else None
     return ReportRow(
         facts.arms[judge.arm],
         judge,
         figures.get(place),
         counted.excluded[place],
         knew.get(place, 0),
-        whole.accuracy if whole else None,
+        with_them.get(place),
         certainty=sure.get(place),
         without_twin=counted.without_twin[place],
         floor=fixed.get(place),
     )
 
 
-def _figures(
-    readings: Sequence[ScoredReading],
-    arms: Mapping[str, ArmCount],
-    ends: tuple[str | None, str | None],
-    seed: int,
-) -> dict[Place, Cell]:
-    """Return the cells of a report by arm and judge."""
-    naive, expert = ends
-    found = cells(readings, naive=naive, expert=expert, seed=seed, arms=list(arms))
-    return {(cell.arm, cell.judge): cell for cell in found}
+def _figures(readings: Mapping[Place, Readings], arms: Mapping[str, ArmCount]) -> dict[Place, Cell]:
+    """Return the cells of a report by arm and judge, without PGR."""
+    return {(cell.arm, cell.judge): cell for cell in cells(readings, arms=list(arms))}
 
 
 def _ends(arms: Mapping[str, ArmCount], spec: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -407,57 +393,56 @@ def _ends(arms: Mapping[str, ArmCount], spec: Mapping[str, Any]) -> tuple[str | 
 COIN = "a built-in judge that prefers no answer, or only a place in the list: over both orders it is right as often as by drawing an answer"
 
 
-def _coins(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> dict[Place, bool]:
+def _coins(
+    counted: Counted, readings: Mapping[Place, Readings], arms: Mapping[str, ArmCount]
+) -> dict[Place, bool]:
     """Return the arms and judges whose accuracy is that of a coin by design, and whether their scores are fixed too: built-in judges
     that believe all answers alike, and those that see nothing but the answers and are half right on every question.
 
     A model without preferences is a sample, not a design.
     """
-    groups: dict[Place, list[Placed]] = {}
-    for row in rows:
-        groups.setdefault((row.arm, row.judge_label), []).append(row)
-    builtin = {place: own for place, own in groups.items() if own[0].kind == "builtin"}
-    even = {place: all(min(row.belief) == max(row.belief) for row in own) for place, own in builtin.items()}
-    return {place: even[place] for place, own in builtin.items() if even[place] or _is_coin(own, arms)}
+    kinds = counted.table.frame["judge_kind"]
+    builtin = [place for place, rows in counted.places.items() if kinds[int(rows[0])] == "builtin"]
+    even = {place: _is_even(readings[place], counted.table) for place in builtin}
+    return {place: even[place] for place in builtin if even[place] or _is_coin(readings[place], arms)}
 
 
-def _is_coin(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> bool:
-    half = set(by_question([row.reading for row in rows], rightness).values()) == {0.5}
-    return half and arms[rows[0].arm].protocol == FLOOR.name
+def _is_even(readings: Readings, table: VerdictTable) -> bool:
+    beliefs = table.beliefs[readings.rows]
+    return bool(((beliefs == beliefs.max(axis=1, keepdims=True)) | (beliefs < 0)).all())
 
 
-def _metrics(facts: Facts, rows: Sequence[Placed]) -> list[Measured]:
+def _is_coin(readings: Readings, arms: Mapping[str, ArmCount]) -> bool:
+    half = bool((by_question(readings, readings.right).value == 0.5).all())
+    return half and arms[readings.arm].protocol == FLOOR.name
+
+
+def _metrics(
+    facts: Facts, counted: Counted, talks: Talks, readings: Mapping[Place, Readings]
+) -> list[Measured]:
     """Return the metrics of every arm and judge, from the verdicts behind its accuracy."""
-    trials = {trial.id: trial for trial in facts.played}
     rules = {name: PROTOCOLS[arm.protocol] for name, arm in facts.arms.items()}
-    marking = {row.arm for row in rows if row.judgement in facts.marks}
-    groups: dict[Place, list[MeasuredReading]] = {}
-    for row in rows:
-        # Where judges mark, a critique without a point leaves nothing to accept: it caught nothing.
-        marks = facts.marks.get(row.judgement, {}) if row.judgement and row.arm in marking else None
-        judged = _judged(row, trials[row.trial], rules[row.arm], marks)
-        groups.setdefault((row.arm, row.judge_label), []).append(judged)
-    places = [(judge.arm, judge.label) for judge in facts.judges]
-    others = [place for place in groups if place not in set(places)]
-    return [
-        found
-        for arm, judge in (*places, *others)
-        for found in metrics(arm, rules[arm], judge, groups.get((arm, judge), []))
-    ]
+    argued = talks.answers(lambda arm, argues: _argued(argues, rules[arm]))
+    plays = counted.table.frame["play"].to_numpy()
+    marked = np.isin(plays, facts.marks["play"].to_numpy()) & counted.kept
+    marking = {arm for arm, _ in counted.table.named(np.flatnonzero(marked))}
+    listed = dict.fromkeys([*((judge.arm, judge.label) for judge in facts.judges), *counted.places])
+    found = []
+    for arm, judge in listed:
+        if own := readings.get((arm, judge)):
+            # Where judges mark, a critique without a point leaves nothing to accept: it caught nothing.
+            marks = _marks(facts.marks, plays[own.rows]) if arm in marking else None
+            items = talks.measured(own, counted.table, argued, marks)
+            found += metrics(arm, rules[arm], judge, items)
+    return found
 
 
-def _judged(
-    row: Placed, trial: Played, rules: type[Protocol], marks: Mapping[int, bool] | None
-) -> MeasuredReading:
-    argued = _argued(trial.argues, rules)
-    return MeasuredReading(
-        row.reading,
-        on_gold=tuple(belief[row.gold] for belief in row.beliefs),
-        p_argued=None if argued is None else row.belief[argued],
-        argues_gold=None if argued is None else argued == row.gold,
-        gold_first=row.gold == 0,
-        measures=trial.measures,
-        accepted=marks,
+def _marks(marks: pl.DataFrame, plays: IntArray) -> Marks:
+    """Return the marks of readings, given the judging of each."""
+    readings = pl.DataFrame({"play": plays}).with_row_index("reading")
+    own = readings.join(marks, on="play", how="inner", maintain_order="left")
+    return Marks(
+        own["reading"].cast(pl.Int64).to_numpy(), own["point"].to_numpy(), own["accepted"].to_numpy()
     )
 
 
@@ -467,42 +452,29 @@ def _argued(argues: Mapping[str, int], rules: type[Protocol]) -> int | None:
     return argues.get(rules.chooses, sides.pop() if len(sides) == 1 else None)
 
 
-def _without_knowing(facts: Facts) -> list[Played]:
-    """Return the talks without a judging person who knows the story."""
-    known = {row.trial for row in facts.verdicts if row.knows_story and row.judgement is None}
-    return [trial for trial in facts.played if trial.id not in known]
+def _told(facts: Facts, talks: Talks) -> Iterator[TrialMeasures]:
+    """Yield the measures of the talks without a judging person who knows the story."""
+    knew = facts.verdicts.filter(pl.col(KNOWS_STORY.name) & ~pl.col("reads"))
+    known = set(knew["talk"].to_list())
+    columns = ("arm", "judge", "family", "question", "assignment", "replicate")
+    for talk, place in enumerate(facts.talks.select(columns).iter_rows()):
+        if talk not in known:
+            arm, judge, family, question, assignment, replicate = place
+            yield TrialMeasures(arm, judge, family, question, assignment, replicate, talks.measures[talk])
 
 
-def _of_verdicts(facts: Facts, rows: Sequence[Placed]) -> list[Played]:
-    """Return the talks behind the verdicts that count."""
-    judged = {row.trial for row in rows}
-    return [trial for trial in facts.played if trial.id in judged]
-
-
-def _told(trial: Played) -> TrialMeasures:
-    return TrialMeasures(
-        trial.arm,
-        trial.judge,
-        trial.family,
-        trial.question,
-        trial.assignment,
-        trial.replicate,
-        trial.measures,
-    )
-
-
-def _totals(facts: Facts, counted: "Counted", knew_story: int) -> dict[str, int]:
+def _totals(facts: Facts, counted: Counted, knew_story: int) -> dict[str, int]:
     arms = facts.arms.values()
     readers = [judge for judge in facts.judges if not judge.takes_part]
     return {
-        "passages": len({row.passage for row in facts.verdicts}),
-        "families": len({row.family for row in facts.verdicts}),
-        "questions": len({(row.passage, row.question) for row in facts.verdicts}),
+        "passages": facts.verdicts["passage"].n_unique(),
+        "families": facts.verdicts["family"].n_unique(),
+        "questions": facts.verdicts.select("passage", "question").n_unique(),
         "trials": sum(arm.trials for arm in arms),
         "trials_done": sum(arm.done for arm in arms),
         "judgements": sum(judge.judgements for judge in readers),
         "judgements_done": sum(judge.done for judge in readers),
-        "verdicts": len(facts.verdicts),
+        "verdicts": facts.verdicts.height,
         "excluded": counted.excluded.total(),
         "without_twin": counted.without_twin.total(),
         "knew_story": knew_story,
@@ -522,50 +494,15 @@ def _of_protocol(arms: Mapping[str, ArmCount], rules: type[Protocol]) -> str | N
     return next((arm.arm for arm in arms.values() if arm.protocol == rules.name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """The verdicts behind all figures and plots, and the numbers of others by arm and judge."""
-
-    rows: list[Placed]
-    excluded: Counter[Place]
-    """Those that lack another assignment."""
-    without_twin: Counter[Place]
-    """Those that lack their twin."""
-
-
 def kept(facts: Facts) -> Counted:
     """Return the verdicts behind all figures. Those of people who know the story are nowhere."""
-    return _complete([row for row in facts.verdicts if not row.knows_story], facts)
+    table = table_of(facts.verdicts)
+    return _complete(facts, table, ~facts.verdicts[KNOWS_STORY.name].to_numpy())
 
 
-def _complete(rows: Sequence[Placed], facts: Facts) -> Counted:
+def _complete(facts: Facts, table: VerdictTable, given: BoolArray) -> Counted:
     """Leave out verdicts that lack another assignment or their twin."""
-    complete, excluded = _balanced(rows, facts.arms)
-    pairs, without_twin = paired(complete, facts.twins)
-    # A verdict lost with its twin may have been the only one under its assignment.
-    complete, more = _balanced(pairs, facts.arms)
-    return Counted(complete, excluded + more, +without_twin)
-
-
-def _played(row: Placed) -> tuple[str, str, str, str, int]:
-    """The unit that needs a verdict under every assignment: a question in one replicate."""
-    return row.arm, row.judge_label, row.passage, row.question, row.replicate
-
-
-def _balanced(rows: Sequence[Placed], arms: Mapping[str, ArmCount]) -> tuple[list[Placed], Counter[Place]]:
-    """Return verdicts on questions (and replicates) judged under every assignment, and the number of others
-    by arm and judge.
-
-    With one assignment missing, a mean over assignments would be that of the other alone: for consultancy, of
-    only honest or only dishonest consultants.
-    """
-    seen: dict[tuple[str, str, str, str, int], set[int]] = {}
-    for row in rows:
-        seen.setdefault(_played(row), set()).add(row.assignment)
-    complete = [row for row in rows if len(seen[_played(row)]) == arms[row.arm].assignments]
-    counts = Counter((row.arm, row.judge_label) for row in rows)
-    counts.subtract((row.arm, row.judge_label) for row in complete)
-    return complete, counts
+    return complete(table, given, {name: arm.assignments for name, arm in facts.arms.items()}, facts.twins)
 
 
 # ── its notes ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -606,21 +543,11 @@ def notes(report: Report) -> list[str]:
     ]
     if len(report.failures) > REASONS:
         found.append(f"… and {len(report.failures) - REASONS} more reasons, all in --format json.")
-    if report.attacked:
-        found.append(
-            "Attacks: accuracy on trials in which the attacking seat speaks for a wrong answer, less that without attack on the "
-            "same questions; swayed is the share of verdicts that chose the attacker's answer, right or wrong, where the like "
-            "without attack did not, and swayed back the reverse."
-        )
-    if report.equal_words:
-        found.append(
-            "At equal words: accuracy with critique upon critique less that with as many critiques written side by side, decided "
-            "by the judge who reads them all, or by the majority of votes, each cast on the argument and one critique alone; words "
-            "are those of the speeches that judges read, a trial. Votes are the voter's, whichever judge they stand beside."
-        )
+    said = {figure.name: _said(figure, report) for figure in FIGURES}
+    found += said.pop("attacks") + said.pop("equal_words")
     found += _preset_notes(report)
     found += _prompt_notes(report)
-    found += [item.sentence for item in report.sides]
+    found += said.pop("sides")
     found += _contrast_notes(report)
     found += _people_notes(report)
     found += _gap_notes(report)
@@ -637,6 +564,7 @@ def notes(report: Report) -> list[str]:
     ]
     reasons = dict.fromkeys((item.arm, item.title, item.reason) for item in report.metrics if item.reason)
     found += [f"{arm}, {title[0].lower()}{title[1:]}: {reason}" for arm, title, reason in reasons]
+    found += [sentence for own in said.values() for sentence in own]
     found.append(certainty.NOTE)
     together = ", each with its twin" if report.totals["families"] < report.totals["passages"] else ""
     found.append(
@@ -645,6 +573,12 @@ def notes(report: Report) -> list[str]:
         f"a tie of k answers counts 1/k; log score in bits. Computed under rules of version {RULES}."
     )
     return found
+
+
+def _said(figure: Figure[Any], report: Report) -> list[str]:
+    """Return the notes of a figure."""
+    rows = report.figures.get(figure.name, ())
+    return figure.words(rows) if figure.words else []
 
 
 def _leaked(line: ReportRow) -> str:
@@ -731,7 +665,7 @@ MOST_OF_ONE = 0.3
 def _uneven(report: Report) -> list[str]:
     """Return who gave so many of the verdicts under an arm that the figures rest on fewer people than their number says."""
     groups: dict[Place, list[PersonFigures]] = {}
-    for item in report.people:
+    for item in report.figures["people"]:
         groups.setdefault((item.arm, item.judge), []).append(item)
     found = []
     for (arm, judge), people in groups.items():

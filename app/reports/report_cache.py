@@ -1,6 +1,7 @@
 """Reports and their plots, computed outside the event loop and cached until their data change."""
 
 import asyncio
+import math
 import time
 import uuid
 from collections import OrderedDict
@@ -8,17 +9,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+import polars as pl
 from anyio import CapacityLimiter, to_process, to_thread
 
 from app.records import browse, verdicts
 from app.records.database import Database
 from app.records.progress import is_moving
-from app.records.verdicts import Placed
-from app.reports.plots import PLOTS, WIDTHS, Figures, PlottedVerdict, Row, as_csv, draw
-from app.reports.pressure import Dialled
-from app.reports.report import Facts, Report, computed, facts, kept, starred
+from app.reports.facts import Facts, facts
+from app.reports.figures.pressure import Dialled
+from app.reports.plots import PLOTS, WIDTHS, Figures, PlottedVerdicts, Row, as_csv, draw
+from app.reports.report import Report, completed, evidence_of, quick, starred
+from app.reports.verdict_table import Counted
 from app.statistics.accuracy import Cell
 from app.statistics.contrasts import Contrast
+from app.statistics.intervals import IntArray
+from app.statistics.readings import Place
 from app.templating import plain
 from models import Experiment
 
@@ -125,9 +131,10 @@ async def made_of(
     return await to_thread.run_sync(_made, held, seconds, limiter=limit)
 
 
-def _made(held: Facts, seconds: Mapping[uuid.UUID, float]) -> CachedReport:
-    result = computed(held)
-    figures = figures_of(result, held, seconds)
+def _made(held: Facts, seconds: Mapping[int, float]) -> CachedReport:
+    evidence = evidence_of(held)
+    result = completed(quick(evidence), evidence)
+    figures = figures_of(result, evidence.counted, seconds)
     return CachedReport(result, {name: _shown(plot.rows(figures)) for name, plot in PLOTS.items()})
 
 
@@ -138,13 +145,13 @@ def _shown(rows: list[Row]) -> list[Row]:
     ]
 
 
-def figures_of(result: Report, held: Facts, seconds: Mapping[uuid.UUID, float]) -> Figures:
-    """Return the data of the plots: the verdicts of the table, built-in baselines with a star as there."""
+def figures_of(result: Report, counted: Counted, seconds: Mapping[int, float]) -> Figures:
+    """Return the data of the plots: the verdicts of the table, built-in baselines with a star as there. `seconds` is by judging."""
     return Figures(
         cells=[_cell(line.cell, line.names) for line in result.lines if line.cell],
-        verdicts=[_judged(row, result, seconds) for row in kept(held).rows],
+        verdicts=[_plotted(place, rows, counted, result, seconds) for place, rows in counted.places.items()],
         contrasts=[_contrast(item, result.contrast_names(item)) for item in result.contrasts],
-        dialled=[_dialled(item, result) for item in result.dialled],
+        dialled=[_dialled(item, result) for item in result.figures["candidates"]],
     )
 
 
@@ -161,11 +168,23 @@ def _contrast(item: Contrast, names: tuple[str, str, str]) -> Contrast:
     return replace(item, first=names[0], second=names[1], judge=names[2])
 
 
-def _judged(row: Placed, result: Report, seconds: Mapping[uuid.UUID, float]) -> PlottedVerdict:
-    return PlottedVerdict(
-        reading=row.reading,
-        arm=starred(row.arm, result.arms[row.arm].baseline),
-        judge=starred(row.judge_label, row.kind == "builtin"),
-        on_gold=[belief[row.gold] for belief in row.beliefs],
-        seconds=seconds.get(row.judgement) if row.judgement and row.kind == "person" else None,
+def _plotted(
+    place: Place, rows: IntArray, counted: Counted, result: Report, seconds: Mapping[int, float]
+) -> PlottedVerdicts:
+    (arm, judge), table = place, counted.table
+    own, held = table.frame.select("play", "judge_kind")[rows], table.verdicts
+    person = held.person[rows] >= 0
+    spent = own["play"].replace_strict(seconds, default=None, return_dtype=pl.Float64) if seconds else None
+    beliefs = table.beliefs[rows]
+    return PlottedVerdicts(
+        arm=starred(arm, result.arms[arm].baseline),
+        judge=starred(judge, own["judge_kind"][0] == "builtin"),
+        confidence=beliefs.max(axis=1),
+        right=held.right[rows],
+        passage=held.passage[rows],
+        person=held.person[rows],
+        path=table.path(rows),
+        seconds=np.where(person, spent.fill_null(math.nan).to_numpy(), math.nan)
+        if spent is not None
+        else np.full(rows.size, math.nan),
     )

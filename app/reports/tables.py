@@ -6,42 +6,47 @@ from typing import Any
 
 from rich.table import Table
 
-from app.records.speech_counts import SpeechCount
 from app.reports.certainty import Certainty, Share, read_from
-from app.reports.equal_words import EqualWords
-from app.reports.pressure import Attacked
-from app.reports.report import Report, ReportRow, starred
+from app.reports.figures import FIGURES
+from app.reports.figures.core import Figure
+from app.reports.report import Report, ReportRow
+from app.reports.written import FIXED, between, difference, interval, share, shown_figure, shown_p
 from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
 from app.statistics.contrasts import Contrast
 from app.statistics.metrics import Measured
-from app.statistics.people import ModelCheck, PersonFigures
 
 
 def report_tables(report: Report) -> Iterator[ShownTable[Any]]:
     """Yield the tables of a report in order: the accuracies, and the others where they have rows."""
+    of_figures = {figure.name: table for figure, table in _of_figures(report)}
+    named = [of_figures.pop(name, None) for name in ("people", "mixed_models", "equal_words", "attacks")]
     others = (
         _certainties(report),
         _contrasts(report),
-        _people(report),
-        _checks(report),
+        *named[:2],
         _figures(
             report,
             report.metrics,
             "Metrics of the protocols",
             "What each protocol is measured by beside accuracy, on the same verdicts.",
         ),
-        _equal_words(report),
-        _attacks(report),
+        *named[2:],
         _figures(
             report,
             report.measures,
             "Measures of the talks",
             "What was counted in the talks themselves. It does not depend on the judge.",
         ),
-        _suspicious(report),
+        *of_figures.values(),
     )
     yield _accuracies(report)
-    yield from (table for table in others if table.rows)
+    yield from (table for table in others if table is not None and table.rows)
+
+
+def _of_figures(report: Report) -> Iterator[tuple[Figure[Any], ShownTable[Any]]]:
+    for figure in FIGURES:
+        if figure.table is not None:
+            yield figure, figure.table(report.figures.get(figure.name, ()), report)
 
 
 def as_tables(report: Report) -> list[Table]:
@@ -86,9 +91,6 @@ def _verdicts(row: _Figures) -> ShownCell:
     left = row["excluded"] + row.get("without_twin", 0)
     return ShownCell(f"{row['verdicts']:,}", f"{left:,} left out" if left else "")
 
-
-FIXED = "by design"
-"""In place of an interval of an accuracy, or a difference, that the design fixes."""
 
 ACCURACY: tuple[Column[_Figures], ...] = (
     Column("arm", lambda row: ShownCell(row["arm"], baseline=row["arm_has_baseline"]), Kind.NAME),
@@ -160,8 +162,8 @@ def _contrasts(report: Report) -> ShownTable[Contrast]:
         Column("judge", lambda row: names(row)[2], Kind.NAME),
         Column("accuracy of first", lambda row: _of(row, share(row.first_accuracy)), page_only=True),
         Column("accuracy of second", lambda row: _of(row, share(row.second_accuracy)), page_only=True),
-        Column("difference", lambda row: _of(row, _difference(row))),
-        Column("95% interval", lambda row: _of(row, _interval(row))),
+        Column("difference", lambda row: _of(row, difference(row))),
+        Column("95% interval", lambda row: _of(row, interval(row))),
         Column("p", lambda row: _of(row, shown_p(row.p))),
         Column("p (Holm)", lambda row: _of(row, shown_p(row.p_holm))),
         Column("questions", lambda row: row.questions),
@@ -169,47 +171,6 @@ def _contrasts(report: Report) -> ShownTable[Contrast]:
     )
     caption = "Contrasts: accuracy of the first arm less that of the second"
     return ShownTable("Contrasts", columns, report.contrasts, caption)
-
-
-def _people(report: Report) -> ShownTable[PersonFigures]:
-    columns: tuple[Column[PersonFigures], ...] = (
-        Column("arm", lambda row: report.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: row.judge, Kind.NAME, page_only=True),
-        Column("person", lambda row: row.person, Kind.NAME),
-        Column("accuracy", lambda row: share(row.accuracy)),
-        Column("95% interval", lambda row: between(row.low, row.high, "{:.0%}")),
-        Column("log score", lambda row: f"{row.log_score:.2f}"),
-        Column("Brier", lambda row: f"{row.brier:.2f}"),
-        Column("questions", lambda row: row.questions),
-        Column("passages", lambda row: row.passages, page_only=True),
-        Column("verdicts", lambda row: row.verdicts, page_only=True),
-    )
-    about = "Each under a pseudonym, the same in every report and export. Intervals are for new passages judged by the same person."
-    return ShownTable("Each person", columns, report.people, about=about)
-
-
-def _checks(report: Report) -> ShownTable[ModelCheck]:
-    columns: tuple[Column[ModelCheck], ...] = (
-        Column("arm", lambda row: report.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: row.judge, Kind.NAME, page_only=True),
-        Column("accuracy", lambda row: _fitted(row, share(row.fit.accuracy))),
-        Column("95% interval", lambda row: _fitted(row, between(row.fit.low, row.fit.high, "{:.0%}"))),
-        Column("spread of people", lambda row: _fitted(row, _logits(row.fit.judge_spread))),
-        Column("spread of questions", lambda row: _fitted(row, _logits(row.fit.question_spread))),
-    )
-    about = (
-        "A check by another method: a mixed logistic model with people and questions random. Its interval takes both spreads "
-        "(standard deviations in logits) as known, and is too narrow with few people."
-    )
-    return ShownTable("People by a mixed model", columns, report.checks, about=about)
-
-
-def _fitted(row: ModelCheck, text: str) -> ShownCell:
-    return ShownCell(text, reason=f"There is no fit: {row.fit.reason}." if row.fit.reason else "")
-
-
-def _logits(spread: float | None) -> str:
-    return ABSENT if spread is None else f"{spread:.2f}"
 
 
 def _of(row: Contrast, text: str) -> ShownCell:
@@ -228,103 +189,3 @@ def _figures(report: Report, rows: Sequence[Measured], title: str, about: str) -
         Column("passages", lambda row: row.passages, page_only=True),
     )
     return ShownTable(title, columns, rows, about=about)
-
-
-def _equal_words(report: Report) -> ShownTable[EqualWords]:
-    names = report.contrast_names
-    columns: tuple[Column[EqualWords], ...] = (
-        Column("in depth", lambda row: names(row.contrast)[0], Kind.NAME),
-        Column("side by side", lambda row: names(row.contrast)[1], Kind.NAME),
-        Column("decided by", lambda row: row.decision, Kind.NAME),
-        Column("judge", lambda row: names(row.contrast)[2], Kind.NAME),
-        Column("words", lambda row: " and ".join(ABSENT if n is None else f"{n:.0f}" for n in row.words)),
-        Column(
-            "accuracy",
-            lambda row: f"{share(row.contrast.first_accuracy)} and {share(row.contrast.second_accuracy)}",
-        ),
-        Column("difference", lambda row: _difference(row.contrast)),
-        Column("95% interval", lambda row: _interval(row.contrast)),
-        Column("p", lambda row: shown_p(row.contrast.p)),
-        Column("questions", lambda row: row.contrast.questions),
-    )
-    return ShownTable(
-        "Critique at equal words",
-        columns,
-        report.equal_words,
-        "Recursive critique less critiques side by side, at equal words",
-        "Recursive critique against as many critiques side by side, and against a vote on each of them.",
-    )
-
-
-def _attacks(report: Report) -> ShownTable[Attacked]:
-    columns: tuple[Column[Attacked], ...] = (
-        Column("arm", lambda row: report.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: report.names(row.arm, row.judge)[1], Kind.NAME),
-        Column("attack", lambda row: row.attack, Kind.NAME),
-        Column("attacker", lambda row: row.attacker, Kind.NAME, page_only=True),
-        Column("accuracy", lambda row: share(row.accuracy)),
-        Column("95% interval", lambda row: between(row.low, row.high, "{:.0%}")),
-        Column("less without attack", lambda row: _difference(row.contrast)),
-        Column("95% interval", lambda row: _interval(row.contrast)),
-        Column("swayed", lambda row: share(row.moved_to)),
-        Column("swayed back", lambda row: share(row.moved_from)),
-        Column("questions", lambda row: row.questions, page_only=True),
-    )
-    caption = "Attacks on the judge, with the attacker's answer wrong"
-    return ShownTable("Attacks on the judge", columns, report.attacked, caption)
-
-
-def _suspicious(report: Report) -> ShownTable[SpeechCount]:
-    columns: tuple[Column[SpeechCount], ...] = (
-        Column("arm", lambda row: starred(row.arm, report.arms[row.arm].baseline), Kind.NAME),
-        Column("kinds", lambda row: row.told, Kind.WORDS),
-        Column("speeches", lambda row: row.speeches),
-        Column("suspicious", lambda row: row.suspicious),
-        Column("share", lambda row: share(row.rate)),
-    )
-    return ShownTable("Suspicious speeches", columns, report.suspects)
-
-
-# ── how figures are written ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def share(value: float | None) -> str:
-    """Return a share as tables show it."""
-    return ABSENT if value is None else f"{value:.1%}"
-
-
-def between(low: float | None, high: float | None, form: str) -> str:
-    """Return an interval as tables show it; `form` writes one bound."""
-    return ABSENT if low is None or high is None else f"{form.format(low)} to {form.format(high)}"
-
-
-def _difference(item: Contrast | None) -> str:
-    if item is None or item.difference is None:
-        return ABSENT
-    return f"{100 * item.difference:+.1f} points"
-
-
-def _interval(item: Contrast | None) -> str:
-    if item is not None and item.fixed:
-        return FIXED
-    if item is None or item.low is None or item.high is None:
-        return ABSENT
-    return between(100 * item.low, 100 * item.high, "{:+.0f}")
-
-
-def shown_figure(item: Measured) -> tuple[str, str]:
-    """Return a metric and its interval as tables show them, with their unit."""
-    if item.value is None:
-        return ABSENT, ABSENT
-    if item.unit == "share":
-        value, form = f"{100 * item.value:.1f}%", "{:.0%}"
-    else:
-        value, form = f"{round(item.value, 9):.3g} {item.unit}".rstrip(), "{:.2f}"
-    return value, between(item.low, item.high, form)
-
-
-def shown_p(p: float | None) -> str:
-    """Return a p-value as tables show it."""
-    if p is None:
-        return ABSENT
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"

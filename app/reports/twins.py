@@ -1,15 +1,13 @@
-"""Twins in a report: verdicts count in pairs, and judges without help are right on half of them by construction."""
+"""Twins in a report: judges without help are right on half of their verdicts by construction."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from app.records.verdicts import Placed
+import numpy as np
 
-Partners: TypeAlias = Mapping[str, str]
-"""The question of each pair of twins by that of the other, by key, both ways."""
-Place: TypeAlias = tuple[str, str, str, int, int, int]
+from app.reports.verdict_table import Counted, Partners, partner_codes, twin_keys
+from app.statistics.intervals import IntArray
+from app.statistics.readings import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,44 +40,25 @@ class Floor:
         return f"{seen} instead of 50%: its server answers the same prompt in two ways, or something shows which twin it is"
 
 
-def _place(row: Placed, question: str) -> Place:
-    """Return what the verdicts on a pair of twins share."""
-    # People read in one order each, so the place distinguishes their verdicts.
-    return row.arm, row.judge_label, question, row.replicate, row.assignment, row.place or row.order
-
-
-def paired(rows: Sequence[Placed], partners: Partners) -> tuple[list[Placed], Counter[tuple[str, str]]]:
-    """Return the verdicts that do not lack their twin, and how many of each arm and judge do."""
-    there = {_place(row, row.question) for row in rows}
-    kept = [row for row in rows if (partner := _partner(row, partners)) is None or partner in there]
-    lost = Counter((row.arm, row.judge_label) for row in rows)
-    lost.subtract((row.arm, row.judge_label) for row in kept)
-    return kept, lost
-
-
-def _partner(row: Placed, partners: Partners) -> Place | None:
-    partner = partners.get(row.question)
-    return None if partner is None else _place(row, partner)
-
-
-def floors(rows: Iterable[Placed], partners: Partners, naive: Iterable[str]) -> dict[tuple[str, str], Floor]:
+def floors(counted: Counted, partners: Partners, naive: Iterable[str]) -> dict[Place, Floor]:
     """Return the floors of the arms `naive`, by arm and judge: where every verdict is on two answers and has its twin.
 
-    `rows` are verdicts of which none lacks its twin.
+    None of the verdicts that count lacks its twin.
     """
     arms = set(naive)
-    groups: dict[tuple[str, str], list[Placed]] = {}
-    for row in rows:
-        if row.arm in arms:
-            groups.setdefault((row.arm, row.judge_label), []).append(row)
-    return {
-        place: _floor(group, partners)
-        for place, group in groups.items()
-        if all(row.question in partners and len(row.belief) == 2 for row in group)
-    }
+    places = {place: rows for place, rows in counted.places.items() if place[0] in arms}
+    if not partners or not places:
+        return {}
+    twins = partner_codes(counted.table, partners) >= 0
+    two = (counted.table.beliefs >= 0).sum(axis=1) == 2
+    whole = twins & two
+    return {place: _floor(counted, rows, partners) for place, rows in places.items() if whole[rows].all()}
 
 
-def _floor(rows: Sequence[Placed], partners: Partners) -> Floor:
-    beliefs = {_place(row, row.question): row.belief for row in rows}
-    unlike = sum(row.belief != beliefs[_place(row, partners[row.question])] for row in rows)
-    return Floor(len(rows) // 2, unlike // 2, rows[0].kind)
+def _floor(counted: Counted, rows: IntArray, partners: Partners) -> Floor:
+    own, twin = twin_keys(counted.table, rows, partners)
+    placed = np.argsort(own)
+    others = rows[placed[np.searchsorted(own[placed], twin)]]
+    beliefs = counted.table.beliefs
+    unlike = int((beliefs[rows] != beliefs[others]).any(axis=1).sum())
+    return Floor(rows.size // 2, unlike // 2, str(counted.table.frame["judge_kind"][int(rows[0])]))

@@ -2,18 +2,16 @@
 intervals.
 """
 
-import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVarTuple
 
 import numpy as np
 
-from app.statistics.intervals import Estimate, Scale, mean_interval
-from app.statistics.people import pooled, verdicts
-from app.statistics.pgr import Gap, Question, gap_of_people, gap_recovered
-from app.statistics.scores import WORST_LOG_SCORE, ScoredReading, brier, clipped, log_score, rightness
+from app.statistics.intervals import Estimate, FloatArray, Scale, mean_interval
+from app.statistics.people import interval_of_people
+from app.statistics.pgr import LATER, Gap, gap_of_people, gap_recovered
+from app.statistics.readings import Figures, Place, Readings, by_question
+from app.statistics.scores import BELIEF_FLOOR, WORST_LOG_SCORE
 
 _ACCURACY = Scale(low=0.0, high=1.0, unseen=1.0)
 _BRIER = Scale(low=0.0, high=1.0, unseen=0.1)
@@ -21,8 +19,6 @@ _LOG_SCORE = Scale(low=WORST_LOG_SCORE, high=0.0, unseen=0.1)
 """Weight of the pseudo-question for scores. A whole one at -13.3 bits would dominate the observed spread:
 docs/decisions/intervals.md.
 """
-
-Kept = TypeVarTuple("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,33 +76,47 @@ class Cell:
 
 
 def cells(
-    readings: Iterable[ScoredReading],
+    groups: Mapping[Place, Readings], *, confidence: float = 0.95, arms: Sequence[str] = ()
+) -> list[Cell]:
+    """Return one cell for each arm and judge with readings: arms in the order of `arms`, then others by name;
+    judges by name. They have no PGR: see `gaps`.
+
+    Each reading is thresholded and scored. Then orders are averaged, then assignments, then replicates within
+    a question, then questions, with passages as clusters; where the readings are of people, with passages and people as clusters.
+    Raise ValueError where two readings have the same place.
+    """
+    ranks = {arm: rank for rank, arm in enumerate(arms)}
+    places = sorted(groups, key=lambda place: (ranks.get(place[0], len(ranks)), *place))
+    return [_cell(groups[place], confidence) for place in places]
+
+
+def gaps(
+    groups: Mapping[Place, Readings],
     *,
     naive: str | None,
     expert: str | None,
     seed: int,
     confidence: float = 0.95,
-    arms: Sequence[str] = (),
-) -> list[Cell]:
-    """Return one cell for each arm and judge with readings: arms in the order of `arms`, then others by name;
-    judges by name.
-
-    Each reading is thresholded and scored. Then orders are averaged, then assignments, then replicates within
-    a question, then questions, with passages as clusters; where the readings are of people, with passages and people as clusters.
-    PGR is measured between the arms `naive` and `expert`, for the same judge. The result does not depend on the order of the
-    readings. Raise ValueError where two readings have the same place.
+) -> dict[Place, Gap]:
+    """Return PGR between the arms `naive` and `expert` by arm and judge, for the same judge. It is resampled, which takes seconds
+    for many people.
     """
-    groups: dict[tuple[str, str], list[ScoredReading]] = defaultdict(list)
-    for reading in readings:
-        groups[reading.arm, reading.judge].append(reading)
-    correct = {place: by_question(group, rightness) for place, group in groups.items()}
-    ranks = {arm: rank for rank, arm in enumerate(arms)}
-    places = sorted(groups, key=lambda place: (ranks.get(place[0], len(ranks)), *place))
-    ends = (naive, expert)
-    return [
-        _cell(groups[place], correct[place], _gap(place, correct, groups, ends, seed, confidence), confidence)
-        for place in places
-    ]
+    correct = {place: by_question(group, group.right) for place, group in groups.items()}
+    return {place: _gap(place, correct, groups, (naive, expert), seed, confidence) for place in groups}
+
+
+def with_gap(cell: Cell, gap: Gap) -> Cell:
+    """Return a cell with its PGR."""
+    return replace(
+        cell,
+        pgr=gap.value,
+        pgr_low=gap.low,
+        pgr_high=gap.high,
+        pgr_questions=gap.questions,
+        pgr_reason=gap.reason,
+        pgr_floor=gap.floor,
+        pgr_ceiling=gap.ceiling,
+    )
 
 
 def constant(cell: Cell, reason: str, *, scores: bool = False) -> Cell:
@@ -128,48 +138,14 @@ def constant(cell: Cell, reason: str, *, scores: bool = False) -> Cell:
     )
 
 
-def by_question(
-    readings: Iterable[ScoredReading], measure: Callable[[ScoredReading], float]
-) -> dict[Question, float]:
-    """Return `measure` by question for one arm and judge, averaged over orders, assignments and replicates,
-    sorted.
-
-    Talks of several judges on one assignment are averaged with the orders. An open protocol has no
-    assignments: each choice of the advocate counts as often as it was made.
-    """
-    orders: dict[tuple[str, str, int, int, tuple[str, int]], float] = {}
-    for reading in readings:
-        read = (reading.talk, reading.order)
-        place = (reading.passage, reading.question, reading.replicate, reading.assignment, read)
-        if place in orders:
-            raise ValueError(
-                f"Question {reading.question} has two readings by {reading.judge} under {reading.arm} with the same "
-                "replicate, assignment and order; count each reading once."
-            )
-        orders[place] = measure(reading)
-    assignments = _average_last(orders)
-    replicates = _average_last(assignments)
-    questions = _average_last(replicates)
-    return {question: questions[question] for question in sorted(questions)}
-
-
-def _average_last(figures: Mapping[tuple[*Kept, Any], float]) -> dict[tuple[*Kept], float]:
-    """Return the means over the last part of the key. `fsum` makes the result independent of the order."""
-    groups: dict[tuple[*Kept], list[float]] = defaultdict(list)
-    for key, figure in figures.items():
-        groups[key[:-1]].append(figure)
-    return {key: math.fsum(group) / len(group) for key, group in groups.items()}
-
-
-def _interval(figures: Mapping[Question, float], scale: Scale, confidence: float) -> Estimate:
-    passages = np.unique_inverse(np.array([passage for passage, _ in figures])).inverse_indices
-    return mean_interval(np.array(list(figures.values())), passages, scale, confidence)
+def _interval(figures: Figures, scale: Scale, confidence: float) -> Estimate:
+    return mean_interval(figures.value, figures.passage, scale, confidence)
 
 
 def _gap(
-    place: tuple[str, str],
-    correct: Mapping[tuple[str, str], Mapping[Question, float]],
-    groups: Mapping[tuple[str, str], Sequence[ScoredReading]],
+    place: Place,
+    correct: Mapping[Place, Figures],
+    groups: Mapping[Place, Readings],
     ends: tuple[str | None, str | None],
     seed: int,
     confidence: float,
@@ -182,43 +158,45 @@ def _gap(
     if expert is None or (expert, judge) not in correct:
         return Gap(0, reason="This judge has no verdict under an expert arm.")
     three = [groups[name, judge] for name in (arm, naive, expert)]
-    if all(map(pooled, three)):
-        found = gap_of_people(*map(verdicts, three), seed=(seed, arm, judge), confidence=confidence)
+    if all(group.pooled for group in three):
+        found = gap_of_people(*three, seed=(seed, arm, judge), confidence=confidence)
     else:
         floor, ceiling = correct[naive, judge], correct[expert, judge]
         found = gap_recovered(correct[place], floor, ceiling, seed=(seed, arm, judge), confidence=confidence)
     return replace(found, floor=naive, ceiling=expert)
 
 
+def accuracy_of(readings: Readings) -> float:
+    """Return the accuracy of one arm and judge, without an interval."""
+    [found] = _estimates(readings, [(readings.right, _ACCURACY)], 0.95)
+    return found.value
+
+
 def _estimates(
-    readings: Sequence[ScoredReading], correct: Mapping[Question, float], confidence: float
-) -> tuple[Estimate, Estimate, Estimate]:
-    """Return accuracy, Brier score and log score with their intervals."""
-    scores = ((rightness, _ACCURACY), (brier, _BRIER), (log_score, _LOG_SCORE))
-    if pooled(readings):
-        held = verdicts(readings)
-        first, second, third = (held.interval(measure, scale, confidence) for measure, scale in scores)
-        return first, second, third
-    return (
-        _interval(correct, _ACCURACY, confidence),
-        _interval(by_question(readings, brier), _BRIER, confidence),
-        _interval(by_question(readings, log_score), _LOG_SCORE, confidence),
+    readings: Readings, scores: Sequence[tuple[FloatArray, Scale]], confidence: float
+) -> list[Estimate]:
+    """Return the mean of each score, one value a verdict, with its interval."""
+    if readings.pooled:
+        return interval_of_people(readings, scores, confidence)
+    return [_interval(by_question(readings, values), scale, confidence) for values, scale in scores]
+
+
+def _cell(readings: Readings, confidence: float) -> Cell:
+    correct, worth = by_question(readings, readings.right), readings.right
+    scores = (
+        (readings.right, _ACCURACY),
+        (readings.brier, _BRIER),
+        (readings.log_score, _LOG_SCORE),
     )
-
-
-def _cell(
-    readings: Sequence[ScoredReading], correct: Mapping[Question, float], gap: Gap, confidence: float
-) -> Cell:
-    worth = [rightness(reading) for reading in readings]
-    accuracy, quadratic, logarithmic = _estimates(readings, correct, confidence)
+    accuracy, quadratic, logarithmic = _estimates(readings, scores, confidence)
     return Cell(
-        arm=readings[0].arm,
-        judge=readings[0].judge,
-        passages=len({passage for passage, _ in correct}),
-        questions=len(correct),
-        verdicts=len(readings),
-        correct=sum(reading.p_gold > 0.5 for reading in readings),
-        ties=sum(0 < share < 1 for share in worth),
+        arm=readings.arm,
+        judge=readings.judge,
+        passages=correct.passages,
+        questions=correct.question.size,
+        verdicts=worth.size,
+        correct=int((readings.p_gold > 0.5).sum()),
+        ties=int(((worth > 0) & (worth < 1)).sum()),
         accuracy=accuracy.value,
         low=accuracy.low,
         high=accuracy.high,
@@ -228,15 +206,13 @@ def _cell(
         log_score=logarithmic.value,
         log_score_low=logarithmic.low,
         log_score_high=logarithmic.high,
-        pgr=gap.value,
-        pgr_low=gap.low,
-        pgr_high=gap.high,
-        pgr_questions=gap.questions,
-        pgr_reason=gap.reason,
+        pgr=None,
+        pgr_low=None,
+        pgr_high=None,
+        pgr_questions=0,
+        pgr_reason=LATER,
         confidence=confidence,
         method=accuracy.method,
-        pgr_floor=gap.floor,
-        pgr_ceiling=gap.ceiling,
-        clipped=sum(map(clipped, readings)),
-        people=len({reading.person for reading in readings}) if pooled(readings) else None,
+        clipped=int((readings.p_gold < BELIEF_FLOOR).sum()),
+        people=np.unique_values(readings.person).size if readings.pooled else None,
     )

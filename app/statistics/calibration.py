@@ -1,10 +1,13 @@
 """How often judges are right at each level of confidence."""
 
 import math
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+import numpy as np
+
+from app.statistics.intervals import FloatArray, IntArray
 
 BINS = 10
 _EDGES = [number / BINS for number in range(BINS + 1)]
@@ -23,20 +26,21 @@ class Bin:
     """Mean rightness; a tie counts its share."""
 
 
-def bin_of(confidence: float) -> int:
-    """Return the index of the bin of a confidence in [0, 1], of ten equal bins. Each contains its lower edge;
+def bins_of(confidence: FloatArray) -> IntArray:
+    """Return the index of the bin of each confidence in [0, 1], of ten equal bins. Each contains its lower edge;
     the last also contains 1.
     """
-    return min(bisect_right(_EDGES, confidence), BINS) - 1
+    return np.minimum(np.searchsorted(_EDGES, confidence, side="right"), BINS) - 1
 
 
 def reliability(pairs: Iterable[tuple[float, float]]) -> list[Bin]:
     """Return ten equal bins of confidence from pairs of confidence in [0, 1] and rightness, without the empty
     ones.
     """
+    given = list(pairs)
     binned: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    for confidence, right in pairs:
-        binned[bin_of(confidence)].append((confidence, right))
+    for place, pair in zip(bins_of(np.array([pair[0] for pair in given])).tolist(), given, strict=True):
+        binned[place].append(pair)
     return [
         Bin(
             _EDGES[place],

@@ -2,16 +2,13 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.statistics.accuracy import by_question
 from app.statistics.intervals import DIFFERENCE, METHOD_ONE_PASSAGE, FloatArray, mean_interval
-from app.statistics.people import pooled, verdicts
-from app.statistics.pgr import Question
-from app.statistics.scores import ScoredReading, rightness
+from app.statistics.readings import Figures, Place, Readings, by_question, dense, together, weights
 from app.statistics.seeds import generator
 from app.statistics.two_way import TEST as TEST_OF_PEOPLE
 from app.statistics.two_way import difference_of_people
@@ -101,29 +98,23 @@ def constant_contrast(item: Contrast, reason: str) -> Contrast:
 
 
 def contrasts(
-    readings: Iterable[ScoredReading],
+    groups: Mapping[Place, Readings],
     pairs: Sequence[tuple[str, str]],
     *,
     seed: int,
     confidence: float = 0.95,
+    tested: bool = True,
 ) -> list[Contrast]:
     """Return the contrasts of each pair of arms, in the given order, for each judge with a reading under any of these arms, by name.
 
-    Where a judge has no reading under a pair, the contrast says so.
+    Where a judge has no reading under a pair, the contrast says so. Flip tests are left out where `tested` is off.
     """
-    groups: dict[str, dict[str, list[ScoredReading]]] = defaultdict(lambda: defaultdict(list))
     named = {arm for pair in pairs for arm in pair}
-    for reading in readings:
-        if reading.arm in named:
-            groups[reading.judge][reading.arm].append(reading)
-    correct = {
-        judge: {arm: by_question(group, rightness) for arm, group in arms.items()}
-        for judge, arms in groups.items()
-    }
+    correct = {place: by_question(group, group.right) for place, group in groups.items() if place[0] in named}
     found = [
-        _one(first, second, judge, groups[judge], correct[judge], seed, confidence)
+        _one(first, second, judge, groups, correct, seed, confidence, tested)
         for first, second in pairs
-        for judge in sorted(correct)
+        for judge in sorted({judge for _, judge in correct})
     ]
     return _corrected(found, len(pairs))
 
@@ -132,15 +123,25 @@ def _one(
     first: str,
     second: str,
     judge: str,
-    groups: Mapping[str, Sequence[ScoredReading]],
-    correct: Mapping[str, Mapping[Question, float]],
+    groups: Mapping[Place, Readings],
+    correct: Mapping[Place, Figures],
     seed: int,
     confidence: float,
+    tested: bool,
 ) -> Contrast:
-    both = [*groups.get(first, ()), *groups.get(second, ())]
-    if pooled(both):
-        return contrast_of_people(first, second, judge, both, confidence=confidence)
-    return contrast(first, second, judge, correct, seed=seed, confidence=confidence)
+    both = [groups.get((arm, judge)) for arm in (first, second)]
+    if any(group is None for group in both):
+        return _nothing_common(first, second, judge, confidence)
+    one, other = (group for group in both if group is not None)
+    if one.pooled and other.pooled:
+        return contrast_of_people(one, other, confidence=confidence)
+    figures = (correct[first, judge], correct[second, judge])
+    return contrast(first, second, judge, *figures, seed=seed, confidence=confidence, tested=tested)
+
+
+def _nothing_common(first: str, second: str, judge: str, confidence: float) -> Contrast:
+    reason = "No question was judged under both arms."
+    return Contrast(first, second, judge, 0, 0, confidence=confidence, reason=reason)
 
 
 def _corrected(found: Sequence[Contrast], named: int) -> list[Contrast]:
@@ -170,44 +171,30 @@ def holm(values: Sequence[float], named: int | None = None) -> list[float]:
     return corrected
 
 
-def contrast_of_people(
-    first: str,
-    second: str,
-    judge: str,
-    readings: Iterable[ScoredReading],
-    *,
-    confidence: float = 0.95,
-) -> Contrast:
+def contrast_of_people(first: Readings, second: Readings, *, confidence: float = 0.95) -> Contrast:
     """Return the difference in accuracy of people on the questions judged under both arms, for new passages and new people.
 
     The interval and the test are those of `app.statistics.two_way.difference_limits`. Flipping passages would test no claim about
     other people.
     """
-    given = list(readings)
-    arms = {name: [reading for reading in given if reading.arm == name] for name in (first, second)}
-    common = set.intersection(*({(r.passage, r.question) for r in own} for own in arms.values()))
-    if not common:
-        reason = "No question was judged under both arms."
-        return Contrast(first, second, judge, 0, 0, confidence=confidence, reason=reason)
-    one, other = (
-        verdicts([reading for reading in own if (reading.passage, reading.question) in common])
-        for own in arms.values()
-    )
-    both = verdicts([*one.readings, *other.readings])
-    of_first = np.array([reading.arm == first for reading in both.readings])
-    weights = np.zeros(of_first.size)
-    weights[of_first], weights[~of_first] = one.weights, other.weights
-    places = (both.questions, both.passages, both.people)
-    right = both.values(rightness)
-    estimate, p = difference_of_people(right, of_first, *places, DIFFERENCE, confidence, weights)
+    common = np.intersect1d(first.question, second.question)
+    if not common.size:
+        return _nothing_common(first.arm, second.arm, first.judge, confidence)
+    one, other = (arm.where(np.isin(arm.question, common)) for arm in (first, second))
+    both, of_first = together(one, other)
+    own = np.zeros(of_first.size)
+    own_of_first, own_of_second = weights(one), weights(other)
+    own[of_first], own[~of_first] = own_of_first, own_of_second
+    places = (dense(both.question), dense(both.passage), dense(both.person))
+    estimate, p = difference_of_people(both.right, of_first, *places, DIFFERENCE, confidence, own)
     return Contrast(
-        first,
-        second,
-        judge,
-        passages=np.unique_values(both.passages).size,
-        questions=len(common),
-        first_accuracy=float(one.weights @ right[of_first]),
-        second_accuracy=float(other.weights @ right[~of_first]),
+        first.arm,
+        second.arm,
+        first.judge,
+        passages=np.unique_values(both.passage).size,
+        questions=common.size,
+        first_accuracy=float(own_of_first @ one.right),
+        second_accuracy=float(own_of_second @ other.right),
         difference=estimate.value,
         low=estimate.low,
         high=estimate.high,
@@ -216,7 +203,7 @@ def contrast_of_people(
         method=estimate.method,
         test=None if p is None else TEST_OF_PEOPLE,
         null=None if p is None else NULL_OF_PEOPLE,
-        people=np.unique_values(both.people).size,
+        people=np.unique_values(both.person).size,
     )
 
 
@@ -224,39 +211,38 @@ def contrast(
     first: str,
     second: str,
     judge: str,
-    correct: Mapping[str, Mapping[Question, float]],
+    correct: Figures,
+    other: Figures,
     *,
     seed: int,
     confidence: float = 0.95,
+    tested: bool = True,
 ) -> Contrast:
     """Return the difference in accuracy on the questions that a judge has under both arms.
 
-    `correct` maps arm and question to the judge's accuracy. The interval is that of a mean of differences,
+    `correct` and `other` are the judge's accuracies by question under the two arms. The interval is that of a mean of differences,
     one per question, with passages as clusters (`mean_interval`). The test flips the sign of all differences
     of a passage together (Fisher 1935, section 21). Its null hypothesis is that these differences are symmetric about 0, which is more
     than that their mean is 0: see `Contrast.warning`. It tries every flip for few passages, otherwise 10,000 drawn ones, including
     the observed one (Phipson and Smyth 2010).
     """
-    common = sorted(correct.get(first, {}).keys() & correct.get(second, {}).keys())
-    if not common:
-        reason = "No question was judged under both arms."
-        return Contrast(first, second, judge, 0, 0, confidence=confidence, reason=reason)
-    of_first, of_second = (
-        np.array([correct[arm][question] for question in common]) for arm in (first, second)
-    )
-    passages = np.unique_inverse(np.array([passage for passage, _ in common])).inverse_indices
+    common = np.intersect1d(correct.question, other.question)
+    if not common.size:
+        return _nothing_common(first, second, judge, confidence)
+    of_first, of_second = correct.of(common), other.of(common)
+    passages = dense(correct.passage[np.searchsorted(correct.question, common)])
     estimate = mean_interval(of_first - of_second, passages, DIFFERENCE, confidence)
     totals = np.bincount(passages, weights=of_first - of_second).astype(np.float64)
-    known = estimate.method != METHOD_ONE_PASSAGE
+    known = tested and estimate.method != METHOD_ONE_PASSAGE
     rng = generator("contrast", seed, first, second, judge)
     return Contrast(
         first,
         second,
         judge,
         passages=totals.size,
-        questions=len(common),
-        first_accuracy=math.fsum(of_first) / len(common),
-        second_accuracy=math.fsum(of_second) / len(common),
+        questions=common.size,
+        first_accuracy=math.fsum(of_first) / common.size,
+        second_accuracy=math.fsum(of_second) / common.size,
         difference=estimate.value,
         low=estimate.low,
         high=estimate.high,

@@ -12,12 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from app.protocols.core import Measure, Metric, Protocol
-from app.statistics.accuracy import by_question
-from app.statistics.intervals import Estimate, FloatArray, IntArray, mean_interval, t_interval
-from app.statistics.people import pooled, verdicts
-from app.statistics.readings import Figures, MeasuredReading, TrialMeasures
+from app.statistics.intervals import Estimate, mean_interval, t_interval
+from app.statistics.people import interval_of_people
+from app.statistics.readings import Coded, Figures, MeasuredReadings, TrialMeasures, averaged
 from app.statistics.reducers import REDUCERS, SHARE, series
-from app.statistics.scores import ScoredReading
 
 EVERY: tuple[Metric, ...] = (
     Metric(
@@ -64,23 +62,23 @@ def metrics(
     arm: str,
     rules: type[Protocol],
     judge: str,
-    items: Sequence[MeasuredReading],
+    items: MeasuredReadings,
     confidence: float = 0.95,
 ) -> list[Measured]:
     """Return the metrics of a protocol for one arm and judge."""
     found = []
     for metric in _single(rules.metrics, items):
         figures = REDUCERS[metric.reducer].figures(metric, items)
-        if figures or (items and metric.absent):
+        if figures.value.size or (items.measures and metric.absent):
             found.append(_measured(arm, judge, metric, items, figures, confidence))
     return found
 
 
-def _single(declared: Sequence[Metric], items: Sequence[MeasuredReading]) -> Iterator[Metric]:
+def _single(declared: Sequence[Metric], items: MeasuredReadings) -> Iterator[Metric]:
     """Metrics of every protocol, then those declared; one that is for each point of a series as one for every point."""
     for metric in (*EVERY, *declared):
         if metric.each:
-            for at in range(max((len(series(metric, item)) for item in items), default=0)):
+            for at in range(series(metric, items).shape[1]):
                 yield replace(
                     metric, key=f"{metric.key}{at}", title=f"{metric.title} {at}", at=at, each=False
                 )
@@ -92,11 +90,11 @@ def _measured(
     arm: str,
     judge: str,
     metric: Metric,
-    items: Sequence[MeasuredReading],
+    items: MeasuredReadings,
     figures: Figures,
     confidence: float,
 ) -> Measured:
-    if not figures:
+    if not figures.value.size:
         return Measured(arm, judge, metric.key, metric.title, metric.unit, reason=metric.absent)
     reducer = REDUCERS[metric.reducer]
     title = f"{metric.title} ({reducer.detail(items)})" if reducer.detail else metric.title
@@ -112,17 +110,14 @@ PASSAGES_ALONE = (
 """What is added to the method of a figure of several people that is clustered by passage alone."""
 
 
-def _estimate(
-    metric: Metric, items: Sequence[MeasuredReading], figures: Figures, confidence: float
-) -> Estimate:
+def _estimate(metric: Metric, items: MeasuredReadings, figures: Figures, confidence: float) -> Estimate:
     """Return the mean with its interval: for people, for new passages and new people."""
     reducer = REDUCERS[metric.reducer]
-    people = pooled(item.reading for item in items)
-    if people and reducer.values:
-        known = reducer.values(metric, items)
-        return verdicts(list(known)).interval(known.__getitem__, reducer.scale, confidence)
-    found = mean_interval(*_arrays(figures), reducer.scale, confidence)
-    return replace(found, method=f"{found.method}{PASSAGES_ALONE}") if people else found
+    if items.readings.pooled and reducer.values:
+        readings, values = reducer.values(metric, items)
+        return interval_of_people(readings, [(values, reducer.scale)], confidence)[0]
+    found = mean_interval(figures.value, figures.passage, reducer.scale, confidence)
+    return replace(found, method=f"{found.method}{PASSAGES_ALONE}") if items.readings.pooled else found
 
 
 def measures(
@@ -158,36 +153,36 @@ def _measure(
     confidence: float,
 ) -> Measured:
     arm, judge, name = group
-    readings = {
-        ScoredReading(arm, judge or "", *place[:2], place[3], place[2], 0, 1.0, 0.0, 2): value
-        for place, value in values.items()
-    }
-    figures = by_question(readings, readings.__getitem__)
-    arrays = _arrays(figures)
+    figures = _talk_figures(values)
     if called.bounded:
-        estimate = mean_interval(*arrays, SHARE, confidence)
+        estimate = mean_interval(figures.value, figures.passage, SHARE, confidence)
     else:
-        estimate = t_interval(*arrays, confidence)
+        estimate = t_interval(figures.value, figures.passage, confidence)
         # Counts and weights of scripts are never negative.
         estimate = replace(estimate, low=max(estimate.low, 0.0))
     return _with(Measured(arm, judge, name, called.title, called.unit), figures, estimate)
+
+
+def _talk_figures(values: Mapping[tuple[str, str, int, int], float]) -> Figures:
+    """Return a measure by question, from its values by passage, question, replicate and assignment."""
+    places = sorted(values)
+    passages = Coded.of([place[0] for place in places]).codes
+    questions = Coded.of([f"{place[0]}\0{place[1]}" for place in places]).codes
+    replicates, assignments = (np.array([place[at] for place in places]) for at in (2, 3))
+    return averaged(
+        questions, passages, replicates, assignments, np.array([values[place] for place in places])
+    )
 
 
 def _with(held: Measured, figures: Figures, estimate: Estimate) -> Measured:
     bounded = math.isfinite(estimate.low) and math.isfinite(estimate.high)
     return replace(
         held,
-        questions=len(figures),
-        passages=len({passage for passage, _ in figures}),
+        questions=figures.question.size,
+        passages=figures.passages,
         value=estimate.value,
         low=estimate.low if bounded else None,
         high=estimate.high if bounded else None,
         confidence=estimate.confidence,
         method=estimate.method,
     )
-
-
-def _arrays(figures: Figures) -> tuple[FloatArray, IntArray]:
-    """Return figures and passage numbers, as intervals need them."""
-    passages = np.unique_inverse(np.array([passage for passage, _ in figures])).inverse_indices
-    return np.array(list(figures.values())), passages

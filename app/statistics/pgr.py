@@ -1,14 +1,14 @@
 """Performance gap recovered: the share of the way from the naive to the expert judge that a protocol covers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
 from app.statistics.intervals import DIFFERENCE, FloatArray, IntArray, mean_interval
-from app.statistics.people import Verdicts, verdicts
-from app.statistics.scores import rightness
+from app.statistics.readings import Figures, Readings, dense, together, weights
 from app.statistics.seeds import generator
 from app.statistics.two_way import difference_of_people
 
@@ -16,9 +16,6 @@ METHOD = "bootstrap over passages, the three accuracies together, expanded perce
 METHOD_OF_PEOPLE = "bootstrap over passages and people, the three accuracies together, expanded percentiles"
 DRAWS = 10_000
 _BATCH = 500
-
-Question = tuple[str, str]
-"""A passage and a question on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +35,17 @@ class Gap:
     """The expert arm; None where none was taken."""
 
 
+LATER = "PGR is resampled, which takes longer."
+"""Reason in place of a gap that is not resampled yet."""
+_NONE_COMMON = "No question was judged under this arm, the naive and the expert one."
+_NO_ROOM = "The interval of expert minus naive accuracy is not wholly above 0."
+_TOO_FEW = "In too many resamples the expert is no better than the naive judge."
+
+
 def gap_recovered(
-    protocol: Mapping[Question, float],
-    naive: Mapping[Question, float],
-    expert: Mapping[Question, float],
+    protocol: Figures,
+    naive: Figures,
+    expert: Figures,
     *,
     seed: tuple[int, str, str],
     confidence: float = 0.95,
@@ -49,23 +53,28 @@ def gap_recovered(
     """Return (protocol - naive) / (expert - naive) on the questions that all three have (Burns et al. 2023,
     section 3).
 
-    Each mapping has one judge's accuracy by question. `seed` is the report's, with the names of arm and
+    Each has one judge's accuracy by question. `seed` is the report's, with the names of arm and
     judge. There is a value only where the interval of expert - naive is wholly above 0. Its interval comes
     from resampling passages for the three terms together, at percentiles widened for few passages (Hesterberg
     2015).
     """
-    common = sorted(protocol.keys() & naive.keys() & expert.keys())
-    if not common:
-        return Gap(0, reason="No question was judged under this arm, the naive and the expert one.")
-    passages = np.unique_inverse(np.array([passage for passage, _ in common])).inverse_indices
-    arms = np.array([[arm[question] for arm in (protocol, naive, expert)] for question in common])
-    gain, room = arms[:, 0] - arms[:, 1], arms[:, 2] - arms[:, 1]
+    common = _common([arm.question for arm in (protocol, naive, expert)])
+    if not common.size:
+        return Gap(0, reason=_NONE_COMMON)
+    passages = dense(protocol.passage[np.searchsorted(protocol.question, common)])
+    of_protocol, of_naive, of_expert = (arm.of(common) for arm in (protocol, naive, expert))
+    gain, room = of_protocol - of_naive, of_expert - of_naive
     if mean_interval(room, passages, DIFFERENCE, confidence).low <= 0:
-        return Gap(len(common), reason="The interval of expert minus naive accuracy is not wholly above 0.")
+        return Gap(common.size, reason=_NO_ROOM)
     low, high = _resampled(gain, room, passages, generator("pgr", *seed), confidence)
     if not np.isfinite([low, high]).all():
-        return Gap(len(common), reason="In too many resamples the expert is no better than the naive judge.")
-    return Gap(len(common), float(gain.sum() / room.sum()), low, high)
+        return Gap(common.size, reason=_TOO_FEW)
+    return Gap(common.size, float(gain.sum() / room.sum()), low, high)
+
+
+def _common(questions: Sequence[IntArray]) -> IntArray:
+    """Return the questions that all have, sorted."""
+    return reduce(np.intersect1d, questions)
 
 
 def _resampled(
@@ -91,9 +100,9 @@ def _percentiles(
 
 
 def gap_of_people(
-    protocol: Verdicts,
-    naive: Verdicts,
-    expert: Verdicts,
+    protocol: Readings,
+    naive: Readings,
+    expert: Readings,
     *,
     seed: tuple[int, str, str],
     confidence: float = 0.95,
@@ -104,46 +113,40 @@ def gap_of_people(
     percentiles are widened for the smaller number of the two.
     """
     arms = (protocol, naive, expert)
-    questions = set.intersection(*({(r.passage, r.question) for r in arm.readings} for arm in arms))
-    if not questions:
-        return Gap(0, reason="No question was judged under this arm, the naive and the expert one.")
-    held = [verdicts([r for r in arm.readings if (r.passage, r.question) in questions]) for arm in arms]
+    questions = _common([arm.questions for arm in arms])
+    if not questions.size:
+        return Gap(0, reason=_NONE_COMMON)
+    held = [arm.where(np.isin(arm.question, questions)) for arm in arms]
     if _room_of_people(held[2], held[1], confidence) <= 0:
-        return Gap(
-            len(questions), reason="The interval of expert minus naive accuracy is not wholly above 0."
-        )
-    means = [float(arm.weights @ arm.values(rightness)) for arm in held]
+        return Gap(questions.size, reason=_NO_ROOM)
+    means = [float(weights(arm) @ arm.right) for arm in held]
     draws, clusters = _redrawn(held, generator("pgr", *seed))
     low, high = _percentiles(draws[0] - draws[1], draws[2] - draws[1], clusters, confidence)
     if not np.isfinite([low, high]).all():
-        return Gap(
-            len(questions), reason="In too many resamples the expert is no better than the naive judge."
-        )
-    return Gap(len(questions), (means[0] - means[1]) / (means[2] - means[1]), low, high)
+        return Gap(questions.size, reason=_TOO_FEW)
+    return Gap(questions.size, (means[0] - means[1]) / (means[2] - means[1]), low, high)
 
 
-def _room_of_people(expert: Verdicts, naive: Verdicts, confidence: float) -> float:
+def _room_of_people(expert: Readings, naive: Readings, confidence: float) -> float:
     """Return the lower limit of the difference between two arms on the same questions."""
-    both = verdicts([*expert.readings, *naive.readings])
-    first = np.array([reading.arm == expert.readings[0].arm for reading in both.readings])
-    weights = np.zeros(first.size)
-    weights[first], weights[~first] = expert.weights, naive.weights
-    places = (both.questions, both.passages, both.people)
-    return difference_of_people(both.values(rightness), first, *places, DIFFERENCE, confidence, weights)[
-        0
-    ].low
+    both, first = together(expert, naive)
+    own = np.zeros(first.size)
+    own[first], own[~first] = weights(expert), weights(naive)
+    places = (dense(both.question), dense(both.passage), dense(both.person))
+    return difference_of_people(both.right, first, *places, DIFFERENCE, confidence, own)[0].low
 
 
-def _redrawn(arms: Sequence[Verdicts], rng: np.random.Generator) -> tuple[list[FloatArray], int]:
+def _redrawn(arms: Sequence[Readings], rng: np.random.Generator) -> tuple[list[FloatArray], int]:
     """Return (draws,) accuracies of each arm over redrawn passages and people, and the smaller number of these."""
-    passages = sorted({reading.passage for arm in arms for reading in arm.readings})
-    people = sorted({reading.person for arm in arms for reading in arm.readings})
+    passages, people = (
+        np.unique(np.concatenate([getattr(arm, kind) for arm in arms])) for kind in ("passage", "person")
+    )
     tables = [_tables(arm, passages, people) for arm in arms]
     found: list[list[FloatArray]] = [[] for _ in arms]
     for _ in range(DRAWS // _BATCH):
         of_passages, of_people = (
-            rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=_BATCH).astype(np.float64)
-            for names in (passages, people)
+            rng.multinomial(codes.size, np.full(codes.size, 1 / codes.size), size=_BATCH).astype(np.float64)
+            for codes in (passages, people)
         )
         for own, (right, weight) in zip(found, tables, strict=True):
             sums = ((of_passages @ table * of_people).sum(axis=1) for table in (right, weight))
@@ -151,16 +154,14 @@ def _redrawn(arms: Sequence[Verdicts], rng: np.random.Generator) -> tuple[list[F
             own.append(np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), np.nan))
     draws = [np.concatenate(own) for own in found]
     kept = ~np.isnan(draws).any(axis=0)
-    return [draw[kept] for draw in draws], min(len(passages), len(people))
+    return [draw[kept] for draw in draws], min(passages.size, people.size)
 
 
-def _tables(arm: Verdicts, passages: Sequence[str], people: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+def _tables(arm: Readings, passages: IntArray, people: IntArray) -> tuple[FloatArray, FloatArray]:
     """Return (passages, people) sums of weighted right verdicts, and of weights."""
-    rows, columns = (
-        np.searchsorted(names, [getattr(reading, kind) for reading in arm.readings])
-        for names, kind in ((passages, "passage"), (people, "person"))
-    )
-    right, weight = np.zeros((len(passages), len(people))), np.zeros((len(passages), len(people)))
-    np.add.at(right, (rows, columns), arm.weights * arm.values(rightness))
-    np.add.at(weight, (rows, columns), arm.weights)
+    rows, columns = np.searchsorted(passages, arm.passage), np.searchsorted(people, arm.person)
+    right, weight = np.zeros((passages.size, people.size)), np.zeros((passages.size, people.size))
+    own = weights(arm)
+    np.add.at(right, (rows, columns), own * arm.right)
+    np.add.at(weight, (rows, columns), own)
     return right, weight

@@ -1,16 +1,21 @@
 """How well acceptance separates arguments for gold from arguments against it."""
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from app.statistics.pgr import Question
-from app.statistics.readings import Figures, MeasuredReading
+from app.statistics.intervals import FloatArray, IntArray
+from app.statistics.readings import BoolArray, Figures, MeasuredReadings, combined
 
 
-def auroc(items: Sequence[MeasuredReading]) -> Figures:
+def _argued(items: MeasuredReadings) -> IntArray:
+    """Return the readings in which one answer was argued for, by question, then in the order of the frame."""
+    placed = np.lexsort((items.readings.rows, items.readings.question))
+    return placed[~np.isnan(items.argues_gold[placed])]
+
+
+def auroc(items: MeasuredReadings) -> Figures:
     """Return each question's contribution to the area under the ROC curve of acceptance. Their mean is the
     area.
 
@@ -20,82 +25,75 @@ def auroc(items: Sequence[MeasuredReading]) -> Figures:
     readings against it, less the area (Hanley and Hajian-Tilaki 1997; by cluster Obuchowski 1997). This is
     between -1 and 2.
     """
-    by_side: dict[bool, dict[Question, list[float]]] = {True: defaultdict(list), False: defaultdict(list)}
-    for item in items:
-        if item.argues_gold is not None and item.p_argued is not None:
-            place = (item.reading.passage, item.reading.question)
-            by_side[item.argues_gold][place].append(item.p_argued)
-    common = sorted(by_side[True].keys() & by_side[False].keys())
-    if not common:
-        return {}
-    above = _placements(by_side[True], by_side[False], common)
-    below = _placements(by_side[False], by_side[True], common)
-    area = math.fsum(above.values()) / len(common)
+    placed = _argued(items)
+    sides = [placed[items.argues_gold[placed] == side] for side in (1.0, 0.0)]
+    questions = items.readings.question
+    common = np.intersect1d(questions[sides[0]], questions[sides[1]])
+    if not common.size:
+        return _figures(items, common, np.zeros(0))
+    gold, other = (side[np.isin(questions[side], common)] for side in sides)
+    above, below = _placements(items, gold, other), _placements(items, other, gold)
+    area = math.fsum(above) / common.size
     # The placement of a reading against gold is the share of readings for gold below it.
-    return {place: above[place] + (1 - below[place]) - area for place in common}
+    return _figures(items, common, above + (1 - below) - area)
 
 
-def _placements(
-    own: Mapping[Question, list[float]], others: Mapping[Question, list[float]], common: Sequence[Question]
-) -> Figures:
+def _figures(items: MeasuredReadings, questions: IntArray, values: FloatArray) -> Figures:
+    own, first = np.unique(items.readings.question, return_index=True)
+    return Figures(questions, items.readings.passage[first[np.searchsorted(own, questions)]], values)
+
+
+def _placements(items: MeasuredReadings, own: IntArray, others: IntArray) -> FloatArray:
     """Return by question the mean share of the `others` below its values, with equal weight for each question
-    of theirs.
+    of theirs. Both are places of readings, by question.
     """
-    values = np.array([value for place in common for value in others[place]])
-    weights = np.array([1 / len(others[place]) for place in common for _ in others[place]]) / len(common)
+    asked = np.unique_inverse(items.readings.question[others]).inverse_indices
+    counts = np.bincount(asked)
+    values, weights = items.p_argued[others], 1 / counts[asked] / counts.size
     order = np.argsort(values, kind="stable")
     ranked, heights = values[order], np.concatenate([[0.0], np.cumsum(weights[order])])
-    return {
-        place: float(
-            np.mean(
-                [
-                    (
-                        heights[np.searchsorted(ranked, value, "left")]
-                        + heights[np.searchsorted(ranked, value, "right")]
-                    )
-                    / 2
-                    for value in own[place]
-                ]
-            )
-        )
-        for place in common
-    }
+    below, upto = (np.searchsorted(ranked, items.p_argued[own], side) for side in ("left", "right"))
+    shares = (heights[below] + heights[upto]) / 2
+    starts = np.unique(items.readings.question[own], return_index=True)[1]
+    return np.array([np.mean(part) for part in np.split(shares, starts[1:])])
 
 
-def best_of_n(items: Sequence[MeasuredReading]) -> Figures:
+def best_of_n(items: MeasuredReadings) -> Figures:
     """Return how often the most accepted argument is for gold, among as many for it as against it (Kirchner
     et al. 2024, section 3).
 
     All arguments of a question in one reading order compete; ties share. Then orders are averaged. Questions
     with fewer arguments than others are left out, so that n is the same for all.
     """
-    contests: dict[Question, dict[int, list[tuple[float, bool]]]] = defaultdict(lambda: defaultdict(list))
-    for item in items:
-        if item.argues_gold is not None and item.p_argued is not None:
-            place = (item.reading.passage, item.reading.question)
-            contests[place][item.reading.order].append((item.p_argued, item.argues_gold))
     most = competing(items)
-    won = {
-        place: [_won(contest) for contest in orders.values() if _balanced(contest, most)]
-        for place, orders in contests.items()
-    }
-    return {place: math.fsum(won[place]) / len(won[place]) for place in sorted(won) if won[place]}
+    won: dict[int, list[float]] = {}
+    for contest in _contests(items):
+        if _balanced(items, contest) and contest.size == most:
+            won.setdefault(int(items.readings.question[contest[0]]), []).append(_won(items, contest))
+    values = np.array([math.fsum(own) / len(own) for own in won.values()])
+    return _figures(items, np.array(list(won), dtype=np.int64), values)
 
 
-def competing(items: Sequence[MeasuredReading]) -> int:
+def competing(items: MeasuredReadings) -> int:
     """Return the n of `best_of_n`: the number of arguments of one question that compete in one order."""
-    counts: dict[tuple[str, str, int], list[bool]] = defaultdict(list)
-    for item in items:
-        if item.argues_gold is not None:
-            counts[item.reading.passage, item.reading.question, item.reading.order].append(item.argues_gold)
-    return max((len(sides) for sides in counts.values() if 2 * sum(sides) == len(sides)), default=0)
+    return max((own.size for own in _contests(items) if _balanced(items, own)), default=0)
 
 
-def _balanced(contest: Sequence[tuple[float, bool]], most: int) -> bool:
-    return len(contest) == most and 2 * sum(for_gold for _, for_gold in contest) == most
+def _contests(items: MeasuredReadings) -> Sequence[IntArray]:
+    """Return the readings of each question in each order, by question."""
+    placed = _argued(items)
+    if not placed.size:
+        return []
+    contest = combined(items.readings.question, items.readings.order)[placed]
+    ranked = placed[np.argsort(contest, kind="stable")]
+    return np.split(ranked, np.flatnonzero(np.diff(np.sort(contest))) + 1)
 
 
-def _won(contest: Sequence[tuple[float, bool]]) -> float:
-    top = max(accepted for accepted, _ in contest)
-    best = [for_gold for accepted, for_gold in contest if accepted == top]
-    return sum(best) / len(best)
+def _balanced(items: MeasuredReadings, contest: IntArray) -> bool:
+    return bool(2 * items.argues_gold[contest].sum() == contest.size)
+
+
+def _won(items: MeasuredReadings, contest: IntArray) -> float:
+    accepted = items.p_argued[contest]
+    best: BoolArray = accepted == accepted.max()
+    return float(items.argues_gold[contest][best].sum() / best.sum())

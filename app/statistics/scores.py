@@ -1,8 +1,12 @@
-"""The scores of one reading: right or wrong, Brier, log score."""
+"""The scores of a belief: right or wrong, Brier, log score."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from app.statistics.intervals import FloatArray, IntArray
 
 BELIEF_FLOOR = 1e-4
 """The smallest belief that the log score counts, so that one sure mistake costs 13.3 bits and not infinity.
@@ -13,55 +17,62 @@ WORST_LOG_SCORE = math.log2(BELIEF_FLOOR)
 _SUM_TOLERANCE = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredReading:
-    """One belief of one judge in one reading order of one trial, to be thresholded and scored."""
+class Scores(NamedTuple):
+    """Beliefs, thresholded and scored: (n,) arrays."""
 
-    arm: str
-    judge: str
-    passage: str
-    question: str
-    assignment: int
-    """The number of the assignment: who argues for which answer."""
-    replicate: int
-    order: int
-    """The number of the reading order."""
-    p_gold: float
+    p_gold: FloatArray
     """Belief in the gold answer, in [0, 1]."""
-    p_best_other: float
-    """The highest belief in any other answer, in [0, 1]."""
-    answers: int
-    """Number of answers of the question, at least 2."""
-    p_rest: tuple[float, ...] = ()
-    """Beliefs in the answers that are neither gold nor the best other: empty for two answers, otherwise
-    `answers - 2` of them.
+    right: FloatArray
+    """As `credit`."""
+    brier: FloatArray
+    """The quadratic loss in [0, 1], 0 the best. It is (1 - p_gold)^2 for two answers. For more answers it is half of Brier's sum over
+    all answers (Brier 1950), which is the same number where there are two.
     """
-    talk: str = ""
-    """The judge whose talk was read, where each judge has separate talks. Used only to distinguish talks."""
-    person: str = ""
-    """The pseudonym of the person who judged; empty for other judges."""
-
-    def __post_init__(self) -> None:
-        if self.answers < 2 or len(self.p_rest) != self.answers - 2:
-            raise ValueError(
-                f"A reading of question {self.question} has {2 + len(self.p_rest)} beliefs for {self.answers} answers; "
-                "give one belief for each of two or more answers."
-            )
-        beliefs = (self.p_gold, self.p_best_other, *self.p_rest)
-        if not all(0 <= p <= 1 for p in beliefs) or abs(math.fsum(beliefs) - 1) > _SUM_TOLERANCE:
-            raise ValueError(
-                f"A reading of question {self.question} has the beliefs {beliefs}; give numbers from 0 to 1 that sum to 1."
-            )
-        if any(p > self.p_best_other for p in self.p_rest):
-            raise ValueError(
-                f"A reading of question {self.question} has a belief above its best other answer; "
-                "give the highest of the other answers as p_best_other."
-            )
+    log_score: FloatArray
+    """The logarithmic score in bits, 0 the best (Good 1952)."""
 
 
-def rightness(reading: ScoredReading) -> float:
-    """Return the value of the choice of a reading, by `credit`."""
-    return credit(reading.p_gold, (reading.p_best_other, *reading.p_rest))
+def scored(beliefs: FloatArray, gold: IntArray) -> Scores:
+    """Return the scores of beliefs.
+
+    beliefs: (n, k), padded with -1 where a question has fewer than k answers. gold: (n,) place of the gold answer. Raise ValueError
+    where a belief is no distribution over two or more answers.
+    """
+    _check(beliefs, gold)
+    p_gold = beliefs[np.arange(gold.size), gold]
+    return Scores(p_gold, credits(beliefs, gold), _brier(beliefs, p_gold), _mapped(bits, p_gold))
+
+
+def _mapped(function: Callable[[float], float], values: FloatArray) -> FloatArray:
+    """Return a function of each value, computed by Python: NumPy rounds some squares and logarithms another way."""
+    found = np.empty(values.size)
+    for start in range(0, values.size, _BATCH):
+        found[start : start + _BATCH] = [function(value) for value in values[start : start + _BATCH].tolist()]
+    return found
+
+
+_BATCH = 50_000
+"""Values that are Python's numbers at once."""
+
+
+def _check(beliefs: FloatArray, gold: IntArray) -> None:
+    given = np.where(beliefs == -1, 0.0, beliefs)
+    fits = ((given >= 0) & (given <= 1)).all(axis=1) & (np.abs(given.sum(axis=1) - 1) <= _SUM_TOLERANCE)
+    fits &= ((beliefs != -1).sum(axis=1) >= 2) & (beliefs[np.arange(gold.size), gold] != -1)
+    if not fits.all():
+        wrong = beliefs[int(np.flatnonzero(~fits)[0])].tolist()
+        raise ValueError(
+            f"A verdict has the beliefs {wrong}; give one number from 0 to 1 for each of two or more answers, which sum to 1."
+        )
+
+
+def _brier(beliefs: FloatArray, p_gold: FloatArray) -> FloatArray:
+    found = _mapped(lambda p: (1 - p) ** 2, p_gold)
+    for at in np.flatnonzero((beliefs >= 0).sum(axis=1) > 2):
+        others = beliefs[at][beliefs[at] >= 0].tolist()
+        others.remove(p_gold[at])
+        found[at] = math.fsum([found[at], *(p**2 for p in others)]) / 2
+    return found
 
 
 def credit(p_gold: float, p_others: Sequence[float]) -> float:
@@ -79,31 +90,24 @@ def credit(p_gold: float, p_others: Sequence[float]) -> float:
     return 1 / (1 + p_others.count(p_gold))
 
 
-def brier(reading: ScoredReading) -> float:
-    """Return the quadratic loss in [0, 1], 0 the best.
+def credits(beliefs: FloatArray, gold: IntArray) -> FloatArray:
+    """Return (n,) values of choices, by `credit`.
 
-    It is (1 - p_gold)^2 for two answers. For more answers it is half of Brier's sum over all answers (Brier
-    1950), which is the same number where there are two.
+    beliefs: (n, k), padded with -1 where a question has fewer than k answers. gold: (n,) place of the gold answer.
     """
-    miss = (1 - reading.p_gold) ** 2
-    if reading.answers == 2:
-        return miss
-    return math.fsum([miss, *(p**2 for p in (reading.p_best_other, *reading.p_rest))]) / 2
+    rows = np.arange(gold.size)
+    p_gold = beliefs[rows, gold]
+    if beliefs.shape[1] == 2:
+        return np.where(p_gold == 0.5, 0.5, (p_gold > 0.5).astype(np.float64))
+    top = beliefs == beliefs.max(axis=1, keepdims=True)
+    several = np.where(top[rows, gold], 1 / top.sum(axis=1), 0.0)
+    two = np.where(p_gold == 0.5, 0.5, (p_gold > 0.5).astype(np.float64))
+    return np.where((beliefs >= 0).sum(axis=1) == 2, two, several)
 
 
 def bits(p: float) -> float:
     """Return log2 of the belief in the right answer, from -13.3 to 0. Beliefs count as at least 1e-4."""
     return math.log2(max(p, BELIEF_FLOOR))
-
-
-def log_score(reading: ScoredReading) -> float:
-    """Return the logarithmic score in bits, 0 the best (Good 1952)."""
-    return bits(reading.p_gold)
-
-
-def clipped(reading: ScoredReading) -> bool:
-    """Return whether the log score counts more than the belief in gold: it is below 1e-4, as after 100 and 0 for another answer."""
-    return reading.p_gold < BELIEF_FLOOR
 
 
 def turns_score(p_gold: float, penalty: float) -> float:

@@ -142,7 +142,9 @@ def difference_limits(
 
 def _sums(values: FloatArray, clusters: IntArray) -> FloatArray:
     """Return the sums of (..., n) values by cluster, in the order of the clusters."""
-    order = np.argsort(clusters, kind="stable")
+    # Sorting short integers takes a time proportional to their number.
+    few = clusters.size and clusters.min() >= 0 and clusters.max() < 2**16
+    order = np.argsort(clusters.astype(np.uint16) if few else clusters, kind="stable")
     starts = np.flatnonzero(np.concatenate([[True], np.diff(clusters[order]) != 0]))
     return np.add.reduceat(values[..., order], starts, axis=-1)
 

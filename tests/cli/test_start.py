@@ -23,7 +23,16 @@ DATABASE = {
 RULES = {"app.protocols", "app.participants", "app.experiments"}
 WORK = {"aiohttp", "app.client", "app.engine", "app.jobs"}
 PAGES = {"fastapi", "starlette", "uvicorn", "jinja2", "argon2", "app.services", "app.web"}
-FIGURES = {"numpy", "scipy", "pyarrow", "altair", "vl_convert", "app.reports", "app.exchange.columns"}
+FIGURES = {
+    "numpy",
+    "polars",
+    "scipy",
+    "pyarrow",
+    "altair",
+    "vl_convert",
+    "app.reports",
+    "app.exchange.columns",
+}
 HEAVY = DATABASE | RULES | WORK | PAGES | FIGURES
 PROGRAM = """
 import atexit, sys

@@ -25,9 +25,9 @@ from sqlalchemy import select, text, update
 from app.csv_cells import FORMULA
 from app.exchange import tabular
 from app.exchange.choices import Format, What
-from app.exchange.columns import SCHEMAS, described, description, dictionary
+from app.exchange.columns import SCHEMAS, described, dictionary
 from app.exchange.export import export
-from app.exchange.tabular import ExportRefused
+from app.exchange.tabular import ExportRefused, arrow_schema
 from app.experiments.freeze import judge_again
 from app.experiments.spec import read_panel
 from app.protocols.core import (
@@ -56,6 +56,7 @@ from tests.factories import finished, imported, passage, played, spec, started
 from tests.servers import Script, ScriptedServer
 
 DICTIONARY = Path(__file__).resolve().parents[2] / "docs" / "data-dictionary.md"
+NAMES = [column.name for column in SCHEMAS[What.VERDICTS]]
 SMALL = {
     "name": "small",
     "arms": {
@@ -442,7 +443,7 @@ async def exported(
 
 async def check_forms(database: Database, experiment: Experiment, what: What, folder: Path) -> None:
     """The three forms of an export hold the same rows."""
-    schema = SCHEMAS[what]
+    schema = arrow_schema(SCHEMAS[what])
     paths = await exported(database, experiment, what, folder)
     rows = [orjson.loads(line) for line in paths[Format.JSONL].read_bytes().splitlines()]
     assert rows
@@ -494,9 +495,9 @@ async def test_an_experiment_without_results_gives_a_table_without_rows(
         case Format.JSONL:
             assert written == b""
         case Format.CSV:
-            assert written == (",".join(SCHEMAS[What.VERDICTS].names) + "\r\n").encode()
+            assert written == (",".join(NAMES) + "\r\n").encode()
         case Format.PARQUET:
-            assert pq.read_table(target).schema.names == SCHEMAS[What.VERDICTS].names
+            assert pq.read_table(target).schema.names == NAMES
 
 
 @pytest.mark.parametrize("form", Format)
@@ -707,6 +708,6 @@ def test_the_data_dictionary_is_current() -> None:
 @pytest.mark.parametrize("what", What)
 def test_every_column_is_documented(what: What) -> None:
     page = DICTIONARY.read_text(encoding="utf-8").partition(f"## {what}\n")[2].partition("\n## ")[0]
-    for path, field in described(SCHEMAS[what]):
-        assert description(field).endswith("."), path
+    for path, column in described(SCHEMAS[what]):
+        assert column.description.endswith("."), path
         assert f"| `{path}` | " in page

@@ -9,7 +9,7 @@ import yaml
 from app.experiments.presets import PRESETS, Preset
 from app.experiments.spec import Spec, SpecError, digest, parse_spec
 from app.protocols import PROTOCOLS
-from app.reports.pressure import _but
+from app.reports.figures.pressure import _but
 from app.web.experiment_editor.form import file_from_record, file_of, sheet_of
 from scripts.preset_pages import example
 

@@ -16,7 +16,7 @@ from app.experiments.spec import SpecError, parse_spec
 from app.protocols import PROTOCOLS
 from app.protocols.core import AnyContent, Belief, Note, Pick, RuleChanged, Speech
 from app.protocols.quotes import MarkedText
-from app.records import assignment, experiments, people, plays, seats, verdicts, waiting_work
+from app.records import assignment, experiments, frames, people, plays, seats, waiting_work
 from app.records.database import Database
 from app.records.eligibility import MOST
 from app.records.progress import progress
@@ -562,9 +562,11 @@ async def test_a_judge_who_takes_part_has_a_trial_of_their_own_for_each_person_w
     assert trial.judge_id == verdict.participant_id == one.participant_id
     assert verdict.method == "stated"
     async with database.session() as session:
-        mine = [row.reading for row in await verdicts.placed(session, experiment.id) if row.kind == "person"]
-    assert {reading.judge for reading in mine} == {"people"}
-    places_of = sorted((reading.assignment, reading.order) for reading in mine)
+        every = await frames.talk_frame(session, experiment.id)
+        read = await frames.verdict_frame(session, experiment.id, every)
+    mine = read.filter(read["judge_kind"].cast(str) == "person")
+    assert set(mine["label"]) == {"people"}
+    places_of = sorted(mine.select("assignment", "place").rows())
     assert places_of == [(0, 1), (0, 2), (1, 1), (1, 2)]
 
 

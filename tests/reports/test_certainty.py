@@ -3,20 +3,19 @@
 from collections.abc import Sequence
 from io import StringIO
 from typing import Any
-from uuid import UUID
 
 import pytest
 from rich.console import Console
 from sqlalchemy import select
 
 from app.records.database import Database
-from app.records.verdicts import Placed
 from app.reports.certainty import Certainty, certainties, sentences, warnings
 from app.reports.report import Report, report
 from app.reports.tables import as_tables
-from app.statistics.accuracy import cells
+from app.statistics.accuracy import Cell, cells
 from models import Judgement, Verdict
 from tests.factories import finished, passage, spec
+from tests.frames import Row, counted
 from tests.servers import Script, ScriptedServer
 
 
@@ -127,19 +126,30 @@ async def test_open_choices_name_the_command_that_reads_the_cell_by_one_method(d
 # ── without a database ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def verdict(question: int, first: float, *, order: int = 0, method: str = "logprobs", **more: Any) -> Placed:
+def verdict(question: int, first: float, *, order: int = 0, **more: Any) -> Row:
     """A verdict with this belief in the trial's first answer, which is gold; two questions a passage."""
-    return Placed(
-        UUID(int=question), order, (first, 1 - first), ((first, 1 - first),), 0, 0, 0, f"q{question}",
-        f"p{question // 2}", "debate", "weak", "model", "r", 0, 0, False, UUID(int=question), f"p{question // 2}", method=method,
-        answer_order=((0, 1), (1, 0))[order], **more,
-    )  # fmt: skip
+    return Row(
+        "debate",
+        f"q{question}",
+        (first, 1 - first),
+        passage=f"p{question // 2}",
+        judging=question,
+        reading=order,
+        reading_order=((0, 1), (1, 0))[order],
+        **more,
+    )
 
 
-def said(rows: Sequence[Placed]) -> tuple[list[str], list[str]]:
+def of_cell(rows: Sequence[Row]) -> tuple[Cell, Certainty]:
+    """The figures of one cell."""
+    held = counted(rows)
+    [cell] = cells(held.readings)
+    return cell, certainties(held)["debate", "weak"]
+
+
+def said(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
     """The keys and the sentences for one cell."""
-    [cell] = cells([row.reading for row in rows], naive=None, expert=None, seed=0)
-    held = certainties(rows)["debate", "weak"]
+    cell, held = of_cell(rows)
     return warnings(cell, held), sentences("small", [("debate, weak", cell, held)])
 
 
@@ -161,7 +171,7 @@ def test_a_constrained_reading_is_the_same_quantity() -> None:
 def test_a_judge_who_goes_by_content_is_warned_of_nothing() -> None:
     rows = [verdict(n, 0.9, order=order, label_mass=0.9) for n in range(60) for order in (0, 1)]
     assert said(rows) == ([], [])
-    held = certainties(rows)["debate", "weak"]
+    _, held = of_cell(rows)
     assert held.first.value == 0.5
     assert held.orders_agree is not None
     assert held.orders_agree.value == 1
@@ -193,8 +203,7 @@ def test_a_few_verdicts_in_one_order_do_not_show_that_place_decides() -> None:
 
 def test_what_holds_of_every_cell_of_many_is_said_once() -> None:
     rows = [verdict(n, 0.5) for n in range(8)]
-    [cell] = cells([row.reading for row in rows], naive=None, expert=None, seed=0)
-    held = certainties(rows)["debate", "weak"]
+    cell, held = of_cell(rows)
     lines = [(f"arm {n}, weak", cell, held) for n in range(4)]
     chance = "Not distinguishable from chance, which is inside the interval of accuracy"
     assert sentences("small", lines) == [f"{chance}: every arm and judge."]

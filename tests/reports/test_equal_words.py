@@ -14,9 +14,11 @@ from app.experiments.spec import SpecError, parse_spec
 from app.records.database import Database
 from app.reports.report import Report, notes, report
 from app.reports.tables import as_tables
+from app.statistics.readings import padded
 from app.statistics.reducers import majority, on_gold
 from models import Move, Trial
 from tests.factories import finished, passage, spec
+from tests.statistics.examples import MeasuredReading, measured_of, reading
 from tests.web.world import Site, opened
 
 
@@ -45,10 +47,10 @@ async def test_depth_is_compared_with_as_many_critiques_side_by_side_and_with_th
     database: Database,
 ) -> None:
     made = await reported(database, deep=DEEP, wide=WIDE)
-    by_judge, by_votes = made.equal_words
-    assert [item.decision for item in made.equal_words] == ["the judge", "the votes"]
+    by_judge, by_votes = made.figures["equal_words"]
+    assert [item.decision for item in made.figures["equal_words"]] == ["the judge", "the votes"]
     accuracy = {line.arm.arm: line.cell.accuracy for line in made.lines if line.cell}
-    for item in made.equal_words:
+    for item in made.figures["equal_words"]:
         assert (item.contrast.first, item.contrast.second, item.contrast.questions) == ("deep", "wide", 4)
         assert item.contrast.first_accuracy == accuracy["deep"]
     assert by_judge.contrast.second_accuracy == accuracy["wide"]
@@ -104,10 +106,17 @@ async def test_arms_that_differ_in_more_than_how_the_words_are_spent_are_not_com
 
 def test_each_vote_goes_to_the_answer_it_believes_more_and_a_tie_is_half_a_vote() -> None:
     told = {"vote/1": 0.9, "vote/2": 0.4, "vote/3": 0.1, "words": 5.0}
-    assert on_gold(told, "vote/", gold_first=True) == [0.9, 0.4, 0.1]
-    assert on_gold(told, "vote/", gold_first=False) == pytest.approx([0.1, 0.6, 0.9])
-    assert majority([0.9, 0.4, 0.1]) == pytest.approx(1 / 3)
-    assert majority([0.9, 0.5]) == fmean([1, 0.5])
+    items = measured_of(
+        [
+            MeasuredReading(reading(0.5, question=question), measures=told, gold_first=gold_first)
+            for question, gold_first in (("m", True), ("n", False))
+        ]
+    )
+    shares = on_gold(items, "vote/")
+    assert shares[0].tolist() == [0.9, 0.4, 0.1]
+    assert shares[1].tolist() == pytest.approx([0.1, 0.6, 0.9])
+    assert majority(shares).tolist() == pytest.approx([1 / 3, 2 / 3])
+    assert majority(padded([[0.9, 0.5]])).tolist() == [fmean([1, 0.5])]
 
 
 def test_critics_who_would_all_say_the_same_and_votes_without_a_voter_are_refused() -> None:

@@ -22,7 +22,7 @@ async def judged(database: Database, says: Sequence[Mapping[str, str]]) -> tuple
             await judge_on(database, seat)
     async with database.session() as session:
         made = await report(session, experiment)
-    return made, sorted({row.person for row in made.people})
+    return made, sorted({row.person for row in made.figures["people"]})
 
 
 @pytest.mark.parametrize("says", ONE_HUMAN.values(), ids=ONE_HUMAN)

@@ -11,39 +11,33 @@ import pytest
 from rich.console import Console
 
 from app.experiments.spec import SpecError, parse_spec
-from app.records.verdicts import ArmCount, JudgeCount, Placed, Played
-from app.reports.report import COIN, Facts, Report, computed, notes
+from app.records.verdicts import ArmCount, JudgeCount
+from app.reports.facts import Facts
+from app.reports.report import COIN, Report, computed, notes
 from app.reports.tables import as_tables
 from app.statistics.two_way import METHOD
 from models import Experiment
 from tests.factories import spec
+from tests.frames import Row, no_marks, talk_frame, verdict_frame
 
 
-def placed(arm: str, judge: str, kind: str, passage: int, place: int, p_gold: float) -> Placed:
+def placed(arm: str, judge: str, kind: str, passage: int, place: int, p_gold: float) -> Row:
     key = f"p{passage}"
-    return Placed(
-        judgement=UUID(int=place + 1),
-        order=0,
-        belief=(p_gold, 1 - p_gold),
-        beliefs=((p_gold, 1 - p_gold),),
-        assignment=0,
-        replicate=0,
-        gold=0,
-        question=f"{key}/q",
-        passage=key,
-        arm=arm,
+    return Row(
+        arm,
+        f"{key}/q",
+        (p_gold, 1 - p_gold),
         judge=judge,
         kind=kind,
-        round="first",
-        round_position=0,
+        passage=key,
         place=place,
-        knows_story=False,
+        judging=place + 1,
         trial=UUID(int=passage),
-        family=key,
+        method="baseline",
     )
 
 
-def of_people(arm: str, accuracy: float, seed: int) -> list[Placed]:
+def of_people(arm: str, accuracy: float, seed: int) -> list[Row]:
     rng = np.random.default_rng(seed)
     return [
         placed(
@@ -58,7 +52,7 @@ def counted(arm: str, protocol: str) -> ArmCount:
     return ArmCount(arm, protocol, 16, 16, 0, 1, 0, 0, 0, 0, baseline=False)
 
 
-def reported(rows: Sequence[Placed], protocols: dict[str, str], judge: str, **settings: Any) -> Report:
+def reported(rows: Sequence[Row], protocols: dict[str, str], judge: str, **settings: Any) -> Report:
     frozen = {"contrasts": [], "elicit": "final", **settings}
     places = dict.fromkeys((row.arm, row.kind) for row in rows)
     return computed(
@@ -68,12 +62,10 @@ def reported(rows: Sequence[Placed], protocols: dict[str, str], judge: str, **se
             judges=[
                 JudgeCount(arm, judge, "first", 0, kind == "builtin", 16, 16, 0, 0) for arm, kind in places
             ],
-            verdicts=rows,
+            verdicts=verdict_frame(rows),
             failures=[],
-            played=[
-                Played(row.trial, row.arm, None, row.passage, row.question, 0, 0, 0, {}, {}) for row in rows
-            ],
-            marks={},
+            talks=talk_frame(rows),
+            marks=no_marks(),
             speeches=[],
             preferences={},
             twins={},
@@ -199,7 +191,7 @@ def test_a_built_in_judge_that_goes_by_the_order_of_answers_is_a_coin_where_it_s
     """It chooses the first answer in both orders: half right on every question, whatever is asked."""
     for protocol, fixed in (("naive", COIN), ("debate", None)):
         rows = [
-            replace(placed("talk", "first", "builtin", passage, 0, p_gold), order=order)
+            replace(placed("talk", "first", "builtin", passage, 0, p_gold), reading=order)
             for passage in range(16)
             for order, p_gold in enumerate((0.9, 0.1))
         ]

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,10 +13,9 @@ from sqlalchemy import select
 from app.experiments.presets import PRESETS
 from app.experiments.spec import SpecError, parse_spec
 from app.records.database import Database
-from app.records.verdicts import Placed
-from app.reports.equal_words import equal_words
+from app.reports.figures.equal_words import equal_words
+from app.reports.figures.pressure import Attacked, attacked, dialled
 from app.reports.plots import PLOTS, Figures
-from app.reports.pressure import Attacked, attacked, dialled
 from app.reports.report import Report, report
 from app.reports.tables import as_tables
 from app.statistics.accuracy import cells
@@ -24,6 +23,7 @@ from models import Arm, Experiment, Move, Trial
 from scripts.preset_pages import example
 from tests.experiments.test_estimate import estimated, long_passage
 from tests.factories import finished, imported, passage, played, spec, started
+from tests.frames import Row, counted, talks
 from tests.servers import Script, ScriptedServer
 from tests.web.world import Site, opened
 
@@ -186,8 +186,8 @@ async def chosen(database: Database, arm: str) -> Any:
 def test_speakers_who_choose_among_their_own_candidates_are_on_a_line_of_their_own() -> None:
     own = {"chosen_by": "speaker"}
     made = frozen(**arms(one=own, four={"candidates": 4, **own}, read={"candidates": 4, "seats": BUILTINS}))
-    rows = [verdict(arm["name"], f"q{n}", 0.7).reading for arm in made for n in range(3)]
-    found = dialled(made, cells(rows, naive=None, expert=None, seed=1), {})
+    rows = [verdict(arm["name"], f"q{n}", 0.7) for arm in made for n in range(3)]
+    found = dialled(made, cells(counted(rows).readings), {})
     assert [(item.line, item.reader, item.arm, item.candidates) for item in found] == [
         ("one", "the speaker", "one", 1),
         ("one", "the speaker", "four", 4),
@@ -198,10 +198,9 @@ def test_speakers_who_choose_among_their_own_candidates_are_on_a_line_of_their_o
 def test_every_preset_can_be_reported(name: str) -> None:
     made = parse_spec(yaml.safe_load(example(PRESETS[name]))).normalised()["arms"]
     rows = [verdict(arm["name"], f"q{n}", 0.7) for arm in made for n in range(3)]
-    figures = cells([row.reading for row in rows], naive=None, expert=None, seed=1)
-    assert dialled(made, figures, {}) == []
-    assert attacked(made, rows, {}, seed=1) == []
-    assert equal_words(made, rows, {}, {}, seed=1) == []
+    assert dialled(made, cells(counted(rows).readings), {}) == []
+    assert attacks(made, rows) == []
+    assert equal_words(made, counted(rows), talks(rows), {}, seed=1) == []
 
 
 def test_readers_of_candidates_have_lines_of_their_own_and_share_the_arm_without_candidates() -> None:
@@ -220,8 +219,8 @@ def test_readers_of_candidates_have_lines_of_their_own_and_share_the_arm_without
             "seats": {"adversary": "advocate", "predictor": "dice"},
         },
     )
-    rows = [verdict(arm["name"], f"q{n}", 0.7).reading for arm in made for n in range(3)]
-    found = dialled(made, cells(rows, naive=None, expert=None, seed=1), {"dice": 0.6})
+    rows = [verdict(arm["name"], f"q{n}", 0.7) for arm in made for n in range(3)]
+    found = dialled(made, cells(counted(rows).readings), {"dice": 0.6})
     assert [(item.line, item.reader, item.arm, item.candidates, item.preference) for item in found] == [
         ("one", "lexical", "one", 1, None),
         ("one", "lexical", "lexical", 4, None),
@@ -245,21 +244,24 @@ ARGUES = {
 
 
 def verdict(
-    arm: str,
-    question: str,
-    first: float,
-    *,
-    gold: int = 0,
-    assignment: int = 0,
-    order: int = 0,
-    judge: str = "weak",
-) -> Placed:
+    arm: str, question: str, first: float, *, gold: int = 0, assignment: int = 0, order: int = 0
+) -> Row:
     """A verdict with this belief in the trial's first answer; each question is on a passage of its own."""
-    belief = (first, 1 - first)
-    return Placed(
-        None, order, belief, [belief], assignment, 0, gold, question, question, arm, judge, "model", "r", 0, 0, False,
-        UUID(int=assignment), question, answer_order=((0, 1), (1, 0))[order],
-    )  # fmt: skip
+    return Row(
+        arm,
+        question,
+        (first, 1 - first),
+        gold=gold,
+        assignment=assignment,
+        reading=order,
+        reading_order=((0, 1), (1, 0))[order],
+        trial=UUID(int=assignment),
+    )
+
+
+def attacks(made: list[dict[str, Any]], rows: Sequence[Row]) -> list[Attacked]:
+    """What a report says of attacks, from verdicts of which every one counts."""
+    return attacked(made, counted(rows), talks(rows, ARGUES), seed=1)
 
 
 def test_judges_are_compared_on_trials_in_which_the_attacker_is_wrong_and_each_verdict_with_its_like() -> (
@@ -278,7 +280,7 @@ def test_judges_are_compared_on_trials_in_which_the_attacker_is_wrong_and_each_v
         *(verdict("attacked", f"q{n}", 0.9) for n in range(4)),
         *(verdict("attacked", f"q{n}", 0.2 if n == 0 else 0.9, assignment=1) for n in range(4)),
     ]
-    [item] = attacked(made, rows, ARGUES, seed=1)
+    [item] = attacks(made, rows)
     assert (item.arm, item.base, item.attack, item.attacker) == (
         "attacked",
         "calm",
@@ -301,7 +303,7 @@ def test_a_simultaneous_debate_is_compared_by_who_would_be_wrong_whatever_the_se
         verdict("attacked", "q", 0.6, gold=1, assignment=1, order=0),  # it is wrong, and gold is read second
         verdict("attacked", "q", 0.9, gold=1, assignment=1, order=1),  # … and first
     ]
-    [item] = attacked(made, [*calm, *under], ARGUES, seed=1)
+    [item] = attacks(made, [*calm, *under])
     assert (item.verdicts, item.accuracy) == (2, 0.0)
     assert item.contrast is not None
     assert item.contrast.second_accuracy == 0.5
@@ -314,7 +316,7 @@ def test_an_attack_without_its_like_is_reported_alone() -> None:
     rows = [
         verdict(arm, "q", 0.9, gold=1, assignment=1) for arm in ("longer", "attacked") if arm == "attacked"
     ]
-    [item] = attacked(made, rows, ARGUES, seed=1)
+    [item] = attacks(made, rows)
     assert item == Attacked(
         "attacked", "forge-marks", "debater_a", "weak", 1, 1, 0.0, item.low, item.high, None
     )

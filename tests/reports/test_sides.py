@@ -14,11 +14,11 @@ from app.protocols import PROTOCOLS
 from app.protocols.combinators import TwoSided
 from app.records.database import Database
 from app.records.tasks import questions_of
-from app.records.verdicts import Played
+from app.reports.figures.sides import Sides, sides
 from app.reports.report import Report, notes, report
-from app.reports.sides import Sides, sides
 from models import Move, Participant, Question, Trial
 from tests.factories import TASKS, finished, imported, passage, spec
+from tests.frames import Row, talk_frame
 
 GROUPS = {
     "debate": ("debater_a", "debater_b"),
@@ -100,7 +100,7 @@ async def test_each_argues_for_gold_equally_often_and_its_own_moves_are_stored_u
         both[trial.question_id, name].add(argued)
     assert gold == {"strong": 6, "weak": 6}
     assert set(map(frozenset, both.values())) == {frozenset({True, False})}
-    [split] = made.sides
+    [split] = made.figures["sides"]
     assert (split.talks, split.for_gold, split.balanced) == (12, {"strong": 6, "weak": 6}, True)
     assert "opposed: sides are balanced; of 12 talks, strong argued for the right answer in 6" in " ".join(
         notes(made)
@@ -109,7 +109,7 @@ async def test_each_argues_for_gold_equally_often_and_its_own_moves_are_stored_u
 
 async def test_half_of_the_assignments_is_balanced_over_the_questions_and_named(database: Database) -> None:
     made = await reported(database, rounds=1, balance="half")
-    [split] = made.sides
+    [split] = made.figures["sides"]
     assert (split.talks, split.for_gold) == (6, {"strong": 3, "weak": 3})
     assert "balanced over the questions, by a seeded half" in split.sentence
     [line] = made.lines
@@ -147,16 +147,13 @@ def test_half_needs_two_participants() -> None:
 # ── who speaks first ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def talk(assignment: int, argues: dict[str, int], number: int) -> Played:
-    return Played(UUID(int=number), "opposed", None, "Alba", "Alba-q1", assignment, 0, 0, argues, {})
-
-
 def counted(name: str, seats: dict[str, str], talks: int, **settings: Any) -> Sides:
     """The split of sides of talks under so many assignments of a protocol, as a file with these seats has them."""
     protocol = PROTOCOLS[name].model_validate(settings)
     arm = {"name": "opposed", "protocol": name, "seats": seats, **protocol.model_dump(mode="json")}
     one, other = GROUPS[name]
-    [found] = sides([arm], [talk(number, {one: 0, other: 1}, number) for number in range(talks)])
+    rows = [Row("opposed", "q", (1.0, 0.0), assignment=n, trial=UUID(int=n)) for n in range(talks)]
+    [found] = sides([arm], talk_frame(rows, {row.trial: {one: 0, other: 1} for row in rows}))
     return found
 
 

@@ -7,15 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.statistics.accuracy import Cell, by_question, cells
-from app.statistics.scores import ScoredReading, rightness
-from tests.statistics.examples import reading
+from app.statistics.accuracy import Cell
+from tests.statistics.examples import Reading, all_cells, means, reading
 
 beliefs = st.integers(0, 16).map(lambda part: part / 16)
 
 
 @st.composite
-def trials(draw: st.DrawFn) -> list[ScoredReading]:
+def trials(draw: st.DrawFn) -> list[Reading]:
     """Both orders, both assignments and two replicates of 2 questions on each of 3 passages."""
     places = [(p, q, a, r, o) for p in "xyz" for q in "mn" for a in (0, 1) for r in (0, 1) for o in (0, 1)]
     return [
@@ -24,8 +23,8 @@ def trials(draw: st.DrawFn) -> list[ScoredReading]:
     ]
 
 
-def only_cell(readings: list[ScoredReading]) -> Cell:
-    (cell,) = cells(readings, naive=None, expert=None, seed=1)
+def only_cell(readings: list[Reading]) -> Cell:
+    (cell,) = all_cells(readings)
     return cell
 
 
@@ -44,7 +43,7 @@ def test_orders_are_averaged_before_assignments_and_assignments_before_replicate
         reading(wrong, replicate=1, assignment=0, order=0),
     ]
     replicate_0 = ((1 + 0) / 2 + 1) / 2
-    assert by_question(readings, rightness) == {("p1", "q1"): (replicate_0 + 0) / 2}
+    assert means(readings) == {("p1", "q1"): (replicate_0 + 0) / 2}
 
 
 def test_every_question_weighs_the_same_however_often_it_was_read() -> None:
@@ -63,9 +62,9 @@ def test_talks_of_several_judges_under_one_assignment_are_averaged_before_assign
         replace(reading(0.1, assignment=0), talk="second"),
         replace(reading(0.9, assignment=1), talk="first"),
     ]
-    assert by_question(readings, rightness) == {("p1", "q1"): (1 / 2 + 1) / 2}
+    assert means(readings) == {("p1", "q1"): (1 / 2 + 1) / 2}
     with pytest.raises(ValueError, match="two readings"):
-        by_question([readings[0], readings[0]], rightness)
+        means([readings[0], readings[0]])
 
 
 def test_where_sides_are_chosen_every_question_counts_as_it_was_chosen_and_no_half_is_weighed_up() -> None:
@@ -101,7 +100,7 @@ def test_a_reading_given_twice_is_an_error() -> None:
 
 @given(trials(), st.randoms())
 def test_the_order_in_which_readings_arrive_changes_no_bit(
-    readings: list[ScoredReading], shuffler: random.Random
+    readings: list[Reading], shuffler: random.Random
 ) -> None:
     shuffled = shuffler.sample(readings, len(readings))
     assert only_cell(shuffled) == only_cell(readings)
@@ -109,7 +108,7 @@ def test_the_order_in_which_readings_arrive_changes_no_bit(
 
 @given(trials())
 def test_exchanging_the_names_of_orders_assignments_and_replicates_changes_no_bit(
-    readings: list[ScoredReading],
+    readings: list[Reading],
 ) -> None:
     renamed = [
         replace(r, order=1 - r.order, assignment=1 - r.assignment, replicate=1 - r.replicate)
@@ -120,15 +119,15 @@ def test_exchanging_the_names_of_orders_assignments_and_replicates_changes_no_bi
 
 @given(trials())
 def test_accuracy_of_a_judge_and_of_one_who_believes_the_opposite_sum_to_one(
-    readings: list[ScoredReading],
+    readings: list[Reading],
 ) -> None:
-    opposite = [replace(r, p_gold=r.p_best_other, p_best_other=r.p_gold) for r in readings]
+    opposite = [replace(r, beliefs=r.beliefs[::-1]) for r in readings]
     assert only_cell(readings).accuracy + only_cell(opposite).accuracy == pytest.approx(1)
 
 
 @given(trials())
 def test_reading_everything_again_in_another_order_with_the_same_beliefs_narrows_nothing(
-    readings: list[ScoredReading],
+    readings: list[Reading],
 ) -> None:
     once = only_cell(readings)
     twice = only_cell([*readings, *(replace(r, order=r.order + 2) for r in readings)])
@@ -142,7 +141,7 @@ NAIVE_EXPERT_DEBATE = {"naive": 5, "expert": 10, "debate": 8}
 """How many of ten questions on each passage are right."""
 
 
-def study(judges: tuple[str, ...] = ("wary",)) -> list[ScoredReading]:
+def study(judges: tuple[str, ...] = ("wary",)) -> list[Reading]:
     return [
         reading(0.9 if q < right else 0.1, arm=arm, judge=judge, passage=f"p{p}", question=f"q{q}")
         for arm, right in NAIVE_EXPERT_DEBATE.items()
@@ -154,7 +153,7 @@ def study(judges: tuple[str, ...] = ("wary",)) -> list[ScoredReading]:
 
 def test_pgr_is_measured_between_the_naive_and_the_expert_arm_of_the_same_judge() -> None:
     readings = [*study(), *(replace(r, judge="bold") for r in study() if r.arm == "debate")]
-    found = {(c.arm, c.judge): c for c in cells(readings, naive="naive", expert="expert", seed=1)}
+    found = {(c.arm, c.judge): c for c in all_cells(readings, naive="naive", expert="expert", seed=1)}
     assert found["debate", "wary"].pgr == pytest.approx(0.6)
     assert found["debate", "wary"].pgr_questions == 100
     assert found["debate", "wary"].pgr_reason is None
@@ -164,12 +163,12 @@ def test_pgr_is_measured_between_the_naive_and_the_expert_arm_of_the_same_judge(
 
 
 def test_without_an_expert_arm_pgr_is_not_reported() -> None:
-    found = {c.arm: c for c in cells(study(), naive="naive", expert=None, seed=1)}
+    found = {c.arm: c for c in all_cells(study(), naive="naive", expert=None, seed=1)}
     assert found["debate"].pgr_reason == "This judge has no verdict under an expert arm."
 
 
 def test_cells_come_in_the_order_of_the_arms_given_the_rest_by_name_and_judges_by_name() -> None:
-    found = cells(study(("wary", "bold")), naive=None, expert=None, seed=1, arms=("naive",))
+    found = all_cells(study(("wary", "bold")), arms=("naive",))
     assert [(c.arm, c.judge) for c in found] == [
         (arm, judge) for arm in ("naive", "debate", "expert") for judge in ("bold", "wary")
     ]
@@ -180,17 +179,17 @@ def test_cells_come_in_the_order_of_the_arms_given_the_rest_by_name_and_judges_b
 def test_the_same_data_give_the_same_pgr_to_the_bit(shuffler: random.Random) -> None:
     readings = study()
     shuffled = shuffler.sample(readings, len(readings))
-    assert cells(shuffled, naive="naive", expert="expert", seed=3) == cells(
+    assert all_cells(shuffled, naive="naive", expert="expert", seed=3) == all_cells(
         readings, naive="naive", expert="expert", seed=3
     )
 
 
 def test_a_cell_is_a_flat_row_of_plain_values_that_any_writer_takes() -> None:
-    rows = [asdict(cell) for cell in cells(study(), naive="naive", expert="expert", seed=1)]
+    rows = [asdict(cell) for cell in all_cells(study(), naive="naive", expert="expert", seed=1)]
     assert {type(value) for row in rows for value in row.values()} == {str, int, float, type(None)}
 
 
 def test_a_figure_of_an_arm_does_not_change_when_other_arms_are_reported_beside_it() -> None:
-    alone = cells([r for r in study() if r.arm == "debate"], naive="naive", expert="expert", seed=1)[0]
-    beside = next(c for c in cells(study(), naive="naive", expert="expert", seed=1) if c.arm == "debate")
+    alone = all_cells([r for r in study() if r.arm == "debate"], naive="naive", expert="expert", seed=1)[0]
+    beside = next(c for c in all_cells(study(), naive="naive", expert="expert", seed=1) if c.arm == "debate")
     assert (alone.accuracy, alone.low, alone.high) == (beside.accuracy, beside.low, beside.high)

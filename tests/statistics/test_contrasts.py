@@ -8,10 +8,9 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.statistics.contrasts import EXACT_UP_TO, Contrast, contrast, contrasts, flip_test
+from app.statistics.contrasts import EXACT_UP_TO, Contrast, flip_test
 from app.statistics.intervals import DIFFERENCE, METHOD_ONE_PASSAGE, FloatArray, mean_interval
-from app.statistics.pgr import Question
-from tests.statistics.examples import by_place, reading, right_or_wrong
+from tests.statistics.examples import Question, by_place, contrast, contrasts, reading, right_or_wrong
 
 ANY = np.random.default_rng(0)
 

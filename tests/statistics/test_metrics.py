@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,11 +16,11 @@ from app.protocols.core import (
 )
 from app.protocols.flaws import GRADES
 from app.protocols.market_making import MarketMaking
-from app.statistics.metrics import EVERY, Measured, measures, metrics
+from app.statistics.metrics import EVERY, Measured, measures
 from app.statistics.ranking import auroc
-from app.statistics.readings import MeasuredReading, TrialMeasures
+from app.statistics.readings import TrialMeasures
 from app.statistics.reducers import REDUCERS, divergence
-from tests.statistics.examples import reading
+from tests.statistics.examples import MeasuredReading, measured_of, metrics, reading
 
 
 def argued(p_argued: float, for_gold: bool, **place: object) -> MeasuredReading:
@@ -221,7 +220,7 @@ def test_the_area_is_that_of_scikit_learn_with_every_question_weighing_the_same(
                 labels.append(for_gold)
                 scores.append(p)
                 weights.append(1 / len(accepted))
-    area = np.mean(list(auroc(items).values()))
+    area = auroc(measured_of(items)).value.mean()
     assert area == pytest.approx(roc_auc_score(labels, scores, sample_weight=weights))
 
 
@@ -418,4 +417,4 @@ def test_every_metric_is_made_by_a_reducer_that_there_is_from_measures_that_the_
 def test_a_metric_of_a_column_that_there_is_not_names_it() -> None:
     unknown = Metric("gut", "Gut", "share", "mean", "gut feeling")
     with pytest.raises(ValueError, match="gut reads gut feeling"):
-        REDUCERS["mean"].figures(unknown, [MeasuredReading(reading(0.9))])
+        REDUCERS["mean"].figures(unknown, measured_of([MeasuredReading(reading(0.9))]))

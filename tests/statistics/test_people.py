@@ -10,15 +10,25 @@ from statsmodels.stats.multitest import multipletests
 
 from app.protocols import PROTOCOLS
 from app.protocols.core import Protocol
-from app.statistics.accuracy import Cell, by_question, cells, constant
-from app.statistics.contrasts import NULL, NULL_OF_PEOPLE, Contrast, contrast, contrasts, holm, skewness
+from app.statistics.accuracy import Cell, constant
+from app.statistics.contrasts import NULL, NULL_OF_PEOPLE, Contrast, holm, skewness
 from app.statistics.intervals import DIFFERENCE
-from app.statistics.metrics import PASSAGES_ALONE, metrics
-from app.statistics.people import of_people, pooled, verdicts
-from app.statistics.readings import MeasuredReading
-from app.statistics.scores import ScoredReading, brier, clipped, rightness
+from app.statistics.metrics import PASSAGES_ALONE
+from app.statistics.people import model_checks, of_people
+from app.statistics.readings import dense, together, weights
 from app.statistics.two_way import METHOD, METHOD_ALONE, METHOD_ONE_JUDGE, TEST, difference_of_people
-from tests.statistics.examples import reading
+from tests.statistics.examples import (
+    MeasuredReading,
+    Reading,
+    all_cells,
+    alone,
+    contrast,
+    contrasts,
+    grouped,
+    means,
+    metrics,
+    reading,
+)
 
 PEOPLE = "people"
 
@@ -30,7 +40,7 @@ def study(
     seed: int = 1,
     questions: int = 2,
     spread: float = 0.1,
-) -> list[ScoredReading]:
+) -> list[Reading]:
     """Every person judges every question of every arm, each in a place of its own."""
     rng = np.random.default_rng(seed)
     skill = rng.normal(0, spread, people)
@@ -53,8 +63,8 @@ def study(
     ]
 
 
-def cell(readings: list[ScoredReading], arm: str = "debate") -> Cell:
-    [found] = [c for c in cells(readings, naive="naive", expert="expert", seed=1) if c.arm == arm]
+def cell(readings: list[Reading], arm: str = "debate") -> Cell:
+    [found] = [c for c in all_cells(readings, naive="naive", expert="expert", seed=1) if c.arm == arm]
     return found
 
 
@@ -76,20 +86,20 @@ def test_weights_give_the_mean_in_which_orders_assignments_and_replicates_are_av
         )
         for at, p in beliefs.items()
     ]
-    held = verdicts(readings)
-    assert held.weights.sum() == pytest.approx(1)
-    expected = np.mean(list(by_question(readings, rightness).values()))
-    assert held.weights @ held.values(rightness) == pytest.approx(expected)
+    held = alone(readings)
+    assert weights(held).sum() == pytest.approx(1)
+    expected = np.mean(list(means(readings).values()))
+    assert weights(held) @ held.right == pytest.approx(expected)
 
 
 def test_a_cell_of_people_has_the_interval_for_new_people_and_says_so() -> None:
     readings = study({"debate": 0.7}, spread=0.25)
     found = cell(readings)
     assert (found.people, found.method) == (6, METHOD)
-    alone = cell([replace(r, person="") for r in readings])
-    assert alone.people is None
-    assert found.accuracy == pytest.approx(alone.accuracy)
-    assert found.high - found.low > alone.high - alone.low
+    unpooled = cell([replace(r, person="") for r in readings])
+    assert unpooled.people is None
+    assert found.accuracy == pytest.approx(unpooled.accuracy)
+    assert found.high - found.low > unpooled.high - unpooled.low
     assert found.brier_high - found.brier_low > 0
     assert found.low < found.accuracy < found.high
     assert found == cell(readings[::-1])
@@ -101,25 +111,26 @@ def test_one_person_alone_is_reported_as_one() -> None:
 
 def test_each_person_has_figures_under_their_pseudonym() -> None:
     readings = study({"debate": 0.7, "naive": 0.5}, people=4)
-    figures, checks = of_people([*readings, reading(0.9, arm="debate", judge="model")])
+    groups = grouped([*readings, reading(0.9, arm="debate", judge="model")])
+    figures, checks = of_people(groups), model_checks(groups)
     assert [(item.arm, item.person) for item in figures[:4]] == [("debate", f"person-{n}") for n in range(4)]
     own = [r for r in readings if r.arm == "debate" and r.person == "person-2"]
-    assert figures[2].accuracy == pytest.approx(np.mean([rightness(r) for r in own]))
-    assert figures[2].brier == pytest.approx(np.mean([brier(r) for r in own]))
+    assert figures[2].accuracy == pytest.approx(np.mean([r.p_gold > 0.5 for r in own]))
+    assert figures[2].brier == pytest.approx(np.mean([(1 - r.p_gold) ** 2 for r in own]))
     assert (figures[2].questions, figures[2].passages, figures[2].verdicts) == (24, 12, 24)
     assert [(check.arm, check.fit.reason) for check in checks] == [("debate", None), ("naive", None)]
     assert checks[0].fit.accuracy == pytest.approx(cell(readings).accuracy, abs=0.03)
 
 
 def test_models_beside_people_are_not_pooled() -> None:
-    assert pooled(study({"debate": 0.7}))
-    assert not pooled([*study({"debate": 0.7}), reading(0.9)])
+    assert alone(study({"debate": 0.7})).pooled
+    assert not alone([*study({"debate": 0.7}), reading(0.9, judge=PEOPLE)]).pooled
 
 
 # ── contrasts ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def of_pair(readings: list[ScoredReading]) -> Contrast:
+def of_pair(readings: list[Reading]) -> Contrast:
     [found] = contrasts(readings, [("debate", "naive")], seed=1)
     return found
 
@@ -129,10 +140,10 @@ def test_a_contrast_of_people_is_tested_for_new_people() -> None:
     found = of_pair(readings)
     assert (found.method, found.test, found.null, found.people) == (METHOD, TEST, NULL_OF_PEOPLE, 6)
     assert found.skewness is found.warning is None
-    held = verdicts(readings)
-    first = np.array([r.arm == "debate" for r in held.readings])
-    places = (held.questions, held.passages, held.people)
-    estimate, p = difference_of_people(held.values(rightness), first, *places, DIFFERENCE)
+    groups = grouped(readings)
+    both, first = together(groups["debate", PEOPLE], groups["naive", PEOPLE])
+    places = (dense(both.question), dense(both.passage), dense(both.person))
+    estimate, p = difference_of_people(both.right, first, *places, DIFFERENCE)
     assert (found.low, found.high, found.p) == pytest.approx((estimate.low, estimate.high, p))
     assert found.first_accuracy is not None
     assert found.second_accuracy is not None
@@ -238,7 +249,7 @@ def test_pgr_of_people_is_absent_where_the_expert_is_not_surely_better() -> None
 def test_a_constant_of_the_design_has_no_interval_and_a_sample_without_variation_keeps_its() -> None:
     """Forty of forty say little about a forty-first; a coin is right half of the time whatever is drawn."""
     forty = [reading(0.9, passage=f"p{n % 8}", question=f"q{n // 8}") for n in range(40)]
-    [sample] = cells(forty, naive=None, expert=None, seed=1)
+    [sample] = all_cells(forty)
     assert (sample.accuracy, sample.high, sample.fixed) == (1.0, 1.0, None)
     assert sample.low < 0.9
     fixed = constant(sample, "a coin")
@@ -248,13 +259,13 @@ def test_a_constant_of_the_design_has_no_interval_and_a_sample_without_variation
 
 @pytest.mark.parametrize(("p_gold", "expected"), [(0.0, True), (0.5e-4, True), (1e-4, False), (0.01, False)])
 def test_verdicts_at_the_clip_are_counted(p_gold: float, expected: bool) -> None:
-    assert clipped(reading(p_gold)) is expected
-    [found] = cells([reading(p_gold), reading(0.8, question="q2")], naive=None, expert=None, seed=1)
+    assert (p_gold < 1e-4) is expected
+    [found] = all_cells([reading(p_gold), reading(0.8, question="q2")])
     assert found.clipped == expected
 
 
 def test_metrics_of_people_are_for_new_people_and_ranked_ones_say_that_they_are_not() -> None:
-    def argued(read: ScoredReading, assignment: int) -> MeasuredReading:
+    def argued(read: Reading, assignment: int) -> MeasuredReading:
         placed = replace(read, assignment=assignment)
         return MeasuredReading(placed, p_argued=read.p_gold, argues_gold=assignment == 0)
 

@@ -1,14 +1,18 @@
 """Who argued for the right answer how often, where two different participants oppose each other."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
+import orjson
+import polars as pl
 
 from app.participants.base import PEOPLE
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import TwoSided
-from app.records.verdicts import Played
+from app.reports.figures.core import Evidence, Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +56,16 @@ class Sides:
         return f"{self.arm}: sides are {why}; of {self.talks} talks, {split}."
 
 
-def sides(file_arms: Iterable[Mapping[str, Any]], played: Sequence[Played]) -> list[Sides]:
-    """Return the split of sides of each such arm, from the talks that are done."""
-    by_arm: dict[str, list[Played]] = {}
-    for trial in played:
-        by_arm.setdefault(trial.arm, []).append(trial)
-    return [found for arm in file_arms if (found := _sides(arm, by_arm.get(arm["name"], ()))) is not None]
+def sides(file_arms: Iterable[Mapping[str, Any]], talks: pl.DataFrame) -> list[Sides]:
+    """Return the split of sides of each such arm, from the talks that are done: rows of the frame of talks."""
+    counts = talks.group_by("arm", "assignment", "argues", "gold").len().sort("assignment", "argues", "gold")
+    by_arm = {str(key): own for (key,), own in counts.group_by("arm")}
+    return [found for arm in file_arms if (found := _sides(arm, by_arm.get(arm["name"]))) is not None]
 
 
-def _sides(arm: Mapping[str, Any], played: Sequence[Played]) -> Sides | None:
+def _sides(arm: Mapping[str, Any], talks: pl.DataFrame | None) -> Sides | None:
     rules = PROTOCOLS.get(arm["protocol"])
-    if rules is None or not issubclass(rules, TwoSided) or not played:
+    if rules is None or not issubclass(rules, TwoSided) or talks is None:
         return None
     protocol = rules.model_validate({key: arm[key] for key in rules.model_fields if key in arm})
     seats: Mapping[str, str] = arm["seats"]
@@ -77,10 +80,31 @@ def _sides(arm: Mapping[str, Any], played: Sequence[Played]) -> Sides | None:
     models = {seat: holder for seat, holder in seats.items() if holder != PEOPLE}
     for_gold = Counter({named[seat]: 0 for seat in protocol.opposed})
     first: Counter[str] = Counter()
-    for trial in played:
-        holders = protocol.holders(named, protocol.balanced(2, models)[trial.assignment])
+    for number, argues, gold, count in talks.select("assignment", "argues", "gold", "len").iter_rows():
+        answers = orjson.loads(argues)
+        holders = protocol.holders(named, protocol.balanced(2, models)[number])
         for seat, holder in holders.items():
-            for_gold[holder] += trial.argues.get(seat) == trial.gold
-        if (opening := protocol.speaks_first(trial.argues)) is not None:
-            first.update({holder: seat == opening for seat, holder in holders.items()})
-    return Sides(arm["name"], len(played), dict(for_gold), dict(first), people, protocol.balance == "half")
+            for_gold[holder] += count * (answers.get(seat) == gold)
+        if (opening := protocol.speaks_first(answers)) is not None:
+            first.update({holder: count * (seat == opening) for seat, holder in holders.items()})
+    return Sides(
+        arm["name"], int(talks["len"].sum()), dict(for_gold), dict(first), people, protocol.balance == "half"
+    )
+
+
+def _rows(evidence: Evidence) -> list[Sides]:
+    """Return the split of the talks behind the verdicts that count."""
+    counted = evidence.counted
+    return sides(evidence.file_arms, evidence.facts.talks[np.unique(counted.table.talk[counted.kept])])
+
+
+SIDES = Figure(
+    name="sides",
+    title="Sides",
+    about="Who argued for the right answer how often, where two different participants oppose each other.",
+    source="Counts.",
+    needs="an arm of two sides with two participants",
+    rows=_rows,
+    words=lambda rows: [row.sentence for row in rows],
+    as_json=lambda row: {**asdict(row), "balanced": row.balanced},
+)

@@ -1,0 +1,400 @@
+"""The frames of a report: every verdict, every talk and every mark of an experiment, each read once by COPY.
+
+The columns of `verdict_frame` are those of the export of verdicts, as far as figures need them, and a few more: `COLUMNS` describes
+all of them. A frame holds no text that a judge read.
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.judge_fields import KNOWS_STORY
+from app.participants.base import PEOPLE
+from app.protocols.marks import MARKING, marked_place
+from app.protocols.marks import MARKS as MARKED
+from app.records.columns import (
+    NUMBER,
+    TEXT,
+    VERDICTS,
+    WHOLE,
+    YES_NO,
+    Column,
+    ColumnKind,
+    ListOf,
+    Parts,
+    Scalar,
+    maybe,
+)
+from app.statistics.intervals import IntArray
+from app.statistics.readings import combined
+from app.statistics.scores import credits
+from models import Judging, JudgingRound, Move, Participant, Trial
+
+_EXPORTED = (
+    *("arm", "round", "round_added", "judge", "judge_kind", "passage", "family", "question", "gold", "assignment"),
+    *("replicate", "reading", "reading_order", "belief", "p_gold", "correct", "method", "label_mass"),
+    "flags",
+)  # fmt: skip
+
+COLUMNS: tuple[Column, ...] = (
+    *(column for name in _EXPORTED for column in VERDICTS if column.name == name),
+    maybe(
+        "beliefs",
+        ListOf(ListOf(NUMBER)),
+        "Every belief on the way, oldest first; the last is `belief`. Absent where only that was asked for.",
+    ),
+    Column(
+        "label",
+        TEXT,
+        "The judge as reports name it: people share one name, and a judge of an added round has the round's.",
+    ),
+    Column(
+        "person",
+        TEXT,
+        "The pseudonym of the person who judged, the first where they judged by several accounts; empty for other judges.",
+    ),
+    Column(
+        KNOWS_STORY.name,
+        YES_NO,
+        "Whether a person marked that they know the story, as the judge or in a seat of the talk without the passage.",
+    ),
+    Column("place", WHOLE, "Which of the people wanted the judge is, from 1; 0 for models."),
+    Column("talk", WHOLE, "Row of the talk in the frame of talks."),
+    Column(
+        "play",
+        WHOLE,
+        "Number of the judging, or of the talk for a judge who took part: a hash of its id.",
+    ),
+    Column("reads", YES_NO, "Whether the judge read a finished talk, in which it took no part."),
+    Column("took_part", TEXT, "Id of the judge who took part in the talk; empty where none did."),
+)
+"""The columns of `verdict_frame`."""
+
+TALKS: tuple[Column, ...] = (
+    Column("talk", WHOLE, "Row of the talk."),
+    *(
+        column
+        for name in ("trial_id", "arm", "passage", "family", "question", "assignment", "replicate", "gold")
+        for column in VERDICTS
+        if column.name == name
+    ),
+    maybe("judge", TEXT, "Name of the judge, where it took part in the talk."),
+    Column("took_part", TEXT, "Id of that judge; empty where none took part."),
+    Column("argues", TEXT, "Seat to place in the talk's answers of the answer that it argued for, as JSON."),
+    Column(
+        "measures", TEXT, "The protocol's own figures by name, as JSON; empty until the talk is finished."
+    ),
+    Column("hash", WHOLE, "Hash of the id."),
+    Column("position", WHOLE, "Place in the queue."),
+)
+"""The columns of `talk_frame`."""
+
+MARKS: tuple[Column, ...] = (
+    Column("play", WHOLE, "Number of the judging, as in the frame of verdicts."),
+    Column("point", WHOLE, "Number of the point of the critique, from 1."),
+    Column("accepted", YES_NO, "Whether the judge accepts it."),
+)
+"""The columns of `mark_frame`."""
+
+_KINDS: dict[Scalar, Any] = {
+    Scalar.TEXT: pl.Categorical(),
+    Scalar.WHOLE: pl.Int32(),
+    Scalar.NUMBER: pl.Float64(),
+    Scalar.YES_NO: pl.Boolean(),
+}
+
+
+def kind_of(kind: ColumnKind) -> Any:
+    """Return the type of a column of a frame. Texts are categories: few differ."""
+    if isinstance(kind, ListOf):
+        return pl.List(kind_of(kind.kind))
+    if isinstance(kind, Parts):
+        return pl.Struct({part.name: kind_of(part.kind) for part in kind.columns})
+    return _KINDS[kind]
+
+
+_OWN_KINDS = {
+    # Nearly all of these texts differ.
+    **dict.fromkeys(("trial_id", "argues", "measures"), pl.String()),
+    # Hashes.
+    **dict.fromkeys(("play", "hash"), pl.Int64()),
+}
+
+
+def schema_of(columns: Sequence[Column]) -> dict[str, Any]:
+    """Return the types of a frame by column."""
+    return {column.name: _OWN_KINDS.get(column.name) or kind_of(column.kind) for column in columns}
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+BLOCK = 4_000_000
+"""Bytes of rows that are parsed at once."""
+
+
+async def _copied(
+    session: AsyncSession, query: str, experiment: uuid.UUID, schema: dict[str, Any]
+) -> pl.DataFrame:
+    """Return the rows of a query by COPY, with the columns of `schema` in its order."""
+    raw = await (await session.connection()).get_raw_connection()
+    driver: Any = raw.driver_connection
+    parts = [pl.DataFrame(schema=schema)]
+    held: list[bytes] = []
+    size = 0
+    async with driver.cursor() as cursor, cursor.copy(f"COPY ({query}) {_FORM}", [experiment]) as copy:
+        async for line in copy:
+            held.append(bytes(line))
+            size += len(line)
+            if size > BLOCK:
+                parts.append(_parsed(held, schema))
+                held, size = [], 0
+    if held:
+        parts.append(_parsed(held, schema))
+    return pl.concat(parts)
+
+
+_FORM = "TO STDOUT (FORMAT csv, DELIMITER E'\\t')"
+
+
+def _parsed(lines: Sequence[bytes], schema: dict[str, Any]) -> pl.DataFrame:
+    return pl.read_csv(b"".join(lines), has_header=False, separator="\t", schema=schema)
+
+
+def _key(column: str) -> str:
+    """Return the SQL of the number of an id."""
+    return f"uuid_hash_extended({column}, 0)"
+
+
+# ── talks ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_TALKS = f"""
+    SELECT {_key("talk.id")}, talk.id, arm.name, passage.key, coalesce(first.key, passage.key), question.key,
+        talk.assignment, talk.replicate, array_position(talk.answers, question.gold) - 1, judge.name,
+        coalesce(talk.judge_id::text, ''), talk.argues, coalesce(talk.outcome->'measures', '{{}}'), talk.position
+    FROM play AS talk JOIN arm ON arm.id = talk.arm_id JOIN question ON question.id = talk.question_id
+        JOIN passage ON passage.id = question.passage_id LEFT JOIN passage AS first ON first.id = passage.twin_of
+        LEFT JOIN participant AS judge ON judge.id = talk.judge_id
+    WHERE talk.experiment_id = %s AND talk.kind = 'talk'
+    ORDER BY arm.position, talk.position
+"""  # noqa: S608 - nothing of it comes from outside
+_READ_TALKS = (
+    "hash",
+    "trial_id",
+    "arm",
+    "passage",
+    "family",
+    "question",
+    "assignment",
+    "replicate",
+    "gold",
+    "judge",
+)
+
+
+async def talk_frame(session: AsyncSession, experiment: uuid.UUID) -> pl.DataFrame:
+    """Return every talk of an experiment in any state: by arm, in the order of the queue. `TALKS` has the columns."""
+    types = schema_of(TALKS)
+    names = (*_READ_TALKS, "took_part", "argues", "measures", "position")
+    found = await _copied(session, _TALKS, experiment, {name: types[name] for name in names})
+    talks = found.with_row_index("talk").cast({"talk": pl.Int32})
+    if talks["hash"].n_unique() < talks.height:
+        raise ValueError("Two talks have the same hash: read the frame with another seed.")
+    return talks.select(*types)
+
+
+# ── verdicts ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _verdicts_with(answers: int) -> str:
+    """Return the SQL of the verdicts; questions have up to `answers` answers."""
+    beliefs = ", ".join(f"verdict.belief[{place + 1}]" for place in range(answers))
+    return f"""
+        SELECT {_key("verdict.play_id")}, {_key("coalesce(playing.talk_id, playing.id)")}, (playing.kind = 'judging')::text,
+            {_key("playing.round_id")}, {_key("verdict.participant_id")}, playing.place, verdict.reading,
+            verdict.answer_order, verdict.method, verdict.label_mass, verdict.flags,
+            CASE WHEN jsonb_array_length(verdict.beliefs) <> 1 THEN verdict.beliefs END, {beliefs}
+        FROM verdict JOIN play AS playing ON playing.id = verdict.play_id WHERE playing.experiment_id = %s
+    """  # noqa: S608 - nothing of it comes from outside
+
+
+def _read_verdicts(answers: int) -> dict[str, Any]:
+    numbers = dict.fromkeys(("play", "hash"), pl.Int64)
+    return {
+        **numbers,
+        "reads": pl.Boolean,
+        **dict.fromkeys(("round_hash", "who"), pl.Int64),
+        **dict.fromkeys(("place", "reading"), pl.Int32),
+        **dict.fromkeys(("reading_order", "method"), pl.Categorical),
+        "label_mass": pl.Float64,
+        "flags": pl.Categorical,
+        "path": pl.String,
+        **{f"belief_{place}": pl.Float64 for place in range(answers)},
+    }
+
+
+async def verdict_frame(session: AsyncSession, experiment: uuid.UUID, talks: pl.DataFrame) -> pl.DataFrame:
+    """Return every verdict of an experiment: by talk in the order of the queue, round, judge and reading. `COLUMNS` has the columns.
+
+    `talks` is the frame of the talks. A verdict on a talk that began after it was read is left out.
+    """
+    answers = await session.scalar(
+        select(func.max(func.cardinality(Trial.answers))).where(Trial.experiment_id == experiment)
+    )
+    width = answers or 2
+    found = await _copied(session, _verdicts_with(width), experiment, _read_verdicts(width))
+    judges, rounds = await _judges(session), await _rounds(session, experiment)
+    knowing = await _copied(
+        session, _KNOWING, experiment, {"play": pl.Int64, "who": pl.Int64, "reads": pl.Boolean}
+    )
+    talk = _places(found["hash"], talks["hash"])
+    placed = _order(found, talks["position"].to_numpy()[talk], judges, rounds)
+    placed = placed[talk[placed] >= 0]
+    ordered = found[placed].with_columns(pl.Series("talk", talk[placed], pl.Int32))
+    del found, placed, talk
+    added = (_knowing(ordered, knowing), *_names(ordered, judges, rounds), *_beliefs(ordered, talks, width))
+    lists = (_lists(ordered["reading_order"], pl.Int32), _lists(ordered["flags"], pl.Categorical))
+    of_talk = talks.select(
+        "arm", "passage", "family", "question", "gold", "assignment", "replicate", "took_part"
+    )
+    rows = ordered.drop("reading_order", "flags").hstack(of_talk[ordered["talk"]].get_columns())
+    return rows.hstack([*added, *lists]).select(*schema_of(COLUMNS))
+
+
+def _places(keys: pl.Series, names: pl.Series) -> IntArray:
+    """Return the place of each key among different ones; -1 for null, and for a key that is not there."""
+    own = names.to_numpy()
+    if not own.size:
+        return np.full(keys.len(), -1)
+    order = np.argsort(own)
+    found = order[np.minimum(np.searchsorted(own[order], keys.fill_null(0).to_numpy()), own.size - 1)]
+    return np.where((own[found] == keys.fill_null(0).to_numpy()) & keys.is_not_null().to_numpy(), found, -1)
+
+
+def _order(rows: pl.DataFrame, position: IntArray, judges: pl.DataFrame, rounds: pl.DataFrame) -> IntArray:
+    """Return verdicts in their order: by position of the talk, round, name of the judge and reading."""
+    rank = judges["rank"].to_numpy()[_places(rows["who"], judges["who"])]
+    own = _places(rows["round_hash"], rounds["round_hash"])
+    # A judge who took part in the talk has no round, and comes last.
+    late = np.iinfo(np.int32).max
+    turn = np.where(own < 0, late, rounds["round_position"].to_numpy()[own]) if rounds.height else own
+    return np.argsort(combined(position, turn, rank, rows["reading"].to_numpy()), kind="stable")
+
+
+async def _judges(session: AsyncSession) -> pl.DataFrame:
+    """Return participants with their places by name, as the database orders names."""
+    key = func.uuid_hash_extended(Participant.id, 0)
+    rank = func.dense_rank().over(order_by=Participant.name)
+    rows = await session.execute(select(key, Participant.name, Participant.kind, rank))
+    schema = {"who": pl.Int64, "judge": pl.Categorical, "judge_kind": pl.Categorical, "rank": pl.Int64}
+    return pl.DataFrame([tuple(row) for row in rows], schema, orient="row")
+
+
+async def _rounds(session: AsyncSession, experiment: uuid.UUID) -> pl.DataFrame:
+    key = func.uuid_hash_extended(JudgingRound.id, 0)
+    rows = await session.execute(
+        select(key, JudgingRound.name, JudgingRound.position).where(JudgingRound.experiment_id == experiment)
+    )
+    schema = {"round_hash": pl.Int64, "round": pl.Categorical, "round_position": pl.Int64}
+    return pl.DataFrame([tuple(row) for row in rows], schema, orient="row")
+
+
+_KNOWING = f"""
+    SELECT DISTINCT {_key("seat.play_id")}, {_key("seat.participant_id")}, (playing.kind = 'judging')::text
+    FROM seat JOIN play AS playing ON playing.id = seat.play_id
+    WHERE (seat.flags->>'{KNOWS_STORY.name}')::boolean AND playing.experiment_id = %s
+        AND (playing.kind = 'judging' OR seat.role = 'judge' AND EXISTS (
+            SELECT 1 FROM move WHERE move.play_id = seat.play_id AND move.participant_id = seat.participant_id))
+"""  # noqa: S608 - nothing of it comes from outside
+"""People who marked that they know the story: judges of finished talks, and people who judged or asked in one."""
+
+
+def _knowing(rows: pl.DataFrame, knowing: pl.DataFrame) -> pl.Series:
+    """Return whether verdicts are of a person who knows the story, or of a talk with such a person."""
+    numbered = rows.select("play", "who").with_row_index("row")
+    readers = numbered.join(knowing.filter("reads"), on=("play", "who"), how="semi")
+    talks = knowing.filter(~pl.col("reads"))["play"].unique()
+    known = rows["hash"].is_in(talks.implode()).to_numpy().copy()
+    known[readers["row"].to_numpy()] = True
+    return pl.Series(KNOWS_STORY.name, known)
+
+
+def _beliefs(rows: pl.DataFrame, talks: pl.DataFrame, answers: int) -> Iterator[pl.Series]:
+    """Yield beliefs as lists, and what they are worth."""
+    names = [f"belief_{place}" for place in range(answers)]
+    matrix = rows.select(pl.col(names).fill_null(-1.0)).to_numpy()
+    gold = talks["gold"].to_numpy()[rows["talk"].to_numpy()]
+    yield pl.Series("p_gold", matrix[np.arange(gold.size), gold])
+    yield pl.Series("correct", credits(matrix, gold))
+    belief = pl.Series("belief", matrix, pl.List(pl.Float64))
+    if (matrix < 0).any():
+        belief = belief.list.eval(pl.element().filter(pl.element() >= 0))
+    yield belief
+    yield rows["path"].str.json_decode(pl.List(pl.List(pl.Float64))).alias("beliefs")
+
+
+def _lists(texts: pl.Series, inner: Any) -> pl.Series:
+    """Return texts such as `{0,1}`, of which few differ, as lists."""
+    parts = pl.col("text").cast(pl.String).str.strip_chars("{}").str.split(",")
+    filled = parts.list.filter(pl.element() != "").cast(pl.List(inner))
+    frame = texts.to_frame("text")
+    lists = frame.unique().with_columns(filled.alias(texts.name))
+    return frame.join(lists, on="text", how="left", maintain_order="left")[texts.name]
+
+
+def _names(rows: pl.DataFrame, judges: pl.DataFrame, rounds: pl.DataFrame) -> list[pl.Series]:
+    """Return the judges and rounds of verdicts, with the names under which reports show judges."""
+    person = pl.col("judge_kind").cast(pl.String) == "person"
+    name = pl.col("judge").cast(pl.String)
+    shown = pl.when(person).then(pl.lit(PEOPLE)).otherwise(name)
+    added = pl.col("round_position").fill_null(0) > 0
+    label = pl.when(added).then(pl.format("{} ({})", shown, pl.col("round").cast(pl.String))).otherwise(shown)
+    keys = rows.select("who", "round_hash")
+    named = (
+        keys.unique()
+        .join(judges, on="who", how="left")
+        .join(rounds, on="round_hash", how="left")
+        .select(
+            *("who", "round_hash", "judge", "judge_kind", "round"),
+            label.cast(pl.Categorical).alias("label"),
+            pl.when(person).then(name).otherwise(pl.lit("")).cast(pl.Categorical).alias("person"),
+            added.alias("round_added"),
+        )
+    )
+    found = keys.join(named, on=("who", "round_hash"), how="left", nulls_equal=True, maintain_order="left")
+    return found.drop("who", "round_hash").get_columns()
+
+
+def with_people(rows: pl.DataFrame, humans: Mapping[str, str]) -> pl.DataFrame:
+    """Return the frame of verdicts with one pseudonym for each person: `humans` has the first of those with several accounts."""
+    if not humans:
+        return rows
+    names = rows.select("person").unique()
+    first = names.select(
+        "person", first=pl.col("person").cast(pl.String).replace(dict(humans)).cast(pl.Categorical)
+    )
+    return rows.with_columns(
+        rows.select("person")
+        .join(first, on="person", how="left", maintain_order="left")["first"]
+        .alias("person")
+    )
+
+
+# ── marks ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def mark_frame(session: AsyncSession, experiment: uuid.UUID) -> pl.DataFrame:
+    """Return the mark that each judge gave each point of a critique. `MARKS` has the columns."""
+    key = func.uuid_hash_extended(Move.play_id, 0)
+    rows = await session.execute(
+        select(key, Move.path, Move.content["index"].as_integer())
+        .join(Judging, Judging.id == Move.play_id)
+        .where(Judging.experiment_id == experiment, Move.path.startswith(MARKING))
+        .order_by(Move.play_id, Move.id)
+    )
+    marks = [(play, marked_place(path)[1], MARKED[index] == "accept") for play, path, index in rows]
+    return pl.DataFrame(marks, schema_of(MARKS), orient="row")
