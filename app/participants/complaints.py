@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -21,6 +21,8 @@ class Complaint:
     """Its codes and types, such as `invalid_request_error context_length_exceeded`."""
     page: bool = False
     """Whether a web page or a text came instead of JSON."""
+    waits: Mapping[str, str] = field(default_factory=dict)
+    """Its fields that may say how long to wait, such as `retryDelay`."""
 
     @property
     def all(self) -> str:
@@ -41,8 +43,15 @@ def complaint(status: int, body: object) -> Complaint:
         if name in ("param", "loc", "field") and value not in ("", "None", "null")
     ]
     codes = [value for name, value in fields if name in ("code", "type", "error_type", "status", "reason")]
+    waits = {
+        name: value for name, value in fields if re.search(r"retry|reset|remaining", name, re.IGNORECASE)
+    }
     return Complaint(
-        status, "; ".join(words[:5]), tuple(dict.fromkeys(names)), " ".join(dict.fromkeys(codes))
+        status,
+        "; ".join(words[:5]),
+        tuple(dict.fromkeys(names)),
+        " ".join(dict.fromkeys(codes)),
+        waits=waits,
     )
 
 
@@ -150,7 +159,7 @@ def _fields(body: object, depth: int = 0) -> Iterator[tuple[str, str]]:
     for name, value in _items(body):
         if name == "loc":
             yield name, _where(value)
-        elif isinstance(value, str | int) and not isinstance(value, bool):
+        elif isinstance(value, str | int | float) and not isinstance(value, bool):
             yield name, str(value)[:200]
             if name == "raw" and (inner := _json(str(value))) is not None:
                 yield from _fields(inner, depth + 1)
