@@ -24,8 +24,8 @@ from app.participants.base import (
 )
 from app.participants.completions import messages
 from app.participants.concurrency import Limit, Window
-from app.participants.waits import wait_asked
 from app.participants.outages import Patience
+from app.participants.waits import wait_asked
 from tests.participants.examples import Record, client
 from tests.servers import Script, ScriptedServer
 
