@@ -519,10 +519,11 @@ _MARKED_OPEN = re.compile(
 )
 _MARK = r"[^\w\s.,;!?…\"“”'’]"
 _MARKED_CLOSE = re.compile(
-    rf"(?:{_MARK}{{1,12}}[ \t]*(?:end|stop|close)[ \t_-]*(?:of[ \t_-]+)?[{{(]?|{_MARK}{{0,12}}?[/\\][ \t]*)"
+    rf"(?:(?<={_MARK})[ \t]{{0,8}}(?:end|stop|close)[ \t_-]{{0,8}}(?:of[ \t_-]{{1,8}})?[{{(]?|[/\\](?!end|stop|close)[ \t]{{0,8}})"
     rf"{_WORDS_OF_A_NAME}[ \t]*(?:[^\w\s]{{1,12}}|(?=\n|\Z))",
     re.IGNORECASE,
 )
+_MARKS_BEFORE = re.compile(rf"{_MARK}{{1,12}}[ \t]{{0,8}}\Z")
 
 
 def _marked_off(text: str, whole: bool) -> Parted | None:
@@ -536,14 +537,13 @@ def _marked_off(text: str, whole: bool) -> Parted | None:
         inside = any(start <= found.start() < end for start, end in quoted)
         if inside or not (closing := _core(found["name"])):
             continue
-        line = (
-            text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
-            + text[found.end() :].partition("\n")[0]
-        )
-        if (opening and closing == core) or (not line.strip() and _kind({closing}) == "strong"):
+        marks = _MARKS_BEFORE.search(text, max(found.start() - 20, 0), found.start())
+        at = marks.start() if marks else found.start()
+        alone = not text[text.rfind("\n", 0, at) + 1 : at].strip() and text[found.end() :][:1] in ("", "\n")
+        if (opening and closing == core) or (alone and _kind({closing}) == "strong"):
             start = opening.end() if opening and core else 0
             rest = text[found.end() :].lstrip()
-            return Parted(rest, text[start : found.start()].strip(), unfinished=not rest)
+            return Parted(rest, text[start:at].strip(), unfinished=not rest)
     own_line = (
         opening is not None and opening["closes"] and text[opening.end() :].lstrip(" \t").startswith("\n")
     )
