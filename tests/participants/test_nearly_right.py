@@ -32,6 +32,8 @@ TAGGED = [
     "<v_quote>{w}</v_quote>", "<u_quote>{w}</u_quote>", "<short_quote>{w}</quote>", "<quote>{w}</v_quote>",
     "\\<quote\\>{w}\\</quote\\>", "<quote>{w}<\\/quote>", "<quote>{w}<quote>", "<quote>{w}<quote/>",
     "**<quote>**{w}**</quote>**", "`<quote>`{w}`</quote>`", "**<quote>{w}</quote>**",
+    "<quote1>{w}</quote1>", "<quote_2>{w}</quote_2>", "(quote){w}(/quote)", "<|quote|>{w}<|/quote|>", "◁quote▷{w}◁/quote▷",
+    "\\u003cquote\\u003e{w}\\u003c/quote\\u003e", "<cite>{w}</cite>", "<Zitat>{w}</Zitat>", "<引用>{w}</引用>",
     '<quote>"{w}"</quote>', "<quote>“{w}”</quote>", "<quote>*{w}*</quote>", "<quote>\n{w}\n</quote>", "<quote>«{w}»</quote>",
 ]  # fmt: skip
 
@@ -60,6 +62,7 @@ def test_a_tag_that_cannot_be_read_is_asked_for_again_and_stays_as_written(text)
         "I quote the log.",
         "His quotes (all of them) are true.",
         "It [the log] says so.",
+        "He slept (quote) and she did not (quote).",
         "“Quote me,” he said.",
     ],
 )
