@@ -383,6 +383,27 @@ def test_a_key_is_taken_out_wherever_it_stands_but_no_common_word():
     assert scrub("a\0b\ud800c", []) == "a\ufffdb?c"
 
 
+@pytest.mark.parametrize(
+    "form",
+    ["a/b+c==long key", "a%2Fb%2Bc%3D%3Dlong%20key", "a%2fb%2bc%3d%3dlong+key", "a/b%2Bc%3D%3Dlong%20key"],
+)
+def test_a_key_is_taken_out_in_the_form_that_an_address_has_it(monkeypatch, form):
+    monkeypatch.setenv("ARENA_KEY_Q", "a/b+c==long key")
+    more = {"query": {"code": "$ARENA_KEY_Q"}}
+    settings = EndpointSettings.model_validate({"base_url": "http://model.test/v1", **more})
+    failure = understand(Refused(400, {}, f"no route for /v1?code={form}&x=1"), settings, "tiny", 10)
+    assert "no route for /v1?code=[key]&x=1" in failure.what
+
+
+def test_a_key_is_taken_out_in_the_form_that_json_has_it(monkeypatch):
+    monkeypatch.setenv("ARENA_KEY_Q", 'long"key\\here')
+    settings = EndpointSettings.model_validate(
+        {"base_url": "http://model.test/v1", "api_key_env": "ARENA_KEY_Q"}
+    )
+    failure = understand(Refused(400, {}, 'got long\\"key\\\\here'), settings, "tiny", 10)
+    assert "got [key]" in failure.what
+
+
 def test_the_values_of_headers_and_of_the_query_are_taken_out_too(monkeypatch):
     monkeypatch.setenv("ARENA_KEY_H", "header-secret")
     monkeypatch.setenv("ARENA_KEY_Q", "query-secret")
