@@ -198,9 +198,11 @@ def _first_tokens(logprobs: Any) -> tuple[tuple[str, float], ...]:
 
 def _listed_tokens(logprobs: Any) -> Iterator[tuple[str, Any]]:
     """Yield the tokens of the first place with their figures, the likeliest first and the written one last."""
+    if isinstance(logprobs, list):
+        logprobs = {"content": logprobs}
     if not isinstance(logprobs, dict):
         return
-    if isinstance(place := _at_first(logprobs.get("content")), dict):
+    if isinstance(place := _first_written(logprobs.get("content")), dict):
         yield from _pairs(place.get("top_logprobs"))
         yield from _pairs([place])
     elif isinstance(logprobs.get("tokens"), list):
@@ -209,16 +211,49 @@ def _listed_tokens(logprobs: Any) -> Iterator[tuple[str, Any]]:
         yield from _pairs([{"token": written, "logprob": figure}])
 
 
+def _first_written(places: Any) -> Any:
+    """Return the first place with a token that has characters; some servers begin with an empty one."""
+    return next(
+        (
+            place
+            for place in (places if isinstance(places, list) else [])
+            if not isinstance(place, dict) or _token(place) != ""
+        ),
+        None,
+    )
+
+
+_NUMBERED = re.compile(r"(?:token_id:\d+)?")
+"""A token without its text: vLLM's, where it returns tokens as ids, or none."""
+
+
+def _token(place: Mapping[str, Any]) -> str | None:
+    """Return the text of a token, from its bytes where only they tell; None where it has none."""
+    token = next(
+        (place[key] for key in ("token", "text", "decoded_token") if isinstance(place.get(key), str)), None
+    )
+    raw = place.get("bytes")
+    bare = token is None or _NUMBERED.fullmatch(token)
+    if bare and isinstance(raw, list) and raw and all(type(one) is int and 0 <= one < 256 for one in raw):
+        return bytes(raw).decode(errors="replace")
+    return token
+
+
 def _at_first(places: Any) -> Any:
     return places[0] if isinstance(places, list) and places else None
 
 
 def _pairs(tops: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(tops, dict):
-        yield from ((token, figure) for token, figure in tops.items())
+        objects = tops and all(isinstance(item, dict) for item in tops.values())
+        yield from (
+            _pairs([{"token": name, **item} for name, item in tops.items()]) if objects else tops.items()
+        )
     for top in tops if isinstance(tops, list) else []:
-        if isinstance(top, dict) and isinstance(top.get("token"), str):
-            yield top["token"], top.get("logprob")
+        if isinstance(top, dict) and (token := _token(top)) is not None:
+            yield top.get("decoded_token") or token, top.get("logprob", top.get("log_prob"))
+        elif isinstance(top, list) and len(top) == 2 and isinstance(top[0], str):
+            yield top[0], top[1]
 
 
 def _probability(logprob: Any) -> float | None:
@@ -247,6 +282,8 @@ def listed(body: object) -> dict[str, int | None]:
     found = body if isinstance(body, list) else None
     if isinstance(body, dict):
         found = next((body[name] for name in _LISTS if isinstance(body.get(name), list | dict)), None)
+    if found is None and isinstance(body, dict) and body.get("object") == "list":
+        return {}
     if isinstance(found, dict):
         found = [{"id": name} for name in found]
     if found is None:
@@ -277,6 +314,9 @@ llama.cpp, Gemini, LiteLLM.
 
 def _context(model: Any) -> int | None:
     """Return the longest context that a list states of a model, there or among its `meta` data (llama.cpp)."""
-    places = [model, model.get("meta")] if isinstance(model, dict) else []
+    places = [model, model.get("meta"), model.get("top_provider")] if isinstance(model, dict) else []
     stated = [place.get(key) for key in _CONTEXTS for place in places if isinstance(place, dict)]
-    return next((size for size in stated if type(size) is int and size > 0), None)
+    sizes = (
+        int(size) for size in stated if re.fullmatch(r"\d{1,9}(\.0)?", str(size)) for size in [float(size)]
+    )
+    return next((size for size in sizes if size > 0), None)

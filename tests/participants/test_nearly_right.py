@@ -170,6 +170,62 @@ FIRST = {
         {"content": [{"token": None, "logprob": -0.1, "top_logprobs": [{"token": 7, "logprob": -1.0}]}]},
         {},
     ),
+    "bytes alone": (
+        {
+            "content": [
+                {
+                    "token": "",
+                    "bytes": [65],
+                    "logprob": -0.1,
+                    "top_logprobs": [{"token": "", "bytes": [66], "logprob": -3.0}],
+                }
+            ]
+        },
+        {"A": E(-0.1), "B": E(-3)},
+    ),
+    "tokens as ids, of vLLM": (
+        {
+            "content": [
+                {
+                    "token": "token_id:32",
+                    "bytes": [65],
+                    "logprob": -0.1,
+                    "top_logprobs": [{"token": "token_id:33", "bytes": [66], "logprob": -3.0}],
+                }
+            ]
+        },
+        {"A": E(-0.1), "B": E(-3)},
+    ),
+    "an empty token first": (
+        {
+            "content": [
+                {"token": "", "logprob": 0.0, "top_logprobs": []},
+                *place(("A", -0.1), ("B", -3.0))["content"],
+            ]
+        },
+        {"A": E(-0.1), "B": E(-3)},
+    ),
+    "the places alone": (place(("A", -0.1), ("B", -3.0))["content"], {"A": E(-0.1), "B": E(-3)}),
+    "pairs": (
+        {"content": [{"token": "A", "logprob": -0.1, "top_logprobs": [["A", -0.1], ["B", -3.0]]}]},
+        {"A": E(-0.1), "B": E(-3)},
+    ),
+    "other names": (
+        {"content": [{"text": "A", "log_prob": -0.1, "top_logprobs": [{"text": "B", "log_prob": -3.0}]}]},
+        {"A": E(-0.1), "B": E(-3)},
+    ),
+    "by id": (
+        {
+            "content": [
+                {
+                    "token": "A",
+                    "logprob": -0.1,
+                    "top_logprobs": {"33": {"logprob": -3.0, "rank": 2, "decoded_token": "B"}},
+                }
+            ]
+        },
+        {"A": E(-0.1), "B": E(-3)},
+    ),
     "rounded above one": (place(("A", 0.0), ("B", -20.0), logprob=0.0), {"A": 1.0, "B": E(-20)}),
     "probabilities instead": (place(("A", 0.7), ("B", 0.3), logprob=0.7), {}),
     "logits instead": (place(("A", 12.0), ("B", 9.0), logprob=12.0), {}),
