@@ -316,7 +316,6 @@ def _context(model: Any) -> int | None:
     """Return the longest context that a list states of a model, there or among its `meta` data (llama.cpp)."""
     places = [model, model.get("meta"), model.get("top_provider")] if isinstance(model, dict) else []
     stated = [place.get(key) for key in _CONTEXTS for place in places if isinstance(place, dict)]
-    sizes = (
-        int(size) for size in stated if re.fullmatch(r"\d{1,9}(\.0)?", str(size)) for size in [float(size)]
-    )
+    figures = [found[1] for size in stated if (found := re.fullmatch(r"(\d{1,9})(?:\.0)?", str(size)))]
+    sizes = map(int, figures)
     return next((size for size in sizes if size > 0), None)

@@ -381,7 +381,7 @@ def _changed(dialect: Dialect, told: Complaint, name: str, value: Any, sent: Map
 def _fewer(dialect: Dialect, told: Complaint, sent: Mapping[str, Any]) -> Change | None:
     """Return the bound of `top_logprobs` where a refusal speaks of the number of log-probabilities; None where not."""
     now = sent.get("top_logprobs")
-    if not _numeric(now) or not (_MOST.search(told.words) or re.search(rf"\b{now}\b", told.words)):
+    if not isinstance(now, int) or not (_MOST.search(told.words) or re.search(rf"\b{now}\b", told.words)):
         return None
     bound = _bound(told.words, now, whole=True)
     if bound is None or bound.kind != "most" or not bound.value:
