@@ -57,7 +57,7 @@ def complaint(status: int, body: object) -> Complaint:
 
 def complaint_in(reply: object) -> Complaint | None:
     """Return the error inside a reply with status 200; None where there is none."""
-    body = reply[0] if isinstance(reply, list) and reply else reply
+    body = unwrapped(reply[0] if isinstance(reply, list) and reply else reply)
     if not isinstance(body, dict):
         return None
     choices = body.get("choices")
@@ -66,12 +66,32 @@ def complaint_in(reply: object) -> Complaint | None:
         bare = "choices" not in body and any(
             name in body for name in ("detail", "message", "msg", "error_msg")
         )
-        found = body.get("error") or body.get("errors") or (body if bare else None)
+        found = body.get("error") or body.get("errors") or body.get("base_resp") or (body if bare else None)
         return _with_own_status(found, body) if found else None
     reason, error = choice.get("finish_reason"), choice.get("error") or body.get("error")
-    if reason == "content_filter":
+    if _STOPPED_BY_FILTER.fullmatch(str(reason)) and (reason == "content_filter" or not _has_text(choice)):
         return Complaint(0, "; ".join(_messages(error)), codes="content_filter")
     return _with_own_status(error or {}, body) if error or reason == "error" else None
+
+
+_STOPPED_BY_FILTER = re.compile(
+    r"content_?filter(ed)?|safety|sensitive|recitation|blocklist|prohibited_content|spii|guardrail\w*|moderation",
+    re.IGNORECASE,
+)
+
+
+def _has_text(choice: Mapping[str, Any]) -> bool:
+    message = choice.get("message")
+    return isinstance(message, Mapping) and bool(message.get("content"))
+
+
+def unwrapped(reply: object) -> object:
+    """Return the reply inside the frame of a gateway, such as `{"code": 200, "data": {…}}`; any other unchanged."""
+    if isinstance(reply, dict) and "choices" not in reply:
+        for name in ("data", "result", "response"):
+            if isinstance(inner := reply.get(name), dict) and "choices" in inner:
+                return inner
+    return reply
 
 
 def _with_own_status(error: object, body: object) -> Complaint:
@@ -100,6 +120,7 @@ _SAID = (
     "errors",
     "error_message",
     "error_msg",
+    "status_msg",
     "faultstring",
     "fault",
     "title",

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.participants import revisions
 from app.participants.base import Segment
+from app.participants.complaints import unwrapped
 from app.participants.failures import Unreadable, scrub
 from app.participants.thinking import Parted, part
 
@@ -72,14 +73,15 @@ def read(data: object) -> Reply:
 
     A reply that ends inside its thinking is not worth another attempt with the same seed.
     """
-    body = _mapping(data, "sent a page or a text instead of JSON")
+    body = _mapping(unwrapped(data), "sent a page or a text instead of JSON")
     choices = body.get("choices")
     choice = _mapping(
         choices[0] if isinstance(choices, list) and choices else None, "sent a reply without a choice"
     )
-    message = _mapping(choice.get("message"), "sent a reply without a message")
+    message = _mapping(_message(choice), "sent a reply without a message")
     reason, logprobs, usage = choice.get("finish_reason"), choice.get("logprobs"), body.get("usage")
-    first, whole = _first_tokens(logprobs), reason != "length"
+    first = _first_tokens(logprobs)
+    whole = not any(_CUT.fullmatch(str(choice.get(name))) for name in ("finish_reason", "stop_reason"))
     written, thought_apart = _content(message)
     parted = part(written or "", whole=whole)
     thought = "\n\n".join(filter(None, (thought_apart, parted.thought)))
@@ -106,11 +108,23 @@ def read(data: object) -> Reply:
     )
 
 
+_CUT = re.compile(r"length|(max|model)_?(output_|new_)?(tokens?|length)|token_?limit", re.IGNORECASE)
+"""Reasons to end a reply that mean its limit on tokens."""
+
+
+def _message(choice: Mapping[str, Any]) -> Any:
+    """Return the message of a choice, in the forms of a chat, of a stream that was not asked for, or of a completion."""
+    message = choice.get("message") or choice.get("delta")
+    if message is None and "message" not in choice:
+        message = choice.get("text")
+    return {"content": message} if isinstance(message, str) else message
+
+
 def _check(written: str | None, parted: Parted, *, thought: bool, whole: bool) -> None:
     """Refuse a reply without text, and one that ends inside its thinking."""
     if not parted.said.strip() and not whole and (thought or not written):
         raise Unreadable(*_SPENT, again=False, spent=True)
-    if written is None:
+    if written is None and not thought:
         raise Unreadable("sent a reply without text")
 
 
@@ -143,23 +157,59 @@ def _content(message: Mapping[str, Any]) -> tuple[str | None, str]:
 
     Parts of a kind that is not known are neither.
     """
-    content = message.get("content")
+    content = _parts_in(message.get("content"))
     parts = content if isinstance(content, list) else [content]
     said = [text for item in parts if (text := _said(item)) is not None]
     if not said and isinstance(refusal := message.get("refusal"), str):
         said = [refusal]
     thought = [
-        _words(item) for item in parts if isinstance(item, dict) and _THOUGHT.search(str(item.get("type")))
+        _words(item)
+        for item in parts
+        if isinstance(item, dict) and (_THOUGHT.search(str(item.get("type"))) or _is_thought(item))
     ]
     for names in _REASONING_FIELDS:
         thought = thought or [text for name in names if (text := _words(message.get(name)))][:1]
-    return "".join(said) if said else None, "\n\n".join(filter(None, thought))
+    thoughts = "\n\n".join(filter(None, thought))
+    return _beyond(thoughts, "".join(said)) if said else None, thoughts
+
+
+def _parts_in(content: Any) -> Any:
+    """Return the list of parts that a content is, also where it is one written out as JSON."""
+    if not isinstance(content, str) or not _PARTS.match(content):
+        return content
+    try:
+        parts = json.loads(content)
+    except (ValueError, RecursionError):
+        return content
+    return parts if all(isinstance(item, dict) and "type" in item for item in parts) else content
+
+
+_PARTS = re.compile(r'\s*\[\s*\{\s*"type"')
+
+
+def _is_thought(item: Mapping[str, Any]) -> bool:
+    """Return whether a part of a message is marked as thinking, as Gemini's are."""
+    return any(
+        item.get(name) is True for name in ("thought", "thinking", "is_thought", "reasoning", "is_reasoning")
+    )
+
+
+_REPEATED = 20
+"""Characters of thinking from which on its repetition before a reply is no coincidence."""
+
+
+def _beyond(thought: str, said: str) -> str:
+    """Return a reply without the thinking that it repeats, though that also came apart."""
+    begun, repeated = said.lstrip(), thought.strip()
+    if len(repeated) < _REPEATED or not begun.startswith(repeated):
+        return said
+    return begun[len(repeated) :].lstrip() or said
 
 
 def _said(item: object) -> str | None:
     """Return the text of one part of a message; None for any other part."""
     if isinstance(item, dict):
-        return _words(item) if item.get("type", "text") in _TEXT_PARTS else None
+        return _words(item) if item.get("type", "text") in _TEXT_PARTS and not _is_thought(item) else None
     return item if isinstance(item, str) else None
 
 
