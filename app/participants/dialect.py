@@ -391,7 +391,7 @@ def _fewer(dialect: Dialect, told: Complaint, sent: Mapping[str, Any]) -> Change
 
 
 def _about_schema(told: Complaint) -> bool:
-    """Return whether a refusal complains of a keyword of the schema, without a word on where it stands."""
+    """Return whether a refusal complains of a keyword of the schema, without a word on where it is."""
     named = any(re.search(rf"\b{name}\b", told.words) for name in _BOUNDS)
     return named and re.search(r"schema|propert|keyword", told.words, re.IGNORECASE) is not None
 

@@ -468,7 +468,7 @@ _ASIDE = re.compile(
 
 
 def _aside(text: str, whole: bool) -> Parted | None:
-    """Return the parts of a reply that begins with a labelled aside: `(Thinking: …)`, as a paragraph of its own."""
+    """Return the parts of a reply that begins with a labelled aside: `(Thinking: …)`, as a separate paragraph."""
     begun = _ASIDE.match(text)
     if begun is None:
         return None

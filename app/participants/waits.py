@@ -63,7 +63,7 @@ def _until_reset(named: Mapping[str, str], now: datetime) -> float | None:
 
 
 def _resets(named: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
-    """Yield when each quota is full again, and what is left of it where that is told; of `RateLimit: "a";r=0;t=30` its `t`
+    """Yield when each quota is full again, and what is left of it where they say; of `RateLimit: "a";r=0;t=30` its `t`
     and `r` (IETF draft).
     """
     for name, value in named.items():
