@@ -311,12 +311,30 @@ def scrub(text: str, secrets: Sequence[str], *, shortest: int = 8) -> str:
     """Return the text without the secrets, and without characters that a database cannot store: NUL and half
     surrogate pairs.
 
-    A secret of fewer than `shortest` characters stays, because such a word may be in any reply.
+    A secret of fewer than `shortest` characters stays, because such a word may be in any reply. In errors, for which it is
+    1, the beginning of one counts too, because they are cut.
     """
     for secret in secrets:
         if len(secret) >= shortest:
             text = text.replace(secret, "[key]")
+    for secret in secrets if shortest == 1 else ():
+        if len(secret) > _PIECE:
+            text = _without_piece(text, secret)
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+_PIECE = 8
+"""Characters of a key that are taken out of an error, where it was cut off in the middle of the key."""
+
+
+def _without_piece(text: str, secret: str) -> str:
+    """Return the text without the beginning of a secret that was cut off."""
+    while (start := text.find(secret[:_PIECE])) >= 0:
+        end = start + _PIECE
+        while end < len(text) and end - start < len(secret) and text[end] == secret[end - start]:
+            end += 1
+        text = f"{text[:start]}[key]{text[end:]}"
+    return text
 
 
 # ── the server's own words ──────────────────────────────────────────────────────────────────────────────────────

@@ -21,6 +21,7 @@ from app.participants.base import (
 )
 from app.participants.complaints import complaint, complaint_in
 from app.participants.failures import Failure, Refused, Unreadable, scrub, understand
+from app.participants.transport import parsed
 from app.participants.waits import wait_asked
 
 SETTINGS = EndpointSettings.model_validate({"base_url": "http://model.test:1/v1"})
@@ -402,6 +403,18 @@ def test_a_key_is_taken_out_in_the_form_that_json_has_it(monkeypatch):
     )
     failure = understand(Refused(400, {}, 'got long\\"key\\\\here'), settings, "tiny", 10)
     assert "got [key]" in failure.what
+
+
+def test_a_key_that_an_excerpt_cuts_in_two_is_taken_out_too(monkeypatch):
+    monkeypatch.setenv("ARENA_KEY_Q", "sk-very-long-secret-0123456789")
+    settings = EndpointSettings.model_validate(
+        {"base_url": "http://model.test/v1", "api_key_env": "ARENA_KEY_Q"}
+    )
+    with pytest.raises(Unreadable) as raised:
+        parsed(f"<html>{'x' * 80} Bearer sk-very-long-secret-0123456789</html>".encode())
+    failure = understand(raised.value, settings, "tiny", 10)
+    assert "Bearer [key]" in failure.what
+    assert "sk-very" not in failure.what
 
 
 def test_the_values_of_headers_and_of_the_query_are_taken_out_too(monkeypatch):
