@@ -83,7 +83,10 @@ class _Meter:
         parts = [f"{counts.count('failed')} failed", f"{moves:.0f} moves/s"]
         if counts.tokens_in or counts.tokens_out:
             parts.append(f"{_short(counts.tokens_in)} tokens in, {_short(counts.tokens_out)} out")
-        if settled and counts.running:
+        paused = any(" is paused since " in sentence for sentence in counts.endpoints)
+        if (
+            settled and counts.running and not paused
+        ):  # The speed so far says nothing about the end of a pause.
             parts.append(f"{_duration(counts.running * seconds / settled)} left")
         said = [*([counts.spending] if counts.spending else []), *counts.endpoints]
         return "; ".join([", ".join(parts), *(sentence.rstrip(".") for sentence in said)])

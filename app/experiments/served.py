@@ -10,7 +10,7 @@ from app.experiments.spec import Spec
 from app.participants.base import Call, ContextTooLong, Ending, ModelSettings, ParticipantError, Segment
 from app.participants.client import Client
 from app.participants.participant_factory import ParticipantFactory
-from app.participants.prompt_sizes import PromptSize, most_that_is_read
+from app.participants.prompt_sizes import SAME, PromptSize, most_that_is_read
 
 WITHIN = 120.0
 """Seconds that a server may take to read one prompt."""
@@ -49,11 +49,11 @@ async def _ask(client: Client, settings: ModelSettings, segments: Sequence[Segme
         contexts = {}  # A list of models is a hint; many servers have none.
     whole = "".join(segment.text for segment in segments)
     sizes = await _sizes(client, settings, [[Segment("user", whole[: len(whole) // 2])], segments])
-    counted = [size.characters / size.tokens for size in sizes if size.tokens]
-    # The shorter one of two prompts is the one that was read whole.
-    return ServedModel(
-        counted[0] if counted else None, contexts.get(settings.model), most_that_is_read(sizes)
-    )
+    most = most_that_is_read(sizes)
+    # Of two prompts the shorter one was read whole, unless both were cut.
+    whole_ones = [size for size in sizes if size.tokens and (most is None or size.tokens < most * (1 - SAME))]
+    counted = [size.characters / size.tokens for size in whole_ones]
+    return ServedModel(counted[0] if counted else None, contexts.get(settings.model), most)
 
 
 async def most_read(client: Client, settings: ModelSettings) -> int | None:

@@ -1,11 +1,13 @@
 """The one method of a participant. Also the settings of participants and the record of model calls."""
 
+import json
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
+from urllib.parse import quote, quote_plus
 from uuid import UUID
 
 from pydantic import (
@@ -212,9 +214,17 @@ class EndpointSettings(StrictSettings):
         return os.environ.get(variable, "")
 
     def secrets(self) -> list[str]:
-        """Return the values of these variables that are set, the longest first."""
-        found = {os.environ.get(variable) for variable in self.variables()}
-        return sorted(filter(None, found), key=len, reverse=True)
+        """Return the values of these variables that are set, the longest first; also as an address or JSON has them."""
+        values = filter(None, (os.environ.get(variable) for variable in self.variables()))
+        found = {form for value in values for form in _forms(value)}
+        return sorted(found, key=len, reverse=True)
+
+
+def _forms(value: str) -> set[str]:
+    """Return the forms in which a server may repeat a value."""
+    quoted = {quote(value, safe=""), quote(value), quote_plus(value), json.dumps(value)[1:-1]}
+    lower = {re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in quoted}
+    return {value, *quoted, *lower}
 
 
 MORE = ("headers", "query", "fold_system")

@@ -342,6 +342,8 @@ class Client:
         told = failure.complaint
         if told is None or failure.error not in (BadRequest, Unreachable) or failure.model_unknown:
             return None
+        if failure.fault == "endpoint" and 0 < told.status < 500:
+            return None
         return lesson(sending.dialect, told, sending.asked)
 
     def _keep_lessons(self, sending: "_Sending", outcome: Reply | Failure, last: Lesson | None) -> None:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -21,6 +21,8 @@ class Complaint:
     """Its codes and types, such as `invalid_request_error context_length_exceeded`."""
     page: bool = False
     """Whether a web page or a text came instead of JSON."""
+    waits: Mapping[str, str] = field(default_factory=dict)
+    """Its fields that may say how long to wait, such as `retryDelay`."""
 
     @property
     def all(self) -> str:
@@ -41,14 +43,21 @@ def complaint(status: int, body: object) -> Complaint:
         if name in ("param", "loc", "field") and value not in ("", "None", "null")
     ]
     codes = [value for name, value in fields if name in ("code", "type", "error_type", "status", "reason")]
+    waits = {
+        name: value for name, value in fields if re.search(r"retry|reset|remaining", name, re.IGNORECASE)
+    }
     return Complaint(
-        status, "; ".join(words[:5]), tuple(dict.fromkeys(names)), " ".join(dict.fromkeys(codes))
+        status,
+        "; ".join(words[:5]),
+        tuple(dict.fromkeys(names)),
+        " ".join(dict.fromkeys(codes)),
+        waits=waits,
     )
 
 
 def complaint_in(reply: object) -> Complaint | None:
     """Return the error inside a reply with status 200; None where there is none."""
-    body = reply[0] if isinstance(reply, list) and reply else reply
+    body = unwrapped(reply[0] if isinstance(reply, list) and reply else reply)
     if not isinstance(body, dict):
         return None
     choices = body.get("choices")
@@ -57,12 +66,32 @@ def complaint_in(reply: object) -> Complaint | None:
         bare = "choices" not in body and any(
             name in body for name in ("detail", "message", "msg", "error_msg")
         )
-        found = body.get("error") or body.get("errors") or (body if bare else None)
+        found = body.get("error") or body.get("errors") or body.get("base_resp") or (body if bare else None)
         return _with_own_status(found, body) if found else None
     reason, error = choice.get("finish_reason"), choice.get("error") or body.get("error")
-    if reason == "content_filter":
+    if _STOPPED_BY_FILTER.fullmatch(str(reason)) and (reason == "content_filter" or not _has_text(choice)):
         return Complaint(0, "; ".join(_messages(error)), codes="content_filter")
     return _with_own_status(error or {}, body) if error or reason == "error" else None
+
+
+_STOPPED_BY_FILTER = re.compile(
+    r"content_?filter(ed)?|safety|sensitive|recitation|blocklist|prohibited_content|spii|guardrail\w*|moderation",
+    re.IGNORECASE,
+)
+
+
+def _has_text(choice: Mapping[str, Any]) -> bool:
+    message = choice.get("message")
+    return isinstance(message, Mapping) and bool(message.get("content"))
+
+
+def unwrapped(reply: object) -> object:
+    """Return the reply inside the frame of a gateway, such as `{"code": 200, "data": {…}}`; any other unchanged."""
+    if isinstance(reply, dict) and "choices" not in reply:
+        for name in ("data", "result", "response"):
+            if isinstance(inner := reply.get(name), dict) and "choices" in inner:
+                return inner
+    return reply
 
 
 def _with_own_status(error: object, body: object) -> Complaint:
@@ -91,6 +120,7 @@ _SAID = (
     "errors",
     "error_message",
     "error_msg",
+    "status_msg",
     "faultstring",
     "fault",
     "title",
@@ -150,7 +180,7 @@ def _fields(body: object, depth: int = 0) -> Iterator[tuple[str, str]]:
     for name, value in _items(body):
         if name == "loc":
             yield name, _where(value)
-        elif isinstance(value, str | int) and not isinstance(value, bool):
+        elif isinstance(value, str | int | float) and not isinstance(value, bool):
             yield name, str(value)[:200]
             if name == "raw" and (inner := _json(str(value))) is not None:
                 yield from _fields(inner, depth + 1)

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.participants import revisions
 from app.participants.base import Segment
+from app.participants.complaints import unwrapped
 from app.participants.failures import Unreadable, scrub
 from app.participants.thinking import Parted, part
 
@@ -72,14 +73,15 @@ def read(data: object) -> Reply:
 
     A reply that ends inside its thinking is not worth another attempt with the same seed.
     """
-    body = _mapping(data, "sent a page or a text instead of JSON")
+    body = _mapping(unwrapped(data), "sent a page or a text instead of JSON")
     choices = body.get("choices")
     choice = _mapping(
         choices[0] if isinstance(choices, list) and choices else None, "sent a reply without a choice"
     )
-    message = _mapping(choice.get("message"), "sent a reply without a message")
+    message = _mapping(_message(choice), "sent a reply without a message")
     reason, logprobs, usage = choice.get("finish_reason"), choice.get("logprobs"), body.get("usage")
-    first, whole = _first_tokens(logprobs), reason != "length"
+    first = _first_tokens(logprobs)
+    whole = not any(_CUT.fullmatch(str(choice.get(name))) for name in ("finish_reason", "stop_reason"))
     written, thought_apart = _content(message)
     parted = part(written or "", whole=whole)
     thought = "\n\n".join(filter(None, (thought_apart, parted.thought)))
@@ -106,11 +108,23 @@ def read(data: object) -> Reply:
     )
 
 
+_CUT = re.compile(r"length|(max|model)_?(output_|new_)?(tokens?|length)|token_?limit", re.IGNORECASE)
+"""Reasons to end a reply that mean its limit on tokens."""
+
+
+def _message(choice: Mapping[str, Any]) -> Any:
+    """Return the message of a choice, in the forms of a chat, of a stream that was not asked for, or of a completion."""
+    message = choice.get("message") or choice.get("delta")
+    if message is None and "message" not in choice:
+        message = choice.get("text")
+    return {"content": message} if isinstance(message, str) else message
+
+
 def _check(written: str | None, parted: Parted, *, thought: bool, whole: bool) -> None:
     """Refuse a reply without text, and one that ends inside its thinking."""
     if not parted.said.strip() and not whole and (thought or not written):
         raise Unreadable(*_SPENT, again=False, spent=True)
-    if written is None:
+    if written is None and not thought:
         raise Unreadable("sent a reply without text")
 
 
@@ -143,23 +157,59 @@ def _content(message: Mapping[str, Any]) -> tuple[str | None, str]:
 
     Parts of a kind that is not known are neither.
     """
-    content = message.get("content")
+    content = _parts_in(message.get("content"))
     parts = content if isinstance(content, list) else [content]
     said = [text for item in parts if (text := _said(item)) is not None]
     if not said and isinstance(refusal := message.get("refusal"), str):
         said = [refusal]
     thought = [
-        _words(item) for item in parts if isinstance(item, dict) and _THOUGHT.search(str(item.get("type")))
+        _words(item)
+        for item in parts
+        if isinstance(item, dict) and (_THOUGHT.search(str(item.get("type"))) or _is_thought(item))
     ]
     for names in _REASONING_FIELDS:
         thought = thought or [text for name in names if (text := _words(message.get(name)))][:1]
-    return "".join(said) if said else None, "\n\n".join(filter(None, thought))
+    thoughts = "\n\n".join(filter(None, thought))
+    return _beyond(thoughts, "".join(said)) if said else None, thoughts
+
+
+def _parts_in(content: Any) -> Any:
+    """Return the list of parts that a content is, also where it is one written out as JSON."""
+    if not isinstance(content, str) or not _PARTS.match(content):
+        return content
+    try:
+        parts = json.loads(content)
+    except (ValueError, RecursionError):
+        return content
+    return parts if all(isinstance(item, dict) and "type" in item for item in parts) else content
+
+
+_PARTS = re.compile(r'\s*\[\s*\{\s*"type"')
+
+
+def _is_thought(item: Mapping[str, Any]) -> bool:
+    """Return whether a part of a message is marked as thinking, as Gemini's are."""
+    return any(
+        item.get(name) is True for name in ("thought", "thinking", "is_thought", "reasoning", "is_reasoning")
+    )
+
+
+_REPEATED = 20
+"""Characters of thinking from which on its repetition before a reply is no coincidence."""
+
+
+def _beyond(thought: str, said: str) -> str:
+    """Return a reply without the thinking that it repeats, though that also came apart."""
+    begun, repeated = said.lstrip(), thought.strip()
+    if len(repeated) < _REPEATED or not begun.startswith(repeated):
+        return said
+    return begun[len(repeated) :].lstrip() or said
 
 
 def _said(item: object) -> str | None:
     """Return the text of one part of a message; None for any other part."""
     if isinstance(item, dict):
-        return _words(item) if item.get("type", "text") in _TEXT_PARTS else None
+        return _words(item) if item.get("type", "text") in _TEXT_PARTS and not _is_thought(item) else None
     return item if isinstance(item, str) else None
 
 
@@ -198,9 +248,11 @@ def _first_tokens(logprobs: Any) -> tuple[tuple[str, float], ...]:
 
 def _listed_tokens(logprobs: Any) -> Iterator[tuple[str, Any]]:
     """Yield the tokens of the first place with their figures, the likeliest first and the written one last."""
+    if isinstance(logprobs, list):
+        logprobs = {"content": logprobs}
     if not isinstance(logprobs, dict):
         return
-    if isinstance(place := _at_first(logprobs.get("content")), dict):
+    if isinstance(place := _first_written(logprobs.get("content")), dict):
         yield from _pairs(place.get("top_logprobs"))
         yield from _pairs([place])
     elif isinstance(logprobs.get("tokens"), list):
@@ -209,16 +261,49 @@ def _listed_tokens(logprobs: Any) -> Iterator[tuple[str, Any]]:
         yield from _pairs([{"token": written, "logprob": figure}])
 
 
+def _first_written(places: Any) -> Any:
+    """Return the first place with a token that has characters; some servers begin with an empty one."""
+    return next(
+        (
+            place
+            for place in (places if isinstance(places, list) else [])
+            if not isinstance(place, dict) or _token(place) != ""
+        ),
+        None,
+    )
+
+
+_NUMBERED = re.compile(r"(?:token_id:\d+)?")
+"""A token without its text: vLLM's, where it returns tokens as ids, or none."""
+
+
+def _token(place: Mapping[str, Any]) -> str | None:
+    """Return the text of a token, from its bytes where only they tell; None where it has none."""
+    token = next(
+        (place[key] for key in ("token", "text", "decoded_token") if isinstance(place.get(key), str)), None
+    )
+    raw = place.get("bytes")
+    bare = token is None or _NUMBERED.fullmatch(token)
+    if bare and isinstance(raw, list) and raw and all(type(one) is int and 0 <= one < 256 for one in raw):
+        return bytes(raw).decode(errors="replace")
+    return token
+
+
 def _at_first(places: Any) -> Any:
     return places[0] if isinstance(places, list) and places else None
 
 
 def _pairs(tops: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(tops, dict):
-        yield from ((token, figure) for token, figure in tops.items())
+        objects = tops and all(isinstance(item, dict) for item in tops.values())
+        yield from (
+            _pairs([{"token": name, **item} for name, item in tops.items()]) if objects else tops.items()
+        )
     for top in tops if isinstance(tops, list) else []:
-        if isinstance(top, dict) and isinstance(top.get("token"), str):
-            yield top["token"], top.get("logprob")
+        if isinstance(top, dict) and (token := _token(top)) is not None:
+            yield top.get("decoded_token") or token, top.get("logprob", top.get("log_prob"))
+        elif isinstance(top, list) and len(top) == 2 and isinstance(top[0], str):
+            yield top[0], top[1]
 
 
 def _probability(logprob: Any) -> float | None:
@@ -247,6 +332,8 @@ def listed(body: object) -> dict[str, int | None]:
     found = body if isinstance(body, list) else None
     if isinstance(body, dict):
         found = next((body[name] for name in _LISTS if isinstance(body.get(name), list | dict)), None)
+    if found is None and isinstance(body, dict) and body.get("object") == "list":
+        return {}
     if isinstance(found, dict):
         found = [{"id": name} for name in found]
     if found is None:
@@ -277,6 +364,8 @@ llama.cpp, Gemini, LiteLLM.
 
 def _context(model: Any) -> int | None:
     """Return the longest context that a list states of a model, there or among its `meta` data (llama.cpp)."""
-    places = [model, model.get("meta")] if isinstance(model, dict) else []
+    places = [model, model.get("meta"), model.get("top_provider")] if isinstance(model, dict) else []
     stated = [place.get(key) for key in _CONTEXTS for place in places if isinstance(place, dict)]
-    return next((size for size in stated if type(size) is int and size > 0), None)
+    figures = [found[1] for size in stated if (found := re.fullmatch(r"(\d{1,9})(?:\.0)?", str(size)))]
+    sizes = map(int, figures)
+    return next((size for size in sizes if size > 0), None)

@@ -31,11 +31,11 @@ class Change:
             case "as":
                 return f"{self.name} is sent as {self.value}"
             case "most":
-                return f"{self.name} is kept at {self.value:g} or below"
+                return f"{self.name} is kept at {self.value:.12g} or below"
             case "least":
-                return f"{self.name} is kept at {self.value:g} or above"
+                return f"{self.name} is kept at {self.value:.12g} or above"
             case "without":
-                return f"{self.name} is left out where it is {self.value:g}"
+                return f"{self.name} is left out where it is {self.value:.12g}"
             case "drop":
                 return f"{self.name} is left out"
             case "stream":
@@ -241,6 +241,8 @@ def lesson(dialect: Dialect, told: Complaint, call: Call) -> Lesson | None:
     """
     if not (400 <= told.status < 500 or told.status in (0, 500, 501)) or told.status in _NOT_ABOUT_PARAMETERS:
         return None
+    if told.status in _RARELY_ABOUT_PARAMETERS and not denied(told):
+        return None
     if _about_roles(told) and any(segment.role == "system" for segment in call.segments):
         change = Change("fold")
         return None if change in dialect.changes else Lesson(change, told.words)
@@ -258,7 +260,20 @@ def lesson(dialect: Dialect, told: Complaint, call: Call) -> Lesson | None:
     return Lesson(guessed, told.words, guess=True) if guessed else None
 
 
-_NOT_ABOUT_PARAMETERS = (401, 402, 403, 407, 408, 409, 413, 425, 429)
+_NOT_ABOUT_PARAMETERS = (402, 407, 408, 409, 413, 425, 429)
+_RARELY_ABOUT_PARAMETERS = (401, 403)
+_DENIED = re.compile(
+    r"\b(?:not|un)\W?(?:allowed|supported|permitted|enabled|available)\b.{0,40}\b(?:request|use|set|param\w*)\b.{0,40}\b(?:top_?)?log_?probs\b"
+    r"|\b(?:top_?)?log_?probs\b.{0,40}\b(?:not|un)\W?(?:allowed|supported|permitted|enabled|available)\b",
+    re.IGNORECASE,
+)
+
+
+def denied(told: Complaint) -> bool:
+    """Return whether a refusal with 401 or 403 is about log-probabilities, which some accounts may not ask for, and not
+    about the key.
+    """
+    return bool(_DENIED.search(told.words))
 
 
 def _about_roles(told: Complaint) -> bool:
@@ -270,6 +285,7 @@ _ROLES = re.compile(
     r"|\broles?\b.{0,40}\b['\"`]?(system|developer)\b"
     r"|\broles?\b.{0,60}\balternat|only .{0,12}user.{0,20}assistant.{0,12} (roles|are)"
     r"|(first|start|begin).{0,40}\b(be|with)\b.{0,20}\buser\b"
+    r"|\brole\b.{0,80}\bgot ['\"`]?(system|developer)\b|(not support|unsupported|unexpected)\W{1,3}['\"`](system|developer)['\"`]"
     r"|['\"`]system['\"`] is not one of|(invalid|unsupported) (value|role)[: ]+['\"`]?(system|developer)\b"
     r"|unexpected (message )?role|invalid (message )?role|unknown (message )?role|role must be",
     re.IGNORECASE,
@@ -307,7 +323,10 @@ def _named(dialect: Dialect, told: Complaint, call: Call, sent: Mapping[str, Any
         at = {
             name: place for name, spelling in ours.items() if (place := _mentions(text, spelling)) is not None
         }
-        yield from sorted(at, key=lambda name: (at[name], -len(name)))
+        found = sorted(at, key=lambda name: (at[name], -len(name)))
+        yield from found
+        if not found and "response_format" in ours and _about_schema(told):
+            yield "response_format"
 
 
 _TAKEN = re.compile(
@@ -339,6 +358,8 @@ def _names_fixed(told: Complaint, call: Call, *, fields: bool = False) -> bool:
 
 def _changed(dialect: Dialect, told: Complaint, name: str, value: Any, sent: Mapping[str, Any]) -> Change:
     """Return the change for a named parameter: its value bounded, its form another, or left out."""
+    if name == "logprobs" and (fewer := _fewer(dialect, told, sent)):
+        return fewer
     now = next((sent[item] for item in (name, dialect.form(name)) if item in sent), value)
     if _numeric(now) and not _UNKNOWN.search(told.all):
         bound = _bound(told.words, now, whole=isinstance(value, int))
@@ -357,6 +378,24 @@ def _changed(dialect: Dialect, told: Complaint, name: str, value: Any, sent: Map
     return Change("drop", name)
 
 
+def _fewer(dialect: Dialect, told: Complaint, sent: Mapping[str, Any]) -> Change | None:
+    """Return the bound of `top_logprobs` where a refusal speaks of the number of log-probabilities; None where not."""
+    now = sent.get("top_logprobs")
+    if not isinstance(now, int) or not (_MOST.search(told.words) or re.search(rf"\b{now}\b", told.words)):
+        return None
+    bound = _bound(told.words, now, whole=True)
+    if bound is None or bound.kind != "most" or not bound.value:
+        return None
+    change = replace(bound, name="top_logprobs")
+    return None if change in dialect.changes else change
+
+
+def _about_schema(told: Complaint) -> bool:
+    """Return whether a refusal complains of a keyword of the schema, without a word on where it is."""
+    named = any(re.search(rf"\b{name}\b", told.words) for name in _BOUNDS)
+    return named and re.search(r"schema|propert|keyword", told.words, re.IGNORECASE) is not None
+
+
 def _wanted_first(told: Complaint, forms: Sequence[str]) -> list[str]:
     """Return the forms, first those that the server names. Bounds are only taken out where it complains of them."""
     bounds = any(_mentions(told.words, name) is not None for name in _BOUNDS)
@@ -369,6 +408,10 @@ def _wanted_first(told: Complaint, forms: Sequence[str]) -> list[str]:
 _UNKNOWN = re.compile(
     r"unsupported.?param|unrecogni[sz]ed|unknown (name|field|param\w*|arg\w*|key|property)|extra.?(inputs?|fields?|param\w*|forbidden)"
     r"|not permitted|additional propert|unexpected (keyword|field|param\w*|arg\w*|property)|not allowed with|only the default",
+    re.IGNORECASE,
+)
+_MOST = re.compile(
+    r"\b(at most|max\w*|up to|limit\w*|range|between|exceeds?|(less|fewer|lower|smaller|greater|more|larger|higher) than)\b|<=|≤",
     re.IGNORECASE,
 )
 _ABOVE_NOTHING = re.compile(
@@ -385,7 +428,10 @@ def _bound(words: str, now: float, *, whole: bool) -> Change | None:
     """Return the bound nearest to the value sent, of the figures in a message. Whether it is the least or the most
     follows from the side on which it lies.
     """
-    text = re.sub(r"(?<=\d)\s*(?:-|–|\.\.\.?)\s*(?=\d)", " to ", words)
+    text = re.sub(r"(?<=\d)\s*(?:-|–|~|\.\.\.?)\s*(?=\d)", " to ", words)
+    text = re.sub(
+        r"([\[(（【]\s*\d+)\s*[,，]\s*(\d+\s*[\])）】])", r"\1 to \2", text
+    )  # No thousands: [1,512]
     figures = [float(figure.replace(",", "").replace("_", "")) for figure in _FIGURE.findall(text)]
     bounds = [figure for figure in figures if figure != now and (not whole or figure == int(figure))]
     if not bounds:

@@ -3,9 +3,8 @@
 import re
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from json import JSONDecodeError
 from typing import Literal
 
@@ -24,6 +23,8 @@ from app.participants.base import (
     Unreachable,
 )
 from app.participants.complaints import Complaint, complaint
+from app.participants.dialect import denied
+from app.participants.waits import wait_asked
 
 RETRIED = frozenset({408, 409, 425, 429})
 """Status codes below 500 for which another attempt may help. It may for all codes from 500 on."""
@@ -202,10 +203,12 @@ def _refused(error: Refused, settings: EndpointSettings, model: str) -> Failure:
     if _FILTERED.search(told.all):
         what = f"stopped this with its content filter{_saying(told)}"
         return _failure(told, what, "choose other passages, or a model without such a filter", Filtered)
-    if status in RETRIED or status >= 500 or status == 0:
+    if status in RETRIED or status >= 500 or status == 0 or _SURELY_LOADED.search(told.all):
         return _busy(told, error.headers)
-    if status in (401, 403):
+    if (status in (401, 403) and not denied(told)) or _BAD_KEY.search(told.all):
         return _about_key(told, settings)
+    if 300 <= status < 400 or status in (405, 410):
+        return _elsewhere(told)
     unknown = unknown_model(told)
     missing = unknown or status == 404
     advice = (
@@ -231,12 +234,12 @@ def _scrubbed(told: Complaint, settings: EndpointSettings) -> Complaint:
     secrets = settings.secrets()
     words, codes = (scrub(text, secrets, shortest=1) for text in (told.words, told.codes))
     names = tuple(scrub(name, secrets, shortest=1) for name in told.names)
-    return Complaint(told.status, words, names, codes, told.page)
+    return replace(told, words=words, names=names, codes=codes)
 
 
 def _used_up(told: Complaint, headers: Mapping[str, str]) -> Failure:
     """Return the failure of a quota: some are refilled every minute, others only with money."""
-    wait = retry_after(headers, datetime.now(UTC)) or _asked_wait(told)
+    wait = _wait(told, headers)
     by_time = told.status == 429 and "insufficient_quota" not in told.codes
     return _failure(
         told,
@@ -252,7 +255,9 @@ def _used_up(told: Complaint, headers: Mapping[str, str]) -> Failure:
 
 def _busy(told: Complaint, headers: Mapping[str, str]) -> Failure:
     status, many = told.status, told.status == 429
-    loaded = status in AWAY or bool(_LOADED.search(told.all))
+    loaded = status in AWAY or bool(
+        (_LOADED if status >= 500 or not status else _SURELY_LOADED).search(told.all)
+    )
     advice = "wait for its quota, or run less at once" if many else "look at its log, then run again"
     answered = f"answered {status}" if status else "answered with an error instead of a reply"
     return _failure(
@@ -263,8 +268,15 @@ def _busy(told: Complaint, headers: Mapping[str, str]) -> Failure:
         "endpoint" if loaded else "unclear",
         again=True,
         overload=status not in (409, 425),
-        retry_after=retry_after(headers, datetime.now(UTC)) or _asked_wait(told),
+        retry_after=_wait(told, headers),
     )
+
+
+def _elsewhere(told: Complaint) -> Failure:
+    """Return the failure of an address at which no model answers: a redirect, or another service."""
+    did = "redirects the request" if told.status < 400 else "takes no such request"
+    advice = "correct base_url, which usually ends in /v1, or sign in to the network if it asks for that"
+    return _failure(told, f"{did} ({told.status}{_saying(told)})", advice, BadRequest, "endpoint")
 
 
 def _about_key(told: Complaint, settings: EndpointSettings) -> Failure:
@@ -288,47 +300,41 @@ def _about_key(told: Complaint, settings: EndpointSettings) -> Failure:
     return _failure(told, f"{what}{_saying(told)}", advice, NoKey if unset else Forbidden, "endpoint")
 
 
-# ── waits and keys ──────────────────────────────────────────────────────────────────────────────────────────────
+def _wait(told: Complaint, headers: Mapping[str, str]) -> float | None:
+    return wait_asked(headers, datetime.now(UTC), told.waits, told.words)
 
 
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds that the server asks to wait, from milliseconds, seconds or a date; None where it
-    names none.
-    """
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        value = headers.get(name, "")
-        if re.fullmatch(r"-?\d+(\.\d+)?", value):
-            return max(float(value) / unit, 0.0)
-    try:
-        return max((parsedate_to_datetime(headers["retry-after"]) - now).total_seconds(), 0.0)
-    except (KeyError, ValueError, TypeError):  # Absent, not a date, or a date without a time zone.
-        return None
-
-
-_WAIT = re.compile(
-    r"\b(?:try again|retry)\w*\s+(?:in|after)\s+(\d+(?:\.\d+)?)\s*(ms|s|sec\w*|m|min\w*)\b", re.IGNORECASE
-)
-
-
-def _asked_wait(told: Complaint) -> float | None:
-    """Return the seconds that a message asks to wait; None where it names none."""
-    found = _WAIT.search(told.words)
-    if found is None:
-        return None
-    unit = found[2].lower()
-    return float(found[1]) * (0.001 if unit == "ms" else 60 if unit.startswith("m") else 1)
+# ── keys ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def scrub(text: str, secrets: Sequence[str], *, shortest: int = 8) -> str:
     """Return the text without the secrets, and without characters that a database cannot store: NUL and half
     surrogate pairs.
 
-    A secret of fewer than `shortest` characters stays, because such a word may be in any reply.
+    A secret of fewer than `shortest` characters stays, because such a word may be in any reply. In errors, for which it is
+    1, the beginning of one counts too, because they are cut.
     """
     for secret in secrets:
         if len(secret) >= shortest:
             text = text.replace(secret, "[key]")
+    for secret in secrets if shortest == 1 else ():
+        if len(secret) > _PIECE:
+            text = _without_piece(text, secret)
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+_PIECE = 8
+"""Characters of a key that are taken out of an error, where it was cut off in the middle of the key."""
+
+
+def _without_piece(text: str, secret: str) -> str:
+    """Return the text without the beginning of a secret that was cut off."""
+    while (start := text.find(secret[:_PIECE])) >= 0:
+        end = start + _PIECE
+        while end < len(text) and end - start < len(secret) and text[end] == secret[end - start]:
+            end += 1
+        text = f"{text[:start]}[key]{text[end:]}"
+    return text
 
 
 # ── the server's own words ──────────────────────────────────────────────────────────────────────────────────────
@@ -338,17 +344,20 @@ _CONTEXT = re.compile(
     r"|\bn_ctx\b|string_above_max_length|too many (input |total )?tokens\b(?! per)|`?inputs`? tokens \+"
     r"|(prompt|input|messages?|request)\b(?:(?!max_|maxOutput)[^:;]){0,40}\btoo (long|large)"
     r"|(input|prompt|token) (token )?(count|length|size|tokens?)\b.{0,40}\bexceed"
-    r"|exceeds? the maximum number of (input )?tokens|reduce the length of the|tokens in the prompt cannot exceed",
+    r"|exceeds? the maximum number of (input )?tokens|reduce the length of the|tokens in the prompt cannot exceed"
+    r"|`?inputs?`? must have less than \d+ tokens|longer than the (model|maximum)|\btokens? (is|are) too many",
     re.IGNORECASE,
 )
 _QUOTA = re.compile(
     r"insufficient[_ ](quota|credit|balance|fund)|exceeded your current quota|quota (is )?(exceeded|used up|exhausted)"
-    r"|credit balance|out of credits|(billing|spend\w*|usage)[_ ](hard[_ ])?limit|payment required|requires more credits",
+    r"|exceeded_current_quota|credit balance|out of (credits?|funds)|balance\W+(\w+\W+){0,2}(insufficient|too low|not enough|exhausted|negative)"
+    r"|not enough (credits?|funds|balance)|(credits?|quota) (limit|cap) (exceeded|reached)|included credits|arrear|余额不足|欠费"
+    r"|check your plan and billing|(billing|spend\w*|usage)[_ ](hard[_ ])?limit|payment required|requires more credits",
     re.IGNORECASE,
 )
 _FILTERED = re.compile(
     r"content[_ -]?(filter|policy|management)|content_policy_violation|responsible ?ai|safety (system|setting|filter|polic)"
-    r"|moderation|was flagged|prohibited_content|blocked by .{0,30}(policy|filter|guard)|data_inspection_failed",
+    r"|moderation|was flagged|prohibited_content|usage (guidelines|polic)|safety_check|inappropriate content|blocked by .{0,30}(policy|filter|guard)|data_inspection_failed",
     re.IGNORECASE,
 )
 _LOADED = re.compile(
@@ -356,22 +365,35 @@ _LOADED = re.compile(
     r"|model is loading|no (healthy|available) (upstream|server|worker|backend)|try again later",
     re.IGNORECASE,
 )
+_SURELY_LOADED = re.compile(
+    r"\b(?:is|are|currently|temporarily|server|engine|model|service)\W+(?:\w+\W+)?overloaded|too busy|too many requests"
+    r"|\brate.?limit(ed|s)?\W+(exceeded|reached|error)|(model|engine)\W+(\w+\W+){0,2}loading\b|loading (the )?model"
+    r"|resource.?exhausted|(try|retry) again (later|in \d)|please (re)?try later",
+    re.IGNORECASE,
+)
+"""The same in a refusal with another status, where words such as `unavailable` may be about a parameter."""
+_BAD_KEY = re.compile(
+    r"api.?key (is |was |has )?(not valid|not found|in?valid|expired|missing|incorrect|revoked|disabled|not set|required)"
+    r"|(invalid|incorrect|expired|missing|no|bad|provide (a |an )?(valid )?|unknown) (api.?key|access token|auth\w* (token|header|key)|credentials)"
+    r"|api_key_invalid|authentication_error|unauthenticated\b",
+    re.IGNORECASE,
+)
 _NAME = r"[`'\"“]?[\w./:@+-]{0,100}[`'\"”]?"
 _UNKNOWN_MODEL = re.compile(
     rf"model_not_found|\bmodels?[ :=/]*{_NAME}\s+(is |was |does |do |could |has )?not (been )?"
     r"(found|exist|be found|available|served|supported|loaded|deployed|a valid)"
-    r"|(unknown|invalid|no such|unsupported|unrecognized) model\b|not a valid model|deployment .{0,60}does not exist"
+    r"|(unknown|invalid|no such|unsupported|unrecognized) model\b|LLM Provider NOT provided|not a valid model|deployment .{0,60}does not exist"
     r"|DeploymentNotFound|try pulling|no models? loaded|model_not_available",
     re.IGNORECASE,
 )
-_NUMBER = r"(\d[\d,]*)"
+_NUMBER = r"(\d(?:[\d,]*\d)?)"
 _HELD = (
     rf"(?:max_model_len|n_ctx)[^\d;]{{0,24}}{_NUMBER}",
     rf"(?:context[ _](?:length|size|window|limit)|(?:sequence|input|prompt) length)[^\d;]{{0,40}}{_NUMBER}",
     rf"{_NUMBER}[ -](?:token )?(?:maximum )?context",
-    rf"(?:<=|>|at most|allowed|cannot exceed|limit(?: of| is)?|exceeds?)[^\d;]{{0,30}}{_NUMBER}",
+    rf"(?:<=|>|at most|allowed|cannot exceed|limit(?: of| is)?|exceeds?|must have less than)[^\d;]{{0,30}}{_NUMBER}",
 )
-_CAME = rf"{_NUMBER} (?:input |output |total |prompt )?`?(?:inputs?`? )?tokens|(?:token count|requested|received)\D{{0,20}}{_NUMBER}"
+_CAME = rf"{_NUMBER} (?:input |output |total |prompt )?`?(?:inputs?`? )?tokens|(?:token count|requested|received|given)\D{{0,20}}{_NUMBER}"
 
 
 def too_long(told: Complaint) -> bool:

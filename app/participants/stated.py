@@ -26,7 +26,7 @@ def figures(text: str, letters: str, answers: Sequence[str] = ()) -> Figures | N
 
     `answers` are the texts of the answers, which may stand for their letters.
     """
-    plain = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
+    plain = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).replace("\\n", "\n")
     for found in (
         _from_json(plain, letters, answers),
         _from_words(plain, letters, answers),
@@ -54,9 +54,9 @@ def _scaled(numbers: Sequence[_Number]) -> Figures:
     return Figures(tuple(number.value for number in numbers), percent or nothing)
 
 
-_NUMBER = r"\d{1,3}(?:\.\d{1,8}|,\d{1,2})?(?![\w]|[.,]\d)"
+_NUMBER = r"(?:\d{1,3}|(?<![\d.])(?=\.\d))(?:\.\d{1,8}|,\d{1,2})?(?![\w]|[.,]\d)"
 _UNIT = r"(?:%|per ?cent(?:age points?)?|pct|(?:/|out of) ?100(?![\w.]))"
-_WRITTEN = re.compile(rf"\s*(?:about |around |approximately |roughly |~ ?|≈ ?)?(?P<number>\d{{1,3}}(?:[.,]\d{{1,8}})?)\s*(?:(?P<unit>{_UNIT})|/\s*(?P<of>\d{{1,3}}))?\s*\.?\s*", re.IGNORECASE)  # fmt: skip
+_WRITTEN = re.compile(rf"\s*(?:about |around |approximately |roughly |~ ?|≈ ?)?(?P<number>\d{{1,3}}(?:[.,]\d{{1,8}})?|\.\d{{1,8}})\s*(?:(?P<unit>{_UNIT})|/\s*(?P<of>\d{{1,3}}))?\s*\.?\s*", re.IGNORECASE)  # fmt: skip
 
 
 def number(value: Any) -> float | None:
@@ -101,7 +101,8 @@ def _from_json(text: str, letters: str, answers: Sequence[str]) -> list[Any] | N
 
 def _mended(text: str) -> str:
     """Return a text whose JSON may be read: quotation marks, bare names, decimal commas and last commas set right."""
-    mended = text.translate(_STRAIGHT)
+    mended = text.replace('\\"', '"').translate(_STRAIGHT)
+    mended = re.sub(r"(?<=[:\[,\s])(\.\d)", r"0\1", mended)
     mended = re.sub(r"(?<=[{\[,:\s])'([^'\"\n]*)'(?=\s*[,:}\]])", lambda found: json.dumps(found[1]), mended)
     mended = re.sub(r"(?<=[{,])(\s*)([A-Za-z]\w*)\s*[:=]", r'\1"\2":', mended)
     mended = re.sub(r"(:\s*\d{1,3}),(\d{1,3})(?=\s*[,}%])", r"\1.\2", mended)
@@ -184,7 +185,10 @@ def _letter(key: str, letters: str, answers: Sequence[str]) -> str | None:
         if answer and said == " ".join(answer.split()).strip(" \"'`*_().:[]").casefold():
             return letter
     bare = re.sub(
-        r"^(?:(?:p|prob|probability)(?: of|\()?\s*)?(?:(?:answer|option|choice)[ _-]?)?", "", said
+        r"^(?:(?:probability|prob|percentage|percent|p)(?:[ _-]?of|\(|_|-)?\s*)?(?:(?:answer|option|choice)[ _-]?)?"
+        r"|[ _-](?:p|prob|probability|percent|percentage|confidence|score)$",
+        "",
+        said,
     ).strip(" ()")
     return bare.upper() if len(bare) == 1 and bare.upper() in letters else None
 
@@ -193,7 +197,7 @@ def _letter(key: str, letters: str, answers: Sequence[str]) -> str | None:
 
 _LINK = r"(?:is|are|has|have|gets?|at|with|a|an|of|the|probability|chance|likelihood|confidence|being|right|correct|about|around|approximately|roughly|percent|to|my|estimate)"
 _GAP = rf"[\s\"'“”‘’`*_()\[\]:=|.→>~≈–—-]{{0,12}}(?:{_LINK}[\s\"'`*_():=|~≈]{{1,6}}){{0,9}}"
-_VALUE = rf"(?<![\d.,])(?P<number>{_NUMBER})[\s*_`\"')]{{0,3}}(?P<unit>{_UNIT})?(?!\s*(?:-|–|—|to|or|~)\s*\d)(?!\s*/\s*\d)"
+_VALUE = rf"(?<![\d.,])(?P<number>{_NUMBER})[\s*_`\"')]{{0,3}}+(?P<unit>{_UNIT})?+(?!\s*(?:-|–|—|to|or|~)\s*\d)(?!\s*/\s*\d)"
 _FRACTION = r"(?<![\d.,/])(?P<over>\d{1,3})\s*/\s*(?P<under>\d{1,3})(?![\d/])"
 
 
@@ -213,6 +217,9 @@ def _lettered(text: str, letters: str, answers: Sequence[str]) -> str:
         words = " ".join(answer.split()).rstrip(".!?")
         if len(words) >= _TELLING:
             text = re.sub(rf"(?<!\w){re.escape(words)}(?!\w)[.!?]?", letter, text, flags=re.IGNORECASE)
+    text = re.sub(
+        rf"<\w+\s[^<>]{{0,40}}?[\"']([{letters}])[\"'][^<>]{{0,40}}>([^<>]*)</\w+>", r" \1: \2 ", text
+    )
     return re.sub(rf"<([{letters}])>([^<>]*)</\1>", r" \1: \2 ", text)
 
 
@@ -247,7 +254,7 @@ def _distinct(found: Iterator[re.Match[str]]) -> set[str]:
     return said
 
 
-_SEPARATED = re.compile(r"\s*(?:,\s+|;|/|\||-|–|—|:|\s)\s*")
+_SEPARATED = re.compile(r"\s*(?:\b(?:vs\.?|versus|and|to)(?=\s)|,\s+|;|/|\||-|–|—|:|\s)\s*")
 
 
 def _from_list(text: str, letters: str) -> list[Any] | None:

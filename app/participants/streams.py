@@ -34,11 +34,17 @@ def joined(stream: str, document: Callable[[str], object]) -> object:
 def _events(stream: str, document: Callable[[str], object]) -> list[dict[str, Any]]:
     """Return the JSON objects of the events. The lines of one event belong together."""
     blocks = stream.replace("\r\n", "\n").replace("\r", "\n").split("\n\n")
-    data = [
-        "\n".join(line[5:].strip() for line in block.split("\n") if line[:5] == "data:") for block in blocks
-    ]
+    data = [event for block in blocks for event in _data(block)]
     found = [document(event) for event in data if event and event != "[DONE]"]
     return [event for event in found if isinstance(event, dict)]
+
+
+def _data(block: str) -> list[str]:
+    """Return the data of one event, or of several that no empty line parts."""
+    lines = [line[5:].strip() for line in block.split("\n") if line[:5] == "data:"]
+    if all(line == "[DONE]" or (line[:1] == "{" and line[-1:] == "}") for line in lines):
+        return lines
+    return ["\n".join(lines)]
 
 
 def _choice(pieces: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -50,6 +56,11 @@ def _choice(pieces: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for name in _TEXTS:
         said = [delta[name] for delta in deltas if isinstance(delta.get(name), str)]
         message |= {name: "".join(said)} if said else {}
+    if any(isinstance(delta.get("content"), list) for delta in deltas):
+        message["content"] = [part for delta in deltas for part in _as_parts(delta.get("content"))]
+    for name in ("reasoning_details", "thinking_blocks"):
+        parts = [part for delta in deltas if isinstance(delta.get(name), list) for part in delta[name]]
+        message |= {name: parts} if parts else {}
     tokens = [
         token
         for piece in pieces
@@ -62,3 +73,10 @@ def _choice(pieces: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {**choice, "logprobs": {"content": tokens} if tokens else None} | (
         {"error": errors[0]} if errors else {}
     )
+
+
+def _as_parts(content: Any) -> list[Any]:
+    """Return the content of a piece as a list of parts."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return content if isinstance(content, list) else []

@@ -1,8 +1,8 @@
 """Splits a model's reply into what it thought and what it said, by the kind of wrapper. Knows no seat and no ask.
 
 A wrapper is a named block of reasoning, in whatever brackets: `<think>…</think>`, `[THINK]…[/THINK]`,
-`◁think▷…◁/think▷`, `<|begin_of_thought|>…<|end_of_thought|>`, a fenced block, a labelled part, or the channels of
-Harmony. It counts
+`◁think▷…◁/think▷`, `<|begin_of_thought|>…<|end_of_thought|>`, a fenced block, a labelled part, a member of a JSON
+object, or the channels of Harmony. It counts
 
 - at the beginning of a reply, closed or not, and any number of times before the answer;
 - later on, where it is closed and begins a line or follows the end of a sentence, or has its line to itself;
@@ -12,6 +12,7 @@ It never counts inside a quote, between quotation marks or backticks, or in the 
 quote such words.
 """
 
+import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -33,7 +34,10 @@ _STRONG = frozenset(
     re.findall(
         r"\w+",
         "think thinking thinks thought thoughts reasoning reflection reflections reflect scratch inner internal monologue cot "
-        "rumination introspection deliberation 思考 思考过程 思考過程 推理 推論",
+        "rumination introspection deliberation 思考 思考过程 思考過程 推理 推論 推论 思维 思維 思维链 考え 생각 추론 "
+        "размышление размышления рассуждение рассуждения мысли denken gedanken denkprozess überlegung überlegungen "
+        "réflexion réflexions raisonnement pensée pensées pensamiento pensamientos razonamiento raciocinio raciocínio "
+        "pensamento pensamentos ragionamento pensiero pensieri",
     )
 )
 _WEAK = frozenset(
@@ -41,12 +45,16 @@ _WEAK = frozenset(
         r"\w+",
         "analysis analyze analyse analyzing analysing rationale reason reasons deliberate ponder pondering brainstorm "
         "brainstorming contemplation contemplate meditation consider consideration considerations musing musings hidden "
-        "private mind process reflecting plan planning",
+        "private mind process reflecting plan planning strategy strategizing working workings steps stepbystep notes "
+        "preparation outline approach considering",
     )
 )
 """Names that reasoning has, and other texts too: these count only where the block is closed."""
 _ANSWER = frozenset(
-    re.findall(r"\w+", "answer response final solution output speech reply statement 回答 答案 解答")
+    re.findall(
+        r"\w+",
+        "answer response final solution output speech reply statement box boxed content 回答 答案 解答",
+    )
 )
 _NOTES = frozenset(re.findall(r"\w+", "scratchpad notepad"))
 _QUOTE = frozenset(re.findall(r"\w+", "quote quotes quotation quotations q vquote uquote blockquote cite"))
@@ -59,13 +67,14 @@ _BEGINS = frozenset(re.findall(r"\w+", "begin start open prefix"))
 _ENDS = frozenset(re.findall(r"\w+", "end stop close suffix"))
 
 _CLOSERS = {
-    "<|": "|>", "<｜": "｜>", "<": ">", "<<": ">>", "&lt;": "&gt;", "\\<": "\\>", "[": "]", "[[": "]]", "\\[": "\\]",
+    "<|": "|>", "<｜": "｜>", "<": ">", "<<": ">>", "&lt;": "&gt;", "\\<": "\\>", "\\u003c": "\\u003e",
+    "\\u003C": "\\u003E", "[": "]", "[[": "]]", "\\[": "\\]",
     "{": "}", "{{": "}}", "◁": "▷", "⟨": "⟩", "【": "】", "«": "»", "＜": "＞", "〈": "〉", "《": "》", "‹": "›", "⟦": "⟧",
     "〔": "〕", "［": "］", "⟪": "⟫", "⌜": "⌝",
 }  # fmt: skip
 _TAG = re.compile(
     rf"(?P<opens>{'|'.join(re.escape(mark) for mark in sorted(_CLOSERS, key=len, reverse=True))})"
-    r"\s*(?P<slash>[/／]?)\s*(?P<name>[^\W\d_](?:[\w :.▁\-]{0,38}\w)?)(?P<more>\s+[\w:-]+\s*=[^<>\n]{0,200})?\s*"
+    r"[\s\u200b\u2060\ufeff]*(?P<slash>[/／]?)[\s\u200b\u2060\ufeff]*(?P<name>[^\W\d_](?:[\w :.▁\-]{0,38}\w)?)(?P<more>\s+[\w:-]+\s*=[^<>\n/]{0,200})?\s*(?P<after>/?)\s*"
     rf"(?P<closes>{'|'.join(re.escape(mark) for mark in sorted(_CLOSERS.values(), key=len, reverse=True))})"
 )
 _PART = re.compile(r"[^\W_]+?(?=[A-Z][a-z]|[\W_]|\Z)")
@@ -99,7 +108,7 @@ def _tags(text: str) -> Iterator[_Tag]:
 def _tag(found: re.Match[str]) -> _Tag:
     parts = [part.casefold() for part in _PART.findall(found["name"])]
     named = [part for part in parts if part not in _BEGINS | _ENDS | {"of", "the", "my"}]
-    closes = bool(found["slash"]) or (len(named) < len(parts) and bool(_ENDS & set(parts)))
+    closes = bool(found["slash"] or found["after"]) or (len(named) < len(parts) and bool(_ENDS & set(parts)))
     core = "".join(named) or "".join(parts)
     return _Tag(found.start(), found.end(), core, closes, _kind({*named, core}), found["opens"])
 
@@ -144,10 +153,10 @@ _MOST_PASSES = 8
 
 def _pass(text: str, whole: bool) -> Parted | None:
     """Return the parts by the first kind of wrapper that is found; None where there is none."""
-    for kind in (_channels, _words_of_channels, _fenced, _hidden, _labelled):
+    for kind in (_channels, _words_of_channels, _fenced, _json, _hidden, _aside, _labelled):
         if parted := kind(text, whole):
             return parted
-    return _bracketed(text, whole)
+    return _bracketed(text, whole) or _marked_off(text, whole)
 
 
 def opens(token: str) -> bool:
@@ -324,8 +333,10 @@ _ONE_CHANNEL = re.compile(
     r"\s*<\|?channel\|?>\s*(?P<name>\w+)\s*\n?(?P<text>.*?)(?P<end><\|?channel\|?>|\Z)", re.DOTALL
 )
 _UNUSED = re.compile(
-    r"\s*<unused\d+>\s*(?:thought|thinking)\s*\n(?P<text>.*?)(?P<end><unused\d+>|\Z)", re.DOTALL
+    r"\s*(?:<unused\d+>\s*(?:thought|thinking)\s*\n|\[unused\d+\])(?P<text>.*?)(?P<end>[<\[]unused\d+[>\]]|\Z)",
+    re.DOTALL,
 )
+_UNUSED_END = re.compile(r"\[unused\d+\]\s*(?=\S)")
 
 
 def _channels(text: str, whole: bool) -> Parted | None:
@@ -342,6 +353,8 @@ def _channels(text: str, whole: bool) -> Parted | None:
     for pattern in (_ONE_CHANNEL, _UNUSED):
         if each := pattern.match(text):
             return Parted(text[each.end() :].lstrip(), each["text"].strip(), unfinished=not each["end"])
+    if end := _UNUSED_END.search(text):  # The chat template has opened it.
+        return Parted(text[end.end() :], text[: end.start()].strip())
     return None
 
 
@@ -368,7 +381,7 @@ def _words_of_channels(text: str, whole: bool) -> Parted | None:
 
 # ── fences, hidden parts, labels ────────────────────────────────────────────────────────────────────────────────
 
-_FENCE = re.compile(r"\s*(?P<fence>`{3,}|~{3,})[ \t]*(?P<name>[\w :-]{1,40}?)[ \t]*\n(?P<text>.*?)(?:\n[ \t]*(?P<end>(?P=fence))[ \t]*(?:\n|\Z)|\Z)", re.DOTALL)  # fmt: skip
+_FENCE = re.compile(r"\s*(?P<fence>`{3,}|~{3,}|:{3,})[ \t]*(?P<name>[\w :-]{1,40}?)[ \t]*\n(?P<text>.*?)(?:\n[ \t]*(?P<end>(?P=fence))[ \t]*(?:\n|\Z)|\Z)", re.DOTALL)  # fmt: skip
 
 
 def _fenced(text: str, whole: bool) -> Parted | None:
@@ -389,6 +402,11 @@ _HIDDEN = (
     re.compile(r"\s*<!--(?P<text>.*?)(?:-->|\Z)", re.DOTALL),
     re.compile(r"\s*[*_]{1,3}Think(?:ing)?[.…]*[*_]{1,3}\s*\n+(?P<text>(?:[ \t]*>[^\n]*(?:\n|\Z))+)"),
     re.compile(
+        r"\s*>[ \t]*[*_#]{0,3}[ \t]*(?:Thinking|Thoughts?|Reasoning)(?: process)?\b[.…:*_]*"
+        r"(?P<text>[^\n]*\n(?:[ \t]*>[^\n]*(?:\n|\Z))*)",
+        re.IGNORECASE,
+    ),
+    re.compile(
         r"\s*Thinking\s*(?:\.\.\.|…)\s*\n(?P<text>.*?)(?:\n\s*(?:\.\.\.|…)\s*done thinking\.?|\Z)", re.DOTALL
     ),
 )
@@ -406,9 +424,10 @@ def _hidden(text: str, whole: bool) -> Parted | None:
 _MARKS = r"[\s*_#>]*"
 _REASONING = (
     r"(?:(?:thought|thinking|reasoning) process|thinking|thoughts?|reasoning|chain[- ]of[- ]thought"
-    r"|(?:internal|inner|private) (?:monologue|thoughts?|reasoning|thinking)|scratch|step-by-step reasoning)"
+    r"|(?:internal|inner|private) (?:monologue|thoughts?|reasoning|thinking)|scratch|step-by-step reasoning"
+    r"|思考过程|思考過程|思考|推理过程|推理過程|推理|内心独白)"
 )
-_REPLY = r"(?:(?:final |my )?(?:answer|response|speech|reply|output|statement))"
+_REPLY = r"(?:(?:final |my )?(?:answer|response|speech|reply|output|statement)|(?:最终|最終)?(?:回答|答案|回复|発言|发言|答复))"
 _HERE = r"(?:here(?:['’]s| is) (?:my |the )?|my |the )?"
 _LABEL = re.compile(
     rf"\A{_MARKS}{_HERE}{_REASONING}(?:[*_]{{0,3}}\s*[:：][*_]{{0,3}}|[*_]{{1,3}}\s*(?=\n)|(?<=\w)[ \t]*(?=\n))",
@@ -421,17 +440,123 @@ _REPLY_LABEL = re.compile(
 )
 
 
+_PRIVATE_LABEL = re.compile(r"think|thought|internal|inner|private|思考|独白", re.IGNORECASE)
+_RULE = re.compile(r"^[ \t]*(?:-{3,}|\*{3,}|_{3,}|={3,})[ \t]*\n(?=\s*\S)", re.MULTILINE)
+
+
 def _labelled(text: str, whole: bool) -> Parted | None:
     """Return the parts where both are labelled: `Here is my thought process: … Here is my response: …`."""
     label = _LABEL.match(text)
     if label is None:
         return None
     reply = _REPLY_LABEL.search(text, label.end())
+    if reply is None and _PRIVATE_LABEL.search(label[0]):
+        *_, reply = (None, *_RULE.finditer(text, label.end()))
     if reply:
         return Parted(text[reply.end() :].lstrip(), text[label.end() : reply.start()].strip())
     if _SURE_LABEL.match(text) or not whole:
         return Parted("", text[label.end() :].strip(), unfinished=True)
     return None
+
+
+_ASIDE_PAIRS = {"(": ")", "（": "）", "[": "]", "{": "}", "<": ">", "【": "】", "*": "*", "_": "_"}
+_ASIDE = re.compile(
+    rf"\A\s*[*_~]{{0,3}}?(?P<opens>[{re.escape(''.join(_ASIDE_PAIRS))}])[ \t]*(?:my |the )?"
+    rf"(?:{_REASONING}|thinks|thinking to (?:my|it)self|to (?:my|it)self)\s*[:：]\s*",
+    re.IGNORECASE,
+)
+
+
+def _aside(text: str, whole: bool) -> Parted | None:
+    """Return the parts of a reply that begins with a labelled aside: `(Thinking: …)`, as a separate paragraph."""
+    begun = _ASIDE.match(text)
+    if begun is None:
+        return None
+    end = re.compile(rf"{re.escape(_ASIDE_PAIRS[begun['opens']])}[*_~]{{0,3}}[ \t]*(?:\n|\Z)").search(
+        text, begun.end()
+    )
+    if end is None:
+        return None if whole else Parted("", text[begun.end() :].strip(), unfinished=True)
+    rest = text[end.end() :].lstrip()
+    return Parted(rest, text[begun.end() : end.start()].strip(), unfinished=not rest)
+
+
+# ── JSON ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_JSON = re.compile(r"\A\s*(?:```(?:json)?\s*)?(?P<object>\{.*\})\s*(?:```)?\s*\Z", re.DOTALL | re.IGNORECASE)
+_JSON_CUT = re.compile(r'\A\s*(?:```(?:json)?\s*)?\{\s*"(?P<name>[\w -]{1,40})"\s*:\s*"', re.IGNORECASE)
+
+
+def _json(text: str, whole: bool) -> Parted | None:
+    """Return the parts of `{"thinking": "…", "speech": "…"}`: an object of reasoning and of one text besides."""
+    found = _JSON.match(text)
+    try:
+        value = json.loads(found["object"], strict=False) if found else None
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, dict):
+        said = [item for name, item in value.items() if not _names_reasoning(name)]
+        thought = [item for name, item in value.items() if _names_reasoning(name) and isinstance(item, str)]
+        texts = len(said) == 1 and isinstance(said[0], str) and len(thought) == len(value) - 1
+        return Parted(said[0], _joined(thought)) if thought and texts else None
+    cut = _JSON_CUT.match(text)
+    if whole or cut is None or not _names_reasoning(cut["name"]) or re.search(r'",\s*"', text):
+        return None
+    return Parted("", text[cut.end() :].strip(), unfinished=True)
+
+
+def _names_reasoning(name: str) -> bool:
+    return _kind({part.casefold() for part in _PART.findall(name)}) in ("strong", "weak", "notes")
+
+
+# ── any other marks ─────────────────────────────────────────────────────────────────────────────────────────────
+
+_WORDS_OF_A_NAME = r"(?P<name>[^\W\d_](?:[\w \t-]{0,38}?[^\W_])?)"
+_MARKED_OPEN = re.compile(
+    rf"\A\s*(?P<opens>[^\w\s]{{1,12}})[ \t]*(?:(?:begin|start)[ \t_-]*(?:of[ \t_-]+)?)?[{{(]?{_WORDS_OF_A_NAME}"
+    r"[ \t]*(?P<closes>[^\w\s]{1,12}|(?=\n))",
+    re.IGNORECASE,
+)
+_MARK = r"[^\w\s.,;!?…\"“”'’]"
+_MARKED_CLOSE = re.compile(
+    rf"(?:(?<={_MARK})[ \t]{{0,8}}(?:end|stop|close)[ \t_-]{{0,8}}(?:of[ \t_-]{{1,8}})?[{{(]?|[/\\](?!end|stop|close)[ \t]{{0,8}})"
+    rf"{_WORDS_OF_A_NAME}[ \t]*(?:[^\w\s]{{1,12}}|(?=\n|\Z))",
+    re.IGNORECASE,
+)
+_MARKS_BEFORE = re.compile(rf"{_MARK}{{1,12}}[ \t]{{0,8}}\Z")
+
+
+def _marked_off(text: str, whole: bool) -> Parted | None:
+    """Return the parts of a named block in any other marks: `((think)) … ((/think))`, `--- BEGIN THOUGHT --- …`.
+
+    It must be closed by its name, or have its line to itself where the text broke off.
+    """
+    opening, quoted = _MARKED_OPEN.match(text), _quotations(text)
+    core = _core(opening["name"]) if opening else ""
+    for found in _MARKED_CLOSE.finditer(text, opening.end() if opening else 0):
+        inside = any(start <= found.start() < end for start, end in quoted)
+        if inside or not (closing := _core(found["name"])):
+            continue
+        marks = _MARKS_BEFORE.search(text, max(found.start() - 20, 0), found.start())
+        at = marks.start() if marks else found.start()
+        alone = not text[text.rfind("\n", 0, at) + 1 : at].strip() and text[found.end() :][:1] in ("", "\n")
+        if (opening and closing == core) or (alone and _kind({closing}) == "strong"):
+            start = opening.end() if opening and core else 0
+            rest = text[found.end() :].lstrip()
+            return Parted(rest, text[start:at].strip(), unfinished=not rest)
+    own_line = (
+        opening is not None and opening["closes"] and text[opening.end() :].lstrip(" \t").startswith("\n")
+    )
+    if opening and own_line and not whole and _kind({core}) == "strong":
+        return Parted("", text[opening.end() :].strip(), unfinished=True)
+    return None
+
+
+def _core(name: str) -> str:
+    """Return the name of a block of reasoning in small letters, in one word; nothing for any other name."""
+    parts = [part.casefold() for part in _PART.findall(name)]
+    named = [part for part in parts if part not in _BEGINS | _ENDS | {"of", "the", "my"}]
+    return "".join(named) if _kind({*named, "".join(named)}) in ("strong", "weak") else ""
 
 
 # ── what is not known ───────────────────────────────────────────────────────────────────────────────────────────
@@ -443,6 +568,8 @@ def has_unknown_wrapper(said: str) -> bool:
     """
     tags, quoted = list(_tags(said)), _quotations(said)
     closed = {tag.core for tag in tags if tag.closes}
+    if (cut := _JSON_CUT.match(said)) and _names_reasoning(cut["name"]):
+        return True
     if any(tag.reasons and _is_markup(tag, closed) and not _within(tag, quoted) for tag in tags):
         return True
     begun = _LEAD.match(said)

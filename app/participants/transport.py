@@ -162,7 +162,9 @@ class _Inflater:
 
 def parsed(raw: bytes) -> object:
     """Return the JSON document, or the reply that a stream of events adds up to. Raise Unreadable."""
-    start = raw[:200].lstrip()
+    start = raw.lstrip()[
+        :200
+    ]  # Some servers send blanks for a while, so that no proxy closes the connection.
     if start.startswith((b"data:", b"event:", b": ", b":\n", b"id:", b"retry:")):
         return joined(raw.decode(errors="replace"), _document)
     if start.startswith(b"<"):

@@ -605,17 +605,18 @@ def mark(
     return MarkedText(text=text, quotes=tuple(quotes))
 
 
-_NAME_OF_QUOTE = r"(?:[vu]_|over_limit_|short_)?(?:quot(?:e[sd]?|ations?|ing)|blockquote|q)"
+_NAME_OF_QUOTE = r"(?:[vu]_|over_limit_|short_)?(?:(?:quot(?:e[sd]?|ations?|ing)|blockquote)(?:[_-]?\d{1,3})?|q|cit(?:e|ation|a)|zitat|引用|引文)"
 _NEARLY_A_TAG = re.compile(
     r"(?P<marks>[*_`]{1,3})?"
-    r"(?:\\?<{1,2}|&(?:amp;)*(?:lt|#60|#x3c);|[＜﹤‹⟨〈《«【［]|\\?\[{1,2}|\\?\{{1,2})"
+    r"(?:\\?<{1,2}[|｜]?|\\u003c|&(?:amp;)*(?:lt|#60|#x3c);|[＜﹤‹⟨〈《«【［◁]|\((?=/?quotes?\))|\\?\[{1,2}|\\?\{{1,2})"
     rf"\s*+\\?(?P<closes>[/／]?)\s*+{_NAME_OF_QUOTE}(?:[\s:=][^<>\[\]{{}}＜＞&\n]{{0,120}}?)??\s*+(?P<closed>/?)\s*+"
-    r"(?:\\?>{1,2}|&(?:amp;)*(?:gt|#62|#x3e);|[＞﹥›⟩〉》»】］]|\\?\]{1,2}|\\?\}{1,2})"
+    r"(?:[|｜]?\\?>{1,2}|\\u003e|&(?:amp;)*(?:gt|#62|#x3e);|[＞﹥›⟩〉》»】］▷)]|\\?\]{1,2}|\\?\}{1,2})"
     r"(?(marks)(?P=marks))",
     re.IGNORECASE,
 )
 _LIKE_A_TAG = re.compile(
-    r"(?:[<＜﹤‹⟨〈«【［\[{]|&(?:amp;)*lt;)[^\w\s]{0,3}\s?\w{0,12}(?:quot|qoute|qu0te)\w{0,8}", re.IGNORECASE
+    r"(?:[<＜﹤‹⟨〈«【［\[{◁]|\\u003c|&(?:amp;)*lt;)[^\w\s]{0,3}\s?\w{0,12}(?:quot|qoute|qu0te)\w{0,8}",
+    re.IGNORECASE,
 )
 
 
@@ -628,7 +629,7 @@ def with_plain_tags(raw: str) -> str:
     """
     tags = list(_NEARLY_A_TAG.finditer(raw))
     closing = [bool(tag["closes"] or tag["closed"]) for tag in tags]
-    if not any(closing) and len(tags) % 2 == 0:
+    if not any(closing) and len(tags) % 2 == 0 and not any("(" in tag[0] for tag in tags):
         closing = [at % 2 == 1 for at in range(len(tags))]
     opened: list[int] = []
     paired: list[int] = []

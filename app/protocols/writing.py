@@ -11,10 +11,10 @@ from functools import lru_cache
 
 import regex
 
-_TWO = r"\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Yi}\u30fc\uff70"
+_TWO = r"\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Yi}\p{Script=Tangut}\p{Script=Nushu}\u30fc\uff70"
 _THREE = (
     r"\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}\p{Script=Tai_Tham}"
-    r"\p{Script=New_Tai_Lue}\p{Script=Tai_Le}\p{Script=Tai_Viet}"
+    r"\p{Script=New_Tai_Lue}\p{Script=Tai_Le}\p{Script=Tai_Viet}\p{Script=Ahom}\p{Script=Javanese}\p{Script=Balinese}"
 )
 
 FIRST_UNSPACED = "\u0e00"

@@ -31,6 +31,7 @@ DOUBTFUL: dict[str, tuple[Any, str]] = {
     "a tag": ({"data": [{"id": "m:latest"}]}, "but only m:latest"),
     "a path": ({"data": [{"id": "/models/m.gguf"}]}, "but only /models/m.gguf"),
     "many others": ({"data": [{"id": f"m{n}"} for n in range(40)]}, "m17 and others. It answered"),
+    "no entries": ({"object": "list", "data": None}, "but none"),
     "odd entries": ({"data": [None, 3, {"id": 4}, {"id": "x"}]}, "but only x"),
 }
 

@@ -73,6 +73,7 @@ async def test_prompts_that_are_cut_are_said_before_the_run(
     server.script.reads = 512
     wanted, material, known = await asked(database, server)
     assert known.reads == 512
+    assert known.characters_per_token is None, "both prompts were cut, so neither tells what a token has"
     [said] = estimate(wanted, material, served={"m": known}).warnings
     assert "reads at most 512 tokens of a prompt and drops the rest" in said
 
@@ -108,7 +109,10 @@ async def test_the_doctor_tries_whether_long_prompts_are_read_whole(
         ({"context_window": 131072}, 131072),  # Groq
         ({"max_context_length": 4096, "loaded_context_length": 2048}, 2048),  # LM Studio
         ({"meta": {"n_ctx": 4096, "n_ctx_train": 131072}}, 4096),  # llama.cpp
-        ({"max_model_len": "8192"}, None),
+        ({"max_model_len": "8192"}, 8192),
+        ({"context_length": 8192.0}, 8192),
+        ({"top_provider": {"context_length": 4096}}, 4096),  # OpenRouter
+        ({"max_model_len": "8k"}, None),
         ({"max_model_len": True}, None),
         ({"max_model_len": 0}, None),
         ({}, None),

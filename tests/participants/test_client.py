@@ -24,8 +24,8 @@ from app.participants.base import (
 )
 from app.participants.completions import messages
 from app.participants.concurrency import Limit, Window
-from app.participants.failures import retry_after
 from app.participants.outages import Patience
+from app.participants.waits import wait_asked
 from tests.participants.examples import Record, client
 from tests.servers import Script, ScriptedServer
 
@@ -374,7 +374,7 @@ def test_what_a_server_asks_to_wait_is_waited_within_bounds():
     ],
 )
 def test_a_server_may_ask_to_wait_in_every_way_that_http_allows(headers, seconds):
-    assert retry_after(headers, datetime(2026, 10, 21, 7, 28, tzinfo=UTC)) == seconds
+    assert wait_asked(headers, datetime(2026, 10, 21, 7, 28, tzinfo=UTC)) == seconds
 
 
 async def test_a_server_that_asks_to_wait_is_asked_again_after_it():

@@ -75,6 +75,13 @@ NAMED: dict[str, tuple[Any, dict[str, Any], Change]] = {
     "a temperature": ("temperature must be in the range [0, 1]", {**SPEECH, "temperature": 1.5}, Change("most", "temperature", 1)),
     "TGI": ("Input validation error: `temperature` must be strictly positive", TOKEN, Change("without", "temperature", 0)),
     "one value": ("temperature must be 1.0 for this model", SPEECH, Change("least", "temperature", 1.0)),
+    "vLLM's number of log-probabilities": ("Requested sample logprobs of 20, which is greater than max allowed: 5", TOKEN, Change("most", "top_logprobs", 5)),
+    "a range of log-probabilities": ("Unable to submit request because logprobs must be in the range [0,19]; got 20.", TOKEN, Change("most", "top_logprobs", 19)),
+    "log-probabilities as such": ("logprobs: invalid type: boolean `true`, expected u32 at line 1 column 200", TOKEN, Change("drop", "logprobs")),
+    "a range without a space": ("max_tokens参数非法，取值范围[1,512]", SPEECH, Change("most", "max_tokens", 512)),
+    "a keyword without the parameter": ("For 'integer' type, properties maximum, minimum are not supported", SCHEMA, Change("as", "response_format", "response_format without bounds")),
+    "a role that came": ("Expected last role User or Assistant for serving but got system", SPEECH, Change("fold")),
+    "a role as a value": ("Unsupported: this endpoint does not support 'system' with this model", SPEECH, Change("fold")),
     "a seed": ("seed must be <= 2147483647", SPEECH, Change("most", "seed", 2147483647)),
     "the name of a model": ("gpt-4-turbo does not support top_p", SPEECH, Change("drop", "top_p")),
     # ── structured outputs
@@ -112,6 +119,17 @@ def test_the_status_of_such_a_refusal_does_not_matter(status):
 @pytest.mark.parametrize("status", [401, 402, 403, 408, 413, 429, 502, 503])
 def test_statuses_about_something_else_teach_nothing(status):
     assert learned("Unsupported parameter: 'top_p'", SPEECH, status) is None
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_an_account_that_may_not_ask_for_log_probabilities_is_not_asked_with_them(status):
+    message = "You are not allowed to request logprobs from this model"
+    assert learned(message, TOKEN, status) == Change("drop", "logprobs")
+    assert learned("The project has no access to this model: system role wanted", TOKEN, status) is None
+
+
+def test_large_bounds_are_told_exactly():
+    assert str(Change("most", "seed", 2147483647)) == "seed is kept at 2147483647 or below"
 
 
 @pytest.mark.parametrize(

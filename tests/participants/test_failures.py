@@ -2,11 +2,13 @@
 
 import errno
 import ssl
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
+from multidict import CIMultiDict
 
 from app.participants.base import (
     BadRequest,
@@ -19,6 +21,8 @@ from app.participants.base import (
 )
 from app.participants.complaints import complaint, complaint_in
 from app.participants.failures import Failure, Refused, Unreadable, scrub, understand
+from app.participants.transport import parsed
+from app.participants.waits import wait_asked
 
 SETTINGS = EndpointSettings.model_validate({"base_url": "http://model.test:1/v1"})
 
@@ -48,6 +52,9 @@ TOO_LONG = {
     "prompt is too long: 208310 tokens > 200000 maximum": "(it holds 200000 tokens, and 208310 came)",
     "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5931 `inputs` tokens and "
     "1000 `max_new_tokens`": "(it holds 4096 tokens, and 5931 came)",
+    "Input validation error: `inputs` must have less than 4096 tokens. Given: 5931": (
+        "(it holds 4096 tokens, and 5931 came)"
+    ),
     "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).": (
         "(it holds 1048576 tokens, and 1200000 came)"
     ),
@@ -211,6 +218,17 @@ def test_another_refusal_repeats_the_servers_words(message):
         (400, "The response was filtered due to the prompt triggering the content management policy", Filtered, "ask", False, "content filter"),
         (404, "The model `m` does not exist", BadRequest, "endpoint", False, "The model `m` does not exist"),
         (400, "m is not a valid model ID", BadRequest, "endpoint", False, "not a valid model"),
+        (400, "The engine is currently overloaded, please try again later", Unreachable, "endpoint", True, "answered 400"),
+        (400, "Model is still loading, try again", Unreachable, "endpoint", True, "still loading"),
+        (400, "This response_format type is unavailable now", BadRequest, "ask", False, "unavailable now"),
+        (400, "API key not valid. Please pass a valid API key.", Forbidden, "endpoint", False, "wants a key, saying"),
+        (400, "Incorrect API key provided: sk-x", Forbidden, "endpoint", False, "wants a key, saying"),
+        (403, "Sorry, your account balance is insufficient", Unreachable, "endpoint", False, "quota is used up"),
+        (429, "您的账户已欠费，请充值后重试", Unreachable, "endpoint", True, "quota is used up"),
+        (403, "You are not allowed to request logprobs from this model", BadRequest, "ask", False, "refused the request (403"),
+        (403, "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_X", Filtered, "ask", False, "content filter"),
+        (302, "", BadRequest, "endpoint", False, "redirects the request (302)"),
+        (405, "Method Not Allowed", BadRequest, "endpoint", False, "takes no such request (405"),
         (404, 'model "m" not found, try pulling it first', BadRequest, "endpoint", False, "try pulling"),
     ],
 )  # fmt: skip
@@ -232,12 +250,64 @@ def test_a_model_that_is_missing_by_code_is_looked_up():
         ("Please try again in 6.5s.", 6.5),
         ("Rate limit. Try again in 20ms", 0.02),
         ("Please retry after 2 minutes", 120),
+        ("Please try again in 1m26.4s.", 86.4),
+        ("Limit reached. Please try again in 7h12m3s", 25_923),
+        ("Too fast: wait 30 seconds, please", 30),
+        ("Your quota resets in 1 hour and 5 minutes", 3900),
+        ("20 requests per 2 minutes are allowed", None),
         ("Slow down.", None),
     ],
 )
 def test_a_wait_that_only_the_words_name_is_kept(words, seconds):
     assert refusal(words, 429).retry_after == seconds
     assert refusal(words, 429, {"retry-after": "7"}).retry_after == 7
+
+
+NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "30s"}, 30),
+        ({"Retry-After": " 1m30s "}, 90),
+        ({"retry-after": str(int(NOW.timestamp()) + 40)}, 40),
+        ({"retry-after": "2026-10-21T07:29:00Z"}, 60),
+        ({"retry-after": "inf"}, None),
+        ({"x-ms-retry-after-ms": "2500"}, 2.5),
+        ({"x-retry-after": "10"}, 10),
+        ({"x-ratelimit-reset": "30"}, 30),
+        ({"X-RateLimit-Reset": str(int(NOW.timestamp()) + 40)}, 40),
+        ({"x-ratelimit-reset": str(1000 * (int(NOW.timestamp()) + 40))}, 40),
+        ({"x-ratelimit-reset-after": "12.5"}, 12.5),
+        ({"anthropic-ratelimit-requests-reset": "2026-10-21T07:28:20Z"}, 20),
+        ({"ratelimit": '"default";r=0;t=30'}, 30),
+        ({"x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "6m0s"}, 1),
+        (
+            {
+                "x-ratelimit-reset-requests": "1s",
+                "x-ratelimit-remaining-requests": "9",
+                "x-ratelimit-reset-tokens": "6m0s",
+                "x-ratelimit-remaining-tokens": "0",
+            },
+            360,
+        ),
+        ({"x-ratelimit-reset": "24h"}, 3600),
+        ({"x-ratelimit-reset-requests": "24h", "x-ratelimit-remaining-requests": "9"}, None),
+        ({"retry-after": "7", "x-ratelimit-reset": "60"}, 7),
+    ],
+)
+def test_a_wait_is_read_from_every_header_that_servers_send(headers, seconds):
+    wait = wait_asked(CIMultiDict(headers), NOW)
+    assert wait == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_a_wait_is_read_from_the_fields_of_an_error():
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34s"}
+    body = [{"error": {"code": 429, "message": "Exhausted", "details": [info]}}]
+    assert refusal(body, 429).retry_after == 34
+    assert refusal({"message": "Slow down.", "retry_after": 0.25}, 429).retry_after == 0.25
+    assert refusal({"message": "Slow down.", "retry_after": 20}, 429, {"retry-after": "5"}).retry_after == 5
 
 
 # ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -312,6 +382,39 @@ def test_a_key_is_taken_out_wherever_it_stands_but_no_common_word():
     assert scrub("nothing of none", ["none"]) == "nothing of none"
     assert scrub("nothing of none", ["none"], shortest=1) == "nothing of [key]"
     assert scrub("a\0b\ud800c", []) == "a\ufffdb?c"
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["a/b+c==long key", "a%2Fb%2Bc%3D%3Dlong%20key", "a%2fb%2bc%3d%3dlong+key", "a/b%2Bc%3D%3Dlong%20key"],
+)
+def test_a_key_is_taken_out_in_the_form_that_an_address_has_it(monkeypatch, form):
+    monkeypatch.setenv("ARENA_KEY_Q", "a/b+c==long key")
+    more = {"query": {"code": "$ARENA_KEY_Q"}}
+    settings = EndpointSettings.model_validate({"base_url": "http://model.test/v1", **more})
+    failure = understand(Refused(400, {}, f"no route for /v1?code={form}&x=1"), settings, "tiny", 10)
+    assert "no route for /v1?code=[key]&x=1" in failure.what
+
+
+def test_a_key_is_taken_out_in_the_form_that_json_has_it(monkeypatch):
+    monkeypatch.setenv("ARENA_KEY_Q", 'long"key\\here')
+    settings = EndpointSettings.model_validate(
+        {"base_url": "http://model.test/v1", "api_key_env": "ARENA_KEY_Q"}
+    )
+    failure = understand(Refused(400, {}, 'got long\\"key\\\\here'), settings, "tiny", 10)
+    assert "got [key]" in failure.what
+
+
+def test_a_key_that_an_excerpt_cuts_in_two_is_taken_out_too(monkeypatch):
+    monkeypatch.setenv("ARENA_KEY_Q", "sk-very-long-secret-0123456789")
+    settings = EndpointSettings.model_validate(
+        {"base_url": "http://model.test/v1", "api_key_env": "ARENA_KEY_Q"}
+    )
+    with pytest.raises(Unreadable) as raised:
+        parsed(f"<html>{'x' * 80} Bearer sk-very-long-secret-0123456789</html>".encode())
+    failure = understand(raised.value, settings, "tiny", 10)
+    assert "Bearer [key]" in failure.what
+    assert "sk-very" not in failure.what
 
 
 def test_the_values_of_headers_and_of_the_query_are_taken_out_too(monkeypatch):

@@ -32,6 +32,8 @@ TAGGED = [
     "<v_quote>{w}</v_quote>", "<u_quote>{w}</u_quote>", "<short_quote>{w}</quote>", "<quote>{w}</v_quote>",
     "\\<quote\\>{w}\\</quote\\>", "<quote>{w}<\\/quote>", "<quote>{w}<quote>", "<quote>{w}<quote/>",
     "**<quote>**{w}**</quote>**", "`<quote>`{w}`</quote>`", "**<quote>{w}</quote>**",
+    "<quote1>{w}</quote1>", "<quote_2>{w}</quote_2>", "(quote){w}(/quote)", "<|quote|>{w}<|/quote|>", "◁quote▷{w}◁/quote▷",
+    "\\u003cquote\\u003e{w}\\u003c/quote\\u003e", "<cite>{w}</cite>", "<Zitat>{w}</Zitat>", "<引用>{w}</引用>",
     '<quote>"{w}"</quote>', "<quote>“{w}”</quote>", "<quote>*{w}*</quote>", "<quote>\n{w}\n</quote>", "<quote>«{w}»</quote>",
 ]  # fmt: skip
 
@@ -60,6 +62,7 @@ def test_a_tag_that_cannot_be_read_is_asked_for_again_and_stays_as_written(text)
         "I quote the log.",
         "His quotes (all of them) are true.",
         "It [the log] says so.",
+        "He slept (quote) and she did not (quote).",
         "“Quote me,” he said.",
     ],
 )
@@ -166,6 +169,62 @@ FIRST = {
     "tokens without text": (
         {"content": [{"token": None, "logprob": -0.1, "top_logprobs": [{"token": 7, "logprob": -1.0}]}]},
         {},
+    ),
+    "bytes alone": (
+        {
+            "content": [
+                {
+                    "token": "",
+                    "bytes": [65],
+                    "logprob": -0.1,
+                    "top_logprobs": [{"token": "", "bytes": [66], "logprob": -3.0}],
+                }
+            ]
+        },
+        {"A": E(-0.1), "B": E(-3)},
+    ),
+    "tokens as ids, of vLLM": (
+        {
+            "content": [
+                {
+                    "token": "token_id:32",
+                    "bytes": [65],
+                    "logprob": -0.1,
+                    "top_logprobs": [{"token": "token_id:33", "bytes": [66], "logprob": -3.0}],
+                }
+            ]
+        },
+        {"A": E(-0.1), "B": E(-3)},
+    ),
+    "an empty token first": (
+        {
+            "content": [
+                {"token": "", "logprob": 0.0, "top_logprobs": []},
+                *place(("A", -0.1), ("B", -3.0))["content"],
+            ]
+        },
+        {"A": E(-0.1), "B": E(-3)},
+    ),
+    "the places alone": (place(("A", -0.1), ("B", -3.0))["content"], {"A": E(-0.1), "B": E(-3)}),
+    "pairs": (
+        {"content": [{"token": "A", "logprob": -0.1, "top_logprobs": [["A", -0.1], ["B", -3.0]]}]},
+        {"A": E(-0.1), "B": E(-3)},
+    ),
+    "other names": (
+        {"content": [{"text": "A", "log_prob": -0.1, "top_logprobs": [{"text": "B", "log_prob": -3.0}]}]},
+        {"A": E(-0.1), "B": E(-3)},
+    ),
+    "by id": (
+        {
+            "content": [
+                {
+                    "token": "A",
+                    "logprob": -0.1,
+                    "top_logprobs": {"33": {"logprob": -3.0, "rank": 2, "decoded_token": "B"}},
+                }
+            ]
+        },
+        {"A": E(-0.1), "B": E(-3)},
     ),
     "rounded above one": (place(("A", 0.0), ("B", -20.0), logprob=0.0), {"A": 1.0, "B": E(-20)}),
     "probabilities instead": (place(("A", 0.7), ("B", 0.3), logprob=0.7), {}),

@@ -20,6 +20,8 @@ READ = [
     "A: 7/10, B: 3/10", "Answer A: 70 out of 100. Answer B: 30 out of 100.", "P(A) = 0.7, P(B) = 0.3", "a: 70%, b: 30%", "`A`: 70\n`B`: 30",
     "A: **70%**\nB: **30%**", "“A”: 70, “B”: 30", "<A>70</A><B>30</B>", "Ａ：70％\nＢ：30％", "A: 70\u200b%, B: 30%",
     "| A | 70% |\n| B | 30% |", "| Answer | P |\n|---|---|\n| A | The keeper fell asleep. | 70% |\n| B | The boy put it out. | 30% |",
+    "A=.7 B=.3", '{"A": .7, "B": .3}', '{"prob_A": 0.7, "prob_B": 0.3}', '{"A_probability": 0.7, "B_probability": 0.3}', '{"pA": 0.7, "pB": 0.3}',
+    '{\\"A\\": 70, \\"B\\": 30}', "A = 70 %\\nB = 30 %", "70% vs 30%", "70 and 30", '<answer letter="A">70</answer><answer letter="B">30</answer>',
     "70% for A and 30% for B", "I give A 70% and B 30%.", "70% A, 30% B", "There is a 70% chance that A is right, and a 30% chance that B is.",
     "The probability that A is right is 70% and that B is right is 30%.", "The keeper fell asleep: 70%\nThe boy put it out: 30%",
     "- A (The keeper fell asleep.): 70%\n- B (The boy put it out.): 30%",
@@ -36,7 +38,7 @@ def test_a_belief_is_read_in_every_form_that_has_one_reading(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "A", "70%", "A: 70%", "a 70% chance", "I say 70 or 30", "[70]", "[70, 30, 0]", "70 40", "A: 60-70%, B: 30%", "A: 70 to 80, B: 20",
+    ["", "A", "70%", "A: 70%", "a 70% chance", "I say 70 or 30", "[70]", "[70, 30, 0]", "70 40", "A: 60-70%, B: 30%", "A: 60% to 80%, B: 30%", "A: 70% or 60%, B: 30%", "A: 60% - 80%, B: 30%", "60 to 80", "A: 70 to 80, B: 20",
      "A: -70%, B: 30%", "A: >70%, B: <30%", "A: 70% or A: 80%, B: 20%", "A: 50%, B: 50%. Then A: 70%, B: 30%", "A and B: 50%",
      "A: 1,000, B: 2", "A: 70.5.3, B: 2", '{"A": true, "B": false}', '{"A": null, "B": 1}', '{"A": NaN, "B": NaN}', '{"A": "most", "B": "few"}',
      '{"A": 70, "a": 60, "B": 2}', "between 60% and 70% for A, 30% for B", "[" * 5000, "{'A': " * 3000],

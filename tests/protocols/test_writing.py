@@ -66,6 +66,8 @@ CASES = {
         ("กำลังที่", 2),
         ("The log of 田中 says so", 6),
         ("GPT-4は速い", 3),
+        ("ꦗꦒꦤꦶꦁꦥꦸꦭ", 2),
+        ("ᬚᬕᬢᬶᬫᬸᬭ", 2),
     ],
 )
 def test_words_are_counted_by_script(text, words):
