@@ -510,69 +510,89 @@ def _complete(facts: Facts, table: VerdictTable, given: BoolArray) -> Counted:
 
 def notes(report: Report) -> list[str]:
     """Return the notes below the table."""
-    found = imported_notes(report.experiment.spec)
-    if any(line.judge.baseline or line.arm.baseline for line in report.lines):
-        found.append("* a built-in baseline, not a language model.")
-    found += [
-        f"{line.arm.arm}, {line.judge.label}: {line.excluded} verdicts are left out, on questions  "
-        "that lack verdicts under another assignment."
-        for line in report.lines
-        if line.excluded
+    said = {figure.name: _said(figure, report) for figure in FIGURES}
+    baseline = any(line.judge.baseline or line.arm.baseline for line in report.lines)
+    return [
+        *imported_notes(report.experiment.spec),
+        *(["* a built-in baseline, not a language model."] if baseline else []),
+        *_exclusion_notes(report),
+        *_stance_notes(report),
+        *_failure_notes(report),
+        *said.pop("attacks"),
+        *said.pop("equal_words"),
+        *_preset_notes(report),
+        *_prompt_notes(report),
+        *said.pop("sides"),
+        *_contrast_notes(report),
+        *_people_notes(report),
+        *_gap_notes(report),
+        *_figure_notes(report),
+        *(sentence for own in said.values() for sentence in own),
+        certainty.NOTE,
+        _unit_note(report),
     ]
-    found += [
-        f"{line.arm.arm}, {line.judge.label}: {line.without_twin} verdicts are left out, because that on the twin is missing."
-        for line in report.lines
-        if line.without_twin
-    ]
-    found += [_leaked(line) for line in report.lines if line.leak]
-    found += [_knew(line) for line in report.lines if line.knew_story]
-    found += [
-        f"{line.arm.arm}, {line.judge.label}: {line.judge.returned} times a trial was returned or its lease ended."
-        for line in report.lines
-        if line.judge.returned
-    ]
+
+
+def _exclusion_notes(report: Report) -> Iterator[str]:
+    """Yield which verdicts are left out or set apart, and why."""
+    for line in report.lines:
+        if line.excluded:
+            yield (
+                f"{line.arm.arm}, {line.judge.label}: {line.excluded} verdicts are left out, on questions  "
+                "that lack verdicts under another assignment."
+            )
+    for line in report.lines:
+        if line.without_twin:
+            yield f"{line.arm.arm}, {line.judge.label}: {line.without_twin} verdicts are left out, because that on the twin is missing."
+    yield from (_leaked(line) for line in report.lines if line.leak)
+    yield from (_knew(line) for line in report.lines if line.knew_story)
+    for line in report.lines:
+        if line.judge.returned:
+            yield f"{line.arm.arm}, {line.judge.label}: {line.judge.returned} times a trial was returned or its lease ended."
+
+
+def _stance_notes(report: Report) -> Iterator[str]:
+    """Yield the refusals and concessions of each arm that has some."""
     for arm in {line.arm.arm: line.arm for line in report.lines}.values():
         refused = arm.refusals_gold + arm.refusals_other
         if refused + arm.concessions_gold + arm.concessions_other:
-            found.append(
+            yield (
                 f"{arm.arm}: when arguing for gold {arm.refusals_gold} refusals and {arm.concessions_gold} concessions; "
                 f"when arguing against it {arm.refusals_other} and {arm.concessions_other}."
             )
-    found += [
-        f"{item.count} × {item.kind} failed in {item.arm}: {item.error}" for item in report.failures[:REASONS]
-    ]
+
+
+def _failure_notes(report: Report) -> Iterator[str]:
+    """Yield the most frequent reasons of failures."""
+    for item in report.failures[:REASONS]:
+        yield f"{item.count} × {item.kind} failed in {item.arm}: {item.error}"
     if len(report.failures) > REASONS:
-        found.append(f"… and {len(report.failures) - REASONS} more reasons, all in --format json.")
-    said = {figure.name: _said(figure, report) for figure in FIGURES}
-    found += said.pop("attacks") + said.pop("equal_words")
-    found += _preset_notes(report)
-    found += _prompt_notes(report)
-    found += said.pop("sides")
-    found += _contrast_notes(report)
-    found += _people_notes(report)
-    found += _gap_notes(report)
-    found += [
-        f"{line.arm.arm}, {line.judge.label}: accuracy has no interval: {line.cell.fixed}."
-        for line in report.lines
-        if line.cell and line.cell.fixed
-    ]
-    found += [
-        f"{line.arm.arm}, {line.judge.label}: {line.cell.clipped} of {line.cell.verdicts} verdicts gave gold less than 1e-4, as when "
-        "100 and 0 are entered, and count as 1e-4 in the log score (-13.3 bits); people's instructions end at 1%."
-        for line in report.lines
-        if line.cell and line.cell.clipped
-    ]
+        yield f"… and {len(report.failures) - REASONS} more reasons, all in --format json."
+
+
+def _figure_notes(report: Report) -> Iterator[str]:
+    """Yield what is to be known of single figures."""
+    cells = [(line, line.cell) for line in report.lines if line.cell]
+    for line, cell in cells:
+        if cell.fixed:
+            yield f"{line.arm.arm}, {line.judge.label}: accuracy has no interval: {cell.fixed}."
+    for line, cell in cells:
+        if cell.clipped:
+            yield (
+                f"{line.arm.arm}, {line.judge.label}: {cell.clipped} of {cell.verdicts} verdicts gave gold less than 1e-4, as when "
+                "100 and 0 are entered, and count as 1e-4 in the log score (-13.3 bits); people's instructions end at 1%."
+            )
     reasons = dict.fromkeys((item.arm, item.title, item.reason) for item in report.metrics if item.reason)
-    found += [f"{arm}, {title[0].lower()}{title[1:]}: {reason}" for arm, title, reason in reasons]
-    found += [sentence for own in said.values() for sentence in own]
-    found.append(certainty.NOTE)
+    yield from (f"{arm}, {title[0].lower()}{title[1:]}: {reason}" for arm, title, reason in reasons)
+
+
+def _unit_note(report: Report) -> str:
     together = ", each with its twin" if report.totals["families"] < report.totals["passages"] else ""
-    found.append(
+    return (
         f"Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage{together}, and by "
         "person where people judge; "
         f"a tie of k answers counts 1/k; log score in bits. Computed under rules of version {RULES}."
     )
-    return found
 
 
 def _said(figure: Figure[Any], report: Report) -> list[str]:
