@@ -224,8 +224,10 @@ async def test_a_planted_letter_is_reported_as_a_leak(
     database: Database, plant: Callable[[str], None], where: str
 ) -> None:
     plant(where)
+    # What the scripted judge chooses hangs on the words of its prompt. Under v2 one plant happens to leave it at one half.
+    arms = {"naive": {"protocol": "naive", "prompt_version": "v1"}}
     async with ScriptedServer() as server:
-        experiment = await finished(database, *ALL, data=naive(server.base_url))
+        experiment = await finished(database, *ALL, data={**naive(server.base_url), "arms": arms})
     report = await reported(database, experiment)
     [model] = [line for line in report.lines if line.judge.label == "model"]
     assert model.floor is not None

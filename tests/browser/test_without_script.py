@@ -222,6 +222,8 @@ async def _steer(forms: Forms) -> None:
     await forms.open("/experiments/for-people")
     await forms.press("Pause")
     await expect(page.locator("#progress .state")).to_have_text("paused")
+    await page.get_by_label("Calls at most").fill("1000")
+    await forms.press("Change the cap")
     await forms.press("Resume")
     await page.get_by_text("Cancel…").click()
     await forms.press("Cancel it for good")
@@ -298,7 +300,7 @@ async def test_an_admin_does_everything_without_script(stage: Stage, forms: Form
     await forms.press("Change the role of Debater")
     async with ScriptedServer(Script()) as server:
         await forms.open("/endpoints")
-        await page.get_by_label("Name").fill("local")
+        await page.get_by_label("Name", exact=True).fill("local")
         await page.get_by_label("Address").fill(server.base_url)
         await forms.press("Add")
         await forms.press("Try local")
