@@ -166,7 +166,11 @@ class _Talk:
         return first
 
     async def _decided(self, *, must: bool) -> FirstTokens:
-        """Return the first tokens of a model's first belief; whether there are any is remembered by the client."""
+        """Return the first tokens of a model's first belief; whether there are any is remembered by the client.
+
+        Tokens of a model that thinks first say nothing of a belief. A later one that does counts with its small label
+        mass, so that all beliefs are read in one way.
+        """
         try:
             first = await self._first_tokens("mass")
         except Filtered:
@@ -175,8 +179,12 @@ class _Talk:
             if must or self._takes("logprobs"):
                 raise  # It was refused for something else.
             return ()
+        thinks = bool(first) and opens(max(first, key=lambda each: each[1])[0])
+        if thinks and not must:
+            first = ()
         if not first:
-            self.client.remember(self.settings.model, Change("drop", "logprobs"), "the server sent none")
+            why = "its replies begin with thinking" if thinks else "the server sent none"
+            self.client.remember(self.settings.model, Change("drop", "logprobs"), why)
             if must:
                 raise BadRequest(f"{self._without_logprobs}: {_OTHERWISE}")
         return first
@@ -204,10 +212,9 @@ class _Talk:
         params = {**ONE_TOKEN, "top_logprobs": TOP_LOGPROBS, **extra}
         try:
             needs = {"logprobs", *extra}
-            first = (await self._send(self._prompt(), purpose, params, number=1, needs=needs)).first
+            return (await self._send(self._prompt(), purpose, params, number=1, needs=needs)).first
         except Spent:  # The one token was the beginning of its thinking, and came without figures.
             return ()
-        return () if first and opens(max(first, key=lambda each: each[1])[0]) else first
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────
 
