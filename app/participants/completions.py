@@ -262,15 +262,12 @@ def _listed_tokens(logprobs: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _first_written(places: Any) -> Any:
-    """Return the first place with a token that has characters; some servers begin with an empty one."""
-    return next(
-        (
-            place
-            for place in (places if isinstance(places, list) else [])
-            if not isinstance(place, dict) or _token(place) != ""
-        ),
-        None,
-    )
+    """Return the first place with a token that has characters, since some servers begin with an empty one; the first where
+    none has, as where the reply ends at once.
+    """
+    found = places if isinstance(places, list) else []
+    written = (place for place in found if not isinstance(place, dict) or _token(place) != "")
+    return next(written, found[0] if found else None)
 
 
 _NUMBERED = re.compile(r"(?:token_id:\d+)?")

@@ -231,6 +231,18 @@ FIRST = {
     "logits instead": (place(("A", 12.0), ("B", 9.0), logprob=12.0), {}),
     "more than one in all": (place(("A", -0.1), ("B", -0.2), ("C", -0.1)), {}),
     "content null": ({"content": None, "refusal": None}, {}),
+    "the end alone": (
+        {
+            "content": [
+                {
+                    "token": "",
+                    "logprob": -0.1,
+                    "top_logprobs": [{"token": "", "logprob": -0.1}, {"token": "A", "logprob": -3.0}],
+                }
+            ]
+        },
+        {"": E(-0.1), "A": E(-3.0)},
+    ),
     "content empty": ({"content": []}, {}),
     "content of nulls": ({"content": [None]}, {}),
     "a list": ([], {}),

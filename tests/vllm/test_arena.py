@@ -227,7 +227,8 @@ async def test_a_pre_flight_tells_how_the_real_model_behaves(
 
     code, out, err = await arena("check", str(file), "--questions", "1", url=database_url, key=vllm.api_key)
 
-    assert code == 0, out + err
+    assert code == 1, out + err
+    assert "as Judge: unfit" in out, "random weights are fit for nothing"
     assert "logprobs" in out or "constrained" in out
     assert "verbalised" in out
     assert "0 without a reply, 0 failures" in out
