@@ -111,7 +111,7 @@ async def test_the_check_says_it(database: Database) -> None:
 
         change()
         found = await check(file, drawn[:3], texts, change)
-    assert any("under the fingerprint fp_" in sentence for sentence in found.told)
+    assert any("under the fingerprint fp_" in sentence for sentence in found.remarks)
 
 
 def test_what_a_reply_says_is_bounded() -> None:

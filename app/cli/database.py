@@ -137,7 +137,7 @@ async def _try_endpoint(name: str, endpoint: EndpointSettings, models: Sequence[
             serves = ", ".join(dict.fromkeys(settings.model for settings in models))
         else:
             serves = await _listed(client)
-        said |= dict.fromkeys(factory.told())
+        said |= dict.fromkeys(factory.remarks())
     except ParticipantError as error:
         print(f"Endpoint {name} ({endpoint.base_url}): {error}")
         return False

@@ -61,7 +61,7 @@ async def _check(path: Path, count: int, names: Sequence[str]) -> None:
     for line in fitness_lines(findings.conducts.values()):
         print(line)
     print(f"{findings.sent} requests sent, {findings.lost} without a reply, {len(findings.errors)} failures.")
-    for sentence in findings.told:
+    for sentence in findings.remarks:
         print(sentence)
     for name, error in findings.errors:
         print(f"{name}: {error}")

@@ -29,11 +29,11 @@ async def show(steps: AsyncIterator[Counts], name: str) -> Counts:
 
 
 async def _lines(steps: AsyncIterator[Counts], name: str, meter: "_Meter") -> Counts:
-    last, told = 0.0, ""
+    last, shown = 0.0, ""
     async for counts in steps:
-        news = _without_countdown(counts) != told
+        news = _without_countdown(counts) != shown
         if time.monotonic() - last >= (NEWS_AFTER if news else LINE_EVERY) or not counts.running:
-            last, told = time.monotonic(), _without_countdown(counts)
+            last, shown = time.monotonic(), _without_countdown(counts)
             talk.print(
                 f"{name}: {counts.settled} of {counts.total} done, {meter.facts(counts)}", soft_wrap=True
             )

@@ -136,7 +136,7 @@ CALLS = (
         maybe("round", TEXT, "Judging round of the judgement."),
         maybe("judge", TEXT, "Name of the judge."),
         Column("path", TEXT, "Path of the move of the call."),
-        Column("purpose", TEXT, "`answer`, `again` (a re-ask), `mass` (one unconstrained token, for belief and label mass) or `choice` (one constrained token, where the other leaves the choice open)."),
+        Column("purpose", TEXT, "`answer`, `again` (a re-ask), `mass` (one unconstrained token, for belief and label mass), `choice` (one constrained token, where the other leaves the choice open) or `probe` (a tiny request that shows whether the endpoint answers)."),
         Column("endpoint", TEXT, "Name of the endpoint; its key is never stored."),
         Column("model", TEXT, "Name of the model at that endpoint."),
         Column("params", JSON, "All other parameters sent: sampling, limits, seed, switches."),

@@ -40,7 +40,7 @@ class Findings:
     """Requests sent to models, counting every attempt."""
     lost: int = 0
     """Requests without a reply."""
-    told: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     """What the servers of the models do not take, and what was sent instead."""
     errors: list[tuple[str, str]] = field(default_factory=list)
     """Arm and reason of each failed trial or judgement."""
@@ -89,7 +89,7 @@ async def check(
         for number, item in enumerate(drawn):
             await asyncio.gather(*(rehearse(number, item, arm) for arm in spec.arms))
     finally:
-        findings.told = roster.told()
+        findings.remarks = roster.remarks()
         await roster.close()
     return findings
 

@@ -34,7 +34,7 @@ async def reach(cast: Cast, names: Iterable[str], roster: ParticipantFactory | N
                 warnings[asked] = await doubt(roster.client(*endpoint), participant)
             except UnknownModel as error:
                 raise UnknownModel(f"participants.{name}: {str(error)[0].lower()}{str(error)[1:]}") from None
-        return [*filter(None, warnings.values()), *roster.told()]
+        return [*filter(None, warnings.values()), *roster.remarks()]
     finally:
         await roster.close()
 

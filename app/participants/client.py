@@ -83,7 +83,7 @@ class Client:
         self.limit = limit or Limit()
         self.dialects: dict[str, Dialect] = {}
         """By model, what its server does not take."""
-        self.told: defaultdict[str, list[str]] = defaultdict(list)
+        self.remarks: defaultdict[str, list[str]] = defaultdict(list)
         """By model, sentences on what was changed or is doubtful, each once."""
         self.revisions: defaultdict[str, Revisions] = defaultdict(Revisions)
         """By model, the revisions as which it answered."""
@@ -308,8 +308,8 @@ class Client:
 
     def tell(self, model: str, sentence: str) -> None:
         """Keep a sentence about a model for the pre-flight."""
-        if sentence not in self.told[model]:
-            self.told[model].append(sentence)
+        if sentence not in self.remarks[model]:
+            self.remarks[model].append(sentence)
 
     async def _as_taken(
         self,
@@ -339,12 +339,12 @@ class Client:
         return outcome
 
     def _lesson(self, sending: "_Sending", failure: Failure) -> Lesson | None:
-        told = failure.complaint
-        if told is None or failure.error not in (BadRequest, Unreachable) or failure.model_unknown:
+        objection = failure.complaint
+        if objection is None or failure.error not in (BadRequest, Unreachable) or failure.model_unknown:
             return None
-        if failure.fault == "endpoint" and 0 < told.status < 500:
+        if failure.fault == "endpoint" and 0 < objection.status < 500:
             return None
-        return lesson(sending.dialect, told, sending.asked)
+        return lesson(sending.dialect, objection, sending.asked)
 
     def _keep_lessons(self, sending: "_Sending", outcome: Reply | Failure, last: Lesson | None) -> None:
         """Remember what was tried and helped: all of it after a reply. After a failure neither guesses nor what led
@@ -439,8 +439,8 @@ class Client:
         try:
             async with asyncio.timeout(within):
                 data = await self._transport.send("/chat/completions", body, {"X-Request-Id": request_id})
-            if (told := complaint_in(data)) is not None:
-                raise Refused(200, {}, told)
+            if (objection := complaint_in(data)) is not None:
+                raise Refused(200, {}, objection)
             reply = understood(scrubbed(data, self._secrets))
             if len(reply.text) > MOST_TEXT:
                 raise Unreadable(*_TOO_MUCH, again=False)

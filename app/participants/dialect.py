@@ -234,30 +234,33 @@ class Lesson:
     """Whether these words do not name it. A guess counts only if the request then succeeds."""
 
 
-def lesson(dialect: Dialect, told: Complaint, call: Call) -> Lesson | None:
+def lesson(dialect: Dialect, objection: Complaint, call: Call) -> Lesson | None:
     """Return what to change after a refusal of `call`, as it was sent in `dialect`; None where nothing can be.
 
     Return no change twice, and none of what the user wrote or what is proven.
     """
-    if not (400 <= told.status < 500 or told.status in (0, 500, 501)) or told.status in _NOT_ABOUT_PARAMETERS:
+    if (
+        not (400 <= objection.status < 500 or objection.status in (0, 500, 501))
+        or objection.status in _NOT_ABOUT_PARAMETERS
+    ):
         return None
-    if told.status in _RARELY_ABOUT_PARAMETERS and not denied(told):
+    if objection.status in _RARELY_ABOUT_PARAMETERS and not denied(objection):
         return None
-    if _about_roles(told) and any(segment.role == "system" for segment in call.segments):
+    if _about_roles(objection) and any(segment.role == "system" for segment in call.segments):
         change = Change("fold")
-        return None if change in dialect.changes else Lesson(change, told.words)
-    if _STREAMS_ONLY.search(told.words) and "stream" not in call.fixed:
+        return None if change in dialect.changes else Lesson(change, objection.words)
+    if _STREAMS_ONLY.search(objection.words) and "stream" not in call.fixed:
         change = Change("stream")
-        return None if change in dialect.changes else Lesson(change, told.words)
+        return None if change in dialect.changes else Lesson(change, objection.words)
     sent, _ = dialect.spoken(call)
-    named = list(_named(dialect, told, call, sent))
-    changes = [_changed(dialect, told, name, call.params[name], sent) for name in named[:1]]
+    named = list(_named(dialect, objection, call, sent))
+    changes = [_changed(dialect, objection, name, call.params[name], sent) for name in named[:1]]
     if changes:
-        return Lesson(changes[0], told.words)
-    if _names_fixed(told, call) or told.names or told.status not in (400, 422):
+        return Lesson(changes[0], objection.words)
+    if _names_fixed(objection, call) or objection.names or objection.status not in (400, 422):
         return None
     guessed = _guess(dialect, call, sent)
-    return Lesson(guessed, told.words, guess=True) if guessed else None
+    return Lesson(guessed, objection.words, guess=True) if guessed else None
 
 
 _NOT_ABOUT_PARAMETERS = (402, 407, 408, 409, 413, 425, 429)
@@ -269,15 +272,17 @@ _DENIED = re.compile(
 )
 
 
-def denied(told: Complaint) -> bool:
+def denied(objection: Complaint) -> bool:
     """Return whether a refusal with 401 or 403 is about log-probabilities, which some accounts may not ask for, and not
     about the key.
     """
-    return bool(_DENIED.search(told.words))
+    return bool(_DENIED.search(objection.words))
 
 
-def _about_roles(told: Complaint) -> bool:
-    return bool(_ROLES.search(told.words)) or any(re.search(r"\brole\b", name) for name in told.names)
+def _about_roles(objection: Complaint) -> bool:
+    return bool(_ROLES.search(objection.words)) or any(
+        re.search(r"\brole\b", name) for name in objection.names
+    )
 
 
 _ROLES = re.compile(
@@ -309,23 +314,23 @@ def _spelling(name: str, form: str) -> str:
     return "|".join(filter(None, (_SPELLINGS.get(name), re.escape(name), re.escape(form.split()[0]))))
 
 
-def _named(dialect: Dialect, told: Complaint, call: Call, sent: Mapping[str, Any]) -> Iterator[str]:
+def _named(dialect: Dialect, objection: Complaint, call: Call, sent: Mapping[str, Any]) -> Iterator[str]:
     """Yield the parameters that a refusal names and that may be changed: those of its fields, else of its words."""
     ours = {
         name: _spelling(name, dialect.form(name))
         for name in call.params
         if _adaptable(dialect, name, call, sent)
     }
-    inside = [name for names in told.names for name in ours if _mentions(names, ours[name]) is not None]
+    inside = [name for names in objection.names for name in ours if _mentions(names, ours[name]) is not None]
     yield from inside
-    if not inside and not _names_fixed(told, call, fields=True):
-        text = _TAKEN.sub(" ", told.words)
+    if not inside and not _names_fixed(objection, call, fields=True):
+        text = _TAKEN.sub(" ", objection.words)
         at = {
             name: place for name, spelling in ours.items() if (place := _mentions(text, spelling)) is not None
         }
         found = sorted(at, key=lambda name: (at[name], -len(name)))
         yield from found
-        if not found and "response_format" in ours and _about_schema(told):
+        if not found and "response_format" in ours and _about_schema(objection):
             yield "response_format"
 
 
@@ -344,64 +349,68 @@ def _adaptable(dialect: Dialect, name: str, call: Call, sent: Mapping[str, Any])
     return bool(went) and all(item in sent for item in went)
 
 
-def _names_fixed(told: Complaint, call: Call, *, fields: bool = False) -> bool:
+def _names_fixed(objection: Complaint, call: Call, *, fields: bool = False) -> bool:
     """Return whether a refusal is about what the user wrote; of its fields alone, or also of its words."""
-    if any(_mentions(names, re.escape(name)) is not None for name in call.fixed for names in told.names):
+    if any(_mentions(names, re.escape(name)) is not None for name in call.fixed for names in objection.names):
         return True
     # Many keys are common words: they count where they are quoted or look like a parameter.
     shown = (
         rf"[`'\"“]{re.escape(name)}[`'\"”]" + (f"|{re.escape(name)}" if "_" in name else "")
         for name in call.fixed
     )
-    return not fields and any(_mentions(told.words, pattern) is not None for pattern in shown)
+    return not fields and any(_mentions(objection.words, pattern) is not None for pattern in shown)
 
 
-def _changed(dialect: Dialect, told: Complaint, name: str, value: Any, sent: Mapping[str, Any]) -> Change:
+def _changed(
+    dialect: Dialect, objection: Complaint, name: str, value: Any, sent: Mapping[str, Any]
+) -> Change:
     """Return the change for a named parameter: its value bounded, its form another, or left out."""
-    if name == "logprobs" and (fewer := _fewer(dialect, told, sent)):
+    if name == "logprobs" and (fewer := _fewer(dialect, objection, sent)):
         return fewer
     now = next((sent[item] for item in (name, dialect.form(name)) if item in sent), value)
-    if _numeric(now) and not _UNKNOWN.search(told.all):
-        bound = _bound(told.words, now, whole=isinstance(value, int))
+    if _numeric(now) and not _UNKNOWN.search(objection.all):
+        bound = _bound(objection.words, now, whole=isinstance(value, int))
         if bound is not None and (change := replace(bound, name=name)) not in dialect.changes:
             return change
         if (
             now == 0
-            and _ABOVE_NOTHING.search(told.words)
+            and _ABOVE_NOTHING.search(objection.words)
             and Change("without", name, 0) not in dialect.changes
         ):
             return Change("without", name, 0)
-    for form in _wanted_first(told, ALTERNATIVES.get(name, ())):
+    for form in _wanted_first(objection, ALTERNATIVES.get(name, ())):
         change = Change("as", name, form)
         if change not in dialect.changes and form not in sent:
             return change
     return Change("drop", name)
 
 
-def _fewer(dialect: Dialect, told: Complaint, sent: Mapping[str, Any]) -> Change | None:
+def _fewer(dialect: Dialect, objection: Complaint, sent: Mapping[str, Any]) -> Change | None:
     """Return the bound of `top_logprobs` where a refusal speaks of the number of log-probabilities; None where not."""
     now = sent.get("top_logprobs")
-    if not isinstance(now, int) or not (_MOST.search(told.words) or re.search(rf"\b{now}\b", told.words)):
+    if not isinstance(now, int) or not (
+        _MOST.search(objection.words) or re.search(rf"\b{now}\b", objection.words)
+    ):
         return None
-    bound = _bound(told.words, now, whole=True)
+    bound = _bound(objection.words, now, whole=True)
     if bound is None or bound.kind != "most" or not bound.value:
         return None
     change = replace(bound, name="top_logprobs")
     return None if change in dialect.changes else change
 
 
-def _about_schema(told: Complaint) -> bool:
+def _about_schema(objection: Complaint) -> bool:
     """Return whether a refusal complains of a keyword of the schema, without a word on where it is."""
-    named = any(re.search(rf"\b{name}\b", told.words) for name in _BOUNDS)
-    return named and re.search(r"schema|propert|keyword", told.words, re.IGNORECASE) is not None
+    named = any(re.search(rf"\b{name}\b", objection.words) for name in _BOUNDS)
+    return named and re.search(r"schema|propert|keyword", objection.words, re.IGNORECASE) is not None
 
 
-def _wanted_first(told: Complaint, forms: Sequence[str]) -> list[str]:
+def _wanted_first(objection: Complaint, forms: Sequence[str]) -> list[str]:
     """Return the forms, first those that the server names. Bounds are only taken out where it complains of them."""
-    bounds = any(_mentions(told.words, name) is not None for name in _BOUNDS)
+    bounds = any(_mentions(objection.words, name) is not None for name in _BOUNDS)
     fitting = [form for form in forms if form != UNBOUNDED or bounds]
     return sorted(
-        fitting, key=lambda form: form != UNBOUNDED and _mentions(told.words, form.split()[0]) is None
+        fitting, key=lambda form: form != UNBOUNDED and _mentions(objection.words, form.split()[0]) is None
     )
 
 

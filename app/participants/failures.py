@@ -193,57 +193,59 @@ def _unreached(error: Exception, settings: EndpointSettings) -> tuple[str, str, 
 
 
 def _refused(error: Refused, settings: EndpointSettings, model: str) -> Failure:
-    told, status = _scrubbed(error.complaint, settings), error.complaint.status
-    if too_long(told):
+    objection, status = _scrubbed(error.complaint, settings), error.complaint.status
+    if too_long(objection):
         advice = "lower max_tokens, choose shorter passages, or serve the model with a longer context"
-        what = f"says that the prompt and its reply are too long for {model}{_sizes(told.words)}"
-        return _failure(told, what, advice, ContextTooLong)
-    if _QUOTA.search(told.all) or status == 402:
-        return _used_up(told, error.headers)
-    if _FILTERED.search(told.all):
-        what = f"stopped this with its content filter{_saying(told)}"
-        return _failure(told, what, "choose other passages, or a model without such a filter", Filtered)
-    if status in RETRIED or status >= 500 or status == 0 or _SURELY_LOADED.search(told.all):
-        return _busy(told, error.headers)
-    if (status in (401, 403) and not denied(told)) or _BAD_KEY.search(told.all):
-        return _about_key(told, settings)
+        what = f"says that the prompt and its reply are too long for {model}{_sizes(objection.words)}"
+        return _failure(objection, what, advice, ContextTooLong)
+    if _QUOTA.search(objection.all) or status == 402:
+        return _used_up(objection, error.headers)
+    if _FILTERED.search(objection.all):
+        what = f"stopped this with its content filter{_saying(objection)}"
+        return _failure(objection, what, "choose other passages, or a model without such a filter", Filtered)
+    if status in RETRIED or status >= 500 or status == 0 or _SURELY_LOADED.search(objection.all):
+        return _busy(objection, error.headers)
+    if (status in (401, 403) and not denied(objection)) or _BAD_KEY.search(objection.all):
+        return _about_key(objection, settings)
     if 300 <= status < 400 or status in (405, 410):
-        return _elsewhere(told)
-    unknown = unknown_model(told)
+        return _elsewhere(objection)
+    unknown = unknown_model(objection)
     missing = unknown or status == 404
     advice = (
         "correct base_url, which usually ends in /v1" if missing else "correct the participant's settings"
     )
-    what = f"refused the request ({status}{_saying(told)})"
-    return _failure(told, what, advice, BadRequest, "endpoint" if missing else "ask", model_unknown=missing)
+    what = f"refused the request ({status}{_saying(objection)})"
+    return _failure(
+        objection, what, advice, BadRequest, "endpoint" if missing else "ask", model_unknown=missing
+    )
 
 
 def _failure(
-    told: Complaint,
+    objection: Complaint,
     what: str,
     advice: str,
     error: type[ParticipantError],
     fault: Fault = "ask",
     **more: bool | float | None,
 ) -> Failure:
-    known = {"http_status": told.status or 200, "complaint": told}
+    known = {"http_status": objection.status or 200, "complaint": objection}
     return Failure("http", what, advice, error, fault, **{**known, **more})  # type: ignore[arg-type]
 
 
-def _scrubbed(told: Complaint, settings: EndpointSettings) -> Complaint:
+def _scrubbed(objection: Complaint, settings: EndpointSettings) -> Complaint:
     secrets = settings.secrets()
-    words, codes = (scrub(text, secrets, shortest=1) for text in (told.words, told.codes))
-    names = tuple(scrub(name, secrets, shortest=1) for name in told.names)
-    return replace(told, words=words, names=names, codes=codes)
+    words, codes = (scrub(text, secrets, shortest=1) for text in (objection.words, objection.codes))
+    names = tuple(scrub(name, secrets, shortest=1) for name in objection.names)
+    return replace(objection, words=words, names=names, codes=codes)
 
 
-def _used_up(told: Complaint, headers: Mapping[str, str]) -> Failure:
+def _used_up(objection: Complaint, headers: Mapping[str, str]) -> Failure:
     """Return the failure of a quota: some are refilled every minute, others only with money."""
-    wait = _wait(told, headers)
-    by_time = told.status == 429 and "insufficient_quota" not in told.codes
+    wait = _wait(objection, headers)
+    by_time = objection.status == 429 and "insufficient_quota" not in objection.codes
     return _failure(
-        told,
-        f"says that its quota is used up ({told.status or 200}{_saying(told)})",
+        objection,
+        f"says that its quota is used up ({objection.status or 200}{_saying(objection)})",
         "wait until it is refilled, or add credit at its provider",
         Unreachable,
         "endpoint",
@@ -253,40 +255,42 @@ def _used_up(told: Complaint, headers: Mapping[str, str]) -> Failure:
     )
 
 
-def _busy(told: Complaint, headers: Mapping[str, str]) -> Failure:
-    status, many = told.status, told.status == 429
+def _busy(objection: Complaint, headers: Mapping[str, str]) -> Failure:
+    status, many = objection.status, objection.status == 429
     loaded = status in AWAY or bool(
-        (_LOADED if status >= 500 or not status else _SURELY_LOADED).search(told.all)
+        (_LOADED if status >= 500 or not status else _SURELY_LOADED).search(objection.all)
     )
     advice = "wait for its quota, or run less at once" if many else "look at its log, then run again"
     answered = f"answered {status}" if status else "answered with an error instead of a reply"
     return _failure(
-        told,
-        f"{answered}{_saying(told)}",
+        objection,
+        f"{answered}{_saying(objection)}",
         advice,
         Unreachable,
         "endpoint" if loaded else "unclear",
         again=True,
         overload=status not in (409, 425),
-        retry_after=_wait(told, headers),
+        retry_after=_wait(objection, headers),
     )
 
 
-def _elsewhere(told: Complaint) -> Failure:
+def _elsewhere(objection: Complaint) -> Failure:
     """Return the failure of an address at which no model answers: a redirect, or another service."""
-    did = "redirects the request" if told.status < 400 else "takes no such request"
+    did = "redirects the request" if objection.status < 400 else "takes no such request"
     advice = "correct base_url, which usually ends in /v1, or sign in to the network if it asks for that"
-    return _failure(told, f"{did} ({told.status}{_saying(told)})", advice, BadRequest, "endpoint")
+    return _failure(
+        objection, f"{did} ({objection.status}{_saying(objection)})", advice, BadRequest, "endpoint"
+    )
 
 
-def _about_key(told: Complaint, settings: EndpointSettings) -> Failure:
+def _about_key(objection: Complaint, settings: EndpointSettings) -> Failure:
     variables = settings.variables()
     unset = [name for name in variables if not settings.value_of(name)]
     named = " and ".join(variables)
-    if told.page and told.words:
+    if objection.page and objection.words:
         advice = "ask who runs the proxy or the firewall before it to let the arena through"
-        what = f"answered {told.status} with a web page{_saying(told)}"
-        return _failure(told, what, advice, Forbidden, "endpoint")
+        what = f"answered {objection.status} with a web page{_saying(objection)}"
+        return _failure(objection, what, advice, Forbidden, "endpoint")
     if not variables:
         what, advice = "wants a key", "name the environment variable that holds it as api_key_env"
     elif unset:
@@ -297,11 +301,13 @@ def _about_key(told: Complaint, settings: EndpointSettings) -> Failure:
             f"refused the key in the environment variable{several} {named}",
             "put a valid key there",
         )
-    return _failure(told, f"{what}{_saying(told)}", advice, NoKey if unset else Forbidden, "endpoint")
+    return _failure(
+        objection, f"{what}{_saying(objection)}", advice, NoKey if unset else Forbidden, "endpoint"
+    )
 
 
-def _wait(told: Complaint, headers: Mapping[str, str]) -> float | None:
-    return wait_asked(headers, datetime.now(UTC), told.waits, told.words)
+def _wait(objection: Complaint, headers: Mapping[str, str]) -> float | None:
+    return wait_asked(headers, datetime.now(UTC), objection.waits, objection.words)
 
 
 # ── keys ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -396,21 +402,23 @@ _HELD = (
 _CAME = rf"{_NUMBER} (?:input |output |total |prompt )?`?(?:inputs?`? )?tokens|(?:token count|requested|received|given)\D{{0,20}}{_NUMBER}"
 
 
-def too_long(told: Complaint) -> bool:
+def too_long(objection: Complaint) -> bool:
     """Return whether the server says that prompt and reply do not fit the model."""
-    if told.status == 413 or "context_length_exceeded" in told.codes:
+    if objection.status == 413 or "context_length_exceeded" in objection.codes:
         return True
-    single = told.status == 429 and re.search(r"request too large", told.words, re.IGNORECASE)
-    return bool(single or (told.status not in (401, 402, 403, 429, 503, 529) and _CONTEXT.search(told.all)))
+    single = objection.status == 429 and re.search(r"request too large", objection.words, re.IGNORECASE)
+    return bool(
+        single or (objection.status not in (401, 402, 403, 429, 503, 529) and _CONTEXT.search(objection.all))
+    )
 
 
-def unknown_model(told: Complaint) -> bool:
+def unknown_model(objection: Complaint) -> bool:
     """Return whether the server says that it does not serve the model."""
-    return bool(_UNKNOWN_MODEL.search(told.all))
+    return bool(_UNKNOWN_MODEL.search(objection.all))
 
 
-def _saying(told: Complaint) -> str:
-    return f", saying “{told.words[:EXCERPT].rstrip('. ')}”" if told.words else ""
+def _saying(objection: Complaint) -> str:
+    return f", saying “{objection.words[:EXCERPT].rstrip('. ')}”" if objection.words else ""
 
 
 def _sizes(words: str) -> str:

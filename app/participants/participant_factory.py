@@ -82,12 +82,12 @@ class ParticipantFactory:
         """Return what there is to say of the endpoints that are paused or have a pace."""
         return [(client.settings, state) for client in self._clients.values() for state in client.states()]
 
-    def told(self) -> list[str]:
+    def remarks(self) -> list[str]:
         """Return what the clients learned about models and their servers, in sentences."""
         return [
             f"{client.name}, {model}: {sentence}"
             for client in self._clients.values()
-            for model, sentences in client.told.items()
+            for model, sentences in client.remarks.items()
             for sentence in sentences
         ]
 

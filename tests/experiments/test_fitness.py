@@ -51,10 +51,10 @@ async def test_a_model_that_writes_and_judges_well_is_fit_for_every_seat(databas
 async def test_the_pre_flight_says_what_the_server_does_not_take(database: Database) -> None:
     async with ScriptedServer(Script(favours="overslept", letters=0.99, most_top=5)) as server:
         findings = await found(database, with_model(server))
-    [told] = findings.told
+    [remark] = findings.remarks
     assert (
         "scripted: top_logprobs is kept at 5 or below, because the server said “top_logprobs must be at"
-        in told
+        in remark
     )
     assert findings.errors == []
 

@@ -226,7 +226,7 @@ async def test_a_quirk_of_a_server_has_its_outcome(quirk: Quirk, outcome: Works 
             assert type(raised.value) is outcome.error
             assert outcome.words in str(raised.value)
             assert len(record.begun) == outcome.requests
-            assert endpoint.told == {}, "what did not help is not learned"
+            assert endpoint.remarks == {}, "what did not help is not learned"
             return
         speech = await model.answer(seen(speech_ask()), asking(record))
         assert isinstance(speech, Speech)
@@ -236,7 +236,7 @@ async def test_a_quirk_of_a_server_has_its_outcome(quirk: Quirk, outcome: Works 
                 assert isinstance(belief, Belief)
                 assert belief.method == outcome.method
             await model.answer(seen(speech_ask()), asking(record))
-        told = endpoint.told["m"]
+        told = endpoint.remarks["m"]
         if outcome.requests:
             assert len(record.begun) == outcome.requests, (
                 "asked once more at the first refusal, and never again"
@@ -387,7 +387,7 @@ async def test_no_secret_comes_into_an_error_a_log_the_record_or_what_is_told(
                 said = repr(await speaker(endpoint).answer(seen(speech_ask()), asking(record)))
             except ParticipantError as error:
                 said = f"{error!r} {error.__cause__!r} {error.__context__!r}"
-            said += repr(dict(endpoint.told))
+            said += repr(dict(endpoint.remarks))
     # The server of the test logs its own requests.
     logged = "".join(one.getMessage() for one in caplog.records if one.name != "aiohttp.access")
     for secret in SECRETS.values():
