@@ -218,6 +218,10 @@ class Measure:
         return f"{figure:.0%}" if self.percent else f"{figure:.2f}"
 
 
+GIVEN_UP = "A judge is then right for a reason that says nothing about the protocol."
+ARGUES = "Change the prompt, or choose a model that argues for what it is given."
+BOTH_ORDERS = "Keep both orders, and choose a stronger judge."
+
 MEASURES: tuple[Measure, ...] = (
     Measure(
         "Asks answered",
@@ -274,8 +278,8 @@ MEASURES: tuple[Measure, ...] = (
         lambda c: (c.refusals, c.positions),
         weak=0.1,
         unfit=0.5,
-        reason="A judge is then right for a reason that says nothing about the protocol.",
-        advice="Change the prompt, or choose a model that argues for what it is given.",
+        reason=GIVEN_UP,
+        advice=ARGUES,
         more_is_better=False,
     ),
     Measure(
@@ -283,8 +287,8 @@ MEASURES: tuple[Measure, ...] = (
         lambda c: (c.concessions, c.positions),
         weak=0.2,
         unfit=0.6,
-        reason="A judge is then right for a reason that says nothing about the protocol.",
-        advice="Change the prompt, or choose a model that argues for what it is given.",
+        reason=GIVEN_UP,
+        advice=ARGUES,
         more_is_better=False,
     ),
     Measure(
@@ -302,7 +306,7 @@ MEASURES: tuple[Measure, ...] = (
         weak=0.75,
         unfit=0.5,
         reason="Where the order decides, the arguments do not.",
-        advice="Keep both orders, and choose a stronger judge.",
+        advice=BOTH_ORDERS,
     ),
     Measure(
         "Chose the answer listed first",
@@ -310,7 +314,7 @@ MEASURES: tuple[Measure, ...] = (
         weak=0.7,
         unfit=0.9,
         reason="Each answer is listed first in one of the two orders, so half is what a judge without a bias has.",
-        advice="Keep both orders, and choose a stronger judge.",
+        advice=BOTH_ORDERS,
         more_is_better=False,
     ),
     Measure(
@@ -319,7 +323,7 @@ MEASURES: tuple[Measure, ...] = (
         weak=0.7,
         unfit=0.9,
         reason="Each answer is listed last in one of the two orders, so half is what a judge without a bias has.",
-        advice="Keep both orders, and choose a stronger judge.",
+        advice=BOTH_ORDERS,
         more_is_better=False,
     ),
     Measure(

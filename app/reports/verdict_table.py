@@ -89,7 +89,7 @@ def table_of(frame: pl.DataFrame) -> VerdictTable:
     asked = codes(frame, "family", "question")
     people = codes(frame, "person")
     place, reading = frame["place"].to_numpy(), frame["reading"].to_numpy()
-    nobody = people.names[:1] == [""]
+    without_person = people.names[:1] == [""]
     return VerdictTable(
         frame,
         verdicts(
@@ -102,8 +102,8 @@ def table_of(frame: pl.DataFrame) -> VerdictTable:
             talk=codes(frame, "took_part").codes,
             # People read in one order each, so the place distinguishes their readings of a trial.
             order=np.where(place > 0, place, reading),
-            person=people.codes - int(nobody),
-            people=people.names[1:] if nobody else people.names,
+            person=people.codes - int(without_person),
+            people=people.names[1:] if without_person else people.names,
             p_gold=p_gold,
             right=right,
             brier=brier,
