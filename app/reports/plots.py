@@ -18,6 +18,7 @@ import orjson
 import vl_convert
 
 from app.csv_cells import csv_cell
+from app.reports.charts import FIT, chart_of, dots_with_whiskers, finished, panels, told_apart, wrapped
 from app.reports.figures.pressure import Dialled
 from app.statistics.accuracy import Cell
 from app.statistics.calibration import BINS, bins_of
@@ -29,10 +30,6 @@ from app.statistics.two_way import mean_interval_of_people
 PictureFormat: TypeAlias = Literal["svg", "png", "json"]
 Row: TypeAlias = dict[str, Any]
 
-# The colours of Okabe and Ito, which people with any common colour blindness can distinguish. Shapes repeat
-# the distinction.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
 WIDTHS = {"narrow": 304, "wide": 680}
 """Width of a whole picture in pixels, on a phone and elsewhere."""
 _RIGHT = Scale(low=0.0, high=1.0, unseen=1.0)
@@ -298,111 +295,34 @@ def _quarters(held: PlottedVerdicts) -> Iterator[Row]:
             yield {"arm": held.arm, "quarter": number + 1, "minutes": minutes, **_share_right(held, part)}
 
 
-# ── charts ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _chart(rows: list[Row]) -> alt.Chart:
-    return alt.Chart({"values": rows})
-
-
-def _judges(rows: Sequence[Row]) -> list[str]:
-    """By name, so that a judge has the same colour in every plot."""
-    return sorted({row["judge"] for row in rows})
-
-
-def _told_apart(rows: Sequence[Row], by: str, width: int) -> dict[str, Any]:
-    """Return colour and shape for a name, in the order of the rows, with a legend below. Pairs repeat after
-    49 names.
-    """
-    names = _judges(rows) if by == "judge" else list(dict.fromkeys(row[by] for row in rows))
-    room = 160 if width < 400 else 400
-    legend = alt.Legend(title=by, orient="bottom", columns=1, labelLimit=room, symbolOpacity=1)
-    shapes = [SHAPES[(place + place // len(COLOURS)) % len(SHAPES)] for place in range(len(names))]
-    colours = [COLOURS[place % len(COLOURS)] for place in range(len(names))]
-    return {
-        "color": alt.Color(f"{by}:N", legend=legend, scale=alt.Scale(domain=names, range=colours)),
-        "shape": alt.Shape(f"{by}:N", legend=legend, scale=alt.Scale(domain=names, range=shapes)),
-    }
-
-
-def _dots(
-    rows: list[Row], width: int, by: str, value: str, title: str, mark: float, scale: alt.Scale
-) -> alt.TopLevelMixin:
-    """Return a dot with whiskers for every judge of each `by`, and a dashed line at `mark`."""
-    places, judges = list(dict.fromkeys(row[by] for row in rows)), _judges(rows)
-    told = _told_apart(rows, "judge", width)
-    labels = alt.Axis(
-        labelLimit=110 if width < 400 else 240,
-        labelExpr="split(replace(datum.label, ' − ', '\\n− '), '\\n')",
-        grid=True,
-        bandPosition=0,
-        ticks=False,
-        labelPadding=6,
-    )
-    base = _chart(rows).encode(
-        y=alt.Y(
-            f"{by}:N", sort=places, title=None, axis=labels, scale=alt.Scale(paddingInner=0, paddingOuter=0)
-        ),
-        yOffset=alt.YOffset("judge:N", sort=judges, scale=alt.Scale(paddingOuter=0.5)),
-        color=told["color"],
-    )
-    across = alt.X(f"{value}:Q", title=_lines(title, width), scale=scale)
-    whiskers = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
-    dots = base.mark_point(filled=True, size=90, opacity=1).encode(x=across, shape=told["shape"])
-    step = alt.Step(max(44, 22 * len(judges)), **{"for": "position"})
-    return _finish(alt.layer(_line(mark), dots, whiskers).properties(width=width, height=step, autosize=_FIT))
-
-
-_FIT = alt.AutoSizeParams(type="fit-x", contains="padding")
-
-
-def _lines(title: str, width: int) -> str | list[str]:
-    """Return a title, on two lines where one would be too wide."""
-    return title.split(", ") if width < 400 else title
-
-
-def _line(at: float) -> alt.Chart:
-    line: alt.Chart = _chart([{"at": at}]).mark_rule(strokeDash=[4, 4], color="#666").encode(x="at:Q")
-    return line
+# ── charts ──
 
 
 def _accuracy_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
     unit = alt.Scale(domain=[0, 1])
-    return _dots(rows, width, "arm", "accuracy", "accuracy, with its 95% interval", 0.5, unit)
+    return dots_with_whiskers(rows, width, "arm", "accuracy", "accuracy, with its 95% interval", 0.5, unit)
 
 
 def _pgr_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
     low, high = min(0.0, *(row["low"] for row in rows)), max(1.0, *(row["high"] for row in rows))
     scale = alt.Scale(domain=[low, high])
-    return _dots(rows, width, "arm", "pgr", "gap recovered, with its 95% interval", 0.0, scale)
+    return dots_with_whiskers(rows, width, "arm", "pgr", "gap recovered, with its 95% interval", 0.0, scale)
 
 
 def _contrast_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
     far = max(max(abs(row["low"]), abs(row["high"])) for row in rows)
     scale = alt.Scale(domain=[-far, far], nice=True)
     title = "difference in accuracy, with its 95% interval"
-    return _dots(rows, width, "contrast", "difference", title, 0.0, scale)
-
-
-def _panels(
-    layers: Sequence[alt.Chart], rows: list[Row], by: str, width: int, height: int
-) -> alt.TopLevelMixin:
-    """Return a panel for each `by`, side by side where there is room."""
-    names = list(dict.fromkeys(row[by] for row in rows))
-    columns = 1 if width < 400 else 2
-    own = width // columns - (64 if columns == 1 else 50)
-    header = alt.Header(title=None, labelFontWeight="bold", labelFontSize=12, labelLimit=own)
-    drawn = alt.LayerChart(layer=layers, data={"values": rows}, width=own, height=height)
-    return _finish(drawn.facet(facet=alt.Facet(f"{by}:N", sort=names, header=header), columns=columns))
+    return dots_with_whiskers(rows, width, "contrast", "difference", title, 0.0, scale)
 
 
 def _reliability_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
     unit = alt.Scale(domain=[0, 1])
-    told = _told_apart(rows, "judge", width)
+    told = told_apart(rows, "judge", width)
     base = alt.Chart().encode(
         x=alt.X(
             "confidence:Q",
-            title=_lines("belief on the favoured answer", width),
+            title=wrapped("belief on the favoured answer", width),
             scale=unit,
             axis=alt.Axis(tickCount=5),
         ),
@@ -412,12 +332,12 @@ def _reliability_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
     spread = base.mark_rule(opacity=0.5).encode(y=alt.Y("low:Q", scale=unit), y2="high:Q")
     size = alt.Size("verdicts:Q", legend=None, scale=alt.Scale(range=[40, 300], domainMin=0))
     dots = base.mark_point(filled=True, opacity=0.9).encode(y=right, size=size, shape=told["shape"])
-    equal = _chart([{"at": 0, "is": 0}, {"at": 1, "is": 1}]).mark_line(strokeDash=[4, 4], color="#666")
-    return _panels([dots, spread, equal.encode(x="at:Q", y="is:Q")], rows, "arm", width, 240)
+    equal = chart_of([{"at": 0, "is": 0}, {"at": 1, "is": 1}]).mark_line(strokeDash=[4, 4], color="#666")
+    return panels([dots, spread, equal.encode(x="at:Q", y="is:Q")], rows, "arm", width, 240)
 
 
 def _belief_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
-    told = _told_apart(rows, "arm", width)
+    told = told_apart(rows, "arm", width)
     base = alt.Chart().encode(
         x=alt.X("step:O", title="steps of the transcript read", axis=alt.Axis(labelAngle=0)),
         xOffset=alt.XOffset("arm:N"),
@@ -427,17 +347,17 @@ def _belief_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
     spread = base.mark_rule(strokeWidth=2, opacity=0.7).encode(y=alt.Y("lower:Q", scale=unit), y2="upper:Q")
     middle = alt.Y("median:Q", title="belief on gold", scale=unit)
     dots = base.mark_point(filled=True, size=80, opacity=1).encode(y=middle, shape=told["shape"])
-    return _panels([dots, spread], rows, "judge", width, 220)
+    return panels([dots, spread], rows, "judge", width, 220)
 
 
 def _candidate_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
     unit = alt.Scale(domain=[0, 1])
     numbers = sorted({row["candidates"] for row in rows})
-    told = _told_apart(rows, "line", width)
-    base = _chart(rows).encode(
+    told = told_apart(rows, "line", width)
+    base = chart_of(rows).encode(
         x=alt.X(
             "candidates:Q",
-            title=_lines("candidates of each speech, of which the most convincing is given", width),
+            title=wrapped("candidates of each speech, of which the most convincing is given", width),
             scale=alt.Scale(type="log", base=2, domain=[numbers[0] / 1.2, numbers[-1] * 1.2], nice=False),
             axis=alt.Axis(values=numbers, format="d", grid=False),
         ),
@@ -447,33 +367,23 @@ def _candidate_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
     dots = base.mark_point(filled=True, size=90, opacity=1).encode(y=right, shape=told["shape"])
     lines = base.mark_line().encode(y=right)
     spread = base.mark_rule(opacity=0.5, strokeWidth=2).encode(y=alt.Y("low:Q", scale=unit), y2="high:Q")
-    return _finish(alt.layer(lines, spread, dots).properties(width=width, height=260, autosize=_FIT))
+    return finished(alt.layer(lines, spread, dots).properties(width=width, height=260, autosize=FIT))
 
 
 def _time_chart(rows: list[Row], width: int) -> alt.TopLevelMixin:
     unit = alt.Scale(domain=[0, 1])
     title = "minutes at work on a verdict, mean of a quarter"
-    base = _chart(rows).encode(
-        x=alt.X("minutes:Q", title=_lines(title, width)),
+    base = chart_of(rows).encode(
+        x=alt.X("minutes:Q", title=wrapped(title, width)),
         y=alt.Y("accuracy:Q", title="share right", scale=unit),
     )
-    told = _told_apart(rows, "arm", width)
+    told = told_apart(rows, "arm", width)
     dots = base.mark_point(filled=True, size=90, opacity=1).encode(**told)
     lines = base.mark_line().encode(color=told["color"])
     spread = base.mark_rule(opacity=0.5).encode(
         y=alt.Y("low:Q", scale=unit), y2="high:Q", color=told["color"]
     )
-    return _finish(alt.layer(dots, lines, spread).properties(width=width, height=260, autosize=_FIT))
-
-
-def _finish(chart: alt.LayerChart | alt.FacetChart) -> alt.TopLevelMixin:
-    config = {
-        "font": "DejaVu Sans, Verdana, sans-serif",
-        "view": {"stroke": "#ccc"},
-        "axis": {"labelFontSize": 12, "titleFontSize": 12},
-        "legend": {"labelFontSize": 12, "titleFontSize": 12},
-    }
-    return chart.properties(background="white", config=config)
+    return finished(alt.layer(dots, lines, spread).properties(width=width, height=260, autosize=FIT))
 
 
 PLOTS: dict[str, Plot] = {

@@ -2,8 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
+import altair as alt
+
+from app.reports.charts import PlainRow
 from app.reports.facts import Facts
 from app.reports.talks import Talks
 from app.reports.verdict_table import Counted
@@ -54,6 +58,31 @@ class Names(Protocol):
         ...
 
 
+class Section(StrEnum):
+    """The part of a report in which a figure stands: its heading, in the order of the page."""
+
+    ACCURACY = "Accuracy"
+    COMPARISONS = "Comparisons"
+    CALIBRATION = "Calibration"
+    INCENTIVES = "Incentives and skill"
+    BIAS = "Bias"
+    AGREEMENT = "People and models"
+    GROUPS = "Groups of judges"
+    TALKS = "The talks"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart(Generic[Row]):
+    """The picture of a figure."""
+
+    rows: Callable[[Sequence[Row], Names], list[PlainRow]]
+    """Its data as plain rows, with arms and judges as the tables name them; empty where there is nothing to draw."""
+    draw: Callable[[list[PlainRow], int], alt.TopLevelMixin]
+    """The chart of these rows at a width in pixels; `app.reports.charts` has what charts share."""
+    about: str
+    """How to read it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figure(Generic[Row]):
     """A figure, or a family of figures, of a report. Its rows are plain values: the same in JSON, tables, pages and words."""
@@ -74,5 +103,9 @@ class Figure(Generic[Row]):
     """Notes below the tables; None where the table says all."""
     as_json: Callable[[Any], dict[str, Any]] = asdict
     """A row of the JSON report."""
+    section: Section = Section.TALKS
+    chart: Chart[Row] | None = None
+    methods: str = ""
+    """A sentence for the methods section of a paper, printed where there are rows."""
     slow: bool = False
     """Whether it is resampled or fitted, which takes more than a few seconds for many verdicts."""

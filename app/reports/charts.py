@@ -1,0 +1,106 @@
+"""What charts of figures share: colours and shapes, dots with whiskers, panels, and how axes are written."""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import altair as alt
+
+PlainRow: TypeAlias = dict[str, Any]
+"""A row of a chart's data, which users can download."""
+
+# The colours of Okabe and Ito, which people with any common colour blindness can distinguish. Shapes repeat
+# the distinction.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
+
+
+def chart_of(rows: list[PlainRow]) -> alt.Chart:
+    """Return a chart of these rows without a mark."""
+    return alt.Chart({"values": rows})
+
+
+def judge_names(rows: Sequence[PlainRow]) -> list[str]:
+    """Return the judges by name, so that a judge has the same colour in every plot."""
+    return sorted({row["judge"] for row in rows})
+
+
+def told_apart(rows: Sequence[PlainRow], by: str, width: int) -> dict[str, Any]:
+    """Return colour and shape for a name, in the order of the rows, with a legend below. Pairs repeat after
+    49 names.
+    """
+    names = judge_names(rows) if by == "judge" else list(dict.fromkeys(row[by] for row in rows))
+    room = 160 if width < 400 else 400
+    legend = alt.Legend(title=by, orient="bottom", columns=1, labelLimit=room, symbolOpacity=1)
+    shapes = [SHAPES[(place + place // len(COLOURS)) % len(SHAPES)] for place in range(len(names))]
+    colours = [COLOURS[place % len(COLOURS)] for place in range(len(names))]
+    return {
+        "color": alt.Color(f"{by}:N", legend=legend, scale=alt.Scale(domain=names, range=colours)),
+        "shape": alt.Shape(f"{by}:N", legend=legend, scale=alt.Scale(domain=names, range=shapes)),
+    }
+
+
+def dots_with_whiskers(
+    rows: list[PlainRow], width: int, by: str, value: str, title: str, mark: float, scale: alt.Scale
+) -> alt.TopLevelMixin:
+    """Return a dot with whiskers for every judge of each `by`, and a dashed line at `mark`."""
+    places, judges = list(dict.fromkeys(row[by] for row in rows)), judge_names(rows)
+    told = told_apart(rows, "judge", width)
+    labels = alt.Axis(
+        labelLimit=110 if width < 400 else 240,
+        labelExpr="split(replace(datum.label, ' − ', '\\n− '), '\\n')",
+        grid=True,
+        bandPosition=0,
+        ticks=False,
+        labelPadding=6,
+    )
+    base = chart_of(rows).encode(
+        y=alt.Y(
+            f"{by}:N", sort=places, title=None, axis=labels, scale=alt.Scale(paddingInner=0, paddingOuter=0)
+        ),
+        yOffset=alt.YOffset("judge:N", sort=judges, scale=alt.Scale(paddingOuter=0.5)),
+        color=told["color"],
+    )
+    across = alt.X(f"{value}:Q", title=wrapped(title, width), scale=scale)
+    whiskers = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
+    dots = base.mark_point(filled=True, size=90, opacity=1).encode(x=across, shape=told["shape"])
+    step = alt.Step(max(44, 22 * len(judges)), **{"for": "position"})
+    return finished(
+        alt.layer(mark_at(mark), dots, whiskers).properties(width=width, height=step, autosize=FIT)
+    )
+
+
+FIT = alt.AutoSizeParams(type="fit-x", contains="padding")
+
+
+def wrapped(title: str, width: int) -> str | list[str]:
+    """Return a title, on two lines where one would be too wide."""
+    return title.split(", ") if width < 400 else title
+
+
+def mark_at(at: float) -> alt.Chart:
+    """Return a dashed vertical line."""
+    line: alt.Chart = chart_of([{"at": at}]).mark_rule(strokeDash=[4, 4], color="#666").encode(x="at:Q")
+    return line
+
+
+def panels(
+    layers: Sequence[alt.Chart], rows: list[PlainRow], by: str, width: int, height: int
+) -> alt.TopLevelMixin:
+    """Return a panel for each `by`, side by side where there is room."""
+    names = list(dict.fromkeys(row[by] for row in rows))
+    columns = 1 if width < 400 else 2
+    own = width // columns - (64 if columns == 1 else 50)
+    header = alt.Header(title=None, labelFontWeight="bold", labelFontSize=12, labelLimit=own)
+    drawn = alt.LayerChart(layer=layers, data={"values": rows}, width=own, height=height)
+    return finished(drawn.facet(facet=alt.Facet(f"{by}:N", sort=names, header=header), columns=columns))
+
+
+def finished(chart: alt.LayerChart | alt.FacetChart) -> alt.TopLevelMixin:
+    """Return a chart in the fonts and colours of all."""
+    config = {
+        "font": "DejaVu Sans, Verdana, sans-serif",
+        "view": {"stroke": "#ccc"},
+        "axis": {"labelFontSize": 12, "titleFontSize": 12},
+        "legend": {"labelFontSize": 12, "titleFontSize": 12},
+    }
+    return chart.properties(background="white", config=config)
