@@ -59,7 +59,7 @@ class Names(Protocol):
 
 
 class Section(StrEnum):
-    """The part of a report in which a figure stands: its heading, in the order of the page."""
+    """The part of a report that shows a figure: its heading, in the order of the page."""
 
     ACCURACY = "Accuracy"
     COMPARISONS = "Comparisons"
