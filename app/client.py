@@ -86,13 +86,13 @@ class Remote:
     async def follow(self, name: str) -> AsyncIterator[Progress]:
         """Tell how far an experiment is until nothing more can be done without a person."""
         while True:
-            now = await self._progress(name)
+            now = await self.progress(name)
             yield now
             if not now.running:
                 return
             await asyncio.sleep(LOOK)
 
-    async def _progress(self, name: str) -> Progress:
+    async def progress(self, name: str) -> Progress:
         """How far it is; an arena that is being started again is waited for."""
         until = asyncio.get_running_loop().time() + PATIENCE
         while True:
@@ -106,12 +106,16 @@ class Remote:
                     raise
             await asyncio.sleep(LOOK)
 
+    def page(self, name: str) -> str:
+        """Return the address of the page of a report."""
+        return f"{self._server}/experiments/{_quoted(name)}/report"
+
     async def report(self, name: str) -> dict[str, Any]:
         """Every figure of an experiment."""
         return await self._json("GET", _of(name, "/report"))
 
     async def report_text(self, name: str) -> str:
-        """The report as the command line prints it."""
+        """The report as the command line prints it with `--all`."""
         async with self._answer("GET", _of(name, "/report.txt")) as response:
             return await response.text()
 

@@ -100,6 +100,11 @@ def done(elsewhere: Elsewhere, ferries: Path, tmp_path: Path) -> Elsewhere:
 # ── what it can do ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def without_page(printed: str) -> str:
+    """What a remote arena's report prints, without the address of its page."""
+    return "".join(line for line in printed.splitlines(keepends=True) if not line.startswith("Page: "))
+
+
 def test_an_experiment_runs_there_and_the_reports_are_the_same_bytes(done: Elsewhere, tmp_path: Path) -> None:
     assert done.records.one("SELECT count(*) FROM play WHERE kind = 'talk' AND state <> 'done'") == 0
     assert done.records.one("SELECT a.name FROM experiment e JOIN account a ON a.id = e.owner_id") == "Rhea"
@@ -107,9 +112,12 @@ def test_an_experiment_runs_there_and_the_reports_are_the_same_bytes(done: Elsew
         local = done.here.run("report", "small", "--format", form)
         there = done.remote.run("report", "small", "--format", form)
         assert (there.code, there.err) == (0, "")
-        assert there.out == local.out
+        assert without_page(there.out) == local.out
+    every = [arena.run("report", "small", "--all").out for arena in (done.here, done.remote)]
+    assert every[0] == every[1]
     again = done.remote.run("run", tmp_path / "small.yaml")
-    assert (again.code, again.out) == (0, done.here.run("report", "small").out)
+    assert (again.code, without_page(again.out)) == (0, done.here.run("report", "small").out)
+    assert again.out.splitlines()[-1] == f"Page: {done.address}/experiments/small/report"
     assert "60 of 60 done" in again.err
     assert not (tmp_path / "nothing here").exists(), "nothing is kept on this machine"
 
@@ -232,7 +240,7 @@ def test_an_arena_that_is_killed_and_started_again_is_followed_to_the_end(
     assert ended.code == 0, ended.err
     assert elsewhere.records.count("move") > before
     assert {state for _, state, _ in elsewhere.records.states()} == {"done"}
-    assert ended.out == elsewhere.here.run("report", "small").out
+    assert without_page(ended.out) == elsewhere.here.run("report", "small").out
 
 
 def slow() -> dict[str, Any]:

@@ -4,6 +4,12 @@ from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+ASCII = str.maketrans(
+    {"·": ".", "┊": ":", "─": "-", "├": "[", "┤": "]", "●": "o", "…": "~", "−": "-", "–": "-", "×": "x"}
+)
+"""Replacements for characters that an encoding lacks."""
 
 out = Console(soft_wrap=False, width=None)
 """Results, on stdout."""
@@ -26,3 +32,25 @@ def print_table(table: Table) -> None:
     """Print a table whole, also where stdout is no terminal and its width unknown."""
     console = out if out.is_terminal else Console(width=160)
     console.print(table)
+
+
+def print_lines(lines: Iterable[Text]) -> None:
+    """Print lines that fit, in characters that stdout can show."""
+    encoding = out.encoding
+    for line in lines:
+        shown = line if _can_show(line.plain, encoding) else _in_ascii(line, encoding)
+        out.print(shown, no_wrap=True, overflow="ignore", crop=False, highlight=False)
+
+
+def _can_show(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _in_ascii(line: Text, encoding: str) -> Text:
+    """Return a line with signs of ASCII for those that an encoding lacks; each stays one column wide where it draws."""
+    plain = line.plain.translate(ASCII).encode(encoding, "replace").decode(encoding)
+    return Text(plain)

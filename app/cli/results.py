@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ from app.exchange.choices import Format, What
 
 if TYPE_CHECKING:
     from app.client import Remote
+    from app.reports.report import Report
 
 commands = typer.Typer()
 
@@ -36,8 +38,13 @@ def report_command(
         ReportFormat,
         typer.Option(help="A table, JSON with every figure, or one HTML page with the plots in it."),
     ] = ReportFormat.TABLE,
+    every: Annotated[
+        bool, typer.Option("--all", help="Print every table with its notes, not what fits one screen.")
+    ] = False,
 ) -> None:
-    """Print how often each judge was right under each arm: of several experiments together, then of each."""
+    """Print how often each judge was right under each arm, on one screen, and what that means."""
+    if every and format is not ReportFormat.TABLE:
+        raise UserError(f"--all is for tables: {format.value.upper()} has every figure.")
     if format is not ReportFormat.TABLE and len(names) > 1:
         raise UserError(f"{format.value.upper()} holds one report: name one experiment at a time.")
     names = list(dict.fromkeys(names))
@@ -46,31 +53,36 @@ def report_command(
         raise UserError(
             "A page is made on the machine of the arena: leave --server out, or take a table or JSON."
         )
-    run_to_end(_report_there(remote, names, format) if remote else _report_here(names, format))
+    run_to_end(
+        _report_there(remote, names, format, every=every)
+        if remote
+        else _report_here(names, format, every=every)
+    )
 
 
-async def _report_there(remote: Remote, names: list[str], format: ReportFormat) -> None:
+async def _report_there(remote: Remote, names: list[str], format: ReportFormat, *, every: bool) -> None:
     from app.cli.console import print_table
-    from app.cli.work import print_remote_report
+    from app.cli.work import print_overview, remote_overview
     from app.reports.tables import together
 
     async with remote:
         if format is ReportFormat.JSON:
             print(json.dumps(await remote.report(names[0]), indent=2))
             return
+        if not every:
+            print_overview([await remote_overview(remote, name) for name in names])
+            return
         if len(names) > 1:
             print_table(together([await remote.report(name) for name in names]))
         for name in names:
-            await print_remote_report(remote, name)
+            print(await remote.report_text(name), end="")
 
 
-async def _report_here(names: list[str], format: ReportFormat) -> None:
-    from app.cli.console import print_table
+async def _report_here(names: list[str], format: ReportFormat, *, every: bool) -> None:
     from app.cli.local import local_arena
-    from app.cli.work import find_experiment, print_report
+    from app.cli.work import find_experiment, local_overview, print_overview
     from app.reports.html_file import standing_alone
     from app.reports.report import report
-    from app.reports.tables import together
 
     async with local_arena() as (database, _):
         experiments = [await find_experiment(database, name) for name in names]
@@ -79,9 +91,21 @@ async def _report_here(names: list[str], format: ReportFormat) -> None:
             return
         async with database.session() as session:
             made = [await report(session, experiment) for experiment in experiments]
+        if not every and format is ReportFormat.TABLE:
+            print_overview([await local_overview(database, result) for result in made])
+            return
     if format is ReportFormat.JSON:
         print(json.dumps(made[0].as_json(), indent=2))
         return
+    _print_all(made)
+
+
+def _print_all(made: Sequence[Report]) -> None:
+    """Print every table of each report; first one table of all, if there are several."""
+    from app.cli.console import print_table
+    from app.cli.work import print_report
+    from app.reports.tables import together
+
     if len(made) > 1:
         print_table(together([result.as_json() for result in made]))
     for result in made:

@@ -134,10 +134,18 @@ async def _demo(*, serve: bool) -> None:
                 say(f"Imported the task set sample: {saved.passages} passages, {saved.questions} questions.")
             experiment = await begin(database, read_spec(EXPERIMENTS / "demo.yaml"))
             counts = await work_off(database, chosen, experiment)
-            await conclude(counts, print_local_report(database, experiment))
+            address = None if listener is None else _page(chosen, listener, experiment.name)
+            await conclude(counts, print_local_report(database, experiment, address))
             say(NEXT)
             if listener is not None:
                 await _show_around(database, chosen, listener)
+
+
+def _page(chosen: Settings, listener: socket, name: str) -> str:
+    """Return the address of the page of a report in the arena that will listen there."""
+    from app.web.server import address_of
+
+    return f"{chosen.public_url or address_of(listener)}/experiments/{name}/report"
 
 
 async def _show_around(database: Database, chosen: Settings, listener: socket) -> None:

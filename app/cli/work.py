@@ -1,8 +1,10 @@
 """What commands share that work on an experiment: find it, start it, work on it, report."""
 
-from collections.abc import Awaitable, Mapping
+import shutil
+from collections.abc import Awaitable, Mapping, Sequence
 
-from app.cli.console import print_table, say
+from app.cli.console import print_lines, print_table, say
+from app.cli.overview import Overview, overview
 from app.cli.progress import show
 from app.cli.running import Incomplete
 from app.client import Remote
@@ -12,7 +14,8 @@ from app.experiments.spec import Spec
 from app.jobs import follow
 from app.records import experiments as records
 from app.records.database import Database
-from app.records.progress import Progress
+from app.records.progress import Progress, progress
+from app.reports.answer import answer
 from app.reports.report import Report, notes, report
 from app.reports.tables import as_tables
 from app.services.caps import change_cap
@@ -68,18 +71,38 @@ async def conclude(counts: Progress, reporting: Awaitable[None]) -> None:
 
 
 async def print_remote_report(remote: Remote, name: str) -> None:
-    """Print the report of an experiment of a remote arena."""
-    print(await remote.report_text(name), end="")
+    """Print the report of an experiment of a remote arena on one screen."""
+    print_overview([await remote_overview(remote, name)])
 
 
-async def print_local_report(database: Database, experiment: Experiment) -> None:
-    """Print the report of an experiment of this machine."""
+async def remote_overview(remote: Remote, name: str) -> Overview:
+    """Return what is shown of the report of an experiment of a remote arena."""
+    found = await remote.report(name)
+    return Overview(found, (await remote.progress(name)).seconds, remote.page(name))
+
+
+async def print_local_report(database: Database, experiment: Experiment, address: str | None = None) -> None:
+    """Print the report of an experiment of this machine on one screen; `address` is that of its page, if it is served."""
     async with database.session() as session:
-        print_report(await report(session, experiment))
+        result = await report(session, experiment)
+    print_overview([await local_overview(database, result, address)])
+
+
+async def local_overview(database: Database, result: Report, address: str | None = None) -> Overview:
+    """Return what is shown of a report of this machine."""
+    async with database.session() as session:
+        found = await progress(session, result.experiment.id)
+    return Overview(result.as_json(), found.seconds, address)
+
+
+def print_overview(shown: Sequence[Overview]) -> None:
+    """Print one or several reports on one screen, as wide as the terminal; 80 columns where stdout is none."""
+    print_lines(overview(shown, shutil.get_terminal_size().columns))
 
 
 def print_report(result: Report) -> None:
-    """Print what must be read before the figures, then a report's tables and notes."""
+    """Print a whole report: its answer, what must be read before the figures, its tables and notes."""
+    print(answer(result.as_json()).text)
     for sentence in result.warnings:
         print(sentence)
     for table in as_tables(result):

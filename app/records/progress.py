@@ -31,6 +31,8 @@ class Progress:
     """Sentences on its endpoints that are paused, or are asked at a pace."""
     spending: str | None = None
     """Where a spending cap has paused it: which one is reached, and by how much."""
+    seconds: float | None = None
+    """From its start until its last trial or judgement was finished; None before, and for an imported study."""
 
     @property
     def total(self) -> int:
@@ -91,7 +93,18 @@ async def progress(session: AsyncSession, experiment: uuid.UUID) -> Progress:
         state=state,
         endpoints=[notice.sentence for notice in await notices(session, experiment)],
         spending=(await spent_by(session, experiment)).sentence if state == "paused" else None,
+        seconds=await _seconds(session, experiment),
     )
+
+
+async def _seconds(session: AsyncSession, experiment: uuid.UUID) -> float | None:
+    """Return the seconds from the start of an experiment until its last finished trial or judgement."""
+    last = select(func.max(Playing.finished_at)).where(Playing.experiment_id == experiment).scalar_subquery()
+    took = select(func.extract("epoch", last - Experiment.created_at))
+    found = await session.scalar(
+        took.where(Experiment.id == experiment, ~Experiment.spec.has_key("imported"))
+    )
+    return None if found is None else max(0.0, float(found))
 
 
 async def is_moving(session: AsyncSession, experiment: uuid.UUID) -> bool:

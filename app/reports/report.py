@@ -19,6 +19,7 @@ from app.records.prompt_sizes import CutPrompts
 from app.records.revisions import ChangedModel
 from app.records.verdicts import ArmCount, JudgeCount
 from app.reports import certainty
+from app.reports.answer import answer
 from app.reports.as_published import differences
 from app.reports.certainty import Certainty, certainties
 from app.reports.facts import Facts, facts
@@ -197,12 +198,13 @@ class Report:
         }
         sides, people, models = (own.pop(name) for name in ("sides", "people", "mixed_models"))
         later = {name: own.pop(name) for name in ("candidates", "attacks", "equal_words")}
-        return {
+        body = {
             "experiment": self.experiment.name,
             "digest": self.experiment.digest,
             "seed": self.experiment.seed,
             "rules": RULES,
             "pilot": self.pilot,
+            "baselines_only": _baselines_only(self),
             "elicit": self.experiment.spec["elicit"],
             "ties": "a tie of k answers counts 1/k",
             "unit": "question, clustered by passage, and by person where people judge",
@@ -221,6 +223,17 @@ class Report:
             **own,
             "failures": [asdict(failure) for failure in self.failures],
         }
+        return {**body, "answer": answer(body).as_json()}
+
+
+def _baselines_only(report: Report) -> bool:
+    """Return whether all participants and judges are built-in baselines."""
+    spec = report.experiment.spec
+    cast = {name: given["kind"] for name, given in spec.get("participants", {}).items()}
+    seated = {name for arm in spec.get("arms", ()) for name in arm.get("seats", {}).values()}
+    return all(cast.get(name) == "builtin" for name in seated) and all(
+        line.judge.baseline for line in report.lines
+    )
 
 
 def _contrast_json(item: Contrast) -> dict[str, Any]:

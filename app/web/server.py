@@ -46,7 +46,8 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def _address(listener: socket.socket) -> str:
+def address_of(listener: socket.socket) -> str:
+    """Return the address at which a browser on this machine finds what listens there."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -84,7 +85,7 @@ async def serving(
     # What is there now stays: a full collection that looks through all of it stops the server for half a second.
     gc.collect()
     gc.freeze()
-    server = _Server(config, lambda: say(_address(listener)))
+    server = _Server(config, lambda: say(address_of(listener)))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await asyncio.shield(task)

@@ -130,8 +130,9 @@ def test_an_experiment_goes_from_import_to_report_export_and_a_second_panel(
 ) -> None:
     run = arena.run("run", write_spec(tmp_path / "small.yaml", spec()))
     assert run.code == 0, run.err
-    assert "debate*" in run.out
-    assert "a built-in baseline, not a language model" in run.out
+    assert "debate less" not in run.out
+    assert re.search(r"^debate +\d+\.\d% ", run.out, re.MULTILINE)
+    assert "all participants are built-in" in run.out
 
     report = json.loads(arena.run("report", "small", "--format", "json").out)
     cells = {(cell["arm"], cell["judge"]): cell for cell in report["cells"]}
@@ -353,8 +354,8 @@ def test_several_experiments_are_reported_in_one_table_and_then_each(
 ) -> None:
     for name in ("small", "other"):
         assert arena.run("run", write_spec(tmp_path / f"{name}.yaml", spec(name=name))).code == 0
-    alone = {name: arena.run("report", name).out for name in ("small", "other")}
-    both = arena.run("report", "small", "other", "small")
+    alone = {name: arena.run("report", name, "--all").out for name in ("small", "other")}
+    both = arena.run("report", "small", "other", "small", "--all")
     assert (both.code, both.err) == (0, "")
     table, first, second = both.out.partition(alone["small"])
     assert (first, second) == (alone["small"], alone["other"])
@@ -363,6 +364,32 @@ def test_several_experiments_are_reported_in_one_table_and_then_each(
     rows = re.findall(r"(\w+): debate\* +│ lexical\* +│(.+)", table)
     assert [name for name, _ in rows] == ["small", "other"]
     assert rows[1][1].split() == figures[1].split()
+    screen = arena.run("report", "small", "other", "small").out.splitlines()
+    assert len(screen) <= 30
+    assert all(len(line) <= 80 for line in screen)
+    for name in ("small", "other"):
+        assert any(line.startswith(f"by {name}, ") for line in screen)
+
+
+def test_a_run_ends_with_its_report_on_one_screen_as_wide_as_the_terminal(
+    arena: Arena, ferries: Path, tmp_path: Path
+) -> None:
+    ran = arena.run("run", write_spec(tmp_path / "small.yaml", spec()))
+    assert ran.code == 0
+    lines = ran.out.splitlines()
+    assert len(lines) <= 30
+    assert all(len(line) <= 80 for line in lines)
+    assert re.match(r"small: \d+ trials under \d+ arms, \d+ verdicts on 4 questions, in \d+ s$", lines[0])
+    figures = json.loads(arena.run("report", "small", "--format", "json").out)
+    for cell in figures["cells"]:
+        assert any(
+            line.startswith(cell["arm"]) and f"{100 * cell['accuracy']:.1f}%" in line for line in lines
+        )
+    assert figures["answer"]["meaning"] in " ".join(lines)
+    assert lines[-1].startswith("More: arena report small --all")
+    assert ran.out == arena.run("report", "small").out
+    assert arena.run("report", "small", "--all").out.startswith(figures["answer"]["text"])
+    is_one_sentence(arena.run("report", "small", "--all", "--format", "json"), "--all is for tables")
 
 
 def test_a_page_is_not_made_of_an_arena_elsewhere(tmp_path: Path) -> None:
@@ -624,7 +651,7 @@ def test_a_model_that_cannot_answer_fails_its_trials_with_the_reason_and_loses_n
         assert ended.code == 1
         assert "--retry-failed" in ended.err
         for part in parts:
-            assert part in ended.out
+            assert part in " ".join(ended.out.split())
         server.script = Script()
         mended = arena.run("run", file, "--retry-failed")
     assert mended.code == 0, mended.err

@@ -95,6 +95,8 @@ class Progress(Shape):
     """Sentences on its endpoints that are paused, or are asked at a pace."""
     spending: str | None = None
     """Where a spending cap has paused it: which one is reached, and by how much."""
+    seconds: float | None = None
+    """From its start until its last trial or judgement was finished; null before, and for an imported study."""
 
 
 class NewCap(Shape):
@@ -126,6 +128,28 @@ class Cell(Shape):
     failures: int
 
 
+class Compared(Shape):
+    """A contrast of one judge in words."""
+
+    first: str
+    second: str
+    judge: str
+    outcome: str
+    """`first` or `second` where that arm is ahead; `none` where no difference is shown, or why there is no claim."""
+    words: str
+
+
+class Answer(Shape):
+    """The answer of a report in words."""
+
+    text: str
+    """What to read first, with figures."""
+    sentences: list[str]
+    meaning: str
+    """The same without figures."""
+    contrasts: list[Compared]
+
+
 class Report(Shape):
     """The report of an experiment."""
 
@@ -134,6 +158,7 @@ class Report(Shape):
     experiment: str
     digest: str
     seed: int
+    answer: Answer
     cells: list[Cell]
     failures: list[dict[str, Any]]
     """Reasons and how often each occurred."""
