@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from rich.text import Text
 
 from app.protocols import CEILING, FLOOR
-from app.reports.answer import Answer, answer, count, parts
+from app.reports.answer import Answer, answer, by_judge, count, parts
 from app.reports.written import FIXED
 from app.shown_table import ABSENT
 
@@ -151,8 +151,7 @@ def _groups(one: Overview, *, several: bool) -> Iterator[Group]:
     argued = [
         cell["arm_has_baseline"] for cell in cells if cell["protocol"] not in (FLOOR.name, CEILING.name)
     ]
-    for judge in dict.fromkeys(cell["judge"] for cell in cells):
-        own = [cell for cell in cells if cell["judge"] == judge]
+    for own in by_judge(cells).values():
         floor, between, ceiling = parts(own)
         ends = frozenset(cell["arm"] for cell in (*floor, *ceiling))
         who = f"{own[0]['judge']}{_kind(own)}"

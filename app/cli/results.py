@@ -80,17 +80,18 @@ async def _report_there(remote: Remote, names: list[str], format: ReportFormat, 
 
 async def _report_here(names: list[str], format: ReportFormat, *, every: bool) -> None:
     from app.cli.local import local_arena
-    from app.cli.work import find_experiment, local_overview, print_overview
+    from app.cli.progress import figures
+    from app.cli.work import find_experiment, local_overview, local_report, print_overview
     from app.reports.html_file import standing_alone
-    from app.reports.report import report
 
     async with local_arena() as (database, _):
         experiments = [await find_experiment(database, name) for name in names]
         if format is ReportFormat.HTML:
-            print(await standing_alone(database, experiments[0]))
+            with figures(experiments[0].name) as tell:
+                page = await standing_alone(database, experiments[0], tell)
+            print(page)
             return
-        async with database.session() as session:
-            made = [await report(session, experiment) for experiment in experiments]
+        made = [await local_report(database, experiment) for experiment in experiments]
         if not every and format is ReportFormat.TABLE:
             print_overview([await local_overview(database, result) for result in made])
             return

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 
 from app.cli.console import print_lines, print_table, say
 from app.cli.overview import Overview, overview
-from app.cli.progress import show
+from app.cli.progress import figures, show
 from app.cli.running import Incomplete
 from app.client import Remote
 from app.errors import UserError
@@ -15,7 +15,6 @@ from app.jobs import follow
 from app.records import experiments as records
 from app.records.database import Database
 from app.records.progress import Progress, progress
-from app.reports.answer import answer
 from app.reports.report import Report, notes, report
 from app.reports.tables import as_tables
 from app.services.caps import change_cap
@@ -83,9 +82,15 @@ async def remote_overview(remote: Remote, name: str) -> Overview:
 
 async def print_local_report(database: Database, experiment: Experiment, address: str | None = None) -> None:
     """Print the report of an experiment of this machine on one screen; `address` is that of its page, if it is served."""
-    async with database.session() as session:
-        result = await report(session, experiment)
+    result = await local_report(database, experiment)
     print_overview([await local_overview(database, result, address)])
+
+
+async def local_report(database: Database, experiment: Experiment) -> Report:
+    """Return the report of an experiment of this machine, with progress while it is computed."""
+    with figures(experiment.name) as tell:
+        async with database.session() as session:
+            return await report(session, experiment, tell)
 
 
 async def local_overview(database: Database, result: Report, address: str | None = None) -> Overview:
@@ -102,7 +107,7 @@ def print_overview(shown: Sequence[Overview]) -> None:
 
 def print_report(result: Report) -> None:
     """Print a whole report: its answer, what must be read before the figures, its tables and notes."""
-    print(answer(result.as_json()).text)
+    print(result.answer.text)
     for sentence in result.warnings:
         print(sentence)
     for table in as_tables(result):

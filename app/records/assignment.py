@@ -45,7 +45,7 @@ from app.records.eligibility import (
 from app.records.humans import PERSON, is_person, lock_human
 from app.records.people import note, participant_of
 from app.records.plays import IN_PLAY, lease_end
-from app.records.queue import enqueue
+from app.records.queue import Before, enqueue
 from models import (
     Account,
     Draft,
@@ -366,7 +366,7 @@ async def _made_by_worker(session: AsyncSession, seat: SeatRow, play: Judgement)
         return False
     play.state, seat.leased_until = "queued", None
     await session.flush()
-    await enqueue(session, play.experiment_id, judgings=[play.id])
+    await enqueue(session, play.experiment_id, [play.id], Before.FOLLOWS)
     return True
 
 

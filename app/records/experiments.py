@@ -175,7 +175,7 @@ async def create(session: AsyncSession, new: NewExperiment) -> Experiment:
     ]
     panel = await _save_round(session, experiment.id, 0, new.round)
     await _add_judgements(session, panel, new.round, people, readings)
-    await enqueue(session, experiment.id, talks=[row["id"] for row in trials])
+    await enqueue(session, experiment.id, [row["id"] for row in trials])
     return experiment
 
 
@@ -405,7 +405,7 @@ async def judge_trials(
         )
         row = await _save_round(session, experiment, (last or 0) + 1, new)
     ids = await _add_judgements(session, row, new, people, trials)
-    return await enqueue(session, experiment, judgings=ids)
+    return await enqueue(session, experiment, ids)
 
 
 async def one_at_a_time(session: AsyncSession, what: str) -> None:

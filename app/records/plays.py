@@ -13,7 +13,7 @@ from sqlalchemy.orm import joinedload
 
 from app.protocols.core import Move, Shown, parse_content
 from app.protocols.judging import Reading
-from app.records.queue import enqueue, is_wanted
+from app.records.queue import Before, enqueue, is_wanted
 from app.records.texts import bodies
 from models import (
     Arm,
@@ -185,7 +185,7 @@ async def finish_trial(
         .where(Judgement.talk_id == trial.id, Judgement.state == "queued")
         .order_by(Judgement.id)
     )
-    await enqueue(session, trial.experiment_id, judgings=waiting)
+    await enqueue(session, trial.experiment_id, waiting, Before.FOLLOWS)
 
 
 async def finish_judgement(session: AsyncSession, judgement: Judgement, readings: Sequence[Reading]) -> None:
@@ -272,7 +272,7 @@ async def queue_again(session: AsyncSession, trial: Trial, awaited: Collection[s
     await mark(session, trial, "queued")
     await _lease(session, trial.id, awaited)
     if await is_wanted(session, trial.experiment_id):
-        await enqueue(session, trial.experiment_id, talks=[trial.id])
+        await enqueue(session, trial.experiment_id, [trial.id], Before.AWAITED)
 
 
 async def _lease(session: AsyncSession, play_id: uuid.UUID, awaited: Collection[str]) -> None:

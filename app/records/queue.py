@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Iterable
+from enum import IntEnum
 
 from procrastinate import PsycopgConnector
 from procrastinate.jobs import Job
@@ -10,6 +11,7 @@ from psycopg import AsyncConnection
 from sqlalchemy import (
     ColumnElement,
     DateTime,
+    Integer,
     String,
     and_,
     cast,
@@ -18,6 +20,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    or_,
     select,
     table,
     text,
@@ -39,7 +42,7 @@ LOCK = "play:"
 _manager = JobManager(PsycopgConnector())
 _jobs = table(
     "procrastinate_jobs",
-    *(column("id"), column("lock"), column("status"), column("queue_name")),
+    *(column("id"), column("lock"), column("status"), column("queue_name"), column("priority", Integer)),
     *(column("scheduled_at", DateTime(timezone=True)), column("args", JSONB)),
 )
 MANY = 200
@@ -62,19 +65,31 @@ def queue_of(experiment: uuid.UUID) -> str:
     return str(experiment)
 
 
+class Before(IntEnum):
+    """The priority of work that goes before all that waits for its turn."""
+
+    FOLLOWS = 1
+    """It goes on with what is finished: a transcript is judged before others are begun."""
+    AWAITED = 2
+    """A person in a talk waits for it."""
+
+
 async def enqueue(
     session: AsyncSession,
     experiment: uuid.UUID,
-    *,
-    talks: Iterable[uuid.UUID] = (),
-    judgings: Iterable[uuid.UUID] = (),
+    work: Iterable[uuid.UUID],
+    before: Before | None = None,
 ) -> int:
-    """Queue the plays in the order given; returns how many. The jobs exist once the session commits.
+    """Queue plays in the order given; returns how many. The jobs exist once the session commits.
+
+    Experiments take turns, a play each: the turns of new work are counted from the turn that is next now, so that it begins at once
+    beside what was queued before, and delays that as much as it is delayed by it.
 
     The lock makes two jobs for one play run one after the other; a needless second one finds nothing to do.
     """
-    # A transcript is judged as soon as it is finished, before others are begun.
-    jobs = [_job(experiment, item, 0) for item in talks] + [_job(experiment, item, 1) for item in judgings]
+    plays = list(work)
+    first = 0 if before or not plays else await _next_turn(session, experiment)
+    jobs = [_job(experiment, play, before or -(first + place)) for place, play in enumerate(plays)]
     if jobs:
         raw = (await (await session.connection()).get_raw_connection()).driver_connection
         assert isinstance(raw, AsyncConnection)
@@ -83,6 +98,25 @@ async def enqueue(
         # Until its statistics are new, the server reads all jobs for each job that it takes from the queue.
         await session.execute(text("ANALYZE procrastinate_jobs"))
     return len(jobs)
+
+
+async def _next_turn(session: AsyncSession, experiment: uuid.UUID) -> int:
+    """Return the turn that is next now, or the one after the last of this experiment's own. A turn is a priority without its sign."""
+    in_turn = cast(_jobs.c.status, String) == "todo", _jobs.c.priority <= 0
+    due = or_(_jobs.c.scheduled_at.is_(None), _jobs.c.scheduled_at <= func.now())
+    now = await session.scalar(select(func.max(_jobs.c.priority)).where(*in_turn, due))
+    own = _jobs.c.queue_name == queue_of(experiment)
+    last = await session.scalar(select(func.min(_jobs.c.priority)).where(*in_turn, own))
+    return max(-now if now is not None else 0, 1 - last if last is not None else 0)
+
+
+async def sharing(session: AsyncSession, experiment: uuid.UUID) -> int:
+    """Return the number of other experiments that have work waiting for its turn."""
+    waits = exists().where(
+        _jobs.c.queue_name == cast(Experiment.id, String), cast(_jobs.c.status, String) == "todo"
+    )
+    others = select(func.count()).where(Experiment.id != experiment, Experiment.state == "running", waits)
+    return await session.scalar(others) or 0
 
 
 def _job(experiment: uuid.UUID, play: uuid.UUID, priority: int) -> Job:
@@ -146,7 +180,7 @@ async def enqueue_orphans(
         .where(Judging.experiment_id == experiment, Judging.state == "queued", _no_job(Judging.id, statuses))
         .order_by(Trial.position)
     )
-    return await enqueue(session, experiment, talks=trials, judgings=judgements)
+    return await enqueue(session, experiment, [*judgements, *trials])
 
 
 def _no_job(play: InstrumentedAttribute[uuid.UUID], statuses: Collection[str]) -> ColumnElement[bool]:

@@ -363,15 +363,18 @@ def _of_accuracies(judged: Sequence[Cell]) -> list[str]:
         first = "All questions are on one passage, so that nothing can be concluded about others."
     else:
         first = "No contrast is named, so that no difference is tested."
-    by_judge = {judge: list(own) for judge, own in _by_judge(judged)}
-    if len(by_judge) > JUDGES:
-        return [first, *_of_many_judges(judged, len(by_judge))]
-    return [first, *(_of_judge(judge, own) for judge, own in by_judge.items())]
+    judges = by_judge(judged)
+    if len(judges) > JUDGES:
+        return [first, *_of_many_judges(judged, len(judges))]
+    return [first, *(_of_judge(judge, own) for judge, own in judges.items())]
 
 
-def _by_judge(judged: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:
-    for judge in dict.fromkeys(cell["judge"] for cell in judged):
-        yield judge, [cell for cell in judged if cell["judge"] == judge]
+def by_judge(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+    """Return the cells of each judge, in their order."""
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(cell["judge"], []).append(cell)
+    return found
 
 
 def _of_judge(judge: str, own: Sequence[Cell]) -> str:

@@ -19,7 +19,6 @@ from app.records.database import Database
 from app.records.endpoints import endpoints
 from app.records.people import note
 from app.records.progress import progress
-from app.reports.answer import answer
 from app.reports.report import Report, notes
 from app.reports.report_cache import ReportCache
 from app.reports.tables import as_tables
@@ -135,7 +134,7 @@ async def get_report_text(request: Request, caller: Caller, name: str) -> PlainT
     """The answer, the tables and their notes, as `arena report --all` prints them."""
     result = await _report(request, caller, name)
     text = StringIO()
-    text.write(f"{answer(result.as_json()).text}\n")
+    text.write(f"{result.answer.text}\n")
     text.write("".join(f"{line}\n" for line in result.warnings))
     Console(file=text, width=WIDTH).print(*as_tables(result), sep="")
     return PlainTextResponse(text.getvalue() + "".join(f"{line}\n" for line in notes(result)))

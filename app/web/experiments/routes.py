@@ -22,6 +22,7 @@ from app.records.browse import Wanted
 from app.records.database import Database
 from app.records.endpoints import notices
 from app.records.progress import failures
+from app.records.queue import sharing
 from app.records.spending import spent_by
 from app.services.caps import CapRefused, change_cap
 from app.services.experiments import Action, change
@@ -68,6 +69,7 @@ async def experiment(request: Request, who: Who, db: Db, name: str) -> Response:
         bars=bars(course.moves),
         left=None if left is None else lasting(left),
         endpoints=await notices(db, found.id) if whole.live else [],
+        others=await sharing(db, found.id) if whole.live else 0,
         usage=await browse.usage(db, found.id),
         spent=await spent_by(db, found.id),
         priced=bool(found.spec.get("prices")),

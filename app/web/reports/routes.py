@@ -1,16 +1,15 @@
 """The report of an experiment: its tables, its notes and its plots, each to look at and to download."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal, TypeAlias
 
 import orjson
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from app.records.database import Database
-from app.reports.plots import PLOTS
+from app.reports.figures import every_figure, figure_named
 from app.reports.report import notes
-from app.reports.report_cache import PlotFormat, ReportCache, Width
-from app.reports.tables import report_tables
+from app.reports.report_cache import PlotFormat, Present, ReportCache, Width
 from app.services.refusal import Refused
 from app.services.visibility import visible
 from app.statistics.scores import BELIEF_FLOOR
@@ -19,6 +18,8 @@ from app.web.security.middleware import Who
 from models import Account, Experiment
 
 router = APIRouter()
+Shown: TypeAlias = Literal["nothing", "quick"]
+"""What a page shows that asks for the rest."""
 TYPES: dict[PlotFormat, str] = {
     "svg": "image/svg+xml",
     "png": "image/png",
@@ -39,18 +40,37 @@ async def shown(request: Request, who: Who, name: str) -> Response:
     """The report: figures of every arm and judge with what must be read beside them, and the plots."""
     found = await _asked_for(request, who, name)
     reports: ReportCache = request.app.state.reports
-    made = await reports.of(found)
-    return page(
-        request,
-        "pages/report.html",
-        experiment=found,
-        report=made.report,
-        tables=list(report_tables(made.report)),
-        notes=notes(made.report),
-        plots=PLOTS,
-        rows=made.rows,
-        belief_floor=BELIEF_FLOOR,
-    )
+    return page(request, "pages/report.html", **_context(found, await reports.opened(found)))
+
+
+def _context(experiment: Experiment, present: Present) -> dict[str, Any]:
+    """Return what the page shows of a report: all of it, its quick figures, or only what is being done."""
+    made = present.made
+    return {
+        "experiment": experiment,
+        "report": made.report if made else None,
+        "figures": made.shown if made else (),
+        "notes": notes(made.report) if made else (),
+        "pictures": None,
+        "step": present.step,
+        "belief_floor": BELIEF_FLOOR,
+    }
+
+
+@router.get("/experiments/{name}/report/progress", name="experiment_report_progress")
+async def progress(
+    request: Request, who: Who, name: str, shown: Annotated[Shown, Query()] = "nothing"
+) -> Response:
+    """What is being computed of a report; or the report, as far as it is there, if a page that shows less asks."""
+    found = await _asked_for(request, who, name)
+    reports: ReportCache = request.app.state.reports
+    present = await reports.followed(found)
+    more = present.step is None or (present.made is not None and shown == "nothing")
+    fragment = "_report_part" if more else "_report_progress"
+    response = page(request, f"fragments/{fragment}.html", **_context(found, present))
+    if more:
+        response.headers.update({"HX-Retarget": "#report", "HX-Reswap": "outerHTML"})
+    return response
 
 
 @router.get("/experiments/{name}/report.json", name="experiment_report_json")
@@ -66,23 +86,25 @@ def _saved(file: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{file}"'}
 
 
-@router.get("/experiments/{name}/plot/{plot}.{form}", name="experiment_plot")
+@router.get("/experiments/{name}/plot/{figure}.{form}", name="experiment_plot")
 async def plotted(
     request: Request,
     who: Who,
     name: str,
-    plot: str,
+    figure: str,
     form: PlotFormat,
     width: Annotated[Width, Query()] = "wide",
     download: bool = False,
 ) -> Response:
-    """One plot as a picture, its data as CSV, or its Vega-Lite spec as JSON."""
+    """The chart of a figure as a picture, its data as CSV, or its Vega-Lite spec as JSON."""
     found = await _asked_for(request, who, name)
-    if plot not in PLOTS:
-        raise Refused(404, f"There is no such plot: take one of {', '.join(PLOTS)}.")
+    asked = figure_named(figure)
+    if asked is None or asked.chart is None:
+        drawn = ", ".join(one.name for one in every_figure() if one.chart)
+        raise Refused(404, f"There is no such plot: take one of {drawn}.")
     reports: ReportCache = request.app.state.reports
-    body = await reports.drawn(found, plot, form, width)
+    body = await reports.drawn(found, figure, form, width)
     if body is None:
-        raise Refused(404, PLOTS[plot].absent)
-    saved = _saved(f"{name}-{plot}.{form}") if download else None
+        raise Refused(404, f"{asked.title}: there is nothing to draw. It needs {asked.needs}.")
+    saved = _saved(f"{name}-{figure}.{form}") if download else None
     return Response(body, media_type=TYPES[form], headers=saved)
