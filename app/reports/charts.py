@@ -11,7 +11,25 @@ PlainRow: TypeAlias = dict[str, Any]
 # The colours of Okabe and Ito, which people with any common colour blindness can distinguish. Shapes repeat
 # the distinction.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+IN_THE_DARK = ("#5ab4ee", "#ff9552", "#2fcb9e", "#eaa0cb", "#ffc04d", "#9bd8ff", "#e8eef0")
+"""The same colours as they are drawn on a dark ground, each with a contrast of at least 3 to 1."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
+
+
+def _dark() -> str:
+    """Return the style sheet of pictures for readers whose system is dark. It repaints what is drawn for white paper."""
+    rules = [
+        "text{fill:#d3dfe3}",
+        'rect[fill="white"]{fill:none}',
+        'line[stroke="#ddd"],path[stroke="#ccc"],path[stroke="#ddd"]{stroke:#33444c}',
+        'line[stroke="#888"],line[stroke="#666"],path[stroke="#888"]{stroke:#8fa2aa}',
+    ]
+    for light, dark in zip(COLOURS, IN_THE_DARK, strict=True):
+        rules += [f'[{paint}="{light}"]{{{paint}:{dark}}}' for paint in ("fill", "stroke")]
+    return f"@media (prefers-color-scheme:dark){{{''.join(rules)}}}"
+
+
+DARK = _dark()
 
 
 def chart_of(rows: list[PlainRow]) -> alt.Chart:
@@ -46,8 +64,8 @@ def dots_with_whiskers(
     places, judges = list(dict.fromkeys(row[by] for row in rows)), judge_names(rows)
     told = told_apart(rows, "judge", width)
     labels = alt.Axis(
-        labelLimit=110 if width < 400 else 240,
-        labelExpr="split(replace(datum.label, ' − ', '\\n− '), '\\n')",
+        labelLimit=130 if width < 400 else 320,
+        labelExpr=in_lines(16 if width < 400 else 40),
         grid=True,
         bandPosition=0,
         ticks=False,
@@ -63,10 +81,19 @@ def dots_with_whiskers(
     across = alt.X(f"{value}:Q", title=wrapped(title, width), scale=scale)
     whiskers = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
     dots = base.mark_point(filled=True, size=90, opacity=1).encode(x=across, shape=told["shape"])
-    step = alt.Step(max(44, 22 * len(judges)), **{"for": "position"})
+    tall = max(name.count(" − ") for name in places) or width < 400
+    step = alt.Step(max(40 if tall else 28, 20 * len(judges)), **{"for": "position"})
     return finished(
         alt.layer(mark_at(mark), dots, whiskers).properties(width=width, height=step, autosize=FIT)
     )
+
+
+def in_lines(most: int) -> str:
+    """Return the expression of labels that are broken into lines: before a minus sign, and after a hyphen or blank where a line would
+    be longer than `most` characters.
+    """
+    lines = f"regexp('(.{{{most // 2},{most}}}[-_ ])(?=.{{4}})', 'g')"
+    return f"split(replace(replace(datum.label, ' − ', '\\n− '), {lines}, '$1\\n'), '\\n')"
 
 
 FIT = alt.AutoSizeParams(type="fit-x", contains="padding")
@@ -88,7 +115,7 @@ def panels(
 ) -> alt.TopLevelMixin:
     """Return a panel for each `by`, side by side where there is room."""
     names = list(dict.fromkeys(row[by] for row in rows))
-    columns = 1 if width < 400 else 2
+    columns = max(1, min(width // 330, len(names)))
     own = width // columns - (64 if columns == 1 else 50)
     header = alt.Header(title=None, labelFontWeight="bold", labelFontSize=12, labelLimit=own)
     drawn = alt.LayerChart(layer=layers, data={"values": rows}, width=own, height=height)

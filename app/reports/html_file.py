@@ -6,7 +6,8 @@ from anyio import to_thread
 from markupsafe import Markup
 
 from app.records.database import Database
-from app.reports.plots import WIDTHS, draw
+from app.reports.page_parts import page_parts
+from app.reports.plots import WIDTHS, draw, follows_theme
 from app.reports.report import Tell, notes, untold
 from app.reports.report_cache import made_of
 from app.templating import STATIC, environment
@@ -21,13 +22,16 @@ async def standing_alone(database: Database, experiment: Experiment, tell: Tell 
 
     def written() -> str:
         pictures = {
-            name: b64encode(draw(name, "svg", WIDTHS["wide"], rows)).decode()
+            name: {
+                width: b64encode(follows_theme(draw(name, "svg", pixels, rows))).decode()
+                for width, pixels in WIDTHS.items()
+            }
             for name, rows in made.chart_rows.items()
         }
         return environment.get_template("pages/report_alone.html").render(
             experiment=experiment,
             report=made.report,
-            figures=made.shown,
+            parts=page_parts(made.shown),
             notes=notes(made.report),
             pictures=pictures,
             styles=Markup("\n".join((STATIC / name).read_text("utf-8") for name in STYLES)),  # noqa: S704 - our own files

@@ -10,14 +10,14 @@ import orjson
 import vl_convert
 
 from app.csv_cells import csv_cell
-from app.reports.charts import PlainRow
+from app.reports.charts import DARK, PlainRow
 from app.reports.figures import figure_named
 from app.reports.figures.core import Chart
 
 PictureFormat: TypeAlias = Literal["svg", "png", "json"]
 
-WIDTHS = {"narrow": 304, "wide": 680}
-"""Width of a whole picture in pixels, on a phone and elsewhere."""
+WIDTHS = {"narrow": 304, "wide": 680, "full": 1160}
+"""Width of a whole picture in pixels: on a phone, on a tablet and in downloads, and on a desktop."""
 
 
 def draw(name: str, form: PictureFormat, width: int, rows: list[PlainRow]) -> bytes:
@@ -60,6 +60,12 @@ def _views(value: Any) -> set[str]:
 def svg(spec: Mapping[str, Any]) -> bytes:
     """Return the picture as SVG."""
     return vl_convert.vegalite_to_svg(dict(spec), allowed_base_urls=[]).encode()
+
+
+def follows_theme(picture: bytes) -> bytes:
+    """Return an SVG that is drawn in light colours on a dark ground where the reader's system is dark."""
+    opening = picture.index(b">", picture.index(b"<svg")) + 1
+    return picture[:opening] + f"<style>{DARK}</style>".encode() + picture[opening:]
 
 
 def png(spec: Mapping[str, Any]) -> bytes:

@@ -32,7 +32,7 @@ MOMENT = 0.3
 """Seconds for which a page with the quick figures waits for all."""
 
 PlotFormat: TypeAlias = Literal["svg", "png", "csv", "json"]
-Width: TypeAlias = Literal["narrow", "wide"]
+Width: TypeAlias = Literal["narrow", "wide", "full"]
 
 
 @dataclass(frozen=True, slots=True)

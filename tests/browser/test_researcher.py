@@ -159,19 +159,48 @@ async def read_the_report(page: Page, folder: Path) -> None:
     await page.get_by_role("link", name="Report", exact=True).click()
     for arm in ("alone", "debate"):
         await expect(page.locator("th[scope=row]").filter(has_text=arm).first).to_be_visible()
-    pictures = page.locator("figure img")
+    await expect(page.locator(".answer")).to_contain_text("No contrast is named")
+    await sort_by_accuracy(page)
+    await open_what_is_folded(page)
+    pictures = page.locator("figure img:visible")
     assert await pictures.count() >= 2
     for picture in await pictures.all():
         await picture.scroll_into_view_if_needed()
         assert (
             await picture.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 100
         )
+    await page.get_by_text("Data and downloads").first.click()
     async with page.expect_download() as download:
         await page.get_by_role("link", name="data (CSV)").first.click()
     file = folder / "accuracy.csv"
     await (await download.value).save_as(file)
     with file.open(newline="") as lines:
         assert {row["arm"] for row in csv.DictReader(lines)} == {"alone", "debate"}
+
+
+async def sort_by_accuracy(page: Page) -> None:
+    """Sort the main table with the keyboard: once from the least, again from the most, as screen readers are told."""
+    table = page.locator("#figure-accuracy table.report").last
+    heading = table.locator("thead th").filter(has_text="Accuracy")
+    button = heading.get_by_role("button")
+    figures = table.locator("tbody tr td:nth-child(3)")
+    for order in ("ascending", "descending"):
+        await button.press("Enter")
+        await expect(heading).to_have_attribute("aria-sort", order)
+        values = [float(text.rstrip("%")) for text in await figures.all_inner_texts()]
+        assert len(values) == 2
+        assert values == sorted(values, reverse=order == "descending")
+    await expect(button).to_be_focused()
+    await expect(table.locator("[aria-sort]")).to_have_count(1)
+
+
+async def open_what_is_folded(page: Page) -> None:
+    """Follow a link of the contents into a folded section."""
+    target = page.locator("#figure-certainty")
+    await expect(target).to_be_hidden()
+    await page.get_by_role("link", name="Position and certainty").click()
+    await expect(target.locator("table")).to_be_visible()
+    await page.evaluate("document.querySelectorAll('details.part').forEach(fold => { fold.open = true })")
 
 
 async def read_a_transcript(page: Page) -> None:

@@ -8,6 +8,8 @@ from fastapi.responses import Response
 
 from app.records.database import Database
 from app.reports.figures import every_figure, figure_named
+from app.reports.page_parts import page_parts
+from app.reports.plots import follows_theme
 from app.reports.report import notes
 from app.reports.report_cache import PlotFormat, Present, ReportCache, Width
 from app.services.refusal import Refused
@@ -49,7 +51,7 @@ def _context(experiment: Experiment, present: Present) -> dict[str, Any]:
     return {
         "experiment": experiment,
         "report": made.report if made else None,
-        "figures": made.shown if made else (),
+        "parts": page_parts(made.shown) if made else None,
         "notes": notes(made.report) if made else (),
         "pictures": None,
         "step": present.step,
@@ -107,4 +109,6 @@ async def plotted(
     if body is None:
         raise Refused(404, f"{asked.title}: there is nothing to draw. It needs {asked.needs}.")
     saved = _saved(f"{name}-{figure}.{form}") if download else None
+    if form == "svg" and not download:
+        body = follows_theme(body)
     return Response(body, media_type=TYPES[form], headers=saved)

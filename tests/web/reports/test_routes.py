@@ -5,6 +5,7 @@ import csv
 import html
 import io
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ async def test_the_table_holds_the_figures_of_the_command_lines_report(
     async with site.database.session() as session:
         made = await report(session, experiment)
     page = html.unescape((await (await site.browser("alice")).get("/experiments/small/report")).text)
-    tables = {part.partition("</h2>")[0]: part for part in page.split("<h2>")}
+    tables = {re.split("</h[23]>", part)[0]: part for part in re.split("<h[23]>", page)}
     lines = made.lines
     assert len(lines) == tables["Judge accuracy"].count('<th scope="row">') == 8
     assert len(made.metrics) == tables["Metrics of the protocols"].count('<th scope="row">') == 6
@@ -52,7 +53,60 @@ async def test_the_table_holds_the_figures_of_the_command_lines_report(
         assert f"<td>{100 * line.certainty.first.value:.1f}%</td>" in tables["Position and certainty"]
     assert made.warnings
     for sentence in made.warnings:
-        assert sentence in tables["Judge accuracy"].partition("<table")[0]
+        assert sentence in page.partition("<table")[0]
+
+
+async def test_the_page_answers_first_and_folds_what_is_further(site: Site, experiment: Experiment) -> None:
+    async with site.database.session() as session:
+        made = await report(session, experiment)
+    page = html.unescape((await (await site.browser("alice")).get("/experiments/small/report")).text)
+    start = page.partition('id="report"')[2]
+    open_part, _, folded = start.partition('<details class="part"')
+    assert made.answer.sentences
+    answer = open_part.partition("<h2>")[0]
+    assert all(sentence in answer for sentence in made.answer.sentences)
+    assert re.findall(r'<div class="figure" id="figure-(\w+)">', open_part) == ["accuracy"]
+    shown = re.findall(r'<div class="figure" id="figure-(\w+)">', folded)
+    assert {"metrics", "certainty", "reliability", "belief"} <= set(shown)
+    assert len(shown) == len(set(shown)), "each figure once"
+    assert all(f'<li class="in-words">{note}</li>' in folded for note in notes(made))
+
+
+async def test_the_contents_lead_to_every_figure_inside_its_fold(site: Site, experiment: Experiment) -> None:
+    page = (await (await site.browser("alice")).get("/experiments/small/report")).text
+    contents = page.partition('<nav class="contents"')[2].partition("</nav>")[0]
+    targets = re.findall(r'href="#([^"]+)"', contents)
+    folds = re.split(r'<details class="part"', page)[1:]
+    assert len(targets) == len(set(targets)) > len(folds)
+    for target in targets:
+        [inside] = [fold for fold in folds if f'id="{target}"' in fold]
+        assert inside.index("<summary>") < inside.index(f'id="{target}"'), (
+            "browsers open what they scroll into"
+        )
+    figures = set(re.findall(r'id="(figure-\w+)"', "".join(folds)))
+    assert figures == {target for target in targets if target.startswith("figure-")}
+
+
+async def test_pictures_on_the_page_follow_dark_mode_and_downloads_stay_on_white(
+    site: Site, experiment: Experiment
+) -> None:
+    alice = await site.browser("alice")
+    address = "/experiments/small/plot/accuracy.svg"
+    shown = (await alice.get(address)).text
+    assert "prefers-color-scheme:dark" in shown
+    assert ElementTree.fromstring(shown).tag.endswith("svg")
+    saved = (await alice.get(address, params={"download": "true"})).text
+    assert "<style" not in saved
+    assert 'fill="white"' in saved
+    widths = [
+        float(
+            ElementTree.fromstring((await alice.get(address, params={"width": width})).text).attrib["width"]
+        )
+        for width in WIDTHS
+    ]
+    assert [abs(found - width) <= 2 for found, width in zip(widths, WIDTHS.values(), strict=True)] == [
+        True
+    ] * 3
 
 
 async def test_baselines_are_labelled_in_the_table_and_in_every_plot(
@@ -393,7 +447,7 @@ async def test_a_report_of_an_experiment_without_verdicts_says_so(site: Site, ex
     page = await (await site.browser("alice")).get("/experiments/small/report")
     assert page.status_code == 200
     assert "<img" not in page.text
-    assert "There are no verdicts yet." in page.text
+    assert "Nothing can be concluded yet: there are no verdicts" in page.text
 
 
 # ── in two stages ───────────────────────────────────────────────────────────────────────────────────────────────
