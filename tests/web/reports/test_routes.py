@@ -20,7 +20,7 @@ from app.records.verdicts import version
 from app.reports.facts import Facts, facts
 from app.reports.figures import every_figure
 from app.reports.plots import WIDTHS, as_csv, draw
-from app.reports.report import Report, report, with_figure
+from app.reports.report import Report, notes, report, with_figure
 from app.reports.report_cache import KEPT, CachedReport, Making, ReportCache
 from models import Arm, Draft, Experiment, Judgement, Judging, SeatRow, Trial, Verdict
 from tests.factories import finished, passage, played, spec, started
