@@ -75,8 +75,12 @@ async def measure(large: int, small: int) -> None:
 
 def main() -> None:
     """Read the arguments, and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--large", type=int, default=6000, help="trials of the experiment that is started first")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--large", type=int, default=6000, help="trials of the experiment that is started first"
+    )
     parser.add_argument("--small", type=int, default=40, help="trials of the one that is started second")
     given = parser.parse_args()
     asyncio.run(measure(given.large, given.small))
