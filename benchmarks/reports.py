@@ -24,8 +24,9 @@ import psycopg
 
 from app.records import experiments
 from app.records.database import Database, open_database
+from app.reports.evidence import evidence_of
 from app.reports.facts import facts
-from app.reports.report import completed, evidence_of, quick
+from app.reports.report import completed, quick
 from app.settings import Settings
 from benchmarks.verdicts import Size, make
 

@@ -268,7 +268,7 @@ async def _researchers(studio: Studio, shown: Furnished) -> None:
         ("tasks", "/tasks/sample", None),
         ("progress", "/experiments/other-questions", None),
         ("report", f"/experiments/{name}/report", None),
-        ("plots", f"/experiments/{name}/report", "section[aria-labelledby=accuracy]"),
+        ("plots", f"/experiments/{name}/report", "#plot-accuracy"),
         ("transcript", f"/trials/{shown.debate.id}", "h1"),
         ("new-experiment", f"/experiments/new?like={name}", None),
     )

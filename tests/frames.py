@@ -11,11 +11,12 @@ import polars as pl
 from app.participants.base import PEOPLE
 from app.records.frames import COLUMNS, MARKS, TALKS, schema_of
 from app.records.verdicts import ArmCount
+from app.reports.evidence import Evidence
 from app.reports.facts import Facts
-from app.reports.figures.core import Evidence
 from app.reports.talks import Talks, talks_of
 from app.reports.verdict_table import Counted, table_of
 from app.statistics.accuracy import cells
+from app.statistics.contrasts import Contrast
 from app.statistics.scores import credit
 from models import Experiment
 
@@ -158,6 +159,18 @@ def evidence(rows: Sequence[Row], protocols: Mapping[str, str] | None = None) ->
         own.readings,
         {(cell.arm, cell.judge): cell for cell in cells(own.readings)},
     )
+
+
+class Unstarred:
+    """Arms and judges named as they are."""
+
+    def names(self, arm: str, judge: str | None) -> tuple[str, str]:
+        """The names; a dash for no judge."""
+        return arm, judge or "–"
+
+    def contrast_names(self, item: Contrast) -> tuple[str, str, str]:
+        """Both arms and the judge of a contrast."""
+        return item.first, item.second, item.judge
 
 
 def talks(rows: Sequence[Row], argues: Mapping[UUID, Mapping[str, int]] | None = None) -> Talks:

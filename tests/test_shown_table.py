@@ -4,7 +4,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from app.reports.tables import ACCURACY
+from app.reports.figures.accuracy import COLUMNS as ACCURACY
 from app.shown_table import Column, Kind, ShownCell, ShownTable
 from app.templating import environment
 

@@ -652,18 +652,3 @@ async def calls(
         Called(call, [Segment(role, texts[bytes.fromhex(key)]) for role, key in call.segments], attempts)
         for call, attempts in made.values()
     ]
-
-
-# ── effort ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def active_seconds(session: AsyncSession, experiment: uuid.UUID) -> dict[int, float]:
-    """Return the seconds that people worked on each judgement they finished, by its number in the frame of verdicts."""
-    rows = await session.execute(
-        select(func.uuid_hash_extended(Judgement.id, 0), func.sum(Draft.active_seconds))
-        .join(SeatRow, SeatRow.play_id == Judgement.id)
-        .join(Draft, Draft.seat_id == SeatRow.id)
-        .where(Judgement.experiment_id == experiment, Judgement.state == "done")
-        .group_by(Judgement.id)
-    )
-    return {row[0]: float(row[1]) for row in rows}

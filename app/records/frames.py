@@ -398,3 +398,24 @@ async def mark_frame(session: AsyncSession, experiment: uuid.UUID) -> pl.DataFra
     )
     marks = [(play, marked_place(path)[1], MARKED[index] == "accept") for play, path, index in rows]
     return pl.DataFrame(marks, schema_of(MARKS), orient="row")
+
+
+# ── efforts ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_EFFORTS = f"""
+    SELECT {_key("judging.id")}, sum(draft.active_seconds)
+    FROM play AS judging JOIN seat ON seat.play_id = judging.id JOIN draft ON draft.seat_id = seat.id
+    WHERE judging.experiment_id = %s AND judging.kind = 'judging' AND judging.state = 'done'
+    GROUP BY judging.id
+"""  # noqa: S608 - nothing of it comes from outside
+_EFFORT = {"play": pl.Int64, "seconds": pl.Float64}
+
+
+async def effort_frame(session: AsyncSession, experiment: uuid.UUID) -> pl.DataFrame:
+    """Return the seconds that people worked on each judging that they finished, by `play` as in the frame of verdicts."""
+    return await _copied(session, _EFFORTS, experiment, dict(_EFFORT))
+
+
+def no_efforts() -> pl.DataFrame:
+    """Return the seconds of no judging."""
+    return pl.DataFrame(schema=_EFFORT)

@@ -38,6 +38,8 @@ class Facts:
     changed: Sequence[ChangedModel] = ()
     humans: Mapping[str, str] = field(default_factory=dict)
     """The first pseudonym of each person who judged by several accounts, by pseudonym."""
+    efforts: pl.DataFrame = field(default_factory=frames.no_efforts)
+    """As `app.records.frames.effort_frame`."""
 
 
 async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
@@ -59,4 +61,5 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         await cut_prompts(session, experiment.id),
         await changed_models(session, experiment.id),
         humans,
+        await frames.effort_frame(session, experiment.id),
     )

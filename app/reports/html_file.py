@@ -6,10 +6,9 @@ from anyio import to_thread
 from markupsafe import Markup
 
 from app.records.database import Database
-from app.reports.plots import PLOTS, WIDTHS, draw
+from app.reports.plots import WIDTHS, draw
 from app.reports.report import notes
 from app.reports.report_cache import made_of
-from app.reports.tables import report_tables
 from app.templating import STATIC, environment
 from models import Experiment
 
@@ -22,17 +21,14 @@ async def standing_alone(database: Database, experiment: Experiment) -> str:
 
     def written() -> str:
         pictures = {
-            key: b64encode(draw(key, "svg", WIDTHS["wide"], rows)).decode()
-            for key, rows in made.rows.items()
-            if rows
+            name: b64encode(draw(name, "svg", WIDTHS["wide"], rows)).decode()
+            for name, rows in made.chart_rows.items()
         }
         return environment.get_template("pages/report_alone.html").render(
             experiment=experiment,
             report=made.report,
-            tables=list(report_tables(made.report)),
+            figures=made.shown,
             notes=notes(made.report),
-            plots=PLOTS,
-            rows=made.rows,
             pictures=pictures,
             styles=Markup("\n".join((STATIC / name).read_text("utf-8") for name in STYLES)),  # noqa: S704 - our own files
         )

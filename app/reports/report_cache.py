@@ -1,31 +1,23 @@
 """Reports and their plots, computed outside the event loop and cached until their data change."""
 
 import asyncio
-import math
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-import polars as pl
 from anyio import CapacityLimiter, to_process, to_thread
 
-from app.records import browse, verdicts
+from app.records import verdicts
 from app.records.database import Database
 from app.records.progress import is_moving
-from app.reports.facts import Facts, facts
-from app.reports.figures.pressure import Dialled
-from app.reports.plots import PLOTS, WIDTHS, Figures, PlottedVerdicts, Row, as_csv, draw
-from app.reports.report import Report, completed, evidence_of, quick, starred
-from app.reports.verdict_table import Counted
-from app.statistics.accuracy import Cell
-from app.statistics.contrasts import Contrast
-from app.statistics.intervals import IntArray
-from app.statistics.readings import Place
-from app.templating import plain
+from app.reports.charts import PlainRow
+from app.reports.facts import facts
+from app.reports.plots import WIDTHS, as_csv, draw
+from app.reports.report import Report, computed
+from app.reports.tables import ShownFigure, shown_figures
 from models import Experiment
 
 KEPT = 8
@@ -39,13 +31,18 @@ Width: TypeAlias = Literal["narrow", "wide"]
 
 @dataclass(frozen=True, slots=True)
 class CachedReport:
-    """A report with the rows of every plot, and the pictures drawn so far."""
+    """A report with its figures as they are shown, and the pictures drawn so far."""
 
     report: Report
-    rows: Mapping[str, list[Row]]
+    shown: Sequence[ShownFigure]
     drawn: dict[tuple[str, PlotFormat, Width], bytes] = field(default_factory=dict)
     at: float = field(default_factory=time.monotonic)
     """When it was made."""
+
+    @property
+    def chart_rows(self) -> dict[str, list[PlainRow]]:
+        """Return the data of the charts that there are, by figure."""
+        return {item.figure.name: item.drawn for item in self.shown if item.drawn}
 
 
 class ReportCache:
@@ -93,18 +90,20 @@ class ReportCache:
     async def _make(self, experiment: Experiment) -> CachedReport:
         return await made_of(self._database, experiment, self._limit)
 
-    async def drawn(self, experiment: Experiment, plot: str, form: PlotFormat, width: Width) -> bytes | None:
-        """Return a plot as a picture, as data or as a spec; None where there is nothing to show."""
+    async def drawn(
+        self, experiment: Experiment, figure: str, form: PlotFormat, width: Width
+    ) -> bytes | None:
+        """Return the chart of a figure as a picture, as data or as a spec; None where there is nothing to draw."""
         made = await self.of(experiment)
-        rows = made.rows[plot]
+        rows = made.chart_rows.get(figure)
         if not rows:
             return None
         if form == "csv":
             return as_csv(rows)
-        key = plot, form, width
+        key = figure, form, width
         if key not in made.drawn:
             made.drawn[key] = await to_process.run_sync(
-                draw, plot, form, WIDTHS[width], rows, cancellable=True, limiter=self._drawing
+                draw, figure, form, WIDTHS[width], rows, cancellable=True, limiter=self._drawing
             )
         return made.drawn[key]
 
@@ -118,73 +117,17 @@ def _failed(task: asyncio.Task[Any]) -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
 
 
-# ── figures ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── making ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def made_of(
     database: Database, experiment: Experiment, limit: CapacityLimiter | None = None
 ) -> CachedReport:
-    """Return the report of an experiment and the rows of its plots, computed in a thread."""
+    """Return the report of an experiment with the data of its charts, computed in a thread."""
     async with database.session() as db:
         held = await facts(db, experiment)
-        seconds = await browse.active_seconds(db, experiment.id)
-    return await to_thread.run_sync(_made, held, seconds, limiter=limit)
+    return await to_thread.run_sync(lambda: _shown(computed(held)), limiter=limit)
 
 
-def _made(held: Facts, seconds: Mapping[int, float]) -> CachedReport:
-    evidence = evidence_of(held)
-    result = completed(quick(evidence), evidence)
-    figures = figures_of(result, evidence.counted, seconds)
-    return CachedReport(result, {name: _shown(plot.rows(figures)) for name, plot in PLOTS.items()})
-
-
-def _shown(rows: list[Row]) -> list[Row]:
-    """Return rows with names as pages write them."""
-    return [
-        {key: plain(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows
-    ]
-
-
-def figures_of(result: Report, counted: Counted, seconds: Mapping[int, float]) -> Figures:
-    """Return the data of the plots: the verdicts of the table, built-in baselines with a star as there. `seconds` is by judging."""
-    return Figures(
-        cells=[_cell(line.cell, line.names) for line in result.lines if line.cell],
-        verdicts=[_plotted(place, rows, counted, result, seconds) for place, rows in counted.places.items()],
-        contrasts=[_contrast(item, result.contrast_names(item)) for item in result.contrasts],
-        dialled=[_dialled(item, result) for item in result.figures["candidates"]],
-    )
-
-
-def _dialled(item: Dialled, result: Report) -> Dialled:
-    (line, judge), (arm, _) = (result.names(name, item.judge) for name in (item.line, item.arm))
-    return replace(item, line=line, arm=arm, judge=judge)
-
-
-def _cell(cell: Cell, names: tuple[str, str]) -> Cell:
-    return replace(cell, arm=names[0], judge=names[1])
-
-
-def _contrast(item: Contrast, names: tuple[str, str, str]) -> Contrast:
-    return replace(item, first=names[0], second=names[1], judge=names[2])
-
-
-def _plotted(
-    place: Place, rows: IntArray, counted: Counted, result: Report, seconds: Mapping[int, float]
-) -> PlottedVerdicts:
-    (arm, judge), table = place, counted.table
-    own, held = table.frame.select("play", "judge_kind")[rows], table.verdicts
-    person = held.person[rows] >= 0
-    spent = own["play"].replace_strict(seconds, default=None, return_dtype=pl.Float64) if seconds else None
-    beliefs = table.beliefs[rows]
-    return PlottedVerdicts(
-        arm=starred(arm, result.arms[arm].baseline),
-        judge=starred(judge, own["judge_kind"][0] == "builtin"),
-        confidence=beliefs.max(axis=1),
-        right=held.right[rows],
-        passage=held.passage[rows],
-        person=held.person[rows],
-        path=table.path(rows),
-        seconds=np.where(person, spent.fill_null(math.nan).to_numpy(), math.nan)
-        if spent is not None
-        else np.full(rows.size, math.nan),
-    )
+def _shown(report: Report) -> CachedReport:
+    return CachedReport(report, list(shown_figures(report)))

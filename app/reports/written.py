@@ -8,6 +8,11 @@ FIXED = "by design"
 """In place of an interval of an accuracy, or a difference, that the design fixes."""
 
 
+def starred(name: str, baseline: bool) -> str:
+    """Return a name, with a star for built-in baselines."""
+    return f"{name}*" if baseline else name
+
+
 def share(value: float | None) -> str:
     """Return a share as tables show it."""
     return ABSENT if value is None else f"{value:.1%}"

@@ -43,6 +43,20 @@ def interval_of_people(
     return [mean_interval_of_people(values, *places, scale, confidence, own) for values, scale in scores]
 
 
+def share_of_verdicts(
+    right: FloatArray, passage: IntArray, person: IntArray, confidence: float = 0.95
+) -> Estimate:
+    """Return the share right of (n,) verdicts with its interval: verdicts are the unit, clustered by passage, and by person where
+    all are of people (`person` is -1 for other judges).
+    """
+    passages = dense(passage)
+    if (person >= 0).all():
+        return mean_interval_of_people(
+            right, np.arange(right.size), passages, dense(person), SHARE, confidence
+        )
+    return mean_interval(right, passages, SHARE, confidence)
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCheck:
     """The accuracy of people under one arm by a mixed logistic model, beside that of the report."""

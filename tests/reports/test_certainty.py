@@ -9,13 +9,13 @@ from rich.console import Console
 from sqlalchemy import select
 
 from app.records.database import Database
-from app.reports.certainty import Certainty, certainties, sentences, warnings
+from app.reports.figures.certainty import Certainty, certainties, sentences, warnings
 from app.reports.report import Report, report
 from app.reports.tables import as_tables
 from app.statistics.accuracy import Cell, cells
 from models import Judgement, Verdict
 from tests.factories import finished, passage, spec
-from tests.frames import Row, counted
+from tests.frames import Row, evidence
 from tests.servers import Script, ScriptedServer
 
 
@@ -142,7 +142,7 @@ def verdict(question: int, first: float, *, order: int = 0, **more: Any) -> Row:
 
 def of_cell(rows: Sequence[Row]) -> tuple[Cell, Certainty]:
     """The figures of one cell."""
-    held = counted(rows)
+    held = evidence(rows)
     [cell] = cells(held.readings)
     return cell, certainties(held)["debate", "weak"]
 

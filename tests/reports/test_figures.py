@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from app.reports import figures
-from app.reports.figures import FIGURES
+from app.reports.figures import FIGURES, every_figure
+from app.reports.figures.core import Section
+from app.reports.plots import WIDTHS, draw
 from app.reports.report import completed, quick
+from app.reports.tables import shown_figures
 from scripts import figure_page
 from tests.frames import Row, evidence
 
@@ -31,7 +34,7 @@ def test_every_figure_has_a_name_of_its_own_and_says_what_it_is() -> None:
     for figure in FIGURES:
         assert figure.about.endswith(".")
         assert figure.source.endswith(".")
-        assert figure.table or figure.words or figure.name == "candidates"
+        assert figure.table or figure.words or figure.chart
 
 
 def test_the_page_about_new_figures_works_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,6 +46,28 @@ def test_the_page_about_new_figures_works_as_written(monkeypatch: pytest.MonkeyP
     told: dict[str, Any] = {}
     exec(compile(test, "test_movement", "exec"), told)
     told["test_a_belief_that_rises_from_30_to_80_moved_by_50_points"]()
+    rows = [Row("debate", f"q{n}", (0.8, 0.2), beliefs=((0.3, 0.7), (0.8, 0.2))) for n in range(3)]
+    held = evidence(rows)
+    whole = completed(quick(held), held)
+    assert [row["questions"] for row in whole.as_json()["movement"]] == [3]
+    [shown] = [item for item in shown_figures(whole) if item.figure.name == "movement"]
+    assert shown.table is not None
+    assert [column.title for column in shown.table.columns] == [
+        "arm",
+        "judge",
+        "moved",
+        "95% interval",
+        "questions",
+    ]
+    assert b"belief in gold, last less first" in draw("movement", "svg", WIDTHS["wide"], shown.drawn)
+
+
+def test_figures_stand_in_the_order_of_sections_then_of_the_registry() -> None:
+    ordered = every_figure()
+    places = [list(Section).index(figure.section) for figure in ordered]
+    assert places == sorted(places)
+    assert sorted(figure.name for figure in ordered) == sorted(figure.name for figure in FIGURES)
+    assert next(figure.name for figure in ordered if figure.section is Section.ACCURACY) == "accuracy"
 
 
 def test_the_quick_part_of_a_report_leaves_out_what_is_slow() -> None:

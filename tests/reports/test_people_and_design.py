@@ -12,8 +12,9 @@ from rich.console import Console
 
 from app.experiments.spec import SpecError, parse_spec
 from app.records.verdicts import ArmCount, JudgeCount
+from app.reports.evidence import COIN
 from app.reports.facts import Facts
-from app.reports.report import COIN, Report, computed, notes
+from app.reports.report import Report, computed, notes
 from app.reports.tables import as_tables
 from app.statistics.two_way import METHOD
 from models import Experiment

@@ -14,8 +14,7 @@ from app.experiments.presets import PRESETS
 from app.experiments.spec import SpecError, parse_spec
 from app.records.database import Database
 from app.reports.figures.equal_words import equal_words
-from app.reports.figures.pressure import Attacked, attacked, dialled
-from app.reports.plots import PLOTS, Figures
+from app.reports.figures.pressure import CANDIDATES, Attacked, attacked, dialled
 from app.reports.report import Report, report
 from app.reports.tables import as_tables
 from app.statistics.accuracy import cells
@@ -23,7 +22,7 @@ from models import Arm, Experiment, Move, Trial
 from scripts.preset_pages import example
 from tests.experiments.test_estimate import estimated, long_passage
 from tests.factories import finished, imported, passage, played, spec, started
-from tests.frames import Row, counted, talks
+from tests.frames import Row, Unstarred, counted, talks
 from tests.servers import Script, ScriptedServer
 from tests.web.world import Site, opened
 
@@ -227,7 +226,8 @@ def test_readers_of_candidates_have_lines_of_their_own_and_share_the_arm_without
         ("one", "dice", "one", 1, None),
         ("one", "dice", "dice", 4, 0.6),
     ]
-    drawn = PLOTS["candidates"].rows(Figures([], [], dialled=found))
+    assert CANDIDATES.chart
+    drawn = CANDIDATES.chart.rows(found, Unstarred())
     assert [row["line"] for row in drawn[::2]] == [
         "one, weak, chosen by lexical",
         "one, weak, chosen by dice",
@@ -352,8 +352,10 @@ async def test_attacks_and_suspicious_speeches_stand_in_every_form_of_the_report
         ("posed", 16, {"impersonation": 8}, 0.5),
         ("forged", 16, {"forged_mark": 8}, 0.5),
     ]
-    assert [str(table.title) for table in as_tables(made)[2:]] == [
+    assert [str(table.title) for table in as_tables(made)] == [
+        "Judge accuracy: small",
         "Attacks on the judge, with the attacker's answer wrong",
+        "Position and certainty",
         "Suspicious speeches",
     ]
     page = (await (await site.browser("alice")).get("/experiments/small/report")).text

@@ -1,6 +1,6 @@
 """What a figure of a report is: how it is computed, shown as a table, and put in words."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
@@ -8,42 +8,11 @@ from typing import Any, Generic, Protocol, TypeVar
 import altair as alt
 
 from app.reports.charts import PlainRow
-from app.reports.facts import Facts
-from app.reports.talks import Talks
-from app.reports.verdict_table import Counted
+from app.reports.evidence import Evidence as Evidence
 from app.shown_table import ShownTable
-from app.statistics.accuracy import Cell
 from app.statistics.contrasts import Contrast
-from app.statistics.readings import Place, Readings
 
 Row = TypeVar("Row")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
-    """What figures are computed from."""
-
-    facts: Facts
-    """Everything that was read, with the frames of all verdicts, talks and marks."""
-    counted: Counted
-    """The verdicts that count, as arrays."""
-    talks: Talks
-    """The frame of talks with the measures of each."""
-    readings: Mapping[Place, Readings]
-    """The verdicts that count by arm and judge, sorted and scored."""
-    cells: Mapping[Place, Cell]
-    """Accuracy and scores by arm and judge."""
-
-    @property
-    def file_arms(self) -> Sequence[Mapping[str, Any]]:
-        """Return the arms as in the frozen file, in its order."""
-        arms: Sequence[Mapping[str, Any]] = self.facts.experiment.spec.get("arms", ())
-        return arms
-
-    @property
-    def seed(self) -> int:
-        """Return the seed of whatever is drawn."""
-        return self.facts.experiment.seed
 
 
 class Names(Protocol):
@@ -88,7 +57,7 @@ class Figure(Generic[Row]):
     """A figure, or a family of figures, of a report. Its rows are plain values: the same in JSON, tables, pages and words."""
 
     name: str
-    """Its key in the JSON report."""
+    """Its key in the JSON report, and its name in addresses."""
     title: str
     about: str
     """What it says, as a sentence."""
@@ -98,14 +67,28 @@ class Figure(Generic[Row]):
     """What an experiment must have so that there is a row."""
     rows: Callable[[Evidence], Sequence[Row]]
     table: Callable[[Sequence[Row], Names], ShownTable[Row]] | None = None
-    """The table of rows; None where words say all."""
+    """The table of rows; None where words or a chart say all."""
     words: Callable[[Sequence[Row]], list[str]] | None = None
     """Notes below the tables; None where the table says all."""
-    as_json: Callable[[Any], dict[str, Any]] = asdict
-    """A row of the JSON report."""
+    as_json: Callable[[Any], dict[str, Any]] | None = asdict
+    """A row of the JSON report; None where rows of another figure hold it."""
+    key: str = ""
+    """Its key in the JSON report, where that is not its name."""
     section: Section = Section.TALKS
     chart: Chart[Row] | None = None
     methods: str = ""
     """A sentence for the methods section of a paper, printed where there are rows."""
     slow: bool = False
     """Whether it is resampled or fitted, which takes more than a few seconds for many verdicts."""
+    finish: Callable[[Evidence, Sequence[Row]], Sequence[Row]] | None = None
+    """The rows with what is resampled or fitted, from those of `rows`, which go without; None where `rows` are whole."""
+
+    @property
+    def json_key(self) -> str:
+        """Return its key in the JSON report."""
+        return self.key or self.name
+
+    @property
+    def takes_long(self) -> bool:
+        """Return whether the quick part of a report lacks it, or lacks some of it."""
+        return self.slow or self.finish is not None

@@ -8,7 +8,7 @@ import numpy as np
 
 from app.protocols import PROTOCOLS
 from app.protocols.core import Protocol
-from app.reports.figures.core import Evidence, Figure, Names
+from app.reports.figures.core import Evidence, Figure, Names, Section
 from app.reports.figures.pressure import Arm
 from app.reports.talks import Talks
 from app.reports.verdict_table import Counted, VerdictTable
@@ -148,4 +148,5 @@ EQUAL_WORDS = Figure(
     rows=_rows,
     table=_table,
     words=_words,
+    section=Section.COMPARISONS,
 )

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from app.reports.figures.core import Figure, Names
+from app.reports.figures.core import Figure, Names, Section
 from app.reports.written import between, share
 from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
 from app.statistics.people import ModelCheck, PersonFigures, model_checks, of_people
+from app.statistics.readings import Place
 
 
 def _people(rows: Sequence[PersonFigures], names: Names) -> ShownTable[PersonFigures]:
@@ -23,6 +24,27 @@ def _people(rows: Sequence[PersonFigures], names: Names) -> ShownTable[PersonFig
     )
     about = "Each under a pseudonym, the same in every report and export. Intervals are for new passages judged by the same person."
     return ShownTable("Each person", columns, rows, about=about)
+
+
+MOST_OF_ONE = 0.3
+"""Share of the verdicts under an arm from which on one person's are named, if it is also twice an even share."""
+
+
+def _uneven(rows: Sequence[PersonFigures]) -> list[str]:
+    """Return who gave so many of the verdicts under an arm that the figures rest on fewer people than their number says."""
+    groups: dict[Place, list[PersonFigures]] = {}
+    for item in rows:
+        groups.setdefault((item.arm, item.judge), []).append(item)
+    found = []
+    for (arm, judge), people in groups.items():
+        most = max(people, key=lambda item: item.verdicts)
+        share = most.verdicts / sum(item.verdicts for item in people)
+        if share >= MOST_OF_ONE and share > 2 / len(people):
+            found.append(
+                f"{arm}, {judge}: {most.person} gave {share:.0%} of the verdicts of these {len(people)} people, so that figures and "
+                "contrasts rest on fewer people than that."
+            )
+    return found
 
 
 def _models(rows: Sequence[ModelCheck], names: Names) -> ShownTable[ModelCheck]:
@@ -57,6 +79,8 @@ PEOPLE = Figure(
     needs="people who judge",
     rows=lambda evidence: of_people(evidence.readings),
     table=_people,
+    words=_uneven,
+    section=Section.AGREEMENT,
 )
 MIXED_MODELS = Figure(
     name="mixed_models",
@@ -66,5 +90,6 @@ MIXED_MODELS = Figure(
     needs="people who judge",
     rows=lambda evidence: model_checks(evidence.readings),
     table=_models,
+    section=Section.AGREEMENT,
     slow=True,
 )

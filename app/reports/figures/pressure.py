@@ -3,15 +3,17 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
+import altair as alt
 import numpy as np
 import polars as pl
 
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import PREFERENCE, Argued
-from app.reports.figures.core import Evidence, Figure, Names
+from app.reports.charts import FIT, PlainRow, chart_of, finished, told_apart, wrapped
+from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.reports.talks import Talks
 from app.reports.verdict_table import Counted, VerdictTable
 from app.reports.written import between, difference, interval, share
@@ -115,6 +117,54 @@ def _lines(arms: Sequence[Arm]) -> list[tuple[str, list[Arm]]]:
             if len({_candidates(arm) for arm in line}) > 1:
                 found.append((reader, sorted(line, key=_candidates)))
     return found
+
+
+def _candidate_table(rows: Sequence[Dialled], names: Names) -> ShownTable[Dialled]:
+    columns: tuple[Column[Dialled], ...] = (
+        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
+        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        Column("chosen by", lambda row: row.reader, Kind.NAME),
+        Column("candidates", lambda row: row.candidates),
+        Column("accuracy", lambda row: share(row.accuracy)),
+        Column("95% interval", lambda row: between(row.low, row.high, "{:.0%}")),
+        Column("questions", lambda row: row.questions),
+    )
+    about = "Arms that differ only in how many candidates each speech is chosen from."
+    return ShownTable("Accuracy against the number of candidates", columns, rows, about=about)
+
+
+def _candidate_chart_rows(rows: Sequence[Dialled], names: Names) -> list[PlainRow]:
+    """Return every judge on every line of arms that differ only in their number of candidates."""
+    readers: dict[str, set[str]] = defaultdict(set)
+    for item in rows:
+        readers[item.line].add(item.reader)
+    found = []
+    for item in rows:
+        (line, judge), (arm, _) = (names.names(name, item.judge) for name in (item.line, item.arm))
+        # Arms may differ in the reader of candidates too.
+        reader = f", chosen by {item.reader}" if len(readers[item.line]) > 1 else ""
+        found.append({**asdict(item), "line": f"{line}, {judge}{reader}", "arm": arm, "judge": judge})
+    return found
+
+
+def _draw_candidates(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
+    unit = alt.Scale(domain=[0, 1])
+    numbers = sorted({row["candidates"] for row in rows})
+    told = told_apart(rows, "line", width)
+    base = chart_of(rows).encode(
+        x=alt.X(
+            "candidates:Q",
+            title=wrapped("candidates of each speech, of which the most convincing is given", width),
+            scale=alt.Scale(type="log", base=2, domain=[numbers[0] / 1.2, numbers[-1] * 1.2], nice=False),
+            axis=alt.Axis(values=numbers, format="d", grid=False),
+        ),
+        color=told["color"],
+    )
+    right = alt.Y("accuracy:Q", title="accuracy", scale=unit)
+    dots = base.mark_point(filled=True, size=90, opacity=1).encode(y=right, shape=told["shape"])
+    lines = base.mark_line().encode(y=right)
+    spread = base.mark_rule(opacity=0.5, strokeWidth=2).encode(y=alt.Y("low:Q", scale=unit), y2="high:Q")
+    return finished(alt.layer(lines, spread, dots).properties(width=width, height=260, autosize=FIT))
 
 
 # ── attacks ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -312,6 +362,14 @@ CANDIDATES = Figure(
     source="Khan et al. 2024, section 3.2 (best of N).",
     needs="arms that differ in nothing but `candidates`",
     rows=_candidate_rows,
+    table=_candidate_table,
+    section=Section.COMPARISONS,
+    chart=Chart(
+        _candidate_chart_rows,
+        _draw_candidates,
+        "Accuracy against the number of candidates for each speech, with 95% intervals clustered by passage; one line for each "
+        "judge and for each set of arms that differ in nothing else.",
+    ),
 )
 ATTACKS = Figure(
     name="attacks",
@@ -322,4 +380,5 @@ ATTACKS = Figure(
     rows=_attack_rows,
     table=_table,
     words=_words,
+    section=Section.COMPARISONS,
 )

@@ -7,10 +7,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from app.records.database import Database
-from app.reports.plots import PLOTS
+from app.reports.figures import every_figure, figure_named
 from app.reports.report import notes
 from app.reports.report_cache import PlotFormat, ReportCache, Width
-from app.reports.tables import report_tables
 from app.services.refusal import Refused
 from app.services.visibility import visible
 from app.statistics.scores import BELIEF_FLOOR
@@ -45,10 +44,8 @@ async def shown(request: Request, who: Who, name: str) -> Response:
         "pages/report.html",
         experiment=found,
         report=made.report,
-        tables=list(report_tables(made.report)),
+        figures=made.shown,
         notes=notes(made.report),
-        plots=PLOTS,
-        rows=made.rows,
         belief_floor=BELIEF_FLOOR,
     )
 
@@ -66,23 +63,25 @@ def _saved(file: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{file}"'}
 
 
-@router.get("/experiments/{name}/plot/{plot}.{form}", name="experiment_plot")
+@router.get("/experiments/{name}/plot/{figure}.{form}", name="experiment_plot")
 async def plotted(
     request: Request,
     who: Who,
     name: str,
-    plot: str,
+    figure: str,
     form: PlotFormat,
     width: Annotated[Width, Query()] = "wide",
     download: bool = False,
 ) -> Response:
-    """One plot as a picture, its data as CSV, or its Vega-Lite spec as JSON."""
+    """The chart of a figure as a picture, its data as CSV, or its Vega-Lite spec as JSON."""
     found = await _asked_for(request, who, name)
-    if plot not in PLOTS:
-        raise Refused(404, f"There is no such plot: take one of {', '.join(PLOTS)}.")
+    asked = figure_named(figure)
+    if asked is None or asked.chart is None:
+        drawn = ", ".join(one.name for one in every_figure() if one.chart)
+        raise Refused(404, f"There is no such plot: take one of {drawn}.")
     reports: ReportCache = request.app.state.reports
-    body = await reports.drawn(found, plot, form, width)
+    body = await reports.drawn(found, figure, form, width)
     if body is None:
-        raise Refused(404, PLOTS[plot].absent)
-    saved = _saved(f"{name}-{plot}.{form}") if download else None
+        raise Refused(404, f"{asked.title}: there is nothing to draw. It needs {asked.needs}.")
+    saved = _saved(f"{name}-{figure}.{form}") if download else None
     return Response(body, media_type=TYPES[form], headers=saved)

@@ -5,41 +5,20 @@ import csv
 import html
 import io
 import json
-import math
-import re
 from collections import Counter
-from collections.abc import Sequence
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 from sqlalchemy import delete, select, text
 
 from app.records.database import Database
-from app.reports.plots import PLOTS, WIDTHS, Figures, PlottedVerdicts, as_csv, draw, svg
+from app.reports.figures import every_figure
+from app.reports.plots import WIDTHS, as_csv, draw
 from app.reports.report import report
 from app.reports.report_cache import KEPT, CachedReport, ReportCache
-from app.statistics.reducers import chosen
 from models import Arm, Draft, Experiment, Judgement, Judging, SeatRow, Trial, Verdict
 from tests.factories import finished, passage, played, spec, started
 from tests.web.world import Site, World
-
-
-def judged(
-    *p_gold: float, judge: str = "weak", seconds: Sequence[float] = (), path: int = 1
-) -> PlottedVerdicts:
-    """Verdicts with these beliefs on gold."""
-    beliefs = np.array(p_gold)
-    return PlottedVerdicts(
-        "debate",
-        judge,
-        confidence=np.maximum(beliefs, 1 - beliefs),
-        right=chosen(beliefs),
-        passage=np.zeros(beliefs.size, dtype=np.int64),
-        person=np.full(beliefs.size, -1),
-        path=np.repeat(beliefs[:, None], path, axis=1),
-        seconds=np.array(seconds or [math.nan] * beliefs.size),
-    )
 
 
 @pytest.fixture
@@ -82,19 +61,25 @@ async def test_baselines_are_labelled_in_the_table_and_in_every_plot(
     assert "debate*" in (await alice.get("/experiments/small/plot/belief.svg")).text
 
 
-async def test_every_plot_is_shown_with_its_downloads_or_its_absence_explained(
+async def test_every_plot_is_shown_with_its_downloads_or_has_no_place_on_the_page(
     site: Site, experiment: Experiment
 ) -> None:
     alice = await site.browser("alice")
     page = (await alice.get("/experiments/small/report")).text
-    for name, plot in PLOTS.items():
+    absent = []
+    for figure in every_figure():
+        if figure.chart is None:
+            continue
+        name = figure.name
         got = {
             form: await alice.get(f"/experiments/small/plot/{name}.{form}")
             for form in ("svg", "png", "csv", "json")
         }
         there = {answer.status_code for answer in got.values()}
         if there == {404}:
-            assert plot.absent in page
+            absent.append(name)
+            assert f"/plot/{name}" not in page
+            assert f"It needs {figure.needs}." in html.unescape(got["svg"].text)
             continue
         assert there == {200}
         assert ElementTree.fromstring(got["svg"].text).tag.endswith("svg")
@@ -103,7 +88,7 @@ async def test_every_plot_is_shown_with_its_downloads_or_its_absence_explained(
         assert "vega-lite" in got["json"].json()["$schema"]
         for form in got:
             assert f"/experiments/small/plot/{name}.{form}" in page
-    assert PLOTS["time"].absent in page
+    assert absent == ["pgr", "contrasts", "candidates", "time"]
 
 
 async def test_the_same_data_give_the_same_bytes_and_another_width_another_picture(
@@ -327,7 +312,7 @@ async def test_who_goes_away_does_not_end_a_report_that_others_wait_for(
 
 async def test_who_stops_waiting_for_a_picture_spoils_no_other(site: Site, experiment: Experiment) -> None:
     reports = ReportCache(site.database)
-    rows = (await reports.of(experiment)).rows["accuracy"]
+    rows = (await reports.of(experiment)).chart_rows["accuracy"]
     gone = asyncio.create_task(reports.drawn(experiment, "accuracy", "png", "wide"))
     await asyncio.sleep(0.05)
     gone.cancel()
@@ -352,7 +337,7 @@ async def test_invisible_characters_in_names_are_shown_as_replaced_in_every_form
 async def test_an_unknown_plot_is_refused_in_a_sentence(site: Site, experiment: Experiment) -> None:
     got = await (await site.browser("alice")).get("/experiments/small/plot/nonsense.svg")
     assert got.status_code == 404
-    assert "take one of accuracy, pgr, contrasts, reliability" in got.text
+    assert "take one of accuracy, pgr, contrasts, candidates, reliability" in got.text
 
 
 async def test_time_counts_where_people_have_judged_with_their_effort_on_record(world: World) -> None:
@@ -403,68 +388,11 @@ async def test_a_report_of_an_experiment_without_verdicts_says_so(site: Site, ex
     page = await (await site.browser("alice")).get("/experiments/small/report")
     assert page.status_code == 200
     assert "<img" not in page.text
-    assert PLOTS["accuracy"].absent in page.text
+    assert "There are no verdicts yet." in page.text
 
 
-# ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_reliability_bins_the_confidence_in_the_favoured_answer_and_counts_a_tie_half() -> None:
-    rows = PLOTS["reliability"].rows(Figures([], [judged(0.5, 0.55, 0.42, 0.95, 0.01, 1.0)]))
-    found = {row["bin_low"]: (row["verdicts"], row["accuracy"]) for row in rows}
-    assert found == {0.5: (3, 0.5), 0.9: (3, pytest.approx(2 / 3))}
-    assert math.isclose(rows[0]["confidence"], (0.5 + 0.55 + 0.58) / 3)
-
-
-def test_a_confidence_on_an_edge_belongs_to_the_bin_above_it_and_certainty_to_the_last() -> None:
-    below = math.nextafter(0.7, 0)
-    rows = PLOTS["reliability"].rows(Figures([], [judged(0.6, below, 0.7, 1.0)]))
-    assert [(row["bin_low"], row["verdicts"]) for row in rows] == [(0.6, 2), (0.7, 1), (0.9, 1)]
-
-
-def test_arms_and_judges_are_not_thrown_together_in_the_reliability_diagram() -> None:
-    rows = PLOTS["reliability"].rows(Figures([], [judged(0.9), judged(0.9, judge="wary")]))
-    assert [(row["arm"], row["judge"], row["verdicts"]) for row in rows] == [
-        ("debate", "wary", 1),
-        ("debate", "weak", 1),
-    ]
-
-
-def test_more_judges_than_colours_are_still_told_apart() -> None:
-    verdicts = [judged(0.9, judge=f"judge {number}") for number in range(20)]
-    plot = PLOTS["reliability"]
-    drawn = json.dumps(plot.spec(plot.rows(Figures([], verdicts)), 300))
-    found = re.search(r'"color": \{"field": "judge".*?"range": (\[[^]]*\])', drawn)
-    shapes = re.search(r'"shape": \{"field": "judge".*?"range": (\[[^]]*\])', drawn)
-    assert found
-    assert shapes
-    assert len(set(zip(json.loads(found[1]), json.loads(shapes[1]), strict=True))) == 20
-
-
-def test_belief_by_step_leaves_out_verdicts_without_steps() -> None:
-    assert PLOTS["belief"].rows(Figures([], [judged(0.7)])) == []
-    rows = PLOTS["belief"].rows(Figures([], [judged(0.2, 0.4, 0.9, path=2)]))
-    assert [(row["step"], row["median"], row["verdicts"]) for row in rows] == [(0, 0.4, 3), (1, 0.4, 3)]
-
-
-def test_time_is_cut_into_quarters_of_equal_size() -> None:
-    verdicts = judged(
-        *(float(number > 4) for number in range(1, 9)), seconds=[60.0 * number for number in range(1, 9)]
-    )
-    rows = PLOTS["time"].rows(Figures([], [verdicts, judged(1.0)]))
-    assert [(row["minutes"], row["accuracy"], row["verdicts"]) for row in rows] == [
-        (1.5, 0.0, 2),
-        (3.5, 0.0, 2),
-        (5.5, 1.0, 2),
-        (7.5, 1.0, 2),
-    ]
+# ── data ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_names_that_a_spreadsheet_would_run_are_disarmed_in_the_data() -> None:
     assert as_csv([{"arm": "=1+1", "accuracy": 0.5}]) == b"arm,accuracy\r\n'=1+1,0.5\r\n"
-
-
-def test_names_with_markup_stay_text_in_pictures() -> None:
-    plot = PLOTS["reliability"]
-    spec = plot.spec(plot.rows(Figures([], [judged(0.7, judge="<script>x</script>")])), 300)
-    assert b"<script" not in svg(spec)

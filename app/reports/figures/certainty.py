@@ -8,7 +8,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
-from app.reports.verdict_table import Counted, VerdictTable
+from app.reports.figures.core import Evidence, Figure, Names, Section
+from app.reports.verdict_table import VerdictTable
+from app.reports.written import between
+from app.reports.written import share as shown_share
+from app.shown_table import ABSENT, Column, Kind, ShownTable
 from app.statistics.accuracy import Cell
 from app.statistics.intervals import Estimate, FloatArray, IntArray
 from app.statistics.position import chance, chose_first, overlap, pairs, share, tops
@@ -71,8 +75,9 @@ class Certainty:
         return {SAME_QUANTITY.get(method, method) for method in self.methods}
 
 
-def certainties(counted: Counted) -> dict[Place, Certainty]:
+def certainties(evidence: Evidence) -> Mapping[Place, Certainty]:
     """Return the figures by arm and judge."""
+    counted = evidence.counted
     return {place: _certainty(counted.table, rows) for place, rows in counted.places.items()}
 
 
@@ -247,4 +252,61 @@ NOTE = (
     "often the two reading orders of one talk led to the same choice; how often identical calls (`repeats` above 1) led to different "
     "ones, which is noise; mean label mass, the probability that an unconstrained model gives to the answers' letters. Flagged are "
     "beliefs with a missing letter (bounded or undecided), and stated percentages that did not add up to 100 or were all 0."
+)
+
+
+# ── as a figure ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Certain:
+    """The figures of an arm and judge of the report."""
+
+    arm: str
+    judge: str
+    found: Certainty
+
+
+def _rows(evidence: Evidence) -> list[Certain]:
+    sure = evidence.once(certainties)
+    places = ((judge.arm, judge.label) for judge in evidence.facts.judges)
+    return [Certain(*place, sure[place]) for place in places if place in sure]
+
+
+def _table(rows: Sequence[Certain], names: Names) -> ShownTable[Certain]:
+    columns: tuple[Column[Certain], ...] = (
+        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
+        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        Column("first-listed chosen", lambda row: shown_share(row.found.first.value)),
+        Column("95% interval", lambda row: between(row.found.first.low, row.found.first.high, "{:.0%}")),
+        Column("orders agree", lambda row: _value(row.found.orders_agree)),
+        Column("repeats differ", lambda row: _value(row.found.repeats_differ)),
+        Column("read from", lambda row: read_from(row.found), Kind.WORDS),
+        Column("label mass", lambda row: _mass(row.found)),
+        Column("flagged", lambda row: row.found.flagged),
+    )
+    return ShownTable("Position and certainty", columns, rows)
+
+
+def _value(found: Share | None) -> str:
+    return ABSENT if found is None else shown_share(found.value)
+
+
+def _mass(found: Certainty) -> str | None:
+    return None if found.label_mass is None else f"{found.label_mass:.2f}"
+
+
+CERTAINTY = Figure(
+    name="certainty",
+    title="Position and certainty",
+    about="How often the first-listed answer was chosen, whether orders and repeats agree, and how beliefs were read.",
+    source="Counts; intervals are those of accuracy.",
+    needs="verdicts that count",
+    rows=_rows,
+    table=_table,
+    words=lambda rows: [NOTE] if rows else [],
+    as_json=None,
+    section=Section.BIAS,
+    methods="Beside each accuracy stand the share of verdicts that chose the first-listed answer, and the agreement of verdicts "
+    "on one transcript read in both orders.",
 )
