@@ -17,7 +17,6 @@ from app.statistics.readings import combined, dense
 DRAWS = 1_000
 METHOD = "bootstrap of whole passages, expanded percentiles"
 METHOD_OF_PEOPLE = "bootstrap of whole passages and of people at once, expanded percentiles"
-METHOD_UNKNOWN = "none: in more than 1 in 20 draws there is no figure"
 _BATCH = 4_000_000
 """Weights that are in memory at once."""
 _UNKNOWN = 0.05
@@ -100,13 +99,14 @@ def drawn_sums(
 
 
 def limits(drawn: FloatArray, fewest: int, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Return the expanded percentiles of (draws,) figures; None where too many are NaN.
+    """Return the expanded percentiles of (draws,) figures; None where too many are NaN, and where all are equal: a sample without
+    variation does not show how far it is from the truth.
 
     A bootstrap of few clusters is too narrow: the percentiles are those that a t interval with a variance over `fewest` - 1 would
     have (Hesterberg 2015, section 5.3).
     """
     known = drawn[~np.isnan(drawn)]
-    if fewest < 2 or known.size < (1 - _UNKNOWN) * drawn.size:
+    if fewest < 2 or known.size < (1 - _UNKNOWN) * drawn.size or np.ptp(known) < 1e-12:
         return None
     reach = np.sqrt(fewest / (fewest - 1)) * stdtrit(fewest - 1, (1 + confidence) / 2)
     tail = float(ndtr(-reach))

@@ -80,7 +80,7 @@ def many(kind: str = "model", judges: int = 1) -> list[Row]:
         )
         for n in range(30)
         for judge in range(judges)
-        for p in [0.9 if rng.random() < 0.6 else 0.05]
+        for p in [0.9 if rng.random() < 0.6 else 0.05 if rng.random() < 0.5 else 0.2]
     ]
 
 

@@ -47,6 +47,17 @@ def test_limits_contain_the_curve_and_one_passage_has_none() -> None:
     assert one.aurc.low is None
 
 
+def test_a_part_of_the_curve_that_is_all_right_keeps_an_interval() -> None:
+    """The interval of the mean: ten of ten right do not show that all are."""
+    made = rows(*(0.9 + n / 1000 for n in range(10)), *(0.4 + n / 1000 for n in range(10)))
+    [found] = RISK_COVERAGE.rows(evidence(made))
+    at = dict(zip(found.coverage, found.accuracy, strict=True))
+    assert (at[0.5].value, at[0.5].high) == (1, 1)
+    assert 0.6 < at[0.5].low < 0.8
+    assert at[0.1].low < at[0.5].low, "two of two show less"
+    assert 0.2 < at[1.0].low < 0.5 < at[1.0].high < 0.8
+
+
 def test_the_table_and_the_chart() -> None:
     made = RISK_COVERAGE.rows(evidence(many("person", 3)))
     table, chart = RISK_COVERAGE.table, RISK_COVERAGE.chart

@@ -82,8 +82,13 @@ def test_limits_of_few_clusters_are_wider_than_percentiles() -> None:
 def test_one_cluster_and_unknown_draws_give_no_limits() -> None:
     assert limits(np.zeros(100), 1) is None
     assert Clusters.of(np.zeros(4, int), np.full(4, NOBODY)).method == METHOD_ONE_PASSAGE
-    assert limits(np.where(np.arange(100) < 6, np.nan, 1.0), 20) is None
-    assert limits(np.where(np.arange(100) < 5, np.nan, 1.0), 20) == (1.0, 1.0)
+    drawn = np.arange(100.0)
+    assert limits(np.where(drawn < 6, np.nan, drawn), 20) is None
+    assert limits(np.where(drawn < 5, np.nan, drawn), 20) is not None
+
+
+def test_draws_without_variation_give_no_limits() -> None:
+    assert limits(np.ones(100), 20) is None
 
 
 def test_limits_of_what_chance_raises_reach_from_the_mirrored_ones_to_the_drawn_ones() -> None:

@@ -182,8 +182,8 @@ def _limited(found: Limited, row: CalibrationLimits) -> ShownCell:
     if found.value is None:
         return ShownCell(ABSENT, reason=f"There is no AUROC: {ALL_RIGHT}, or none is.")
     if found.low is None or found.high is None:
-        why = "One passage" if row.passages < 2 else "Too many draws without a figure"
-        return ShownCell(f"{found.value:.3f}", f"no limits: {why.lower()}")
+        why = "one passage" if row.passages < 2 else "all draws are alike, or too many have no figure"
+        return ShownCell(f"{found.value:.3f}", f"no limits: {why}")
     return ShownCell(f"{found.low:.2f} to {found.high:.2f}", f"{found.value:.3f}")
 
 

@@ -1,7 +1,7 @@
 """Whether it pays to argue for the right answer, and how often either side wins."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,16 +42,19 @@ def chosen_sides(evidence: Evidence) -> set[str]:
     return found
 
 
-def _with_sides(evidence: Evidence) -> Iterator[tuple[Readings, Sides]]:
-    """Yield each arm and judge with the sides of its talks, without the verdicts on talks in which no seat argues."""
+def _with_sides(evidence: Evidence) -> list[tuple[Readings, Sides]]:
+    """Return each arm and judge with the sides of its talks, without the verdicts on talks in which no seat argues."""
     lowest, highest = argued_answers(evidence)
     table = evidence.counted.table
+    found = []
     for place in evidence.cells:
         readings = evidence.readings[place]
         talk = table.talk[readings.rows]
         argued = lowest[talk] >= 0
         own = readings.where(argued)
-        yield own, Sides.of(lowest[talk][argued], highest[talk][argued], table.gold[own.rows])
+        sides = Sides.of(lowest[talk][argued], highest[talk][argued], table.gold[own.rows])
+        found.append((own, sides))
+    return found
 
 
 # ── agent score difference ──────────────────────────────────────────────────────────────────────────────────────
@@ -98,7 +101,7 @@ class Incentive:
 
 def _rows(evidence: Evidence) -> list[Incentive]:
     chosen = chosen_sides(evidence)
-    rows = [_incentive(own, sides, evidence, own.arm in chosen) for own, sides in _with_sides(evidence)]
+    rows = [_incentive(own, sides, evidence, own.arm in chosen) for own, sides in evidence.once(_with_sides)]
     # Where no seat of any arm argues, the figure says nothing.
     return rows if any(row.reason != NO_SIDES for row in rows) else []
 
@@ -223,7 +226,7 @@ class WinRates:
 def _won_rows(evidence: Evidence) -> list[WinRates]:
     table = evidence.counted.table
     found = []
-    for own, sides in _with_sides(evidence):
+    for own, sides in evidence.once(_with_sides):
         if own.rows.size:
             beliefs, gold = table.beliefs[own.rows], table.gold[own.rows]
             other = np.maximum(sides.other, 0)

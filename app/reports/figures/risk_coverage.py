@@ -10,9 +10,9 @@ from app.reports.charts import PlainRow, panels, told_apart
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.reports.written import between, share
 from app.shown_table import Column, Kind, ShownCell, ShownTable
-from app.statistics.calibrated import Limited, drawn_levels
+from app.statistics.calibrated import Limited, drawn_levels, mean_of_verdicts
 from app.statistics.calibration import accuracy_at, aurc_of, bin_sums, confidence_of, levels
-from app.statistics.intervals import FloatArray
+from app.statistics.intervals import FloatArray, Scale
 from app.statistics.readings import Readings
 from app.statistics.resampling import DRAWS, Clusters, limits
 from app.statistics.seeds import generator
@@ -21,6 +21,8 @@ COVERAGES = tuple(step / 20 for step in range(1, 21))
 """Shares of verdicts at which the curve has points."""
 SHOWN = (0.25, 0.5, 0.75, 1.0)
 """Those in the table."""
+
+_SHARE = Scale(low=0.0, high=1.0, unseen=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +60,35 @@ def curve_of(
     curves = np.concatenate([accuracy_at(some, coverages) for some in drawn])
     areas = np.concatenate([aurc_of(some) for some in drawn])
     few = clusters.fewest
+    points = [
+        _limited(value, limits(curves[:, at], few))
+        for at, value in enumerate(accuracy_at(sums, coverages).tolist())
+    ]
     return RiskCoverage(
         readings.arm,
         readings.judge,
         right.size,
         clusters.passages,
         COVERAGES,
-        [
-            _limited(value, limits(curves[:, at], few))
-            for at, value in enumerate(accuracy_at(sums, coverages).tolist())
-        ],
+        [_alike(readings, confidence, share, point) for share, point in zip(COVERAGES, points, strict=True)],
         _limited(float(aurc_of(sums)), limits(areas, few)),
         1 - float(right.mean()),
         count,
         clusters.method,
         draws,
     )
+
+
+def _alike(readings: Readings, confidence: FloatArray, share: float, point: Limited) -> Limited:
+    """Return a point of the curve; where all verdicts that it takes are right, or all wrong, with the interval of their mean. Draws
+    cannot show how far that is from the truth.
+    """
+    if point.value not in (0.0, 1.0) or np.ptp(readings.passage) == 0:
+        return point
+    taken = confidence >= np.quantile(confidence, 1 - share, method="inverted_cdf")
+    own = readings.where(taken & (readings.right == point.value))
+    found = mean_of_verdicts(own, own.right, _SHARE)
+    return Limited(point.value, found.low, found.high)
 
 
 def _limited(value: float, found: tuple[float, float] | None) -> Limited:

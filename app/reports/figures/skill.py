@@ -360,7 +360,9 @@ def _draw_slope(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
     told = told_apart(rows, "judge", width)
     base = chart_of(rows).encode(
         x=alt.X(
-            "skill:Q", title="skill of who argues, in points, on other passages", scale=alt.Scale(nice=True)
+            "skill:Q",
+            title="skill of who argues, in points, on other passages",
+            scale=alt.Scale(nice=True, padding=40),
         ),
         y=alt.Y("accuracy:Q", title="share right", scale=alt.Scale(domain=[0, 1])),
         color=told["color"],
