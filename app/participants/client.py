@@ -33,7 +33,7 @@ from app.participants.base import (
 from app.participants.complaints import complaint_in
 from app.participants.completions import Reply, listed, messages, read, scrubbed, stored
 from app.participants.concurrency import Limit
-from app.participants.dialect import VERDICTS, Change, Dialect, Lesson, lesson, pointless
+from app.participants.dialect import VERDICTS, Change, Dialect, Lesson, at_odds, lesson, pointless
 from app.participants.failures import UNREADABLE, Failure, Refused, Unreadable, understand, unknown_model
 from app.participants.outages import IMPATIENT, CircuitBreaker, EndpointState, Patience
 from app.participants.revisions import Revisions
@@ -336,7 +336,7 @@ class Client:
             learned = None
         assert outcome is not None
         self._keep_lessons(sending, outcome, learned)
-        return outcome
+        return outcome if isinstance(outcome, Reply) or learned else _advised(sending, outcome)
 
     def _lesson(self, sending: "_Sending", failure: Failure) -> Lesson | None:
         objection = failure.complaint
@@ -447,6 +447,20 @@ class Client:
             return reply
         except _TRANSPORT as error:
             return understand(error, self.settings, call.model, within)
+
+
+def _advised(sending: "_Sending", failure: Failure) -> Failure:
+    """Return the failure with what to change, where the user's own settings exclude each other."""
+    if failure.complaint is None or failure.fault != "ask":
+        return failure
+    names = at_odds(sending.dialect, failure.complaint, sending.asked)
+    if not names:
+        return failure
+    several = f"{', '.join(names[:-1])} and {names[-1]}"
+    return replace(
+        failure,
+        advice=f"the participant's settings give {several}, of which this model takes one: leave one out",
+    )
 
 
 class _Sending:

@@ -263,8 +263,17 @@ class _Talk:
             params=superseded({**params, "seed": seed}, self.settings.extra_body),
             fixed=frozenset(self.settings.extra_body),
             needs=frozenset(needs),
+            explicit=self._explicit(params),
         )
         return await self.client.complete(call, self.asking.calls, within=self.settings.timeout)
+
+    def _explicit(self, params: Mapping[str, Any]) -> frozenset[str]:
+        """Return the parameters whose value the settings give, and not their defaults."""
+        return frozenset(
+            name
+            for name in ("temperature", "top_p", "max_tokens")
+            if params.get(name) == getattr(self.settings, name) != ModelSettings.model_fields[name].default
+        )
 
     def _takes(self, name: str) -> bool:
         return self.client.dialect(self.settings.model).takes(name)
