@@ -269,7 +269,7 @@ def lesson(dialect: Dialect, objection: Complaint, call: Call) -> Lesson | None:
 
 
 _TOGETHER = re.compile(
-    r"\bboth\b|mutually exclusive|\bonly one of\b|\b(not|n't)\b.{0,40}\b(together|at the same time|simultaneously|in combination)\b"
+    r"\bboth\b|mutually exclusive|\bonly one of\b|(not|n't)\b.{0,40}\b(together|at the same time|simultaneously|in combination)\b"
     r"|\beither\b.{0,60}\bor\b|\bconflicts? with\b",
     re.IGNORECASE,
 )
