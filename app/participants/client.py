@@ -15,6 +15,7 @@ from uuid import uuid4
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
+from app.participants.addresses import is_sure, spoken_by
 from app.participants.base import (
     PROBE,
     AskLog,
@@ -34,7 +35,15 @@ from app.participants.complaints import complaint_in
 from app.participants.completions import Reply, listed, messages, read, scrubbed, stored
 from app.participants.concurrency import Limit
 from app.participants.dialect import VERDICTS, Change, Dialect, Lesson, at_odds, lesson, pointless
-from app.participants.failures import UNREADABLE, Failure, Refused, Unreadable, understand, unknown_model
+from app.participants.failures import (
+    UNREADABLE,
+    Failure,
+    OtherProtocol,
+    Refused,
+    Unreadable,
+    understand,
+    unknown_model,
+)
 from app.participants.outages import IMPATIENT, CircuitBreaker, EndpointState, Patience
 from app.participants.revisions import Revisions
 from app.participants.revisions import stated as stated_revision
@@ -381,7 +390,7 @@ class Client:
         """Return the error to raise. The server's words, or its list of models, distinguish an unknown model from a
         wrong address.
         """
-        if failure.model_unknown:
+        if failure.model_unknown and not is_sure(str(self.settings.base_url)):
             try:
                 served = await self.models()
             except ParticipantError:
@@ -439,6 +448,8 @@ class Client:
         try:
             async with asyncio.timeout(within):
                 data = await self._transport.send("/chat/completions", body, {"X-Request-Id": request_id})
+            if (protocol := spoken_by(data)) is not None:
+                raise OtherProtocol(protocol)
             if (objection := complaint_in(data)) is not None:
                 raise Refused(200, {}, objection)
             reply = understood(scrubbed(data, self._secrets))
