@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from random import Random
 from types import TracebackType
 from typing import Self
@@ -44,7 +45,14 @@ from app.participants.failures import (
     understand,
     unknown_model,
 )
-from app.participants.outages import IMPATIENT, CircuitBreaker, EndpointState, Patience
+from app.participants.outages import (
+    IMPATIENT,
+    LONG,
+    CircuitBreaker,
+    EndpointState,
+    Patience,
+    moment_in_words,
+)
 from app.participants.revisions import Revisions
 from app.participants.revisions import stated as stated_revision
 from app.participants.transport import Transport
@@ -144,8 +152,8 @@ class Client:
             assert outcome is not None, "nothing pauses an endpoint for the impatient"
             if isinstance(outcome, Reply):
                 return outcome
-            if not outcome.again or attempt == self._patience.attempts:
-                raise await self._final(outcome, call.model, attempt)
+            if not outcome.again or attempt == self._patience.attempts or (outcome.retry_after or 0.0) > LONG:
+                raise await self._final(_with_wait(outcome), call.model, attempt)
             await asyncio.sleep(self._patience.wait(attempt, outcome.retry_after, self._rng))
             attempt += 1
 
@@ -458,6 +466,16 @@ class Client:
             return reply
         except _TRANSPORT as error:
             return understand(error, self.settings, call.model, within)
+
+
+def _with_wait(failure: Failure) -> Failure:
+    """Return the failure with the time that its server asks to wait, where no user would."""
+    if (failure.retry_after or 0.0) <= LONG:
+        return failure
+    back = datetime.now(UTC) + timedelta(seconds=failure.retry_after or 0.0)
+    return replace(
+        failure, advice=f"it asks to wait until {moment_in_words(back)}: try again then, or {failure.advice}"
+    )
 
 
 def _advised(sending: "_Sending", failure: Failure) -> Failure:

@@ -7,6 +7,7 @@ clock; only `admitted` waits.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,8 @@ from app.participants.pacing import Pacer
 
 if TYPE_CHECKING:  # To read notices needs no transport.
     from app.participants.failures import Failure
+
+logger = logging.getLogger(__name__)
 
 HOUR = 3600.0
 """Seconds."""
@@ -65,6 +68,9 @@ class Patience:
         return max(bound * rng.uniform(0.5, 1.0), least * rng.uniform(1.0, 1.05))
 
 
+LONG = 60.0
+"""Seconds: a user who waits for the answer does not wait for longer on a server's word, but is shown the error at once."""
+
 IMPATIENT = Patience()
 """For a user who waits for the answer: a handful of attempts."""
 
@@ -88,6 +94,8 @@ class Pause:
     next: float = 0.0
     """When it is tried again."""
     tries: int = 0
+    beyond: str = ""
+    """What there is to say where the server asks for a longer wait than the patience lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +234,22 @@ class CircuitBreaker:
         wait = self.patience.pause_for(pause.tries, now - pause.since, least, self._rng)
         end = pause.since + self.patience.hours * HOUR
         pause.next = min(now + wait, end) if now < end else now + wait
+        pause.beyond = self._beyond(failure, now, end)
         self._signal()
+
+    def _beyond(self, failure: Failure, now: float, end: float) -> str:
+        """Return what to say of a wait that the patience does not last for; empty where it does."""
+        if failure.retry_after is None or now >= end or now + failure.retry_after <= end:
+            return ""
+        today = datetime.now(UTC)
+        back, last = (today + timedelta(seconds=left) for left in (failure.retry_after, end - now))
+        sentence = (
+            f"it asks to wait until {moment_in_words(back)}, which is longer than the patience of {self.patience.hours:g} h (ARENA_PATIENCE): what "
+            f"is asked of it fails after {moment_in_words(last)}. Raise ARENA_PATIENCE and start again, or go on with --retry-failed when it is back"
+        )
+        if self.paused is not None and not self.paused.beyond:
+            logger.warning("The endpoint %s %s; %s.", self.name, failure.what, sentence)
+        return sentence
 
     def answered(self, sent: float, *, probe: bool) -> float:
         """Count a reply to a request sent at `sent`. Return how long the pause was that ends with it, in seconds."""
@@ -248,7 +271,8 @@ class CircuitBreaker:
         if pause is None:
             return EndpointState(self.name, self.model, rate=rate) if rate else None
         then = datetime.now(UTC) + timedelta(seconds=max(pause.next - self.clock(), 0.0))
-        return EndpointState(self.name, self.model, pause.at, pause.failure.what, then, rate)
+        reason = "; ".join(filter(None, (pause.failure.what, pause.beyond)))
+        return EndpointState(self.name, self.model, pause.at, reason, then, rate)
 
     def _signal(self) -> None:
         if self._changed is not None:
@@ -282,6 +306,11 @@ def in_words(state: EndpointState, now: datetime) -> str:
     seconds = (state.next - now).total_seconds() if state.next else 0.0
     then = f"next try in {_lasting(seconds)}" if seconds >= 1 else "it is tried now"
     return f"{what} is paused since {state.since.astimezone(UTC):%H:%M} UTC: it {state.reason}; {then}."
+
+
+def moment_in_words(at: datetime) -> str:
+    """Return a moment as it is said, such as “28 November 2026 09:00 UTC”."""
+    return f"{at.astimezone(UTC):%d %B %Y %H:%M} UTC".lstrip("0")
 
 
 def _lasting(seconds: float) -> str:
