@@ -22,7 +22,7 @@ from app.participants.outages import EndpointPaused, EndpointState, Patience
 from app.participants.participant_factory import ParticipantFactory
 from app.records import plays
 from app.records.database import OUTAGE, Database, DatabaseError
-from app.records.endpoints import publish
+from app.records.endpoints import DialectStore, heard, publish
 from app.records.progress import Progress, progress
 from app.records.queue import ADVANCE, enqueue_orphans, is_forsaken_again, is_only_rescuer, queue_of, wake
 from app.settings import Settings
@@ -85,6 +85,7 @@ async def working(
     `hands` tell what it has in hand. Jobs in hand at the end go back on the queue at once: what they committed stays, and other workers go on from it.
     """
     roster = roster or ParticipantFactory(Patience(hours=settings.patience))
+    roster.memory = roster.memory or DialectStore(database)
     engine = Engine(database, roster)
     queue = build(database, engine)
     hands = hands or Hands()
@@ -243,7 +244,9 @@ class Rescue:
 
 @dataclass(slots=True)
 class EndpointReporter:
-    """Stores which endpoints this process has paused, for other processes to show, and wakes jobs when they are back."""
+    """Stores which endpoints this process has paused, for other processes to show and to leave alone, learns what they have
+    paused, and wakes jobs when endpoints are back.
+    """
 
     roster: ParticipantFactory
     database: Database
@@ -271,7 +274,11 @@ class EndpointReporter:
                         await publish(session, self.process, [], seconds=0)
 
     async def look(self) -> None:
-        """Store what has changed since the last look, or is about to expire, and wake the jobs of an endpoint that is back."""
+        """Learn what others have paused. Store what has changed since the last look, or is about to expire, and wake the jobs
+        of an endpoint that is back.
+        """
+        async with self.database.session() as session:
+            self.roster.hear(await heard(session, self.process))
         states = self.roster.states()
         expired = bool(states) and time.monotonic() - self._stored_at > self.settings.heartbeat
         if not expired and _shown(states) == _shown(self._stored):

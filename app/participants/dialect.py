@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, get_args
 
-from app.participants.base import Call, Segment
+from app.participants.base import Call, EndpointSettings, Segment
 from app.participants.complaints import Complaint
 
 Kind = Literal["as", "most", "least", "without", "drop", "fold", "stream"]
+KINDS: tuple[str, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,31 @@ class Lesson:
     """The server's, without keys."""
     guess: bool = False
     """Whether these words do not name it. A guess counts only if the request then succeeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A change that was made after a refusal, and how it is known."""
+
+    change: Change
+    because: str
+
+    @property
+    def sentence(self) -> str:
+        """Return what to say of it."""
+        return f"{self.change}, because {self.because}."
+
+
+class Memory(Protocol):
+    """Keeps what was learned of servers for other processes, by the settings of an endpoint and the model."""
+
+    async def load(self, settings: EndpointSettings, model: str) -> Sequence[Learned]:
+        """Return what is known; nothing where it is so old that it is to be tried again."""
+
+    async def save(
+        self, settings: EndpointSettings, model: str, learned: Sequence[Learned], *, anew: bool = False
+    ) -> None:
+        """Keep what was learned beside what is known, or with `anew` in its place."""
 
 
 def lesson(dialect: Dialect, objection: Complaint, call: Call) -> Lesson | None:

@@ -117,8 +117,8 @@ def understand(error: Exception, settings: EndpointSettings, model: str, timeout
     if isinstance(error, Refused):
         return _refused(error, settings, model)
     if isinstance(error, OtherProtocol):
-        instead = addresses.advice(str(settings.base_url), error.protocol) or _CORRECT
-        return Failure("unreadable", error.what, instead, BadRequest, "endpoint")
+        right = addresses.advice(str(settings.base_url), error.protocol) or _CORRECT
+        return Failure("unreadable", error.what, right, BadRequest, "endpoint")
     if isinstance(error, UNREADABLE):
         fault = error if isinstance(error, Unreadable) else Unreadable()
         what = scrub(fault.what, settings.secrets(), shortest=1)

@@ -56,6 +56,7 @@ class ModelParticipant:
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         """Answer an ask. Raise ParticipantError if there is no usable answer."""
+        await self._client.recall(self._settings.model)
         talk = _Talk(self._settings, self._endpoint, self._client, view, asking)
         return await (talk.believe() if view.wants == "belief" else talk.reply())
 

@@ -22,6 +22,9 @@ from app.participants.pacing import Pacer
 if TYPE_CHECKING:  # To read notices needs no transport.
     from app.participants.failures import Failure
 
+BEHIND = 2.0
+"""Seconds by which a process lets another one try an endpoint first that both know to be paused."""
+
 logger = logging.getLogger(__name__)
 
 HOUR = 3600.0
@@ -94,6 +97,8 @@ class Pause:
     next: float = 0.0
     """When it is tried again."""
     tries: int = 0
+    heard: bool = False
+    """Whether it is that of another process, which tries the endpoint first."""
     beyond: str = ""
     """What there is to say where the server asks for a longer wait than the patience lasts."""
 
@@ -229,13 +234,34 @@ class CircuitBreaker:
             pause = self.paused = Pause(now, datetime.now(UTC), failure)
         elif not probe:
             return
-        pause.failure, pause.tries = failure, pause.tries + 1
+        pause.failure, pause.tries, pause.heard = failure, pause.tries + 1, False
         least = max(failure.retry_after or 0.0, 2 * self.pacer.interval)
         wait = self.patience.pause_for(pause.tries, now - pause.since, least, self._rng)
         end = pause.since + self.patience.hours * HOUR
         pause.next = min(now + wait, end) if now < end else now + wait
         pause.beyond = self._beyond(failure, now, end)
         self._signal()
+
+    def hear(self, other: EndpointState | None, failure: Failure | None = None) -> None:
+        """Take over the pause of another process with its last failure, or its next try; with None, end a pause that was
+        taken over.
+        """
+        now, pause = self.clock(), self.paused
+        if other is None or failure is None or other.since is None or other.next is None:
+            if pause is not None and pause.heard and not self._probing:
+                self.paused = None
+                self._returns = now
+                self._signal()
+            return
+        today = datetime.now(UTC)
+        tried = now + (other.next - today).total_seconds() + BEHIND * self._rng.uniform(1.0, 1.5)
+        if pause is None:
+            lasted = (today - other.since).total_seconds()
+            self.paused = Pause(now - lasted, other.since, failure, next=tried, heard=True)
+            self._signal()
+        elif pause.heard and not self._probing:
+            pause.failure = failure
+            pause.next = max(pause.next, tried)
 
     def _beyond(self, failure: Failure, now: float, end: float) -> str:
         """Return what to say of a wait that the patience does not last for; empty where it does."""
@@ -268,7 +294,7 @@ class CircuitBreaker:
     def state(self) -> EndpointState | None:
         """Return what there is to say of the endpoint; None where there is nothing."""
         pause, rate = self.paused, self.pacer.rate
-        if pause is None:
+        if pause is None or pause.heard:
             return EndpointState(self.name, self.model, rate=rate) if rate else None
         then = datetime.now(UTC) + timedelta(seconds=max(pause.next - self.clock(), 0.0))
         reason = "; ".join(filter(None, (pause.failure.what, pause.beyond)))
