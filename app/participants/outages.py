@@ -22,6 +22,9 @@ from app.participants.pacing import Pacer
 if TYPE_CHECKING:  # To read notices needs no transport.
     from app.participants.failures import Failure
 
+BEYOND = "which is longer than the patience"
+"""Words of a pause that lasts longer than it is waited for."""
+
 BEHIND = 2.0
 """Seconds by which a process lets another one try an endpoint first that both know to be paused."""
 
@@ -270,7 +273,7 @@ class CircuitBreaker:
         today = datetime.now(UTC)
         back, last = (today + timedelta(seconds=left) for left in (failure.retry_after, end - now))
         sentence = (
-            f"it asks to wait until {moment_in_words(back)}, which is longer than the patience of {self.patience.hours:g} h (ARENA_PATIENCE): what "
+            f"it asks to wait until {moment_in_words(back)}, {BEYOND} of {self.patience.hours:g} h (ARENA_PATIENCE): what "
             f"is asked of it fails after {moment_in_words(last)}. Raise ARENA_PATIENCE and start again, or go on with --retry-failed when it is back"
         )
         if self.paused is not None and not self.paused.beyond:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import EndpointSettings
 from app.participants.dialect import KINDS, Change, Learned
-from app.participants.outages import EndpointState, in_words
+from app.participants.outages import BEYOND, EndpointState, in_words
 from app.records.database import OUTAGE, Database
 from models import Arm, ArmSeat, Endpoint, EndpointDialect, EndpointNotice, Experiment, Participant, PlayRow
 
@@ -137,6 +137,8 @@ class Notice:
     base_url: str
     api_key_env: str | None
     sentence: str
+    lasts: bool = True
+    """Whether the patience lasts until the endpoint is said to be back, as far as is known."""
 
 
 async def notices(session: AsyncSession, experiment: uuid.UUID | None = None) -> list[Notice]:
@@ -149,7 +151,10 @@ async def notices(session: AsyncSession, experiment: uuid.UUID | None = None) ->
     for row in rows:
         first.setdefault((row.base_url, row.api_key_env, row.model), row)
     now = datetime.now(UTC)
-    return [Notice(row.base_url, row.api_key_env, in_words(_state(row), now)) for row in first.values()]
+    return [
+        Notice(row.base_url, row.api_key_env, in_words(_state(row), now), lasts=BEYOND not in row.reason)
+        for row in first.values()
+    ]
 
 
 def _used_in(experiment: uuid.UUID) -> Any:
