@@ -105,6 +105,8 @@ class _Tag:
     closes: bool
     kind: Literal["strong", "weak", "answer", "notes", "quote", "format", "other"]
     brackets: str
+    parts: tuple[str, ...] = ()
+    """The words of its name."""
 
     @property
     def reasons(self) -> bool:
@@ -124,7 +126,8 @@ def _tag(found: re.Match[str]) -> _Tag:
     named = [part for part in parts if part not in _BEGINS | _ENDS | {"of", "the", "my"}]
     closes = bool(found["slash"] or found["after"]) or (len(named) < len(parts) and bool(_ENDS & set(parts)))
     core = "".join(named) or "".join(parts)
-    return _Tag(found.start(), found.end(), core, closes, _kind({*named, core}), found["opens"])
+    kind = _kind({*named, core})
+    return _Tag(found.start(), found.end(), core, closes, kind, found["opens"], tuple(named))
 
 
 def _kind(names: set[str]) -> Literal["strong", "weak", "answer", "notes", "quote", "format", "other"]:
@@ -134,7 +137,7 @@ def _kind(names: set[str]) -> Literal["strong", "weak", "answer", "notes", "quot
         return "strong"
     if names & _QUOTE or names >= {"v", "quote"}:
         return "quote"
-    if names & _ANSWER:
+    if names & _ANSWER and ("final" in names or not names & (_WEAK | {"draft"})):
         return "answer"
     if names & _WEAK:
         return "weak"
@@ -465,6 +468,7 @@ _REPLY_LABEL = re.compile(
 
 
 _PRIVATE_LABEL = re.compile(r"think|thought|internal|inner|private|思考|独白", re.IGNORECASE)
+_MARKED_LABEL = re.compile(r"\A\s*(?:\*{2,}|_{2,}|#)")
 _RULE = re.compile(r"^[ \t]*(?:-{3,}|\*{3,}|_{3,}|={3,})[ \t]*\n(?=\s*\S)", re.MULTILINE)
 
 
@@ -474,7 +478,7 @@ def _labelled(text: str, whole: bool) -> Parted | None:
     if label is None:
         return None
     reply = _REPLY_LABEL.search(text, label.end())
-    if reply is None and _PRIVATE_LABEL.search(label[0]):
+    if reply is None and (_PRIVATE_LABEL.search(label[0]) or _MARKED_LABEL.search(label[0])):
         *_, reply = (None, *_RULE.finditer(text, label.end()))
     if reply:
         return Parted(text[reply.end() :].lstrip(), text[label.end() : reply.start()].strip())
@@ -495,7 +499,7 @@ def _headed(text: str, whole: bool) -> Parted | None:
     """
     first = _HEADED.match(text)
     if first is None or not (first["ends"] or text[first.end() :].startswith("\n")):
-        return None
+        return _under_labels(text)
     names = _names(first["name"])
     if not _may_think("".join(names), names):
         return None
@@ -503,10 +507,37 @@ def _headed(text: str, whole: bool) -> Parted | None:
         rf"^[ \t]*{re.escape(first['marks'])}[ \t]*{_SPEECH_NAME}[ \t]*[:：*_#=~\-]{{0,8}}[ \t]*(?:\n|(?<=[:：*_=~])[ \t]*(?=\S))",
         re.IGNORECASE | re.MULTILINE,
     )
-    found = second.search(text, first.end())
+    found = second.search(text, first.end()) or _rule_in(text, first)
+    return _split(text, first.end(), found)
+
+
+def _rule_in(text: str, first: re.Match[str]) -> re.Match[str] | None:
+    """Return the line that has nothing but the marks of a heading, and so ends the block under it."""
+    marks = re.escape(first["marks"])
+    return re.compile(rf"^[ \t]*{marks}[ \t]*\n(?=\s*\S)", re.MULTILINE).search(text, first.end())
+
+
+_UNMARKED = re.compile(r"\A\s*(?P<name>[^\W\d_]{2,30}(?: [^\W\d_]{1,30}){0,2})[ \t]*[:：]\s*")
+_SPEECH_LABEL = re.compile(
+    r"^[ \t*_#]*(?:(?:the |my )?(?:final |actual )?speech)[*_]{0,3}[ \t]*[:：][*_]{0,3}",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _under_labels(text: str) -> Parted | None:
+    """Return the parts where a label of any name comes first, and another says that the speech begins."""
+    first = _UNMARKED.match(text)
+    names = _names(first["name"]) if first else []
+    if first is None or not _may_think("".join(names), names):
+        return None
+    return _split(text, first.end(), _SPEECH_LABEL.search(text, first.end()))
+
+
+def _split(text: str, start: int, found: re.Match[str] | None) -> Parted | None:
+    """Return the text from `start` to the mark as thought, and what comes after the mark as said."""
     if found is None:
         return None
-    thought, rest = text[first.end() : found.start()].strip(), text[found.end() :].lstrip()
+    thought, rest = text[start : found.start()].strip(), text[found.end() :].lstrip()
     return Parted(rest, thought) if _is_answer_after(thought, rest) else None
 
 
@@ -522,7 +553,7 @@ def _aside(text: str, whole: bool) -> Parted | None:
     """Return the parts of a reply that begins with a labelled aside: `(Thinking: …)`, as a separate paragraph."""
     begun = _ASIDE.match(text)
     if begun is None:
-        return None
+        return _aside_of_any_name(text)
     end = re.compile(rf"{re.escape(_ASIDE_PAIRS[begun['opens']])}[*_~]{{0,3}}[ \t]*(?:\n|\Z)").search(
         text, begun.end()
     )
@@ -530,6 +561,21 @@ def _aside(text: str, whole: bool) -> Parted | None:
         return None if whole else Parted("", text[begun.end() :].strip(), unfinished=True)
     rest = text[end.end() :].lstrip()
     return Parted(rest, text[begun.end() : end.start()].strip(), unfinished=not rest)
+
+
+_ANY_ASIDE = re.compile(r"\A\s*(?P<opens>[(（\[{【])[ \t]*(?P<name>[^\W\d_]{2,30})[ \t]*[:：]\s*")
+
+
+def _aside_of_any_name(text: str) -> Parted | None:
+    """Return the parts of a reply whose first paragraph is a labelled aside in brackets, of a name that speeches have not."""
+    begun = _ANY_ASIDE.match(text)
+    names = _names(begun["name"]) if begun else []
+    if begun is None or {"note", "notes", "nb"} & set(names) or not _may_think("".join(names), names):
+        return None
+    closes = re.escape(_ASIDE_PAIRS[begun["opens"]])
+    return _split(
+        text, begun.end(), re.compile(rf"{closes}[ \t]*\r?\n[ \t]*\r?\n(?=\s*\S)").search(text, begun.end())
+    )
 
 
 # ── JSON ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -663,7 +709,8 @@ def _named(text: str) -> Parted | None:
     """Return the parts of a reply that has a named block before its answer, whatever its name and its brackets:
     whole, ended by what opens the answer, or only closed. It counts where enough text comes after it.
     """
-    tags, quoted = list(_tags(text)), _quotations(text)
+    tags = list(_tags(text))
+    quoted = _quotations(text) if tags else []
     named = [tag for tag in tags if tag.kind != "format" and not _within(tag, quoted)]
     if not named:
         return None
@@ -739,13 +786,17 @@ def _named_end(text: str, tags: Collection[_Tag]) -> Parted | None:
 
 def _thinks(tag: _Tag) -> bool:
     """Return whether a block may be thinking: its name is none that prompts ask for, or that speeches have."""
-    return tag.kind in ("strong", "weak", "other") and _may_think(tag.core, [tag.core])
+    return tag.kind in ("strong", "weak", "other") and _may_think(tag.core, tag.parts)
 
 
 def _may_think(core: str, names: Collection[str]) -> bool:
     """Return whether a block of this name may be thinking, in one word and in its parts."""
-    known = _OF_SPEECHES | _FORMAT | _ANSWER | _QUOTE | _NOTES
-    spoken = bool(known & {core, *names}) or bool(get_close_matches(core, _ASKED_FOR, 1, 0.8))
+    known = _OF_SPEECHES | _FORMAT | _QUOTE | _NOTES
+    spoken = (
+        bool(known & {core, *names})
+        or _kind({core, *names}) == "answer"
+        or bool(get_close_matches(core, _ASKED_FOR, 1, 0.8))
+    )
     return len(core) > 1 and not spoken and not core.isdigit()
 
 
@@ -791,7 +842,7 @@ def has_unknown_wrapper(said: str) -> bool:
     if first and first.kind == "strong":
         return True
     if first and not first.closes and first.kind in ("other", "answer", "weak"):
-        return _is_markup(first, closed)
+        return _is_markup(first, closed) or (_thinks(first) and _alone(said, first))
     return bool(_LABEL.match(said)) or bool(_FENCE.match(said))
 
 
