@@ -11,8 +11,10 @@ from app.records.humans import first_names
 from app.records.progress import FailureCount, failures
 from app.records.prompt_sizes import CutPrompts, cut_prompts
 from app.records.revisions import ChangedModel, changed_models
+from app.records.side_words import no_words, side_words
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount
+from app.reports.leagues import leagues
 from app.reports.verdict_table import Partners
 from models import Experiment
 
@@ -40,6 +42,8 @@ class Facts:
     """The first pseudonym of each person who judged by several accounts, by pseudonym."""
     efforts: pl.DataFrame = field(default_factory=frames.no_efforts)
     """As `app.records.frames.effort_frame`."""
+    words: pl.DataFrame = field(default_factory=no_words)
+    """As `app.records.side_words.side_words`, of the arms in which different participants may oppose each other."""
 
 
 async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
@@ -62,4 +66,10 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         await changed_models(session, experiment.id),
         humans,
         await frames.effort_frame(session, experiment.id),
+        words=await side_words(session, experiment.id, _opposing(experiment)),
     )
+
+
+def _opposing(experiment: Experiment) -> list[str]:
+    """Return the arms of leagues."""
+    return [name for league in leagues(experiment.spec.get("arms", ())) for name in league.names]

@@ -4,16 +4,20 @@ from typing import Any
 
 from app.reports.figures.accuracy import ACCURACY
 from app.reports.figures.belief import BELIEF
+from app.reports.figures.calibration import CALIBRATION, CALIBRATION_LIMITS, CALIBRATION_STEPS
 from app.reports.figures.certainty import CERTAINTY
 from app.reports.figures.contrasts import CONTRASTS
 from app.reports.figures.core import Figure, Section
 from app.reports.figures.equal_words import EQUAL_WORDS
+from app.reports.figures.incentives import INCENTIVES, WIN_RATES
 from app.reports.figures.metrics import MEASURES, METRICS
 from app.reports.figures.people import MIXED_MODELS, PEOPLE
 from app.reports.figures.pgr import PGR
 from app.reports.figures.pressure import ATTACKS, CANDIDATES
 from app.reports.figures.reliability import RELIABILITY
+from app.reports.figures.risk_coverage import RISK_COVERAGE
 from app.reports.figures.sides import SIDES
+from app.reports.figures.skill import SKILL, SKILL_ACCURACY
 from app.reports.figures.speeches import SPEECHES
 from app.reports.figures.time import TIME
 
@@ -25,8 +29,16 @@ FIGURES: tuple[Figure[Any], ...] = (
     EQUAL_WORDS,
     CANDIDATES,
     ATTACKS,
+    CALIBRATION,
     RELIABILITY,
+    CALIBRATION_LIMITS,
+    RISK_COVERAGE,
     BELIEF,
+    CALIBRATION_STEPS,
+    INCENTIVES,
+    WIN_RATES,
+    SKILL,
+    SKILL_ACCURACY,
     CERTAINTY,
     PEOPLE,
     MIXED_MODELS,
