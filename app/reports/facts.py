@@ -7,7 +7,9 @@ import polars as pl
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import frames, verdicts
+from app.records.fixed_answers import FixedAnswers, fixed_answers
 from app.records.humans import first_names
+from app.records.judging_costs import JudgingCost, judging_costs
 from app.records.progress import FailureCount, failures
 from app.records.prompt_sizes import CutPrompts, cut_prompts
 from app.records.revisions import ChangedModel, changed_models
@@ -40,6 +42,12 @@ class Facts:
     """The first pseudonym of each person who judged by several accounts, by pseudonym."""
     efforts: pl.DataFrame = field(default_factory=frames.no_efforts)
     """As `app.records.frames.effort_frame`."""
+    costs: Mapping[str, JudgingCost] = field(default_factory=dict)
+    """What a judging takes of a model, by the name of the judge."""
+    spoken: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=frames.schema_of(frames.SPOKEN)))
+    """As `app.records.frames.spoken_frame`."""
+    fixed: FixedAnswers | None = None
+    """The two answers that every question has, if they are the same."""
 
 
 async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
@@ -62,4 +70,7 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         await changed_models(session, experiment.id),
         humans,
         await frames.effort_frame(session, experiment.id),
+        await judging_costs(session, experiment.id),
+        await frames.spoken_frame(session, experiment.id),
+        await fixed_answers(session, experiment.id),
     )
