@@ -1,5 +1,7 @@
 """Draws of whole clusters: what is drawn, and how often limits contain the truth."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy.special import expit, logit
@@ -14,6 +16,8 @@ from app.statistics.resampling import (
     drawn_sums,
     error_limits,
     limits,
+    redrawn,
+    table,
     widest,
 )
 
@@ -141,3 +145,31 @@ def of_draws(
     """Errors of 400 draws, and those without the gaps of the sample."""
     drawn = drawn_bins(clusters, bins, confidence, right, BINS, np.random.default_rng(1), 400)
     return expected_error(drawn), expected_error(without_gaps(bin_sums(bins, confidence, right), drawn))
+
+
+def test_sums_over_redrawn_passages_spread_as_passages_do() -> None:
+    rng = np.random.default_rng(1)
+    passage = np.repeat(np.arange(40), 5)
+    values = rng.normal(size=200) + np.repeat(rng.normal(size=40), 5)
+    held = table(passage, np.full(200, -1), np.stack([values, np.ones(200)], axis=1))
+    [draws] = redrawn([held], np.random.default_rng(2), 40, 0)
+    means = draws[:, 0] / draws[:, 1]
+    by_passage = values.reshape(40, 5).mean(axis=1)
+    assert means.std() == pytest.approx(by_passage.std() / math.sqrt(40), rel=0.06)
+    ends = limits(means, 40)
+    assert ends
+    assert ends[0] < values.mean() < ends[1]
+
+
+def test_people_are_drawn_too() -> None:
+    rng = np.random.default_rng(3)
+    passage, person = np.divmod(np.arange(60 * 6), 6)
+    skill = rng.normal(size=6)
+    held = table(passage, person, np.stack([skill[person], np.ones(360)], axis=1))
+    [draws] = redrawn([held], np.random.default_rng(4), 60, 6)
+    assert (draws[:, 0] / draws[:, 1]).std() == pytest.approx(skill.std() / math.sqrt(6), rel=0.08)
+
+
+def test_one_passage_has_no_interval_and_neither_has_a_figure_that_is_mostly_unknown() -> None:
+    assert limits(np.arange(100.0), 1) is None
+    assert limits(np.where(np.arange(100) < 20, np.nan, 1.0), 9) is None
