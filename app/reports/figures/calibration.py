@@ -386,4 +386,5 @@ CALIBRATION_STEPS = Figure(
     methods=(
         "Beliefs on the way are scored as those at the end; a step counts the verdicts that have a belief there."
     ),
+    slow=True,
 )
