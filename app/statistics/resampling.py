@@ -72,8 +72,8 @@ class Clusters:
     def drawn(self, rng: np.random.Generator, draws: int = DRAWS) -> Iterator[FloatArray]:
         """Yield how often each pair was drawn, (some draws, pairs) at a time.
 
-        A pair is drawn as often as its passage times as often as its person (the pigeonhole bootstrap of Owen 2007, which is a
-        little conservative).
+        A pair is drawn as often as its passage times as often as its person (the pigeonhole bootstrap of Owen 2007). It is
+        conservative: it counts the chance of single verdicts three times.
         """
         step = max(1, _BATCH // max(self.passage.size, 1))
         for start in range(0, draws, step):
