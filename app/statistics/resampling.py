@@ -17,8 +17,11 @@ from app.statistics.readings import Readings, combined, dense, weights
 DRAWS = 1_000
 METHOD = "bootstrap of whole passages, expanded percentiles"
 METHOD_OF_PEOPLE = "bootstrap of whole passages and of people at once, expanded percentiles"
+METHOD_FEW = "none: fewer than 5 passages, or 5 people, show too little of how they differ"
 _BATCH = 4_000_000
 """Weights that are in memory at once."""
+LEAST = 5
+"""Fewest passages, and fewest people where several judge, whose draws have limits: fewer show too little of how they differ."""
 _UNKNOWN = 0.05
 """Largest share of draws without a figure with which there still is an interval."""
 
@@ -62,6 +65,8 @@ class Clusters:
         """Return how limits are made."""
         if self.passages < 2:
             return METHOD_ONE_PASSAGE
+        if self.fewest < LEAST:
+            return METHOD_FEW
         return METHOD_OF_PEOPLE if self.people > 1 else METHOD
 
     def sums(self, own: IntArray, columns: IntArray, values: FloatArray, width: int) -> csr_array:
@@ -72,8 +77,8 @@ class Clusters:
     def drawn(self, rng: np.random.Generator, draws: int = DRAWS) -> Iterator[FloatArray]:
         """Yield how often each pair was drawn, (some draws, pairs) at a time.
 
-        A pair is drawn as often as its passage times as often as its person (the pigeonhole bootstrap of Owen 2007, which is a
-        little conservative).
+        A pair is drawn as often as its passage times as often as its person (the pigeonhole bootstrap of Owen 2007). It is
+        conservative: it counts the chance of single verdicts three times.
         """
         step = max(1, _BATCH // max(self.passage.size, 1))
         for start in range(0, draws, step):
@@ -172,14 +177,14 @@ def _sums(held: Table, of_passages: FloatArray, of_people: FloatArray) -> FloatA
 
 
 def limits(drawn: FloatArray, fewest: int, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Return the expanded percentiles of (draws,) figures; None where too many are NaN, and where all are equal: a sample without
-    variation does not show how far it is from the truth.
+    """Return the expanded percentiles of (draws,) figures of `fewest` clusters; None where these are fewer than `LEAST`, where too many
+    figures are NaN, and where all are equal: a sample without variation does not show how far it is from the truth.
 
     A bootstrap of few clusters is too narrow: the percentiles are those that a t interval with a variance over `fewest` - 1 would
     have (Hesterberg 2015, section 5.3).
     """
     known = drawn[~np.isnan(drawn)]
-    if fewest < 2 or known.size < (1 - _UNKNOWN) * drawn.size or np.ptp(known) < 1e-12:
+    if fewest < LEAST or known.size < (1 - _UNKNOWN) * drawn.size or np.ptp(known) < 1e-12:
         return None
     reach = np.sqrt(fewest / (fewest - 1)) * stdtrit(fewest - 1, (1 + confidence) / 2)
     tail = float(ndtr(-reach))

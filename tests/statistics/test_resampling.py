@@ -11,6 +11,7 @@ from app.statistics.calibration import BINS, bin_sums, bins_of, expected_error
 from app.statistics.intervals import METHOD_ONE_PASSAGE, FloatArray, IntArray, clustered_variance
 from app.statistics.resampling import (
     METHOD,
+    METHOD_FEW,
     METHOD_OF_PEOPLE,
     Clusters,
     drawn_sums,
@@ -39,11 +40,11 @@ def means(values: FloatArray, clusters: Clusters, draws: int, seed: int = 1) -> 
 
 def test_whole_passages_are_drawn() -> None:
     """Three equal verdicts of each passage: means are those of passages."""
-    passages = np.repeat(np.arange(4), 3)
-    clusters = Clusters.of(passages, np.full(12, NOBODY))
-    found = means(np.repeat([0.0, 1, 2, 3], 3), clusters, 200)
-    assert set(np.round(found * 4, 9)) <= {float(n) for n in range(13)}
-    assert (clusters.passages, clusters.people, clusters.fewest, clusters.method) == (4, 1, 4, METHOD)
+    passages = np.repeat(np.arange(5), 3)
+    clusters = Clusters.of(passages, np.full(15, NOBODY))
+    found = means(np.repeat([0.0, 1, 2, 3, 4], 3), clusters, 200)
+    assert set(np.round(found * 5, 9)) <= {float(n) for n in range(21)}
+    assert (clusters.passages, clusters.people, clusters.fewest, clusters.method) == (5, 1, 5, METHOD)
 
 
 def test_the_spread_of_draws_is_the_clustered_variance() -> None:
@@ -83,8 +84,9 @@ def test_limits_of_few_clusters_are_wider_than_percentiles() -> None:
     assert few[1] == pytest.approx(2.776 * np.sqrt(5 / 4), abs=0.25)
 
 
-def test_one_cluster_and_unknown_draws_give_no_limits() -> None:
-    assert limits(np.zeros(100), 1) is None
+def test_few_clusters_and_unknown_draws_give_no_limits() -> None:
+    assert limits(np.arange(100.0), 4) is None
+    assert Clusters.of(np.arange(8) % 4, np.full(8, NOBODY)).method == METHOD_FEW
     assert Clusters.of(np.zeros(4, int), np.full(4, NOBODY)).method == METHOD_ONE_PASSAGE
     drawn = np.arange(100.0)
     assert limits(np.where(drawn < 6, np.nan, drawn), 20) is None
