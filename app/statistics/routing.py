@@ -117,24 +117,28 @@ class Bands:
 
 
 def bands(talks: Talks, shares: FloatArray, rng: np.random.Generator) -> Bands | None:
-    """Return 95% limits over passages and people drawn anew; None with one passage. A talk whose people are not drawn is left out."""
+    """Return 95% limits over passages and people drawn anew; None with one passage. Of a talk none of whose people is drawn, all count."""
     own = talks.by_confidence()
     passages, people = dense(own.passage), dense(own.person)
     starts, groups = (np.flatnonzero(np.diff(by, prepend=-1.0)) for by in (own.talk, own.confidence))
     numbers = int(passages.max()) + 1, int(people.max()) + 1
+    plain = own.people
     draws = []
     for of_passages, of_people in batches(rng, *numbers, DRAWS):
         for drawn, persons in zip(of_passages, of_people, strict=True):
             each = persons[people]
             size = np.add.reduceat(each, starts)
-            weight = np.where(size > 0, drawn[passages], 0.0)
-            right = np.add.reduceat(each * own.right, starts) / np.maximum(size, 1.0)
+            weight = drawn[passages]
+            sums = np.add.reduceat(each * own.right, starts)
+            right = np.where(size > 0, sums / np.maximum(size, 1.0), plain)
             total = max(float(weight.sum()), 1.0)
             gained = _reached(weight * (right - own.model), weight, groups, shares)
             draws.append(float((weight * own.model).sum()) / total + gained)
     found = np.array(draws)
     clusters = min(numbers[0], max(numbers[1], 2))
-    ends = [limits(column, clusters) for column in found.T] if numbers[0] > 1 else []
+    # The accuracy of the model alone does not depend on people.
+    each_of = [numbers[0] if share == 0 else clusters for share in shares]
+    ends = [limits(*one) for one in zip(found.T, each_of, strict=True)] if numbers[0] > 1 else []
     gain = limits(_above_random(found, shares), clusters) if ends else None
     known = [end for end in ends if end is not None]
     if gain is None or len(known) < shares.size:

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 
 from app.participants.base import PEOPLE
-from app.reports.charts import PlainRow, dots_with_whiskers
+from app.reports.charts import FIT, PlainRow, chart_of, finished, mark_at, told_apart
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.reports.ratings import Panel, panel_of
 from app.reports.written import between
@@ -293,7 +293,7 @@ def _chart_rows(rows: Sequence[Agreement], names: Names) -> list[PlainRow]:
     return [
         {
             "compared": f"{_side(row, False, named)} with {_side(row, True, named)}",
-            "judge": row.kind,
+            "judges": row.kind,
             "agreement": row.raw.value,
             "low": row.raw.low,
             "high": row.raw.high,
@@ -304,8 +304,20 @@ def _chart_rows(rows: Sequence[Agreement], names: Names) -> list[PlainRow]:
 
 
 def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
-    title = "same verdict on the same talk"
-    return dots_with_whiskers(rows, width, "compared", "agreement", title, 0.5, alt.Scale(domain=[0, 1]))
+    told = told_apart(rows, "judges", width)
+    scale = alt.Scale(domain=[0, 1])
+    axis = alt.Axis(labelLimit=130 if width < 400 else 260, ticks=False, labelPadding=6)
+    base = chart_of(rows).encode(
+        y=alt.Y("compared:N", sort=[row["compared"] for row in rows], title=None, axis=axis),
+        color=told["color"],
+    )
+    across = alt.X(
+        "agreement:Q", title="same verdict on the same talk", scale=scale, axis=alt.Axis(format="%")
+    )
+    dots = base.mark_point(filled=True, size=90, opacity=1).encode(x=across, shape=told["shape"])
+    whiskers = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
+    layers = alt.layer(mark_at(0.5), dots, whiskers)
+    return finished(layers.properties(width=width, height=alt.Step(28), autosize=FIT))
 
 
 AGREEMENT = Figure(

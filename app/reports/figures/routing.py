@@ -9,7 +9,7 @@ import polars as pl
 
 from app.participants.base import PEOPLE
 from app.records.judging_costs import JudgingCost
-from app.reports.charts import PlainRow, chart_of, panels, told_apart
+from app.reports.charts import PlainRow, panels, told_apart
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.reports.ratings import Panel, panel_of
 from app.reports.written import between, share
@@ -258,7 +258,7 @@ def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
     percent = alt.Axis(format="%")
     lowest = min(row["accuracy"] if row["low"] is None else row["low"] for row in rows)
     scale = alt.Scale(domain=[max(0.0, np.floor(lowest * 10) / 10), 1])
-    base = chart_of(rows).encode(x=alt.X("share:Q", title="share of talks for people", axis=percent))
+    base = alt.Chart().encode(x=alt.X("share:Q", title="share of talks for people", axis=percent))
     up = alt.Y("accuracy:Q", title="accuracy", axis=percent, scale=scale)
     band = base.mark_area(opacity=0.15).encode(
         y=alt.Y("low:Q", scale=scale, title="accuracy"), y2="high:Q", color=told["color"]
