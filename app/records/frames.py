@@ -445,29 +445,34 @@ def no_efforts() -> pl.DataFrame:
 
 # ── speeches ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+# The moves of a talk are read once, and joined talk by talk: over all talks, PostgreSQL would sort them on disk.
 _SPOKEN = f"""
-    SELECT {_key("talk.id")}, speech.seat, count(*), sum((speech.content->>'words')::int), sum(quoted.quotes),
-        sum(quoted.verified), sum(quoted.unverified), sum(quoted.near), sum(quoted.too_short), sum(quoted.over_limit),
-        sum(quoted.repeated), sum(quoted.characters), count(*) FILTER (WHERE speech.content->'suspicious' <> '[]'),
-        count(stance.id), count(*) FILTER (WHERE stance.content->>'stance' = 'concedes'),
-        count(*) FILTER (WHERE stance.content->>'stance' = 'refuses')
-    FROM play AS talk
-        CROSS JOIN LATERAL jsonb_path_query(talk.outcome, '$.transcript[*][*]') AS shown (path)
-        JOIN move AS speech ON speech.play_id = talk.id AND speech.path = shown.path #>> '{{}}'
-        LEFT JOIN move AS stance ON stance.play_id = talk.id AND stance.path = speech.path || '/position'
-            AND stance.content->>'kind' = 'stance'
-        CROSS JOIN LATERAL (
-            SELECT count(*) AS quotes, count(*) FILTER (WHERE quote->>'status' IN ('exact', 'normalised')) AS verified,
-                count(*) FILTER (WHERE quote->>'status' IN ('near', 'absent')) AS unverified,
-                count(*) FILTER (WHERE quote->>'status' = 'near') AS near,
-                count(*) FILTER (WHERE quote->>'status' = 'too_short') AS too_short,
-                count(*) FILTER (WHERE quote->>'status' = 'over_budget') AS over_limit,
-                count(*) FILTER (WHERE (quote->>'repeated')::boolean) AS repeated,
-                coalesce(sum((quote->>'new_characters')::int), 0) AS characters
-            FROM jsonb_array_elements(speech.content->'said'->'quotes') AS quote
-        ) AS quoted
-    WHERE talk.experiment_id = %s AND talk.kind = 'talk' AND talk.state = 'done' AND speech.content->>'kind' = 'speech'
-    GROUP BY talk.id, speech.seat ORDER BY talk.id, speech.seat
+    SELECT {_key("talk.id")}, said.*
+    FROM play AS talk CROSS JOIN LATERAL (
+        WITH own AS MATERIALIZED (SELECT path, seat, content FROM move WHERE move.play_id = talk.id)
+        SELECT speech.seat, count(*), sum((speech.content->>'words')::int), sum(quoted.quotes), sum(quoted.verified),
+            sum(quoted.unverified), sum(quoted.near), sum(quoted.too_short), sum(quoted.over_limit), sum(quoted.repeated),
+            sum(quoted.characters), count(*) FILTER (WHERE speech.content->'suspicious' <> '[]'), count(stance.path),
+            count(*) FILTER (WHERE stance.content->>'stance' = 'concedes'),
+            count(*) FILTER (WHERE stance.content->>'stance' = 'refuses')
+        FROM jsonb_path_query(talk.outcome, '$.transcript[*][*]') AS shown (path)
+            JOIN own AS speech ON speech.path = shown.path #>> '{{}}'
+            LEFT JOIN own AS stance ON stance.path = speech.path || '/position'
+            CROSS JOIN LATERAL (
+                SELECT count(*) AS quotes, count(*) FILTER (WHERE status IN ('exact', 'normalised')) AS verified,
+                    count(*) FILTER (WHERE status IN ('near', 'absent')) AS unverified,
+                    count(*) FILTER (WHERE status = 'near') AS near,
+                    count(*) FILTER (WHERE status = 'too_short') AS too_short,
+                    count(*) FILTER (WHERE status = 'over_budget') AS over_limit,
+                    count(*) FILTER (WHERE repeated) AS repeated, coalesce(sum(new_characters), 0) AS characters
+                FROM jsonb_to_recordset(speech.content->'said'->'quotes')
+                    AS quote (status text, repeated boolean, new_characters int)
+            ) AS quoted
+        WHERE speech.content->>'kind' = 'speech'
+        GROUP BY speech.seat
+    ) AS said
+    WHERE talk.experiment_id = %s AND talk.kind = 'talk' AND talk.state = 'done'
+    ORDER BY talk.id, said.seat
 """  # noqa: S608 - nothing of it comes from outside
 
 

@@ -12,6 +12,7 @@ from app.statistics.agreement import (
     OF_NEW_PEOPLE,
     SHARE,
     SIGNED,
+    Linear,
     Pairs,
     Ratings,
     ac1,
@@ -218,3 +219,36 @@ def test_intervals_of_people_cover_new_people_and_passages(people: int, spread: 
         inside_alpha.append(bool(found.low <= alpha <= found.high))
     assert sum(inside) / runs >= 0.9
     assert sum(inside_alpha) / runs >= 0.9
+
+
+def _models(rng: np.random.Generator, passages: int) -> Ratings:
+    """Return ratings of two models of the same skill, two talks a passage, with beliefs that share their doubts."""
+    passage = np.arange(2 * passages) // 2
+    ease = 1.2 + 0.8 * (rng.normal(size=passages)[passage] + rng.normal(size=passage.size))
+    chance = 1 / (1 + np.exp(-ease))
+    right = (rng.random((2, passage.size)) < chance).astype(np.float64).T.ravel()
+    belief = np.clip(chance + 0.15 * rng.normal(size=(2, passage.size)), 0, 1).round(2).T.ravel()
+    talk, rater = np.repeat(np.arange(passage.size), 2), np.tile([0, 1], passage.size)
+    choice = np.stack([right, 1 - right], axis=1)
+    return Ratings(
+        talk, rater, np.repeat(passage, 2), np.zeros(talk.size, dtype=np.bool_), choice, right, belief
+    )
+
+
+def test_intervals_of_two_models_cover_the_truth() -> None:
+    """The truth is that of 40,000 passages."""
+    rng = np.random.default_rng(8)
+    held: dict[str, list[bool]] = {"kappa": [], "ac1": [], "correlation": [], "distance": []}
+
+    def found(own: Ratings) -> dict[str, tuple[Pairs, Linear | None]]:
+        pairs = pairs_across(own, own.rater == 0, own.rater == 1)
+        values = (kappa(pairs, own.choice), ac1(pairs, own.choice), rank_correlation(pairs), distance(pairs))
+        return {name: (pairs, value) for name, value in zip(held, values, strict=True)}
+
+    truth = {name: value.value for name, (_, value) in found(_models(rng, 40_000)).items() if value}
+    for _run in range(200):
+        for name, (pairs, value) in found(_models(rng, 30)).items():
+            assert value
+            ends = estimate(pairs, value, SHARE if name == "distance" else SIGNED)
+            held[name].append(bool(ends.low <= truth[name] <= ends.high))
+    assert {name: sum(inside) / 200 >= 0.92 for name, inside in held.items()} == dict.fromkeys(held, True)
