@@ -109,7 +109,10 @@ def curve(talks: Talks, shares: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bands:
-    """What the bootstrap says of a curve: (shares,) limits, and those of its mean height above random routing."""
+    """What the bootstrap says of a curve: (shares,) limits, and those of its mean height above random routing.
+
+    NaN where no draw differs, as where people are always right.
+    """
 
     low: FloatArray
     high: FloatArray
@@ -140,10 +143,10 @@ def bands(talks: Talks, shares: FloatArray, rng: np.random.Generator) -> Bands |
     each_of = [numbers[0] if share == 0 else clusters for share in shares]
     ends = [limits(*one) for one in zip(found.T, each_of, strict=True)] if numbers[0] > 1 else []
     gain = limits(_above_random(found, shares), clusters) if ends else None
-    known = [end for end in ends if end is not None]
-    if gain is None or len(known) < shares.size:
+    if gain is None:
         return None
-    return Bands(np.array([end[0] for end in known]), np.array([end[1] for end in known]), gain)
+    low, high = (np.array([np.nan if end is None else end[at] for end in ends]) for at in (0, 1))
+    return Bands(low, high, gain)
 
 
 def gain(accuracy: FloatArray, shares: FloatArray) -> float:

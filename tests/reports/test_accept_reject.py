@@ -33,6 +33,11 @@ def test_a_judge_who_accepts_all_has_a_reason_in_place_of_a_correlation() -> Non
     assert found.f1 == pytest.approx(1 / 3)
 
 
+def test_a_judge_who_is_always_right_has_no_interval_of_a_point() -> None:
+    [found] = ACCEPT_REJECT.rows(advised("111111", "111111"))
+    assert (found.mcc, found.mcc_low, found.f1, found.f1_high) == (1, None, 1, None)
+
+
 def test_with_two_fixed_answers_the_class_is_which_is_right_wherever_it_is_listed() -> None:
     """Ten questions of which two have the answer "no", whose place changes; the judge says "yes" to nine."""
     rows, places = [], []

@@ -96,3 +96,11 @@ def test_few_passages_have_no_recommended_share_and_one_has_no_band() -> None:
     assert recommended(few, SHARES, np.random.default_rng(1)) is None
     one = talks([0.6, 0.9, 0.7], [0, 1, 1], [1, 1, 0], [0, 0, 0])
     assert bands(one, SHARES, np.random.default_rng(1)) is None
+
+
+def test_where_people_are_always_right_their_end_of_the_curve_has_no_limits() -> None:
+    own = talks([0.6, 0.9, 0.7, 0.8] * 5, [0, 1, 0, 1] * 5, [1] * 20)
+    found = bands(own, SHARES, np.random.default_rng(1))
+    assert found
+    assert np.isnan(found.high[-1])
+    assert not np.isnan(found.low[0])

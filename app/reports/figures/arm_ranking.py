@@ -21,7 +21,7 @@ MOST_JUDGES = 8
 """Most judges that are compared: those with the most verdicts."""
 TOO_FEW = "fewer than three arms were judged by both"
 ALL_TIED = "one of the two finds all arms equally accurate"
-ONE_PASSAGE = "one passage tells nothing about others"
+NO_INTERVAL = "no draw of the bootstrap differs, so that there is no interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _ranking(
     again = [draws[:, list(places)] for places in at]
     ends = limits(tau_b(*again), passages)
     if ends is None:
-        return replace(plain, tau=tau, reason=ONE_PASSAGE)
+        return replace(plain, tau=tau, reason=NO_INTERVAL)
     alike = float((again[0].argmax(axis=1) == again[1].argmax(axis=1)).mean())
     return replace(plain, tau=tau, low=min(ends[0], tau), high=max(ends[1], tau), alike=alike)
 

@@ -181,7 +181,7 @@ def _routing(
 
 
 def _point(share: float, value: float, low: float | None, high: float | None, straight: float) -> Point:
-    if low is None or high is None:
+    if low is None or high is None or np.isnan(low) or np.isnan(high):
         return Point(share, value, None, None, straight)
     return Point(share, value, min(float(low), value), max(float(high), value), straight)
 
