@@ -268,7 +268,7 @@ def _arranged(
     width: int,
 ) -> pl.DataFrame:
     """Return the rows that were read in their order, with what is known of their talks and judges. It takes seconds for a million
-    verdicts. `read` is emptied, so that the rows are not held twice.
+    verdicts. `read` is emptied, so that the rows are not there twice.
     """
     found = read.pop()
     talk = _places(found["hash"], talks["hash"])
