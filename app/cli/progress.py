@@ -61,6 +61,30 @@ def steps(name: str, total: int) -> Iterator[Callable[[], None]]:
     yield advance
 
 
+@contextmanager
+def figures(name: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Show which figure of a report is computed while the block runs; yields what to call before each, with its title, its number
+    and how many there are.
+    """
+    if talk.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=talk, transient=True) as bar:
+            task = bar.add_task(f"{name}: reading the verdicts", total=None)
+            yield lambda title, number, of: bar.update(
+                task, description=f"{name}: {title}", total=of, completed=number - 1
+            )
+        return
+    last = time.monotonic()
+
+    def tell(title: str, number: int, of: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LINE_EVERY:
+            last = time.monotonic()
+            talk.print(f"{name}: {title}, figure {number} of {of}", soft_wrap=True, markup=False)
+
+    yield tell
+
+
 def _without_countdown(counts: Counts) -> str:
     """Return what is said of endpoints, but for the time until their next try."""
     return "\n".join(sentence.rpartition("; ")[0] for sentence in counts.endpoints)

@@ -67,18 +67,19 @@ async def _report_there(remote: Remote, names: list[str], format: ReportFormat) 
 async def _report_here(names: list[str], format: ReportFormat) -> None:
     from app.cli.console import print_table
     from app.cli.local import local_arena
-    from app.cli.work import find_experiment, print_report
+    from app.cli.progress import figures
+    from app.cli.work import find_experiment, local_report, print_report
     from app.reports.html_file import standing_alone
-    from app.reports.report import report
     from app.reports.tables import together
 
     async with local_arena() as (database, _):
         experiments = [await find_experiment(database, name) for name in names]
         if format is ReportFormat.HTML:
-            print(await standing_alone(database, experiments[0]))
+            with figures(experiments[0].name) as tell:
+                page = await standing_alone(database, experiments[0], tell)
+            print(page)
             return
-        async with database.session() as session:
-            made = [await report(session, experiment) for experiment in experiments]
+        made = [await local_report(database, experiment) for experiment in experiments]
     if format is ReportFormat.JSON:
         print(json.dumps(made[0].as_json(), indent=2))
         return

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Mapping
 
 from app.cli.console import print_table, say
-from app.cli.progress import show
+from app.cli.progress import figures, show
 from app.cli.running import Incomplete
 from app.client import Remote
 from app.errors import UserError
@@ -74,8 +74,14 @@ async def print_remote_report(remote: Remote, name: str) -> None:
 
 async def print_local_report(database: Database, experiment: Experiment) -> None:
     """Print the report of an experiment of this machine."""
-    async with database.session() as session:
-        print_report(await report(session, experiment))
+    print_report(await local_report(database, experiment))
+
+
+async def local_report(database: Database, experiment: Experiment) -> Report:
+    """Return the report of an experiment of this machine, with progress while it is computed."""
+    with figures(experiment.name) as tell:
+        async with database.session() as session:
+            return await report(session, experiment, tell)
 
 
 def print_report(result: Report) -> None:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from app.records.database import Database
 from app.reports.plots import WIDTHS, draw
-from app.reports.report import notes
+from app.reports.report import Tell, notes, untold
 from app.reports.report_cache import made_of
 from app.templating import STATIC, environment
 from models import Experiment
@@ -15,9 +15,9 @@ from models import Experiment
 STYLES = ("vendor/pico.min.css", "arena.css", "research.css")
 
 
-async def standing_alone(database: Database, experiment: Experiment) -> str:
-    """Return the page as HTML."""
-    made = await made_of(database, experiment)
+async def standing_alone(database: Database, experiment: Experiment, tell: Tell = untold) -> str:
+    """Return the page as HTML, with all figures."""
+    made = await made_of(database, experiment, tell)
 
     def written() -> str:
         pictures = {

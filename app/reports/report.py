@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -128,52 +128,60 @@ class Report:
 # ── computing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def report(session: AsyncSession, experiment: Experiment) -> Report:
+Tell: TypeAlias = Callable[[str, int, int], None]
+"""Is given the title of what is computed next, its number from 1, and how many there are."""
+
+
+def untold(title: str, number: int, of: int) -> None:
+    """Tell nothing of what is computed."""
+
+
+async def report(session: AsyncSession, experiment: Experiment, tell: Tell = untold) -> Report:
     """Compute the report of an experiment, finished or not."""
-    return computed(await facts(session, experiment))
+    return computed(await facts(session, experiment), tell)
 
 
-def computed(facts: Facts) -> Report:
+def computed(facts: Facts, tell: Tell = untold) -> Report:
     """Return the whole report of these facts. For large experiments this uses the processor for a minute."""
     evidence = evidence_of(facts)
-    return completed(quick(evidence), evidence)
+    return completed(quick(evidence), evidence, tell)
 
 
-def quick(evidence: Evidence) -> Report:
+def quick(evidence: Evidence, tell: Tell = untold) -> Report:
     """Return a report without what is resampled or fitted: PGR, p-values of flips, and slow figures."""
     facts = evidence.facts
-    figures = every_figure()
+    figures, found = [figure for figure in every_figure() if not figure.slow], {}
+    for number, figure in enumerate(figures, start=1):
+        tell(figure.title, number, len(figures))
+        found[figure.name] = figure.rows(evidence)
     return Report(
         facts.experiment,
         facts.arms,
-        {figure.name: figure.rows(evidence) for figure in figures if not figure.slow},
+        found,
         facts.failures,
         _totals(evidence),
-        pending=[figure.name for figure in figures if figure.takes_long],
+        pending=[figure.name for figure in every_figure() if figure.takes_long],
         accounts=_accounts(evidence),
         cut=facts.cut,
         changed=facts.changed,
     )
 
 
-def _uncounted(figure: Figure[Any], place: int, of: int) -> None:
-    """Say nothing of a figure that is computed next."""
-
-
-def completed(
-    report: Report, evidence: Evidence, tell: Callable[[Figure[Any], int, int], None] = _uncounted
-) -> Report:
-    """Return a report of `quick` with what is resampled or fitted. `tell` is given each figure before it is computed, with its
-    number from 1 and how many there are.
-    """
+def completed(report: Report, evidence: Evidence, tell: Tell = untold) -> Report:
+    """Return a report of `quick` with what is resampled or fitted."""
     figures = [figure for figure in every_figure() if figure.name in report.pending]
-    found = dict(report.figures)
     for number, figure in enumerate(figures, start=1):
-        tell(figure, number, len(figures))
-        found[figure.name] = (
-            figure.finish(evidence, found[figure.name]) if figure.finish else figure.rows(evidence)
-        )
-    return replace(report, figures=found, pending=())
+        tell(figure.title, number, len(figures))
+        report = with_figure(report, figure, evidence)
+    return report
+
+
+def with_figure(report: Report, figure: Figure[Any], evidence: Evidence) -> Report:
+    """Return a report with one of its pending figures computed wholly."""
+    known = report.figures.get(figure.name, ())
+    rows = figure.finish(evidence, known) if figure.finish else figure.rows(evidence)
+    pending = [name for name in report.pending if name != figure.name]
+    return replace(report, figures={**report.figures, figure.name: rows}, pending=pending)
 
 
 def _accounts(evidence: Evidence) -> dict[str, list[str]]:

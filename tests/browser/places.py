@@ -47,6 +47,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         "/experiments/for-people/trials?text=nothing+like+it",
     ),
     "experiment_report": ("/experiments/for-people/report", "/experiments/paused/report"),
+    "experiment_report_progress": ("/experiments/for-people/report/progress",),
     "trial": ("/trials/{debate}", "/trials/{failed}", "/trials/{called}", "/trials/{market}"),
     "trial_unshown": ("/trials/{market}/unshown?step=t1",),
     "trial_calls": ("/trials/{called}/calls?path={path}",),

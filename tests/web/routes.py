@@ -146,6 +146,7 @@ ROUTES: dict[str, Route] = {
     ),
     "experiment_trials": Route(RESEARCHERS, "/experiments/{experiment}/trials"),
     "experiment_report": Route(RESEARCHERS, "/experiments/{experiment}/report"),
+    "experiment_report_progress": Route(RESEARCHERS, "/experiments/{experiment}/report/progress"),
     "experiment_report_json": Route(RESEARCHERS, "/experiments/{experiment}/report.json"),
     "experiment_plot": Route(RESEARCHERS, "/experiments/{experiment}/plot/accuracy.csv"),
     "trial": Route(RESEARCHERS, "/trials/{trial}"),

@@ -201,6 +201,7 @@ NO_LISTS = {
     "experiment",
     "experiment_export",
     "experiment_report",
+    "experiment_report_progress",
     "experiment_report_json",
     "build",
     "round_form",

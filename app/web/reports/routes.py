@@ -1,6 +1,6 @@
 """The report of an experiment: its tables, its notes and its plots, each to look at and to download."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal, TypeAlias
 
 import orjson
 from fastapi import APIRouter, Query, Request
@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from app.records.database import Database
 from app.reports.figures import every_figure, figure_named
 from app.reports.report import notes
-from app.reports.report_cache import PlotFormat, ReportCache, Width
+from app.reports.report_cache import PlotFormat, Present, ReportCache, Width
 from app.services.refusal import Refused
 from app.services.visibility import visible
 from app.statistics.scores import BELIEF_FLOOR
@@ -18,6 +18,8 @@ from app.web.security.middleware import Who
 from models import Account, Experiment
 
 router = APIRouter()
+Shown: TypeAlias = Literal["nothing", "quick"]
+"""What a page shows that asks for the rest."""
 TYPES: dict[PlotFormat, str] = {
     "svg": "image/svg+xml",
     "png": "image/png",
@@ -38,16 +40,37 @@ async def shown(request: Request, who: Who, name: str) -> Response:
     """The report: figures of every arm and judge with what must be read beside them, and the plots."""
     found = await _asked_for(request, who, name)
     reports: ReportCache = request.app.state.reports
-    made = await reports.of(found)
-    return page(
-        request,
-        "pages/report.html",
-        experiment=found,
-        report=made.report,
-        figures=made.shown,
-        notes=notes(made.report),
-        belief_floor=BELIEF_FLOOR,
-    )
+    return page(request, "pages/report.html", **_context(found, await reports.opened(found)))
+
+
+def _context(experiment: Experiment, present: Present) -> dict[str, Any]:
+    """Return what the page shows of a report: all of it, its quick figures, or only what is being done."""
+    made = present.made
+    return {
+        "experiment": experiment,
+        "report": made.report if made else None,
+        "figures": made.shown if made else (),
+        "notes": notes(made.report) if made else (),
+        "pictures": None,
+        "step": present.step,
+        "belief_floor": BELIEF_FLOOR,
+    }
+
+
+@router.get("/experiments/{name}/report/progress", name="experiment_report_progress")
+async def progress(
+    request: Request, who: Who, name: str, shown: Annotated[Shown, Query()] = "nothing"
+) -> Response:
+    """What is being computed of a report; or the report, as far as it is there, if a page that shows less asks."""
+    found = await _asked_for(request, who, name)
+    reports: ReportCache = request.app.state.reports
+    present = await reports.followed(found)
+    more = present.step is None or (present.made is not None and shown == "nothing")
+    fragment = "_report_part" if more else "_report_progress"
+    response = page(request, f"fragments/{fragment}.html", **_context(found, present))
+    if more:
+        response.headers.update({"HX-Retarget": "#report", "HX-Reswap": "outerHTML"})
+    return response
 
 
 @router.get("/experiments/{name}/report.json", name="experiment_report_json")

@@ -36,6 +36,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "experiment_export": RESEARCHERS,
     "experiment_trials": RESEARCHERS,
     "experiment_report": RESEARCHERS,
+    "experiment_report_progress": RESEARCHERS,
     "experiment_report_json": RESEARCHERS,
     "experiment_plot": RESEARCHERS,
     "trial": RESEARCHERS,

@@ -5,17 +5,22 @@ import csv
 import html
 import io
 import json
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from sqlalchemy import delete, select, text
 
 from app.records.database import Database
+from app.records.verdicts import version
+from app.reports.facts import Facts, facts
 from app.reports.figures import every_figure
 from app.reports.plots import WIDTHS, as_csv, draw
-from app.reports.report import report
-from app.reports.report_cache import KEPT, CachedReport, ReportCache
+from app.reports.report import Report, report, with_figure
+from app.reports.report_cache import KEPT, CachedReport, Making, ReportCache
 from models import Arm, Draft, Experiment, Judgement, Judging, SeatRow, Trial, Verdict
 from tests.factories import finished, passage, played, spec, started
 from tests.web.world import Site, World
@@ -220,8 +225,8 @@ class Slow(ReportCache):
         super().__init__(database)
         self.read, self.go = asyncio.Event(), asyncio.Event()
 
-    async def _make(self, experiment: Experiment) -> CachedReport:
-        made = await super()._make(experiment)
+    async def _make(self, experiment: Experiment, making: Making) -> CachedReport:
+        made = await super()._make(experiment, making)
         self.read.set()
         await self.go.wait()
         return made
@@ -390,6 +395,135 @@ async def test_a_report_of_an_experiment_without_verdicts_says_so(site: Site, ex
     assert page.status_code == 200
     assert "<img" not in page.text
     assert "There are no verdicts yet." in page.text
+
+
+# ── in two stages ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+async def compared(site: Site) -> Experiment:
+    """A finished experiment with a contrast, whose p-values are computed late."""
+    data = spec(contrasts=[["debate", "naive"]])
+    return await finished(site.database, passage("Alba"), passage("Brise"), data=data)
+
+
+@pytest.fixture
+def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Let slow figures wait until the event is set."""
+    go = threading.Event()
+
+    def waiting(*given: Any) -> Report:
+        assert go.wait(60)
+        return with_figure(*given)
+
+    monkeypatch.setattr("app.reports.report_cache.with_figure", waiting)
+    yield go
+    go.set()
+
+
+PAGE = "/experiments/small/report"
+
+
+async def test_a_page_opens_with_the_quick_figures_and_gets_the_slow_ones_when_they_are_there(
+    site: Site, compared: Experiment, held_up: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.reports.report_cache.PATIENCE", 60)
+    alice = await site.browser("alice")
+    page = await alice.get(PAGE)
+    assert "<h2>Judge accuracy</h2>" in page.text
+    assert "Judge accuracy: slow figure 1 of " in page.text
+    assert f'hx-get="{PAGE}/progress?shown=quick"' in page.text
+    assert f'<a href="{PAGE}">load it again</a>' in page.text
+    assert "p by " not in page.text
+
+    again = await alice.get(f"{PAGE}/progress?shown=quick")
+    assert "slow figure 1 of " in again.text
+    assert "<h2>" not in again.text
+    assert "HX-Retarget" not in again.headers
+
+    held_up.set()
+    await site.app.state.reports.of(compared)
+    last = await alice.get(f"{PAGE}/progress?shown=quick")
+    assert (last.headers["HX-Retarget"], last.headers["HX-Reswap"]) == ("#report", "outerHTML")
+    assert "<h2>Judge accuracy</h2>" in last.text
+    assert "p by " in last.text
+    assert "hx-get" not in last.text
+    assert (await alice.get(PAGE)).text.count("hx-get") == page.text.count("hx-get") - 1
+
+
+async def test_what_is_written_or_exported_waits_for_all_figures_and_pictures_do_not(
+    site: Site, compared: Experiment, held_up: threading.Event
+) -> None:
+    alice = await site.browser("alice")
+    picture = await alice.get("/experiments/small/plot/accuracy.svg")
+    assert picture.status_code == 200
+    waiting = [
+        asyncio.create_task(alice.get(f"/experiments/small/{path}"))
+        for path in ("report.json", "plot/contrasts.csv", "plot/pgr.svg")
+    ]
+    done, _ = await asyncio.wait(waiting, timeout=0.3)
+    assert not done
+    held_up.set()
+    whole, data, gap = [await task for task in waiting]
+    assert all(item["p"] is not None for item in whole.json()["contrasts"])
+    assert all(row["p"] for row in csv.DictReader(io.StringIO(data.text)))
+    assert gap.status_code == 404
+    assert (await alice.get("/experiments/small/plot/accuracy.svg")).content == picture.content
+
+
+async def test_while_the_verdicts_are_read_the_page_says_so(
+    site: Site, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = asyncio.Event()
+
+    async def slowly(*given: Any) -> Facts:
+        await go.wait()
+        return await facts(*given)
+
+    monkeypatch.setattr("app.reports.report_cache.facts", slowly)
+    alice = await site.browser("alice")
+    page = await alice.get(PAGE)
+    assert "Reading the verdicts." in page.text
+    assert "<h2>" not in page.text
+    progress = await alice.get(f"{PAGE}/progress?shown=nothing")
+    assert f'hx-get="{PAGE}/progress?shown=nothing"' in progress.text
+    go.set()
+    await site.app.state.reports.of(experiment)
+    assert "<h2>Judge accuracy</h2>" in (await alice.get(f"{PAGE}/progress?shown=nothing")).text
+
+
+async def test_a_page_does_not_wait_to_know_whether_anything_has_changed(
+    site: Site, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = asyncio.Event()
+
+    async def slowly(*given: Any) -> str:
+        await go.wait()
+        return await version(*given)
+
+    monkeypatch.setattr("app.records.verdicts.version", slowly)
+    alice = await site.browser("alice")
+    assert "Looking for what has changed." in (await alice.get(PAGE)).text
+    assert "Looking for what has changed." in (await alice.get(f"{PAGE}/progress")).text
+    go.set()
+    await site.app.state.reports.of(experiment)
+    assert "<h2>Judge accuracy</h2>" in (await alice.get(f"{PAGE}/progress")).text
+
+
+async def test_a_report_that_cannot_be_made_is_not_waited_for(
+    site: Site, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: Any) -> Report:
+        raise ValueError("no such figure")
+
+    reports = ReportCache(site.database)
+    with monkeypatch.context() as patch:
+        patch.setattr("app.reports.report_cache.quick", broken)
+        with pytest.raises(ValueError, match="no such figure"):
+            await reports.opened(experiment)
+        with pytest.raises(ValueError, match="no such figure"):
+            await reports.drawn(experiment, "accuracy", "svg", "wide")
+    assert (await reports.of(experiment)).report.lines
 
 
 # ── data ────────────────────────────────────────────────────────────────────────────────────────────────────────
