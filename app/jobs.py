@@ -30,6 +30,7 @@ from app.records.queue import (
     after_death,
     enqueue_orphans,
     is_only_rescuer,
+    last_turn,
     queue_of,
     set_alone,
     wake,
@@ -51,8 +52,6 @@ FORSAKEN = (
     "Two workers in a row ended while they had it in hand, before it made a move, and a third one while it had nothing else "
     "in hand: see why they ended (out of memory, for instance), then retry it."
 )
-LAST = -1
-"""Priority of a job that is done alone: after everything else that is queued."""
 FINISHING = 600.0
 """Longest wait for what is in hand when an experiment is paused, in seconds."""
 POLL = 1.0
@@ -307,12 +306,15 @@ class Rescue:
             row = await plays.load(session, uuid.UUID(str(job.task_kwargs["id"]))) if guilty else None
             if row is not None:
                 await plays.mark(session, row, "failed", FORSAKEN)
+            last = await last_turn(session, job)
         if guilty:
             log.warning("%s ended its worker while it was alone in it, and fails", job.lock)
             await self.queue.job_manager.finish_job(job, Status.FAILED, delete_job=True)
         elif fate == "alone":
-            log.warning("%s was forsaken twice and is tried alone, after everything else", job.lock)
-            await self.queue.job_manager.retry_job(job, priority=LAST)
+            log.warning(
+                "%s was forsaken twice and is tried alone, after the rest of its experiment", job.lock
+            )
+            await self.queue.job_manager.retry_job(job, priority=last)
         else:
             log.warning("%s was forsaken by its worker and is queued again", job.lock)
             await self.queue.job_manager.retry_job(job)

@@ -1,4 +1,5 @@
-"""The time and the memory of a report of a million verdicts, beside COPY of the same rows and an accuracy table in Polars.
+"""The time and the memory of a report of a million verdicts and of its page, beside COPY of the same rows and an accuracy table in
+Polars.
 
     python -m benchmarks.reports --size 0.1
 
@@ -27,12 +28,13 @@ from app.records.database import Database, open_database
 from app.reports.evidence import evidence_of
 from app.reports.facts import facts
 from app.reports.report import completed, quick
+from app.reports.report_cache import ReportCache
 from app.settings import Settings
 from benchmarks.verdicts import Size, make
 
 NAME = "made"
-GOAL, MEMORY = 3.0, 700
-"""Most times COPY and table together, and most megabytes, that a report may take."""
+GOAL, MEMORY, FIRST = 3.0, 700, 2.0
+"""Most times COPY and table together, and most megabytes, that a report may take; most seconds until its page is answered."""
 
 ROWS = """
     SELECT arm.name AS arm, judge.name AS judge, judge.kind, round.name AS round, passage.key AS passage, question.key AS question,
@@ -122,6 +124,32 @@ async def whole(database: Database, slow: bool) -> dict[str, Any]:
     return found
 
 
+# ── its page ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def page(database: Database) -> dict[str, Any]:
+    """Measure when a page of the report is answered first, when it has the quick figures, and when all."""
+    async with database.session() as session:
+        experiment = await experiments.find(session, NAME)
+    assert experiment is not None
+    reports = ReportCache(database)
+    began, cpu = time.perf_counter(), time.process_time()
+
+    def so_far() -> Measure:
+        return Measure(time.perf_counter() - began, time.process_time() - cpu)
+
+    present = await reports.opened(experiment)
+    found: dict[str, Any] = {"page: first answer": so_far()}
+    while present.made is None:
+        await asyncio.sleep(1)
+        present = await reports.followed(experiment)
+    found["page: quick figures"] = so_far()
+    while present.step is not None:
+        await asyncio.sleep(1)
+        present = await reports.followed(experiment)
+    return {**found, "page: all figures": so_far(), "peak": _peak()}
+
+
 # ── all of it ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -135,7 +163,13 @@ def _in_a_process(home: Path, part: str) -> dict[str, Any]:
 
 async def _part(home: Path, part: str) -> None:
     async with open_database(Settings(home=home, DATABASE_URL=None)) as database:
-        found = floor(database.conninfo) if part == "floor" else await whole(database, part == "slow")
+        match part:
+            case "floor":
+                found = floor(database.conninfo)
+            case "page":
+                found = await page(database)
+            case _:
+                found = await whole(database, part == "slow")
     as_json = {name: own if isinstance(own, float) else [own.seconds, own.cpu] for name, own in found.items()}
     print(json.dumps(as_json))
 
@@ -151,19 +185,21 @@ async def measure(size: Size, slow: bool) -> None:
             )
             base = await asyncio.to_thread(_in_a_process, home, "floor")
             report = await asyncio.to_thread(_in_a_process, home, "slow" if slow else "report")
-    _print(base, report)
+            opened = await asyncio.to_thread(_in_a_process, home, "page")
+    _print(base, report, opened)
 
 
-def _print(base: dict[str, Any], report: dict[str, Any]) -> None:
+def _print(base: dict[str, Any], report: dict[str, Any], opened: dict[str, Any]) -> None:
     print("| step | seconds | CPU of the process, s |\n|---|--:|--:|")
-    for name, own in {**base, **report}.items():
+    for name, own in {**base, **report, **opened}.items():
         if name != "peak":
             print(f"| {name} | {own[0]:.2f} | {own[1]:.2f} |")
     least = base["COPY of the rows"][0] + base["accuracy table in Polars"][0]
     took = report["report: reading"][0] + report["report: figures"][0]
     print(
         f"\nThe report without resampled figures took {took / least:.2f} × COPY and table ({took:.1f} s and {least:.1f} s; "
-        f"at most {GOAL:g} ×), and {report['peak']:.0f} MB (at most {MEMORY})."
+        f"at most {GOAL:g} ×), and {report['peak']:.0f} MB (at most {MEMORY}). Its page was first answered after "
+        f"{opened['page: first answer'][0]:.1f} s (at most {FIRST:g})."
     )
 
 
@@ -175,7 +211,7 @@ def main() -> None:
     parser.add_argument("--size", type=float, default=1.0, help="part of a million verdicts")
     parser.add_argument("--judges", choices=("people", "models"), default="people")
     parser.add_argument("--slow", action="store_true", help="also PGR, flip tests and mixed models")
-    parser.add_argument("--part", choices=("floor", "report", "slow"), help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=("floor", "report", "slow", "page"), help=argparse.SUPPRESS)
     parser.add_argument("--home", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.part:

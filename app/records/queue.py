@@ -115,6 +115,11 @@ async def _next_turn(session: AsyncSession, experiment: uuid.UUID) -> int:
     return max(-now if now is not None else 0, 1 - last if last is not None else 0)
 
 
+async def last_turn(session: AsyncSession, job: Job) -> int:
+    """Return the priority at which a job comes after all that its experiment has queued."""
+    return -await _next_turn(session, uuid.UUID(job.queue))
+
+
 async def sharing(session: AsyncSession, experiment: uuid.UUID) -> int:
     """Return the number of other experiments that have work waiting for its turn."""
     waits = exists().where(

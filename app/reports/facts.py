@@ -7,7 +7,9 @@ import polars as pl
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import frames, verdicts
+from app.records.fixed_answers import FixedAnswers, fixed_answers
 from app.records.humans import first_names
+from app.records.judging_costs import JudgingCost, judging_costs
 from app.records.progress import FailureCount, failures
 from app.records.prompt_sizes import CutPrompts, cut_prompts
 from app.records.revisions import ChangedModel, changed_models
@@ -44,6 +46,12 @@ class Facts:
     """As `app.records.frames.effort_frame`."""
     words: pl.DataFrame = field(default_factory=no_words)
     """As `app.records.side_words.side_words`, of the arms in which different participants may oppose each other."""
+    costs: Mapping[str, JudgingCost] = field(default_factory=dict)
+    """What a judging takes of a model, by the name of the judge."""
+    spoken: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=frames.schema_of(frames.SPOKEN)))
+    """As `app.records.frames.spoken_frame`."""
+    fixed: FixedAnswers | None = None
+    """The two answers that every question has, if they are the same."""
 
 
 async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
@@ -52,21 +60,24 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
     rows = await frames.verdict_frame(session, experiment.id, talks)
     humans = await first_names(session, set(rows["person"].unique().to_list()) - {""})
     return Facts(
-        experiment,
-        {count.arm: count for count in await verdicts.arm_counts(session, experiment.id)},
-        await verdicts.judge_counts(session, experiment.id),
-        frames.with_people(rows, humans),
-        await failures(session, experiment.id),
-        talks,
-        await frames.mark_frame(session, experiment.id),
-        await speech_counts(session, experiment.id),
-        await preferences(session, experiment.id),
-        await verdicts.twins(session, experiment.id),
-        await cut_prompts(session, experiment.id),
-        await changed_models(session, experiment.id),
-        humans,
-        await frames.effort_frame(session, experiment.id),
+        experiment=experiment,
+        arms={count.arm: count for count in await verdicts.arm_counts(session, experiment.id)},
+        judges=await verdicts.judge_counts(session, experiment.id),
+        verdicts=frames.with_people(rows, humans),
+        failures=await failures(session, experiment.id),
+        talks=talks,
+        marks=await frames.mark_frame(session, experiment.id),
+        speeches=await speech_counts(session, experiment.id),
+        preferences=await preferences(session, experiment.id),
+        twins=await verdicts.twins(session, experiment.id),
+        cut=await cut_prompts(session, experiment.id),
+        changed=await changed_models(session, experiment.id),
+        humans=humans,
+        efforts=await frames.effort_frame(session, experiment.id),
         words=await side_words(session, experiment.id, _opposing(experiment)),
+        costs=await judging_costs(session, experiment.id),
+        spoken=await frames.spoken_frame(session, experiment.id),
+        fixed=await fixed_answers(session, experiment.id),
     )
 
 

@@ -145,31 +145,33 @@ class ReportCache:
         self._finding[experiment.id] = finding
         finding.add_done_callback(lambda task: self._found(experiment.id, task))
         await asyncio.wait({finding}, timeout=PATIENCE)
-        return await self._present(finding, PATIENCE - (time.monotonic() - began))
+        return await self._present(finding, PATIENCE - (time.monotonic() - began), MOMENT)
 
     async def followed(self, experiment: Experiment) -> Present:
         """Return what there is now of the report of a page that was opened a while ago."""
         finding = self._finding.get(experiment.id)
         held = self._held.get(experiment.id)
         if finding is None and held is not None:
-            return await self._so_far(held, 0)
-        return await self.opened(experiment) if finding is None else await self._present(finding, 0)
+            return await self._so_far(held, 0, 0)
+        return await self.opened(experiment) if finding is None else await self._present(finding, 0, 0)
 
     def _found(self, experiment: uuid.UUID, task: asyncio.Task[Making]) -> None:
         if self._finding.get(experiment) is task:
             del self._finding[experiment]
 
-    async def _present(self, finding: asyncio.Task[Making], patience: float) -> Present:
+    async def _present(self, finding: asyncio.Task[Making], patience: float, moment: float) -> Present:
         if not finding.done():
             return Present(None, LOOKING)
-        return await self._so_far(finding.result(), patience)
+        return await self._so_far(finding.result(), patience, moment)
 
-    async def _so_far(self, making: Making, patience: float) -> Present:
-        """Return the whole report, or its quick part, or what is being done, after at most `patience` seconds and a moment."""
+    async def _so_far(self, making: Making, patience: float, moment: float) -> Present:
+        """Return the whole report, or its quick part, or what is being done. Wait `patience` seconds at most for the quick part, and
+        `moment` seconds more for the whole.
+        """
         ends: set[asyncio.Future[CachedReport]] = {making.whole, making.first}
         await asyncio.wait(ends, timeout=max(patience, 0), return_when=asyncio.FIRST_COMPLETED)
         if making.first.done():
-            await asyncio.wait({making.whole}, timeout=MOMENT)
+            await asyncio.wait({making.whole}, timeout=moment)
         if making.whole.done():
             return Present(making.whole.result(), None)
         return Present(making.first.result() if making.first.done() else None, making.step)

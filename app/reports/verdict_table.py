@@ -11,7 +11,7 @@ import polars as pl
 
 from app.statistics.intervals import FloatArray, IntArray
 from app.statistics.readings import BoolArray, Coded, Place, Readings, Verdicts, combined, dense, verdicts
-from app.statistics.scores import scored
+from app.statistics.scores import scores_of
 
 Partners: TypeAlias = Mapping[str, str]
 """The question of each pair of twins by that of the other, by key, both ways."""
@@ -85,7 +85,9 @@ def table_of(frame: pl.DataFrame) -> VerdictTable:
     """Return the frame of verdicts with its arrays."""
     gold = frame["gold"].to_numpy()
     beliefs = _matrix(frame["belief"])
-    p_gold, right, brier, log_score = scored(beliefs, gold)
+    # Arrays of the frame, not copies of them.
+    known = frame["p_gold"].to_numpy(), frame["correct"].to_numpy()
+    p_gold, right, brier, log_score = scores_of(beliefs, gold, *known)
     asked = codes(frame, "family", "question")
     people = codes(frame, "person")
     place, reading = frame["place"].to_numpy(), frame["reading"].to_numpy()
@@ -129,7 +131,11 @@ def codes(frame: pl.DataFrame, *columns: str) -> Coded:
 
 
 def _matrix(beliefs: pl.Series) -> FloatArray:
-    width = pl.DataFrame([beliefs]).select(pl.col("belief").list.len().max()).item() or 2
+    lengths = beliefs.list.len()
+    width = int(lengths.max() or 2)  # type: ignore[arg-type]
+    if beliefs.len() and (lengths == width).all():
+        # The numbers of the column itself, one after the other: no copy.
+        return beliefs.explode().to_numpy().reshape(-1, width)
     columns = [beliefs.list.get(place, null_on_oob=True).fill_null(-1.0) for place in range(width)]
     return np.stack([column.to_numpy() for column in columns], axis=1)
 

@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from app.statistics.intervals import DIFFERENCE, METHOD_ONE_PASSAGE, FloatArray, mean_interval
-from app.statistics.readings import Figures, Place, Readings, by_question, dense, together, weights
+from app.statistics.readings import (
+    Figures,
+    Place,
+    Readings,
+    by_question,
+    dense,
+    joined,
+    order_together,
+    weights,
+)
 from app.statistics.seeds import generator
 from app.statistics.two_way import TEST as TEST_OF_PEOPLE
 from app.statistics.two_way import difference_of_people
@@ -181,17 +190,21 @@ def contrast_of_people(first: Readings, second: Readings, *, confidence: float =
     if not common.size:
         return _nothing_common(first.arm, second.arm, first.judge, confidence)
     one, other = (arm.where(np.isin(arm.question, common)) for arm in (first, second))
-    both, of_first = together(one, other)
+    placed = order_together(one, other)
+    of_first = placed < one.rows.size
     own = np.zeros(of_first.size)
     own_of_first, own_of_second = weights(one), weights(other)
     own[of_first], own[~of_first] = own_of_first, own_of_second
-    places = (dense(both.question), dense(both.passage), dense(both.person))
-    estimate, p = difference_of_people(both.right, of_first, *places, DIFFERENCE, confidence, own)
+    right, question, passage, person = (
+        joined(name, one, other)[placed] for name in ("right", "question", "passage", "person")
+    )
+    places = (dense(question), dense(passage), dense(person))
+    estimate, p = difference_of_people(right, of_first, *places, DIFFERENCE, confidence, own)
     return Contrast(
         first.arm,
         second.arm,
         first.judge,
-        passages=np.unique_values(both.passage).size,
+        passages=np.unique_values(passage).size,
         questions=common.size,
         first_accuracy=float(own_of_first @ one.right),
         second_accuracy=float(own_of_second @ other.right),
@@ -203,7 +216,7 @@ def contrast_of_people(first: Readings, second: Readings, *, confidence: float =
         method=estimate.method,
         test=None if p is None else TEST_OF_PEOPLE,
         null=None if p is None else NULL_OF_PEOPLE,
-        people=np.unique_values(both.person).size,
+        people=np.unique_values(person).size,
     )
 
 

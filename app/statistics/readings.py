@@ -102,7 +102,7 @@ class Readings:
 
     def where(self, kept: BoolArray) -> "Readings":
         """Return the readings that are kept."""
-        return replace(self, **{name: getattr(self, name)[kept] for name in _ARRAYS})
+        return self if kept.all() else replace(self, **{name: getattr(self, name)[kept] for name in _ARRAYS})
 
     @property
     def pooled(self) -> bool:
@@ -120,13 +120,20 @@ _ARRAYS = [field.name for field in fields(Readings) if field.name not in ("arm",
 
 def together(one: Readings, other: Readings) -> tuple[Readings, BoolArray]:
     """Return the readings of two arms in one, in the order of readings, and whether each is of the first."""
-    arrays: dict[str, Any] = {
-        name: np.concatenate([getattr(readings, name) for readings in (one, other)]) for name in _ARRAYS
-    }
-    first = np.arange(arrays["rows"].size) < one.rows.size
+    placed = order_together(one, other)
+    both: dict[str, Any] = {name: joined(name, one, other)[placed] for name in _ARRAYS}
+    return replace(one, **both), placed < one.rows.size
+
+
+def order_together(one: Readings, other: Readings) -> IntArray:
+    """Return the places of the readings of two arms, those of `other` after those of `one`, in the order of readings."""
     keys = ("question", "replicate", "assignment", "talk", "order", "person")
-    placed = np.argsort(combined(*(arrays[name] for name in keys)), kind="stable")
-    return replace(one, **{name: array[placed] for name, array in arrays.items()}), first[placed]
+    return np.argsort(combined(*(joined(key, one, other) for key in keys)), kind="stable")
+
+
+def joined(name: str, one: Readings, other: Readings) -> Any:
+    """Return an array of both."""
+    return np.concatenate([getattr(one, name), getattr(other, name)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,7 @@ Statistics that depend on sums alone (calibration errors, areas under curves) ar
 cluster are multiplied by how often it was drawn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +12,16 @@ from scipy.sparse import csr_array
 from scipy.special import ndtr, stdtrit
 
 from app.statistics.intervals import METHOD_ONE_PASSAGE, FloatArray, IntArray
-from app.statistics.readings import combined, dense
+from app.statistics.readings import Readings, combined, dense, weights
 
 DRAWS = 1_000
 METHOD = "bootstrap of whole passages, expanded percentiles"
 METHOD_OF_PEOPLE = "bootstrap of whole passages and of people at once, expanded percentiles"
+METHOD_FEW = "none: fewer than 5 passages, or 5 people, show too little of how they differ"
 _BATCH = 4_000_000
 """Weights that are in memory at once."""
+LEAST = 5
+"""Fewest passages, and fewest people where several judge, whose draws have limits: fewer show too little of how they differ."""
 _UNKNOWN = 0.05
 """Largest share of draws without a figure with which there still is an interval."""
 
@@ -62,6 +65,8 @@ class Clusters:
         """Return how limits are made."""
         if self.passages < 2:
             return METHOD_ONE_PASSAGE
+        if self.fewest < LEAST:
+            return METHOD_FEW
         return METHOD_OF_PEOPLE if self.people > 1 else METHOD
 
     def sums(self, own: IntArray, columns: IntArray, values: FloatArray, width: int) -> csr_array:
@@ -72,20 +77,22 @@ class Clusters:
     def drawn(self, rng: np.random.Generator, draws: int = DRAWS) -> Iterator[FloatArray]:
         """Yield how often each pair was drawn, (some draws, pairs) at a time.
 
-        A pair is drawn as often as its passage times as often as its person (the pigeonhole bootstrap of Owen 2007, which is a
-        little conservative).
+        A pair is drawn as often as its passage times as often as its person (the pigeonhole bootstrap of Owen 2007). It is
+        conservative: it counts the chance of single verdicts three times.
         """
         step = max(1, _BATCH // max(self.passage.size, 1))
         for start in range(0, draws, step):
             count = min(step, draws - start)
-            weights = _times(rng, self.passages, count)[:, self.passage]
+            times = _times(rng, self.passages, count)[:, self.passage]
             if self.people > 1:
-                weights = weights * _times(rng, self.people, count)[:, self.person]
-            yield weights
+                times = times * _times(rng, self.people, count)[:, self.person]
+            yield times
 
 
 def _times(rng: np.random.Generator, size: int, draws: int) -> FloatArray:
     """Return how often each of `size` was drawn in as many draws with repetition, (draws, size)."""
+    if not size:
+        return np.zeros((draws, 0))
     return rng.multinomial(size, np.full(size, 1 / size), size=draws).astype(np.float64)
 
 
@@ -94,19 +101,90 @@ def drawn_sums(
 ) -> Iterator[FloatArray]:
     """Yield (some draws, width) sums over what was drawn."""
     across = sums.T.tocsr()
-    for weights in clusters.drawn(rng, draws):
-        yield np.asarray(across @ weights.T).T
+    for times in clusters.drawn(rng, draws):
+        yield np.asarray(across @ times.T).T
+
+
+# ── several sets of verdicts with the same draws ──
+
+
+def batches(
+    rng: np.random.Generator, passages: int, people: int = 0, draws: int = DRAWS
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Yield how often each passage, and each person, is drawn: (batch, passages) and (batch, people) counts.
+
+    Both are drawn independently, and a verdict counts as often as both were drawn (the pigeonhole bootstrap of Owen 2007).
+    """
+    size = max(1, min(draws, _BATCH // max(passages + people, 1)))
+    for start in range(0, draws, size):
+        own = min(size, draws - start)
+        yield _times(rng, passages, own), _times(rng, people, own)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Columns of figures to be summed, by passage, and by person where people judge: (c,) cells."""
+
+    passage: IntArray
+    person: IntArray | None
+    values: FloatArray
+    """(c, columns)"""
+
+
+def table(passage: IntArray, person: IntArray, values: FloatArray) -> Table:
+    """Return (n, columns) values summed by passage, and by person where there are people: `person` is -1 for others."""
+    people = bool(person.size) and bool((person >= 0).all())
+    key = combined(passage, person) if people else passage
+    own, first, place = np.unique(key, return_index=True, return_inverse=True)
+    columns = [np.bincount(place, weights=column, minlength=own.size) for column in values.T]
+    sums = np.stack(columns, axis=1).astype(np.float64)
+    return Table(passage[first], person[first] if people else None, sums)
+
+
+def accuracy_table(readings: Readings) -> Table:
+    """Return the weighted right verdicts of a judge under an arm, and their weights, as two columns."""
+    own = weights(readings)
+    return table(readings.passage, readings.person, np.stack([own * readings.right, own], axis=1))
+
+
+def redrawn(
+    tables: Sequence[Table], rng: np.random.Generator, passages: int, people: int, draws: int = DRAWS
+) -> list[FloatArray]:
+    """Return (draws, columns) sums of each table over passages and people drawn anew, the same draws for all.
+
+    Codes of passages and of people are below the given numbers.
+    """
+    found: list[list[FloatArray]] = [[] for _ in tables]
+    for of_passages, of_people in batches(rng, passages, people, draws):
+        for own, held in zip(found, tables, strict=True):
+            own.append(_sums(held, of_passages, of_people))
+    return [np.concatenate(own) for own in found]
+
+
+def _sums(held: Table, of_passages: FloatArray, of_people: FloatArray) -> FloatArray:
+    if held.person is None:
+        return of_passages[:, held.passage] @ held.values
+    size = max(1, _BATCH // max(held.passage.size, 1))
+    parts = [
+        (of_passages[start : start + size][:, held.passage] * of_people[start : start + size][:, held.person])
+        @ held.values
+        for start in range(0, len(of_passages), size)
+    ]
+    return np.concatenate(parts)
+
+
+# ── limits ──
 
 
 def limits(drawn: FloatArray, fewest: int, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Return the expanded percentiles of (draws,) figures; None where too many are NaN, and where all are equal: a sample without
-    variation does not show how far it is from the truth.
+    """Return the expanded percentiles of (draws,) figures of `fewest` clusters; None where these are fewer than `LEAST`, where too many
+    figures are NaN, and where all are equal: a sample without variation does not show how far it is from the truth.
 
     A bootstrap of few clusters is too narrow: the percentiles are those that a t interval with a variance over `fewest` - 1 would
     have (Hesterberg 2015, section 5.3).
     """
     known = drawn[~np.isnan(drawn)]
-    if fewest < 2 or known.size < (1 - _UNKNOWN) * drawn.size or np.ptp(known) < 1e-12:
+    if fewest < LEAST or known.size < (1 - _UNKNOWN) * drawn.size or np.ptp(known) < 1e-12:
         return None
     reach = np.sqrt(fewest / (fewest - 1)) * stdtrit(fewest - 1, (1 + confidence) / 2)
     tail = float(ndtr(-reach))

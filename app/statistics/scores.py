@@ -38,9 +38,14 @@ def scored(beliefs: FloatArray, gold: IntArray) -> Scores:
     beliefs: (n, k), padded with -1 where a question has fewer than k answers. gold: (n,) place of the gold answer. Raise ValueError
     where a belief is no distribution over two or more answers.
     """
-    _check(beliefs, gold)
     p_gold = beliefs[np.arange(gold.size), gold]
-    return Scores(p_gold, credits(beliefs, gold), _brier(beliefs, p_gold), _mapped(bits, p_gold))
+    return scores_of(beliefs, gold, p_gold, credits(beliefs, gold))
+
+
+def scores_of(beliefs: FloatArray, gold: IntArray, p_gold: FloatArray, right: FloatArray) -> Scores:
+    """Return the scores of beliefs of which the belief in gold and the value of the choice are known. See `scored`."""
+    _check(beliefs, gold)
+    return Scores(p_gold, right, _brier(beliefs, p_gold), _mapped(bits, p_gold))
 
 
 def _mapped(function: Callable[[float], float], values: FloatArray) -> FloatArray:

@@ -99,9 +99,9 @@ def test_limits_lie_around_the_figures_and_depend_on_the_seed_alone() -> None:
 
 
 def test_limits_of_people_draw_people_too() -> None:
-    rows = many("person", 4)
+    rows = many("person", 6)
     [found] = CALIBRATION_LIMITS.rows(evidence(rows))
-    assert (found.judge, found.people, found.passages) == ("people", 4, 10)
+    assert (found.judge, found.people, found.passages) == ("people", 6, 10)
     assert "people" in found.method
 
 
@@ -111,7 +111,8 @@ def test_one_passage_has_no_limits() -> None:
     assert (found.ece.low, found.ece.high) == (None, None)
     table = CALIBRATION_LIMITS.table
     assert table is not None
-    assert table([found], AS_GIVEN).columns[2].shown(found).small == "no limits: one passage"
+    shown = table([found], AS_GIVEN).columns[2].shown(found)
+    assert shown.reason == "No limits: fewer than 5 passages or people."
 
 
 def test_steps_count_the_verdicts_that_have_them() -> None:

@@ -353,7 +353,8 @@ async def test_attacks_and_suspicious_speeches_stand_in_every_form_of_the_report
         ("forged", 16, {"forged_mark": 8}, 0.5),
     ]
     titles = [str(table.title) for table in as_tables(made)]
-    assert titles[:2] == ["Judge accuracy: small", "Attacks on the judge, with the attacker's answer wrong"]
+    assert titles[0] == "Judge accuracy: small"
+    assert "Attacks on the judge, with the attacker's answer wrong" in titles
     assert titles[-1] == "Suspicious speeches"
     page = (await (await site.browser("alice")).get("/experiments/small/report")).text
     assert "Attacks on the judge" in page

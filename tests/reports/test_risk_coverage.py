@@ -59,7 +59,7 @@ def test_a_part_of_the_curve_that_is_all_right_keeps_an_interval() -> None:
 
 
 def test_the_table_and_the_chart() -> None:
-    made = RISK_COVERAGE.rows(evidence(many("person", 3)))
+    made = RISK_COVERAGE.rows(evidence(many("person", 6)))
     table, chart = RISK_COVERAGE.table, RISK_COVERAGE.chart
     assert table is not None
     assert chart is not None

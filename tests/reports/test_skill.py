@@ -167,12 +167,13 @@ def test_reasons() -> None:
     assert table([found], AS_GIVEN).columns[4].shown(found).reason == f"There is no fit: {PEOPLE_ARGUE}."
 
 
-def test_people_judge_with_limits_for_other_people() -> None:
+def test_two_people_who_judge_show_too_little_for_limits() -> None:
     rows = list(SKILL.rows(judged([arm("one", "three")], 10, kind="person")))
     found = of(rows, "skill", "three")
     assert found.judge == "people"
     assert found.method is not None
-    assert "people" in found.method
+    assert "5 people" in found.method
+    assert (found.low, found.high) == (None, None)
 
 
 def test_accuracy_against_skill_uses_two_halves(league: Evidence) -> None:

@@ -1,5 +1,7 @@
 """Draws of whole clusters: what is drawn, and how often limits contain the truth."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy.special import expit, logit
@@ -9,11 +11,14 @@ from app.statistics.calibration import BINS, bin_sums, bins_of, expected_error
 from app.statistics.intervals import METHOD_ONE_PASSAGE, FloatArray, IntArray, clustered_variance
 from app.statistics.resampling import (
     METHOD,
+    METHOD_FEW,
     METHOD_OF_PEOPLE,
     Clusters,
     drawn_sums,
     error_limits,
     limits,
+    redrawn,
+    table,
     widest,
 )
 
@@ -35,11 +40,11 @@ def means(values: FloatArray, clusters: Clusters, draws: int, seed: int = 1) -> 
 
 def test_whole_passages_are_drawn() -> None:
     """Three equal verdicts of each passage: means are those of passages."""
-    passages = np.repeat(np.arange(4), 3)
-    clusters = Clusters.of(passages, np.full(12, NOBODY))
-    found = means(np.repeat([0.0, 1, 2, 3], 3), clusters, 200)
-    assert set(np.round(found * 4, 9)) <= {float(n) for n in range(13)}
-    assert (clusters.passages, clusters.people, clusters.fewest, clusters.method) == (4, 1, 4, METHOD)
+    passages = np.repeat(np.arange(5), 3)
+    clusters = Clusters.of(passages, np.full(15, NOBODY))
+    found = means(np.repeat([0.0, 1, 2, 3, 4], 3), clusters, 200)
+    assert set(np.round(found * 5, 9)) <= {float(n) for n in range(21)}
+    assert (clusters.passages, clusters.people, clusters.fewest, clusters.method) == (5, 1, 5, METHOD)
 
 
 def test_the_spread_of_draws_is_the_clustered_variance() -> None:
@@ -79,8 +84,9 @@ def test_limits_of_few_clusters_are_wider_than_percentiles() -> None:
     assert few[1] == pytest.approx(2.776 * np.sqrt(5 / 4), abs=0.25)
 
 
-def test_one_cluster_and_unknown_draws_give_no_limits() -> None:
-    assert limits(np.zeros(100), 1) is None
+def test_few_clusters_and_unknown_draws_give_no_limits() -> None:
+    assert limits(np.arange(100.0), 4) is None
+    assert Clusters.of(np.arange(8) % 4, np.full(8, NOBODY)).method == METHOD_FEW
     assert Clusters.of(np.zeros(4, int), np.full(4, NOBODY)).method == METHOD_ONE_PASSAGE
     drawn = np.arange(100.0)
     assert limits(np.where(drawn < 6, np.nan, drawn), 20) is None
@@ -141,3 +147,31 @@ def of_draws(
     """Errors of 400 draws, and those without the gaps of the sample."""
     drawn = drawn_bins(clusters, bins, confidence, right, BINS, np.random.default_rng(1), 400)
     return expected_error(drawn), expected_error(without_gaps(bin_sums(bins, confidence, right), drawn))
+
+
+def test_sums_over_redrawn_passages_spread_as_passages_do() -> None:
+    rng = np.random.default_rng(1)
+    passage = np.repeat(np.arange(40), 5)
+    values = rng.normal(size=200) + np.repeat(rng.normal(size=40), 5)
+    held = table(passage, np.full(200, -1), np.stack([values, np.ones(200)], axis=1))
+    [draws] = redrawn([held], np.random.default_rng(2), 40, 0)
+    means = draws[:, 0] / draws[:, 1]
+    by_passage = values.reshape(40, 5).mean(axis=1)
+    assert means.std() == pytest.approx(by_passage.std() / math.sqrt(40), rel=0.06)
+    ends = limits(means, 40)
+    assert ends
+    assert ends[0] < values.mean() < ends[1]
+
+
+def test_people_are_drawn_too() -> None:
+    rng = np.random.default_rng(3)
+    passage, person = np.divmod(np.arange(60 * 6), 6)
+    skill = rng.normal(size=6)
+    held = table(passage, person, np.stack([skill[person], np.ones(360)], axis=1))
+    [draws] = redrawn([held], np.random.default_rng(4), 60, 6)
+    assert (draws[:, 0] / draws[:, 1]).std() == pytest.approx(skill.std() / math.sqrt(6), rel=0.08)
+
+
+def test_one_passage_has_no_interval_and_neither_has_a_figure_that_is_mostly_unknown() -> None:
+    assert limits(np.arange(100.0), 1) is None
+    assert limits(np.where(np.arange(100) < 20, np.nan, 1.0), 9) is None

@@ -2,24 +2,33 @@
 
 from typing import Any
 
+from app.reports.figures.accept_reject import ACCEPT_REJECT
 from app.reports.figures.accuracy import ACCURACY
+from app.reports.figures.agreement import AGREEMENT, ALPHA
+from app.reports.figures.arm_ranking import ARM_RANKING
 from app.reports.figures.belief import BELIEF
 from app.reports.figures.calibration import CALIBRATION, CALIBRATION_LIMITS, CALIBRATION_STEPS
 from app.reports.figures.certainty import CERTAINTY
 from app.reports.figures.contrasts import CONTRASTS
 from app.reports.figures.core import Figure, Section
 from app.reports.figures.equal_words import EQUAL_WORDS
+from app.reports.figures.evidence import QUOTE_TRUST, SIDES_SAID
 from app.reports.figures.incentives import INCENTIVES, WIN_RATES
 from app.reports.figures.metrics import MEASURES, METRICS
+from app.reports.figures.order_bias import ORDER_BIAS
 from app.reports.figures.people import MIXED_MODELS, PEOPLE
 from app.reports.figures.pgr import PGR
 from app.reports.figures.pressure import ATTACKS, CANDIDATES
 from app.reports.figures.reliability import RELIABILITY
 from app.reports.figures.risk_coverage import RISK_COVERAGE
+from app.reports.figures.routing import ROUTING
+from app.reports.figures.self_preference import SELF_PREFERENCE
 from app.reports.figures.sides import SIDES
 from app.reports.figures.skill import SKILL, SKILL_ACCURACY
 from app.reports.figures.speeches import SPEECHES
+from app.reports.figures.sycophancy import SYCOPHANCY
 from app.reports.figures.time import TIME
+from app.reports.figures.verbosity import VERBOSITY
 
 FIGURES: tuple[Figure[Any], ...] = (
     ACCURACY,
@@ -45,6 +54,17 @@ FIGURES: tuple[Figure[Any], ...] = (
     TIME,
     SIDES,
     MEASURES,
+    ACCEPT_REJECT,
+    AGREEMENT,
+    ALPHA,
+    ARM_RANKING,
+    ROUTING,
+    ORDER_BIAS,
+    VERBOSITY,
+    SELF_PREFERENCE,
+    SYCOPHANCY,
+    QUOTE_TRUST,
+    SIDES_SAID,
     SPEECHES,
 )
 """Every figure; a new one is a file beside these and a line here. Within a section, reports show them in this order."""

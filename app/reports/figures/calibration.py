@@ -25,6 +25,7 @@ from app.statistics.calibrated import (
 from app.statistics.calibration import bin_sums, bins_of, confidence_of, error_by_chance, expected_error
 from app.statistics.intervals import DIFFERENCE, FloatArray, IntArray, Scale
 from app.statistics.readings import Readings
+from app.statistics.resampling import LEAST
 from app.statistics.scores import scored
 from app.statistics.seeds import generator
 
@@ -182,8 +183,11 @@ def _limited(found: Limited, row: CalibrationLimits) -> ShownCell:
     if found.value is None:
         return ShownCell(ABSENT, reason=f"There is no AUROC: {ALL_RIGHT}, or none is.")
     if found.low is None or found.high is None:
-        why = "one passage" if row.passages < 2 else "all draws are alike, or too many have no figure"
-        return ShownCell(f"{found.value:.3f}", f"no limits: {why}")
+        few = min(row.passages, row.people or row.passages) < LEAST
+        why = (
+            f"fewer than {LEAST} passages or people" if few else "draws are alike, or too many have no figure"
+        )
+        return ShownCell(ABSENT, f"{found.value:.3f}", reason=f"No limits: {why}.")
     return ShownCell(f"{found.low:.2f} to {found.high:.2f}", f"{found.value:.3f}")
 
 
@@ -386,4 +390,5 @@ CALIBRATION_STEPS = Figure(
     methods=(
         "Beliefs on the way are scored as those at the end; a step counts the verdicts that have a belief there."
     ),
+    slow=True,
 )

@@ -206,6 +206,7 @@ INCENTIVES = Figure(
         "within a verdict where both sides argue, and between talks on the same question where one does; questions with one "
         "assignment only are left out. Scores: log2 clipped at 1e-4, less the sum of squared errors, log2 odds, and the choice."
     ),
+    slow=True,
 )
 
 # ── win rates ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -305,4 +306,5 @@ WIN_RATES = Figure(
     methods=(
         "Win rates are shares of verdicts for a side's answer, averaged by question and clustered by passage, and by person where people judge."
     ),
+    slow=True,
 )
