@@ -36,17 +36,43 @@ def report_command(
         ReportFormat,
         typer.Option(help="A table, JSON with every figure, or one HTML page with the plots in it."),
     ] = ReportFormat.TABLE,
+    methods: Annotated[
+        bool,
+        typer.Option(
+            "--methods", help="Print paragraphs for the methods section of a paper, and nothing else."
+        ),
+    ] = False,
 ) -> None:
     """Print how often each judge was right under each arm: of several experiments together, then of each."""
     if format is not ReportFormat.TABLE and len(names) > 1:
         raise UserError(f"{format.value.upper()} holds one report: name one experiment at a time.")
     names = list(dict.fromkeys(names))
     remote = remote_arena()
+    if methods:
+        run_to_end(_methods(remote, names))
+        return
     if remote and format is ReportFormat.HTML:
         raise UserError(
             "A page is made on the machine of the arena: leave --server out, or take a table or JSON."
         )
     run_to_end(_report_there(remote, names, format) if remote else _report_here(names, format))
+
+
+async def _methods(remote: Remote | None, names: list[str]) -> None:
+    from app.cli.local import local_arena
+    from app.cli.work import find_experiment
+    from app.reports.methods import as_text
+    from app.reports.report import report
+
+    if remote:
+        async with remote:
+            print("\n\n".join([as_text((await remote.report(name))["methods"]) for name in names]))
+        return
+    async with local_arena() as (database, _):
+        experiments = [await find_experiment(database, name) for name in names]
+        async with database.session() as session:
+            made = [await report(session, experiment) for experiment in experiments]
+    print("\n\n".join(as_text(result.methods) for result in made))
 
 
 async def _report_there(remote: Remote, names: list[str], format: ReportFormat) -> None:

@@ -10,6 +10,7 @@ from app.records import frames, verdicts
 from app.records.humans import first_names
 from app.records.progress import FailureCount, failures
 from app.records.prompt_sizes import CutPrompts, cut_prompts
+from app.records.provenance import Provenance, provenance
 from app.records.revisions import ChangedModel, changed_models
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount
@@ -40,6 +41,8 @@ class Facts:
     """The first pseudonym of each person who judged by several accounts, by pseudonym."""
     efforts: pl.DataFrame = field(default_factory=frames.no_efforts)
     """As `app.records.frames.effort_frame`."""
+    provenance: Provenance | None = None
+    """What the methods section names beside; None in a report of nothing recorded."""
 
 
 async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
@@ -62,4 +65,5 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         await changed_models(session, experiment.id),
         humans,
         await frames.effort_frame(session, experiment.id),
+        await provenance(session, experiment),
     )

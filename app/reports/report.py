@@ -13,6 +13,7 @@ from app.experiments.spec import prompt_versions
 from app.judge_fields import KNOWS_STORY
 from app.records.progress import FailureCount
 from app.records.prompt_sizes import CutPrompts
+from app.records.provenance import Provenance
 from app.records.revisions import ChangedModel
 from app.records.verdicts import ArmCount
 from app.reports.as_published import differences
@@ -22,6 +23,7 @@ from app.reports.figures import certainty, every_figure
 from app.reports.figures.accuracy import ReportRow
 from app.reports.figures.core import Figure
 from app.reports.imported import imported_notes
+from app.reports.methods import methods
 from app.reports.written import starred
 from app.statistics.contrasts import Contrast
 from app.statistics.metrics import Measured
@@ -55,6 +57,13 @@ class Report:
     """Models whose server read less of a prompt than was sent."""
     changed: Sequence[ChangedModel] = ()
     """Models that answered as several revisions under one name."""
+    provenance: Provenance | None = None
+    """What the methods section names beside."""
+
+    @property
+    def methods(self) -> list[dict[str, str]]:
+        """Return the paragraphs of the methods section: `title` and `text`."""
+        return [asdict(item) for item in methods(self, RULES)]
 
     @property
     def lines(self) -> Sequence[ReportRow]:
@@ -122,6 +131,7 @@ class Report:
                 if figure.as_json
             },
             "failures": [asdict(failure) for failure in self.failures],
+            "methods": self.methods,
         }
 
 
@@ -164,6 +174,7 @@ def quick(evidence: Evidence, tell: Tell = untold) -> Report:
         accounts=_accounts(evidence),
         cut=facts.cut,
         changed=facts.changed,
+        provenance=facts.provenance,
     )
 
 
