@@ -141,7 +141,7 @@ def _value(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_value(item)}" for key, item in value.items()) or "none"
+        return ", ".join(f"{key} {_value(item)}" for key, item in sorted(value.items())) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(_value, value)) or "none"
     return str(value)
@@ -150,7 +150,7 @@ def _value(value: Any) -> str:
 def _seats(arm: Mapping[str, Any]) -> str:
     seats = arm.get("seats", {})
     by_holder: dict[str, list[str]] = {}
-    for seat, holder in seats.items():
+    for seat, holder in sorted(seats.items()):
         by_holder.setdefault(holder, []).append(seat)
     said = [
         f"{_listed(own)} {'is' if len(own) == 1 else 'are'} {holder}" for holder, own in by_holder.items()
@@ -160,7 +160,7 @@ def _seats(arm: Mapping[str, Any]) -> str:
 
 def _prompts(arm: Mapping[str, Any], versions: Mapping[str, str], held: Provenance | None) -> str:
     digest = held.prompts.get(arm["name"]) if held else None
-    own = f", with prompts of its own for {_listed(arm['prompts'])}" if arm.get("prompts") else ""
+    own = f", with other prompts for {_listed(sorted(arm['prompts']))}" if arm.get("prompts") else ""
     hashed = f", SHA-256 {digest[:SHORT]}" if digest else ""
     return f"; prompts of version {versions[arm['name']]}{own}{hashed}"
 
@@ -195,7 +195,7 @@ MATTERS = ("temperature", "top_p", "max_tokens", "reason_first", "belief", "vote
 
 def _participants(spec: Mapping[str, Any], held: Provenance | None) -> Iterator[str]:
     answered = {(item.endpoint, item.model): item for item in held.models} if held else {}
-    for name, settings in spec.get("participants", {}).items():
+    for name, settings in sorted(spec.get("participants", {}).items()):
         kind = settings.get("kind")
         if kind == "builtin":
             yield f"{name} is the built-in baseline {settings['name']}, no language model."
@@ -248,7 +248,7 @@ def _judging(report: Report, held: Provenance | None) -> Iterator[str]:
         yield _round(item)
     taking = list(dict.fromkeys(line.judge.label for line in report.lines if line.judge.takes_part))
     if taking:
-        yield f"{_listed(taking)} took part in the talks as judges, each in talks of its own."
+        yield f"{_listed(taking)} took part in the talks as judges, each in separate talks."
     orders = {line.certainty is not None and line.certainty.orders_agree is not None for line in report.lines}
     if True in orders:
         yield "Models and built-in judges read each talk in both orders of the answers, and each reading is a verdict."
@@ -307,7 +307,7 @@ def _sample(report: Report) -> Iterator[str]:
         yield f"People returned a trial, or let its lease end, {_count(totals['returned'], 'time')}; each was given to another person."
     for key, text in (("refusals", "a refusal to argue"), ("concessions", "a concession")):
         if totals[key]:
-            yield f"{_count(totals[key], 'speech', 'speeches')} held {text}; they stay in the sample."
+            yield f"{_count(totals[key], 'speech', 'speeches')} contain {text}; they stay in the sample."
 
 
 LEFT_OUT = (
@@ -388,7 +388,10 @@ def _interruptions(report: Report, held: Provenance | None) -> Iterator[str]:
     yield from (item.sentence for item in report.changed)
     if held and held.cap:
         most = _listed(
-            [f"{value:,} {'of money' if name == 'money' else name}" for name, value in held.cap.items()]
+            [
+                f"{value:,} {'of money' if name == 'money' else name}"
+                for name, value in sorted(held.cap.items())
+            ]
         )
         yield f"The experiment was capped at {most}."
         if held.cap_reached:
@@ -432,7 +435,7 @@ def commit() -> str | None:
 
 
 def _resolved(folder: Path, name: str) -> str | None:
-    """Return the commit of a branch, which is in a file of its own or among the packed ones."""
+    """Return the commit of a branch, which is in a separate file or among the packed ones."""
     common = folder / "commondir"
     home = (folder / common.read_text("utf-8").strip()).resolve() if common.is_file() else folder
     if (home / name).is_file():

@@ -9,6 +9,7 @@ from app.reports.figures.contrasts import CONTRASTS
 from app.reports.figures.core import Figure, Section
 from app.reports.figures.equal_words import EQUAL_WORDS
 from app.reports.figures.metrics import MEASURES, METRICS
+from app.reports.figures.groups import GROUPS
 from app.reports.figures.people import MIXED_MODELS, PEOPLE
 from app.reports.figures.pgr import PGR
 from app.reports.figures.pressure import ATTACKS, CANDIDATES
@@ -34,6 +35,7 @@ FIGURES: tuple[Figure[Any], ...] = (
     SIDES,
     MEASURES,
     SPEECHES,
+    GROUPS,
 )
 """Every figure; a new one is a file beside these and a line here. Within a section, reports show them in this order."""
 
