@@ -51,7 +51,7 @@ async def test_it_says_what_was_run_and_counts_it(database: Database) -> None:
         "The experiment small has 4 arms (naive, expert, consultancy and debate).",
         "4 questions about 2 passages of the task set ferries",
         "gold and its best distractor, in an order shuffled with seed 11",
-        "debate: protocol debate with rounds 2; debater_a and debater_b are advocate; prompts of version ",
+        "debate: protocol debate with rounds 2; checker, debater_a and debater_b are advocate; prompts of version ",
         "lexical is the built-in baseline lexical-judge, no language model.",
         "Finished talks were judged by lexical and dice; beliefs after each step were elicited.",
         "1 contrast was named before the run: debate less consultancy.",
