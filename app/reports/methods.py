@@ -336,27 +336,29 @@ def _line(line: ReportRow) -> str:
 
 # ── how it is computed ──────────────────────────────────────────────────────────────────────────────────────────
 
-ACCURACY = (
-    "Accuracy is the share of verdicts that believe the right answer most, a tie of k answers counting 1/k; it is averaged over reading "
-    "orders, assignments and replicates within a question, and then over questions. Intervals (95%) are Wilson score intervals at an "
-    "effective number of questions, with a t quantile and a CR2 variance clustered by passage (Bell and McCaffrey 2002)"
+INTERVALS = (
+    "Intervals of accuracy are Wilson score intervals at an effective number of questions, with a t quantile and a CR2 variance clustered "
+    "by passage (Bell and McCaffrey 2002)"
 )
-PEOPLE_TOO = ", and by person where people judge, so that they hold for new passages and new people"
-TWO_SCORES = (
-    "The log score is log2 of the belief in the right answer, beliefs counting as at least 1e-4; the Brier score is (1 − belief)² for "
-    "two answers."
-)
+PEOPLE_TOO = "; those of people are on the logit scale with a variance clustered by passage and by person"
+SCORES = "The log score is log2 of the belief in the right answer, beliefs counting as at least 1e-4; the Brier score is (1 − belief)² for two answers, and half of the sum over all answers for more."
 
 
 def _statistics(report: Report) -> Iterator[str]:
-    from app.reports.figures import FIGURES
+    from app.reports.figures import every_figure
 
-    if any(line.cell for line in report.lines):
-        pooled = any(line.cell and line.cell.people for line in report.lines)
-        yield f"{ACCURACY}{PEOPLE_TOO if pooled else ''}."
-        yield TWO_SCORES
+    said = (
+        (figure.name, figure.methods)
+        for figure in every_figure()
+        if figure.methods and report.figures.get(figure.name)
+    )
+    for name, sentence in said:
+        yield sentence
+        if name == "accuracy":
+            pooled = any(line.cell and line.cell.people for line in report.lines)
+            yield f"{INTERVALS}{PEOPLE_TOO if pooled else ''}."
+            yield SCORES
     yield from _contrasts(report)
-    yield from (figure.methods for figure in FIGURES if figure.methods and report.figures.get(figure.name))
 
 
 def _contrasts(report: Report) -> Iterator[str]:
@@ -364,10 +366,6 @@ def _contrasts(report: Report) -> Iterator[str]:
     if not named:
         return
     yield f"{_count(len(named), 'contrast')} {'was' if len(named) == 1 else 'were'} named before the run: {_listed(named)}."
-    yield (
-        "Contrasts are differences of accuracy on the questions judged under both arms, paired by question and clustered by passage; "
-        "p-values are two-sided and corrected by Holm's method over the named contrasts, for each judge alone."
-    )
     tests = dict.fromkeys((item.test, item.null) for item in report.contrasts if item.test)
     yield from (f"Test: {test}; null hypothesis: {null}." for test, null in tests)
 

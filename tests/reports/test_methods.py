@@ -179,10 +179,10 @@ def test_only_the_host_of_an_address_is_named() -> None:
 
 def test_figures_with_rows_add_their_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     result = held()
-    one = replace(figures.FIGURES[0], name="mine", methods="Mine is counted.")
-    monkeypatch.setattr(figures, "FIGURES", (one,))
-    assert "Mine is counted." not in text_of(replace(result, figures={"mine": []}))
-    assert "Mine is counted." in text_of(replace(result, figures={"mine": [1]}))
+    one = replace(figures.FIGURES[-1], name="mine", methods="Mine is counted.")
+    monkeypatch.setattr(figures, "FIGURES", (*figures.FIGURES, one))
+    assert "Mine is counted." not in text_of(replace(result, figures={**result.figures, "mine": []}))
+    assert "Mine is counted." in text_of(replace(result, figures={**result.figures, "mine": [1]}))
 
 
 def test_the_commit_is_that_of_the_source_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from app.reports.figures.certainty import CERTAINTY
 from app.reports.figures.contrasts import CONTRASTS
 from app.reports.figures.core import Figure, Section
 from app.reports.figures.equal_words import EQUAL_WORDS
-from app.reports.figures.metrics import MEASURES, METRICS
 from app.reports.figures.groups import GROUPS
+from app.reports.figures.metrics import MEASURES, METRICS
 from app.reports.figures.people import MIXED_MODELS, PEOPLE
 from app.reports.figures.pgr import PGR
 from app.reports.figures.pressure import ATTACKS, CANDIDATES
