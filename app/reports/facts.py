@@ -7,6 +7,7 @@ import polars as pl
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import frames, verdicts
+from app.records.difficulty import Difficulty, conceded_talks, difficulty
 from app.records.humans import first_names
 from app.records.progress import FailureCount, failures
 from app.records.prompt_sizes import CutPrompts, cut_prompts
@@ -43,6 +44,9 @@ class Facts:
     """As `app.records.frames.effort_frame`."""
     provenance: Provenance | None = None
     """What the methods section names beside; None in a report of nothing recorded."""
+    difficulty: Difficulty = Difficulty()  # noqa: RUF009 - it is frozen
+    conceded: Sequence[int] = ()
+    """Hashes of the talks with a concession."""
 
 
 async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
@@ -66,4 +70,6 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         humans,
         await frames.effort_frame(session, experiment.id),
         await provenance(session, experiment),
+        await difficulty(session, experiment.id),
+        await conceded_talks(session, experiment.id),
     )

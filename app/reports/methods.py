@@ -21,7 +21,8 @@ from app.reports.as_published import differences
 
 if TYPE_CHECKING:
     from app.records.provenance import AnsweredModel, Provenance, Round
-    from app.reports.report import Report, ReportRow
+    from app.reports.figures.accuracy import ReportRow
+    from app.reports.report import Report
 
 DISTRIBUTION = "oversight-arena"
 ROOT = Path(__file__).resolve().parents[2]

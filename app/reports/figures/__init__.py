@@ -16,6 +16,7 @@ from app.reports.figures.pressure import ATTACKS, CANDIDATES
 from app.reports.figures.reliability import RELIABILITY
 from app.reports.figures.sides import SIDES
 from app.reports.figures.speeches import SPEECHES
+from app.reports.figures.tiers import TIERS
 from app.reports.figures.time import TIME
 
 FIGURES: tuple[Figure[Any], ...] = (
@@ -36,6 +37,7 @@ FIGURES: tuple[Figure[Any], ...] = (
     MEASURES,
     SPEECHES,
     GROUPS,
+    TIERS,
 )
 """Every figure; a new one is a file beside these and a line here. Within a section, reports show them in this order."""
 
