@@ -14,6 +14,7 @@ from app.cli.remote import remote_arena
 from app.cli.running import run_to_end
 from app.errors import UserError
 from app.exchange.choices import Format, What
+from app.reports.choices import Choices, Conceded, Ties, Unit, parsed_contrasts
 
 if TYPE_CHECKING:
     from app.client import Remote
@@ -42,27 +43,45 @@ def report_command(
             "--methods", help="Print paragraphs for the methods section of a paper, and nothing else."
         ),
     ] = False,
+    unit: Annotated[Unit, typer.Option(help="What accuracies are averaged over.")] = Unit.QUESTION,
+    ties: Annotated[Ties, typer.Option(help="What a tie counts: its share, or nothing.")] = Ties.HALF,
+    conceded: Annotated[
+        Conceded, typer.Option(help="Whether talks count in which a speech conceded.")
+    ] = Conceded.KEPT,
+    contrast: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--contrast",
+            metavar="A:B",
+            help="An exploratory contrast of two arms; all for every pair. Can be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Print how often each judge was right under each arm: of several experiments together, then of each."""
     if format is not ReportFormat.TABLE and len(names) > 1:
         raise UserError(f"{format.value.upper()} holds one report: name one experiment at a time.")
     names = list(dict.fromkeys(names))
+    pairs, every = parsed_contrasts(contrast or ())
+    choices = Choices(unit, ties, conceded, pairs, every)
     remote = remote_arena()
+    if remote and choices != Choices():
+        raise UserError(
+            "Reports are recomputed on the machine of the arena: leave --server out, or use the report's page."
+        )
     if methods:
-        run_to_end(_methods(remote, names))
+        run_to_end(_methods(remote, names, choices))
         return
     if remote and format is ReportFormat.HTML:
         raise UserError(
             "A page is made on the machine of the arena: leave --server out, or take a table or JSON."
         )
-    run_to_end(_report_there(remote, names, format) if remote else _report_here(names, format))
+    run_to_end(_report_there(remote, names, format) if remote else _report_here(names, format, choices))
 
 
-async def _methods(remote: Remote | None, names: list[str]) -> None:
+async def _methods(remote: Remote | None, names: list[str], choices: Choices) -> None:
     from app.cli.local import local_arena
-    from app.cli.work import find_experiment
+    from app.cli.work import find_experiment, local_report
     from app.reports.methods import as_text
-    from app.reports.report import report
 
     if remote:
         async with remote:
@@ -70,8 +89,7 @@ async def _methods(remote: Remote | None, names: list[str]) -> None:
         return
     async with local_arena() as (database, _):
         experiments = [await find_experiment(database, name) for name in names]
-        async with database.session() as session:
-            made = [await report(session, experiment) for experiment in experiments]
+        made = [await local_report(database, experiment, choices) for experiment in experiments]
     print("\n\n".join(as_text(result.methods) for result in made))
 
 
@@ -90,7 +108,7 @@ async def _report_there(remote: Remote, names: list[str], format: ReportFormat) 
             await print_remote_report(remote, name)
 
 
-async def _report_here(names: list[str], format: ReportFormat) -> None:
+async def _report_here(names: list[str], format: ReportFormat, choices: Choices) -> None:
     from app.cli.console import print_table
     from app.cli.local import local_arena
     from app.cli.progress import figures
@@ -102,10 +120,10 @@ async def _report_here(names: list[str], format: ReportFormat) -> None:
         experiments = [await find_experiment(database, name) for name in names]
         if format is ReportFormat.HTML:
             with figures(experiments[0].name) as tell:
-                page = await standing_alone(database, experiments[0], tell)
+                page = await standing_alone(database, experiments[0], tell, choices)
             print(page)
             return
-        made = [await local_report(database, experiment) for experiment in experiments]
+        made = [await local_report(database, experiment, choices) for experiment in experiments]
     if format is ReportFormat.JSON:
         print(json.dumps(made[0].as_json(), indent=2))
         return

@@ -15,6 +15,7 @@ from app.records.provenance import Provenance, provenance
 from app.records.revisions import ChangedModel, changed_models
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount
+from app.reports.choices import DEFAULT, Choices
 from app.reports.verdict_table import Partners
 from models import Experiment
 
@@ -47,9 +48,11 @@ class Facts:
     difficulty: Difficulty = Difficulty()  # noqa: RUF009 - it is frozen
     conceded: Sequence[int] = ()
     """Hashes of the talks with a concession."""
+    choices: Choices = DEFAULT
+    """How the report is to be computed."""
 
 
-async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
+async def facts(session: AsyncSession, experiment: Experiment, choices: Choices | None = None) -> Facts:
     """Read the data of a report."""
     talks = await frames.talk_frame(session, experiment.id)
     rows = await frames.verdict_frame(session, experiment.id, talks)
@@ -72,4 +75,5 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         await provenance(session, experiment),
         await difficulty(session, experiment.id),
         await conceded_talks(session, experiment.id),
+        choices or DEFAULT,
     )

@@ -359,6 +359,7 @@ def _statistics(report: Report) -> Iterator[str]:
             pooled = any(line.cell and line.cell.people for line in report.lines)
             yield f"{INTERVALS}{PEOPLE_TOO if pooled else ''}."
             yield SCORES
+            yield from report.choices.sentences
     yield from _contrasts(report)
 
 

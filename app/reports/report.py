@@ -17,6 +17,7 @@ from app.records.provenance import Provenance
 from app.records.revisions import ChangedModel
 from app.records.verdicts import ArmCount
 from app.reports.as_published import differences
+from app.reports.choices import DEFAULT, Choices, Unit
 from app.reports.evidence import Evidence, evidence_of
 from app.reports.facts import Facts, facts
 from app.reports.figures import certainty, every_figure
@@ -59,6 +60,8 @@ class Report:
     """Models that answered as several revisions under one name."""
     provenance: Provenance | None = None
     """What the methods section names beside."""
+    choices: Choices = DEFAULT
+    """How it was computed."""
 
     @property
     def methods(self) -> list[dict[str, str]]:
@@ -91,7 +94,7 @@ class Report:
         named = [(", ".join(line.names), line.cell, line.certainty) for line in self.lines]
         pilot = [PILOT.format(name=self.experiment.name)] if self.pilot else []
         servers = [item.sentence for item in self.cut] + [item.sentence for item in self.changed]
-        return [*pilot, *servers, *certainty.sentences(self.experiment.name, named)]
+        return [*self.choices.sentences, *pilot, *servers, *certainty.sentences(self.experiment.name, named)]
 
     @property
     def pilot(self) -> bool:
@@ -119,8 +122,9 @@ class Report:
             "rules": RULES,
             "pilot": self.pilot,
             "elicit": self.experiment.spec["elicit"],
-            "ties": "a tie of k answers counts 1/k",
-            "unit": "question, clustered by passage, and by person where people judge",
+            "ties": self.choices.tie,
+            "unit": self.choices.averaged,
+            **({"choices": self.choices.as_json()} if self.choices != DEFAULT else {}),
             "log_score_unit": "bits, beliefs clipped at 1e-4",
             "totals": dict(self.totals),
             "warnings": self.warnings,
@@ -146,9 +150,11 @@ def untold(title: str, number: int, of: int) -> None:
     """Tell nothing of what is computed."""
 
 
-async def report(session: AsyncSession, experiment: Experiment, tell: Tell = untold) -> Report:
+async def report(
+    session: AsyncSession, experiment: Experiment, tell: Tell = untold, *, choices: Choices | None = None
+) -> Report:
     """Compute the report of an experiment, finished or not."""
-    return computed(await facts(session, experiment), tell)
+    return computed(await facts(session, experiment, choices), tell)
 
 
 def computed(facts: Facts, tell: Tell = untold) -> Report:
@@ -175,6 +181,7 @@ def quick(evidence: Evidence, tell: Tell = untold) -> Report:
         cut=facts.cut,
         changed=facts.changed,
         provenance=facts.provenance,
+        choices=facts.choices,
     )
 
 
@@ -303,8 +310,13 @@ def _account_notes(report: Report) -> Iterator[str]:
 
 def _unit_note(report: Report) -> str:
     together = ", each with its twin" if report.totals["families"] < report.totals["passages"] else ""
+    unit = (
+        "verdict, each counting alike"
+        if report.choices.unit is Unit.VERDICT
+        else "question, averaged over orders, assignments and replicates"
+    )
     return (
-        f"Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage{together}, and by "
+        f"Unit: {unit}; intervals clustered by passage{together}, and by "
         "person where people judge; "
-        f"a tie of k answers counts 1/k; log score in bits. Computed under rules of version {RULES}."
+        f"{report.choices.tie}; log score in bits. Computed under rules of version {RULES}."
     )

@@ -4,16 +4,19 @@ from typing import Any
 
 from app.reports.figures.accuracy import ACCURACY
 from app.reports.figures.belief import BELIEF
+from app.reports.figures.budgets import BUDGETS
 from app.reports.figures.certainty import CERTAINTY
 from app.reports.figures.contrasts import CONTRASTS
 from app.reports.figures.core import Figure, Section
 from app.reports.figures.equal_words import EQUAL_WORDS
+from app.reports.figures.exploratory import EXPLORATORY
 from app.reports.figures.groups import GROUPS
 from app.reports.figures.metrics import MEASURES, METRICS
 from app.reports.figures.people import MIXED_MODELS, PEOPLE
 from app.reports.figures.pgr import PGR
 from app.reports.figures.pressure import ATTACKS, CANDIDATES
 from app.reports.figures.reliability import RELIABILITY
+from app.reports.figures.sensitivity import SENSITIVITY
 from app.reports.figures.sides import SIDES
 from app.reports.figures.speeches import SPEECHES
 from app.reports.figures.tiers import TIERS
@@ -23,7 +26,10 @@ FIGURES: tuple[Figure[Any], ...] = (
     ACCURACY,
     PGR,
     METRICS,
+    SENSITIVITY,
     CONTRASTS,
+    EXPLORATORY,
+    BUDGETS,
     EQUAL_WORDS,
     CANDIDATES,
     ATTACKS,
