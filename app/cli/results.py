@@ -109,12 +109,11 @@ async def _report_there(remote: Remote, names: list[str], format: ReportFormat) 
 
 
 async def _report_here(names: list[str], format: ReportFormat, choices: Choices) -> None:
-    from app.cli.console import print_table
     from app.cli.local import local_arena
     from app.cli.progress import figures
-    from app.cli.work import find_experiment, local_report, print_report
+    from app.cli.work import find_experiment, local_report, print_comparison, print_report
+    from app.reports.comparison import MOST, comparison_of
     from app.reports.html_file import standing_alone
-    from app.reports.tables import together
 
     async with local_arena() as (database, _):
         experiments = [await find_experiment(database, name) for name in names]
@@ -123,14 +122,66 @@ async def _report_here(names: list[str], format: ReportFormat, choices: Choices)
                 page = await standing_alone(database, experiments[0], tell, choices)
             print(page)
             return
+        if format is ReportFormat.TABLE and 1 < len(names) <= MOST:
+            print_comparison(await comparison_of(database, experiments, choices=choices))
         made = [await local_report(database, experiment, choices) for experiment in experiments]
     if format is ReportFormat.JSON:
         print(json.dumps(made[0].as_json(), indent=2))
         return
-    if len(made) > 1:
-        print_table(together([result.as_json() for result in made]))
     for result in made:
         print_report(result)
+
+
+class ComparisonFormat(StrEnum):
+    """How a comparison is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+@commands.command("compare")
+def compare_command(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME NAME…", help="Names of experiments, two or more.")
+    ],
+    contrast: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--contrast",
+            metavar="NAME/ARM:NAME/ARM",
+            help="Two arms to compare on common questions; arms of one name unless any are given. Can be repeated.",
+        ),
+    ] = None,
+    format: Annotated[ComparisonFormat, typer.Option(help="Tables, or JSON.")] = ComparisonFormat.TABLE,
+) -> None:
+    """Compare experiments: all arms in one table, contrasts on common questions, and what differs between the specs."""
+    if remote := remote_arena():
+        run_to_end(_compare_there(remote, names, contrast or [], format))
+    else:
+        run_to_end(_compare_here(names, contrast or [], format))
+
+
+async def _compare_here(names: list[str], asked: list[str], format: ComparisonFormat) -> None:
+    from app.cli.local import local_arena
+    from app.cli.work import find_experiment, print_comparison
+    from app.reports.comparison import check_number, comparison_of
+
+    names = list(dict.fromkeys(names))
+    check_number(names)
+    async with local_arena() as (database, _):
+        experiments = [await find_experiment(database, name) for name in names]
+        made = await comparison_of(database, experiments, asked)
+    if format is ComparisonFormat.JSON:
+        print(json.dumps(made.as_json(), indent=2))
+    else:
+        print_comparison(made)
+
+
+async def _compare_there(
+    remote: Remote, names: list[str], asked: list[str], format: ComparisonFormat
+) -> None:
+    async with remote:
+        print(await remote.comparison(names, asked, as_text=format is ComparisonFormat.TABLE), end="")
 
 
 @commands.command("export")

@@ -14,6 +14,7 @@ from app.records import experiments as records
 from app.records.database import Database
 from app.records.progress import Progress
 from app.reports.choices import DEFAULT, Choices, check_arms
+from app.reports.comparison import Comparison
 from app.reports.report import Report, notes, report
 from app.reports.tables import as_tables
 from app.services.caps import change_cap
@@ -87,6 +88,14 @@ async def local_report(database: Database, experiment: Experiment, choices: Choi
     with figures(experiment.name) as tell:
         async with database.session() as session:
             return await report(session, experiment, tell, choices=choices)
+
+
+def print_comparison(made: Comparison) -> None:
+    """Print the tables of a comparison, then its notes."""
+    for table in made.tables:
+        print_table(table.printed())
+    for note in made.notes:
+        print(note)
 
 
 def print_report(result: Report) -> None:
