@@ -14,7 +14,7 @@ from app.cli.remote import remote_arena
 from app.cli.running import run_to_end
 from app.errors import UserError
 from app.exchange.choices import Format, What
-from app.reports.choices import Choices, Conceded, Ties, Unit, parsed_contrasts
+from app.reports.choices import MOST, Choices, Conceded, Ties, Unit, check_number, parsed_contrasts
 
 if TYPE_CHECKING:
     from app.client import Remote
@@ -112,7 +112,7 @@ async def _report_here(names: list[str], format: ReportFormat, choices: Choices)
     from app.cli.local import local_arena
     from app.cli.progress import figures
     from app.cli.work import find_experiment, local_report, print_comparison, print_report
-    from app.reports.comparison import MOST, comparison_of
+    from app.reports.comparison import comparison_of
     from app.reports.html_file import standing_alone
 
     async with local_arena() as (database, _):
@@ -155,6 +155,8 @@ def compare_command(
     format: Annotated[ComparisonFormat, typer.Option(help="Tables, or JSON.")] = ComparisonFormat.TABLE,
 ) -> None:
     """Compare experiments: all arms in one table, contrasts on common questions, and what differs between the specs."""
+    names = list(dict.fromkeys(names))
+    check_number(names)
     if remote := remote_arena():
         run_to_end(_compare_there(remote, names, contrast or [], format))
     else:
@@ -164,10 +166,8 @@ def compare_command(
 async def _compare_here(names: list[str], asked: list[str], format: ComparisonFormat) -> None:
     from app.cli.local import local_arena
     from app.cli.work import find_experiment, print_comparison
-    from app.reports.comparison import check_number, comparison_of
+    from app.reports.comparison import comparison_of
 
-    names = list(dict.fromkeys(names))
-    check_number(names)
     async with local_arena() as (database, _):
         experiments = [await find_experiment(database, name) for name in names]
         made = await comparison_of(database, experiments, asked)

@@ -81,6 +81,8 @@ class Choices:
 
 DEFAULT = Choices()
 """No choice."""
+MOST = 8
+"""Experiments that are compared at once."""
 
 
 def parsed_contrasts(given: Sequence[str]) -> tuple[tuple[tuple[str, str], ...], bool]:
@@ -104,3 +106,9 @@ def check_arms(choices: Choices, arms: Sequence[str]) -> None:
         for name in pair:
             if name not in arms:
                 raise UserError(f"There is no arm {name}: choose from {', '.join(arms)}.")
+
+
+def check_number(names: Sequence[str]) -> None:
+    """Raise UserError where there are too few or too many experiments to compare."""
+    if not 2 <= len(set(names)) <= MOST:
+        raise UserError(f"Name two to {MOST} different experiments to compare.")

@@ -29,8 +29,6 @@ from app.statistics.intervals import IntArray
 from app.statistics.readings import Readings, by_question
 from models import Experiment
 
-MOST = 8
-"""Experiments that are compared at once."""
 MOST_PAIRS = 40
 """Pairs of arms, of different names, that are compared without being asked for."""
 
@@ -170,12 +168,6 @@ def compared(studies: Sequence[Study], asked: Sequence[str] = ()) -> Comparison:
     pairs = [_parsed(text, studies) for text in asked] or list(_pairs(studies))
     found = [item for pair in pairs for item in _contrasts(*pair)]
     return Comparison(studies, common, _corrected(found), _differences(studies))
-
-
-def check_number(names: Sequence[str]) -> None:
-    """Raise UserError where there are too few or too many experiments to compare."""
-    if not 2 <= len(set(names)) <= MOST:
-        raise UserError(f"Name two to {MOST} different experiments to compare.")
 
 
 # ── common questions ────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,8 @@ from sqlalchemy import update
 
 from app.errors import UserError
 from app.records.database import Database
-from app.reports.comparison import MOST, Comparison, check_number, comparison_of, pictures
+from app.reports.choices import MOST, check_number
+from app.reports.comparison import Comparison, comparison_of, pictures
 from app.reports.report import report
 from models import Experiment, Question
 from tests.factories import finished, imported, passage, played, spec, started

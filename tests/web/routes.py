@@ -313,8 +313,8 @@ ROUTES: dict[str, Route] = {
         scope="write",
     ),
     "api_progress": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/progress", scope="read"),
-    "api_compare": Route(RESEARCHERS, "/api/v1/compare?name={experiment}&name=small", scope="read"),
-    "api_compare_text": Route(RESEARCHERS, "/api/v1/compare.txt?name={experiment}&name=small", scope="read"),
+    "api_compare": Route(RESEARCHERS, "/api/v1/compare?name={experiment}", scope="read"),
+    "api_compare_text": Route(RESEARCHERS, "/api/v1/compare.txt?name={experiment}", scope="read"),
     "api_report": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/report", scope="read"),
     "api_report_text": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/report.txt", scope="read"),
     "api_export": Route(

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from app.errors import UserError
 from app.records.database import Database
-from app.reports.comparison import MOST, Comparison, check_number, comparison_of
+from app.reports.choices import MOST
+from app.reports.comparison import Comparison, comparison_of
 from app.services.refusal import Refused
 from app.services.visibility import visible
 from app.web.api import schemas
@@ -22,7 +23,7 @@ WIDTH = 160
 """Columns of a comparison as text."""
 Names = Annotated[
     list[Annotated[str, Query(max_length=100)]],
-    Query(alias="name", max_length=MOST, description="Names of two or more experiments."),
+    Query(alias="name", max_length=MOST, description="Names of the experiments."),
 ]
 Asked = Annotated[
     list[Annotated[str, Query(max_length=500)]],
@@ -40,7 +41,6 @@ async def _compared(request: Request, caller: Account, names: list[str], asked: 
     async with database.session() as db:
         experiments = [await visible(db, caller, name) for name in names]
     try:
-        check_number(names)
         return await comparison_of(database, experiments, asked, limit=request.app.state.comparing)
     except UserError as error:
         raise Refused(422, str(error)) from error
