@@ -131,7 +131,7 @@ class Comparison:
         if self.contrasts:
             found.append(
                 "Contrasts across experiments were not named before a run: they are exploratory, paired by question on the common questions "
-                f"that both judged, clustered by passage, and by person where people judge; p (Holm) is corrected over all {len(self.contrasts)}."
+                f"that both judged, clustered by passage, and by person where people judge; p (Holm) is corrected over all that are shown ({len(self.contrasts)})."
             )
         if pilots:
             found.append(f"Pilots are marked, and left out of the contrasts: {', '.join(pilots)}.")
