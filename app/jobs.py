@@ -22,9 +22,19 @@ from app.participants.outages import EndpointPaused, EndpointState, Patience
 from app.participants.participant_factory import ParticipantFactory
 from app.records import plays
 from app.records.database import OUTAGE, Database, DatabaseError
-from app.records.endpoints import publish
+from app.records.endpoints import DialectStore, heard, publish
 from app.records.progress import Progress, progress
-from app.records.queue import ADVANCE, enqueue_orphans, is_forsaken_again, is_only_rescuer, queue_of, wake
+from app.records.queue import (
+    ADVANCE,
+    ALONE,
+    after_death,
+    enqueue_orphans,
+    is_only_rescuer,
+    last_turn,
+    queue_of,
+    set_alone,
+    wake,
+)
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -39,8 +49,8 @@ WITHOUT_KEY = 15
 REPORT = 1.0
 """Seconds between two looks at which endpoints are paused."""
 FORSAKEN = (
-    "Two workers in a row ended while they had it in hand, before it made a move: see why they ended (out of memory, "
-    "for instance), then retry it."
+    "Two workers in a row ended while they had it in hand, before it made a move, and a third one while it had nothing else "
+    "in hand: see why they ended (out of memory, for instance), then retry it."
 )
 FINISHING = 600.0
 """Longest wait for what is in hand when an experiment is paused, in seconds."""
@@ -66,7 +76,7 @@ def build(database: Database, engine: Engine) -> App:
     app = App(connector=PsycopgConnector(conninfo=database.conninfo, min_size=1, max_size=4, timeout=WAIT))
 
     @app.task(name=ADVANCE, retry=Again())
-    async def advance_play(id: str, moves: int | None = None) -> None:
+    async def advance_play(id: str, moves: int | None = None, alone: str | None = None) -> None:
         await engine.advance(uuid.UUID(id))
 
     return app
@@ -85,11 +95,12 @@ async def working(
     `hands` tell what it has in hand. Jobs in hand at the end go back on the queue at once: what they committed stays, and other workers go on from it.
     """
     roster = roster or ParticipantFactory(Patience(hours=settings.patience))
+    roster.memory = roster.memory or DialectStore(database)
     engine = Engine(database, roster)
     queue = build(database, engine)
     hands = hands or Hands()
     async with queue.open_async():
-        worker = asyncio.create_task(_work(queue, hands, settings, experiments))
+        worker = asyncio.create_task(_work(queue, hands, Isolation(database), settings, experiments))
         helpers = (
             asyncio.create_task(Rescue(queue, hands, database, settings, experiments or ()).run()),
             asyncio.create_task(EndpointReporter(roster, database, settings, experiments).run()),
@@ -151,8 +162,69 @@ class Hands:
         return [job for job in held if job.id not in self._jobs]
 
 
+class Isolation:
+    """Does a job whose workers died with nothing beside it in this process, so that no other one is blamed or blames it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._changed = asyncio.Condition()
+        self._beside = 0
+        """Other jobs that are being done."""
+        self._suspects = 0
+        """Jobs to be done alone, the one that is being done included: no other begins meanwhile."""
+        self._alone = False
+
+    async def hold(self, go: Callable[[], Awaitable[Any]], context: JobContext, worker: Worker) -> Any:
+        """Around every job: a middleware of procrastinate."""
+        if context.job.task_kwargs.get(ALONE) is None:
+            async with self._with_others():
+                return await go()
+        async with self._with_nothing():
+            await self._mark(context.job, running=True)
+            try:
+                return await go()
+            finally:  # A process that is killed does not come here: then the job is guilty.
+                with suppress(*OUTAGE):
+                    await self._mark(context.job, running=False)
+
+    async def _mark(self, job: Job, *, running: bool) -> None:
+        async with self._database.session.begin() as session:
+            await set_alone(session, job, running=running)
+
+    @asynccontextmanager
+    async def _with_others(self) -> AsyncIterator[None]:
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._suspects)
+            self._beside += 1
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._beside -= 1
+                self._changed.notify_all()
+
+    @asynccontextmanager
+    async def _with_nothing(self) -> AsyncIterator[None]:
+        self._suspects += 1
+        held = False
+        try:
+            async with self._changed:
+                await self._changed.wait_for(lambda: not self._beside and not self._alone)
+                self._alone = held = True
+            yield
+        finally:
+            self._suspects -= 1
+            async with self._changed:
+                self._alone = self._alone and not held
+                self._changed.notify_all()
+
+
 async def _work(
-    queue: App, hands: Hands, settings: Settings, experiments: Collection[uuid.UUID] | None
+    queue: App,
+    hands: Hands,
+    isolation: Isolation,
+    settings: Settings,
+    experiments: Collection[uuid.UUID] | None,
 ) -> None:
     options = WorkerOptions(
         concurrency=settings.concurrency,
@@ -162,7 +234,7 @@ async def _work(
         shutdown_graceful_timeout=0,
         update_heartbeat_interval=settings.heartbeat,
         stalled_worker_timeout=settings.stalled_after,
-        worker_middleware=[hands.hold],
+        worker_middleware=[hands.hold, isolation.hold],
     )
     if experiments is not None:
         options["queues"] = [queue_of(item) for item in experiments]
@@ -226,16 +298,23 @@ class Rescue:
                 await enqueue_orphans(session, experiment)
 
     async def _take_up(self, job: Job, *, its_worker_died: bool) -> None:
-        """Queue a forsaken job again. Where two workers in a row died with it, its play fails instead."""
+        """Queue a forsaken job again, or fail its play where a worker died that did it alone."""
         # In a separate transaction: the queue changes the same row over another connection.
         async with self.database.session.begin() as session:
-            poison = its_worker_died and await is_forsaken_again(session, job)
-            row = await plays.load(session, uuid.UUID(str(job.task_kwargs["id"]))) if poison else None
+            fate = await after_death(session, job) if its_worker_died else "again"
+            guilty = fate == "guilty"
+            row = await plays.load(session, uuid.UUID(str(job.task_kwargs["id"]))) if guilty else None
             if row is not None:
                 await plays.mark(session, row, "failed", FORSAKEN)
-        if poison:
-            log.warning("%s was forsaken twice and fails", job.lock)
+            last = await last_turn(session, job)
+        if guilty:
+            log.warning("%s ended its worker while it was alone in it, and fails", job.lock)
             await self.queue.job_manager.finish_job(job, Status.FAILED, delete_job=True)
+        elif fate == "alone":
+            log.warning(
+                "%s was forsaken twice and is tried alone, after the rest of its experiment", job.lock
+            )
+            await self.queue.job_manager.retry_job(job, priority=last)
         else:
             log.warning("%s was forsaken by its worker and is queued again", job.lock)
             await self.queue.job_manager.retry_job(job)
@@ -243,7 +322,9 @@ class Rescue:
 
 @dataclass(slots=True)
 class EndpointReporter:
-    """Stores which endpoints this process has paused, for other processes to show, and wakes jobs when they are back."""
+    """Stores which endpoints this process has paused, for other processes to show and to leave alone, learns what they have
+    paused, and wakes jobs when endpoints are back.
+    """
 
     roster: ParticipantFactory
     database: Database
@@ -271,7 +352,11 @@ class EndpointReporter:
                         await publish(session, self.process, [], seconds=0)
 
     async def look(self) -> None:
-        """Store what has changed since the last look, or is about to expire, and wake the jobs of an endpoint that is back."""
+        """Learn what others have paused. Store what has changed since the last look, or is about to expire, and wake the jobs
+        of an endpoint that is back.
+        """
+        async with self.database.session() as session:
+            self.roster.hear(await heard(session, self.process))
         states = self.roster.states()
         expired = bool(states) and time.monotonic() - self._stored_at > self.settings.heartbeat
         if not expired and _shown(states) == _shown(self._stored):

@@ -61,6 +61,8 @@ class EndpointNotice(Base):
     name: Mapped[str]
     base_url: Mapped[str]
     api_key_env: Mapped[str | None]
+    more: Mapped[JsonObject]
+    """Headers, query and folding of its settings, as with the endpoint."""
     model: Mapped[str] = mapped_column(server_default="")
     """The one that is paused; empty for all."""
     since: Mapped[Moment | None]
@@ -72,6 +74,26 @@ class EndpointNotice(Base):
     rate: Mapped[float | None]
     """Requests a second that it was seen to take, where it refused more."""
     valid_until: Mapped[Moment]
+
+
+class EndpointDialect(Base):
+    """What one model's server was found not to take, by the settings of its endpoint: other settings have another row."""
+
+    __tablename__ = "endpoint_dialect"
+    __table_args__ = (
+        UniqueConstraint("base_url", "api_key_env", "more", "model", postgresql_nulls_not_distinct=True),
+        CheckConstraint("jsonb_typeof(lessons) = 'array'", name="lessons_is_a_list"),
+    )
+
+    id: Mapped[SerialId]
+    base_url: Mapped[str]
+    api_key_env: Mapped[str | None]
+    more: Mapped[JsonObject]
+    model: Mapped[str]
+    lessons: Mapped[Any] = mapped_column(JSONB)
+    """List of changes: kind, name, value, and how each is known."""
+    learned_at: Mapped[Now]
+    """When the first of them was learned: after a while they are tried again."""
 
 
 class Participant(Base):

@@ -116,3 +116,7 @@ class CallAttempt(Base):
     tokens_in: Mapped[int | None]
     tokens_out: Mapped[int | None]
     tokens_cached: Mapped[int | None]
+    answered_as: Mapped[str | None]
+    """The model that the reply names; None where it names none."""
+    fingerprint: Mapped[str | None]
+    """The reply's `system_fingerprint`."""

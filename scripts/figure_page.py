@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from app.records.columns import Column
-from app.records.frames import COLUMNS, MARKS, TALKS
+from app.records.frames import COLUMNS, MARKS, SPOKEN, TALKS
 from app.reports.figures import every_figure
 from app.reports.figures.core import Figure, Section
 
@@ -39,6 +39,12 @@ One row for each talk, whatever its state: by arm, in the order of the queue.
 One row for each point of a critique that a judge marked.
 
 {marks}
+
+### Speeches
+
+One row for each seat of a finished talk that said what judges read (`evidence.facts.spoken`).
+
+{spoken}
 """
 
 
@@ -48,7 +54,12 @@ def page() -> str:
         figures="\n\n".join(_section(section) for section in Section if _of(section)),
         **{
             name: _table("column | what it is", map(_column, columns))
-            for name, columns in (("verdicts", COLUMNS), ("talks", TALKS), ("marks", MARKS))
+            for name, columns in (
+                ("verdicts", COLUMNS),
+                ("talks", TALKS),
+                ("marks", MARKS),
+                ("spoken", SPOKEN),
+            )
         },
     )
 

@@ -9,7 +9,7 @@ import orjson
 import polars as pl
 
 from app.participants.base import PEOPLE
-from app.records.frames import COLUMNS, MARKS, TALKS, schema_of
+from app.records.frames import COLUMNS, MARKS, SPOKEN, TALKS, schema_of
 from app.records.verdicts import ArmCount
 from app.reports.evidence import Evidence
 from app.reports.facts import Facts
@@ -176,3 +176,9 @@ class Unstarred:
 def talks(rows: Sequence[Row], argues: Mapping[UUID, Mapping[str, int]] | None = None) -> Talks:
     """The talks behind the rows with their measures."""
     return talks_of(talk_frame(rows, argues))
+
+
+def spoken_frame(rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
+    """What seats said: `hash` is the row of the talk; counts that are not given are 0."""
+    whole = {column.name: 0 for column in SPOKEN} | {"seat": ""}
+    return pl.DataFrame([{**whole, **row} for row in rows], schema_of(SPOKEN))

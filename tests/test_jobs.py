@@ -9,15 +9,17 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from procrastinate.jobs import Job
 from sqlalchemy import text
 
 from app.engine import Engine
-from app.jobs import Hands, Rescue, build, follow, working
+from app.jobs import Hands, Isolation, Rescue, build, follow, working
 from app.participants.base import EndpointSettings
 from app.participants.outages import EndpointState, Patience
 from app.participants.participant_factory import ParticipantFactory
@@ -27,7 +29,7 @@ from app.records.progress import Progress, progress
 from app.settings import Settings
 from models import Experiment
 from tests.factories import TASKS, TEXT, imported, passage, spec, started
-from tests.processes import Arena, Records, ServerProcess, server_process, until, write_spec
+from tests.processes import Arena, Process, Records, ServerProcess, server_process, until, write_spec
 from tests.servers import Script, ScriptedServer
 
 STALLED_AFTER = 2.0
@@ -345,21 +347,97 @@ async def forsake(database: Database, lock: str) -> None:
     await engine.close()
 
 
-async def test_a_job_that_is_forsaken_twice_is_not_queued_a_third_time(
+async def test_a_job_that_is_forsaken_twice_is_tried_alone_and_then_not_queued_again(
     database: Database, records: Records
 ) -> None:
     await imported(database, passage("Alba"))
     await started(database, spec())
     lock = records.one("SELECT lock FROM procrastinate_jobs ORDER BY id LIMIT 1")
     total = jobs(records)["todo"]
-    await forsake(database, lock)
-    assert jobs(records) == {"todo": total}
+    last = text("SELECT priority, args ->> 'alone' FROM procrastinate_jobs WHERE lock = :lock")
+    for _ in range(4):  # A worker that dies before it began with it alone says nothing of it.
+        await forsake(database, lock)
+        assert jobs(records) == {"todo": total}
+    async with database.session.begin() as session:
+        [[priority, alone]] = await session.execute(last, {"lock": lock})
+        lowest = await session.scalar(text("SELECT min(priority) FROM procrastinate_jobs"))
+        assert (priority, alone) == (lowest, "wanted")
+        begun = text("UPDATE procrastinate_jobs SET args = args || CAST(:more AS jsonb) WHERE lock = :lock")
+        await session.execute(begun, {"more": '{"alone": "running"}', "lock": lock})
     await forsake(database, lock)
     assert jobs(records) == {"todo": total - 1}
     play = lock.removeprefix("play:")
     [[state, error]] = records.all(f"SELECT state, error FROM play WHERE id = '{play}'")
     assert state == "failed"
     assert error.startswith("Two workers in a row ended while they had it in hand")
+
+
+async def test_a_suspect_is_done_with_nothing_beside_it(database: Database) -> None:
+    isolation, beside, seen = Isolation(database), 0, []
+
+    async def do(alone: bool, number: int) -> None:
+        async def go() -> None:
+            nonlocal beside
+            beside += 1
+            seen.append((alone, beside))
+            await asyncio.sleep(0.01)
+            beside -= 1
+
+        kwargs = {"id": "x", **({"alone": "wanted"} if alone else {})}
+        job = Job(id=number, queue="q", lock=None, queueing_lock=None, task_name="t", task_kwargs=kwargs)
+        await isolation.hold(go, SimpleNamespace(job=job), None)  # type: ignore[arg-type]
+
+    await asyncio.gather(*(do(number % 4 == 2, number) for number in range(12)))
+    assert len(seen) == 12
+    assert {most for alone, most in seen if alone} == {1}
+    assert max(most for alone, most in seen if not alone) > 1
+
+
+OF_THE_GUILTY = (
+    "SELECT count(*) FROM model_call c JOIN play p ON p.id = c.play_id JOIN play t ON t.id = p.talk_id"
+    " JOIN question q ON q.id = t.question_id JOIN passage g ON g.id = q.passage_id WHERE g.key = 'Alba'"
+)
+
+
+def meets_the_guilty(run: Process, records: Records) -> bool:
+    """Wait until a run asks for the guilty play, or has ended; return whether it has not ended."""
+    before = records.one(OF_THE_GUILTY)
+    while run.running and records.one(OF_THE_GUILTY) == before:
+        time.sleep(0.02)
+    return run.running
+
+
+async def test_of_the_jobs_of_two_dying_workers_only_the_guilty_one_fails(
+    database: Database, database_url: str, records: Records, tmp_path: Path
+) -> None:
+    """A worker is killed whenever a request for the guilty passage arrives; others are answered slowly."""
+    await imported(
+        database, passage("Alba", questions=1), passage("Brise", questions=2), passage("Corona", questions=2)
+    )
+    settings = {"ARENA_HEARTBEAT": "0.4", "ARENA_STALLED_AFTER": "2", "ARENA_CONCURRENCY": "8"}
+    with (
+        server_process(tmp_path / "requests.log", latency=1.5) as server,
+        Arena(tmp_path / "arena", DATABASE_URL=database_url, **settings) as arena,
+    ):
+        data = modelled(server.base_url)
+        data["arms"].pop("debate")
+        file = write_spec(tmp_path / "modelled.yaml", data)
+        for _ in range(6):
+            run = arena.start("run", file)
+            if not await asyncio.to_thread(meets_the_guilty, run, records):
+                break
+            run.kill()
+        ended = await asyncio.to_thread(run.wait)
+    states = records.all(
+        "SELECT g.key, p.state, count(*) FROM play p JOIN play t ON t.id = coalesce(p.talk_id, p.id) JOIN question q ON q.id = t.question_id"
+        " JOIN passage g ON g.id = q.passage_id WHERE p.kind = 'judging' GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    assert ended.code == 1, ended.err
+    assert {(key, state) for key, state, _ in states} == {
+        ("Alba", "failed"),
+        ("Brise", "done"),
+        ("Corona", "done"),
+    }
 
 
 async def test_a_job_that_made_a_move_between_two_deaths_goes_on(
@@ -399,14 +477,14 @@ async def test_a_request_that_ends_every_worker_fails_its_trial(
         data = modelled(server.base_url)
         data["arms"].pop("naive")
         file = write_spec(tmp_path / "modelled.yaml", data)
-        for deaths in range(2):
+        for deaths in range(3):
             run = arena.start("run", file)
             until(partial(_has_more_than, server, 2 * deaths), run)
             run.kill()
         last = await asyncio.to_thread(arena.run, "run", file)
-        assert len(server) <= 4
+        assert len(server) <= 6
     assert last.code == 1
-    assert "was forsaken twice and fails" in last.err
+    assert "ended its worker while it was alone in it, and fails" in last.err
     assert ("trial", "failed", 1) in records.states()
 
 

@@ -1,20 +1,22 @@
 """A model that answers as another revision under the same name: recorded, and said by the check and the report."""
 
+import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from alembic import command
+from sqlalchemy import URL, create_engine, select
 
 from app.engine import Engine
 from app.experiments.check import check
 from app.experiments.plan import draw
 from app.experiments.spec import parse_spec
 from app.participants.revisions import MOST_NAME, MOST_SEEN, Revisions, in_words, stated
-from app.records.database import Database
+from app.records.database import Database, alembic_config
 from app.records.revisions import changed_models
 from app.records.tasks import passage_texts, questions_of
 from app.reports.report import report
-from models import Judgement, Trial
+from models import Experiment, Judgement, Trial
 from tests.factories import TASKS, imported, passage, played, started
 from tests.servers import Script, ScriptedServer
 
@@ -125,3 +127,29 @@ def test_a_new_fingerprint_for_every_reply_is_said_a_few_times() -> None:
     said = [seen.changed({"model": "m", "system_fingerprint": f"fp_{number}"}) for number in range(100)]
     assert said[0] is None
     assert len([sentence for sentence in said if sentence]) == MOST_SEEN - 1
+
+
+async def test_the_migration_fills_in_the_revisions_of_older_replies(
+    database: Database, fresh_url: URL
+) -> None:
+    said = about_revisions(
+        await warnings(database, Script(answers_as="scripted-05"), Script(fingerprint="fp_2"))
+    )
+    assert said
+    async with database.session() as session:
+        experiment = (await session.scalars(select(Experiment.id))).one()
+        before = await changed_models(session, experiment)
+    await database.engine.dispose()
+
+    def down_and_up() -> None:
+        engine = create_engine(fresh_url)
+        with engine.begin() as connection:
+            config = alembic_config()
+            config.attributes["connection"] = connection
+            command.downgrade(config, "-1")
+            command.upgrade(config, "head")
+        engine.dispose()
+
+    await asyncio.to_thread(down_and_up)
+    async with database.session() as session:
+        assert await changed_models(session, experiment) == before

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from app.participants.base import EndpointSettings, ModelSettings
     from app.participants.client import Client
     from app.records.database import Health
+    from app.records.endpoints import Known
 
 commands = typer.Typer()
 upkeep = typer.Typer(help="Look after the database.", no_args_is_help=True)
@@ -48,41 +49,77 @@ def doctor(
 
 async def _doctor(path: Path | None) -> bool:
     from app.cli.local import local_arena
-    from app.records.endpoints import endpoints, notices
+    from app.records.endpoints import known, notices, uses
 
     wanted = _endpoints_of(path) if path else []
     async with local_arena(upgrade=False) as (database, _):
         health = await database.health()
-        known, found = [], []
+        registered, found, learned = [], [], {}
         if health.current:
-            known = await endpoints(database)
             async with database.session() as session:
-                found = await notices(session)
+                registered, found = await uses(session), await notices(session)
+                for settings in [*(item[1] for item in registered), *(item[1] for item in wanted)]:
+                    learned[settings.model_dump_json()] = await known(session, settings)
     kind = "embedded PostgreSQL" if health.embedded else "PostgreSQL from DATABASE_URL"
     print(f"Database: {kind} {health.server_version} at {health.address}")
     state = "current" if health.current else "not current: run `arena db upgrade`"
     print(f"Migrations: {health.revision or 'none'} of {health.head}, {state}")
-    answering = [
-        await _try_endpoint(name, endpoint, models) for name, endpoint, models in _with(known, wanted)
-    ]
+    sound = True
+    tried = _to_try(registered, wanted)
+    for name, endpoint, models, counts in tried:
+        answers = await _try_endpoint(name, endpoint, models)
+        sound = sound and (answers or not counts)
+        for sentence in _sentences(learned.get(endpoint.model_dump_json(), [])):
+            print(f"  {sentence}")
+    _print_finished(registered, tried)
     for notice in found:
         print(f"Of a worker that runs now: {notice.sentence}")
-    if not answering:
+    if not tried and not registered:
         print("Endpoints: none known yet; name a spec to try its endpoints.")
-    return health.current and all(answering)
+    return health.current and sound
 
 
-def _with(
-    known: Sequence[tuple[str, EndpointSettings]],
+def _sentences(learned: Sequence[Known]) -> list[str]:
+    return [sentence for each in learned for sentence in each.sentences]
+
+
+def _to_try(
+    registered: Sequence[tuple[str, EndpointSettings, str]],
     wanted: Sequence[tuple[str, EndpointSettings, ModelSettings]],
-) -> list[tuple[str, EndpointSettings, list[ModelSettings]]]:
-    """Return every endpoint, those of a spec's file included, with the models that the file wants of it."""
-    tried = [*known, *((name, endpoint) for name, endpoint, _ in wanted)]
-    once = {(name, endpoint.model_dump_json()): endpoint for name, endpoint in tried}
+) -> list[tuple[str, EndpointSettings, list[ModelSettings], bool]]:
+    """Return every endpoint that a file names, that an experiment still needs, or that is in none, with the models that the
+    file wants of it, and whether it must answer: the first two kinds must.
+    """
+    named = {(name, endpoint.model_dump_json()): (endpoint, True) for name, endpoint, _ in wanted}
+    needed = {
+        (name, endpoint.model_dump_json()): (endpoint, use == "unfinished")
+        for name, endpoint, use in registered
+        if use != "finished"
+    }
     return [
-        (key[0], endpoint, [model for name, at, model in wanted if (name, at) == (key[0], endpoint)])
-        for key, endpoint in once.items()
+        (key[0], endpoint, [model for name, at, model in wanted if (name, at) == (key[0], endpoint)], counts)
+        for key, (endpoint, counts) in (needed | named).items()
     ]
+
+
+def _print_finished(
+    registered: Sequence[tuple[str, EndpointSettings, str]],
+    tried: Sequence[tuple[str, EndpointSettings, list[ModelSettings], bool]],
+) -> None:
+    """Print one line for the endpoints that only finished experiments used."""
+    shown = {(name, endpoint.model_dump_json()) for name, endpoint, _, _ in tried}
+    left = [
+        f"{name} ({endpoint.base_url})"
+        for name, endpoint, _ in registered
+        if (name, endpoint.model_dump_json()) not in shown
+    ]
+    if left:
+        more = f" and {len(left) - MOST_LEFT} more" if len(left) > MOST_LEFT else ""
+        print(f"Not tried, since only finished experiments used them: {', '.join(left[:MOST_LEFT])}{more}.")
+
+
+MOST_LEFT = 5
+"""Most endpoints of finished experiments that are named."""
 
 
 def _endpoints_of(path: Path) -> list[tuple[str, EndpointSettings, ModelSettings]]:
@@ -100,11 +137,14 @@ def _endpoints_of(path: Path) -> list[tuple[str, EndpointSettings, ModelSettings
 
 async def _listed(client: Client) -> str:
     """Return the models that an endpoint lists. A refusal of the list is an answer too: many servers have none."""
+    from app.participants.addresses import is_sure
     from app.participants.base import BadRequest
 
     try:
         return ", ".join(await client.models()) or "no model that its list names: name a spec to try one"
     except BadRequest as error:
+        if is_sure(str(client.settings.base_url)):
+            raise
         return f"no list of its models ({str(error).rstrip('.')}): name a spec to try one"
 
 

@@ -44,19 +44,24 @@ async def _check(path: Path, count: int, names: Sequence[str]) -> None:
     from app.experiments.plan import check_answers, draw
     from app.experiments.reach import reach
     from app.experiments.spec import read_spec
+    from app.participants.participant_factory import ParticipantFactory
+    from app.records.endpoints import Anew
     from app.records.tasks import passage_texts, questions_of
 
     spec = read_spec(path).with_arms(names)
     warn(await reach(spec.cast, spec.used))
-    async with local_arena() as (database, _), database.session() as session:
-        found = await questions_of(session, spec.tasks.set)
-        if not found:
-            raise UserError(f"There is no task set {spec.tasks.set}: import it with `arena import`.")
-        drawn = draw(found, spec.tasks, spec.seed)[:count]
-        check_answers(spec.arms, drawn)
-        texts = await passage_texts(session, {item.question.passage for item in drawn})
-    with steps("check", len(drawn) * len(spec.arms)) as done:
-        findings = await checking.check(spec, drawn, texts, done)
+    async with local_arena() as (database, _):
+        async with database.session() as session:
+            found = await questions_of(session, spec.tasks.set)
+            if not found:
+                raise UserError(f"There is no task set {spec.tasks.set}: import it with `arena import`.")
+            drawn = draw(found, spec.tasks, spec.seed)[:count]
+            check_answers(spec.arms, drawn)
+            texts = await passage_texts(session, {item.question.passage for item in drawn})
+        with steps("check", len(drawn) * len(spec.arms)) as done:
+            findings = await checking.check(
+                spec, drawn, texts, done, ParticipantFactory(memory=Anew(database))
+            )
     print_table(fitness_table(findings.conducts.values()).printed())
     for line in fitness_lines(findings.conducts.values()):
         print(line)

@@ -64,7 +64,7 @@ _MOVE = Parts(
         maybe("words", WHOLE, "Words of a speech."),
         maybe("asked", WHOLE, "How often a speaker was asked before the speech was accepted."),
         maybe("cut", YES_NO, "Whether a speech was truncated at a sentence after the last attempt."),
-        maybe("suspicious", ListOf(TEXT), "Kinds of suspicious text in a speech: `impersonation`, `instruction`, `chat_template`, `forged_mark`, `unknown_wrapper` (a named block in brackets that may be thinking, and stayed in the speech)."),
+        maybe("suspicious", ListOf(TEXT), "Kinds of suspicious text in a speech: `impersonation`, `instruction`, `chat_template`, `forged_mark`, `unknown_wrapper` (a named block in brackets that may be thinking, and stayed in the speech), `untagged_plan` (a plan at the beginning, not between its tags)."),
         maybe("stance", TEXT, "Result of a position check: `holds`, `concedes` or `refuses`."),
         maybe("texts", ListOf(TEXT), "A list of items."),
         maybe("index", WHOLE, "The option picked, counted from 0."),

@@ -90,6 +90,7 @@ async def check(
             await asyncio.gather(*(rehearse(number, item, arm) for arm in spec.arms))
     finally:
         findings.remarks = roster.remarks()
+        await roster.keep(anew=True)
         await roster.close()
     return findings
 

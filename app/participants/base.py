@@ -339,6 +339,10 @@ class Call:
     """Parameters that the user wrote, which are never adapted to the server. Not stored."""
     needs: frozenset[str] = frozenset()
     """Parameters without which the request is pointless: it is not sent again without them. Not stored."""
+    explicit: frozenset[str] = frozenset()
+    """Parameters that have a value which the user set: of two that a server does not take together, the other one is left
+    out. Not stored.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from random import Random
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,7 @@ from uuid import uuid4
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
+from app.participants.addresses import is_sure, spoken_by
 from app.participants.base import (
     PROBE,
     AskLog,
@@ -33,9 +35,34 @@ from app.participants.base import (
 from app.participants.complaints import complaint_in
 from app.participants.completions import Reply, listed, messages, read, scrubbed, stored
 from app.participants.concurrency import Limit
-from app.participants.dialect import VERDICTS, Change, Dialect, Lesson, lesson, pointless
-from app.participants.failures import UNREADABLE, Failure, Refused, Unreadable, understand, unknown_model
-from app.participants.outages import IMPATIENT, CircuitBreaker, EndpointState, Patience
+from app.participants.dialect import (
+    VERDICTS,
+    Change,
+    Dialect,
+    Learned,
+    Lesson,
+    Memory,
+    at_odds,
+    lesson,
+    pointless,
+)
+from app.participants.failures import (
+    UNREADABLE,
+    Failure,
+    OtherProtocol,
+    Refused,
+    Unreadable,
+    understand,
+    unknown_model,
+)
+from app.participants.outages import (
+    IMPATIENT,
+    LONG,
+    CircuitBreaker,
+    EndpointState,
+    Patience,
+    moment_in_words,
+)
 from app.participants.revisions import Revisions
 from app.participants.revisions import stated as stated_revision
 from app.participants.transport import Transport
@@ -87,6 +114,13 @@ class Client:
         """By model, sentences on what was changed or is doubtful, each once."""
         self.revisions: defaultdict[str, Revisions] = defaultdict(Revisions)
         """By model, the revisions as which it answered."""
+        self.memory: Memory | None = None
+        """Where what is learned is kept for other processes; none where it is not."""
+        self._learned: defaultdict[str, dict[Change, Learned]] = defaultdict(dict)
+        """By model, what its server refused."""
+        self._recalled: set[str] = set()
+        self._replied: set[str] = set()
+        self._recalling = asyncio.Lock()
         self.deciding: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """By model, locked while its first belief decides how all its beliefs are read."""
         self.breakers: dict[str, CircuitBreaker] = {}
@@ -126,6 +160,7 @@ class Client:
         endpoint is paused for longer than this ask waits in place.
         """
         self._check_secrets()
+        await self.recall(call.model)
         sending = _Sending(call, self.dialect(call.model))
         if self.patient:
             return await self._until_it_answers(sending, log, within)
@@ -135,8 +170,8 @@ class Client:
             assert outcome is not None, "nothing pauses an endpoint for the impatient"
             if isinstance(outcome, Reply):
                 return outcome
-            if not outcome.again or attempt == self._patience.attempts:
-                raise await self._final(outcome, call.model, attempt)
+            if not outcome.again or attempt == self._patience.attempts or (outcome.retry_after or 0.0) > LONG:
+                raise await self._final(_with_wait(outcome), call.model, attempt)
             await asyncio.sleep(self._patience.wait(attempt, outcome.retry_after, self._rng))
             attempt += 1
 
@@ -190,6 +225,15 @@ class Client:
     def states(self) -> list[EndpointState]:
         """Return what there is to say of pauses and of the pace."""
         return [state for breaker in self.breakers.values() if (state := breaker.state())]
+
+    def hear(self, others: Sequence[EndpointState]) -> None:
+        """Take over the pauses of other processes, and end those that they have ended."""
+        paused = {state.model: state for state in others if state.since is not None} if self.patient else {}
+        for key in paused.keys() - self.breakers.keys():
+            self.breakers[key] = CircuitBreaker(self.name, self._patience, model=key)
+        for key, breaker in self.breakers.items():
+            state = paused.get(key)
+            breaker.hear(state, _heard(state) if state else None)
 
     def _breakers_of(self, model: str) -> list[CircuitBreaker]:
         return [self.breakers[key] for key in (model, EVERY) if key in self.breakers]
@@ -304,7 +348,27 @@ class Client:
         known = self.dialect(model)
         self.dialects[model] = known.with_(change)
         if self.dialects[model] != known:
-            self.tell(model, f"{change}, because {because}.")
+            self.tell(model, Learned(change, because).sentence)
+
+    async def recall(self, model: str) -> None:
+        """Take over, once, what earlier processes learned of a model's server."""
+        if self.memory is None or model in self._recalled:
+            return
+        async with self._recalling:
+            if model not in self._recalled:
+                for known in await self.memory.load(self.settings, model):
+                    self._learned[model][known.change] = known
+                    self.remember(model, known.change, known.because)
+                self._recalled.add(model)
+
+    async def keep(self, *, anew: bool = False) -> None:
+        """Store what was learned of every model that replied, with `anew` in place of what is stored."""
+        for model in sorted(self._replied) if self.memory else []:
+            await self._keep(model, anew=anew)
+
+    async def _keep(self, model: str, *, anew: bool = False) -> None:
+        if self.memory is not None:
+            await self.memory.save(self.settings, model, [*self._learned[model].values()], anew=anew)
 
     def tell(self, model: str, sentence: str) -> None:
         """Keep a sentence about a model for the pre-flight."""
@@ -335,8 +399,9 @@ class Client:
         else:
             learned = None
         assert outcome is not None
-        self._keep_lessons(sending, outcome, learned)
-        return outcome
+        if self._keep_lessons(sending, outcome, learned):
+            await self._keep(sending.asked.model)
+        return outcome if isinstance(outcome, Reply) or learned else _advised(sending, outcome)
 
     def _lesson(self, sending: "_Sending", failure: Failure) -> Lesson | None:
         objection = failure.complaint
@@ -346,24 +411,29 @@ class Client:
             return None
         return lesson(sending.dialect, objection, sending.asked)
 
-    def _keep_lessons(self, sending: "_Sending", outcome: Reply | Failure, last: Lesson | None) -> None:
+    def _keep_lessons(self, sending: "_Sending", outcome: Reply | Failure, last: Lesson | None) -> bool:
         """Remember what was tried and helped: all of it after a reply. After a failure neither guesses nor what led
-        to the same words again.
+        to the same words again. Return whether there is something new.
         """
         model = sending.asked.model
         replied = isinstance(outcome, Reply)
         words = outcome.complaint.words if isinstance(outcome, Failure) and outcome.complaint else ""
         helped = [one for one in sending.tried if replied or not (one.guess or one.words == words)]
+        before = len(self._learned[model])
         for one in (*helped, *([last] if last else [])):
             named = f"the server said “{one.words[:120].rstrip('. ')}”"
-            self.remember(model, one.change, "the server refused it without a reason" if one.guess else named)
+            because = "the server refused it without a reason" if one.guess else named
+            self.remember(model, one.change, because)
+            self._learned[model].setdefault(one.change, Learned(one.change, because))
         if isinstance(outcome, Reply):
+            self._replied.add(model)
             if another := self.revisions[model].changed(stated_revision(outcome.sent)):
                 self.tell(model, another)
             names = {name for name in sending.asked.params if self.dialect(model).takes(name)}
             worked = names & (VERDICTS | {"response_format"})
             unseen = () if outcome.first else ("logprobs", "top_logprobs")
             self.dialects[model] = self.dialect(model).knowing(*worked.difference(unseen))
+        return len(self._learned[model]) > before
 
     # ── one attempt ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -381,7 +451,7 @@ class Client:
         """Return the error to raise. The server's words, or its list of models, distinguish an unknown model from a
         wrong address.
         """
-        if failure.model_unknown:
+        if failure.model_unknown and not is_sure(str(self.settings.base_url)):
             try:
                 served = await self.models()
             except ParticipantError:
@@ -439,6 +509,8 @@ class Client:
         try:
             async with asyncio.timeout(within):
                 data = await self._transport.send("/chat/completions", body, {"X-Request-Id": request_id})
+            if (protocol := spoken_by(data)) is not None:
+                raise OtherProtocol(protocol)
             if (objection := complaint_in(data)) is not None:
                 raise Refused(200, {}, objection)
             reply = understood(scrubbed(data, self._secrets))
@@ -447,6 +519,37 @@ class Client:
             return reply
         except _TRANSPORT as error:
             return understand(error, self.settings, call.model, within)
+
+
+def _heard(state: EndpointState) -> Failure:
+    """Return the failure that another process met."""
+    return Failure(
+        "http", state.reason, "see that it answers, then go on with --retry-failed", Unreachable, "endpoint"
+    )
+
+
+def _with_wait(failure: Failure) -> Failure:
+    """Return the failure with the time that its server asks to wait, where no user would."""
+    if (failure.retry_after or 0.0) <= LONG:
+        return failure
+    back = datetime.now(UTC) + timedelta(seconds=failure.retry_after or 0.0)
+    return replace(
+        failure, advice=f"it asks to wait until {moment_in_words(back)}: try again then, or {failure.advice}"
+    )
+
+
+def _advised(sending: "_Sending", failure: Failure) -> Failure:
+    """Return the failure with what to change, where the user's own settings exclude each other."""
+    if failure.complaint is None or failure.fault != "ask":
+        return failure
+    names = at_odds(sending.dialect, failure.complaint, sending.asked)
+    if not names:
+        return failure
+    several = f"{', '.join(names[:-1])} and {names[-1]}"
+    return replace(
+        failure,
+        advice=f"the participant's settings give {several}, of which this model takes one: leave one out",
+    )
 
 
 class _Sending:

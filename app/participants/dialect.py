@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, get_args
 
-from app.participants.base import Call, Segment
+from app.participants.base import Call, EndpointSettings, Segment
 from app.participants.complaints import Complaint
 
 Kind = Literal["as", "most", "least", "without", "drop", "fold", "stream"]
+KINDS: tuple[str, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +235,31 @@ class Lesson:
     """Whether these words do not name it. A guess counts only if the request then succeeds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A change that was made after a refusal, and how it is known."""
+
+    change: Change
+    because: str
+
+    @property
+    def sentence(self) -> str:
+        """Return what to say of it."""
+        return f"{self.change}, because {self.because}."
+
+
+class Memory(Protocol):
+    """Keeps what was learned of servers for other processes, by the settings of an endpoint and the model."""
+
+    async def load(self, settings: EndpointSettings, model: str) -> Sequence[Learned]:
+        """Return what is known; nothing where it is so old that it is to be tried again."""
+
+    async def save(
+        self, settings: EndpointSettings, model: str, learned: Sequence[Learned], *, anew: bool = False
+    ) -> None:
+        """Keep what was learned beside what is known, or with `anew` in its place."""
+
+
 def lesson(dialect: Dialect, objection: Complaint, call: Call) -> Lesson | None:
     """Return what to change after a refusal of `call`, as it was sent in `dialect`; None where nothing can be.
 
@@ -253,6 +279,11 @@ def lesson(dialect: Dialect, objection: Complaint, call: Call) -> Lesson | None:
         change = Change("stream")
         return None if change in dialect.changes else Lesson(change, objection.words)
     sent, _ = dialect.spoken(call)
+    if together := at_odds(dialect, objection, call):
+        ours = [
+            name for name in together if name not in call.explicit and _adaptable(dialect, name, call, sent)
+        ]
+        return Lesson(Change("drop", ours[0]), objection.words) if ours else None
     named = list(_named(dialect, objection, call, sent))
     changes = [_changed(dialect, objection, name, call.params[name], sent) for name in named[:1]]
     if changes:
@@ -261,6 +292,25 @@ def lesson(dialect: Dialect, objection: Complaint, call: Call) -> Lesson | None:
         return None
     guessed = _guess(dialect, call, sent)
     return Lesson(guessed, objection.words, guess=True) if guessed else None
+
+
+_TOGETHER = re.compile(
+    r"\bboth\b|mutually exclusive|\bonly one of\b|(not|n't)\b.{0,40}\b(together|at the same time|simultaneously|in combination)\b"
+    r"|\beither\b.{0,60}\bor\b|\bconflicts? with\b",
+    re.IGNORECASE,
+)
+
+
+def at_odds(dialect: Dialect, objection: Complaint, call: Call) -> list[str]:
+    """Return the parameters of a call that its server does not take together, in the order in which it names them; none
+    where it complains of something else.
+    """
+    if not _TOGETHER.search(objection.words):
+        return []
+    sent, _ = dialect.spoken(call)
+    spelled = {name: _spelling(name, dialect.form(name)) for name in call.params if name in sent}
+    at = {name: place for name in spelled if (place := _mentions(objection.words, spelled[name])) is not None}
+    return sorted(at, key=lambda name: at[name]) if len(at) > 1 else []
 
 
 _NOT_ABOUT_PARAMETERS = (402, 407, 408, 409, 413, 425, 429)

@@ -10,6 +10,7 @@ from typing import Literal
 
 import aiohttp
 
+from app.participants import addresses
 from app.participants.base import (
     BadRequest,
     ContextTooLong,
@@ -60,6 +61,16 @@ class Unreadable(ValueError):
         """Whether the limit on tokens broke it off before there was a reply."""
 
 
+class OtherProtocol(Unreadable):
+    """A reply in another protocol than that of OpenAI."""
+
+    def __init__(self, protocol: str) -> None:
+        super().__init__(
+            f"answers in the protocol of {protocol.removeprefix('the ')}, which is not that of OpenAI"
+        )
+        self.protocol = protocol
+
+
 class Refused(Exception):
     """A reply with a status other than 2xx, or with an error inside."""
 
@@ -105,12 +116,16 @@ def understand(error: Exception, settings: EndpointSettings, model: str, timeout
     """Return the meaning of the exception of one attempt. `timeout` is in seconds."""
     if isinstance(error, Refused):
         return _refused(error, settings, model)
+    if isinstance(error, OtherProtocol):
+        right = addresses.advice(str(settings.base_url), error.protocol) or _CORRECT
+        return Failure("unreadable", error.what, right, BadRequest, "endpoint")
     if isinstance(error, UNREADABLE):
         fault = error if isinstance(error, Unreadable) else Unreadable()
         what = scrub(fault.what, settings.secrets(), shortest=1)
+        instead = addresses.advice(str(settings.base_url)) if "base_url" in fault.advice else None
         if not fault.again:
             return Failure("unreadable", what, fault.advice, Spent if fault.spent else Nonsense, "ask")
-        return Failure("unreadable", what, fault.advice, Nonsense, "unclear", again=True)
+        return Failure("unreadable", what, instead or fault.advice, Nonsense, "unclear", again=True)
     return _connection(error, settings, timeout)
 
 
@@ -208,12 +223,12 @@ def _refused(error: Refused, settings: EndpointSettings, model: str) -> Failure:
     if (status in (401, 403) and not denied(objection)) or _BAD_KEY.search(objection.all):
         return _about_key(objection, settings)
     if 300 <= status < 400 or status in (405, 410):
-        return _elsewhere(objection)
+        return _elsewhere(objection, settings)
     unknown = unknown_model(objection)
-    missing = unknown or status == 404
-    advice = (
-        "correct base_url, which usually ends in /v1" if missing else "correct the participant's settings"
-    )
+    spoken = addresses.complains_in(objection.words)
+    elsewhere = addresses.advice(str(settings.base_url), spoken)
+    missing = unknown or status == 404 or (spoken is not None and elsewhere is not None)
+    advice = elsewhere or _CORRECT if missing else "correct the participant's settings"
     what = f"refused the request ({status}{_saying(objection)})"
     return _failure(
         objection, what, advice, BadRequest, "endpoint" if missing else "ask", model_unknown=missing
@@ -274,10 +289,14 @@ def _busy(objection: Complaint, headers: Mapping[str, str]) -> Failure:
     )
 
 
-def _elsewhere(objection: Complaint) -> Failure:
+_CORRECT = "correct base_url, which usually ends in /v1"
+
+
+def _elsewhere(objection: Complaint, settings: EndpointSettings) -> Failure:
     """Return the failure of an address at which no model answers: a redirect, or another service."""
     did = "redirects the request" if objection.status < 400 else "takes no such request"
-    advice = "correct base_url, which usually ends in /v1, or sign in to the network if it asks for that"
+    instead = addresses.advice(str(settings.base_url)) or _CORRECT
+    advice = f"{instead}, or sign in to the network if it asks for that"
     return _failure(
         objection, f"{did} ({objection.status}{_saying(objection)})", advice, BadRequest, "endpoint"
     )

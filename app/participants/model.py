@@ -21,7 +21,7 @@ from app.participants.completions import Reply
 from app.participants.dialect import Change, superseded
 from app.participants.echoes import is_echo
 from app.participants.replies import FirstTokens, ReplyFormat, form, from_tokens, label_mass
-from app.participants.speeches import Unread, outside
+from app.participants.speeches import LEAKS, Unread, outside
 from app.participants.thinking import opens
 from app.protocols.core import AnyContent, Belief, BeliefMethod, Speech
 from app.protocols.views import View
@@ -56,6 +56,7 @@ class ModelParticipant:
 
     async def answer(self, view: View, asking: Asking) -> AnyContent:
         """Answer an ask. Raise ParticipantError if there is no usable answer."""
+        await self._client.recall(self._settings.model)
         talk = _Talk(self._settings, self._endpoint, self._client, view, asking)
         return await (talk.believe() if view.wants == "belief" else talk.reply())
 
@@ -81,7 +82,7 @@ class _Talk:
                 reply = await self._in_form(segments, wanted, number)
                 said = reply.text.strip()
                 self._refuse_echo(said, prompt, faults)
-                return _counted(wanted.read(reply.text, reply.whole), number)
+                return _counted(self._read(wanted, reply, prompt, faults), number)
             except Unread as fault:
                 faults.append(fault)
                 segments = [*segments, *_objection(said, fault.problem)]
@@ -90,6 +91,21 @@ class _Talk:
                     raise
                 break  # Only the repeated ask is too long.
         return self._best(faults, said)
+
+    def _read(
+        self, wanted: ReplyFormat, reply: Reply, prompt: Sequence[Segment], faults: Sequence[Unread]
+    ) -> AnyContent:
+        """Read a reply. Raise Unread, also once where a speech has what may be private and the prompt asks for tags around it."""
+        if not any(_PRIVATE in segment.text for segment in prompt if not segment.verbatim):
+            return wanted.read(reply.text, reply.whole)
+        try:
+            content = wanted.read(reply.text, reply.whole)
+        except Unread as fault:
+            raise _with_leak(fault) from None
+        problem = _leak(content)
+        if problem and not any(isinstance(fault.draft, Speech) and _leak(fault.draft) for fault in faults):
+            raise Unread(problem, content if isinstance(content, Speech) else None, off=_WORDS_OF_A_LEAK)
+        return content
 
     def _refuse_echo(self, said: str, prompt: Sequence[Segment], faults: Sequence[Unread]) -> None:
         """Raise Unread where a reply in words repeats its prompt, or what was wrong with an earlier reply. It may
@@ -248,14 +264,49 @@ class _Talk:
             params=superseded({**params, "seed": seed}, self.settings.extra_body),
             fixed=frozenset(self.settings.extra_body),
             needs=frozenset(needs),
+            explicit=self._explicit(params),
         )
         return await self.client.complete(call, self.asking.calls, within=self.settings.timeout)
+
+    def _explicit(self, params: Mapping[str, Any]) -> frozenset[str]:
+        """Return the parameters whose value the settings give, and not their defaults."""
+        return frozenset(
+            name
+            for name in ("temperature", "top_p", "max_tokens")
+            if params.get(name) == getattr(self.settings, name) != ModelSettings.model_fields[name].default
+        )
 
     def _takes(self, name: str) -> bool:
         return self.client.dialect(self.settings.model).takes(name)
 
     def _proven(self, name: str) -> bool:
         return name in self.client.dialect(self.settings.model).proven
+
+
+_PRIVATE = "<scratchpad>"
+"""Tag by which prompts ask for private notes."""
+_WORDS_OF_A_LEAK = 10
+"""How far off a speech is that shows what may be private, when the best of several drafts is taken."""
+
+
+def _leak(content: AnyContent | None) -> str:
+    """Return what is wrong with a speech that shows what may be private; empty where nothing is."""
+    kinds = content.suspicious if isinstance(content, Speech) else ()
+    found = " and ".join(sentence for kind, sentence in LEAKS.items() if kind in kinds)
+    return (
+        f"Your reply shows {found}, which the judge would read. Write again, with your notes between <scratchpad> and </scratchpad>, "
+        "and outside of them nothing but the speech itself."
+        if found
+        else ""
+    )
+
+
+def _with_leak(fault: Unread) -> Unread:
+    """Return the fault of a draft with what in it may be private."""
+    problem = _leak(fault.draft if isinstance(fault.draft, Speech) else None)
+    return (
+        Unread(f"{fault.problem} {problem}", fault.draft, fault.off + _WORDS_OF_A_LEAK) if problem else fault
+    )
 
 
 def _constraint(wanted: ReplyFormat) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ clock; only `admitted` waits.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,14 @@ from app.participants.pacing import Pacer
 
 if TYPE_CHECKING:  # To read notices needs no transport.
     from app.participants.failures import Failure
+
+BEYOND = "which is longer than the patience"
+"""Words of a pause that lasts longer than it is waited for."""
+
+BEHIND = 2.0
+"""Seconds by which a process lets another one try an endpoint first that both know to be paused."""
+
+logger = logging.getLogger(__name__)
 
 HOUR = 3600.0
 """Seconds."""
@@ -65,6 +74,9 @@ class Patience:
         return max(bound * rng.uniform(0.5, 1.0), least * rng.uniform(1.0, 1.05))
 
 
+LONG = 60.0
+"""Seconds: a user who waits for the answer does not wait for longer on a server's word, but is shown the error at once."""
+
 IMPATIENT = Patience()
 """For a user who waits for the answer: a handful of attempts."""
 
@@ -88,6 +100,10 @@ class Pause:
     next: float = 0.0
     """When it is tried again."""
     tries: int = 0
+    heard: bool = False
+    """Whether it is that of another process, which tries the endpoint first."""
+    beyond: str = ""
+    """What there is to say where the server asks for a longer wait than the patience lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +237,48 @@ class CircuitBreaker:
             pause = self.paused = Pause(now, datetime.now(UTC), failure)
         elif not probe:
             return
-        pause.failure, pause.tries = failure, pause.tries + 1
+        pause.failure, pause.tries, pause.heard = failure, pause.tries + 1, False
         least = max(failure.retry_after or 0.0, 2 * self.pacer.interval)
         wait = self.patience.pause_for(pause.tries, now - pause.since, least, self._rng)
         end = pause.since + self.patience.hours * HOUR
         pause.next = min(now + wait, end) if now < end else now + wait
+        pause.beyond = self._beyond(failure, now, end)
         self._signal()
+
+    def hear(self, other: EndpointState | None, failure: Failure | None = None) -> None:
+        """Take over the pause of another process with its last failure, or its next try; with None, end a pause that was
+        taken over.
+        """
+        now, pause = self.clock(), self.paused
+        if other is None or failure is None or other.since is None or other.next is None:
+            if pause is not None and pause.heard and not self._probing:
+                self.paused = None
+                self._returns = now
+                self._signal()
+            return
+        today = datetime.now(UTC)
+        tried = now + (other.next - today).total_seconds() + BEHIND * self._rng.uniform(1.0, 1.5)
+        if pause is None:
+            lasted = (today - other.since).total_seconds()
+            self.paused = Pause(now - lasted, other.since, failure, next=tried, heard=True)
+            self._signal()
+        elif pause.heard and not self._probing:
+            pause.failure = failure
+            pause.next = max(pause.next, tried)
+
+    def _beyond(self, failure: Failure, now: float, end: float) -> str:
+        """Return what to say of a wait that the patience does not last for; empty where it does."""
+        if failure.retry_after is None or now >= end or now + failure.retry_after <= end:
+            return ""
+        today = datetime.now(UTC)
+        back, last = (today + timedelta(seconds=left) for left in (failure.retry_after, end - now))
+        sentence = (
+            f"it asks to wait until {moment_in_words(back)}, {BEYOND} of {self.patience.hours:g} h (ARENA_PATIENCE): what "
+            f"is asked of it fails after {moment_in_words(last)}. Raise ARENA_PATIENCE and start again, or go on with --retry-failed when it is back"
+        )
+        if self.paused is not None and not self.paused.beyond:
+            logger.warning("The endpoint %s %s; %s.", self.name, failure.what, sentence)
+        return sentence
 
     def answered(self, sent: float, *, probe: bool) -> float:
         """Count a reply to a request sent at `sent`. Return how long the pause was that ends with it, in seconds."""
@@ -245,10 +297,11 @@ class CircuitBreaker:
     def state(self) -> EndpointState | None:
         """Return what there is to say of the endpoint; None where there is nothing."""
         pause, rate = self.paused, self.pacer.rate
-        if pause is None:
+        if pause is None or pause.heard:
             return EndpointState(self.name, self.model, rate=rate) if rate else None
         then = datetime.now(UTC) + timedelta(seconds=max(pause.next - self.clock(), 0.0))
-        return EndpointState(self.name, self.model, pause.at, pause.failure.what, then, rate)
+        reason = "; ".join(filter(None, (pause.failure.what, pause.beyond)))
+        return EndpointState(self.name, self.model, pause.at, reason, then, rate)
 
     def _signal(self) -> None:
         if self._changed is not None:
@@ -282,6 +335,11 @@ def in_words(state: EndpointState, now: datetime) -> str:
     seconds = (state.next - now).total_seconds() if state.next else 0.0
     then = f"next try in {_lasting(seconds)}" if seconds >= 1 else "it is tried now"
     return f"{what} is paused since {state.since.astimezone(UTC):%H:%M} UTC: it {state.reason}; {then}."
+
+
+def moment_in_words(at: datetime) -> str:
+    """Return a moment as it is said, such as “28 November 2026 09:00 UTC”."""
+    return f"{at.astimezone(UTC):%d %B %Y %H:%M} UTC".lstrip("0")
 
 
 def _lasting(seconds: float) -> str:

@@ -19,6 +19,7 @@ from app.participants.base import (
 )
 from app.participants.baselines import builtin
 from app.participants.client import Client
+from app.participants.dialect import Memory
 from app.participants.model import ModelParticipant
 from app.participants.outages import IMPATIENT, EndpointState, Patience
 from app.protocols.views import View
@@ -42,10 +43,14 @@ class Person:
 class ParticipantFactory:
     """The clients of this process. Close it when done."""
 
-    def __init__(self, patience: Patience = IMPATIENT) -> None:
+    def __init__(self, patience: Patience = IMPATIENT, memory: Memory | None = None) -> None:
         self._patience = patience
+        self.memory = memory
+        """Where its clients keep what they learn of servers."""
         self._clients: dict[str, Client] = {}
         """By the settings of the endpoint, as JSON."""
+        self._heard: dict[str, list[EndpointState]] = {}
+        """By the same, what other processes have paused."""
 
     def participant(
         self, settings: AnySettings, endpoint: tuple[str, EndpointSettings] | None
@@ -63,6 +68,8 @@ class ParticipantFactory:
         key = _key(settings)
         if key not in self._clients:
             self._clients[key] = self._connect(name, settings)
+            self._clients[key].memory = self.memory
+            self._clients[key].hear(self._heard.get(key, ()))
         return self._clients[key]
 
     def _connect(self, name: str, settings: EndpointSettings) -> Client:
@@ -81,6 +88,19 @@ class ParticipantFactory:
     def states(self) -> list[tuple[EndpointSettings, EndpointState]]:
         """Return what there is to say of the endpoints that are paused or have a pace."""
         return [(client.settings, state) for client in self._clients.values() for state in client.states()]
+
+    def hear(self, others: Iterable[tuple[EndpointSettings, EndpointState]]) -> None:
+        """Take over what other processes have paused now, and end such pauses that they have ended."""
+        self._heard = {}
+        for settings, state in others:
+            self._heard.setdefault(_key(settings), []).append(state)
+        for key, client in self._clients.items():
+            client.hear(self._heard.get(key, ()))
+
+    async def keep(self, *, anew: bool = False) -> None:
+        """Store what was learned of servers, with `anew` in place of what is stored."""
+        for client in self._clients.values():
+            await client.keep(anew=anew)
 
     def remarks(self) -> list[str]:
         """Return what the clients learned about models and their servers, in sentences."""

@@ -3,9 +3,10 @@ apart.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
+from app.participants.planning import is_planned_aloud
 from app.participants.thinking import has_unknown_wrapper, part
 from app.protocols.core import Belief, Limits, Speech, SpeechFacts
 from app.protocols.quotes import (
@@ -49,7 +50,7 @@ def speech(view: View, passage: IndexedPassage, text: str, whole: bool = True) -
             raise Unread(_no_quotes(view.unit))
     elif not said:
         raise Unread("Your reply held no speech. Write the speech itself, outside of any scratchpad.")
-    content = marked_speech(said, notes, view, passage, typed)
+    content = _with_plan_flagged(marked_speech(said, notes, view, passage, typed))
     problems = list(_problems(content, view, whole or view.limits.only_quotes))
     if not _is_forger(view) and (stray := stray_tags(content.said)):
         problems.append((_STRAY.format(stray=stray), stray))
@@ -60,7 +61,7 @@ def speech(view: View, passage: IndexedPassage, text: str, whole: bool = True) -
     if not problems:
         return content
     sentences = " ".join(sentence for sentence, _ in problems)
-    draft = _settled(said, content, view, passage, whole)
+    draft = _with_plan_flagged(_settled(said, content, view, passage, whole))
     raise Unread(f"{sentences} {_AGAIN}", draft, off=sum(off for _, off in problems))
 
 
@@ -96,6 +97,14 @@ def _no_quotes(unit: Unit) -> str:
         f"None of your quotes could be used. Copy at least {least_of_a_quote(unit)} in a row exactly as they stand in the "
         "passage, each quote between <quote> and </quote>, and keep to the allowed length."
     )
+
+
+def _with_plan_flagged(content: Speech) -> Speech:
+    """Return a model's speech, flagged where it begins with a plan, which belongs into its notes."""
+    if not is_planned_aloud(content.said.text):
+        return content
+    kinds = sorted({*content.suspicious, "untagged_plan"})
+    return content.model_copy(update={"suspicious": tuple(kinds)})
 
 
 def _verified(said: str, view: View, passage: IndexedPassage) -> list[str]:
@@ -302,6 +311,15 @@ _IN_ANOTHERS_NAME = re.compile(
     r"(?i)\b(?:as the judge,? I|I am the judge|speaking as the judge|the judge has (?:already )?(?:decided|ruled|found)"
     r"|(?:this is|here is) the judge)\b"
 )
+
+
+LEAKS: Mapping[str, str] = {
+    "unknown_wrapper": "a block or a heading that looks like private notes",
+    "untagged_plan": "planning that is not between <scratchpad> and </scratchpad>",
+}
+"""Kinds of suspicious text that may be private, with the words in which a writer is asked again: a named block that may be thinking, and a plan
+at the beginning.
+"""
 
 
 def suspicious(said: str, label: str) -> tuple[str, ...]:

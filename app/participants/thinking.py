@@ -15,9 +15,10 @@ quote such words.
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from difflib import get_close_matches
+from typing import Any, Literal, NamedTuple
 
 
 class Parted(NamedTuple):
@@ -53,16 +54,29 @@ _WEAK = frozenset(
 _ANSWER = frozenset(
     re.findall(
         r"\w+",
-        "answer response final solution output speech reply statement box boxed content 回答 答案 解答",
+        "answer response final solution output speech reply statement argument rebuttal box boxed content 回答 答案 解答",
     )
 )
 _NOTES = frozenset(re.findall(r"\w+", "scratchpad notepad"))
 _QUOTE = frozenset(re.findall(r"\w+", "quote quotes quotation quotations q vquote uquote blockquote cite"))
 _FORMAT = frozenset(
     re.findall(
-        r"\w+", "b i u s em strong p br hr div span h1 h2 h3 h4 ul ol li sup sub small code pre a center"
+        r"\w+",
+        "b i u s em strong p br hr div span h1 h2 h3 h4 ul ol li sup sub small code pre a center html body head title header "
+        "footer main nav section article table thead tbody tr td th dl dt dd img figure figcaption font del ins mark big kbd "
+        "samp var abbr address details summary url color size list spoiler",
     )
 )
+"""Names of HTML and BBCode."""
+_OF_SPEECHES = frozenset(
+    re.findall(
+        r"\w+",
+        "evidence excerpt excerpts citation citations source passage text line introduction intro opening closing conclusion claim "
+        "point premise example paragraph heading emphasis important highlight debater consultant speaker judge opponent question "
+        "belief confidence probability items json background context facts fact points claims quotes summary overview case theory",
+    )
+)
+"""Names of parts of a speech or of an answer, which are never taken for thinking."""
 _BEGINS = frozenset(re.findall(r"\w+", "begin start open prefix"))
 _ENDS = frozenset(re.findall(r"\w+", "end stop close suffix"))
 
@@ -91,6 +105,8 @@ class _Tag:
     closes: bool
     kind: Literal["strong", "weak", "answer", "notes", "quote", "format", "other"]
     brackets: str
+    parts: tuple[str, ...] = ()
+    """The words of its name."""
 
     @property
     def reasons(self) -> bool:
@@ -110,7 +126,8 @@ def _tag(found: re.Match[str]) -> _Tag:
     named = [part for part in parts if part not in _BEGINS | _ENDS | {"of", "the", "my"}]
     closes = bool(found["slash"] or found["after"]) or (len(named) < len(parts) and bool(_ENDS & set(parts)))
     core = "".join(named) or "".join(parts)
-    return _Tag(found.start(), found.end(), core, closes, _kind({*named, core}), found["opens"])
+    kind = _kind({*named, core})
+    return _Tag(found.start(), found.end(), core, closes, kind, found["opens"], tuple(named))
 
 
 def _kind(names: set[str]) -> Literal["strong", "weak", "answer", "notes", "quote", "format", "other"]:
@@ -120,7 +137,7 @@ def _kind(names: set[str]) -> Literal["strong", "weak", "answer", "notes", "quot
         return "strong"
     if names & _QUOTE or names >= {"v", "quote"}:
         return "quote"
-    if names & _ANSWER:
+    if names & _ANSWER and ("final" in names or not names & (_WEAK | {"draft"})):
         return "answer"
     if names & _WEAK:
         return "weak"
@@ -153,10 +170,10 @@ _MOST_PASSES = 8
 
 def _pass(text: str, whole: bool) -> Parted | None:
     """Return the parts by the first kind of wrapper that is found; None where there is none."""
-    for kind in (_channels, _words_of_channels, _fenced, _json, _hidden, _aside, _labelled):
+    for kind in (_channels, _words_of_channels, _fenced, _json, _hidden, _aside, _labelled, _headed):
         if parted := kind(text, whole):
             return parted
-    return _bracketed(text, whole) or _marked_off(text, whole)
+    return _bracketed(text, whole) or _marked_off(text, whole) or _named(text)
 
 
 def opens(token: str) -> bool:
@@ -206,7 +223,7 @@ def _bracketed(text: str, whole: bool) -> Parted | None:
     if not thought:
         return _unwrapped(text, tags)
     public = "".join([*said, text[at:]])
-    return Parted(_answer(public.lstrip() if not any(said) else public), _joined(thought), unfinished)
+    return Parted(public if any(said) else _answer_begun(public.lstrip()), _joined(thought), unfinished)
 
 
 def _spaces(text: str, at: int) -> int:
@@ -386,12 +403,22 @@ _FENCE = re.compile(r"\s*(?P<fence>`{3,}|~{3,}|:{3,})[ \t]*(?P<name>[\w :-]{1,40
 
 def _fenced(text: str, whole: bool) -> Parted | None:
     found = _FENCE.match(text)
-    if found is None or _kind({part.casefold() for part in _PART.findall(found["name"])}) not in (
-        "strong",
-        "weak",
-    ):
+    if found is None:
         return None
-    return Parted(text[found.end() :].lstrip(), found["text"].strip(), unfinished=not found["end"])
+    rest, names = text[found.end() :].lstrip(), [part.casefold() for part in _PART.findall(found["name"])]
+    known = _kind(set(names)) in ("strong", "weak")
+    unknown = found["end"] and not _OF_FILES & set(names) and _may_think("".join(names), names)
+    if not known and not (unknown and _is_answer_after(found["text"], rest)):
+        return None
+    return Parted(rest, found["text"].strip(), unfinished=not found["end"])
+
+
+_OF_FILES = frozenset(
+    re.findall(
+        r"\w+", "json json5 jsonc yaml toml text txt plaintext plain markdown md html xml latex tex python"
+    )
+)
+"""What a fence says of the text inside it, where that is no name."""
 
 
 _HIDDEN = (
@@ -441,6 +468,7 @@ _REPLY_LABEL = re.compile(
 
 
 _PRIVATE_LABEL = re.compile(r"think|thought|internal|inner|private|思考|独白", re.IGNORECASE)
+_MARKED_LABEL = re.compile(r"\A\s*(?:\*{2,}|_{2,}|#)")
 _RULE = re.compile(r"^[ \t]*(?:-{3,}|\*{3,}|_{3,}|={3,})[ \t]*\n(?=\s*\S)", re.MULTILINE)
 
 
@@ -450,13 +478,67 @@ def _labelled(text: str, whole: bool) -> Parted | None:
     if label is None:
         return None
     reply = _REPLY_LABEL.search(text, label.end())
-    if reply is None and _PRIVATE_LABEL.search(label[0]):
+    if reply is None and (_PRIVATE_LABEL.search(label[0]) or _MARKED_LABEL.search(label[0])):
         *_, reply = (None, *_RULE.finditer(text, label.end()))
     if reply:
         return Parted(text[reply.end() :].lstrip(), text[label.end() : reply.start()].strip())
     if _SURE_LABEL.match(text) or not whole:
         return Parted("", text[label.end() :].strip(), unfinished=True)
     return None
+
+
+_HEADED = re.compile(
+    r"\A\s*(?P<marks>[*_#=~\-]{1,6})[ \t]*(?P<name>[^\W\d_][^\W\d_ ]{1,30}(?: [^\W\d_]{1,30}){0,3})[ \t]*(?P<ends>[:：*_#=~\-]{0,8})[ \t]*"
+)
+_SPEECH_NAME = r"(?:(?:the |my )?(?:final |actual |public )?(?:speech|response|reply|output|statement)|final answer|发言|発言|回答|答复)"
+
+
+def _headed(text: str, whole: bool) -> Parted | None:
+    """Return the parts of a reply under two headings in the same marks, of which the second says that the speech begins:
+    `***Pondering*** … ***Speech*** …`. The name of the first may be any that speeches have not.
+    """
+    first = _HEADED.match(text)
+    if first is None or not (first["ends"] or text[first.end() :].startswith("\n")):
+        return _under_labels(text)
+    names = _names(first["name"])
+    if not _may_think("".join(names), names):
+        return None
+    second = re.compile(
+        rf"^[ \t]*{re.escape(first['marks'])}[ \t]*{_SPEECH_NAME}[ \t]*[:：*_#=~\-]{{0,8}}[ \t]*(?:\n|(?<=[:：*_=~])[ \t]*(?=\S))",
+        re.IGNORECASE | re.MULTILINE,
+    )
+    found = second.search(text, first.end()) or _rule_in(text, first)
+    return _split(text, first.end(), found)
+
+
+def _rule_in(text: str, first: re.Match[str]) -> re.Match[str] | None:
+    """Return the line that has nothing but the marks of a heading, and so ends the block under it."""
+    marks = re.escape(first["marks"])
+    return re.compile(rf"^[ \t]*{marks}[ \t]*\n(?=\s*\S)", re.MULTILINE).search(text, first.end())
+
+
+_UNMARKED = re.compile(r"\A\s*(?P<name>[^\W\d_]{2,30}(?: [^\W\d_]{1,30}){0,2})[ \t]*[:：]\s*")
+_SPEECH_LABEL = re.compile(
+    r"^[ \t*_#]*(?:(?:the |my )?(?:final |actual )?speech)[*_]{0,3}[ \t]*[:：][*_]{0,3}",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _under_labels(text: str) -> Parted | None:
+    """Return the parts where a label of any name comes first, and another says that the speech begins."""
+    first = _UNMARKED.match(text)
+    names = _names(first["name"]) if first else []
+    if first is None or not _may_think("".join(names), names):
+        return None
+    return _split(text, first.end(), _SPEECH_LABEL.search(text, first.end()))
+
+
+def _split(text: str, start: int, found: re.Match[str] | None) -> Parted | None:
+    """Return the text from `start` to the mark as thought, and what comes after the mark as said."""
+    if found is None:
+        return None
+    thought, rest = text[start : found.start()].strip(), text[found.end() :].lstrip()
+    return Parted(rest, thought) if _is_answer_after(thought, rest) else None
 
 
 _ASIDE_PAIRS = {"(": ")", "（": "）", "[": "]", "{": "}", "<": ">", "【": "】", "*": "*", "_": "_"}
@@ -471,7 +553,7 @@ def _aside(text: str, whole: bool) -> Parted | None:
     """Return the parts of a reply that begins with a labelled aside: `(Thinking: …)`, as a separate paragraph."""
     begun = _ASIDE.match(text)
     if begun is None:
-        return None
+        return _aside_of_any_name(text)
     end = re.compile(rf"{re.escape(_ASIDE_PAIRS[begun['opens']])}[*_~]{{0,3}}[ \t]*(?:\n|\Z)").search(
         text, begun.end()
     )
@@ -479,6 +561,21 @@ def _aside(text: str, whole: bool) -> Parted | None:
         return None if whole else Parted("", text[begun.end() :].strip(), unfinished=True)
     rest = text[end.end() :].lstrip()
     return Parted(rest, text[begun.end() : end.start()].strip(), unfinished=not rest)
+
+
+_ANY_ASIDE = re.compile(r"\A\s*(?P<opens>[(（\[{【])[ \t]*(?P<name>[^\W\d_]{2,30})[ \t]*[:：]\s*")
+
+
+def _aside_of_any_name(text: str) -> Parted | None:
+    """Return the parts of a reply whose first paragraph is a labelled aside in brackets, of a name that speeches have not."""
+    begun = _ANY_ASIDE.match(text)
+    names = _names(begun["name"]) if begun else []
+    if begun is None or {"note", "notes", "nb"} & set(names) or not _may_think("".join(names), names):
+        return None
+    closes = re.escape(_ASIDE_PAIRS[begun["opens"]])
+    return _split(
+        text, begun.end(), re.compile(rf"{closes}[ \t]*\r?\n[ \t]*\r?\n(?=\s*\S)").search(text, begun.end())
+    )
 
 
 # ── JSON ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -498,11 +595,26 @@ def _json(text: str, whole: bool) -> Parted | None:
         said = [item for name, item in value.items() if not _names_reasoning(name)]
         thought = [item for name, item in value.items() if _names_reasoning(name) and isinstance(item, str)]
         texts = len(said) == 1 and isinstance(said[0], str) and len(thought) == len(value) - 1
-        return Parted(said[0], _joined(thought)) if thought and texts else None
+        return Parted(said[0], _joined(thought)) if thought and texts else _of_a_speech(value)
     cut = _JSON_CUT.match(text)
     if whole or cut is None or not _names_reasoning(cut["name"]) or re.search(r'",\s*"', text):
         return None
     return Parted("", text[cut.end() :].strip(), unfinished=True)
+
+
+_SPOKEN = frozenset({"speech", "statement", "argument", "rebuttal"})
+
+
+def _of_a_speech(value: Mapping[str, Any]) -> Parted | None:
+    """Return the parts of an object of texts, one of which is named a speech and the others as nothing in particular."""
+    spoken = [name for name in value if name.casefold() in _SPOKEN]
+    others = [name for name in value if name not in spoken]
+    parts = {name: [part.casefold() for part in _PART.findall(name)] for name in others}
+    if len(spoken) != 1 or not others or not all(isinstance(item, str) for item in value.values()):
+        return None
+    if not all(_may_think("".join(names), names) for names in parts.values()):
+        return None
+    return Parted(value[spoken[0]], _joined([value[name] for name in others]))
 
 
 def _names_reasoning(name: str) -> bool:
@@ -533,6 +645,8 @@ def _marked_off(text: str, whole: bool) -> Parted | None:
     """
     opening, quoted = _MARKED_OPEN.match(text), _quotations(text)
     core = _core(opening["name"]) if opening else ""
+    if opening and not core:
+        return _marked_off_unknown(text, opening, quoted)
     for found in _MARKED_CLOSE.finditer(text, opening.end() if opening else 0):
         inside = any(start <= found.start() < end for start, end in quoted)
         if inside or not (closing := _core(found["name"])):
@@ -552,11 +666,162 @@ def _marked_off(text: str, whole: bool) -> Parted | None:
     return None
 
 
+def _marked_off_unknown(text: str, opening: re.Match[str], quoted: list[tuple[int, int]]) -> Parted | None:
+    """Return the parts where a block of no known name is closed by that name, marks around both."""
+    names = _names(opening["name"])
+    if not _may_think("".join(names), names) or _TYPED.search(opening["opens"]) or not opening["closes"]:
+        return None
+    for found in _MARKED_CLOSE.finditer(text, opening.end()):
+        marks = _MARKS_BEFORE.search(text, max(found.start() - 20, 0), found.start())
+        inside = any(start <= found.start() < end for start, end in quoted)
+        goes_on = _CONTINUES.match(text, found.end()) or text[found.end() - 1].isalnum()
+        if inside or not marks or goes_on or _names(found["name"]) != names:
+            continue
+        thought, rest = text[opening.end() : marks.start()].strip(), text[found.end() :].lstrip()
+        return Parted(rest, thought) if _is_answer_after(thought, rest) else None
+    return None
+
+
+_TYPED = re.compile(r"[\"'“”‘’*_`]")
+"""Marks that words of a sentence have too."""
+
+
+def _names(name: str) -> list[str]:
+    parts = [part.casefold() for part in _PART.findall(name)]
+    return [part for part in parts if part not in _BEGINS | _ENDS | {"of", "the", "my"}]
+
+
 def _core(name: str) -> str:
     """Return the name of a block of reasoning in small letters, in one word; nothing for any other name."""
-    parts = [part.casefold() for part in _PART.findall(name)]
-    named = [part for part in parts if part not in _BEGINS | _ENDS | {"of", "the", "my"}]
+    named = _names(name)
     return "".join(named) if _kind({*named, "".join(named)}) in ("strong", "weak") else ""
+
+
+# ── names that are not known ────────────────────────────────────────────────────────────────────────────────────
+
+_FEW = 5
+"""Words from which on the text after a block is an answer, however long the block is."""
+_WORD = re.compile(r"[^\W\d_]+")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+
+
+def _named(text: str) -> Parted | None:
+    """Return the parts of a reply that has a named block before its answer, whatever its name and its brackets:
+    whole, ended by what opens the answer, or only closed. It counts where enough text comes after it.
+    """
+    tags = list(_tags(text))
+    quoted = _quotations(text) if tags else []
+    named = [tag for tag in tags if tag.kind != "format" and not _within(tag, quoted)]
+    if not named:
+        return None
+    begun = _LEAD.match(text)
+    first = named[0]
+    if first.start <= (begun.end() if begun else 0) and not first.closes:
+        return _named_block(text, first, named[1:])
+    return _named_end(text, named)
+
+
+def _named_block(text: str, opening: _Tag, later: Collection[_Tag]) -> Parted | None:
+    if not _thinks(opening):
+        return None
+    same = [tag for tag in later if tag.core == opening.core]
+    closing = next((tag for tag in same if tag.closes), None)
+    if closing is None:
+        closing = next((tag for tag in later if tag.closes and tag.core in _ENDS), None)
+    answer = next((tag for tag in later if tag.kind == "answer" and not tag.closes), None)
+    if answer and (closing is None or answer.start < closing.start):
+        return _ended(text, opening, answer.start, answer.start)
+    if closing is None and opening.brackets in _OF_TEMPLATES:
+        closing = next(
+            (tag for tag in later if tag.brackets in _OF_TEMPLATES and tag.core not in _ROLES), None
+        )
+    if closing is None or _goes_on(text, closing):
+        return None
+    return _ended(text, opening, closing.start, closing.end)
+
+
+_OF_TEMPLATES = ("<|", "<｜")
+"""Brackets of the control words of chat templates: no speech has any, so that the next one ends a block."""
+_ROLES = frozenset({"user", "system", "tool", "human", "developer"})
+
+
+def _ended(text: str, opening: _Tag, end: int, goes_on: int) -> Parted | None:
+    thought, rest = text[opening.end : end].strip("*_ \t\r\n"), text[goes_on:].lstrip()
+    begun = re.search(r"[*_]{1,3}\Z", text[: opening.start])
+    rest = rest.removeprefix(begun[0]).lstrip() if begun else rest
+    return Parted(_answer_begun(rest), thought) if _is_answer_after(thought, rest) else None
+
+
+_LEFT_MARKS = re.compile(r"\A(?:[*_]{2,3}(?=\s)|[*_](?=[ \t]*\n))\s*")
+"""The other half of the marks around a tag that was taken out."""
+
+
+def _answer_begun(rest: str) -> str:
+    """Return an answer after a block of thinking, without the tag that opens it, in whatever brackets, closed or not."""
+    said = _answer(_LEFT_MARKS.sub("", rest))
+    opening = next(_tags(said), None)
+    begins = opening is not None and opening.kind == "answer" and not opening.closes and opening.start == 0
+    return said[opening.end :].lstrip(" \t*_:\r\n") if opening and begins else said
+
+
+def _named_end(text: str, tags: Collection[_Tag]) -> Parted | None:
+    """Return the parts where a block is only closed, because the chat template has opened it."""
+    opened: set[str] = set()
+    for tag in tags:
+        if not tag.closes:
+            opened.add(tag.core)
+            continue
+        if (
+            tag.core in opened
+            or not _thinks(tag)
+            or text[: tag.end].rstrip("|｜>]}▷）)＞").endswith(("/", "／"))
+        ):
+            continue
+        if _mid_sentence(text, tag) or _goes_on(text, tag):
+            continue
+        thought, rest = text[: tag.start].strip(), text[tag.end :].lstrip()
+        return Parted(_answer(rest), thought) if thought and _is_answer_after(thought, rest) else None
+    return None
+
+
+def _thinks(tag: _Tag) -> bool:
+    """Return whether a block may be thinking: its name is none that prompts ask for, or that speeches have."""
+    return tag.kind in ("strong", "weak", "other") and _may_think(tag.core, tag.parts)
+
+
+def _may_think(core: str, names: Collection[str]) -> bool:
+    """Return whether a block of this name may be thinking, in one word and in its parts."""
+    known = _OF_SPEECHES | _FORMAT | _QUOTE | _NOTES
+    spoken = (
+        bool(known & {core, *names})
+        or _kind({core, *names}) == "answer"
+        or bool(get_close_matches(core, _ASKED_FOR, 1, 0.8))
+    )
+    return len(core) > 1 and not spoken and not core.isdigit()
+
+
+_ASKED_FOR = ("quote", "quotes", "quotation", "scratchpad", "vquote", "uquote")
+
+
+_CONTINUES = re.compile(r"[ \t]*[,;.:!?)’'a-zà-öø-ÿа-я]")
+
+
+def _goes_on(text: str, tag: _Tag) -> bool:
+    """Return whether a sentence goes on after a tag."""
+    return _CONTINUES.match(text, tag.end) is not None
+
+
+def _is_answer_after(thought: str, rest: str) -> bool:
+    """Return whether the text after a block is an answer, and no few words after what is itself the answer."""
+    before, after = _length(thought), _length(rest)
+    proves = _CLEAN_QUOTE.search(thought) and not _CLEAN_QUOTE.search(rest) and after < before
+    return before > 1 and after > 1 and (after >= _FEW or after >= before) and not proves
+
+
+def _length(text: str) -> int:
+    """Return the words of a text; a character of a script without spaces is half of one."""
+    unspaced = len(_UNSPACED.findall(text))
+    return len(_WORD.findall(_UNSPACED.sub(" ", text))) + unspaced // 2
 
 
 # ── what is not known ───────────────────────────────────────────────────────────────────────────────────────────
@@ -577,7 +842,7 @@ def has_unknown_wrapper(said: str) -> bool:
     if first and first.kind == "strong":
         return True
     if first and not first.closes and first.kind in ("other", "answer", "weak"):
-        return _is_markup(first, closed)
+        return _is_markup(first, closed) or (_thinks(first) and _alone(said, first))
     return bool(_LABEL.match(said)) or bool(_FENCE.match(said))
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
+from app.participants.addresses import spoken_by
 from app.participants.base import EndpointSettings
-from app.participants.failures import Refused, Unreadable
+from app.participants.failures import OtherProtocol, Refused, Unreadable
 from app.participants.streams import joined
 
 MOST_BYTES = 16 * 2**20
@@ -182,9 +183,19 @@ def _document(raw: bytes | str) -> object:
         return json.loads(raw, parse_int=_whole, parse_float=_finite, parse_constant=_no_number)
     except (json.JSONDecodeError, UnicodeDecodeError):
         text = raw if isinstance(raw, str) else raw.decode(errors="replace")
+        if (protocol := _of_lines(text)) is not None:
+            raise OtherProtocol(protocol) from None
         raise Unreadable(f"sent a reply that is not JSON{_beginning(text)}") from None
     except RecursionError:
         raise Unreadable("sent a reply that is nested too deeply") from None
+
+
+def _of_lines(text: str) -> str | None:
+    """Return the other protocol that a reply of one document a line speaks, as Ollama's streams do; None where it is none."""
+    try:
+        return spoken_by(json.loads(text.lstrip().partition("\n")[0]))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _whole(digits: str) -> int:

@@ -101,6 +101,28 @@ MARKS: tuple[Column, ...] = (
 )
 """The columns of `mark_frame`."""
 
+SPOKEN: tuple[Column, ...] = (
+    Column("hash", WHOLE, "Hash of the id of the talk, as in the frame of talks."),
+    Column("seat", TEXT, "Name of the seat that spoke."),
+    Column("speeches", WHOLE, "Speeches of the seat that judges read."),
+    Column("words", WHOLE, "Words of these speeches."),
+    Column("quotes", WHOLE, "Tagged quotes in them, whatever their status."),
+    Column("verified", WHOLE, "Quotes that are in the passage and within the limit."),
+    Column("unverified", WHOLE, "Quotes that are not in the passage as quoted: a near miss, or absent."),
+    Column("near", WHOLE, "Those of them that are a few words away from the passage."),
+    Column("too_short", WHOLE, "Quotes too short to be checked."),
+    Column("over_limit", WHOLE, "Quotes in the passage with which the speech quotes more than it may."),
+    Column("repeated", WHOLE, "Verified quotes of which every character was shown before."),
+    Column(
+        "characters", WHOLE, "Verified characters of the passage that no earlier quote of the side had shown."
+    ),
+    Column("suspicious", WHOLE, "Speeches with text that impersonates, instructs the judge or forges marks."),
+    Column("checked", WHOLE, "Speeches whose position was checked."),
+    Column("concedes", WHOLE, "Those of them that gave up their answer."),
+    Column("refuses", WHOLE, "Those of them that declined to argue."),
+)
+"""The columns of `spoken_frame`."""
+
 _KINDS: dict[Scalar, Any] = {
     Scalar.TEXT: pl.Categorical(),
     Scalar.WHOLE: pl.Int32(),
@@ -419,3 +441,36 @@ async def effort_frame(session: AsyncSession, experiment: uuid.UUID) -> pl.DataF
 def no_efforts() -> pl.DataFrame:
     """Return the seconds of no judging."""
     return pl.DataFrame(schema=_EFFORT)
+
+
+# ── speeches ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_SPOKEN = f"""
+    SELECT {_key("talk.id")}, speech.seat, count(*), sum((speech.content->>'words')::int), sum(quoted.quotes),
+        sum(quoted.verified), sum(quoted.unverified), sum(quoted.near), sum(quoted.too_short), sum(quoted.over_limit),
+        sum(quoted.repeated), sum(quoted.characters), count(*) FILTER (WHERE speech.content->'suspicious' <> '[]'),
+        count(stance.id), count(*) FILTER (WHERE stance.content->>'stance' = 'concedes'),
+        count(*) FILTER (WHERE stance.content->>'stance' = 'refuses')
+    FROM play AS talk
+        CROSS JOIN LATERAL jsonb_path_query(talk.outcome, '$.transcript[*][*]') AS shown (path)
+        JOIN move AS speech ON speech.play_id = talk.id AND speech.path = shown.path #>> '{{}}'
+        LEFT JOIN move AS stance ON stance.play_id = talk.id AND stance.path = speech.path || '/position'
+            AND stance.content->>'kind' = 'stance'
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS quotes, count(*) FILTER (WHERE quote->>'status' IN ('exact', 'normalised')) AS verified,
+                count(*) FILTER (WHERE quote->>'status' IN ('near', 'absent')) AS unverified,
+                count(*) FILTER (WHERE quote->>'status' = 'near') AS near,
+                count(*) FILTER (WHERE quote->>'status' = 'too_short') AS too_short,
+                count(*) FILTER (WHERE quote->>'status' = 'over_budget') AS over_limit,
+                count(*) FILTER (WHERE (quote->>'repeated')::boolean) AS repeated,
+                coalesce(sum((quote->>'new_characters')::int), 0) AS characters
+            FROM jsonb_array_elements(speech.content->'said'->'quotes') AS quote
+        ) AS quoted
+    WHERE talk.experiment_id = %s AND talk.kind = 'talk' AND talk.state = 'done' AND speech.content->>'kind' = 'speech'
+    GROUP BY talk.id, speech.seat ORDER BY talk.id, speech.seat
+"""  # noqa: S608 - nothing of it comes from outside
+
+
+async def spoken_frame(session: AsyncSession, experiment: uuid.UUID) -> pl.DataFrame:
+    """Return what each seat said that judges read, by talk and seat, over finished talks. `SPOKEN` has the columns."""
+    return await _copied(session, _SPOKEN, experiment, schema_of(SPOKEN))

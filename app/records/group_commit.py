@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import Call, Ending
+from app.participants.revisions import FIELDS
 from app.participants.spending import Use
 from app.protocols.core import Move
 from app.records import spending
@@ -80,6 +81,8 @@ class GroupCommit:
     ) -> None:
         """Record how an attempt ended."""
         row = {name: getattr(ending, name) for name in ending.__dataclass_fields__}
+        named, fingerprint = ((ending.reply or {}).get(field) for field in FIELDS)
+        row |= {"answered_as": named, "fingerprint": fingerprint}
         await self._write(_Entry(ended={"request_id": request_id, **row}, taken=taken))
 
     async def close(self) -> None:

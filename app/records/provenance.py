@@ -148,7 +148,7 @@ async def _rounds(session: AsyncSession, experiment: uuid.UUID) -> list[Round]:
 
 async def answered_models(session: AsyncSession, experiment: uuid.UUID) -> list[AnsweredModel]:
     """Return every model that was asked for an experiment, by endpoint and name, with what its replies said of it."""
-    name, fingerprint = (CallAttempt.reply[key].astext for key in FIELDS)
+    name, fingerprint = CallAttempt.answered_as, CallAttempt.fingerprint
     ok = func.coalesce(CallAttempt.status, "") == "ok"
     rows = await session.execute(
         select(

@@ -1,8 +1,9 @@
 """Queueing work inside the transaction that causes it, and finding work without a job."""
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import IntEnum
+from typing import Any, Literal
 
 from procrastinate import PsycopgConnector
 from procrastinate.jobs import Job
@@ -49,6 +50,10 @@ MANY = 200
 """Jobs queued at once after which the statistics of their table are made anew."""
 MOVES = "moves"
 """In the arguments of a job: the number of moves of its play when its worker died."""
+ALONE = "alone"
+"""In the arguments of a job whose workers died: whether it is to be done with nothing beside it (`wanted`), or is
+(`running`).
+"""
 
 
 RESCUE = 7205759403792793602
@@ -110,6 +115,11 @@ async def _next_turn(session: AsyncSession, experiment: uuid.UUID) -> int:
     return max(-now if now is not None else 0, 1 - last if last is not None else 0)
 
 
+async def last_turn(session: AsyncSession, job: Job) -> int:
+    """Return the priority at which a job comes after all that its experiment has queued."""
+    return -await _next_turn(session, uuid.UUID(job.queue))
+
+
 async def sharing(session: AsyncSession, experiment: uuid.UUID) -> int:
     """Return the number of other experiments that have work waiting for its turn."""
     waits = exists().where(
@@ -143,15 +153,31 @@ async def wake(session: AsyncSession, experiments: Collection[uuid.UUID] | None)
     await session.execute(update(_jobs).where(*put_off, which).values(scheduled_at=None))
 
 
-async def is_forsaken_again(session: AsyncSession, job: Job) -> bool:
-    """Note that the worker of a job died. Return whether an earlier one did too, and no move was made in between."""
+async def after_death(session: AsyncSession, job: Job) -> Literal["again", "alone", "guilty"]:
+    """Note that the worker of a job died, and return what to do with the job.
+
+    It is done again the first time, and where its play made a move since; then alone, since its worker may have died of
+    another job. It is guilty where its worker died while it was alone.
+    """
     play = uuid.UUID(str(job.task_kwargs["id"]))
     moves = await session.scalar(select(func.count()).select_from(Move).where(Move.play_id == play))
-    if job.task_kwargs.get(MOVES) == moves:
-        return True
-    noted = _jobs.c.args.op("||")(literal({MOVES: moves}, JSONB))
+    if job.task_kwargs.get(MOVES) != moves:
+        await _note(session, job, {MOVES: moves, ALONE: None})
+        return "again"
+    if job.task_kwargs.get(ALONE) == "running":
+        return "guilty"
+    await _note(session, job, {ALONE: "wanted"})
+    return "alone"
+
+
+async def set_alone(session: AsyncSession, job: Job, *, running: bool) -> None:
+    """Note whether a job is being done with nothing beside it, or is to be."""
+    await _note(session, job, {ALONE: "running" if running else "wanted"})
+
+
+async def _note(session: AsyncSession, job: Job, more: Mapping[str, Any]) -> None:
+    noted = _jobs.c.args.op("||")(literal(dict(more), JSONB))
     await session.execute(update(_jobs).where(_jobs.c.id == job.id).values(args=noted))
-    return False
 
 
 async def is_wanted(session: AsyncSession, experiment: uuid.UUID) -> bool:

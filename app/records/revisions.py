@@ -53,7 +53,7 @@ async def changed_models(session: AsyncSession, experiment: uuid.UUID) -> list[C
 
     Replies that say nothing of it are no revision.
     """
-    name, fingerprint = (CallAttempt.reply[key].astext for key in FIELDS)
+    name, fingerprint = CallAttempt.answered_as, CallAttempt.fingerprint
     rows = await session.execute(
         select(
             ModelCall.endpoint,
@@ -71,8 +71,8 @@ async def changed_models(session: AsyncSession, experiment: uuid.UUID) -> list[C
         .order_by(ModelCall.endpoint, ModelCall.model, "first", name, fingerprint)
     )
     found: dict[tuple[str, str], list[tuple[str | None, str | None, int, datetime]]] = defaultdict(list)
-    for endpoint, model, *revision in rows:
-        found[endpoint, model].append((revision[0], revision[1], revision[2], revision[3]))
+    for endpoint, model, named, print_of_it, replies, first in rows:
+        found[endpoint, model].append((named, print_of_it, replies, first))
     return [
         ChangedModel(endpoint, model, [_revision(*row) for row in several if row[0] or row[1]])
         for (endpoint, model), several in found.items()

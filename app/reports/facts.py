@@ -8,14 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import frames, verdicts
 from app.records.difficulty import Difficulty, conceded_talks, difficulty
+from app.records.fixed_answers import FixedAnswers, fixed_answers
 from app.records.humans import first_names
+from app.records.judging_costs import JudgingCost, judging_costs
 from app.records.progress import FailureCount, failures
 from app.records.prompt_sizes import CutPrompts, cut_prompts
 from app.records.provenance import Provenance, provenance
 from app.records.revisions import ChangedModel, changed_models
+from app.records.side_words import no_words, side_words
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount
 from app.reports.choices import DEFAULT, Choices
+from app.reports.leagues import leagues
 from app.reports.verdict_table import Partners
 from models import Experiment
 
@@ -50,6 +54,14 @@ class Facts:
     """Hashes of the talks with a concession."""
     choices: Choices = DEFAULT
     """How the report is to be computed."""
+    words: pl.DataFrame = field(default_factory=no_words)
+    """As `app.records.side_words.side_words`, of the arms in which different participants may oppose each other."""
+    costs: Mapping[str, JudgingCost] = field(default_factory=dict)
+    """What a judging takes of a model, by the name of the judge."""
+    spoken: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=frames.schema_of(frames.SPOKEN)))
+    """As `app.records.frames.spoken_frame`."""
+    fixed: FixedAnswers | None = None
+    """The two answers that every question has, if they are the same."""
 
 
 async def facts(session: AsyncSession, experiment: Experiment, choices: Choices | None = None) -> Facts:
@@ -58,22 +70,31 @@ async def facts(session: AsyncSession, experiment: Experiment, choices: Choices 
     rows = await frames.verdict_frame(session, experiment.id, talks)
     humans = await first_names(session, set(rows["person"].unique().to_list()) - {""})
     return Facts(
-        experiment,
-        {count.arm: count for count in await verdicts.arm_counts(session, experiment.id)},
-        await verdicts.judge_counts(session, experiment.id),
-        frames.with_people(rows, humans),
-        await failures(session, experiment.id),
-        talks,
-        await frames.mark_frame(session, experiment.id),
-        await speech_counts(session, experiment.id),
-        await preferences(session, experiment.id),
-        await verdicts.twins(session, experiment.id),
-        await cut_prompts(session, experiment.id),
-        await changed_models(session, experiment.id),
-        humans,
-        await frames.effort_frame(session, experiment.id),
-        await provenance(session, experiment),
-        await difficulty(session, experiment.id),
-        await conceded_talks(session, experiment.id),
-        choices or DEFAULT,
+        experiment=experiment,
+        arms={count.arm: count for count in await verdicts.arm_counts(session, experiment.id)},
+        judges=await verdicts.judge_counts(session, experiment.id),
+        verdicts=frames.with_people(rows, humans),
+        failures=await failures(session, experiment.id),
+        talks=talks,
+        marks=await frames.mark_frame(session, experiment.id),
+        speeches=await speech_counts(session, experiment.id),
+        preferences=await preferences(session, experiment.id),
+        twins=await verdicts.twins(session, experiment.id),
+        cut=await cut_prompts(session, experiment.id),
+        changed=await changed_models(session, experiment.id),
+        humans=humans,
+        efforts=await frames.effort_frame(session, experiment.id),
+        words=await side_words(session, experiment.id, _opposing(experiment)),
+        costs=await judging_costs(session, experiment.id),
+        spoken=await frames.spoken_frame(session, experiment.id),
+        fixed=await fixed_answers(session, experiment.id),
+        provenance=await provenance(session, experiment),
+        difficulty=await difficulty(session, experiment.id),
+        conceded=await conceded_talks(session, experiment.id),
+        choices=choices or DEFAULT,
     )
+
+
+def _opposing(experiment: Experiment) -> list[str]:
+    """Return the arms of leagues."""
+    return [name for league in leagues(experiment.spec.get("arms", ())) for name in league.names]

@@ -55,3 +55,13 @@ def shown_p(p: float | None) -> str:
     if p is None:
         return ABSENT
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def points(value: float | None) -> str:
+    """Return a difference of shares in points, with its sign."""
+    return ABSENT if value is None else f"{100 * value:+.1f}"
+
+
+def points_between(low: float | None, high: float | None) -> str:
+    """Return the interval of a difference of shares in points."""
+    return ABSENT if low is None or high is None else between(100 * low, 100 * high, "{:+.0f}")

@@ -200,3 +200,19 @@ async def test_the_keys_are_listed_on_demand_and_leave_the_form_alone(stage: Sta
     await keys.press("s", "1", "Escape")
     await expect(page.get_by_role("heading", name="Keys")).to_be_hidden()
     assert await entered(page) == before
+
+
+async def test_a_judge_who_is_signed_out_reads_so_at_every_try_to_submit(stage: Stage, width: int) -> None:
+    page = await stage.newcomer(width)
+    keys = Keyboard(page)
+    await begun(stage, page, keys)
+    await believe(page, keys, "Decided.")
+    await page.context.clear_cookies()
+    with stage.watch.allowing("403"):
+        await keys.press("r", "End")
+        await keys.write(" And more.")
+        await expect(page.locator(SAVED)).to_contain_text("you are signed out")
+        await keys.press("Escape", "s", "Enter")
+        await expect(page.locator("[data-submit]")).not_to_have_attribute("aria-busy", "true")
+        await expect(page.locator(SAVED)).to_contain_text("you are signed out")
+    assert (await entered(page))[-1] == "Decided. And more."

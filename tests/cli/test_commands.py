@@ -222,6 +222,36 @@ def test_the_doctor_tells_the_database_its_migrations_and_which_endpoints_answer
     assert "sk-secret-key" not in sound.out + gone.out + sound.err + gone.err
 
 
+def test_the_doctor_is_not_troubled_by_endpoints_of_finished_experiments(
+    arena: Arena, ferries: Path, tmp_path: Path
+) -> None:
+    with serving(Script()) as server:
+        file = write_spec(tmp_path / "far.yaml", modelled(server.base_url))
+        assert arena.run("run", file).code == 0
+    gone = arena.run("doctor")
+    assert gone.code == 0, gone.out
+    assert f"Not tried, since only finished experiments used them: far ({server.base_url})." in gone.out
+    named = arena.run("doctor", file)
+    assert named.code == 1
+    assert "cannot be reached" in named.out
+
+
+def test_the_doctor_names_the_right_address_and_what_servers_do_not_take(
+    arena: Arena, ferries: Path, tmp_path: Path
+) -> None:
+    with serving(Script(most_top=5)) as server:
+        file = write_spec(tmp_path / "far.yaml", modelled(server.base_url))
+        assert arena.run("run", file).code == 0
+        known = arena.run("doctor", file)
+        assert known.code == 0, known.out
+        assert "  scripted: top_logprobs is kept at 5 or below, because the server said" in known.out
+        assert "tried again after" in known.out
+        wrong = write_spec(tmp_path / "wrong.yaml", modelled(f"{server.base_url}/chat/completions"))
+        tried = arena.run("doctor", wrong)
+    assert tried.code == 1
+    assert f"write base_url: {server.base_url} (the address of its OpenAI-compatible interface)" in tried.out
+
+
 def test_a_run_that_is_taken_up_again_waits_for_its_endpoint_and_the_doctor_says_so(
     arena: Arena, records: Records, ferries: Path, tmp_path: Path
 ) -> None:

@@ -21,9 +21,25 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def call(params: dict[str, Any], fixed: tuple[str, ...] = (), needs: tuple[str, ...] = ()) -> Call:
+def call(
+    params: dict[str, Any],
+    fixed: tuple[str, ...] = (),
+    needs: tuple[str, ...] = (),
+    explicit: tuple[str, ...] = (),
+) -> Call:
     segments = [Segment("system", "Be brief."), Segment("user", "Speak.")]
-    return Call(uuid4(), "p", "answer", "big", "m", segments, params, frozenset(fixed), frozenset(needs))
+    return Call(
+        uuid4(),
+        "p",
+        "answer",
+        "big",
+        "m",
+        segments,
+        params,
+        frozenset(fixed),
+        frozenset(needs),
+        frozenset(explicit),
+    )
 
 
 def learned(body: Any, params: dict[str, Any], status: int = 400, **known: Any) -> Change | None:
@@ -198,6 +214,25 @@ def test_what_the_user_wrote_is_never_changed():
     assert learned("chat_template_kwargs is not permitted", other, fixed=("chat_template_kwargs",)) is None
     told = {"error": {"message": "Wrong, unlike temperature.", "param": "reasoning_effort"}}
     assert learned(told, {**SPEECH, "reasoning_effort": "x"}, fixed=("reasoning_effort",)) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
+        "Please set either top_p or temperature, but not both.",
+        "temperature, top_p: these parameters are mutually exclusive",
+        "top_p cannot be used together with temperature",
+        "only one of temperature / top_p is allowed",
+    ],
+)
+def test_of_two_that_exclude_each_other_the_one_that_the_user_set_stays(words):
+    both = {"temperature": 0.4, "top_p": 0.9, "seed": 1}
+    assert learned(words, both, explicit=("top_p",)) == Change("drop", "temperature")
+    assert learned(words, both, explicit=("temperature",)) == Change("drop", "top_p")
+    assert learned(words, both, fixed=("top_p",)) == Change("drop", "temperature")
+    assert learned(words, both, explicit=("temperature", "top_p")) is None
+    assert learned(words, both, explicit=("temperature",), fixed=("top_p",)) is None
 
 
 def test_how_verdicts_are_read_is_not_changed_once_it_worked():

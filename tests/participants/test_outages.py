@@ -116,6 +116,22 @@ def test_what_the_server_asks_to_wait_is_waited_even_for_hours():
     assert 9000 <= breaker.wait <= 9450
 
 
+def test_a_wait_that_the_patience_does_not_last_for_is_said_at_once(caplog):
+    breaker = Breaker(Patience(hours=1))
+    quota = Failure("http", "answered 429", "", Unreachable, "endpoint", retry_after=9000)
+    breaker.failed(quota, probe=False)
+    state = breaker.state()
+    assert state is not None
+    back = datetime.now(UTC) + timedelta(seconds=9000)
+    said = in_words(state, datetime.now(UTC))
+    assert f"it asks to wait until {back:%d %B %Y}".replace(" 0", " ") in said
+    assert "longer than the patience of 1 h (ARENA_PATIENCE)" in said
+    assert "Raise ARENA_PATIENCE and start again, or go on with --retry-failed" in said
+    assert len(caplog.records) == 1
+    breaker.try_in_vain(AWAY)
+    assert "ARENA_PATIENCE" not in in_words(breaker.state() or state, datetime.now(UTC))
+
+
 def test_but_no_longer_than_the_patience_lasts():
     breaker = Breaker(Patience(hours=1))
     breaker.failed(
@@ -376,3 +392,22 @@ async def test_the_impatient_fail_after_five_attempts_with_one_sentence(server):
         with pytest.raises(ParticipantError, match="in 5 attempts"):
             await text(endpoint)
         assert endpoint.states() == []
+
+
+async def test_a_long_wait_is_shown_while_work_waits():
+    async with ScriptedServer() as server, client(server.base_url, patience=Patience(hours=0.0005)) as big:
+        server.script.faults = deque(["429 after 7200"] * 9)
+        asked = asyncio.create_task(big.complete(call(), Record(), within=5))
+        await asyncio.wait_for(server.arrival.wait(), 5)
+        await asyncio.sleep(0.2)
+        assert "longer than the patience of 0.0005 h (ARENA_PATIENCE)" in big.states()[0].reason
+        with pytest.raises(Unreachable, match="answered 429"):
+            await asked
+
+
+async def test_a_user_who_waits_for_the_answer_is_not_kept_for_hours():
+    async with ScriptedServer() as server, client(server.base_url) as big:
+        server.script.faults = deque(["429 after 7200"] * 9)
+        with pytest.raises(Unreachable, match=r"answered 429.*it asks to wait until .* UTC: try again then"):
+            await big.complete(call(), Record(), within=5)
+        assert len(server.seen) == 1

@@ -492,3 +492,28 @@ async def test_what_is_learned_before_and_after_a_pause_is_kept_and_recorded(awa
     ]
     assert record.statuses == ["http", "http", "http", "http", "ok"]
     assert server.seen[-1]["max_completion_tokens"] == 1000
+
+
+TOGETHER = unless(
+    lambda body: "temperature" in body and "top_p" in body,
+    "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
+)
+
+
+async def test_of_temperature_and_top_p_the_one_that_was_not_set_is_left_out():
+    async with QuirkServer(TOGETHER) as server, client(server.base_url) as endpoint:
+        settings = ModelSettings(model="m", top_p=0.9)
+        await ModelParticipant(settings, "big", endpoint).answer(seen(speech_ask()), asking(Record()))
+        assert ("temperature" in server.seen[-1], server.seen[-1]["top_p"]) == (False, 0.9)
+        assert "temperature is left out" in endpoint.remarks["m"][0]
+
+
+@pytest.mark.parametrize("more", [{"top_p": 0.9}, {"extra_body": {"top_p": 0.9}}])
+async def test_of_temperature_and_top_p_that_were_both_set_none_is_left_out(more):
+    async with QuirkServer(TOGETHER) as server, client(server.base_url) as endpoint:
+        participant = ModelParticipant(ModelSettings(model="m", temperature=0.7, **more), "big", endpoint)
+        with pytest.raises(
+            BadRequest, match=r"cannot both be specified.*settings give temperature and top_p.*leave one out"
+        ):
+            await participant.answer(seen(speech_ask()), asking(Record()))
+        assert len(server.seen) == 1

@@ -94,11 +94,19 @@ const autosave = (() => {
     let tries = 0;
     let sending = null;
     let over = false;
+    let ended = "";
     let dirty = false;
 
     function say(text, trouble = false) {
       if (status.textContent !== text) status.textContent = text;
       status.classList.toggle("trouble", trouble);
+    }
+
+    // Nothing can be saved or submitted here any more: why is said again at every further try.
+    function end(text) {
+      over = true;
+      ended = text;
+      say(text, true);
     }
 
     function edited() {
@@ -162,9 +170,8 @@ const autosave = (() => {
     function acknowledged(sent, answer) {
       tries = 0;
       if (answer.saved === null) {
-        over = true;
         store.clear();
-        return say(`This was ${page.words.done} already: load the page again to go on.`, true);
+        return end(`This was ${page.words.done} already: load the page again to go on.`);
       }
       page.saved?.(answer);
       if (dirty) return undefined;
@@ -174,15 +181,14 @@ const autosave = (() => {
 
     function refused(response) {
       if (response.status >= 500 || response.status === 429) return again("Not saved: the server is in trouble, will try again");
-      over = true;
       if (response.type === "opaqueredirect" || response.status === 403) {
-        return say("Not saved: you are signed out. What you entered is kept in this browser: open your own link again.", true);
+        return end("Not saved: you are signed out. What you entered is kept in this browser: open your own link again.");
       }
       if (response.status === 404 || response.status === 410) {
         store.clear();
-        return say(`Not saved: ${page.words.lost}. Go to the start for the next one.`, true);
+        return end(`Not saved: ${page.words.lost}. Go to the start for the next one.`);
       }
-      return say("Not saved: the server does not take this. What you entered is kept in this browser: load the page again.", true);
+      return end("Not saved: the server does not take this. What you entered is kept in this browser: load the page again.");
     }
 
     function again(text) {
@@ -223,7 +229,7 @@ const autosave = (() => {
     function stay() {
       delete form.dataset.sent;
       button.removeAttribute("aria-busy");
-      if (!over) say(`Not ${page.words.done} yet: no answer. It is kept here; ${page.words.again}.`, true);
+      say(ended || `Not ${page.words.done} yet: no answer. It is kept here; ${page.words.again}.`, true);
     }
 
     form.addEventListener("submit", (event) => {
