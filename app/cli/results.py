@@ -14,7 +14,7 @@ from app.cli.remote import remote_arena
 from app.cli.running import run_to_end
 from app.errors import UserError
 from app.exchange.choices import Format, What
-from app.reports.choices import MOST, Choices, Conceded, Ties, Unit, check_number, parsed_contrasts
+from app.report_choices import MOST, Choices, Conceded, Ties, Unit, check_number, parsed_contrasts
 
 if TYPE_CHECKING:
     from app.client import Remote

@@ -13,7 +13,7 @@ from app.jobs import follow
 from app.records import experiments as records
 from app.records.database import Database
 from app.records.progress import Progress
-from app.reports.choices import DEFAULT, Choices, check_arms
+from app.report_choices import DEFAULT, Choices, check_arms
 from app.reports.comparison import Comparison
 from app.reports.report import Report, notes, report
 from app.reports.tables import as_tables

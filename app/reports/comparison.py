@@ -13,8 +13,8 @@ from app.errors import UserError
 from app.experiments.spec import with_defaults
 from app.records.database import Database
 from app.records.provenance import question_digests, template_digests
+from app.report_choices import Choices
 from app.reports.charts import PlainRow, dots_with_whiskers
-from app.reports.choices import Choices
 from app.reports.evidence import Evidence, evidence_of
 from app.reports.facts import Facts, facts
 from app.reports.figures.accuracy import COLUMNS

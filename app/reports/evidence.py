@@ -9,7 +9,7 @@ import numpy as np
 from app.judge_fields import KNOWS_STORY
 from app.protocols import FLOOR
 from app.records.verdicts import ArmCount
-from app.reports.choices import Conceded, Ties, Unit
+from app.report_choices import Conceded, Ties, Unit
 from app.reports.facts import Facts
 from app.reports.talks import Talks, talks_of
 from app.reports.twins import Floor, floors

@@ -18,7 +18,7 @@ from app.records.revisions import ChangedModel, changed_models
 from app.records.side_words import no_words, side_words
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount
-from app.reports.choices import DEFAULT, Choices
+from app.report_choices import DEFAULT, Choices
 from app.reports.leagues import leagues
 from app.reports.verdict_table import Partners
 from models import Experiment

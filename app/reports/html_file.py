@@ -6,7 +6,7 @@ from anyio import to_thread
 from markupsafe import Markup
 
 from app.records.database import Database
-from app.reports.choices import Choices
+from app.report_choices import Choices
 from app.reports.plots import WIDTHS, draw
 from app.reports.report import Tell, notes, untold
 from app.reports.report_cache import made_of

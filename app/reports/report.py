@@ -16,8 +16,8 @@ from app.records.prompt_sizes import CutPrompts
 from app.records.provenance import Provenance
 from app.records.revisions import ChangedModel
 from app.records.verdicts import ArmCount
+from app.report_choices import DEFAULT, Choices, Unit
 from app.reports.as_published import differences
-from app.reports.choices import DEFAULT, Choices, Unit
 from app.reports.evidence import Evidence, evidence_of
 from app.reports.facts import Facts, facts
 from app.reports.figures import certainty, every_figure

@@ -13,8 +13,8 @@ from anyio import CapacityLimiter, to_process, to_thread
 from app.records import verdicts
 from app.records.database import Database
 from app.records.progress import is_moving
+from app.report_choices import Choices
 from app.reports.charts import PlainRow
-from app.reports.choices import Choices
 from app.reports.evidence import evidence_of
 from app.reports.facts import facts
 from app.reports.figures import every_figure, figure_named

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from app.errors import UserError
 from app.records.database import Database
-from app.reports.choices import Choices, Conceded, Ties, Unit, check_arms, parsed_contrasts
+from app.report_choices import Choices, Conceded, Ties, Unit, check_arms, parsed_contrasts
 from app.reports.evidence import evidence_of
 from app.reports.figures.budgets import BUDGETS
 from app.reports.figures.sensitivity import (

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from app.errors import UserError
 from app.records.database import Database
-from app.reports.choices import MOST, check_number
+from app.report_choices import MOST, check_number
 from app.reports.comparison import Comparison, comparison_of, pictures
 from app.reports.report import report
 from models import Experiment, Question

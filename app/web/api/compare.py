@@ -10,7 +10,7 @@ from rich.console import Console
 
 from app.errors import UserError
 from app.records.database import Database
-from app.reports.choices import MOST
+from app.report_choices import MOST
 from app.reports.comparison import Comparison, comparison_of
 from app.services.refusal import Refused
 from app.services.visibility import visible

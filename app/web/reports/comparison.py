@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from app.errors import UserError
 from app.records import browse
 from app.records.database import Database
-from app.reports.choices import MOST, Choices, Conceded, Ties, Unit, check_number
+from app.report_choices import MOST, Choices, Conceded, Ties, Unit, check_number
 from app.reports.comparison import comparison_of, pictures
 from app.reports.plots import WIDTHS, draw
 from app.reports.report import notes
