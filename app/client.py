@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -113,6 +113,13 @@ class Remote:
     async def report_text(self, name: str) -> str:
         """The report as the command line prints it."""
         async with self._answer("GET", _of(name, "/report.txt")) as response:
+            return await response.text()
+
+    async def comparison(self, names: Sequence[str], asked: Sequence[str], *, as_text: bool) -> str:
+        """Experiments side by side, as the command line prints them or as JSON."""
+        params = [*(("name", name) for name in names), *(("contrast", text) for text in asked)]
+        suffix = ".txt" if as_text else ""
+        async with self._answer("GET", f"/compare{suffix}", params=params) as response:
             return await response.text()
 
     async def export(

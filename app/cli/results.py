@@ -14,6 +14,7 @@ from app.cli.remote import remote_arena
 from app.cli.running import run_to_end
 from app.errors import UserError
 from app.exchange.choices import Format, What
+from app.report_choices import MOST, Choices, Conceded, Ties, Unit, check_number, parsed_contrasts
 
 if TYPE_CHECKING:
     from app.client import Remote
@@ -36,17 +37,60 @@ def report_command(
         ReportFormat,
         typer.Option(help="A table, JSON with every figure, or one HTML page with the plots in it."),
     ] = ReportFormat.TABLE,
+    methods: Annotated[
+        bool,
+        typer.Option(
+            "--methods", help="Print paragraphs for the methods section of a paper, and nothing else."
+        ),
+    ] = False,
+    unit: Annotated[Unit, typer.Option(help="What accuracies are averaged over.")] = Unit.QUESTION,
+    ties: Annotated[Ties, typer.Option(help="What a tie counts: its share, or nothing.")] = Ties.HALF,
+    conceded: Annotated[
+        Conceded, typer.Option(help="Whether talks count in which a speech conceded.")
+    ] = Conceded.KEPT,
+    contrast: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--contrast",
+            metavar="A:B",
+            help="An exploratory contrast of two arms; all for every pair. Can be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Print how often each judge was right under each arm: of several experiments together, then of each."""
     if format is not ReportFormat.TABLE and len(names) > 1:
         raise UserError(f"{format.value.upper()} holds one report: name one experiment at a time.")
     names = list(dict.fromkeys(names))
+    pairs, every = parsed_contrasts(contrast or ())
+    choices = Choices(unit, ties, conceded, pairs, every)
     remote = remote_arena()
+    if remote and choices != Choices():
+        raise UserError(
+            "Reports are recomputed on the machine of the arena: leave --server out, or use the report's page."
+        )
+    if methods:
+        run_to_end(_methods(remote, names, choices))
+        return
     if remote and format is ReportFormat.HTML:
         raise UserError(
             "A page is made on the machine of the arena: leave --server out, or take a table or JSON."
         )
-    run_to_end(_report_there(remote, names, format) if remote else _report_here(names, format))
+    run_to_end(_report_there(remote, names, format) if remote else _report_here(names, format, choices))
+
+
+async def _methods(remote: Remote | None, names: list[str], choices: Choices) -> None:
+    from app.cli.local import local_arena
+    from app.cli.work import find_experiment, local_report
+    from app.reports.methods import as_text
+
+    if remote:
+        async with remote:
+            print("\n\n".join([as_text((await remote.report(name))["methods"]) for name in names]))
+        return
+    async with local_arena() as (database, _):
+        experiments = [await find_experiment(database, name) for name in names]
+        made = [await local_report(database, experiment, choices) for experiment in experiments]
+    print("\n\n".join(as_text(result.methods) for result in made))
 
 
 async def _report_there(remote: Remote, names: list[str], format: ReportFormat) -> None:
@@ -64,29 +108,80 @@ async def _report_there(remote: Remote, names: list[str], format: ReportFormat) 
             await print_remote_report(remote, name)
 
 
-async def _report_here(names: list[str], format: ReportFormat) -> None:
-    from app.cli.console import print_table
+async def _report_here(names: list[str], format: ReportFormat, choices: Choices) -> None:
     from app.cli.local import local_arena
     from app.cli.progress import figures
-    from app.cli.work import find_experiment, local_report, print_report
+    from app.cli.work import find_experiment, local_report, print_comparison, print_report
+    from app.reports.comparison import comparison_of
     from app.reports.html_file import standing_alone
-    from app.reports.tables import together
 
     async with local_arena() as (database, _):
         experiments = [await find_experiment(database, name) for name in names]
         if format is ReportFormat.HTML:
             with figures(experiments[0].name) as tell:
-                page = await standing_alone(database, experiments[0], tell)
+                page = await standing_alone(database, experiments[0], tell, choices)
             print(page)
             return
-        made = [await local_report(database, experiment) for experiment in experiments]
+        if format is ReportFormat.TABLE and 1 < len(names) <= MOST:
+            print_comparison(await comparison_of(database, experiments, choices=choices))
+        made = [await local_report(database, experiment, choices) for experiment in experiments]
     if format is ReportFormat.JSON:
         print(json.dumps(made[0].as_json(), indent=2))
         return
-    if len(made) > 1:
-        print_table(together([result.as_json() for result in made]))
     for result in made:
         print_report(result)
+
+
+class ComparisonFormat(StrEnum):
+    """How a comparison is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+@commands.command("compare")
+def compare_command(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME NAME…", help="Names of experiments, two or more.")
+    ],
+    contrast: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--contrast",
+            metavar="NAME/ARM:NAME/ARM",
+            help="Two arms to compare on common questions; arms of one name unless any are given. Can be repeated.",
+        ),
+    ] = None,
+    format: Annotated[ComparisonFormat, typer.Option(help="Tables, or JSON.")] = ComparisonFormat.TABLE,
+) -> None:
+    """Compare experiments: all arms in one table, contrasts on common questions, and what differs between the specs."""
+    names = list(dict.fromkeys(names))
+    check_number(names)
+    if remote := remote_arena():
+        run_to_end(_compare_there(remote, names, contrast or [], format))
+    else:
+        run_to_end(_compare_here(names, contrast or [], format))
+
+
+async def _compare_here(names: list[str], asked: list[str], format: ComparisonFormat) -> None:
+    from app.cli.local import local_arena
+    from app.cli.work import find_experiment, print_comparison
+    from app.reports.comparison import comparison_of
+
+    async with local_arena() as (database, _):
+        experiments = [await find_experiment(database, name) for name in names]
+        made = await comparison_of(database, experiments, asked)
+    if format is ComparisonFormat.JSON:
+        print(json.dumps(made.as_json(), indent=2))
+    else:
+        print_comparison(made)
+
+
+async def _compare_there(
+    remote: Remote, names: list[str], asked: list[str], format: ComparisonFormat
+) -> None:
+    async with remote:
+        print(await remote.comparison(names, asked, as_text=format is ComparisonFormat.TABLE), end="")
 
 
 @commands.command("export")

@@ -145,6 +145,8 @@ ROUTES: dict[str, Route] = {
         RESEARCHERS, "/experiments/{experiment}/export?what=transcripts&format=csv", leaves="exported"
     ),
     "experiment_trials": Route(RESEARCHERS, "/experiments/{experiment}/trials"),
+    "experiment_compare": Route(RESEARCHERS, "/experiments/compare?name={experiment}"),
+    "experiment_recomputed": Route(RESEARCHERS, "/experiments/{experiment}/report/recomputed"),
     "experiment_report": Route(RESEARCHERS, "/experiments/{experiment}/report"),
     "experiment_report_progress": Route(RESEARCHERS, "/experiments/{experiment}/report/progress"),
     "experiment_report_json": Route(RESEARCHERS, "/experiments/{experiment}/report.json"),
@@ -311,6 +313,8 @@ ROUTES: dict[str, Route] = {
         scope="write",
     ),
     "api_progress": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/progress", scope="read"),
+    "api_compare": Route(RESEARCHERS, "/api/v1/compare?name={experiment}", scope="read"),
+    "api_compare_text": Route(RESEARCHERS, "/api/v1/compare.txt?name={experiment}", scope="read"),
     "api_report": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/report", scope="read"),
     "api_report_text": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/report.txt", scope="read"),
     "api_export": Route(

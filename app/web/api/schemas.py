@@ -139,6 +139,20 @@ class Report(Shape):
     """Reasons and how often each occurred."""
 
 
+class Comparison(Shape):
+    """Experiments side by side."""
+
+    experiments: list[dict[str, Any]]
+    """Each with its digest, whether it is a pilot, and its cells as in its report."""
+    common_questions: list[dict[str, Any]]
+    """How many questions each two of them share."""
+    contrasts: list[dict[str, Any]]
+    """On common questions."""
+    differences: list[dict[str, Any]]
+    """Settings that differ, with the value in each experiment."""
+    notes: list[str]
+
+
 class Round(Shape):
     """A judging round."""
 
