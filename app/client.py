@@ -77,6 +77,10 @@ class Remote:
         """Let other caps hold for an experiment, by name; 0 lifts one."""
         await self._json("POST", _of(name, "/cap"), json=dict(cap))
 
+    async def mark(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change tags and note of an experiment, and return both."""
+        return await self._json("POST", _of(name, "/tags"), json=dict(changes))
+
     async def judge(self, name: str, file: Path, *, retry_failed: bool) -> int:
         """Add the judging round of a file, or go on with it; returns how many judgements were queued."""
         flags = _flag(retry_failed=retry_failed)

@@ -71,6 +71,7 @@ async def _report_here(names: list[str], format: ReportFormat) -> None:
     from app.reports.html_file import standing_alone
     from app.reports.report import report
     from app.reports.tables import together
+    from app.services.tags import marked
 
     async with local_arena() as (database, _):
         experiments = [await find_experiment(database, name) for name in names]
@@ -84,7 +85,9 @@ async def _report_here(names: list[str], format: ReportFormat) -> None:
         return
     if len(made) > 1:
         print_table(together([result.as_json() for result in made]))
-    for result in made:
+    for experiment, result in zip(experiments, made, strict=True):
+        if written := marked(experiment).sentence:
+            print(written)
         print_report(result)
 
 

@@ -141,6 +141,13 @@ ROUTES: dict[str, Route] = {
         form={"calls": "1000"},
         leaves="changed the cap",
     ),
+    "experiment_tags": Route(
+        RESEARCHERS,
+        "/experiments/{experiment}/tags",
+        method="POST",
+        form={"tags": "pilot", "note": "For the second figure."},
+        leaves="changed tags or note",
+    ),
     "experiment_export": Route(
         RESEARCHERS, "/experiments/{experiment}/export?what=transcripts&format=csv", leaves="exported"
     ),
@@ -300,6 +307,14 @@ ROUTES: dict[str, Route] = {
     "api_experiment": Route(RESEARCHERS, "/api/v1/experiments/{experiment}", scope="read"),
     "api_steer": Route(
         RESEARCHERS, "/api/v1/experiments/{experiment}/pause", method="POST", leaves="paused", scope="write"
+    ),
+    "api_tags": Route(
+        RESEARCHERS,
+        "/api/v1/experiments/{experiment}/tags",
+        method="POST",
+        json={"add": ["pilot"]},
+        leaves="changed tags or note",
+        scope="write",
     ),
     "api_cap": Route(
         RESEARCHERS,

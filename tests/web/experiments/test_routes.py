@@ -18,10 +18,10 @@ from app.jobs import working
 from app.participants.base import EndpointSettings
 from app.participants.outages import EndpointState
 from app.participants.spending import Use
-from app.records import browse, experiments, spending
-from app.records.browse import Wanted
+from app.records import browse, experiments, finding, spending
 from app.records.database import Database
 from app.records.endpoints import publish
+from app.records.finding import Wanted
 from app.records.paging import Page
 from app.records.progress import Progress, progress
 from app.records.queue import enqueue_orphans
@@ -386,9 +386,9 @@ async def test_another_researcher_cannot_steer(world: World) -> None:
 # ── trials ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def found(world: World, **wanted: Any) -> Page[browse.TrialRow]:
+async def found(world: World, **wanted: Any) -> Page[finding.TrialRow]:
     async with world.site.database.session() as session:
-        return await browse.trials(session, world.experiment.id, Wanted(**wanted), 1)
+        return (await finding.trials(session, world.experiment.id, Wanted(**wanted), 1)).listed
 
 
 async def test_trials_are_picked_by_arm_state_and_passage(world: World) -> None:
@@ -403,9 +403,11 @@ async def test_trials_are_picked_by_verdicts_that_agree_with_their_counts(world:
     every = (await found(world)).rows
     for judged in ("right", "wrong"):
         picked = {row.trial.id for row in (await found(world, judged=judged)).rows}
-        assert picked == {row.trial.id for row in every if getattr(row.scored, judged)}
-    assert any(row.scored.right for row in every)
-    assert all(row.scored.right + row.scored.wrong <= row.scored.verdicts for row in every)
+        assert picked == {row.trial.id for row in every if getattr(row.summary, judged)}
+    known = [row.summary for row in every if row.summary]
+    assert len(known) == len(every)
+    assert any(row.right for row in known)
+    assert all(row.right + row.wrong <= row.verdicts for row in known)
 
 
 async def test_speeches_are_searched_for_words_as_they_stand(world: World) -> None:
@@ -633,7 +635,7 @@ async def test_a_transcript_holds_no_prompt_and_no_raw_reply_until_they_are_aske
         experiment = await finished(site.database, passage("Alba", 1), data=modelled(server.base_url))
     alice = await site.browser("alice")
     async with site.database.session() as session:
-        [row, *_] = (await browse.trials(session, experiment.id, Wanted(arm="debate"), 1)).rows
+        [row, *_] = (await finding.trials(session, experiment.id, Wanted(arm="debate"), 1)).listed.rows
         [call, *_] = await browse.calls(session, row.trial.id, "r1/debater_a")
     page = (await alice.get(f"/trials/{row.trial.id}")).text
     address = f"/trials/{row.trial.id}/calls?path=r1/debater_a"
@@ -648,17 +650,17 @@ async def test_a_transcript_holds_no_prompt_and_no_raw_reply_until_they_are_aske
 async def test_trials_are_picked_by_whose_verdict_was_right_or_wrong(site: Site) -> None:
     experiment = await finished(site.database)
     async with site.database.session() as session:
-        assert await browse.judges_of(session, experiment.id) == ["dice", "lexical"]
+        assert await finding.judges_of(session, experiment.id) == ["dice", "lexical"]
         of = {
             judge: {
                 judged: (
-                    await browse.trials(session, experiment.id, Wanted(judge=judge, judged=judged), 1)
-                ).total
+                    await finding.trials(session, experiment.id, Wanted(judge=judge, judged=judged), 1)
+                ).listed.total
                 for judged in ("right", "wrong", "")
             }
             for judge in ("lexical", "dice", "nobody")
         }
-        every = (await browse.trials(session, experiment.id, Wanted(), 1)).total
+        every = (await finding.trials(session, experiment.id, Wanted(), 1)).listed.total
     assert of["lexical"][""] == of["dice"][""] == every
     assert of["lexical"]["right"] != of["dice"]["right"]
     assert set(of["nobody"].values()) == {0}
@@ -674,7 +676,7 @@ async def test_the_number_of_queries_of_a_transcript_does_not_depend_on_its_move
     numbers = []
     for arm in arms:
         async with site.database.session() as session:
-            [row, *_] = (await browse.trials(session, experiment.id, Wanted(arm=arm), 1)).rows
+            [row, *_] = (await finding.trials(session, experiment.id, Wanted(arm=arm), 1)).listed.rows
         with statements(site.database) as sent:
             assert (await alice.get(f"/trials/{row.trial.id}")).status_code == 200
         numbers.append(len(sent))
@@ -703,7 +705,7 @@ async def test_hostile_text_reaches_pages_as_text(site: Site) -> None:
         experiment = await finished(site.database, line, data=modelled(server.base_url))
     alice = await site.browser("alice")
     async with site.database.session() as session:
-        rows = (await browse.trials(session, experiment.id, Wanted(arm="debate"), 1)).rows
+        rows = (await finding.trials(session, experiment.id, Wanted(arm="debate"), 1)).listed.rows
     page = (await alice.get(f"/trials/{rows[0].trial.id}")).text
     whole = await alice.get(f"/trials/{rows[0].trial.id}/calls", params={"path": "r1/debater_a"})
     piece = await alice.get(
