@@ -771,3 +771,123 @@ async def test_an_export_holds_the_passages_where_they_are_asked_for(world: Worl
 async def test_no_trial_of_no_experiment_is_a_page(site: Site) -> None:
     alice = await site.browser("alice")
     assert (await alice.get(f"/trials/{uuid.uuid4()}")).status_code == 404
+
+
+# ── lists of transcripts, and a trial's place in one ────────────────────────────────────────────────────────────
+
+
+async def test_a_transcript_stays_in_the_list_it_was_opened_from(world: World) -> None:
+    alice = await world.site.browser("alice")
+    page = (await alice.get("/experiments/for-people/trials?arm=debate&sort=least-gold")).text
+    addresses = [html.unescape(found) for found in re.findall(r'<th scope="row"><a href="([^"]+)"', page)]
+    assert len(addresses) > 1
+    assert all(address.endswith("?arm=debate&sort=least-gold") for address in addresses)
+    first = (await alice.get(addresses[0])).text
+    assert f"1 of {len(addresses)}" in first
+    assert 'rel="prev"' not in first
+    for number, address in enumerate(addresses[1:], 2):
+        before = html.unescape((await alice.get(addresses[number - 2])).text)
+        assert f'<a href="{address}" rel="next"' in before
+    assert '/experiments/for-people/trials?arm=debate&sort=least-gold&page=1"' in before
+
+
+async def test_a_transcript_that_left_its_list_leads_back_to_it(world: World) -> None:
+    alice = await world.site.browser("alice")
+    trial = (await found(world, arm="consultancy")).rows[0].trial
+    page = html.unescape((await alice.get(f"/trials/{trial.id}?arm=debate")).text)
+    assert "not in this list any more" in page
+    assert 'href="/experiments/for-people/trials?arm=debate&page=1"' in page
+
+
+async def test_the_presets_are_links_with_counts_and_the_chosen_one_is_marked(site: Site) -> None:
+    experiment = await finished(site.database)
+    alice = await site.browser("alice")
+    async with site.database.session() as session:
+        counts = await finding.preset_counts(session, experiment.id)
+    address = "/experiments/small/trials?judged=confident&sort=most-wrong"
+    page = (await alice.get(address)).text
+    assert (
+        f'<a href="{html.escape(address)}" aria-current="page">Confident and wrong <small>{counts["confident"]}</small></a>'
+        in page
+    )
+    [presets] = re.findall(r'<nav class="presets".*?</nav>', page, re.DOTALL)
+    assert presets.count("aria-current") == 1
+    assert f"<strong>{counts['confident']}</strong> trial" in page
+
+
+async def test_the_verdicts_come_before_the_answers_and_agree_with_the_table(site: Site) -> None:
+    experiment = await finished(site.database)
+    alice = await site.browser("alice")
+    async with site.database.session() as session:
+        rows = (await finding.trials(session, experiment.id, Wanted(arm="debate"), 1)).listed.rows
+        for row in rows:
+            page = (await alice.get(f"/trials/{row.trial.id}")).text
+            top, _, rest = page.partition('<ol class="answers"')
+            shown = re.findall(
+                r'<li class="(\w+)"><strong>(\w+)</strong> <span class="outcome">\1</span>.*?(\d+)% on gold',
+                top,
+            )
+            assert {judge for _, judge, _ in shown} == {"lexical", "dice"}
+            assert 'id="verdicts"' in rest
+            assert row.summary is not None
+            assert row.summary.p_gold is not None
+            mean = sum(int(p) for *_, p in shown) / len(shown)
+            assert abs(mean - 100 * row.summary.p_gold) <= 1
+
+
+async def test_numbers_that_are_none_are_refused_and_empty_ones_are_not(world: World) -> None:
+    alice = await world.site.browser("alice")
+    trials = "/experiments/for-people/trials"
+    assert (await alice.get(f"{trials}?gold_min=&words_max=&sort=")).status_code == 200
+    for bad in ("gold_min=x", "words_max=-1", "sort=backwards", "judged=maybe"):
+        assert (await alice.get(f"{trials}?{bad}")).status_code == 422
+
+
+# ── tags and notes ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_tags_and_note_are_saved_shown_searched_and_on_the_trail(
+    site: Site, running: Experiment
+) -> None:
+    alice = await site.browser("alice")
+    sent = await alice.submit(
+        "/experiments/small/tags",
+        {"tags": "Pilot, figure-2  pilot", "note": "Look at <b>Alba</b>\r\nagain."},
+    )
+    assert sent.status_code == 303
+    page = (await alice.get("/experiments/small")).text
+    assert 'value="figure-2 pilot"' in page
+    assert "Look at &lt;b&gt;Alba&lt;/b&gt;\nagain." in page
+    for address in ("/experiments?tag=pilot", "/experiments?q=alba%3C", "/experiments"):
+        assert "/experiments/small" in (await alice.get(address)).text, address
+    other = (await alice.get("/experiments?tag=other")).text
+    assert "has the tag other" in other
+    async with site.database.session() as session:
+        row = (await session.scalars(select(Audit).where(Audit.action == "changed tags or note"))).one()
+        frozen = (await session.scalars(select(Experiment))).one()
+    assert row.detail["tags"] == {"before": [], "now": ["figure-2", "pilot"]}
+    assert (frozen.digest, frozen.spec) == (running.digest, running.spec)
+
+
+async def test_bad_tags_are_refused_and_leave_everything_as_it_was(site: Site, running: Experiment) -> None:
+    alice = await site.browser("alice")
+    for tags, sentence in (
+        ("<b>", "is no tag"),
+        ("x" * 41, "at most 40"),
+        (" ".join(f"t{number}" for number in range(21)), "at most 20"),
+    ):
+        answer = await alice.submit("/experiments/small/tags", {"tags": f"good {tags}", "note": "n"})
+        assert answer.status_code == 422
+        assert sentence in html.unescape(answer.text)
+    async with site.database.session() as session:
+        assert (await session.scalars(select(Experiment.tags))).one() == []
+
+
+async def test_another_researcher_neither_sees_nor_changes_tags(world: World) -> None:
+    alice, charlie = [await world.site.browser(name) for name in ("alice", "charlie")]
+    await alice.submit("/experiments/for-people/tags", {"tags": "secretive", "note": "hidden words"})
+    assert (await charlie.submit("/experiments/for-people/tags", {"tags": ""})).status_code == 404
+    for address in ("/experiments", "/experiments?tag=secretive", "/experiments?q=hidden"):
+        page = (await charlie.get(address)).text
+        assert "/experiments/for-people" not in page
+        assert "<option>secretive</option>" not in page
