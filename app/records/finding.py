@@ -102,17 +102,8 @@ class Wanted:
 
     @property
     def more(self) -> bool:
-        """Return whether filters are set that a page folds away."""
-        folded = (
-            self.passage,
-            self.state,
-            self.gold_min,
-            self.gold_max,
-            self.words_min,
-            self.words_max,
-            self.flag,
-        )
-        return any(value not in ("", None) for value in folded)
+        """Return whether there is a filter, beside words and the order."""
+        return bool(self.asked().keys() - {"text", "sort"})
 
 
 PRESETS: dict[str, tuple[str, Wanted]] = {

@@ -186,8 +186,12 @@ async def trials(
 ) -> Response:
     """The trials of an experiment that fit what is wanted."""
     found = await visible(db, who, name)
+    address = turned(f"/experiments/{name}/trials", **wanted.asked()).rstrip("?&")
+    if not all(request.query_params.values()) and "hx-request" not in request.headers:
+        # A form sends its empty fields too: the address that is shared goes without them.
+        return RedirectResponse(address, status_code=303)
     listed = await finding.trials(db, found.id, wanted, number)
-    return page(
+    shown = page(
         request,
         "pages/experiment_trials.html",
         experiment=found,
@@ -206,6 +210,9 @@ async def trials(
         turned=turned(f"/experiments/{name}/trials", **wanted.asked()),
         query=urlencode(wanted.asked()),
     )
+    if "hx-request" in request.headers:
+        shown.headers["HX-Push-Url"] = address
+    return shown
 
 
 @router.get("/trials/{trial}", name="trial")
