@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -143,6 +143,12 @@ class Remote:
                 total.unchanged + answer["unchanged"],
             )
         return total
+
+    async def import_study(self, name: str, file: Path, where: Sequence[str]) -> dict[str, Any]:
+        """Send a study, which is checked and saved there as a whole; returns what was saved."""
+        asked = [("where", flag) for flag in where]
+        with file.open("rb") as stream:
+            return await self._json("POST", f"/studies/{_quoted(name)}", data=stream, params=asked)
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────
 

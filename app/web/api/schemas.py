@@ -310,6 +310,25 @@ class Imported(Shape):
     """The problems of the lines that were left out."""
 
 
+class ImportedStudy(Shape):
+    """The result of an import of a study."""
+
+    name: str
+    """Of the experiment."""
+    new: bool
+    """False where the same study was there already."""
+    questions: int
+    """Questions added to the task set."""
+    trials: Mapping[str, int]
+    """By arm."""
+    verdicts: Mapping[str, int]
+    """Those that count, by arm."""
+    apart: Mapping[str, int]
+    """Those of other rounds, by round."""
+    left_out: Mapping[str, int]
+    """How much `where` left out, by reason."""
+
+
 class Endpoint(Shape):
     """A model server. Keys are never returned, only the names of their variables."""
 
