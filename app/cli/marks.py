@@ -29,7 +29,7 @@ def tag(
     """Print the tags and the note of an experiment, after changes if any. They are not part of the frozen file."""
     words = changes or []
     if bare := [word for word in words if word in ("+", "-")]:
-        raise UserError(f"{bare[0]} stands alone: write the tag right behind it.")
+        raise UserError(f"{bare[0]} has no tag behind it: write both without a blank.")
     add = [word.removeprefix("+") for word in words if not word.startswith("-")]
     remove = [word.removeprefix("-") for word in words if word.startswith("-")]
     run_to_end(_mark(name, {"add": add, "remove": remove}))

@@ -198,7 +198,8 @@ ROUTES: dict[str, Route] = {
     ),
     "study_form": Route(RESEARCHERS, "/studies"),
     "import_study": Route(
-        RESEARCHERS,
+        # An admin sees what a researcher has imported before them, but not the other way round.
+        ("researcher", "admin"),
         "/studies",
         method="POST",
         form={"name": "theirs", "where": "in_paper"},
