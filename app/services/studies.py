@@ -12,6 +12,10 @@ from app.services.visibility import may_see
 from models import Account
 
 
+class NameTaken(ImportRefused):
+    """The name is that of an experiment that the account does not see."""
+
+
 async def save_study(
     database: Database, who: Account, study: Study, name: str, where: Sequence[str] = ()
 ) -> SavedStudy:
@@ -23,7 +27,7 @@ async def save_study(
         there = await find(db, name)
         if there is not None and not may_see(who, there):
             # Whether it is the same study is for those to know who may see it.
-            raise ImportRefused(
+            raise NameTaken(
                 f"Nothing was imported: there is another experiment {name}: name this one otherwise."
             )
         saved = await take_study(db, study, name, where=where)

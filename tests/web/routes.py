@@ -366,7 +366,7 @@ ROUTES: dict[str, Route] = {
         RESEARCHERS, "/api/v1/tasks/more", method="POST", json=LINE, leaves="imported", scope="write"
     ),
     "api_import_study": Route(
-        RESEARCHERS, "/api/v1/studies/theirs", method="POST", text=STUDY, leaves="imported", scope="write"
+        RESEARCHERS, "/api/v1/studies/others", method="POST", text=STUDY, leaves="imported", scope="write"
     ),
     "api_participants": Route(RESEARCHERS, "/api/v1/participants", scope="read"),
     "api_add_participant": Route(

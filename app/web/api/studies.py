@@ -7,7 +7,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.exchange.importers import STUDIES
 from app.experiments.spec import NAME
-from app.services.studies import save_study
+from app.services.refusal import Refused
+from app.services.studies import NameTaken, save_study
 from app.web.api import schemas
 from app.web.api.authentication import PREFIX, REFUSALS, Caller, refusing
 from app.web.api.bodies import uploaded
@@ -35,7 +36,10 @@ async def import_study(
     async with uploaded(request, f"{name}.jsonl") as path:
         study = await run_in_threadpool(STUDIES["verdicts"].reader, path)
     with refusing():
-        saved = await save_study(request.app.state.database, caller, study, name, where or [])
+        try:
+            saved = await save_study(request.app.state.database, caller, study, name, where or [])
+        except NameTaken as error:
+            raise Refused(409, str(error)) from error
     return schemas.ImportedStudy(
         name=name,
         new=saved.new,
