@@ -77,6 +77,10 @@ class Remote:
         """Let other caps hold for an experiment, by name; 0 lifts one."""
         await self._json("POST", _of(name, "/cap"), json=dict(cap))
 
+    async def mark(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change tags and note of an experiment, and return both."""
+        return await self._json("POST", _of(name, "/tags"), json=dict(changes))
+
     async def judge(self, name: str, file: Path, *, retry_failed: bool) -> int:
         """Add the judging round of a file, or go on with it; returns how many judgements were queued."""
         flags = _flag(retry_failed=retry_failed)
@@ -146,6 +150,12 @@ class Remote:
                 total.unchanged + answer["unchanged"],
             )
         return total
+
+    async def import_study(self, name: str, file: Path, where: Sequence[str]) -> dict[str, Any]:
+        """Send a study, which is checked and saved there as a whole; returns what was saved."""
+        asked = [("where", flag) for flag in where]
+        with file.open("rb") as stream:
+            return await self._json("POST", f"/studies/{_quoted(name)}", data=stream, params=asked)
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -114,6 +114,7 @@ async def _report_here(names: list[str], format: ReportFormat, choices: Choices)
     from app.cli.work import find_experiment, local_report, print_comparison, print_report
     from app.reports.comparison import comparison_of
     from app.reports.html_file import standing_alone
+    from app.services.tags import marked
 
     async with local_arena() as (database, _):
         experiments = [await find_experiment(database, name) for name in names]
@@ -128,7 +129,9 @@ async def _report_here(names: list[str], format: ReportFormat, choices: Choices)
     if format is ReportFormat.JSON:
         print(json.dumps(made[0].as_json(), indent=2))
         return
-    for result in made:
+    for experiment, result in zip(experiments, made, strict=True):
+        if written := marked(experiment).sentence:
+            print(written)
         print_report(result)
 
 

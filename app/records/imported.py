@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records.experiments import NewArm, save_arms
+from app.records.summaries import summarise_all
 from app.records.timing import TAKEN
 from models import (
     PLAYED_TRIAL,
@@ -137,6 +138,7 @@ async def create(session: AsyncSession, new: ImportedStudy) -> Experiment:
     for position, talk in enumerate(new.talks):
         rows.add(position, talk)
     await rows.insert(session)
+    await summarise_all(session, experiment.id)
     return experiment
 
 

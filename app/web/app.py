@@ -38,6 +38,7 @@ from app.web.seats.routes import router as seats
 from app.web.security import middleware
 from app.web.security.middleware import NotSignedIn
 from app.web.security.permissions import check_complete
+from app.web.studies.routes import router as studies
 from app.web.tasks.routes import router as tasks
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ ROUTERS = (
     experiments,
     reports,
     tasks,
+    studies,
     judge,
     seats,
     people.router,

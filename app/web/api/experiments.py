@@ -25,6 +25,7 @@ from app.reports.tables import as_tables
 from app.services.caps import change_cap
 from app.services.experiments import Action, change, judge_for, start_for
 from app.services.refusal import Refused
+from app.services.tags import mark, marked
 from app.services.untrusted_spec import outside_panel, outside_spec, recorded
 from app.services.visibility import may_see, sees_only
 from app.web.api import schemas
@@ -67,10 +68,13 @@ async def list_experiments(
     caller: Caller,
     db: Db,
     number: PageNumber = 1,
-    search: Annotated[str, Query(max_length=200, description="Words of the name.")] = "",
+    search: Annotated[str, Query(max_length=200, description="Part of the name or the note.")] = "",
+    tag: Annotated[str, Query(max_length=200, description="A tag that it has.")] = "",
 ) -> schemas.Listed[schemas.Experiment]:
     """Experiments, newest first."""
-    page = await browse.experiments(db, owner=sees_only(caller), search=search.strip(), number=number)
+    page = await browse.experiments(
+        db, owner=sees_only(caller), search=search.strip(), number=number, tag=tag
+    )
     return schemas.listed(page, lambda row: schemas.Experiment.model_validate(row.experiment))
 
 
@@ -133,7 +137,9 @@ async def _found(request: Request, caller: Account, name: str) -> Experiment:
 async def get_report_text(request: Request, caller: Caller, name: str) -> PlainTextResponse:
     """The tables and their notes, as `arena report` prints them."""
     result = await _report(request, caller, name)
+    written = marked(await _found(request, caller, name)).sentence
     text = StringIO()
+    text.write(f"{written}\n" if written else "")
     text.write("".join(f"{line}\n" for line in result.warnings))
     Console(file=text, width=WIDTH).print(*as_tables(result), sep="")
     return PlainTextResponse(text.getvalue() + "".join(f"{line}\n" for line in notes(result)))
@@ -197,6 +203,13 @@ async def new_cap(caller: Caller, db: Db, experiment: Theirs, cap: schemas.NewCa
     with refusing():
         await change_cap(db, caller.id, experiment, cap.changes())
     return await _progress(db, experiment.id)
+
+
+@router.post("/experiments/{name}/tags", name="api_tags")
+async def new_marks(caller: Caller, db: Db, experiment: Theirs, marks: schemas.NewMarks) -> schemas.Marks:
+    """Change its tags, its note or both. Neither is part of the frozen file."""
+    with refusing():
+        return schemas.Marks.model_validate(await mark(db, caller.id, experiment, **marks.model_dump()))
 
 
 @router.post("/experiments/{name}/{action}", name="api_steer")
