@@ -1,0 +1,61 @@
+"""Everything that can be exported, tables and formats of their own, behind one function."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.exchange.choices import Format, Kind, What
+from app.exchange.export import export
+from app.exchange.options import USUAL, Options
+from app.exchange.tabular import ExportRefused
+from app.participants.base import PEOPLE
+from app.records.database import Database
+from models import Arm, Experiment, Participant, Playing, Verdict
+
+
+async def send_out(
+    database: Database,
+    experiment: Experiment,
+    what: Kind,
+    form: Format,
+    target: Path,
+    options: Options = USUAL,
+) -> int:
+    """Write what is asked for to `target` and return its number of rows.
+
+    Raise ExportRefused where it cannot be written, and for arms or judges that the experiment does not have.
+    """
+    async with database.session() as session:
+        await refuse_unknown(session, experiment, options)
+    if isinstance(what, What):
+        return await export(database, experiment, what, form, target, options=options)
+    raise ExportRefused(f"{what.value} cannot be written yet.")
+
+
+async def refuse_unknown(session: AsyncSession, experiment: Experiment, options: Options) -> None:
+    """Raise ExportRefused for arms and judges that the experiment does not have."""
+    if options.arms:
+        arms = await session.scalars(
+            select(Arm.name).where(Arm.experiment_id == experiment.id).order_by(Arm.position)
+        )
+        _refuse("arm", options.arms, list(arms))
+    if options.judges:
+        judged = (
+            select(Verdict.participant_id)
+            .join(Playing, Playing.id == Verdict.play_id)
+            .where(Playing.experiment_id == experiment.id)
+        )
+        names = await session.scalars(
+            select(Participant.name).where(Participant.id.in_(judged)).order_by(Participant.name)
+        )
+        _refuse("judge", options.judges, [*names, PEOPLE])
+
+
+def _refuse(noun: str, asked: Collection[str], there: Collection[str]) -> None:
+    for name in sorted(asked):
+        if name not in there:
+            raise ExportRefused(
+                f"There is no {noun} {name} (there are {', '.join(there)}): name one of these."
+            )
