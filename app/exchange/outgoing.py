@@ -6,9 +6,10 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exchange.choices import Format, Kind, What
+from app.exchange.choices import Document, Format, Kind, What
 from app.exchange.export import export
 from app.exchange.options import USUAL, Options
+from app.exchange.study_export import export_study
 from app.exchange.tabular import ExportRefused
 from app.participants.base import PEOPLE
 from app.records.database import Database
@@ -31,6 +32,8 @@ async def send_out(
         await refuse_unknown(session, experiment, options)
     if isinstance(what, What):
         return await export(database, experiment, what, form, target, options=options)
+    if what is Document.STUDY:
+        return await export_study(database, experiment, target, options)
     raise ExportRefused(f"{what.value} cannot be written yet.")
 
 

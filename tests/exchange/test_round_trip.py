@@ -1,0 +1,215 @@
+"""An experiment that is exported, deleted and imported again has the same report, to the byte."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import select, text, update
+
+from app.exchange.choices import Document, Format, Part, What
+from app.exchange.options import Options
+from app.exchange.outgoing import send_out
+from app.exchange.study import Study, read_study
+from app.exchange.study_import import SavedStudy, take_study
+from app.experiments.freeze import judge_again
+from app.experiments.spec import read_panel
+from app.records.database import Database
+from app.reports.report import report
+from models import Experiment, Passage, Text, Trial
+from tests.exchange.test_export import by_models, rows_of, server
+from tests.factories import finished, market, passage, played, spec, twins
+
+__all__ = ["server"]
+
+
+async def report_of(database: Database, experiment: Experiment) -> str:
+    async with database.session() as session:
+        return json.dumps((await report(session, experiment)).as_json(), indent=2)
+
+
+async def exported(database: Database, experiment: Experiment, path: Path, **options: Any) -> Path:
+    await send_out(database, experiment, Document.STUDY, Format.JSONL, path, Options(**options))
+    return path
+
+
+async def emptied(database: Database) -> None:
+    """Delete every experiment, task set, participant and text."""
+    async with database.session.begin() as session:
+        await session.execute(text("UPDATE account SET participant_id = NULL"))
+        for table in ("exposure", "experiment", "participant", "endpoint", "task_set", "text"):
+            await session.execute(text(f"DELETE FROM {table}"))
+
+
+async def taken(database: Database, study: Study, name: str) -> SavedStudy:
+    async with database.session.begin() as session:
+        return await take_study(session, study, name)
+
+
+async def there_and_back(
+    database: Database, experiment: Experiment, path: Path, **options: Any
+) -> Experiment:
+    await exported(database, experiment, path, **options)
+    await emptied(database)
+    study = read_study(path)
+    assert study.problems == ()
+    return (await taken(database, study, experiment.name)).experiment
+
+
+async def test_every_shape_of_arm_comes_back_with_the_same_report(database: Database, tmp_path: Path) -> None:
+    experiment = await finished(database)
+    before = await report_of(database, experiment)
+    tables = [await rows_of(database, experiment, what) for what in (What.VERDICTS, What.TRANSCRIPTS)]
+    back = await there_and_back(database, experiment, tmp_path / "study.jsonl")
+    assert await report_of(database, back) == before
+    again = [await rows_of(database, back, what) for what in (What.VERDICTS, What.TRANSCRIPTS)]
+    differing = {"judge_digest", "arm_digest"}
+    for old, new in zip(tables, again, strict=True):
+        bare = [[{k: v for k, v in row.items() if k not in differing} for row in rows] for rows in (old, new)]
+        assert bare[0] == bare[1]
+
+
+async def test_the_file_of_what_came_back_is_the_same(database: Database, tmp_path: Path) -> None:
+    experiment = await finished(database, data=market())
+    first = tmp_path / "first.jsonl"
+    back = await there_and_back(database, experiment, first)
+    second = await exported(database, back, tmp_path / "second.jsonl")
+    old, new = ([orjson.loads(line) for line in path.read_bytes().splitlines()] for path in (first, second))
+    assert old == new
+
+
+async def test_calls_of_models_and_what_was_taken_of_them_come_back(
+    database: Database, server: Any, tmp_path: Path
+) -> None:
+    server.script.faults.append("429")
+    experiment = await by_models(database, server)
+    async with database.session.begin() as session:
+        await session.execute(
+            text(
+                "UPDATE call_attempt SET reply = reply || jsonb_build_object('system_fingerprint', 'fp' || id % 2) "
+                "WHERE status = 'ok'"
+            )
+        )
+    before = await report_of(database, experiment)
+    assert "answered as 2 revisions" in before
+    calls = await rows_of(database, experiment, What.CALLS)
+    path = tmp_path / "study.jsonl"
+    back = await there_and_back(database, experiment, path)
+    assert await report_of(database, back) == before
+    again = await rows_of(database, back, What.CALLS)
+    differing = {"arm_digest", "call_id"}
+    bare = [
+        sorted(
+            ({k: v for k, v in row.items() if k not in differing} for row in rows),
+            key=lambda row: str(row["request_id"]),
+        )
+        for rows in (calls, again)
+    ]
+    assert bare[0] == bare[1]
+    for secret in (b"ARENA_TEST_KEY", b"sk-not-for", server.base_url.encode()):
+        assert secret not in path.read_bytes()
+
+
+async def test_failures_rounds_twins_and_judges_of_one_name_come_back(
+    database: Database, tmp_path: Path
+) -> None:
+    experiment = await finished(
+        database,
+        *twins("Alba", 2),
+        passage("Brise"),
+        data=spec(tasks={"set": "ferries", "draw": "twins"}) if False else spec(),
+    )
+    panel = tmp_path / "panel.yaml"
+    panel.write_text(
+        json.dumps(
+            {
+                "name": "later",
+                "participants": {"lexical": {"kind": "builtin", "name": "random"}},
+                "judges": ["lexical"],
+            }
+        )
+    )
+    async with database.session.begin() as session:
+        await judge_again(session, experiment, read_panel(panel))
+    await played(database, experiment)
+    async with database.session.begin() as session:
+        failed = (await session.scalars(select(Trial.id).order_by(Trial.position))).first()
+        await session.execute(text("DELETE FROM play WHERE talk_id = :id"), {"id": failed})
+        await session.execute(
+            update(Trial)
+            .where(Trial.id == failed)
+            .values(state="failed", error="It broke.", outcome=None, finished_at=None)
+        )
+    before = await report_of(database, experiment)
+    assert "It broke." in before
+    assert "lexical (later)" in before
+    back = await there_and_back(database, experiment, tmp_path / "study.jsonl")
+    assert await report_of(database, back) == before
+
+
+async def test_without_passages_it_comes_back_and_says_so(database: Database, tmp_path: Path) -> None:
+    experiment = await finished(database, *twins("Alba", 1), passage("Brise"))
+    before = await report_of(database, experiment)
+    path = tmp_path / "study.jsonl"
+    back = await there_and_back(database, experiment, path, without={Part.PASSAGES, Part.PROMPTS})
+    told = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+    assert not any("text" in line for line in told if line["type"] in ("passage", "text"))
+    assert not any("prompts" in line for line in told if line["type"] == "arm")
+    assert await report_of(database, back) == before
+    async with database.session() as session:
+        texts = await session.scalars(select(Text.body).join(Passage, Passage.text_digest == Text.digest))
+        assert all(body.startswith("No text came with the item") for body in texts)
+    study = read_study(path)
+    assert study.about.experiment is not None
+    assert study.about.experiment.left_out == ("passages", "prompts")
+
+
+async def test_what_came_back_can_be_judged_by_new_judges(database: Database, tmp_path: Path) -> None:
+    experiment = await finished(database)
+    back = await there_and_back(database, experiment, tmp_path / "study.jsonl")
+    panel = tmp_path / "panel.yaml"
+    panel.write_text(
+        json.dumps(
+            {
+                "name": "new",
+                "participants": {"fresh": {"kind": "builtin", "name": "lexical-judge"}},
+                "judges": ["fresh"],
+            }
+        )
+    )
+    async with database.session.begin() as session:
+        queued = await judge_again(session, back, read_panel(panel))
+    assert queued > 0
+    await played(database, back)
+    rows = await rows_of(database, back, What.VERDICTS)
+    by_judge = {
+        judge: [row["belief"] for row in rows if row["judge"] == judge and row["arm"] == "debate"]
+        for judge in ("fresh", "lexical")
+    }
+    assert by_judge["fresh"] == by_judge["lexical"], "the same judge reads the same talks"
+
+
+async def test_it_can_stand_beside_the_original_under_another_name(
+    database: Database, tmp_path: Path
+) -> None:
+    experiment = await finished(database)
+    study = read_study(await exported(database, experiment, tmp_path / "study.jsonl"))
+    assert not (await taken(database, study, experiment.name)).new
+    copy = await taken(database, study, "copy")
+    assert copy.new
+    assert copy.questions == 0, "the task set is there already"
+    old, new = [
+        json.loads(await report_of(database, each))["cells"] for each in (experiment, copy.experiment)
+    ]
+    assert old == new
+
+
+async def test_unfinished_work_is_nobodys_here(database: Database, tmp_path: Path) -> None:
+    from tests.factories import imported, started
+
+    await imported(database, passage("Alba"))
+    experiment = await started(database, spec())
+    before = await report_of(database, experiment)
+    back = await there_and_back(database, experiment, tmp_path / "study.jsonl")
+    assert await report_of(database, back) == before
+    assert back.state == "cancelled"
