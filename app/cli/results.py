@@ -14,6 +14,7 @@ from app.cli.remote import remote_arena
 from app.cli.running import run_to_end
 from app.errors import UserError
 from app.exchange.choices import (
+    Document,
     Format,
     Kind,
     Orders,
@@ -124,7 +125,7 @@ def _kind(name: str) -> Kind:
         raise UserError(f"--what {name}: there are {', '.join(_KINDS)}.") from error
 
 
-_KINDS = [item.value for item in What]
+_KINDS = [item.value for item in (*What, *Document)]
 
 
 @commands.command("export")

@@ -129,12 +129,23 @@ async def _import_study(importer: StudyImporter, path: Path, name: str | None, w
         )
     study = importer.reader(path)
     refuse_bad_study(study)
-    called = name or importer.usual_name(path)
+    came = study.about.experiment
+    called = name or (came.name if came else importer.usual_name(path))
     async with local_arena() as (database, _), database.session.begin() as session:
         saved = await take_study(session, study, called, where=where)
     for reason, count in study.where(where).filtered.items():
         say(f"{count} left out: {reason}.")
     print(_saved_study(called, saved))
+    for part in came.left_out if came else ():
+        say(f"The file was written without {part}: {MISSING[part]}.")
+
+
+MISSING = {
+    "passages": "a line stands in place of each hidden text, so judges who would read it cannot be added",
+    "prompts": "calls have none, and new judges are asked with the prompts of this arena",
+    "people": "verdicts by people, and talks that they had a part in, are missing, and the report is one without them",
+}
+"""What follows from what was left out of a study."""
 
 
 def _saved_study(name: str, saved: SavedStudy) -> str:

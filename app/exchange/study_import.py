@@ -130,8 +130,9 @@ def _textless(study: Study) -> bool:
 
 def _counts(study: Study) -> tuple[Counter[str], Counter[str], Counter[str]]:
     arms = {trial.key: trial.arm for trial in study.trials}
-    own = Counter(arms[verdict.trial] for verdict in study.verdicts if not verdict.round)
-    return Counter(arms.values()), own, Counter(verdict.round for verdict in study.verdicts if verdict.round)
+    own = Counter(arms[verdict.trial] for verdict in study.verdicts if verdict.round in (None, PANEL))
+    apart = Counter(verdict.round for verdict in study.verdicts if verdict.round not in (None, PANEL))
+    return Counter(arms.values()), own, Counter({name: count for name, count in apart.items() if name})
 
 
 def _digest(study: Study, where: Sequence[str]) -> str:

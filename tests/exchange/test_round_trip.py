@@ -1,10 +1,12 @@
 """An experiment that is exported, deleted and imported again has the same report, to the byte."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from sqlalchemy import select, text, update
 
 from app.exchange.choices import Document, Format, Part, What
@@ -14,11 +16,14 @@ from app.exchange.study import Study, read_study
 from app.exchange.study_import import SavedStudy, take_study
 from app.experiments.freeze import judge_again
 from app.experiments.spec import read_panel
+from app.judge_fields import KNOWS_STORY
 from app.records.database import Database
 from app.reports.report import report
-from models import Experiment, Passage, Text, Trial
+from models import Account, Experiment, Passage, SeatRow, Text, Trial
 from tests.exchange.test_export import by_models, rows_of, server
-from tests.factories import finished, market, passage, played, spec, twins
+from tests.factories import finished, judge_on, market, passage, played, spec, twins
+from tests.records.test_assignment import claimed, draft, for_people, wanted
+from tests.records.test_exposure import NAIVE, ONE_HUMAN, accounts
 
 __all__ = ["server"]
 
@@ -213,3 +218,128 @@ async def test_unfinished_work_is_nobodys_here(database: Database, tmp_path: Pat
     back = await there_and_back(database, experiment, tmp_path / "study.jsonl")
     assert await report_of(database, back) == before
     assert back.state == "cancelled"
+
+
+# ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def of_people(database: Database) -> Experiment:
+    """An experiment that a person with two accounts, and two others, have judged; some places are open still."""
+    passages = [passage(key, 1) for key in ("Alba", "Brise", "Corvo", "Delfin", "Elster", "Falke")]
+    experiment = await finished(
+        database, *passages, data=for_people(arms=NAIVE, judges=wanted(2, seconds=600))
+    )
+    says = next(iter(ONE_HUMAN.values()))
+    found = [*await accounts(database, says), *await accounts(database, [{}, {}])]
+    for turn in range(3):
+        for at, account in enumerate(found):
+            if (seat := await claimed(database, account)) is None:
+                continue
+            await draft(database, seat, account, "judging/order0/step0", 1, 12.5)
+            if turn == 0 and at == 2:
+                async with database.session.begin() as session:
+                    row = await session.get_one(SeatRow, seat)
+                    row.flags = {**row.flags, KNOWS_STORY.name: True}
+            await judge_on(database, seat, p=0.6 + at / 10)
+    return experiment
+
+
+async def test_what_people_did_comes_back_with_the_same_report(database: Database, tmp_path: Path) -> None:
+    experiment = await of_people(database)
+    before = await report_of(database, experiment)
+    [(first, others)] = json.loads(before)["accounts_of_one_person"].items()
+    verdicts = await rows_of(database, experiment, What.VERDICTS)
+    assert first in {row["judge"] for row in verdicts}
+    assert not {*others} & {row["judge"] for row in verdicts}, "one person has one pseudonym"
+    assert sum(row["active_seconds"] for row in verdicts) > 0
+    path = tmp_path / "study.jsonl"
+    back = await there_and_back(database, experiment, path)
+    assert await report_of(database, back) == before
+    again = await rows_of(database, back, What.VERDICTS)
+    differing = {"judge_digest", "arm_digest"}
+    bare = [
+        [{k: v for k, v in row.items() if k not in differing} for row in rows] for rows in (verdicts, again)
+    ]
+    assert bare[0] == bare[1]
+    async with database.session() as session:
+        names = list(await session.scalars(select(Account.name)))
+    assert not any(name and name.encode() in path.read_bytes() for name in names)
+
+
+async def test_people_are_left_out_on_request(database: Database, tmp_path: Path) -> None:
+    experiment = await of_people(database)
+    path = tmp_path / "study.jsonl"
+    back = await there_and_back(database, experiment, path, without={Part.PEOPLE})
+    study = read_study(path)
+    assert {who.kind for who in study.participants} <= {"builtin", "model"}
+    assert await rows_of(database, back, What.VERDICTS) == []
+
+
+# ── bad files ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+async def file(database: Database, tmp_path: Path) -> Path:
+    """The study of a small experiment with one person."""
+    experiment = await finished(database, passage("Alba", 1))
+    return await exported(database, experiment, tmp_path / "study.jsonl")
+
+
+def changed(file: Path, kind: str, change: Callable[[dict[str, Any]], None]) -> tuple[int, str]:
+    """Change the first line of a kind. Return its number and the first problem."""
+    lines = [orjson.loads(line) for line in file.read_bytes().splitlines()]
+    number = next(at for at, line in enumerate(lines, 1) if line["type"] == kind)
+    change(lines[number - 1])
+    file.write_bytes(b"\n".join(map(orjson.dumps, lines)) + b"\n")
+    [first, *_] = read_study(file).problems
+    return number, str(first)
+
+
+BAD: dict[str, tuple[str, Callable[[dict[str, Any]], None], str]] = {
+    "a state that is none": ("trial", lambda line: line["record"].update(state="lost"), "record.state"),
+    "a talk without its outcome": ("trial", lambda line: line["record"].pop("outcome"), "record.outcome"),
+    "a judging of no trial": (
+        "judging",
+        lambda line: line.update(trial="none"),
+        'no trial "none" in the lines before',
+    ),
+    "a judging of no round": ("judging", lambda line: line.update(round="none"), 'no round "none"'),
+    "an order that is none": ("judging", lambda line: line.update(reading=[[0, 0]]), "reading[0]"),
+    "a verdict of another judging": (
+        "verdict",
+        lambda line: line["record"].update(judging="00000000-0000-0000-0000-000000000000"),
+        "no judging",
+    ),
+    "beliefs that do not sum to 1": (
+        "verdict",
+        lambda line: line.update(belief=[0.4, 0.4], beliefs=[[0.4, 0.4]]),
+        "belief sums to 0.8, not to 1",
+    ),
+    "a protocol that is none": ("arm", lambda line: line.update(protocol="shouting"), "no protocol"),
+    "a setting that is none": (
+        "arm",
+        lambda line: line.update(protocol="debate", settings={"rounds": -1}),
+        "settings.rounds",
+    ),
+    "a seed beyond 63 bits": ("trial", lambda line: line["record"].update(seed=2**63), "record.seed"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_record_is_named_with_its_line(file: Path, case: str) -> None:
+    kind, change, said = BAD[case]
+    number, problem = changed(file, kind, change)
+    assert problem.startswith(f"study.jsonl, line {number}: ")
+    assert said in problem
+
+
+def test_a_move_of_no_kind_and_a_quote_outside_of_the_passage_are_named(file: Path) -> None:
+    lines = [orjson.loads(line) for line in file.read_bytes().splitlines()]
+    number, talk = next((at, line) for at, line in enumerate(lines, 1) if line.get("record", {}).get("moves"))
+    speech = next(move for move in talk["record"]["moves"] if move["content"]["kind"] == "speech")
+    speech["content"]["said"]["quotes"][0]["spans"] = [[0, 10**6]]
+    talk["record"]["moves"][-1]["content"] = {"kind": "song"}
+    file.write_bytes(b"\n".join(map(orjson.dumps, lines)) + b"\n")
+    problems = [str(problem) for problem in read_study(file).problems if problem.line == number]
+    assert any("a place outside of the passage" in problem for problem in problems)
+    assert any("content" in problem and "song" in problem for problem in problems)
