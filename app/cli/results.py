@@ -1,4 +1,4 @@
-"""Commands that show what came of an experiment: report, export."""
+"""Commands that show what came of an experiment: report, export, pgr."""
 
 from __future__ import annotations
 
@@ -204,3 +204,62 @@ async def _export(name: str, what: Kind, format: Format, target: Path, options: 
             experiment = await find_experiment(database, name)
             rows = await send_out(database, experiment, what, format, target, options)
     say(f"{rows} rows of {what.value} written to {'stdout' if str(target) == '-' else target}.")
+
+
+@commands.command("pgr")
+def pgr_command(
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PREDICTIONS.jsonl", help="A student's predictions, one a line.")
+    ],
+    experiment: Annotated[str, typer.Option(help="Name of the experiment whose questions are predicted.")],
+    floor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ARM|FILE",
+            help="The weak supervisor: an arm, or a file such as its weak labels. The naive arm where left out.",
+        ),
+    ] = None,
+    ceiling: Annotated[
+        str | None,
+        typer.Option(metavar="ARM|FILE", help="The strong ceiling; the expert arm where left out."),
+    ] = None,
+    judge: Annotated[
+        str | None, typer.Option(help="The judge of these arms, where several judged them.")
+    ] = None,
+    orders: Annotated[
+        Orders, typer.Option(help="How a judge's verdicts on a question become one label.")
+    ] = Orders.MEAN,
+    json_: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
+) -> None:
+    """Print the share of the gap between a weak supervisor and a ceiling that a student recovers."""
+    if remote_arena():
+        raise UserError("This is computed on the machine of the arena: leave --server out, and run it there.")
+    run_to_end(_pgr(experiment, predictions, json_, floor, ceiling, judge, orders))
+
+
+async def _pgr(
+    name: str,
+    predictions: Path,
+    as_json: bool,
+    floor: str | None,
+    ceiling: str | None,
+    judge: str | None,
+    orders: Orders,
+) -> None:
+    from app.cli.local import local_arena
+    from app.cli.work import find_experiment
+    from app.exchange.student import student_gap
+
+    async with local_arena() as (database, _):
+        experiment = await find_experiment(database, name)
+        async with database.session() as session:
+            found = await student_gap(
+                session,
+                experiment,
+                predictions,
+                floor=floor,
+                ceiling=ceiling,
+                judge=judge,
+                orders=orders,
+            )
+    print(json.dumps(found.as_json(), indent=2) if as_json else found.sentence)
