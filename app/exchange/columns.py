@@ -284,7 +284,7 @@ def schema_of(what: What, options: Options) -> Sequence[Column]:
 
 # ── as a document ───────────────────────────────────────────────────────────────────────────────────────────────
 
-_ABOUT = {
+ABOUT = {
     What.VERDICTS: "One row for each verdict: one judge, one trial, one reading order.",
     What.BELIEFS: "One row for each belief of a verdict: one judge, one trial, one reading order, one step.",
     What.TRANSCRIPTS: "One row for each trial, whatever its state.",
@@ -338,14 +338,14 @@ def _section(what: What) -> str:
     lines = [
         f"## {what.value}",
         "",
-        _ABOUT[what],
+        ABOUT[what],
         "",
         "| column | type | what it is |",
         "| --- | --- | --- |",
     ]
     for path, column in described(SCHEMAS[what]):
         optional = "?" if column.optional else ""
-        lines.append(f"| `{path}` | {_name(column.kind)}{optional} | {column.description} |")
+        lines.append(f"| `{path}` | {kind_name(column.kind)}{optional} | {column.description} |")
     return "\n".join([*lines, ""])
 
 
@@ -361,9 +361,10 @@ def described(columns: Sequence[Column], prefix: str = "") -> Iterator[tuple[str
             yield from described(kind.columns, f"{path}.")
 
 
-def _name(kind: ColumnKind) -> str:
+def kind_name(kind: ColumnKind) -> str:
+    """Return the type of a column in words."""
     if isinstance(kind, ListOf):
-        return f"list of {_name(kind.kind)}"
+        return f"list of {kind_name(kind.kind)}"
     return kind.value if isinstance(kind, Scalar) else "object"
 
 

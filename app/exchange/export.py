@@ -66,14 +66,14 @@ async def export(
     async with exports.snapshot(database) as session:
         about = RowMaker(experiment, await exports.frame(session, experiment), chosen)
         items, rows = about.source(session, what)
-        async with aclosing(items), _clerk(target, form, schema_of(what, chosen), rows) as write:
+        async with aclosing(items), written_in_thread(target, form, schema_of(what, chosen), rows) as write:
             async for some in items:
                 count += await write(some)
     return count
 
 
 @asynccontextmanager
-async def _clerk(
+async def written_in_thread(
     target: Path | BinaryIO, form: Format, columns: Sequence[Column], made: Callable[[Any], Iterable[Row]]
 ) -> AsyncGenerator[Callable[[list[Any]], Awaitable[int]], None]:
     """Writes a table in one separate thread, where the file is opened and closed too. Each call returns the number of

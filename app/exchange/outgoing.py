@@ -7,11 +7,16 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exchange.choices import Document, Format, Kind, What
+from app.exchange.dataset import write_dataset
+from app.exchange.every_eval_ever import write_every_eval_ever
 from app.exchange.export import export
+from app.exchange.folders import folder
+from app.exchange.inspect_log import write_inspect_logs
 from app.exchange.options import USUAL, Options
 from app.exchange.study_export import export_study
 from app.exchange.tabular import ExportRefused
 from app.participants.base import PEOPLE
+from app.records import exports
 from app.records.database import Database
 from models import Arm, Experiment, Participant, Playing, Verdict
 
@@ -34,7 +39,12 @@ async def send_out(
         return await export(database, experiment, what, form, target, options=options)
     if what is Document.STUDY:
         return await export_study(database, experiment, target, options)
-    raise ExportRefused(f"{what.value} cannot be written yet.")
+    with folder(target) as own:
+        async with exports.snapshot(database) as session:
+            if what is Document.DATASET:
+                return await write_dataset(session, experiment, own, options, form)
+            write = write_inspect_logs if what is Document.INSPECT else write_every_eval_ever
+            return await write(session, experiment, own, options)
 
 
 async def refuse_unknown(session: AsyncSession, experiment: Experiment, options: Options) -> None:

@@ -15,7 +15,7 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -482,6 +482,35 @@ async def attempts(session: AsyncSession, experiment: uuid.UUID) -> AsyncGenerat
 
 def _prompt(call: ModelCall, texts: Mapping[bytes, str]) -> list[Segment]:
     return [Segment(role, texts[bytes.fromhex(key)]) for role, key in call.segments]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a model took for one play, over all attempts."""
+
+    tokens_in: int
+    tokens_out: int
+    tokens_cached: int
+
+
+async def usage(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID, dict[str, Usage]]:
+    """Return what was used of each model by play."""
+    counted = (
+        func.coalesce(func.sum(column), 0)
+        for column in (CallAttempt.tokens_in, CallAttempt.tokens_out, CallAttempt.tokens_cached)
+    )
+    rows = await session.execute(
+        select(ModelCall.play_id, ModelCall.model, *counted)
+        .join(CallAttempt, CallAttempt.call_id == ModelCall.id)
+        .join(Playing, Playing.id == ModelCall.play_id)
+        .where(Playing.experiment_id == experiment)
+        .group_by(ModelCall.play_id, ModelCall.model)
+        .order_by(ModelCall.model)
+    )
+    found: dict[Any, dict[str, Usage]] = defaultdict(dict)
+    for play, model, *sums in (tuple(row) for row in rows):
+        found[play][model] = Usage(*map(int, sums))
+    return found
 
 
 async def _some(
