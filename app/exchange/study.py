@@ -18,6 +18,7 @@ from app.exchange.quote_spans import FoundQuotes, QuoteSpan
 from app.exchange.record_checks import RecordChecks, named_in
 from app.exchange.study_records import (
     CallLine,
+    EndLine,
     ExperimentRecord,
     JudgingLine,
     Name,
@@ -55,8 +56,8 @@ NO_TEXT = 'No text came with the item "{key}".'
 """Put in place of the passage where the study has none, or did not release it. No judge is shown it."""
 _TOLERANCE = 1e-6
 
-Probability = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0, le=10**7)]
+Probability = Annotated[float, Field(strict=True, ge=0, le=1)]
+Seconds = Annotated[float, Field(strict=True, ge=0, le=10**7)]
 
 
 class StudyLine(Shape):
@@ -229,7 +230,7 @@ class VerdictLine(Shape):
 
 
 Told: TypeAlias = StudyLine | PassageLine | ParticipantLine | ArmLine | TrialLine | VerdictLine
-Line: TypeAlias = Told | RoundLine | JudgingLine | TextLine | CallLine
+Line: TypeAlias = Told | RoundLine | JudgingLine | TextLine | CallLine | EndLine
 LINES: Mapping[str, type[Line]] = {shape.model_fields["type"].default: shape for shape in get_args(Line)}
 
 
@@ -317,6 +318,7 @@ class StudyReader:
         self._bad: set[tuple[str, str]] = set()
         """Names of lines with a problem, by type: what names them has no other problem."""
         self._lines = 0
+        self._ended = False
 
     def read(self, number: int, value: dict[str, JsonValue]) -> None:
         """Take a line of a file."""
@@ -340,7 +342,7 @@ class StudyReader:
     def put(self, number: int, line: Line, where: str | None = None) -> None:
         """Take a line that has its shape; `where` is the file that it comes from, if that is another one."""
         self._lines += 1
-        found = list(self._take(number, line))
+        found = [*self._after_the_end(), *self._take(number, line)]
         if found and isinstance(line, ParticipantLine | ArmLine | RoundLine):
             self._bad.add((line.type, line.name))
         if found and isinstance(line, PassageLine | TrialLine):
@@ -358,6 +360,9 @@ class StudyReader:
             for name in (first, second):
                 if name not in arms:
                     self._problem(1, [f'contrasts: there is no arm "{name}" in the file'])
+        whole = self._about is not None and self._about.experiment is not None
+        if whole and not self._ended and not self.problems:
+            self._problem(self._lines, ["the file breaks off after this line: fetch or export it again"])
         if not self._trials and not self.problems:
             self._problem(None, ["the file holds no trial"])
         return Study(
@@ -407,6 +412,20 @@ class StudyReader:
                 return self._records.text(line)
             case CallLine():
                 return self._records.call(line)
+            case EndLine():
+                return self._end(line)
+
+    def _after_the_end(self) -> list[str]:
+        return ["the line stands after the end of the file"] if self._ended else []
+
+    def _end(self, line: EndLine) -> list[str]:
+        self._ended = True
+        before = self._lines - 1
+        if line.lines == before or self.problems:
+            return []
+        return [
+            f"{before} lines stand before the end, and {line.lines} were written: fetch or export it again"
+        ]
 
     def _study(self, line: StudyLine) -> list[str]:
         if self._lines > 1:

@@ -23,6 +23,7 @@ from app.exchange.study_records import (
     AttemptRecord,
     CallLine,
     EffortRecord,
+    EndLine,
     ExperimentRecord,
     JudgingLine,
     MoveRecord,
@@ -69,7 +70,15 @@ def written(line: Line) -> bytes:
 
 
 async def lines(session: AsyncSession, experiment: Experiment, options: Options) -> AsyncIterator[Line]:
-    """Yield the lines of a study, each after those that it names."""
+    """Yield the lines of a study, each after those that it names, and the end."""
+    count = 0
+    async for line in _told(session, experiment, options):
+        count += 1
+        yield line
+    yield EndLine(lines=count)
+
+
+async def _told(session: AsyncSession, experiment: Experiment, options: Options) -> AsyncIterator[Line]:
     frame = await exports.frame(session, experiment)
     told = _Telling(experiment, frame, await whole.setting(session, experiment), options)
     task_set = await session.get_one(TaskSet, experiment.task_set_id)

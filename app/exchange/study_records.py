@@ -207,3 +207,11 @@ class CallLine(Shape):
     params: Meta = Field(default_factory=dict)
     at: AwareDatetime
     attempts: tuple[AttemptRecord, ...]
+
+
+class EndLine(Shape):
+    """The end of an experiment that the file holds as a whole. Without it the file breaks off."""
+
+    type: Literal["end"] = "end"
+    lines: Count
+    """Number of lines before it."""

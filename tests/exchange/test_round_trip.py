@@ -1,5 +1,6 @@
 """An experiment that is exported, deleted and imported again has the same report, to the byte."""
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -343,3 +344,30 @@ def test_a_move_of_no_kind_and_a_quote_outside_of_the_passage_are_named(file: Pa
     problems = [str(problem) for problem in read_study(file).problems if problem.line == number]
     assert any("a place outside of the passage" in problem for problem in problems)
     assert any("content" in problem and "song" in problem for problem in problems)
+
+
+def test_a_file_that_breaks_off_between_lines_or_lacks_one_is_named(file: Path) -> None:
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:-3]))
+    [problem] = read_study(file).problems
+    assert (
+        str(problem)
+        == f"study.jsonl, line {len(lines) - 3}: the file breaks off after this line: fetch or export it again."
+    )
+    last = next(at for at, line in enumerate(lines) if line.startswith(b'{"type":"verdict"'))
+    file.write_bytes(b"".join(lines[:last] + lines[last + 1 :]))
+    [problem] = read_study(file).problems
+    assert f"{len(lines) - 2} lines stand before the end, and {len(lines) - 1} were written" in str(problem)
+    file.write_bytes(b"".join([*lines, lines[-2]]))
+    assert "the line stands after the end of the file" in str(read_study(file).problems[0])
+
+
+def test_a_compressed_file_is_read_and_one_that_breaks_off_is_named(file: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "study.jsonl.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    assert read_study(packed).problems == ()
+    assert len(read_study(packed).trials) == len(read_study(file).trials)
+    packed.write_bytes(packed.read_bytes()[:-2000])
+    [problem] = read_study(packed).problems
+    assert problem.line is not None
+    assert "breaks off or is damaged after this line" in problem.reason
