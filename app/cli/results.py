@@ -122,7 +122,7 @@ def _kind(name: str) -> Kind:
     try:
         return kind_of(name)
     except ValueError as error:
-        raise UserError(f"--what {name}: there are {', '.join(_KINDS)}.") from error
+        raise UserError(f"--what: '{name}' is not one of {', '.join(_KINDS)}.") from error
 
 
 _KINDS = [item.value for item in (*What, *Document)]
@@ -166,11 +166,12 @@ def export_command(
     ] = Orders.MEAN,
 ) -> None:
     """Write what an experiment has brought to a file: a table, a study that another arena imports, or logs for other tools."""
+    kind, left_out = _kind(what), _parts(without or [])
     from app.exchange.options import Options
 
     options = Options(
         include_passages=include_passages,
-        without=_parts(without or []),
+        without=left_out,
         arms=frozenset(arm or ()),
         judges=frozenset(judge or ()),
         sources=frozenset(pairs or PairSource),
@@ -178,7 +179,7 @@ def export_command(
         least_margin=margin,
         orders=orders,
     )
-    run_to_end(_export(name, _kind(what), format, output, options))
+    run_to_end(_export(name, kind, format, output, options))
 
 
 def _parts(lists: list[str]) -> frozenset[Part]:

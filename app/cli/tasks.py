@@ -141,7 +141,7 @@ async def _import_study(importer: StudyImporter, path: Path, name: str | None, w
 
 
 MISSING = {
-    "passages": "a line stands in place of each hidden text, so judges who would read it cannot be added",
+    "passages": "a line is in place of each hidden text, so judges who would read it cannot be added",
     "prompts": "calls have none, and new judges are asked with the prompts of this arena",
     "people": "verdicts by people, and talks that they had a part in, are missing, and the report is one without them",
 }

@@ -20,7 +20,7 @@ class What(StrEnum):
 
 
 class Document(StrEnum):
-    """What can be exported in a format of its own."""
+    """What can be exported in a separate format."""
 
     STUDY = "study"
     INSPECT = "inspect"

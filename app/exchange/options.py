@@ -82,4 +82,4 @@ class Options:
 
 
 USUAL = Options()
-"""What is exported where nobody chooses otherwise."""
+"""What is exported where no other choice is made."""

@@ -146,7 +146,7 @@ class RecordChecks:
         )
         for seat in record.seats:
             if (seat.state == "open") != (seat.participant is None):
-                yield f'{name}seats: the seat "{seat.seat}" is open where nobody has it, and only there'
+                yield f'{name}seats: the seat "{seat.seat}" is open where it has no holder, and only there'
 
     def _once(self, key: tuple[Any, ...], reason: str) -> Iterator[str]:
         if key in self._taken:

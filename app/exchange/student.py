@@ -61,7 +61,7 @@ class Prediction(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """How right somebody was, by question."""
+    """How right a student or a judge was, by question."""
 
     name: str
     """An arm and its judge, or a file."""

@@ -416,7 +416,7 @@ class StudyReader:
                 return self._end(line)
 
     def _after_the_end(self) -> list[str]:
-        return ["the line stands after the end of the file"] if self._ended else []
+        return ["the line comes after the end of the file"] if self._ended else []
 
     def _end(self, line: EndLine) -> list[str]:
         self._ended = True
@@ -424,7 +424,7 @@ class StudyReader:
         if line.lines == before or self.problems:
             return []
         return [
-            f"{before} lines stand before the end, and {line.lines} were written: fetch or export it again"
+            f"{before} lines come before the end, and {line.lines} were written: fetch or export it again"
         ]
 
     def _study(self, line: StudyLine) -> list[str]:

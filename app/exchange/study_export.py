@@ -108,7 +108,7 @@ class _Telling:
         self.names = {who.id: who for who in setting.participants}
         self.keys = _keys(setting.participants)
 
-    # ── what stands before the talks ──────────────────────────────────────────────────────────────────────────
+    # ── what comes before the talks ──────────────────────────────────────────────────────────────────────────
 
     def setting_lines(self, task_set: str) -> Iterable[Line]:
         """Yield the lines before the talks."""
@@ -229,7 +229,7 @@ class _Telling:
                     yield self._verdict(verdict, key, judging.row, panel.name)
 
     def _wants(self, row: PlayRow) -> bool:
-        """Return whether a judging is told: open places are of no judge that was asked for."""
+        """Return whether a judging is written: open places are of no judge that was asked for."""
         if row.judge_id is None:
             return self.options.people and not self.options.judges
         judge = self.names[row.judge_id]

@@ -200,11 +200,11 @@ def _rounds(study: Study, own: str) -> list[records.ImportedRound]:
 
 
 UNFINISHED = ("queued", "waiting", "open")
-"""States of plays that nobody goes on with here."""
+"""States of plays that are unfinished."""
 
 
 def _state(there: str, talks: Sequence[records.ImportedTalk]) -> str:
-    """Return the state of an experiment of another arena: cancelled where something is unfinished, since nobody goes on with it here."""
+    """Return the state of an experiment of another arena: cancelled where something is unfinished, since its participants are not asked here."""
     plays = [
         record
         for talk in talks
@@ -373,7 +373,6 @@ def _play(record: PlayRecord, state: str, **more: Any) -> records.PlayRecord:
 
 def _seat(seat: SeatRecord) -> records.ImportedSeat:
     values = seat.model_dump(exclude={"participant", "efforts"})
-    # A seat that somebody was about to have is nobody's to go on with here, and its lease ends never.
     return records.ImportedSeat(values, seat.participant, [effort.model_dump() for effort in seat.efforts])
 
 

@@ -95,7 +95,7 @@ class EffortRecord(Shape):
 
 
 class SeatRecord(Shape):
-    """A seat for a person, and who held it."""
+    """A seat for a person, and its holder."""
 
     seat: Text
     participant: Key | None = None

@@ -77,7 +77,7 @@ class WholeTrial:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What stands before the talks: passages with their questions, participants, arms and rounds."""
+    """What comes before the talks: passages with their questions, participants, arms and rounds."""
 
     passages: Sequence[tuple[Passage, Sequence[Question], str | None, str]]
     """Each with its questions, the key of the passage whose twin it is, and its text."""
@@ -90,7 +90,7 @@ class Setting:
 
 
 async def setting(session: AsyncSession, experiment: Experiment) -> Setting:
-    """Return what stands before the talks of an experiment, in a fixed order."""
+    """Return what comes before the talks of an experiment, in a fixed order."""
     rounds = await session.scalars(
         select(JudgingRound)
         .where(JudgingRound.experiment_id == experiment.id)

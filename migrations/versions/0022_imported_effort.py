@@ -16,6 +16,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Delete the effort of nobody here, and let every draft be of an account."""
+    """Delete the effort of no account, and let every draft be of an account."""
     op.execute("DELETE FROM draft WHERE account_id IS NULL")
     op.execute("ALTER TABLE draft ALTER COLUMN account_id SET NOT NULL")

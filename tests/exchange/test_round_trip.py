@@ -357,9 +357,9 @@ def test_a_file_that_breaks_off_between_lines_or_lacks_one_is_named(file: Path) 
     last = next(at for at, line in enumerate(lines) if line.startswith(b'{"type":"verdict"'))
     file.write_bytes(b"".join(lines[:last] + lines[last + 1 :]))
     [problem] = read_study(file).problems
-    assert f"{len(lines) - 2} lines stand before the end, and {len(lines) - 1} were written" in str(problem)
+    assert f"{len(lines) - 2} lines come before the end, and {len(lines) - 1} were written" in str(problem)
     file.write_bytes(b"".join([*lines, lines[-2]]))
-    assert "the line stands after the end of the file" in str(read_study(file).problems[0])
+    assert "the line comes after the end of the file" in str(read_study(file).problems[0])
 
 
 def test_a_compressed_file_is_read_and_one_that_breaks_off_is_named(file: Path, tmp_path: Path) -> None:
