@@ -189,6 +189,10 @@ class AttemptRecord(Shape):
     tokens_in: Small | None = None
     tokens_out: Small | None = None
     tokens_cached: Small | None = None
+    answered_as: Storable | None = None
+    """The model that the reply names."""
+    fingerprint: Storable | None = None
+    """The reply's `system_fingerprint`."""
 
 
 class CallLine(Shape):

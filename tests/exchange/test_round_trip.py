@@ -15,12 +15,13 @@ from app.exchange.options import Options
 from app.exchange.outgoing import send_out
 from app.exchange.study import Study, read_study
 from app.exchange.study_import import SavedStudy, take_study
+from app.exchange.study_records import AttemptRecord, EffortRecord, SeatRecord
 from app.experiments.freeze import judge_again
 from app.experiments.spec import read_panel
 from app.judge_fields import KNOWS_STORY
 from app.records.database import Database
 from app.reports.report import report
-from models import Account, Experiment, Passage, SeatRow, Text, Trial
+from models import Account, CallAttempt, Draft, Experiment, Passage, SeatRow, Text, Trial
 from tests.exchange.test_export import by_models, rows_of, server
 from tests.factories import finished, judge_on, market, passage, played, spec, twins
 from tests.records.test_assignment import claimed, draft, for_people, wanted
@@ -91,10 +92,7 @@ async def test_calls_of_models_and_what_was_taken_of_them_come_back(
     experiment = await by_models(database, server)
     async with database.session.begin() as session:
         await session.execute(
-            text(
-                "UPDATE call_attempt SET reply = reply || jsonb_build_object('system_fingerprint', 'fp' || id % 2) "
-                "WHERE status = 'ok'"
-            )
+            text("UPDATE call_attempt SET fingerprint = 'fp' || id % 2 WHERE status = 'ok'")
         )
     before = await report_of(database, experiment)
     assert "answered as 2 revisions" in before
@@ -371,3 +369,19 @@ def test_a_compressed_file_is_read_and_one_that_breaks_off_is_named(file: Path, 
     [problem] = read_study(packed).problems
     assert problem.line is not None
     assert "breaks off or is damaged after this line" in problem.reason
+
+
+CARRIED: dict[Any, tuple[Any, set[str]]] = {
+    CallAttempt: (AttemptRecord, {"id", "call_id"}),
+    Draft: (EffortRecord, {"id", "seat_id", "account_id", "content", "updated_at"}),
+    # A lease ends where the seat is left behind.
+    SeatRow: (SeatRecord, {"id", "play_id", "participant_id", "leased_until"}),
+}
+"""Rows, the records that carry them, and what is of this database alone."""
+
+
+@pytest.mark.parametrize("table", CARRIED)
+def test_every_column_of_a_row_travels_or_is_of_this_database_alone(table: Any) -> None:
+    record, own = CARRIED[table]
+    columns = {column.name for column in table.__table__.columns}
+    assert columns - own - set(record.model_fields) == set()
