@@ -11,8 +11,10 @@ from urllib.parse import quote
 import aiohttp
 
 from app.errors import ServiceError, UserError
-from app.exchange.choices import Format, What
-from app.exchange.tabular import STDOUT, ExportRefused, destination
+from app.exchange.choices import Format, Kind
+from app.exchange.folders import incoming
+from app.exchange.options import USUAL, Options
+from app.exchange.tabular import STDOUT, ExportRefused
 from app.exchange.taskfile import TaskFile
 from app.experiments.spec import SpecError, is_template, read_yaml
 from app.records.progress import Progress
@@ -127,14 +129,17 @@ class Remote:
             return await response.text()
 
     async def export(
-        self, name: str, what: What, form: Format, target: Path, *, include_passages: bool
+        self, name: str, what: Kind, form: Format, target: Path, options: Options = USUAL
     ) -> int:
-        """Write a table to a file (`-`: stdout), which appears whole or not at all; returns its number of rows."""
+        """Write an export to a file (`-`: stdout), which appears whole or not at all; returns its number of rows.
+
+        What is a folder comes as a zip, and is unpacked where the target is no `.zip`.
+        """
         if target == STDOUT and form is Format.PARQUET:
             raise ExportRefused("Parquet is not written to the standard output: name a file.")
-        asked = {"what": what.value, "format": form.value, **_flag(include_passages=include_passages)}
+        asked = [("what", what.value), ("format", form.value), *options.as_query()]
         async with self._answer("GET", _of(name, "/export"), params=asked) as response:
-            with destination(target) as stream:
+            with incoming(what, target) as stream:
                 async for piece in response.content.iter_chunked(2**16):
                     stream.write(piece)
             return int(response.headers["X-Arena-Rows"])

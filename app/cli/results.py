@@ -1,4 +1,4 @@
-"""Commands that show what came of an experiment: report, export."""
+"""Commands that show what came of an experiment: report, export, pgr."""
 
 from __future__ import annotations
 
@@ -13,11 +13,22 @@ from app.cli.arguments import Name
 from app.cli.remote import remote_arena
 from app.cli.running import run_to_end
 from app.errors import UserError
-from app.exchange.choices import Format, What
+from app.exchange.choices import (
+    Document,
+    Format,
+    Kind,
+    Orders,
+    PairShape,
+    PairSource,
+    Part,
+    What,
+    kind_of,
+)
 from app.report_choices import MOST, Choices, Conceded, Ties, Unit, check_number, parsed_contrasts
 
 if TYPE_CHECKING:
     from app.client import Remote
+    from app.exchange.options import Options
 
 commands = typer.Typer()
 
@@ -187,33 +198,167 @@ async def _compare_there(
         print(await remote.comparison(names, asked, as_text=format is ComparisonFormat.TABLE), end="")
 
 
+Names = Annotated[
+    list[str] | None,
+    typer.Option("--arm", metavar="ARM", help="Only this arm; give it again for another."),
+]
+Judges = Annotated[
+    list[str] | None,
+    typer.Option("--judge", metavar="JUDGE", help="Only this judge, or `people`; give it again for another."),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PARTS",
+        help="Leave parts out, divided by commas: passages (hidden texts), prompts, people (their verdicts, and talks that they had a "
+        "part in).",
+    ),
+]
+
+
+def _kind(name: str) -> Kind:
+    try:
+        return kind_of(name)
+    except ValueError as error:
+        raise UserError(f"--what: '{name}' is not one of {', '.join(_KINDS)}.") from error
+
+
+_KINDS = [item.value for item in (*What, *Document)]
+
+
 @commands.command("export")
 def export_command(
     name: Name,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="PATH", help="The file to write; - is stdout.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="PATH", help="The file to write, or the folder or .zip; - is stdout."
+        ),
     ],
     what: Annotated[
-        What, typer.Option(help="What is exported; docs/data-dictionary.md explains every column.")
+        str,
+        typer.Option(
+            metavar="KIND",
+            help=f"What is exported: {', '.join(_KINDS)}. docs/exports.md explains each.",
+        ),
     ],
-    format: Annotated[Format, typer.Option(help="The format of the file.")] = Format.JSONL,
-    include_passages: Annotated[bool, typer.Option(help="Write the hidden texts into transcripts.")] = False,
+    format: Annotated[Format, typer.Option(help="The format of a table.")] = Format.JSONL,
+    include_passages: Annotated[
+        bool, typer.Option(help="Write the hidden texts into transcripts, pairs, logs and data sets.")
+    ] = False,
+    without: Without = None,
+    arm: Names = None,
+    judge: Judges = None,
+    pairs: Annotated[
+        list[PairSource] | None,
+        typer.Option(help="preferences: where pairs come from; give it again for both (the default)."),
+    ] = None,
+    shape: Annotated[
+        PairShape, typer.Option(help="preferences: texts as lists of messages, or plain.")
+    ] = PairShape.CONVERSATIONAL,
+    margin: Annotated[
+        float, typer.Option(min=0, max=1, help="preferences: least difference of the two scores.")
+    ] = 0.0,
+    orders: Annotated[
+        Orders, typer.Option(help="weak-labels: how a judge's verdicts on a question become one label.")
+    ] = Orders.MEAN,
 ) -> None:
-    """Write the verdicts, transcripts or model calls of an experiment to a file."""
-    run_to_end(_export(name, what, format, output, include_passages))
+    """Write what an experiment has brought to a file: a table, a study that another arena imports, or logs for other tools."""
+    kind, left_out = _kind(what), _parts(without or [])
+    from app.exchange.options import Options
+
+    options = Options(
+        include_passages=include_passages,
+        without=left_out,
+        arms=frozenset(arm or ()),
+        judges=frozenset(judge or ()),
+        sources=frozenset(pairs or PairSource),
+        shape=shape,
+        least_margin=margin,
+        orders=orders,
+    )
+    run_to_end(_export(name, kind, format, output, options))
 
 
-async def _export(name: str, what: What, format: Format, target: Path, passages: bool) -> None:
+def _parts(lists: list[str]) -> frozenset[Part]:
+    """Return the parts that are named in lists with commas. Raise UserError for another name."""
+    names = [name.strip() for part in lists for name in part.split(",") if name.strip()]
+    for name in names:
+        if name not in list(Part):
+            raise UserError(f"--without {name}: there are {', '.join(Part)}.")
+    return frozenset(map(Part, names))
+
+
+async def _export(name: str, what: Kind, format: Format, target: Path, options: Options) -> None:
     from app.cli.console import say
     from app.cli.local import local_arena
     from app.cli.work import find_experiment
-    from app.exchange.export import export
+    from app.exchange.outgoing import send_out
 
     if remote := remote_arena():
         async with remote:
-            rows = await remote.export(name, what, format, target, include_passages=passages)
+            rows = await remote.export(name, what, format, target, options)
     else:
         async with local_arena() as (database, _):
             experiment = await find_experiment(database, name)
-            rows = await export(database, experiment, what, format, target, include_passage=passages)
+            rows = await send_out(database, experiment, what, format, target, options)
     say(f"{rows} rows of {what.value} written to {'stdout' if str(target) == '-' else target}.")
+
+
+@commands.command("pgr")
+def pgr_command(
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PREDICTIONS.jsonl", help="A student's predictions, one a line.")
+    ],
+    experiment: Annotated[str, typer.Option(help="Name of the experiment whose questions are predicted.")],
+    floor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ARM|FILE",
+            help="The weak supervisor: an arm, or a file such as its weak labels. The naive arm where left out.",
+        ),
+    ] = None,
+    ceiling: Annotated[
+        str | None,
+        typer.Option(metavar="ARM|FILE", help="The strong ceiling; the expert arm where left out."),
+    ] = None,
+    judge: Annotated[
+        str | None, typer.Option(help="The judge of these arms, where several judged them.")
+    ] = None,
+    orders: Annotated[
+        Orders, typer.Option(help="How a judge's verdicts on a question become one label.")
+    ] = Orders.MEAN,
+    json_: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
+) -> None:
+    """Print the share of the gap between a weak supervisor and a ceiling that a student recovers."""
+    if remote_arena():
+        raise UserError("This is computed on the machine of the arena: leave --server out, and run it there.")
+    run_to_end(_pgr(experiment, predictions, json_, floor, ceiling, judge, orders))
+
+
+async def _pgr(
+    name: str,
+    predictions: Path,
+    as_json: bool,
+    floor: str | None,
+    ceiling: str | None,
+    judge: str | None,
+    orders: Orders,
+) -> None:
+    from app.cli.local import local_arena
+    from app.cli.work import find_experiment
+    from app.exchange.student import student_gap
+
+    async with local_arena() as (database, _):
+        experiment = await find_experiment(database, name)
+        async with database.session() as session:
+            found = await student_gap(
+                session,
+                experiment,
+                predictions,
+                floor=floor,
+                ceiling=ceiling,
+                judge=judge,
+                orders=orders,
+            )
+    print(json.dumps(found.as_json(), indent=2) if as_json else found.sentence)

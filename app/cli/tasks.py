@@ -134,7 +134,8 @@ async def _import_study(importer: StudyImporter, path: Path, name: str | None, w
         )
     study = importer.reader(path)
     refuse_bad_study(study)
-    called = name or importer.usual_name(path)
+    came = study.about.experiment
+    called = name or (came.name if came else importer.usual_name(path))
     if remote:
         await _send_study(remote, called, path, where)
         return
@@ -152,6 +153,16 @@ async def _import_study(importer: StudyImporter, path: Path, name: str | None, w
             apart=saved.apart,
         )
     )
+    for part in came.left_out if came else ():
+        say(f"The file was written without {part}: {MISSING[part]}.")
+
+
+MISSING = {
+    "passages": "a line is in place of each hidden text, so judges who would read it cannot be added",
+    "prompts": "calls have none, and new judges are asked with the prompts of this arena",
+    "people": "verdicts by people, and talks that they had a part in, are missing, and the report is one without them",
+}
+"""What follows from what was left out of a study."""
 
 
 async def _send_study(remote: Remote, name: str, path: Path, where: list[str]) -> None:

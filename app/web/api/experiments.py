@@ -1,8 +1,11 @@
 """The API's experiments: start, steer, follow, report, export, judge again."""
 
+import os
+import shutil
 import tempfile
 import uuid
 from io import StringIO
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -11,8 +14,8 @@ from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exchange.choices import Format, What
-from app.exchange.export import export
+from app.exchange.choices import Document, Format, What, media_type, suffix
+from app.exchange.outgoing import send_out
 from app.records import admin, browse
 from app.records import experiments as records
 from app.records.database import Database
@@ -31,7 +34,7 @@ from app.services.visibility import may_see, sees_only
 from app.web.api import schemas
 from app.web.api.authentication import PREFIX, REFUSALS, Caller, refusing
 from app.web.api.bodies import described, download
-from app.web.parameters import PageNumber
+from app.web.parameters import ExportOptions, PageNumber
 from app.web.security.middleware import Db
 from models import Account, Experiment
 
@@ -150,24 +153,32 @@ async def get_export(
     request: Request,
     caller: Caller,
     name: str,
-    what: What,
+    what: What | Document,
+    asked: ExportOptions,
     format: Format = Format.JSONL,
-    include_passages: Annotated[bool, Query(description="Write the hidden texts into transcripts.")] = False,
 ) -> StreamingResponse:
-    """A table of verdicts, transcripts or model calls. docs/data-dictionary.md explains every column."""
+    """A table of verdicts, beliefs, transcripts, model calls, pairs or labels; a study; or a zip of logs or of a data set."""
     database: Database = request.app.state.database
     experiment = await _found(request, caller, name)
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been sent
+    ending = suffix(what, format)
+    folder = Path(tempfile.mkdtemp(prefix="arena-export-"))
     try:
+        path = folder / f"export.{ending}"
         with refusing():
-            rows = await export(database, experiment, what, format, file, include_passage=include_passages)
-        async with database.session.begin() as db:
-            detail = {"what": what.value, "passages": include_passages}
-            await note(db, caller.id, "exported", "experiment", experiment.id, detail)
-    except BaseException:
-        file.close()
-        raise
-    return download(file, format.media_type, f"{experiment.name}-{what.value}.{format.value}", rows)
+            rows = await send_out(database, experiment, what, format, path, asked)
+        file = path.open("rb")  # closed when it has been sent
+        try:
+            async with database.session.begin() as db:
+                detail = {"what": what.value, **asked.said()}
+                await note(db, caller.id, "exported", "experiment", experiment.id, detail)
+        except BaseException:
+            file.close()
+            raise
+    finally:
+        # The open file stays readable.
+        shutil.rmtree(folder)
+    file.seek(0, os.SEEK_END)
+    return download(file, media_type(what, format), f"{experiment.name}-{what.value}.{ending}", rows)
 
 
 @router.get("/experiments/{name}/rounds", name="api_rounds")

@@ -4,6 +4,7 @@ import re
 import shutil
 import tempfile
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlencode
@@ -12,8 +13,9 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.background import BackgroundTask
 
-from app.exchange.choices import Format, What
-from app.exchange.export import export
+from app.exchange.choices import Document, Format, Part, What, media_type, suffix
+from app.exchange.outgoing import send_out
+from app.exchange.tabular import ExportRefused
 from app.experiments.spec import SpecError, parse_cap
 from app.protocols import PROTOCOLS
 from app.protocols.core import parse_content
@@ -36,7 +38,7 @@ from app.web.experiments.progress_chart import bars, lasting
 from app.web.experiments.transcript import TURNS, judgings, labels, quoted_passage, told
 from app.web.experiments.tree import tree
 from app.web.fields import read
-from app.web.parameters import PageNumber, Search, TrialFilter
+from app.web.parameters import ExportOptions, PageNumber, Search, TrialFilter
 from app.web.render import page, turned
 from app.web.security.middleware import Db, Who
 
@@ -90,8 +92,9 @@ async def experiment(request: Request, who: Who, db: Db, name: str) -> Response:
         priced=bool(found.spec.get("prices")),
         failures=reasons[:MOST_FAILURES],
         more_failures=len(reasons[MOST_FAILURES:]),
-        whats=list(What),
+        whats=[*What, *Document],
         formats=list(Format),
+        parts=list(Part),
     )
 
 
@@ -140,27 +143,32 @@ async def exported(
     request: Request,
     who: Who,
     name: str,
-    what: What = What.VERDICTS,
+    asked: ExportOptions,
+    what: What | Document = What.VERDICTS,
     format: Format = Format.JSONL,
     passage: bool = False,
 ) -> Response:
-    """A table of the experiment as a file; `passage` adds the hidden texts to transcripts."""
+    """An export of the experiment as a file; `passage` adds the hidden texts to transcripts, pairs, logs and data sets."""
     database: Database = request.app.state.database
+    options = replace(asked, include_passages=asked.include_passages or passage)
     async with database.session.begin() as db:
         found = await visible(db, who, name)
-        await people.note(db, who.id, "exported", "experiment", found.id, {"what": what.value})
+        detail = {"what": what.value, **options.said()}
+        await people.note(db, who.id, "exported", "experiment", found.id, detail)
     # An export may be long: it reads in a separate transaction, into a file that is deleted when it has been sent.
     folder = Path(tempfile.mkdtemp(prefix="arena-export-"))
-    file = folder / f"{name}-{what.value}.{format.value}"
+    file = folder / f"{name}-{what.value}.{suffix(what, format)}"
     try:
-        await export(database, found, what, format, file, include_passage=passage)
-    except BaseException:
+        await send_out(database, found, what, format, file, options)
+    except BaseException as error:
         shutil.rmtree(folder)
+        if isinstance(error, ExportRefused):
+            raise Refused(422, str(error)) from error
         raise
     return FileResponse(
         file,
         filename=file.name,
-        media_type=format.media_type,
+        media_type=media_type(what, format),
         background=BackgroundTask(shutil.rmtree, folder),
     )
 
