@@ -33,7 +33,7 @@ from models import (
 )
 from tests.factories import finished, passage
 
-MIGRATION = Path(__file__).parents[2] / "migrations/versions/0019_finding.py"
+MIGRATION = Path(__file__).parents[2] / "migrations/versions/0020_finding.py"
 COLUMNS = [column.name for column in TrialSummary.__table__.columns]
 
 
