@@ -12,7 +12,7 @@ OUTSIDE := ARENA_TEST_SERVER=outside $(BIN)/python -m pytest -n 2
 # What pytest ends with where TESTS picks no test of the outside server.
 NONE := 5
 
-.PHONY: help setup demo demo-model vllm bench simulations test test-all browser test-vllm lint format docs check-sample screenshots lock clean
+.PHONY: help setup demo demo-model vllm bench simulations test test-all browser test-vllm test-formats lint format docs check-sample screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +57,10 @@ browser: setup ## Find a Chromium for the browser tests, or install Debian's
 test-vllm: vllm ## Set up vLLM for the CPU in .vllm/ and run the tests that need the real server (TESTS="-m slow": kill it too)
 	$(BIN)/python -m pytest -o addopts="-q --strict-markers" --timeout=900 -m "not slow" tests/vllm $(TESTS)
 
+test-formats: setup ## Read exports with Inspect AI, datasets and mlcroissant themselves, in .formats/ (800 MB, once)
+	test -x .formats/ready || ($(PYTHON) -m venv .formats && .formats/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements/formats.in && ln -s bin/python .formats/ready)
+	$(BIN)/python scripts/check_formats.py
+
 lint: setup ## Check format, lint, types and the layers of the design
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -88,4 +92,4 @@ lock: setup ## Resolve the dependencies anew into requirements/
 	$(BIN)/python scripts/lock.py
 
 clean: ## Remove what the targets made, the embedded database in var/ excepted
-	rm -rf .venv .vllm .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .vllm .formats .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

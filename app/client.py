@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -11,8 +11,10 @@ from urllib.parse import quote
 import aiohttp
 
 from app.errors import ServiceError, UserError
-from app.exchange.choices import Format, What
-from app.exchange.tabular import STDOUT, ExportRefused, destination
+from app.exchange.choices import Format, Kind
+from app.exchange.folders import incoming
+from app.exchange.options import USUAL, Options
+from app.exchange.tabular import STDOUT, ExportRefused
 from app.exchange.taskfile import TaskFile
 from app.experiments.spec import SpecError, is_template, read_yaml
 from app.records.progress import Progress
@@ -77,6 +79,10 @@ class Remote:
         """Let other caps hold for an experiment, by name; 0 lifts one."""
         await self._json("POST", _of(name, "/cap"), json=dict(cap))
 
+    async def mark(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change tags and note of an experiment, and return both."""
+        return await self._json("POST", _of(name, "/tags"), json=dict(changes))
+
     async def judge(self, name: str, file: Path, *, retry_failed: bool) -> int:
         """Add the judging round of a file, or go on with it; returns how many judgements were queued."""
         flags = _flag(retry_failed=retry_failed)
@@ -119,15 +125,25 @@ class Remote:
         async with self._answer("GET", _of(name, "/report.txt")) as response:
             return await response.text()
 
+    async def comparison(self, names: Sequence[str], asked: Sequence[str], *, as_text: bool) -> str:
+        """Experiments side by side, as the command line prints them or as JSON."""
+        params = [*(("name", name) for name in names), *(("contrast", text) for text in asked)]
+        suffix = ".txt" if as_text else ""
+        async with self._answer("GET", f"/compare{suffix}", params=params) as response:
+            return await response.text()
+
     async def export(
-        self, name: str, what: What, form: Format, target: Path, *, include_passages: bool
+        self, name: str, what: Kind, form: Format, target: Path, options: Options = USUAL
     ) -> int:
-        """Write a table to a file (`-`: stdout), which appears whole or not at all; returns its number of rows."""
+        """Write an export to a file (`-`: stdout), which appears whole or not at all; returns its number of rows.
+
+        What is a folder comes as a zip, and is unpacked where the target is no `.zip`.
+        """
         if target == STDOUT and form is Format.PARQUET:
             raise ExportRefused("Parquet is not written to the standard output: name a file.")
-        asked = {"what": what.value, "format": form.value, **_flag(include_passages=include_passages)}
+        asked = [("what", what.value), ("format", form.value), *options.as_query()]
         async with self._answer("GET", _of(name, "/export"), params=asked) as response:
-            with destination(target) as stream:
+            with incoming(what, target) as stream:
                 async for piece in response.content.iter_chunked(2**16):
                     stream.write(piece)
             return int(response.headers["X-Arena-Rows"])
@@ -143,6 +159,12 @@ class Remote:
                 total.unchanged + answer["unchanged"],
             )
         return total
+
+    async def import_study(self, name: str, file: Path, where: Sequence[str]) -> dict[str, Any]:
+        """Send a study, which is checked and saved there as a whole; returns what was saved."""
+        asked = [("where", flag) for flag in where]
+        with file.open("rb") as stream:
+            return await self._json("POST", f"/studies/{_quoted(name)}", data=stream, params=asked)
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────
 

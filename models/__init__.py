@@ -31,7 +31,7 @@ from models.people import (
     Session,
     SpecDraft,
 )
-from models.play import CallAttempt, ModelCall, Move, Verdict
+from models.play import CallAttempt, ModelCall, Move, TrialSummary, Verdict
 from models.tasks import Passage, Question, TaskSet, Text
 
 __all__ = [
@@ -69,5 +69,6 @@ __all__ = [
     "TaskSet",
     "Text",
     "Trial",
+    "TrialSummary",
     "Verdict",
 ]

@@ -129,6 +129,8 @@ class Experiment(Base):
         UniqueConstraint("name"),
         CheckConstraint("name <> ''", name="named"),
         CheckConstraint("state IN ('running', 'paused', 'cancelled')", name="state_is_known"),
+        CheckConstraint("cardinality(tags) <= 20", name="tags_are_few"),
+        CheckConstraint("length(note) <= 20000", name="note_is_short"),
     )
 
     id: Mapped[OpaqueId]
@@ -146,6 +148,10 @@ class Experiment(Base):
     seed: Mapped[Seed]
     cap: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
     """The spending cap where it was changed after the start; None where that of the spec holds."""
+    tags: Mapped[list[str]] = mapped_column(server_default="{}")
+    """Short words of its researchers, sorted. Like the note they are not part of the digest, and no judge sees them."""
+    note: Mapped[str] = mapped_column(server_default="")
+    """What its researchers wrote about it, as plain text."""
     created_at: Mapped[Now]
 
 
@@ -354,6 +360,7 @@ def _index(play: Table) -> None:
         postgresql_where=text("place > 0 AND state <> 'returned' AND round_id IS NOT NULL"),
     )
     Index("ix_play_experiment_id_kind", c.experiment_id, c.kind)
+    Index("ix_play_position", c.experiment_id, c.position, postgresql_where=text("position IS NOT NULL"))
     Index("ix_play_question_id", c.question_id, postgresql_where=text("question_id IS NOT NULL"))
     Index("ix_play_talk_id", c.talk_id, postgresql_where=text("talk_id IS NOT NULL"))
     Index(

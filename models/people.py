@@ -188,7 +188,8 @@ class Draft(Base):
     id: Mapped[SerialId]
     seat_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("seat.id", ondelete="CASCADE"))
     path: Mapped[str]
-    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    account_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    """None of effort that came with an imported experiment."""
     content: Mapped[Json] = mapped_column(JSONB)
     active_seconds: Mapped[float] = mapped_column(server_default=text("0"))
     focus_changes: Mapped[int] = mapped_column(server_default=text("0"))

@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -17,6 +17,12 @@ class Move(Base):
     __table_args__ = (
         UniqueConstraint("play_id", "path"),
         CheckConstraint("path <> ''", name="has_path"),
+        Index(
+            "ix_move_speech_words",
+            text("speech_words(content)"),
+            postgresql_using="gin",
+            postgresql_where=text("content ->> 'kind' = 'speech'"),
+        ),
     )
 
     id: Mapped[SerialId]
@@ -70,6 +76,36 @@ class Verdict(Base):
     flags: Mapped[list[str]] = mapped_column(server_default="{}")
     """What is doubtful about the belief: see `app.protocols.core.BeliefFlag`."""
     created_at: Mapped[Now]
+
+
+class TrialSummary(Base):
+    """What lists of trials are filtered and sorted by, of a finished trial and its verdicts. All of it follows from them."""
+
+    __tablename__ = "trial_summary"
+
+    trial_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("play.id", ondelete="CASCADE"), primary_key=True)
+    experiment_id: Mapped[uuid.UUID] = mapped_column(index=True)
+    words: Mapped[int] = mapped_column(server_default="0")
+    """Of the speeches that judges read."""
+    flags: Mapped[list[str]] = mapped_column(server_default="{}")
+    """What was found in these speeches: see `app.records.finding.FLAGS`."""
+    verdicts: Mapped[int] = mapped_column(server_default="0")
+    right: Mapped[int] = mapped_column(server_default="0")
+    """Verdicts with gold strictly on top."""
+    wrong: Mapped[int] = mapped_column(server_default="0")
+    """Verdicts with another answer strictly above gold."""
+    p_gold: Mapped[float | None]
+    """Mean belief in gold; None without a verdict."""
+    p_wrong: Mapped[float | None]
+    """The highest belief in a wrong answer, among wrong verdicts."""
+    judges_apart: Mapped[float | None]
+    """The difference between the highest and the lowest belief in gold of its judges, each the mean of its readings; None for one judge."""
+    judges_split: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether one judge is right and another wrong."""
+    orders_apart: Mapped[float | None]
+    """The largest difference between the beliefs of one judge in two reading orders; None where none read both."""
+    orders_split: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether a judge is right in one reading order and wrong in another."""
 
 
 class ModelCall(Base):

@@ -146,7 +146,7 @@ async def test_the_migration_fills_in_the_revisions_of_older_replies(
         with engine.begin() as connection:
             config = alembic_config()
             config.attributes["connection"] = connection
-            command.downgrade(config, "-1")
+            command.downgrade(config, "0018")
             command.upgrade(config, "head")
         engine.dispose()
 

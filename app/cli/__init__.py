@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import database, experiments, planning, remote, reproduce, results, serving, tasks, users
+from app.cli import database, experiments, marks, planning, remote, reproduce, results, serving, tasks, users
 from app.cli.running import Incomplete, Stopped
 from app.errors import ServiceError, UserError
 
@@ -22,7 +22,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for group in (experiments, results, reproduce, planning, serving, database):
+for group in (experiments, results, marks, reproduce, planning, serving, database):
     cli.add_typer(group.commands)
 cli.add_typer(tasks.commands, name="import")
 cli.add_typer(users.commands, name="user")

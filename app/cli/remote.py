@@ -11,7 +11,7 @@ from app.errors import UserError
 if TYPE_CHECKING:
     from app.client import Remote
 
-COMMANDS = ("run", "judge", "report", "import", "export")
+COMMANDS = ("run", "judge", "report", "import", "export", "tag", "note")
 """Commands that work on a remote arena too."""
 _SERVER: ContextVar[str | None] = ContextVar("server", default=None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -15,10 +16,12 @@ from app.errors import UserError
 from app.exchange.importers import IMPORTERS, STUDIES, Importer, ImportOption, StudyImporter
 
 if TYPE_CHECKING:
-    from app.exchange.study_import import SavedStudy
+    from app.client import Remote
     from app.exchange.taskfile import TaskFile
     from app.records.tasks import Saved
 
+SENT = "verdicts"
+"""The importer whose files a remote arena takes."""
 commands = typer.Typer(help="Bring task sets, and studies of others, into the arena.", no_args_is_help=True)
 
 InputPath = Annotated[Path, typer.Argument(metavar="PATH", help="The file.")]
@@ -123,32 +126,79 @@ async def _import_study(importer: StudyImporter, path: Path, name: str | None, w
     from app.cli.local import local_arena
     from app.exchange.study_import import refuse_bad_study, take_study
 
-    if remote_arena():
+    remote = remote_arena()
+    if remote and importer.name != SENT:
         raise UserError(
-            "Studies are imported on the machine of the arena: leave --server out, and run it there."
+            f"Only studies in the arena's own format go to another machine (`arena import {SENT}`): leave --server out, "
+            "and run it there."
         )
     study = importer.reader(path)
     refuse_bad_study(study)
-    called = name or importer.usual_name(path)
+    came = study.about.experiment
+    called = name or (came.name if came else importer.usual_name(path))
+    if remote:
+        await _send_study(remote, called, path, where)
+        return
     async with local_arena() as (database, _), database.session.begin() as session:
         saved = await take_study(session, study, called, where=where)
     for reason, count in study.where(where).filtered.items():
         say(f"{count} left out: {reason}.")
-    print(_saved_study(called, saved))
+    print(
+        _saved_study(
+            called,
+            new=saved.new,
+            questions=saved.questions,
+            trials=saved.trials,
+            verdicts=saved.verdicts,
+            apart=saved.apart,
+        )
+    )
+    for part in came.left_out if came else ():
+        say(f"The file was written without {part}: {MISSING[part]}.")
 
 
-def _saved_study(name: str, saved: SavedStudy) -> str:
+MISSING = {
+    "passages": "a line is in place of each hidden text, so judges who would read it cannot be added",
+    "prompts": "calls have none, and new judges are asked with the prompts of this arena",
+    "people": "verdicts by people, and talks that they had a part in, are missing, and the report is one without them",
+}
+"""What follows from what was left out of a study."""
+
+
+async def _send_study(remote: Remote, name: str, path: Path, where: list[str]) -> None:
+    """Send a study to a remote arena, which saves all of it or nothing."""
+    from app.cli.console import say
+
+    async with remote:
+        saved = await remote.import_study(name, path, where)
+    for reason, count in saved["left_out"].items():
+        say(f"{count} left out: {reason}.")
+    print(
+        _saved_study(name, **{key: saved[key] for key in ("new", "questions", "trials", "verdicts", "apart")})
+    )
+
+
+def _saved_study(
+    name: str,
+    *,
+    new: bool,
+    questions: int,
+    trials: Mapping[str, int],
+    verdicts: Mapping[str, int],
+    apart: Mapping[str, int],
+) -> str:
     """Say what was stored, and how to go on."""
-    if not saved.new:
+    if not new:
         return f"{name}: this study is there already, with the same trials."
     arms = "; ".join(
-        f"{arm} {count} trials, {saved.verdicts.get(arm, 0)} verdicts" for arm, count in saved.trials.items()
+        f"{arm} {count} trials, {verdicts.get(arm, 0)} verdicts" for arm, count in trials.items()
     )
-    apart = "".join(
-        f" Apart from these, {count} verdicts in the round {name}." for name, count in saved.apart.items()
+    others = "".join(
+        f" Apart from these, {count} verdicts in the round {round_name}."
+        for round_name, count in apart.items()
     )
     return (
-        f"{name}: {saved.questions} questions added to the task set, and the experiment: {arms}.{apart}\n"
+        f"{name}: {questions} questions added to the task set, and the experiment: {arms}.{others}\n"
         f"`arena report {name}` shows it; `arena judge {name} --with PANEL.yaml` has new judges read it."
     )
 

@@ -15,6 +15,8 @@ from app.jobs import follow
 from app.records import experiments as records
 from app.records.database import Database
 from app.records.progress import Progress, progress
+from app.report_choices import DEFAULT, Choices, check_arms
+from app.reports.comparison import Comparison
 from app.reports.report import Report, notes, report
 from app.reports.tables import as_tables
 from app.services.caps import change_cap
@@ -86,11 +88,23 @@ async def print_local_report(database: Database, experiment: Experiment, address
     print_overview([await local_overview(database, result, address)])
 
 
-async def local_report(database: Database, experiment: Experiment) -> Report:
-    """Return the report of an experiment of this machine, with progress while it is computed."""
+async def local_report(database: Database, experiment: Experiment, choices: Choices = DEFAULT) -> Report:
+    """Return the report of an experiment of this machine, with progress while it is computed.
+
+    Raise UserError where a chosen contrast names no arm of it.
+    """
+    check_arms(choices, [arm["name"] for arm in experiment.spec.get("arms", ())])
     with figures(experiment.name) as tell:
         async with database.session() as session:
-            return await report(session, experiment, tell)
+            return await report(session, experiment, tell, choices=choices)
+
+
+def print_comparison(made: Comparison) -> None:
+    """Print the tables of a comparison, then its notes."""
+    for table in made.tables:
+        print_table(table.printed())
+    for note in made.notes:
+        print(note)
 
 
 async def local_overview(database: Database, result: Report, address: str | None = None) -> Overview:

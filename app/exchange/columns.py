@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from app.exchange.choices import Format, What
+from app.exchange.choices import Format, PairShape, What
+from app.exchange.options import Options
 from app.judge_fields import FIELDS, FieldKind, JudgeField
 from app.protocols import TAKE_EXAMPLES
 from app.records.columns import (
@@ -182,20 +183,121 @@ WINS = (
         Column("trial_id", TEXT, "Id of the trial, the same in every export."),
 )  # fmt: skip
 
+_BY_NAME = {column.name: column for column in VERDICTS}
+_JUDGE = ("round", "round_added", "judge", "judge_kind", "judge_is_baseline", "judge_digest")
+_QUESTION = ("task_set", "passage", "family", "question", "question_text")
+
+
+def _same(*names: str) -> list[Column]:
+    """Return the columns of verdicts of these names."""
+    return [_BY_NAME[name] for name in names]
+
+
+BELIEFS = (
+        *EXPERIMENT,
+        *_same(*_JUDGE),
+        *TRIAL,
+        *_same("reading", "reading_order"),
+        Column("step", WHOLE, "Place of the belief among those of its verdict, from 0. Where beliefs were asked for at each step, 0 is the one before the first step."),
+        Column("final", YES_NO, "Whether it is the last one, which is the verdict."),
+        Column("belief", ListOf(NUMBER), "Probability of each answer, in the order of `answers`."),
+        Column("p_gold", NUMBER, "Probability of the right answer."),
+        Column("correct", NUMBER, "1 where the right answer has the highest belief, 0 where another has, a half (1/k for k answers) for a tie."),
+        Column("method", TEXT, "How the belief of the verdict was read, as in the verdicts."),
+        *_same("trial_id", "judgement_id"),
+)  # fmt: skip
+
+_MESSAGES = ListOf(
+    Parts(
+        [
+            Column("role", TEXT, "`user` or `assistant`."),
+            Column("content", TEXT, "The text."),
+        ]
+    )
+)
+
+
+def _pair_texts(kind: ColumnKind) -> list[Column]:
+    return [
+        Column("prompt", kind, "The request: question and answers, what judges read of the turns before, and what to argue for; the passage where passages are asked for."),
+        Column("chosen", kind, "The preferred speech, each quote between `<quote>` and `</quote>`."),
+        Column("rejected", kind, "The other speech."),
+    ]  # fmt: skip
+
+
+def _pairs(kind: ColumnKind) -> tuple[Column, ...]:
+    return (
+        *EXPERIMENT,
+        Column("source", TEXT, "`candidates`: of the texts written for one speech, the best by the reader's scores against each with a lower one. `verdicts`: the speeches in the same turn of a talk, that for the answer which the judge believed more against the other. Equal scores give no pair."),
+        maybe("judge", TEXT, "Whose preference it is: the reader of candidates, or the judge, `people` for all people together; absent where the speaker chose among candidates."),
+        *_pair_texts(kind),
+        maybe("score_chosen", NUMBER, "Belief in the answer that the chosen speech argues for: of the reader who scored the candidate, or of the judge at the end, each the mean over orders. Absent where the speaker chose."),
+        maybe("score_rejected", NUMBER, "The same of the rejected speech and its answer."),
+        Column("chosen_argues_gold", YES_NO, "Whether the chosen speech argues for the right answer."),
+        Column("rejected_argues_gold", YES_NO, "Whether the rejected one does."),
+        Column("chosen_path", TEXT, "Path of the chosen speech in the talk."),
+        Column("rejected_path", TEXT, "Path of the rejected one."),
+        *_same(*_QUESTION, "trial_id"),
+    )  # fmt: skip
+
+
+PREFERENCES = _pairs(_MESSAGES)
+
+_WORD_ORDER = (
+    "The answers in the order of their words, the same in every file: it does not depend on which is right."
+)
+WEAK_LABELS = (
+        *EXPERIMENT,
+        Column("judge", TEXT, "Name of the judge, with the round's name where that was added later; `people` for all people together."),
+        *_same("judge_is_baseline", *_QUESTION),
+        Column("answers", ListOf(TEXT), _WORD_ORDER),
+        maybe("weak_label", WHOLE, "Place in `answers` of the answer with the most belief; absent for a tie."),
+        Column("confidence", NUMBER, "The most belief of an answer."),
+        Column("belief", ListOf(NUMBER), "Belief in each answer, in the order of `answers`, of all verdicts of the judge on the question under the arm together."),
+        Column("verdicts", WHOLE, "Number of these verdicts: orders, assignments, replicates, people."),
+        Column("orders", TEXT, "How they were taken together: `mean` of the beliefs, `majority` (share of the votes for the answer with the most belief), or `first` (the mean of those in the first reading order)."),
+)  # fmt: skip
+
+GOLD_LABELS = (
+        *_same(*_QUESTION),
+        Column("answers", ListOf(TEXT), _WORD_ORDER),
+        Column("gold", WHOLE, "Place of the right answer in `answers`."),
+)  # fmt: skip
+
 SCHEMAS: dict[What, Sequence[Column]] = {
     What.VERDICTS: VERDICTS,
+    What.BELIEFS: BELIEFS,
     What.TRANSCRIPTS: TRANSCRIPTS,
     What.CALLS: CALLS,
+    What.PREFERENCES: PREFERENCES,
+    What.WEAK_LABELS: WEAK_LABELS,
+    What.GOLD_LABELS: GOLD_LABELS,
     What.WINS: WINS,
 }
 
 
+def schema_of(what: What, options: Options) -> Sequence[Column]:
+    """Return the columns of a table as it is exported with these options."""
+    plain = what is What.PREFERENCES and options.shape is PairShape.TEXT
+    return _pairs(TEXT) if plain else SCHEMAS[what]
+
+
 # ── as a document ───────────────────────────────────────────────────────────────────────────────────────────────
 
-_ABOUT = {
+ABOUT = {
     What.VERDICTS: "One row for each verdict: one judge, one trial, one reading order.",
+    What.BELIEFS: "One row for each belief of a verdict: one judge, one trial, one reading order, one step.",
     What.TRANSCRIPTS: "One row for each trial, whatever its state.",
     What.CALLS: "One row for each attempt at a model call made for the experiment; test calls are left out.",
+    What.PREFERENCES: (
+        "One row for each pair of speeches of which one was preferred, as DPO trainers take them: `prompt`, `chosen` and `rejected` are lists of "
+        "messages, or texts with `--shape text`. `--pairs`, `--margin`, `--arm` and `--judge` choose."
+    ),
+    What.WEAK_LABELS: (
+        "One row for each question, arm and judge: what a student is trained on. Gold is in none of its columns: it is in `gold-labels`. "
+        "Verdicts of people who know the story are left out."
+    ),
+    What.GOLD_LABELS: "One row for each question: the right answer, in the same order as in the weak labels.",
     What.WINS: (
         "One row for each verdict of a verifier who accepted an argument for a wrong answer, in arms of "
         f"{', '.join(f'`{name}`' for name in TAKE_EXAMPLES)}: "
@@ -215,6 +317,8 @@ This page is made from the code:
   give the same bytes (Parquet: with the same version of pyarrow).
 - The file appears under its name once it is whole. `-o -` writes JSON Lines or CSV to the standard output.
 - Gold, beliefs and scratchpads are in it: keep it from people who are still to judge. Keys are not: the arena stores none.
+- [Other kinds](exports.md) have formats of their own: studies, logs, records, data sets. Options choose arms and judges, and leave parts out.
+- People have a pseudonym, one for each person.
 - Places in lists are counted from 0. Times are in UTC. Whole numbers have up to 63 bits; seeds need them, so do not read them as floats.
 - **JSON Lines**: one object a line, nested as the types below say, `null` where a value is absent.
 - **Parquet**: the same, with each column's description in its metadata. JSON columns hold JSON text.
@@ -236,14 +340,14 @@ def _section(what: What) -> str:
     lines = [
         f"## {what.value}",
         "",
-        _ABOUT[what],
+        ABOUT[what],
         "",
         "| column | type | what it is |",
         "| --- | --- | --- |",
     ]
     for path, column in described(SCHEMAS[what]):
         optional = "?" if column.optional else ""
-        lines.append(f"| `{path}` | {_name(column.kind)}{optional} | {column.description} |")
+        lines.append(f"| `{path}` | {kind_name(column.kind)}{optional} | {column.description} |")
     return "\n".join([*lines, ""])
 
 
@@ -259,9 +363,10 @@ def described(columns: Sequence[Column], prefix: str = "") -> Iterator[tuple[str
             yield from described(kind.columns, f"{path}.")
 
 
-def _name(kind: ColumnKind) -> str:
+def kind_name(kind: ColumnKind) -> str:
+    """Return the type of a column in words."""
     if isinstance(kind, ListOf):
-        return f"list of {_name(kind.kind)}"
+        return f"list of {kind_name(kind.kind)}"
     return kind.value if isinstance(kind, Scalar) else "object"
 
 

@@ -1,25 +1,30 @@
-"""An experiment's verdicts, transcripts and model calls as tables, streamed from one snapshot of the
-database.
+"""An experiment's verdicts, beliefs, transcripts, model calls, preference pairs and weak labels as tables, streamed from
+one snapshot of the database.
 """
 
 import asyncio
 import hashlib
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exchange.choices import Format, What
-from app.exchange.columns import SCHEMAS
+from app.exchange.choices import Format, Part, What
+from app.exchange.columns import schema_of
+from app.exchange.options import USUAL, Options
+from app.exchange.preferences import JudgedTrial, in_shape, judged_trials, pairs_of
 from app.exchange.tabular import STDOUT, ExportRefused, Row, Write, destination, table
+from app.exchange.weak_labels import GoldLabel, WeakLabel, gold_labels, weak_labels
 from app.experiments.spec import prompt_versions
 from app.judge_fields import FIELDS, KNOWS_STORY
+from app.participants.base import Segment
 from app.participants.completions import messages
 from app.participants.prompts import OLDEST
 from app.protocols.core import Belief, Speech, parse_content
@@ -35,6 +40,9 @@ from app.records.verdicts import VerdictRow
 from app.statistics.scores import credit, turns_score
 from models import Arm, Experiment, Move, Participant, Passage, Question, Trial
 
+LEFT_OUT = "[The passage was left out.]"
+"""Put in place of a passage in prompts that are exported without passages."""
+
 
 async def export(
     database: Database,
@@ -44,31 +52,32 @@ async def export(
     target: Path | BinaryIO,
     *,
     include_passage: bool = False,
+    options: Options = USUAL,
 ) -> int:
     """Write a table to `target` (a file, `-` for stdout, or a binary stream) and return its number of rows.
 
-    `include_passage` adds the hidden texts to transcripts. The columns are in docs/data-dictionary.md. Raise
-    ExportRefused where the target cannot be written; an existing file then stays unchanged.
+    `include_passage` adds the hidden texts, as `options.include_passages` does. The columns are in docs/data-dictionary.md.
+    Raise ExportRefused where the target cannot be written; an existing file then stays unchanged.
     """
     if target == STDOUT and form is Format.PARQUET:
         raise ExportRefused("Parquet is not written to the standard output: name a file.")
+    chosen = replace(options, include_passages=True) if include_passage else options
     count = 0
     async with exports.snapshot(database) as session:
-        about = _About(experiment, await exports.frame(session, experiment))
-        items, row = about.source(session, what, include_passage)
-        async with aclosing(items), _clerk(target, form, SCHEMAS[what], row) as write:
+        about = RowMaker(experiment, await exports.frame(session, experiment), chosen)
+        items, rows = about.source(session, what)
+        async with aclosing(items), written_in_thread(target, form, schema_of(what, chosen), rows) as write:
             async for some in items:
-                await write(some)
-                count += len(some)
+                count += await write(some)
     return count
 
 
 @asynccontextmanager
-async def _clerk(
-    target: Path | BinaryIO, form: Format, columns: Sequence[Column], row: Callable[[Any], Row]
-) -> AsyncGenerator[Callable[[list[Any]], Awaitable[None]], None]:
-    """Writes a table in one separate thread, where the file is opened and closed too. Each call returns when
-    its rows are written.
+async def written_in_thread(
+    target: Path | BinaryIO, form: Format, columns: Sequence[Column], made: Callable[[Any], Iterable[Row]]
+) -> AsyncGenerator[Callable[[list[Any]], Awaitable[int]], None]:
+    """Writes a table in one separate thread, where the file is opened and closed too. Each call returns the number of
+    its rows when they are written.
     """
     loop, thread, files = asyncio.get_running_loop(), ThreadPoolExecutor(1), ExitStack()
 
@@ -78,9 +87,15 @@ async def _clerk(
     def ended(error: BaseException | None = None) -> None:
         files.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
 
+    def add(write: Write, some: list[Any]) -> int:
+        rows = [row for item in some for row in made(item)]
+        if rows:
+            write(rows)
+        return len(rows)
+
     try:
         write = await loop.run_in_executor(thread, begin)
-        yield lambda some: loop.run_in_executor(thread, lambda: write([row(item) for item in some]))
+        yield lambda some: loop.run_in_executor(thread, add, write, some)
     except BaseException as error:
         # One call after another: a call that was running when the export was stopped ends before the file is
         # closed.
@@ -93,40 +108,172 @@ async def _clerk(
 
 
 @dataclass(frozen=True, slots=True)
-class _About:
+class RowMaker:
     """Makes the rows of one experiment."""
 
     experiment: Experiment
     frame: Frame
+    options: Options = USUAL
 
     def source(
-        self, session: AsyncSession, what: What, include_passage: bool
-    ) -> tuple[AsyncGenerator[list[Any], None], Callable[[Any], Row]]:
-        """Return the records to read for an export, and the method that makes a row of each."""
+        self, session: AsyncSession, what: What
+    ) -> tuple[AsyncGenerator[list[Any], None], Callable[[Any], Iterable[Row]]]:
+        """Return the records to read for an export, and the method that makes rows of each."""
+        own, options = self.experiment.id, self.options
         match what:
             case What.VERDICTS:
-                return exports.verdicts(session, self.experiment.id), self.verdict
+                return exports.verdicts(session, own), self._wanted(self.verdict)
+            case What.BELIEFS:
+                return exports.verdicts(session, own), self.beliefs
             case What.TRANSCRIPTS:
-                trials = exports.trials(session, self.experiment.id, texts=include_passage)
-                return trials, self.transcript
+                trials = exports.trials(session, own, texts=options.passages)
+                return trials, self.transcripts
             case What.WINS:
-                return exports.wins(session, self.experiment.id), self.win
+                return exports.wins(session, own), self._wanted(self.win)
             case What.CALLS:
-                return exports.attempts(session, self.experiment.id), self.call
+                return exports.attempts(session, own), self.calls
+            case What.PREFERENCES:
+                return judged_trials(session, own, self.frame, options), self.pairs
+            case What.WEAK_LABELS:
+                return weak_labels(session, own, self.frame, options), self.weak_label
+            case What.GOLD_LABELS:
+                return gold_labels(session, own, options), self.gold_label
+
+    def _wanted(self, made: Callable[[Any], Row]) -> Callable[[Any], Iterable[Row]]:
+        """Return a method that makes the row of a verdict where its arm and judge are wanted."""
+        return lambda item: [made(item)] if self._wants(item.row) else []
+
+    def _wants(self, row: VerdictRow) -> bool:
+        judge = self.frame.named(row.judge)
+        return self.wants_talk(row.arm, row.trial.id) and self.options.wants_judge(judge, row.judge.kind)
+
+    def wants_talk(self, arm: Arm, trial: uuid.UUID) -> bool:
+        """Return whether a talk is exported: its arm is wanted, and no person had a part in it where people are left out."""
+        return self.options.wants_arm(arm.name) and (
+            self.options.people or trial not in self.frame.with_people
+        )
+
+    def beliefs(self, item: ThoughtVerdict) -> Iterable[Row]:
+        """Return a row for each belief of a verdict, oldest first."""
+        row, verdict = item.row, item.row.verdict
+        if not self._wants(row):
+            return
+        last = len(verdict.beliefs) - 1
+        for step, belief in enumerate(verdict.beliefs):
+            others = [p for at, p in enumerate(belief) if at != row.gold]
+            yield {
+                **self._judge(row),
+                **self._trial(row.trial, row.question, row.passage, row.family),
+                "reading": verdict.reading,
+                "reading_order": verdict.answer_order,
+                "step": step,
+                "final": step == last,
+                "belief": belief,
+                "p_gold": belief[row.gold],
+                "correct": credit(belief[row.gold], others),
+                "method": verdict.method,
+                "trial_id": str(row.trial.id),
+                "judgement_id": str(row.judgement.id) if row.judgement else None,
+            }
+
+    def pairs(self, item: JudgedTrial) -> Iterable[Row]:
+        """Return the preference pairs of a trial."""
+        trial = item.trial
+        for pair in pairs_of(item, self.options):
+            yield {
+                **self._arm(trial.arm),
+                "source": pair.source.value,
+                "judge": pair.judge,
+                **in_shape(pair, self.options.shape),
+                "score_chosen": pair.score_chosen,
+                "score_rejected": pair.score_rejected,
+                "chosen_argues_gold": pair.chosen_argues_gold,
+                "rejected_argues_gold": pair.rejected_argues_gold,
+                "chosen_path": pair.chosen_path,
+                "rejected_path": pair.rejected_path,
+                **self._question(trial.question, trial.passage, trial.family),
+                "trial_id": str(trial.trial.id),
+            }
+
+    def weak_label(self, item: WeakLabel) -> Iterable[Row]:
+        """Return the row of a weak label."""
+        yield {
+            **self._arm(item.arm),
+            "judge": item.judge,
+            "judge_is_baseline": item.judge_is_baseline,
+            **self._question(item.question, item.passage, item.family),
+            "answers": item.answers,
+            "weak_label": item.label,
+            "confidence": max(item.belief),
+            "belief": item.belief,
+            "verdicts": item.verdicts,
+            "orders": self.options.orders.value,
+        }
+
+    def gold_label(self, item: GoldLabel) -> Iterable[Row]:
+        """Return the row of a right answer."""
+        yield {
+            **self._question(item.question, item.passage, item.family),
+            "answers": item.answers,
+            "gold": item.gold,
+        }
+
+    def transcripts(self, item: ExportedTrial) -> Iterable[Row]:
+        """Return the row of a trial, where its arm is wanted and it holds nothing of a person who is to be left out."""
+        if self.wants_talk(item.arm, item.trial.id):
+            yield self.transcript(item)
+
+    def calls(self, item: AttemptRow) -> Iterable[Row]:
+        """Return the row of an attempt at a call, where its arm and judge are wanted."""
+        judge = item.judge
+        if self.wants_talk(item.arm, item.trial) and (
+            judge is None or self.options.wants_judge(judge.name, judge.kind)
+        ):
+            yield self.call(item)
+
+    def _judge(self, row: VerdictRow) -> Row:
+        return {
+            **self._arm(row.arm),
+            "round": row.round.name if row.round else None,
+            "round_added": row.round is not None and row.round.position > 0,
+            "judge": self.frame.named(row.judge),
+            "judge_kind": row.judge.kind,
+            "judge_is_baseline": row.judge.kind == "builtin",
+            "judge_digest": row.judge.digest,
+        }
+
+    def _prompt(self, segments: Sequence[Segment]) -> list[dict[str, str]]:
+        """Return the messages of a prompt, without what is to be left out."""
+        if not self.options.prompts:
+            return []
+        if Part.PASSAGES not in self.options.without:
+            return messages(segments)
+        hidden = self.frame.passages
+        return messages(
+            [
+                Segment(segment.role, LEFT_OUT)
+                if hashlib.sha256(segment.text.encode()).hexdigest() in hidden
+                else segment
+                for segment in segments
+            ]
+        )
+
+    def _question(self, question: Question, passage: Passage, family: str) -> Row:
+        return {
+            "task_set": self.frame.task_set,
+            "passage": passage.key,
+            "family": family,
+            "question": question.key,
+            "question_text": question.text,
+        }
 
     def verdict(self, item: ThoughtVerdict) -> Row:
         row, verdict, judging = item.row, item.row.verdict, item.row.judgement
         low, high = _ends(verdict.bounds)
         others = [p for at, p in enumerate(verdict.belief) if at != row.gold]
         return {
-            **self._arm(row.arm),
+            **self._judge(row),
             **self._trial(row.trial, row.question, row.passage, row.family),
-            "round": row.round.name if row.round else None,
-            "round_added": row.round is not None and row.round.position > 0,
-            "judge": row.judge.name,
-            "judge_kind": row.judge.kind,
-            "judge_is_baseline": row.judge.kind == "builtin",
-            "judge_digest": row.judge.digest,
             "reading": verdict.reading,
             "reading_order": verdict.answer_order,
             "belief": verdict.belief,
@@ -159,12 +306,12 @@ class _About:
             "passage_digest": item.passage.text_digest.hex(),
             "passage_family": item.passage.family.hex(),
             "passage_text": item.text,
-            "judge": item.judge.name if item.judge else None,
+            "judge": self.frame.named(item.judge) if item.judge else None,
             "state": trial.state,
             "error": trial.error,
-            "moves": [_move(move, participant) for move, participant in item.moves],
+            "moves": [_move(move, self.frame.named(by), by.kind) for move, by in item.moves],
             "transcript": outcome["transcript"],
-            "people": [_person(sat) for sat in item.people],
+            "people": [_person(sat, self.frame.named(sat.person)) for sat in item.people],
             "measures": [
                 {"name": name, "value": value} for name, value in sorted(outcome["measures"].items())
             ],
@@ -179,7 +326,7 @@ class _About:
             **self._trial(row.trial, row.question, row.passage, row.family),
             "passage_digest": row.passage.text_digest.hex(),
             "passage_family": row.passage.family.hex(),
-            "judge": row.judge.name,
+            "judge": self.frame.named(row.judge),
             "judge_is_baseline": row.judge.kind == "builtin",
             "reading": row.verdict.reading,
             "argued": row.question.answers[row.trial.answers[item.argued]],
@@ -202,7 +349,7 @@ class _About:
             "endpoint": call.endpoint,
             "model": call.model,
             "params": _json(call.params),
-            "prompt": messages(item.prompt),
+            "prompt": self._prompt(item.prompt),
             "call_id": str(call.id),
             "attempt": attempt.number,
             "request_id": attempt.request_id,
@@ -314,11 +461,11 @@ def _time(row: VerdictRow) -> Row:
     return {"seconds_allowed": allowed, "seconds_taken": taken, "overtime": taken > allowed}
 
 
-def _person(sat: Sat) -> Row:
-    """Return the people who had a seat, with their effort."""
+def _person(sat: Sat, name: str) -> Row:
+    """Return a person who had a seat, with their effort."""
     return {
         "seat": sat.place.seat,
-        "participant": sat.person.name,
+        "participant": name,
         "state": sat.place.state,
         **{field.name: field.exported(sat.place.flags) for field in FIELDS},
         "active_seconds": _active(sat.efforts),
@@ -346,7 +493,7 @@ _NOTHING = dict.fromkeys(
 """The columns that other kinds of moves do not have."""
 
 
-def _move(move: Move, participant: Participant) -> Row:
+def _move(move: Move, name: str, kind: str) -> Row:
     content = parse_content(move.content)
     held = content.model_dump(exclude={"said", "bounds"})
     if isinstance(content, Speech):
@@ -359,8 +506,8 @@ def _move(move: Move, participant: Participant) -> Row:
         **held,
         "path": move.path,
         "seat": move.seat,
-        "participant": participant.name,
-        "participant_kind": participant.kind,
+        "participant": name,
+        "participant_kind": kind,
         "created_at": move.created_at,
     }
 

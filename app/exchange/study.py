@@ -3,16 +3,30 @@
 Each line is one thing, named by its `type`, and may name only what lines before it have declared.
 """
 
+import gzip
 import json
 import math
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import IO, Annotated, Any, Literal, TypeAlias, cast, get_args
 
 from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter, ValidationError, model_validator
 
 from app.exchange.quote_spans import FoundQuotes, QuoteSpan
+from app.exchange.record_checks import RecordChecks, named_in
+from app.exchange.study_records import (
+    CallLine,
+    EndLine,
+    ExperimentRecord,
+    JudgingLine,
+    Name,
+    RoundLine,
+    TalkRecord,
+    TextLine,
+    VerdictRecord,
+)
 from app.exchange.taskfile import (
     BadInput,
     Index,
@@ -31,21 +45,19 @@ from app.exchange.taskfile import (
     reasons,
 )
 from app.participants.base import PEOPLE
-from app.protocols.core import JUDGE, BeliefMethod
+from app.protocols import PROTOCOLS
+from app.protocols.core import JUDGE, BeliefMethod, Protocol
 from app.protocols.imported import Imported, Speaker
 from app.protocols.quotes import MarkedText
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-"""What names of arms and rounds look like."""
 PANEL = "panel"
 """The round of verdicts that name none."""
 NO_TEXT = 'No text came with the item "{key}".'
 """Put in place of the passage where the study has none, or did not release it. No judge is shown it."""
 _TOLERANCE = 1e-6
 
-Name = Annotated[str, Field(pattern=NAME)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0, le=10**7)]
+Probability = Annotated[float, Field(strict=True, ge=0, le=1)]
+Seconds = Annotated[float, Field(strict=True, ge=0, le=10**7)]
 
 
 class StudyLine(Shape):
@@ -62,6 +74,8 @@ class StudyLine(Shape):
     """The licence of the data."""
     contrasts: tuple[tuple[Name, Name], ...] = ()
     """Pairs of arms that reports compare."""
+    experiment: ExperimentRecord | None = None
+    """The experiment of another arena that the file holds as a whole."""
     meta: Meta = Field(default_factory=dict)
     """Any other fields to keep."""
 
@@ -80,10 +94,22 @@ class ParticipantLine(Shape):
     type: Literal["participant"] = "participant"
     name: Key
     """Shown in reports as given here: use pseudonyms for people."""
-    kind: Literal["person", "model"]
+    kind: Literal["person", "model", "builtin"]
     """What it was."""
+    settings: Meta = Field(default_factory=dict)
+    """Its settings in the arena that it comes from; a built-in has its `name` there."""
+    called: Key | None = None
+    """The name under which reports show it, where another participant is shown under the same."""
+    person: Key | None = None
+    """The first name of the same person, who took part under several."""
     meta: Meta = Field(default_factory=dict)
     """Any other fields to keep, such as the version of a model."""
+
+    @model_validator(mode="after")
+    def _builtins_have_names(self) -> "ParticipantLine":
+        if self.kind == "builtin" and not isinstance(self.settings.get("name"), str):
+            raise ValueError("settings must have the name of the built-in")
+        return self
 
 
 class ArmLine(Shape):
@@ -94,6 +120,12 @@ class ArmLine(Shape):
     """Unique within the file."""
     speakers: tuple[Speaker, ...] = ()
     """The seats that spoke beside the judge; none where judges saw question and answers alone."""
+    protocol: Text = Imported.name
+    """The protocol of an experiment of another arena."""
+    settings: Meta = Field(default_factory=dict)
+    """The settings of that protocol."""
+    prompts: dict[Text, Storable] = Field(default_factory=dict)
+    """Its templates by name."""
     seats: dict[str, Key] = Field(default_factory=dict)
     """Who had a seat in every trial, by the name of the seat; turns name the others."""
     meta: Meta = Field(default_factory=dict)
@@ -101,11 +133,25 @@ class ArmLine(Shape):
 
     @model_validator(mode="after")
     def _seats_are_known(self) -> "ArmLine":
-        rules = Imported(speakers=self.speakers)
+        rights = self.rules.rights()
         for seat in self.seats:
-            if seat not in rules.rights():
+            if seat not in rights:
                 raise ValueError(f'there is no speaker "{seat}" in seats')
         return self
+
+    @property
+    def rules(self) -> Protocol:
+        """Return the protocol with its settings. Raise ValueError where there is none."""
+        if self.protocol == Imported.name:
+            return Imported(speakers=self.speakers)
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f'there is no protocol "{self.protocol}"')
+        try:
+            return PROTOCOLS[self.protocol].model_validate(self.settings)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(["settings", *map(str, first["loc"])])
+            raise ValueError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 class Turn(Shape):
@@ -147,6 +193,8 @@ class TrialLine(Shape):
     """Figures of the talk, such as `rounds`; `penalty` is what its turns cost the judge, in bits."""
     at: AwareDatetime | None = None
     """When it ended."""
+    record: TalkRecord | None = None
+    """What else is recorded of it in the arena that it comes from; its moves stand there instead of `transcript`."""
     meta: Meta = Field(default_factory=dict)
     """Any other fields to keep."""
 
@@ -177,13 +225,13 @@ class VerdictLine(Shape):
     """Whether the judge said that they know the text: then reports leave the verdict out."""
     at: AwareDatetime | None = None
     """When it was given."""
+    record: VerdictRecord | None = None
+    """What else is recorded of it in the arena that it comes from."""
 
 
-Line: TypeAlias = StudyLine | PassageLine | ParticipantLine | ArmLine | TrialLine | VerdictLine
-LINES: Mapping[str, type[Line]] = {
-    shape.model_fields["type"].default: shape
-    for shape in (StudyLine, PassageLine, ParticipantLine, ArmLine, TrialLine, VerdictLine)
-}
+Told: TypeAlias = StudyLine | PassageLine | ParticipantLine | ArmLine | TrialLine | VerdictLine
+Line: TypeAlias = Told | RoundLine | JudgingLine | TextLine | CallLine | EndLine
+LINES: Mapping[str, type[Line]] = {shape.model_fields["type"].default: shape for shape in get_args(Line)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +249,10 @@ class Study:
     problems: tuple[Problem, ...] = ()
     filtered: Mapping[str, int] = field(default_factory=dict)
     """Trials left out on purpose: their number by reason."""
+    rounds: tuple[RoundLine, ...] = ()
+    judgings: tuple[JudgingLine, ...] = ()
+    texts: tuple[TextLine, ...] = ()
+    calls: tuple[CallLine, ...] = ()
 
     def where(self, flags: Sequence[str]) -> "Study":
         """Return the study with the trials that have all these flags, and their verdicts. Raise BadInput for an unknown flag."""
@@ -223,14 +275,25 @@ class Study:
 
 def read_study(path: Path) -> Study:
     """Read a file in the arena's format for studies, described in docs/formats/studies.md. Nothing is raised."""
-    reader = StudyReader(path.name)
+    reader, last = StudyReader(path.name), 0
     try:
         with open_input(path) as stream:
-            for number, value in json_lines(stream, path.name, reader.problems):
+            for number, value in json_lines(_unpacked(stream), path.name, reader.problems):
                 reader.read(number, value)
+                last = number
     except BadInput as error:
         reader.problems.append(Problem(line=None, where=path.name, reason=str(error)))
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        broken = "the compressed file breaks off or is damaged after this line; fetch or write it again"
+        reader.problems.append(Problem(line=last or None, where=path.name, reason=broken))
     return reader.finish()
+
+
+def _unpacked(stream: IO[bytes]) -> IO[bytes]:
+    """Return a stream of the lines, of which a file may hold the gzip."""
+    packed = stream.read(2) == b"\x1f\x8b"
+    stream.seek(0)
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if packed else stream
 
 
 class StudyReader:
@@ -245,14 +308,17 @@ class StudyReader:
         self._textless: set[str] = set()
         self._questions: dict[str, tuple[TaskQuestion, str]] = {}
         self._texts: dict[str, FoundQuotes] = {}
+        self._lengths: dict[str, int] = {}
         self._participants: dict[str, tuple[ParticipantLine, int]] = {}
         self._arms: dict[str, tuple[ArmLine, int]] = {}
         self._trials: dict[str, tuple[TrialLine, int]] = {}
         self._verdicts: dict[tuple[Any, ...], tuple[VerdictLine, int]] = {}
         self._said: dict[tuple[str, int, str], MarkedText] = {}
+        self._records = RecordChecks()
         self._bad: set[tuple[str, str]] = set()
         """Names of lines with a problem, by type: what names them has no other problem."""
         self._lines = 0
+        self._ended = False
 
     def read(self, number: int, value: dict[str, JsonValue]) -> None:
         """Take a line of a file."""
@@ -276,9 +342,11 @@ class StudyReader:
     def put(self, number: int, line: Line, where: str | None = None) -> None:
         """Take a line that has its shape; `where` is the file that it comes from, if that is another one."""
         self._lines += 1
-        found = list(self._take(number, line))
-        if found and not isinstance(line, StudyLine | VerdictLine):
-            self._bad.add((line.type, line.name if isinstance(line, ParticipantLine | ArmLine) else line.key))
+        found = [*self._after_the_end(), *self._take(number, line)]
+        if found and isinstance(line, ParticipantLine | ArmLine | RoundLine):
+            self._bad.add((line.type, line.name))
+        if found and isinstance(line, PassageLine | TrialLine):
+            self._bad.add((line.type, line.key))
         self._problem(number, found, where)
 
     def finish(self) -> Study:
@@ -292,6 +360,9 @@ class StudyReader:
             for name in (first, second):
                 if name not in arms:
                     self._problem(1, [f'contrasts: there is no arm "{name}" in the file'])
+        whole = self._about is not None and self._about.experiment is not None
+        if whole and not self._ended and not self.problems:
+            self._problem(self._lines, ["the file breaks off after this line: fetch or export it again"])
         if not self._trials and not self.problems:
             self._problem(None, ["the file holds no trial"])
         return Study(
@@ -304,6 +375,10 @@ class StudyReader:
             self._said,
             tuple(self.problems),
             self.filtered,
+            tuple(self._records.rounds.values()),
+            tuple(self._records.judgings.values()),
+            tuple(self._records.texts.values()),
+            tuple(self._records.calls),
         )
 
     def leave_out(self, reason: str) -> None:
@@ -329,6 +404,28 @@ class StudyReader:
                 return self._trial(number, line)
             case VerdictLine():
                 return self._verdict(number, line)
+            case RoundLine():
+                return self._records.round(line)
+            case JudgingLine():
+                return self._judging(line)
+            case TextLine():
+                return self._records.text(line)
+            case CallLine():
+                return self._records.call(line)
+            case EndLine():
+                return self._end(line)
+
+    def _after_the_end(self) -> list[str]:
+        return ["the line comes after the end of the file"] if self._ended else []
+
+    def _end(self, line: EndLine) -> list[str]:
+        self._ended = True
+        before = self._lines - 1
+        if line.lines == before or self.problems:
+            return []
+        return [
+            f"{before} lines come before the end, and {line.lines} were written: fetch or export it again"
+        ]
 
     def _study(self, line: StudyLine) -> list[str]:
         if self._lines > 1:
@@ -343,6 +440,7 @@ class StudyReader:
             self._questions |= {question.key: (question, line.key) for question in line.questions}
             if line.text:
                 self._texts[line.key] = FoundQuotes(line.text)
+                self._lengths[line.key] = len(line.text)
         else:
             self._bad |= {("question", question.key) for question in line.questions}
         return found
@@ -388,9 +486,29 @@ class StudyReader:
             return [reason for reason in found if reason]
         arm, (question, passage) = self._arms[line.arm][0], self._questions[line.question]
         found = [*_misplaced(line, question, arm), *self._mark(line, arm, passage)]
+        if line.record is not None:
+            found += self._unknown("participant", named_in(line.record), self._participants)
+            found += self._records.talk(line, line.record, set(arm.rules.rights()), self._length(passage))
         if not found:
             self._trials[line.key] = line, number
-        return found
+        return [reason for reason in found if reason]
+
+    def _length(self, passage: str) -> int | None:
+        """Return the length of a passage; None where it has no text."""
+        return self._lengths.get(passage)
+
+    def _judging(self, line: JudgingLine) -> list[str]:
+        people = [*named_in(line), *([line.judge] if line.judge else [])]
+        found = [
+            *self._unknown("trial", [line.trial], self._trials),
+            *self._unknown("round", [line.round], self._records.rounds),
+            *self._unknown("participant", people, self._participants),
+        ]
+        if not found:
+            trial = self._trials[line.trial][0]
+            count = len(order_of(trial, self._questions[trial.question][0]))
+            found = [*self._records.judging(line, trial, count)]
+        return [reason for reason in found if reason]
 
     def _mark(self, line: TrialLine, arm: ArmLine, passage: str) -> list[str]:
         """Find the quotes of every turn; return what is wrong with its turns."""
@@ -428,8 +546,15 @@ class StudyReader:
         found = [*_unfit(line, order, answers)]
         if line.judge == trial.judge and line.round:
             found.append("round: the judge who took part in the talk has one verdict, in no other round")
-        # The judge who took part has one verdict on it; others have one in each order.
-        key = (line.trial, line.judge, None if line.judge == trial.judge else (line.round, order))
+        # The judge who took part has one verdict on it; others have one in each order, or in each recorded reading.
+        key: tuple[Any, ...] = (
+            line.trial,
+            line.judge,
+            None if line.judge == trial.judge else (line.round, order),
+        )
+        if line.record is not None:
+            found += self._records.verdict(line, line.record, trial)
+            key = (line.trial, line.judge, line.record.judging, line.record.reading)
         if key in self._verdicts:
             found.append(
                 f'the judge "{line.judge}" already has a verdict on the trial "{line.trial}" in this order, in line {self._verdicts[key][1]}'
@@ -460,6 +585,10 @@ def _misplaced(line: TrialLine, question: TaskQuestion, arm: ArmLine) -> Iterabl
     elif question.gold not in answers:
         yield f"answers must have the gold answer of the question, {question.gold}"
     seats = {speaker.name for speaker in arm.speakers}
+    if arm.protocol != Imported.name:
+        seats = set(arm.rules.rights())
+        if line.record is None:
+            yield f'the arm "{arm.name}" is of the protocol {arm.protocol}: record is missing'
     for seat, side in line.argues.items():
         if seat not in seats:
             yield f'argues: the arm "{arm.name}" has no speaker "{seat}"'

@@ -5,14 +5,16 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exchange.importing import ImportRefused
 from app.exchange.study import (
-    NAME,
     PANEL,
     ArmLine,
+    ParticipantLine,
     Study,
     TrialLine,
     Turn,
@@ -20,6 +22,7 @@ from app.exchange.study import (
     order_of,
     speaker_of,
 )
+from app.exchange.study_records import NAME, CallLine, JudgingLine, PlayRecord, SeatRecord, TalkRecord
 from app.exchange.taskfile import BadInput
 from app.experiments.freeze import under
 from app.experiments.plan import seed_of
@@ -32,7 +35,7 @@ from app.protocols.views import label
 from app.protocols.writing import count_words
 from app.records import imported as records
 from app.records.experiments import NewArm
-from app.records.tasks import Differs, save
+from app.records.tasks import Differs, Saved, save
 from models import Experiment
 
 
@@ -89,61 +92,147 @@ async def take_study(
     counted = _counts(kept)
     if existing is not None:
         return SavedStudy(existing, False, 0, *counted)
+    called, saved = await _take_tasks(session, study, name, task_set)
+    new = _frozen(kept, name, called, where, own)
     try:
-        passages = [passage.model_dump(mode="json") for passage in study.passages]
-        saved = await save(session, task_set or name, passages)
+        return SavedStudy(await records.create(session, new), True, saved.questions, *counted)
+    except IntegrityError as error:
+        # The lines were checked against each other: what is left is what two lines say of the same row.
+        raise ImportRefused(
+            "Nothing was imported: lines of the file contradict each other: fetch or export it again."
+        ) from error
+
+
+async def _take_tasks(
+    session: AsyncSession, study: Study, name: str, task_set: str | None
+) -> tuple[str, Saved]:
+    """Save the questions in a task set, and return its name.
+
+    An experiment of another arena has the set that it had there, unless a set of that name here has other texts.
+    """
+    passages = [passage.model_dump(mode="json") for passage in study.passages]
+    came = study.about.experiment
+    if came is not None and task_set is None and not _textless(study):
+        try:
+            async with session.begin_nested():
+                return came.task_set, await save(session, came.task_set, passages)
+        except Differs:
+            pass  # The set of that name is another one: the questions go into one that is named as the experiment.
+    try:
+        return task_set or name, await save(session, task_set or name, passages)
     except Differs as error:
         raise ImportRefused(f"Nothing was imported: {error}") from error
-    new = _frozen(kept, name, task_set or name, where, own)
-    return SavedStudy(await records.create(session, new), True, saved.questions, *counted)
+
+
+def _textless(study: Study) -> bool:
+    return study.about.experiment is not None and "passages" in study.about.experiment.left_out
 
 
 def _counts(study: Study) -> tuple[Counter[str], Counter[str], Counter[str]]:
     arms = {trial.key: trial.arm for trial in study.trials}
-    own = Counter(arms[verdict.trial] for verdict in study.verdicts if not verdict.round)
-    return Counter(arms.values()), own, Counter(verdict.round for verdict in study.verdicts if verdict.round)
+    own = Counter(arms[verdict.trial] for verdict in study.verdicts if verdict.round in (None, PANEL))
+    apart = Counter(verdict.round for verdict in study.verdicts if verdict.round not in (None, PANEL))
+    return Counter(arms.values()), own, Counter({name: count for name, count in apart.items() if name})
 
 
 def _digest(study: Study, where: Sequence[str]) -> str:
+    if study.about.experiment is not None:
+        return study.about.experiment.digest
     parts = (study.about, *study.passages, *study.participants, *study.arms, *study.trials, *study.verdicts)
     return digest([[part.model_dump(mode="json") for part in parts], sorted(where)])
 
 
 def _frozen(study: Study, name: str, task_set: str, where: Sequence[str], own: str) -> records.ImportedStudy:
-    prompts = load({}, Imported.name)
+    came = study.about.experiment
     arms = [
         NewArm(
             arm.name,
-            Imported.name,
+            arm.protocol,
             _settings(arm),
             {s: who for s, who in arm.seats.items() if s != JUDGE.name},
-            prompts,
+            arm.prompts or load({}, arm.protocol),
         )
         for arm in study.arms
     ]
-    extra = dict.fromkeys(verdict.round for verdict in study.verdicts if verdict.round not in (None, PANEL))
+    talks = _talks(study, name)
+    spec = _spec(study, name, task_set, where) if came is None else {**came.spec, "name": name}
     return records.ImportedStudy(
         name=name,
         task_set=task_set,
-        spec=_spec(study, name, task_set, where),
+        spec=spec,
         digest=own,
-        participants=[
-            records.ImportedParticipant(
-                who.name,
-                who.kind,
-                {"kind": "imported", "study": name, **({"meta": who.meta} if who.meta else {})},
-                digest(["imported", name, who.name, who.kind, who.meta]),
-            )
-            for who in study.participants
-        ],
+        participants=[_participant(who, name) for who in study.participants],
         arms=arms,
-        rounds=[PANEL, *filter(None, extra)],
-        talks=_talks(study, name),
+        rounds=_rounds(study, own),
+        talks=talks,
+        seed=0 if came is None else came.seed,
+        state="running" if came is None else _state(came.state, talks),
+        created_at=None if came is None else came.started_at,
+        calls=[_call(line) for line in study.calls],
+        texts=[line.text for line in study.texts],
+        spending=[] if came is None else [row.model_dump() for row in came.spending],
+    )
+
+
+def _participant(who: ParticipantLine, study: str) -> records.ImportedParticipant:
+    kept: dict[str, Any] = {"meta": who.meta} if who.meta else {}
+    if who.person:
+        kept["person"] = who.person
+    more = [who.settings, who.person, who.called]
+    return records.ImportedParticipant(
+        who.name,
+        who.called or who.name,
+        who.kind,
+        {"kind": "imported", **who.settings, "study": study, **kept},
+        digest(["imported", study, who.name, who.kind, who.meta, *(more if any(more) else [])]),
+    )
+
+
+def _rounds(study: Study, own: str) -> list[records.ImportedRound]:
+    if study.rounds:
+        return [
+            records.ImportedRound(line.name, line.elicit, line.spec, line.digest or own, line.at)
+            for line in study.rounds
+        ]
+    extra = dict.fromkeys(verdict.round for verdict in study.verdicts if verdict.round not in (None, PANEL))
+    plain: dict[str, Any] = {"judges": [], "people": None, "imported": True}
+    return [records.ImportedRound(name, "final", plain, own, None) for name in (PANEL, *filter(None, extra))]
+
+
+UNFINISHED = ("queued", "waiting", "open")
+"""States of plays that are unfinished."""
+
+
+def _state(there: str, talks: Sequence[records.ImportedTalk]) -> str:
+    """Return the state of an experiment of another arena: cancelled where something is unfinished, since its participants are not asked here."""
+    plays = [
+        record
+        for talk in talks
+        for record in (talk.record, *(judging.record for judging in talk.judgings))
+        if record is not None
+    ]
+    return "cancelled" if any(play.state in UNFINISHED for play in plays) else there
+
+
+def _call(line: CallLine) -> records.ImportedCall:
+    return records.ImportedCall(
+        line.play,
+        {
+            "path": line.path,
+            "purpose": line.purpose,
+            "endpoint": line.endpoint,
+            "model": line.model,
+            "segments": [list(segment) for segment in line.segments],
+            "characters": line.characters,
+            "params": line.params,
+            "created_at": line.at,
+        },
+        [attempt.model_dump() for attempt in line.attempts],
     )
 
 
 def _settings(arm: ArmLine) -> dict[str, Any]:
-    return Imported(speakers=arm.speakers).model_dump(mode="json")
+    return arm.rules.model_dump(mode="json")
 
 
 def _spec(study: Study, name: str, task_set: str, where: Sequence[str]) -> dict[str, Any]:
@@ -188,7 +277,15 @@ def _talks(study: Study, name: str) -> list[records.ImportedTalk]:
     persons = {who.name for who in study.participants if who.kind == "person"}
     played: Counter[tuple[str, str]] = Counter()
     talks = []
+    recorded: dict[str, list[JudgingLine]] = defaultdict(list)
+    for line in study.judgings:
+        recorded[line.trial].append(line)
     for trial in study.trials:
+        if trial.record is not None:
+            answers = order_of(trial, questions[trial.question])
+            judged = _recorded_judgings(trial, recorded[trial.key], verdicts[trial.key], answers)
+            talks.append(_recorded_talk(trial, trial.record, answers, judged))
+            continue
         number = played[trial.arm, trial.question]
         played[trial.arm, trial.question] += 1
         answers = order_of(trial, questions[trial.question])
@@ -234,6 +331,84 @@ def _talk(
         ],
         judgings=judgings,
     )
+
+
+# ── talks of another arena ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _recorded_talk(
+    trial: TrialLine,
+    record: TalkRecord,
+    answers: Sequence[int],
+    judgings: Sequence[records.ImportedJudging],
+) -> records.ImportedTalk:
+    return records.ImportedTalk(
+        arm=trial.arm,
+        question=trial.question,
+        answers=answers,
+        argues=trial.argues,
+        judge=trial.judge,
+        replicate=record.replicate,
+        seed=record.seed,
+        outcome=record.outcome,
+        at=record.at,
+        moves=_moves(record),
+        judgings=judgings,
+        record=_play(record, record.state, assignment=record.assignment),
+    )
+
+
+def _play(record: PlayRecord, state: str, **more: Any) -> records.PlayRecord:
+    return records.PlayRecord(
+        id=record.play,
+        seed=record.seed,
+        state=state,
+        error=record.error,
+        place=record.place,
+        seats=[_seat(seat) for seat in record.seats],
+        at=record.at,
+        **more,
+    )
+
+
+def _seat(seat: SeatRecord) -> records.ImportedSeat:
+    values = seat.model_dump(exclude={"participant", "efforts"})
+    return records.ImportedSeat(values, seat.participant, [effort.model_dump() for effort in seat.efforts])
+
+
+def _moves(record: PlayRecord) -> list[records.ImportedMove]:
+    return [
+        records.ImportedMove(move.path, move.seat, move.by, move.content, move.at, move.fingerprint)
+        for move in record.moves
+    ]
+
+
+def _recorded_judgings(
+    trial: TrialLine, lines: Sequence[JudgingLine], verdicts: Sequence[VerdictLine], answers: Sequence[int]
+) -> list[records.ImportedJudging]:
+    by_judging: dict[UUID | None, list[records.ImportedVerdict]] = defaultdict(list)
+    for verdict in verdicts:
+        own = verdict.record.judging if verdict.record else None
+        by_judging[own].append(_verdict(verdict, len(answers)))
+    found = [
+        records.ImportedJudging(
+            judge=line.judge,
+            round=line.round,
+            place=line.place,
+            verdicts=by_judging[line.play],
+            seconds=None,
+            knows_story=False,
+            record=_play(line, line.state, reading=line.reading, moves=_moves(line)),
+        )
+        for line in lines
+    ]
+    if by_judging[None]:
+        taking_part = records.ImportedJudging(trial.judge, None, 0, by_judging[None], None, knows_story=False)
+        found.append(taking_part)
+    return found
+
+
+# ── turns and verdicts ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _path(step: int, turn: Turn) -> str:
@@ -283,4 +458,5 @@ def _verdict(line: VerdictLine, answers: int) -> records.ImportedVerdict:
         method=line.method,
         reason=line.reason,
         at=line.at,
+        **(line.record.model_dump(exclude={"judging"}) if line.record else {}),
     )

@@ -188,8 +188,11 @@ class TaskPassage(Shape):
     def _misused_quotes_are_quotes(self) -> Self:
         for question in self.questions:
             for item in question.planted:
-                if item.kind == "misused-quote" and not only_verified(
-                    mark(item.argument, indexed(self.text))
+                # A study may leave the text out.
+                if (
+                    item.kind == "misused-quote"
+                    and self.text
+                    and not only_verified(mark(item.argument, indexed(self.text)))
                 ):
                     raise PydanticCustomError(
                         "no_quote",
@@ -330,7 +333,7 @@ class PassageShelf:
         if of in twins:
             line, _ = self._passage_lines[twins[of]]
             return [f'the passage "{of}" already has the twin of line {line}: a passage has one twin']
-        if first.text == passage.text:
+        if first.text == passage.text != "":
             return [f'the text is that of "{of}": change in it what its questions turn on']
         return _unlike(first, passage)
 

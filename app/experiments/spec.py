@@ -313,7 +313,7 @@ def _defaults(model: type[BaseModel]) -> dict[str, Any]:
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-RESERVED = ("new",)
+RESERVED = ("new", "compare")
 """Names that an experiment cannot have, because they are the address of a page."""
 _NAMING = (
     "must begin with a letter or digit and go on with letters, digits, '.', '_' or '-', at most 100 in all"

@@ -3,19 +3,17 @@
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, or_, select, text, true
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select, text, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import Segment
-from app.records.paging import Page, page_of, page_of_rows
+from app.records.paging import Page, page_of
 from app.records.texts import bodies
-from app.records.verdicts import JUDGE
 from models import (
-    PLAYED_TRIAL,
     Arm,
     CallAttempt,
     Draft,
@@ -125,10 +123,13 @@ def seen_by(owner: uuid.UUID | None) -> ColumnElement[bool]:
 
 
 async def experiments(
-    session: AsyncSession, *, owner: uuid.UUID | None, search: str, number: int
+    session: AsyncSession, *, owner: uuid.UUID | None, search: str, number: int, tag: str = ""
 ) -> Page[Overview]:
-    """Return the viewer's experiments whose name contains `search`, the newest first."""
-    found = select(Experiment).where(seen_by(owner), Experiment.name.icontains(search, autoescape=True))
+    """Return the viewer's experiments whose name or note contains `search`, and with `tag` if given, the newest first."""
+    named = or_(*(text.icontains(search, autoescape=True) for text in (Experiment.name, Experiment.note)))
+    found = select(Experiment).where(seen_by(owner), named)
+    if tag:
+        found = found.where(Experiment.tags.contains([tag]))
     newest = found.order_by(Experiment.created_at.desc(), Experiment.name)
     listed = await page_of(session, newest, number)
     ids = [row.id for row in listed.rows]
@@ -319,153 +320,6 @@ _COURSE = text(
 )
 
 
-# ── trials ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The filters of a list of trials. Empty fields filter nothing."""
-
-    arm: str = ""
-    state: str = ""
-    """State of the trial, or `judgement failed`."""
-    passage: str = ""
-    """Its key."""
-    judged: Literal["", "right", "wrong"] = ""
-    """Trials with at least one such verdict."""
-    judge: str = ""
-    """The judge of that verdict, by name; `people` for any person. Alone: trials with a verdict of that
-    judge.
-    """
-    text: str = ""
-    """Words in a speech."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """The verdicts of a trial."""
-
-    right: int
-    """Verdicts with gold strictly on top."""
-    wrong: int
-    """Verdicts with another answer strictly above gold."""
-    verdicts: int
-
-
-@dataclass(frozen=True, slots=True)
-class TrialRow:
-    """A trial in a list."""
-
-    trial: Trial
-    arm: str
-    question: Question
-    passage: Passage
-    scored: Scored = Scored(0, 0, 0)
-
-
-async def trials(session: AsyncSession, experiment: uuid.UUID, wanted: Wanted, number: int) -> Page[TrialRow]:
-    """Return a page of the trials, in the order of the queue."""
-    found = (
-        select(Trial, Arm.name, Question, Passage)
-        .join(Arm, Arm.id == Trial.arm_id)
-        .join(Question, Question.id == Trial.question_id)
-        .join(Passage, Passage.id == Question.passage_id)
-        .where(Trial.experiment_id == experiment, *_conditions(wanted))
-    )
-    listed = await page_of_rows(session, found.order_by(Trial.position), number, TrialRow)
-    scored = await _scored(session, [row.trial.id for row in listed.rows])
-    return listed.of([replace(row, scored=scored.get(row.trial.id, row.scored)) for row in listed.rows])
-
-
-_GOLD = func.array_position(Trial.answers, Question.gold)
-_ON_GOLD = Verdict.belief[_GOLD]
-_EACH = func.unnest(Verdict.belief).table_valued("p", with_ordinality="place").render_derived("each")
-_ON_OTHERS = (
-    select(func.max(_EACH.c.p))
-    .where(_EACH.c.place != _GOLD)
-    .correlate(Verdict, Trial, Question)
-    .scalar_subquery()
-)
-
-
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if wanted.arm:
-        found.append(Arm.name == wanted.arm)
-    if wanted.state == "judgement failed":
-        failed = select(Judging.id).where(Judging.talk_id == Trial.id, Judging.state == "failed")
-        found.append(failed.correlate(Trial).exists())
-    elif wanted.state:
-        found.append(Trial.state == wanted.state)
-    if wanted.passage:
-        found.append(Passage.key == wanted.passage)
-    if wanted.judged or wanted.judge:
-        found.append(_verdict_like(wanted).correlate(Trial, Question).exists())
-    if wanted.text:
-        said = Move.content["said"]["text"].astext.icontains(wanted.text, autoescape=True)
-        found.append(select(Move.id).where(Move.play_id == Trial.id, said).correlate(Trial).exists())
-    return found
-
-
-def _verdict_like(wanted: Wanted) -> Select[int]:
-    found = (
-        select(Verdict.id)
-        .join(Playing, Playing.id == Verdict.play_id)
-        .where(or_(Playing.id == Trial.id, Playing.talk_id == Trial.id))
-    )
-    if wanted.judged:
-        held = _ON_GOLD > _ON_OTHERS if wanted.judged == "right" else _ON_GOLD < _ON_OTHERS
-        found = found.where(held)
-    if wanted.judge:
-        theirs = JUDGE.in_([wanted.judge])
-        found = found.join(Participant, Participant.id == Verdict.participant_id).where(theirs)
-    return found
-
-
-async def judges_of(session: AsyncSession, experiment: uuid.UUID) -> list[str]:
-    """Return the judges with verdicts by name, with one name for all people."""
-    rows = await session.scalars(
-        select(JUDGE.label("judge"))
-        .join(Verdict, Verdict.participant_id == Participant.id)
-        .join(Playing, Playing.id == Verdict.play_id)
-        .where(Playing.experiment_id == experiment)
-        .distinct()
-        .order_by("judge")
-    )
-    return list(rows)
-
-
-async def _scored(session: AsyncSession, trials: Collection[uuid.UUID]) -> dict[uuid.UUID, Scored]:
-    """Return verdicts right, wrong and in all, by trial."""
-    rows = await session.execute(
-        select(
-            Trial.id,
-            func.count().filter(_ON_GOLD > _ON_OTHERS),
-            func.count().filter(_ON_GOLD < _ON_OTHERS),
-            func.count(),
-        )
-        .join(Playing, Playing.id == Verdict.play_id)
-        .join(Trial, Trial.id == PLAYED_TRIAL)
-        .join(Question, Question.id == Trial.question_id)
-        .where(or_(Playing.id.in_(trials), Playing.talk_id.in_(trials)))
-        .group_by(Trial.id)
-    )
-    return {row[0]: Scored(*row[1:]) for row in rows}
-
-
-async def passages_of(session: AsyncSession, experiment: uuid.UUID) -> list[tuple[str, str]]:
-    """Return key and title of every passage of an experiment."""
-    rows = await session.execute(
-        select(Passage.key, Passage.title)
-        .join(Question, Question.passage_id == Passage.id)
-        .join(Trial, Trial.question_id == Question.id)
-        .where(Trial.experiment_id == experiment)
-        .distinct()
-        .order_by(Passage.key)
-    )
-    return [(row[0], row[1]) for row in rows]
-
-
 # ── one trial ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -511,9 +365,6 @@ class Transcript:
     judged: Sequence[JudgedTrial]
     open_places: Mapping[str, int]
     """Open places, by judging round."""
-    before: uuid.UUID | None
-    """The trial before it in the queue of its experiment."""
-    after: uuid.UUID | None
 
 
 async def experiment_of(session: AsyncSession, trial: uuid.UUID) -> Experiment | None:
@@ -548,15 +399,6 @@ async def transcript(session: AsyncSession, trial: uuid.UUID) -> Transcript:
         verdicts=[verdict for verdict in verdicts if verdict.play_id == trial],
         judged=[item for item in judged if item.judgement.state != "open"],
         open_places=places,
-        before=await _neighbour(session, row[0], -1),
-        after=await _neighbour(session, row[0], 1),
-    )
-
-
-async def _neighbour(session: AsyncSession, trial: Trial, step: int) -> uuid.UUID | None:
-    beside = Trial.position == trial.position + step
-    return await session.scalar(
-        select(Trial.id).where(Trial.experiment_id == trial.experiment_id, beside).limit(1)
     )
 
 

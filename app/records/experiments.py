@@ -138,6 +138,12 @@ class TrialToJudge:
     reads_passage: bool
 
 
+async def give(session: AsyncSession, experiment: uuid.UUID, owner: uuid.UUID) -> None:
+    """Make an account the owner of an experiment."""
+    given = update(Experiment).where(Experiment.id == experiment).values(owner_id=owner)
+    await session.execute(given, execution_options={"synchronize_session": False})
+
+
 async def find(session: AsyncSession, name: str) -> Experiment | None:
     """Return the experiment of this name."""
     return (await session.scalars(select(Experiment).where(Experiment.name == name))).one_or_none()

@@ -15,9 +15,9 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import Segment
@@ -29,8 +29,9 @@ from app.protocols.marks import (
 )
 from app.records.database import Database
 from app.records.drafts import Effort, by_step, efforts
+from app.records.humans import first_names
 from app.records.texts import bodies
-from app.records.verdicts import FAMILY, FIRST, VerdictRow, stream
+from app.records.verdicts import FAMILY, FIRST, KNEW_STORY, VerdictRow, stream
 from models import (
     PLAYED_TRIAL,
     Arm,
@@ -48,6 +49,7 @@ from models import (
     SeatRow,
     TaskSet,
     Trial,
+    Verdict,
 )
 
 AT_ONCE = 50
@@ -74,6 +76,18 @@ class Frame:
     task_set: str
     seats: Mapping[uuid.UUID, Mapping[str, Participant]]
     """The participants of each arm, by the arm's id and the seat."""
+    humans: Mapping[str, str] = field(default_factory=dict)
+    """The first pseudonym of each person who has several accounts, by pseudonym, as in reports."""
+    passages: Collection[str] = ()
+    """The digests, in hexadecimal, of the texts that trials are on, and of their twins."""
+
+    with_people: Collection[uuid.UUID] = frozenset()
+    """The trials in whose talk a person has or had a seat."""
+
+    def named(self, participant: Participant) -> str:
+        """Return the name of a participant: people have one pseudonym each, however many accounts they have."""
+        name = participant.name
+        return self.humans.get(name, name) if participant.kind == "person" else name
 
 
 async def frame(session: AsyncSession, experiment: Experiment) -> Frame:
@@ -88,7 +102,56 @@ async def frame(session: AsyncSession, experiment: Experiment) -> Frame:
     seats: dict[uuid.UUID, dict[str, Participant]] = defaultdict(dict)
     for seat, participant in rows:
         seats[seat.arm_id][seat.seat] = participant
-    return Frame(task_set.name, seats)
+    humans = await first_names(session, await _people_of(session, experiment.id))
+    texts, talks = await _texts_of(session, experiment.id), await _talks_of_people(session, experiment.id)
+    return Frame(task_set.name, seats, humans, texts, talks)
+
+
+async def _people_of(session: AsyncSession, experiment: uuid.UUID) -> set[str]:
+    """Return the pseudonyms of all people who had a part in an experiment."""
+    of_experiment = select(Playing.id).where(Playing.experiment_id == experiment)
+    theirs = (
+        select(SeatRow.participant_id).where(SeatRow.play_id.in_(of_experiment)),
+        select(Verdict.participant_id).where(Verdict.play_id.in_(of_experiment)),
+        select(Move.participant_id).where(Move.play_id.in_(of_experiment)),
+    )
+    rows = await session.scalars(
+        select(Participant.name).where(
+            Participant.kind == "person", or_(*(Participant.id.in_(part) for part in theirs))
+        )
+    )
+    return set(rows)
+
+
+async def _talks_of_people(session: AsyncSession, experiment: uuid.UUID) -> set[uuid.UUID]:
+    """Return the trials in whose talk a person has or had a seat, or made a move."""
+    of_experiment = select(Trial.id).where(Trial.experiment_id == experiment)
+    rows = await session.scalars(
+        select(SeatRow.play_id)
+        .where(SeatRow.play_id.in_(of_experiment))
+        .union(
+            select(Move.play_id)
+            .join(Participant, Participant.id == Move.participant_id)
+            .where(Move.play_id.in_(of_experiment), Participant.kind == "person")
+        )
+    )
+    return set(rows)
+
+
+async def _texts_of(session: AsyncSession, experiment: uuid.UUID) -> set[str]:
+    """Return the digests of the passages of an experiment and of their twins."""
+    drawn = (
+        select(Question.passage_id)
+        .join(Trial, Trial.question_id == Question.id)
+        .where(Trial.experiment_id == experiment)
+    )
+    twins = select(Passage.twin_of).where(Passage.id.in_(drawn), Passage.twin_of.is_not(None))
+    rows = await session.scalars(
+        select(Passage.text_digest).where(
+            or_(Passage.id.in_(drawn), Passage.twin_of.in_(drawn), Passage.id.in_(twins))
+        )
+    )
+    return {digest.hex() for digest in rows}
 
 
 # ── verdicts ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -260,6 +323,71 @@ async def _moves(
     return found
 
 
+# ── beliefs and questions of trials ─────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedBelief:
+    """The belief of a verdict, with who gave it."""
+
+    judge: str
+    kind: str
+    label: str
+    """The judge as reports name it: one of an added round has the round's name."""
+    belief: Sequence[float]
+
+
+async def beliefs_on(
+    session: AsyncSession, trials: Collection[uuid.UUID]
+) -> Mapping[uuid.UUID, list[JudgedBelief]]:
+    """Return the beliefs of all judges on these trials, in a fixed order; those of people who know the story are left out."""
+    rows = await session.execute(
+        select(
+            PLAYED_TRIAL,
+            Participant.name,
+            Participant.kind,
+            JudgingRound.name,
+            JudgingRound.position,
+            Verdict.belief,
+        )
+        .select_from(Verdict)
+        .join(Playing, Playing.id == Verdict.play_id)
+        .join(Trial, Trial.id == PLAYED_TRIAL)
+        .join(Participant, Participant.id == Verdict.participant_id)
+        .outerjoin(Judging, Judging.id == Verdict.play_id)
+        .outerjoin(JudgingRound, JudgingRound.id == Judging.round_id)
+        .outerjoin(
+            SeatRow,
+            and_(SeatRow.play_id == Verdict.play_id, SeatRow.participant_id == Verdict.participant_id),
+        )
+        .where(PLAYED_TRIAL.in_(trials), ~KNEW_STORY)
+        .order_by(JudgingRound.position, Participant.name, Verdict.reading)
+    )
+    found: dict[uuid.UUID, list[JudgedBelief]] = defaultdict(list)
+    for trial, name, kind, round_name, position, belief in rows:
+        label = f"{name} ({round_name})" if position else name
+        found[trial].append(JudgedBelief(name, kind, label, belief))
+    return found
+
+
+async def asked(
+    session: AsyncSession, experiment: uuid.UUID
+) -> AsyncGenerator[list[tuple[str, Trial, Question, Passage, str]], None]:
+    """Yield the name of the arm, the trial, the question, the passage and its family of every trial, by passage and question."""
+    statement = (
+        select(Arm.name, Trial, Question, Passage, FAMILY)
+        .join(Arm, Arm.id == Trial.arm_id)
+        .join(Question, Question.id == Trial.question_id)
+        .join(Passage, Passage.id == Question.passage_id)
+        .outerjoin(FIRST, FIRST.id == Passage.twin_of)
+        .where(Trial.experiment_id == experiment)
+        .order_by(Passage.key, Question.position, Trial.position)
+    )
+    found = await session.stream(statement.execution_options(yield_per=AT_ONCE))
+    async for rows in _some(found):
+        yield [(arm, trial, question, passage, family) for arm, trial, question, passage, family in rows]
+
+
 # ── wins of sneaky provers ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -354,6 +482,35 @@ async def attempts(session: AsyncSession, experiment: uuid.UUID) -> AsyncGenerat
 
 def _prompt(call: ModelCall, texts: Mapping[bytes, str]) -> list[Segment]:
     return [Segment(role, texts[bytes.fromhex(key)]) for role, key in call.segments]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a model took for one play, over all attempts."""
+
+    tokens_in: int
+    tokens_out: int
+    tokens_cached: int
+
+
+async def usage(session: AsyncSession, experiment: uuid.UUID) -> dict[uuid.UUID, dict[str, Usage]]:
+    """Return what was used of each model by play."""
+    counted = (
+        func.coalesce(func.sum(column), 0)
+        for column in (CallAttempt.tokens_in, CallAttempt.tokens_out, CallAttempt.tokens_cached)
+    )
+    rows = await session.execute(
+        select(ModelCall.play_id, ModelCall.model, *counted)
+        .join(CallAttempt, CallAttempt.call_id == ModelCall.id)
+        .join(Playing, Playing.id == ModelCall.play_id)
+        .where(Playing.experiment_id == experiment)
+        .group_by(ModelCall.play_id, ModelCall.model)
+        .order_by(ModelCall.model)
+    )
+    found: dict[Any, dict[str, Usage]] = defaultdict(dict)
+    for play, model, *sums in (tuple(row) for row in rows):
+        found[play][model] = Usage(*map(int, sums))
+    return found
 
 
 async def _some(

@@ -6,6 +6,7 @@ has seen goes by `is_person`, over all accounts of the human.
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -98,4 +99,18 @@ async def first_names(session: AsyncSession, names: Collection[str]) -> dict[str
         .group_by(mine.name)
         .having(func.count(theirs.name.distinct()) > 1)
     )
-    return dict(rows.all())
+    return {**await _declared(session, names), **dict(rows.all())}
+
+
+async def _declared(session: AsyncSession, names: Collection[str]) -> dict[str, str]:
+    """Return the same of people who came with an experiment from another arena, which said who is the same human."""
+    person = Participant.settings["person"].astext
+    rows = (
+        await session.execute(
+            select(Participant.name, person).where(
+                Participant.name.in_(names), Participant.imported, Participant.kind == "person", person != ""
+            )
+        )
+    ).all()
+    several = Counter(first for _, first in rows)
+    return {name: first for name, first in rows if several[first] > 1}

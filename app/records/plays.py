@@ -14,6 +14,7 @@ from sqlalchemy.orm import joinedload
 from app.protocols.core import Move, Shown, parse_content
 from app.protocols.judging import Reading
 from app.records.queue import Before, enqueue, is_wanted
+from app.records.summaries import summarise
 from app.records.texts import bodies
 from models import (
     Arm,
@@ -178,6 +179,7 @@ async def finish_trial(
         execution_options=_PLAIN,
     )
     await _vacate(session, trial.id, "done")
+    await summarise(session, trial.id)
     if not await is_wanted(session, trial.experiment_id):
         return
     waiting = await session.scalars(
@@ -205,6 +207,7 @@ async def finish_judgement(session: AsyncSession, judgement: Judgement, readings
     if done.first() is not None:
         await _vacate(session, judgement.id, "done")
         await save_verdicts(session, judgement.id, judgement.judge_id, readings)
+        await summarise(session, judgement.talk_id)
 
 
 async def _vacate(session: AsyncSession, play_id: uuid.UUID, state: str) -> None:

@@ -4,14 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+import numpy as np
+
 from app.judge_fields import KNOWS_STORY
 from app.protocols import FLOOR
 from app.records.verdicts import ArmCount
+from app.report_choices import Conceded, Ties, Unit
 from app.reports.facts import Facts
 from app.reports.talks import Talks, talks_of
 from app.reports.twins import Floor, floors
 from app.reports.verdict_table import Counted, VerdictTable, complete, table_of
-from app.statistics.accuracy import Cell, cells, constant
+from app.statistics.accuracy import Cell, by_verdict, cells, constant
 from app.statistics.readings import BoolArray, Place, Readings, by_question
 
 Found = TypeVar("Found")
@@ -58,10 +61,19 @@ class Evidence:
 
 def evidence_of(facts: Facts) -> Evidence:
     """Return what figures are computed from."""
+    choices = facts.choices
     table = table_of(facts.verdicts)
-    counted = all_that_count(facts, table, ~facts.verdicts[KNOWS_STORY.name].to_numpy())
+    if choices.ties is Ties.WRONG:
+        held = table.verdicts
+        table = replace(table, verdicts=replace(held, right=(held.right == 1).astype(np.float64)))
+    given = ~facts.verdicts[KNOWS_STORY.name].to_numpy()
+    if choices.conceded is Conceded.LEFT_OUT:
+        given &= ~has_conceded(facts)
+    counted = all_that_count(facts, table, given)
     readings = counted.readings
     scored = {(cell.arm, cell.judge): cell for cell in cells(readings, arms=list(facts.arms))}
+    if choices.unit is Unit.VERDICT:
+        scored = {place: by_verdict(readings[place]) for place in scored}
     scored |= {
         place: constant(scored[place], COIN, scores=even)
         for place, even in _coins(counted, readings, facts.arms).items()
@@ -69,6 +81,12 @@ def evidence_of(facts: Facts) -> Evidence:
     found = Evidence(facts, counted, talks_of(facts.talks), readings, scored)
     fixed = {place: constant(scored[place], floor.shown) for place, floor in found.once(floors_of).items()}
     return replace(found, cells={**scored, **fixed}) if fixed else found
+
+
+def has_conceded(facts: Facts) -> BoolArray:
+    """Return which verdicts are on a talk with a concession."""
+    talks = np.flatnonzero(np.isin(facts.talks["hash"].to_numpy(), np.array(facts.conceded, dtype=np.int64)))
+    return np.isin(facts.verdicts["talk"].to_numpy(), talks)
 
 
 def all_that_count(facts: Facts, table: VerdictTable, given: BoolArray) -> Counted:

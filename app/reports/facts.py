@@ -7,15 +7,18 @@ import polars as pl
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import frames, verdicts
+from app.records.difficulty import Difficulty, conceded_talks, difficulty
 from app.records.fixed_answers import FixedAnswers, fixed_answers
 from app.records.humans import first_names
 from app.records.judging_costs import JudgingCost, judging_costs
 from app.records.progress import FailureCount, failures
 from app.records.prompt_sizes import CutPrompts, cut_prompts
+from app.records.provenance import Provenance, provenance
 from app.records.revisions import ChangedModel, changed_models
 from app.records.side_words import no_words, side_words
 from app.records.speech_counts import SpeechCount, preferences, speech_counts
 from app.records.verdicts import ArmCount, JudgeCount
+from app.report_choices import DEFAULT, Choices
 from app.reports.leagues import leagues
 from app.reports.verdict_table import Partners
 from models import Experiment
@@ -44,6 +47,13 @@ class Facts:
     """The first pseudonym of each person who judged by several accounts, by pseudonym."""
     efforts: pl.DataFrame = field(default_factory=frames.no_efforts)
     """As `app.records.frames.effort_frame`."""
+    provenance: Provenance | None = None
+    """What the methods section names beside; None in a report of nothing recorded."""
+    difficulty: Difficulty = Difficulty()  # noqa: RUF009 - it is frozen
+    conceded: Sequence[int] = ()
+    """Hashes of the talks with a concession."""
+    choices: Choices = DEFAULT
+    """How the report is to be computed."""
     words: pl.DataFrame = field(default_factory=no_words)
     """As `app.records.side_words.side_words`, of the arms in which different participants may oppose each other."""
     costs: Mapping[str, JudgingCost] = field(default_factory=dict)
@@ -54,7 +64,7 @@ class Facts:
     """The two answers that every question has, if they are the same."""
 
 
-async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
+async def facts(session: AsyncSession, experiment: Experiment, choices: Choices | None = None) -> Facts:
     """Read the data of a report."""
     talks = await frames.talk_frame(session, experiment.id)
     rows = await frames.verdict_frame(session, experiment.id, talks)
@@ -78,6 +88,10 @@ async def facts(session: AsyncSession, experiment: Experiment) -> Facts:
         costs=await judging_costs(session, experiment.id),
         spoken=await frames.spoken_frame(session, experiment.id),
         fixed=await fixed_answers(session, experiment.id),
+        provenance=await provenance(session, experiment),
+        difficulty=await difficulty(session, experiment.id),
+        conceded=await conceded_talks(session, experiment.id),
+        choices=choices or DEFAULT,
     )
 
 

@@ -6,6 +6,7 @@ from anyio import to_thread
 from markupsafe import Markup
 
 from app.records.database import Database
+from app.report_choices import Choices
 from app.reports.page_parts import page_parts
 from app.reports.plots import WIDTHS, draw, follows_theme
 from app.reports.report import Tell, notes, untold
@@ -16,9 +17,11 @@ from models import Experiment
 STYLES = ("vendor/pico.min.css", "arena.css", "research.css")
 
 
-async def standing_alone(database: Database, experiment: Experiment, tell: Tell = untold) -> str:
+async def standing_alone(
+    database: Database, experiment: Experiment, tell: Tell = untold, choices: Choices | None = None
+) -> str:
     """Return the page as HTML, with all figures."""
-    made = await made_of(database, experiment, tell)
+    made = await made_of(database, experiment, tell, choices)
 
     def written() -> str:
         pictures = {

@@ -13,8 +13,10 @@ from app.experiments.spec import prompt_versions
 from app.judge_fields import KNOWS_STORY
 from app.records.progress import FailureCount
 from app.records.prompt_sizes import CutPrompts
+from app.records.provenance import Provenance
 from app.records.revisions import ChangedModel
 from app.records.verdicts import ArmCount
+from app.report_choices import DEFAULT, Choices, Unit
 from app.reports.answer import Answer, answer
 from app.reports.as_published import differences
 from app.reports.evidence import Evidence, evidence_of
@@ -24,6 +26,7 @@ from app.reports.figures.accuracy import ACCURACY, ReportRow
 from app.reports.figures.contrasts import CONTRASTS
 from app.reports.figures.core import Figure
 from app.reports.imported import imported_notes
+from app.reports.methods import methods
 from app.reports.written import starred
 from app.statistics.contrasts import Contrast
 from app.statistics.metrics import Measured
@@ -57,6 +60,15 @@ class Report:
     """Models whose server read less of a prompt than was sent."""
     changed: Sequence[ChangedModel] = ()
     """Models that answered as several revisions under one name."""
+    provenance: Provenance | None = None
+    """What the methods section names beside."""
+    choices: Choices = DEFAULT
+    """How it was computed."""
+
+    @property
+    def methods(self) -> list[dict[str, str]]:
+        """Return the paragraphs of the methods section: `title` and `text`."""
+        return [asdict(item) for item in methods(self, RULES)]
 
     @property
     def lines(self) -> Sequence[ReportRow]:
@@ -84,7 +96,7 @@ class Report:
         named = [(", ".join(line.names), line.cell, line.certainty) for line in self.lines]
         pilot = [PILOT.format(name=self.experiment.name)] if self.pilot else []
         servers = [item.sentence for item in self.cut] + [item.sentence for item in self.changed]
-        return [*pilot, *servers, *certainty.sentences(self.experiment.name, named)]
+        return [*self.choices.sentences, *pilot, *servers, *certainty.sentences(self.experiment.name, named)]
 
     @property
     def pilot(self) -> bool:
@@ -113,8 +125,9 @@ class Report:
             "pilot": self.pilot,
             "baselines_only": _baselines_only(self),
             "elicit": self.experiment.spec["elicit"],
-            "ties": "a tie of k answers counts 1/k",
-            "unit": "question, clustered by passage, and by person where people judge",
+            "ties": self.choices.tie,
+            "unit": self.choices.averaged,
+            **({"choices": self.choices.as_json()} if self.choices != DEFAULT else {}),
             "log_score_unit": "bits, beliefs clipped at 1e-4",
             "totals": dict(self.totals),
             "warnings": self.warnings,
@@ -125,6 +138,7 @@ class Report:
                 if figure.as_json
             },
             "failures": [asdict(failure) for failure in self.failures],
+            "methods": self.methods,
         }
         return {**body, "answer": answer(body).as_json()}
 
@@ -167,9 +181,11 @@ def untold(title: str, number: int, of: int) -> None:
     """Tell nothing of what is computed."""
 
 
-async def report(session: AsyncSession, experiment: Experiment, tell: Tell = untold) -> Report:
+async def report(
+    session: AsyncSession, experiment: Experiment, tell: Tell = untold, *, choices: Choices | None = None
+) -> Report:
     """Compute the report of an experiment, finished or not."""
-    return computed(await facts(session, experiment), tell)
+    return computed(await facts(session, experiment, choices), tell)
 
 
 def computed(facts: Facts, tell: Tell = untold) -> Report:
@@ -195,6 +211,8 @@ def quick(evidence: Evidence, tell: Tell = untold) -> Report:
         accounts=_accounts(evidence),
         cut=facts.cut,
         changed=facts.changed,
+        provenance=facts.provenance,
+        choices=facts.choices,
     )
 
 
@@ -323,8 +341,13 @@ def _account_notes(report: Report) -> Iterator[str]:
 
 def _unit_note(report: Report) -> str:
     together = ", each with its twin" if report.totals["families"] < report.totals["passages"] else ""
+    unit = (
+        "verdict, each counting alike"
+        if report.choices.unit is Unit.VERDICT
+        else "question, averaged over orders, assignments and replicates"
+    )
     return (
-        f"Unit: question, averaged over orders, assignments and replicates; intervals clustered by passage{together}, and by "
+        f"Unit: {unit}; intervals clustered by passage{together}, and by "
         "person where people judge; "
-        f"a tie of k answers counts 1/k; log score in bits. Computed under rules of version {RULES}."
+        f"{report.choices.tie}; log score in bits. Computed under rules of version {RULES}."
     )

@@ -13,6 +13,7 @@ from anyio import CapacityLimiter, to_process, to_thread
 from app.records import verdicts
 from app.records.database import Database
 from app.records.progress import is_moving
+from app.report_choices import Choices
 from app.reports.charts import PlainRow
 from app.reports.evidence import evidence_of
 from app.reports.facts import facts
@@ -255,8 +256,10 @@ class ReportCache:
         return await asyncio.shield(making.whole)
 
 
-async def made_of(database: Database, experiment: Experiment, tell: Tell = untold) -> CachedReport:
+async def made_of(
+    database: Database, experiment: Experiment, tell: Tell = untold, choices: Choices | None = None
+) -> CachedReport:
     """Return the whole report of an experiment with the data of its charts, computed in a thread."""
     async with database.session() as db:
-        held = await facts(db, experiment)
+        held = await facts(db, experiment, choices)
     return await to_thread.run_sync(lambda: shown_report(computed(held, tell)))

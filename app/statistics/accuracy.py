@@ -166,6 +166,14 @@ def _gap(
     return replace(found, floor=naive, ceiling=expert)
 
 
+def by_verdict(readings: Readings, confidence: float = 0.95) -> Cell:
+    """Return the cell of one arm and judge in which each verdict counts alike, whatever question it is on."""
+    each = np.arange(readings.question.size)
+    alike = np.zeros_like(each)
+    apart = replace(readings, question=each, replicate=alike, assignment=alike)
+    return replace(_cell(apart, confidence), questions=readings.questions.size)
+
+
 def accuracy_of(readings: Readings) -> float:
     """Return the accuracy of one arm and judge, without an interval."""
     [found] = _estimates(readings, [(readings.right, _ACCURACY)], 0.95)

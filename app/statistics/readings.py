@@ -279,9 +279,14 @@ def run_means(values: FloatArray, starts: IntArray) -> FloatArray:
 
 def weights(readings: Readings) -> FloatArray:
     """Return the weight of each reading in `by_question`, over the number of questions."""
-    levels = _levels(readings.question, readings.replicate, readings.assignment)
+    return weights_of(readings.question, readings.replicate, readings.assignment)
+
+
+def weights_of(question: IntArray, replicate: IntArray, assignment: IntArray) -> FloatArray:
+    """Return the weight of each value in `averaged`, over the number of questions; they sum to 1."""
+    levels = _levels(question, replicate, assignment)
     numbers = [np.cumsum(level) - 1 for level in levels]
-    found = np.ones(readings.question.size) / np.bincount(numbers[2])[numbers[2]]
+    found = np.ones(question.size) / np.bincount(numbers[2])[numbers[2]]
     for outer, inner in ((1, 2), (0, 1)):
         members = np.bincount(numbers[outer][np.flatnonzero(levels[inner])])
         found /= members[numbers[outer]]

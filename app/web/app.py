@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -31,22 +32,26 @@ from app.web.experiment_editor.routes import router as experiment_editor
 from app.web.experiments.routes import router as experiments
 from app.web.judge.routes import router as judge
 from app.web.render import page
+from app.web.reports.comparison import router as comparisons
 from app.web.reports.routes import router as reports
 from app.web.seats.routes import router as seats
 from app.web.security import middleware
 from app.web.security.middleware import NotSignedIn
 from app.web.security.permissions import check_complete
+from app.web.studies.routes import router as studies
 from app.web.tasks.routes import router as tasks
 
 log = logging.getLogger(__name__)
 ROUTERS = (
     sign_in.router,
     home.router,
-    # Before the experiments, whose names stand in the same place as `new`.
+    # Before the experiments, whose names stand in the same place as `new` and `compare`.
     experiment_editor,
+    comparisons,
     experiments,
     reports,
     tasks,
+    studies,
     judge,
     seats,
     people.router,
@@ -82,6 +87,8 @@ def create_app(database: Database, settings: Settings, *, worker: bool = True) -
         Engine(database, GuardedParticipantFactory(allow_list(settings))),
     )
     app.state.reports, app.state.estimates = ReportCache(database), Estimates()
+    # Comparisons and recomputed reports use the processor: one at a time.
+    app.state.comparing = CapacityLimiter(1)
     app.add_middleware(middleware.Bounded)
     app.add_middleware(middleware.Headers)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))

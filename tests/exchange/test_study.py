@@ -1,13 +1,14 @@
 """The file of a study: what its lines hold, and a sentence with a line number for each that is wrong."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from app.exchange.study import NO_TEXT, schema, schema_text
+from app.exchange.study import NO_TEXT, read_study, schema, schema_text
 from app.exchange.taskfile import BadInput
 from app.protocols.quotes import Status
 from tests.exchange.studies import QUOTED, STORY, Line, lines, passage, study, trial, verdict, written
@@ -196,3 +197,30 @@ def test_more_answers_than_letters_are_refused(tmp_path: Path) -> None:
     some = lines()
     some[place(id="pair") - 1]["questions"][0]["answers"] = answers
     assert "answers has 27 places, and 26 can be lettered" in problems(tmp_path, *some)[0]
+
+
+@pytest.mark.parametrize("belief", [["0.3", "0.7"], [True, False], [None, 1]])
+def test_beliefs_must_be_numbers(tmp_path: Path, belief: list[Any]) -> None:
+    found = study(tmp_path, *lines()[:-1], verdict(trial="p1", judge="GPT-4", belief=belief))
+    assert "belief[0] must be a number" in str(found.problems[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [
+        (lambda raw: b"\xef\xbb\xbf" + raw, True),
+        (lambda raw: raw.replace(b"\n", b"\r\n"), True),
+        (lambda raw: raw.replace(b"\n", b"\r"), False),
+        (lambda raw: raw.decode().encode("utf-16"), False),
+        (lambda raw: b"[" + raw.replace(b"\n", b",")[:-1] + b"]", False),
+    ],
+    ids=["a byte order mark", "CRLF", "CR alone", "UTF-16", "an array"],
+)
+def test_line_ends_and_marks_of_other_systems_are_read_or_named(
+    tmp_path: Path, change: Callable[[bytes], bytes], fits: bool
+) -> None:
+    path = written(tmp_path / "study.jsonl", *lines())
+    path.write_bytes(change(path.read_bytes()))
+    problems = read_study(path).problems
+    assert (problems == ()) == fits
+    assert all(problem.line == 1 for problem in problems)

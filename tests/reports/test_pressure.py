@@ -356,7 +356,9 @@ async def test_attacks_and_suspicious_speeches_stand_in_every_form_of_the_report
     assert titles[0] == "Judge accuracy: small"
     assert "Attacks on the judge, with the attacker's answer wrong" in titles
     assert titles[-1] == "Suspicious speeches"
-    page = (await (await site.browser("alice")).get("/experiments/small/report")).text
+    alice = await site.browser("alice")
+    assert (await alice.get("/experiments/small/report.json")).json()["attacks"]
+    page = (await alice.get("/experiments/small/report")).text
     assert "Attacks on the judge" in page
     assert "impersonation 8" in page
 

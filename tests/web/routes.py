@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 
 from app.web.app import ROUTERS
+from tests.exchange.studies import lines
 from tests.factories import passage, spec
 from tests.web.world import CAST, WHO
 
@@ -46,6 +47,8 @@ class Route:
     method: Literal["GET", "POST", "DELETE"] = "GET"
     form: Mapping[str, Any] | None = None
     json: Any = None
+    text: str = ""
+    """A body that is neither a form nor JSON."""
     file: str = ""
     """What is uploaded, as a file of the field `file`."""
     leaves: str = ""
@@ -84,6 +87,8 @@ class Route:
         """Its body, as httpx takes it."""
         if self.json is not None:
             return {"json": self.json}
+        if self.text:
+            return {"content": self.text}
         uploaded = {"files": {"file": ("more.jsonl", self.file)}} if self.file else {}
         return {"data": self.form or {}, **uploaded}
 
@@ -108,6 +113,8 @@ BELIEF = {"path": "judging/order0/step0", "p": ["70", "30"], "text": "A quote sa
 SPEECH = {"path": "r1/debater_a", "text": "He had the mate sign below it: that was the pilot."}
 PANEL = {"name": "again", "participants": spec()["participants"], "judges": ["dice"]}
 LINE = passage("Cape", 1)
+
+STUDY = "\n".join(json.dumps(line) for line in lines())
 
 ROUTES: dict[str, Route] = {
     # coming and going
@@ -141,10 +148,19 @@ ROUTES: dict[str, Route] = {
         form={"calls": "1000"},
         leaves="changed the cap",
     ),
+    "experiment_tags": Route(
+        RESEARCHERS,
+        "/experiments/{experiment}/tags",
+        method="POST",
+        form={"tags": "pilot", "note": "For the second figure."},
+        leaves="changed tags or note",
+    ),
     "experiment_export": Route(
         RESEARCHERS, "/experiments/{experiment}/export?what=transcripts&format=csv", leaves="exported"
     ),
     "experiment_trials": Route(RESEARCHERS, "/experiments/{experiment}/trials"),
+    "experiment_compare": Route(RESEARCHERS, "/experiments/compare?name={experiment}"),
+    "experiment_recomputed": Route(RESEARCHERS, "/experiments/{experiment}/report/recomputed"),
     "experiment_report": Route(RESEARCHERS, "/experiments/{experiment}/report"),
     "experiment_report_progress": Route(RESEARCHERS, "/experiments/{experiment}/report/progress"),
     "experiment_report_json": Route(RESEARCHERS, "/experiments/{experiment}/report.json"),
@@ -181,6 +197,16 @@ ROUTES: dict[str, Route] = {
         method="POST",
         form={"kind": "tasks", "name": "more"},
         file=json.dumps(LINE),
+        leaves="imported",
+    ),
+    "study_form": Route(RESEARCHERS, "/studies"),
+    "import_study": Route(
+        # An admin sees what a researcher has imported before them, but not the other way round.
+        ("researcher", "admin"),
+        "/studies",
+        method="POST",
+        form={"name": "theirs", "where": "in_paper"},
+        file=STUDY,
         leaves="imported",
     ),
     "task_set": Route(RESEARCHERS, "/tasks/{set}"),
@@ -302,6 +328,14 @@ ROUTES: dict[str, Route] = {
     "api_steer": Route(
         RESEARCHERS, "/api/v1/experiments/{experiment}/pause", method="POST", leaves="paused", scope="write"
     ),
+    "api_tags": Route(
+        RESEARCHERS,
+        "/api/v1/experiments/{experiment}/tags",
+        method="POST",
+        json={"add": ["pilot"]},
+        leaves="changed tags or note",
+        scope="write",
+    ),
     "api_cap": Route(
         RESEARCHERS,
         "/api/v1/experiments/{experiment}/cap",
@@ -311,6 +345,8 @@ ROUTES: dict[str, Route] = {
         scope="write",
     ),
     "api_progress": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/progress", scope="read"),
+    "api_compare": Route(RESEARCHERS, "/api/v1/compare?name={experiment}", scope="read"),
+    "api_compare_text": Route(RESEARCHERS, "/api/v1/compare.txt?name={experiment}", scope="read"),
     "api_report": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/report", scope="read"),
     "api_report_text": Route(RESEARCHERS, "/api/v1/experiments/{experiment}/report.txt", scope="read"),
     "api_export": Route(
@@ -333,6 +369,9 @@ ROUTES: dict[str, Route] = {
     "api_tasks": Route(RESEARCHERS, "/api/v1/tasks", scope="read"),
     "api_upload": Route(
         RESEARCHERS, "/api/v1/tasks/more", method="POST", json=LINE, leaves="imported", scope="write"
+    ),
+    "api_import_study": Route(
+        RESEARCHERS, "/api/v1/studies/others", method="POST", text=STUDY, leaves="imported", scope="write"
     ),
     "api_participants": Route(RESEARCHERS, "/api/v1/participants", scope="read"),
     "api_add_participant": Route(

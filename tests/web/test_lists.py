@@ -206,6 +206,7 @@ NO_LISTS = {
     "build",
     "round_form",
     "experiment_plot",
+    "study_form",
     "trial",
     "trial_unshown",
     "trial_calls",

@@ -7,12 +7,15 @@ from app.reports.figures.accuracy import ACCURACY
 from app.reports.figures.agreement import AGREEMENT, ALPHA
 from app.reports.figures.arm_ranking import ARM_RANKING
 from app.reports.figures.belief import BELIEF
+from app.reports.figures.budgets import BUDGETS
 from app.reports.figures.calibration import CALIBRATION, CALIBRATION_LIMITS, CALIBRATION_STEPS
 from app.reports.figures.certainty import CERTAINTY
 from app.reports.figures.contrasts import CONTRASTS
 from app.reports.figures.core import Figure, Section
 from app.reports.figures.equal_words import EQUAL_WORDS
 from app.reports.figures.evidence import QUOTE_TRUST, SIDES_SAID
+from app.reports.figures.exploratory import EXPLORATORY
+from app.reports.figures.groups import GROUPS
 from app.reports.figures.incentives import INCENTIVES, WIN_RATES
 from app.reports.figures.metrics import MEASURES, METRICS
 from app.reports.figures.order_bias import ORDER_BIAS
@@ -23,10 +26,12 @@ from app.reports.figures.reliability import RELIABILITY
 from app.reports.figures.risk_coverage import RISK_COVERAGE
 from app.reports.figures.routing import ROUTING
 from app.reports.figures.self_preference import SELF_PREFERENCE
+from app.reports.figures.sensitivity import SENSITIVITY
 from app.reports.figures.sides import SIDES
 from app.reports.figures.skill import SKILL, SKILL_ACCURACY
 from app.reports.figures.speeches import SPEECHES
 from app.reports.figures.sycophancy import SYCOPHANCY
+from app.reports.figures.tiers import TIERS
 from app.reports.figures.time import TIME
 from app.reports.figures.verbosity import VERBOSITY
 
@@ -34,7 +39,10 @@ FIGURES: tuple[Figure[Any], ...] = (
     ACCURACY,
     PGR,
     METRICS,
+    SENSITIVITY,
     CONTRASTS,
+    EXPLORATORY,
+    BUDGETS,
     EQUAL_WORDS,
     CANDIDATES,
     ATTACKS,
@@ -66,6 +74,8 @@ FIGURES: tuple[Figure[Any], ...] = (
     QUOTE_TRUST,
     SIDES_SAID,
     SPEECHES,
+    GROUPS,
+    TIERS,
 )
 """Every figure; a new one is a file beside these and a line here. Within a section, reports show them in this order."""
 

@@ -21,10 +21,10 @@ BETWEEN_CONSTANTS = "the design fixes the accuracy of both arms"
 def _contrasts(evidence: Evidence, *, tested: bool) -> list[Contrast]:
     pairs = [(first, second) for first, second in evidence.facts.experiment.spec.get("contrasts", ())]
     found = contrasts(evidence.readings, pairs, seed=evidence.seed, tested=tested)
-    return [_between_constants(item, evidence.cells) for item in found]
+    return [between_constants(item, evidence.cells) for item in found]
 
 
-def _between_constants(item: Contrast, figures: Mapping[Place, Cell]) -> Contrast:
+def between_constants(item: Contrast, figures: Mapping[Place, Cell]) -> Contrast:
     """Return a contrast, as a constant where the design fixes the accuracy of both arms and they are the same.
 
     The floor of people and of sampled models holds on average, so that their differences are samples.
@@ -70,7 +70,7 @@ def _words(rows: Sequence[Contrast]) -> list[str]:
         return []
     tests = {item.test: item for item in rows if item.test}
     found = [
-        "Contrasts: on questions judged under both arms, paired by question, intervals clustered by passage, and by person where "
+        "Contrasts: named before the run, on questions judged under both arms, paired by question, intervals clustered by passage, and by person where "
         "people judge; p is two-sided; p (Holm) is corrected over the contrasts that the file names, for each judge alone."
     ]
     found += [f"p by {test}; null hypothesis: {item.null}." for test, item in sorted(tests.items())]

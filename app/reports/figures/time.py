@@ -38,7 +38,7 @@ def _rows(evidence: Evidence) -> list[Quarter]:
     places = evidence.counted.places
     for arm, judge in evidence.cells:
         by_arm[arm].append(places[arm, judge])
-    seconds = _seconds(evidence)
+    seconds = seconds_of(evidence)
     return [
         quarter
         for arm, own in by_arm.items()
@@ -46,7 +46,7 @@ def _rows(evidence: Evidence) -> list[Quarter]:
     ]
 
 
-def _seconds(evidence: Evidence) -> FloatArray:
+def seconds_of(evidence: Evidence) -> FloatArray:
     """Return the seconds that a person worked on each verdict; 0 where that is not known, and for other judges."""
     table = evidence.counted.table
     own = table.frame.select("play").join(

@@ -18,6 +18,7 @@ from app.records.tokens import holder
 from app.services.caps import CapRefused
 from app.services.rate_limit import limited
 from app.services.refusal import Refused
+from app.services.tags import TagRefused
 from app.web.api.schemas import Error
 from app.web.security.middleware import client_address
 from app.web.security.permissions import SCOPES, may
@@ -60,7 +61,7 @@ async def _caller(
 
 Caller = Annotated[Account, Depends(_caller)]
 
-USERS = (SpecError, ImportRefused, ExportRefused, ParticipantError, CapRefused)
+USERS = (SpecError, ImportRefused, ExportRefused, ParticipantError, CapRefused, TagRefused)
 """Errors that the caller caused. The text is a sentence for them."""
 
 

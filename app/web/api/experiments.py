@@ -1,8 +1,11 @@
 """The API's experiments: start, steer, follow, report, export, judge again."""
 
+import os
+import shutil
 import tempfile
 import uuid
 from io import StringIO
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -11,8 +14,8 @@ from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exchange.choices import Format, What
-from app.exchange.export import export
+from app.exchange.choices import Document, Format, What, media_type, suffix
+from app.exchange.outgoing import send_out
 from app.records import admin, browse
 from app.records import experiments as records
 from app.records.database import Database
@@ -25,12 +28,13 @@ from app.reports.tables import as_tables
 from app.services.caps import change_cap
 from app.services.experiments import Action, change, judge_for, start_for
 from app.services.refusal import Refused
+from app.services.tags import mark, marked
 from app.services.untrusted_spec import outside_panel, outside_spec, recorded
 from app.services.visibility import may_see, sees_only
 from app.web.api import schemas
 from app.web.api.authentication import PREFIX, REFUSALS, Caller, refusing
 from app.web.api.bodies import described, download
-from app.web.parameters import PageNumber
+from app.web.parameters import ExportOptions, PageNumber
 from app.web.security.middleware import Db
 from models import Account, Experiment
 
@@ -67,10 +71,13 @@ async def list_experiments(
     caller: Caller,
     db: Db,
     number: PageNumber = 1,
-    search: Annotated[str, Query(max_length=200, description="Words of the name.")] = "",
+    search: Annotated[str, Query(max_length=200, description="Part of the name or the note.")] = "",
+    tag: Annotated[str, Query(max_length=200, description="A tag that it has.")] = "",
 ) -> schemas.Listed[schemas.Experiment]:
     """Experiments, newest first."""
-    page = await browse.experiments(db, owner=sees_only(caller), search=search.strip(), number=number)
+    page = await browse.experiments(
+        db, owner=sees_only(caller), search=search.strip(), number=number, tag=tag
+    )
     return schemas.listed(page, lambda row: schemas.Experiment.model_validate(row.experiment))
 
 
@@ -133,8 +140,10 @@ async def _found(request: Request, caller: Account, name: str) -> Experiment:
 async def get_report_text(request: Request, caller: Caller, name: str) -> PlainTextResponse:
     """The answer, the tables and their notes, as `arena report --all` prints them."""
     result = await _report(request, caller, name)
+    written = marked(await _found(request, caller, name)).sentence
     text = StringIO()
     text.write(f"{result.answer.text}\n")
+    text.write(f"{written}\n" if written else "")
     text.write("".join(f"{line}\n" for line in result.warnings))
     Console(file=text, width=WIDTH).print(*as_tables(result), sep="")
     return PlainTextResponse(text.getvalue() + "".join(f"{line}\n" for line in notes(result)))
@@ -145,24 +154,32 @@ async def get_export(
     request: Request,
     caller: Caller,
     name: str,
-    what: What,
+    what: What | Document,
+    asked: ExportOptions,
     format: Format = Format.JSONL,
-    include_passages: Annotated[bool, Query(description="Write the hidden texts into transcripts.")] = False,
 ) -> StreamingResponse:
-    """A table of verdicts, transcripts or model calls. docs/data-dictionary.md explains every column."""
+    """A table of verdicts, beliefs, transcripts, model calls, pairs or labels; a study; or a zip of logs or of a data set."""
     database: Database = request.app.state.database
     experiment = await _found(request, caller, name)
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been sent
+    ending = suffix(what, format)
+    folder = Path(tempfile.mkdtemp(prefix="arena-export-"))
     try:
+        path = folder / f"export.{ending}"
         with refusing():
-            rows = await export(database, experiment, what, format, file, include_passage=include_passages)
-        async with database.session.begin() as db:
-            detail = {"what": what.value, "passages": include_passages}
-            await note(db, caller.id, "exported", "experiment", experiment.id, detail)
-    except BaseException:
-        file.close()
-        raise
-    return download(file, format.media_type, f"{experiment.name}-{what.value}.{format.value}", rows)
+            rows = await send_out(database, experiment, what, format, path, asked)
+        file = path.open("rb")  # closed when it has been sent
+        try:
+            async with database.session.begin() as db:
+                detail = {"what": what.value, **asked.said()}
+                await note(db, caller.id, "exported", "experiment", experiment.id, detail)
+        except BaseException:
+            file.close()
+            raise
+    finally:
+        # The open file stays readable.
+        shutil.rmtree(folder)
+    file.seek(0, os.SEEK_END)
+    return download(file, media_type(what, format), f"{experiment.name}-{what.value}.{ending}", rows)
 
 
 @router.get("/experiments/{name}/rounds", name="api_rounds")
@@ -198,6 +215,13 @@ async def new_cap(caller: Caller, db: Db, experiment: Theirs, cap: schemas.NewCa
     with refusing():
         await change_cap(db, caller.id, experiment, cap.changes())
     return await _progress(db, experiment.id)
+
+
+@router.post("/experiments/{name}/tags", name="api_tags")
+async def new_marks(caller: Caller, db: Db, experiment: Theirs, marks: schemas.NewMarks) -> schemas.Marks:
+    """Change its tags, its note or both. Neither is part of the frozen file."""
+    with refusing():
+        return schemas.Marks.model_validate(await mark(db, caller.id, experiment, **marks.model_dump()))
 
 
 @router.post("/experiments/{name}/{action}", name="api_steer")

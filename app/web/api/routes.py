@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 
-from app.web.api import experiments, participants, people, tasks, trials
+from app.web.api import compare, experiments, participants, people, studies, tasks, trials
 from app.web.api.authentication import PREFIX
 from app.web.api.openapi import operations, shapes
 from app.web.render import page
@@ -21,7 +21,15 @@ ABOUT = (
     "request too. Lists come in pages (`?page=`). An error has a fitting status and one sentence that says what to do."
 )
 router = APIRouter()
-PARTS = (experiments.router, trials.router, tasks.router, participants.router, people.router)
+PARTS = (
+    experiments.router,
+    compare.router,
+    trials.router,
+    studies.router,
+    tasks.router,
+    participants.router,
+    people.router,
+)
 """The contents of the document. A new part of the API is a module with a router, named here."""
 ROUTERS = (*PARTS, router)
 _ROUTES = [route for part in PARTS for route in part.routes if isinstance(route, APIRoute)]

@@ -55,6 +55,8 @@ class Experiment(Shape):
     """Digest of the spec, the drawn questions and the prompts."""
     seed: int
     created_at: datetime
+    tags: list[str]
+    note: str
 
 
 class ExperimentInFull(Experiment):
@@ -62,6 +64,29 @@ class ExperimentInFull(Experiment):
 
     spec: dict[str, Any]
     """Every default written out."""
+
+
+class NewMarks(Shape):
+    """Tags and note to change; those left out stay as they are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tags: list[str] | None = None
+    """Short words that replace the former ones."""
+    add: list[str] = Field(default_factory=list)
+    """Tags to add."""
+    remove: list[str] = Field(default_factory=list)
+    """Tags to take away."""
+    note: str | None = None
+    """Plain text."""
+
+
+class Marks(Shape):
+    """What is written on an experiment."""
+
+    tags: list[str]
+    """Sorted, in lower case."""
+    note: str
 
 
 class Started(Experiment):
@@ -164,6 +189,20 @@ class Report(Shape):
     """Reasons and how often each occurred."""
 
 
+class Comparison(Shape):
+    """Experiments side by side."""
+
+    experiments: list[dict[str, Any]]
+    """Each with its digest, whether it is a pilot, and its cells as in its report."""
+    common_questions: list[dict[str, Any]]
+    """How many questions each two of them share."""
+    contrasts: list[dict[str, Any]]
+    """On common questions."""
+    differences: list[dict[str, Any]]
+    """Settings that differ, with the value in each experiment."""
+    notes: list[str]
+
+
 class Round(Shape):
     """A judging round."""
 
@@ -202,6 +241,12 @@ class Trial(Shape):
     wrong: int
     """Verdicts with another answer strictly above gold."""
     verdicts: int
+    p_gold: float | None
+    """Mean belief in gold."""
+    words: int | None
+    """Of the speeches that judges read; absent until it is done."""
+    flags: list[str]
+    """What was found in these speeches, as `flag` takes it."""
 
 
 class Move(Shape):
@@ -302,6 +347,25 @@ class Imported(Shape):
     """Questions that existed already."""
     left_out: list[str]
     """The problems of the lines that were left out."""
+
+
+class ImportedStudy(Shape):
+    """The result of an import of a study."""
+
+    name: str
+    """Of the experiment."""
+    new: bool
+    """False where the same study was there already."""
+    questions: int
+    """Questions added to the task set."""
+    trials: Mapping[str, int]
+    """By arm."""
+    verdicts: Mapping[str, int]
+    """Those that count, by arm."""
+    apart: Mapping[str, int]
+    """Those of other rounds, by round."""
+    left_out: Mapping[str, int]
+    """How much `where` left out, by reason."""
 
 
 class Endpoint(Shape):

@@ -1,45 +1,37 @@
 """The API's trials: a list to pick from, and one with its transcript and verdicts."""
 
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from app.records import browse
-from app.records.browse import JudgedTrial, Transcript, Wanted
+from app.records import browse, finding
+from app.records.browse import JudgedTrial, Transcript
 from app.services.visibility import visible_trial
 from app.web.api import schemas
 from app.web.api.authentication import PREFIX, REFUSALS, Caller
 from app.web.api.experiments import Theirs
-from app.web.parameters import PageNumber, Search
+from app.web.parameters import PageNumber, TrialFilter
 from app.web.security.middleware import Db
 from models import Move, Participant, Verdict
 
 router = APIRouter(prefix=PREFIX, responses=REFUSALS, tags=["experiments"])
-State = Literal["", "queued", "waiting", "done", "failed", "judgement failed"]
 
 
 @router.get("/experiments/{name}/trials", name="api_trials")
 async def list_trials(
     db: Db,
     experiment: Theirs,
-    arm: Search = "",
-    state: State = "",
-    passage: Annotated[str, Query(max_length=200, description="Its key.")] = "",
-    judged: Annotated[
-        Literal["", "right", "wrong"],
-        Query(description="Trials with such a verdict of the judge, or of any."),
-    ] = "",
-    judge: Annotated[str, Query(max_length=200, description="A name, or `people` for any person.")] = "",
-    text: Annotated[str, Query(max_length=200, description="Words in a speech.")] = "",
+    wanted: TrialFilter,
     number: PageNumber = 1,
 ) -> schemas.Listed[schemas.Trial]:
-    """Trials of an experiment, in the order in which they are played."""
-    wanted = Wanted(arm, state, passage, judged, judge, text.strip())
-    return schemas.listed(await browse.trials(db, experiment.id, wanted, number), _row)
+    """Trials of an experiment, as they are played or in the order of `sort`."""
+    found = await finding.trials(db, experiment.id, wanted, number)
+    return schemas.listed(found.listed, _row)
 
 
-def _row(row: browse.TrialRow) -> schemas.Trial:
+def _row(row: finding.TrialRow) -> schemas.Trial:
+    known = row.summary
     return schemas.Trial(
         id=row.trial.id,
         arm=row.arm,
@@ -49,9 +41,12 @@ def _row(row: browse.TrialRow) -> schemas.Trial:
         state=row.trial.state,
         error=row.trial.error,
         finished_at=row.trial.finished_at,
-        right=row.scored.right,
-        wrong=row.scored.wrong,
-        verdicts=row.scored.verdicts,
+        right=known.right if known else 0,
+        wrong=known.wrong if known else 0,
+        verdicts=known.verdicts if known else 0,
+        p_gold=known.p_gold if known else None,
+        words=known.words if known else None,
+        flags=known.flags if known else [],
     )
 
 

@@ -1,54 +1,71 @@
 """Looking at experiments: the list, how far one is and steering it, its trials, a transcript with its model calls, exports."""
 
+import re
 import shutil
 import tempfile
 import uuid
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.background import BackgroundTask
 
-from app.exchange.choices import Format, What
-from app.exchange.export import export
+from app.exchange.choices import Document, Format, Part, What, media_type, suffix
+from app.exchange.outgoing import send_out
+from app.exchange.tabular import ExportRefused
 from app.experiments.spec import SpecError, parse_cap
 from app.protocols import PROTOCOLS
 from app.protocols.core import parse_content
 from app.protocols.views import LETTERS
-from app.records import browse, people
-from app.records.browse import Wanted
+from app.records import browse, finding, people
 from app.records.database import Database
 from app.records.endpoints import notices
+from app.records.finding import CONFIDENT, FLAGS, PRESETS, Sort
 from app.records.progress import failures
 from app.records.queue import sharing
 from app.records.spending import spent_by
+from app.records.tags import tags_of
 from app.services.caps import CapRefused, change_cap
 from app.services.experiments import Action, change
 from app.services.refusal import Refused
+from app.services.tags import MOST_NOTE, TagRefused, mark
 from app.services.visibility import sees_only, visible, visible_trial
 from app.web.experiments.measures import course, in_words
 from app.web.experiments.progress_chart import bars, lasting
-from app.web.experiments.transcript import TURNS, labels, quoted_passage, told
+from app.web.experiments.transcript import TURNS, judgings, labels, quoted_passage, told
 from app.web.experiments.tree import tree
 from app.web.fields import read
-from app.web.parameters import PageNumber, Search
+from app.web.parameters import ExportOptions, PageNumber, Search, TrialFilter
 from app.web.render import page, turned
 from app.web.security.middleware import Db, Who
 
 router = APIRouter()
 FirstTurn = Annotated[int, Query(alias="from", ge=1, le=100_000)]
 CapFigure = Annotated[str, Form(max_length=40)]
+TagsText = Annotated[str, Form(max_length=1000)]
+NoteText = Annotated[str, Form(max_length=2 * MOST_NOTE)]
 MOST_FAILURES = 50
 """Reasons of failures that a page lists."""
 
 
 @router.get("/experiments", name="experiments")
-async def listed(request: Request, who: Who, db: Db, q: Search = "", number: PageNumber = 1) -> Response:
+async def listed(
+    request: Request, who: Who, db: Db, q: Search = "", tag: Search = "", number: PageNumber = 1
+) -> Response:
     """Show the experiments that a user may see, the newest first."""
-    rows = await browse.experiments(db, owner=sees_only(who), search=q.strip(), number=number)
-    return page(request, "pages/experiments.html", listed=rows, q=q, turned=turned("/experiments", q=q))
+    owner = sees_only(who)
+    return page(
+        request,
+        "pages/experiments.html",
+        listed=await browse.experiments(db, owner=owner, search=q.strip(), number=number, tag=tag),
+        q=q,
+        tag=tag,
+        tags=await tags_of(db, owner),
+        turned=turned("/experiments", q=q, tag=tag),
+    )
 
 
 @router.get("/experiments/{name}", name="experiment")
@@ -75,8 +92,9 @@ async def experiment(request: Request, who: Who, db: Db, name: str) -> Response:
         priced=bool(found.spec.get("prices")),
         failures=reasons[:MOST_FAILURES],
         more_failures=len(reasons[MOST_FAILURES:]),
-        whats=list(What),
+        whats=[*What, *Document],
         formats=list(Format),
+        parts=list(Part),
     )
 
 
@@ -109,32 +127,48 @@ async def cap(
     return RedirectResponse(f"/experiments/{name}", status_code=303)
 
 
+@router.post("/experiments/{name}/tags", name="experiment_tags")
+async def tagged(who: Who, db: Db, name: str, tags: TagsText = "", note: NoteText = "") -> Response:
+    """Replace the tags and the note of an experiment."""
+    found = await visible(db, who, name)
+    try:
+        await mark(db, who.id, found, tags=re.split(r"[\s,;]+", tags), note=note)
+    except TagRefused as error:
+        raise Refused(422, str(error)) from error
+    return RedirectResponse(f"/experiments/{name}", status_code=303)
+
+
 @router.get("/experiments/{name}/export", name="experiment_export")
 async def exported(
     request: Request,
     who: Who,
     name: str,
-    what: What = What.VERDICTS,
+    asked: ExportOptions,
+    what: What | Document = What.VERDICTS,
     format: Format = Format.JSONL,
     passage: bool = False,
 ) -> Response:
-    """A table of the experiment as a file; `passage` adds the hidden texts to transcripts."""
+    """An export of the experiment as a file; `passage` adds the hidden texts to transcripts, pairs, logs and data sets."""
     database: Database = request.app.state.database
+    options = replace(asked, include_passages=asked.include_passages or passage)
     async with database.session.begin() as db:
         found = await visible(db, who, name)
-        await people.note(db, who.id, "exported", "experiment", found.id, {"what": what.value})
+        detail = {"what": what.value, **options.said()}
+        await people.note(db, who.id, "exported", "experiment", found.id, detail)
     # An export may be long: it reads in a separate transaction, into a file that is deleted when it has been sent.
     folder = Path(tempfile.mkdtemp(prefix="arena-export-"))
-    file = folder / f"{name}-{what.value}.{format.value}"
+    file = folder / f"{name}-{what.value}.{suffix(what, format)}"
     try:
-        await export(database, found, what, format, file, include_passage=passage)
-    except BaseException:
+        await send_out(database, found, what, format, file, options)
+    except BaseException as error:
         shutil.rmtree(folder)
+        if isinstance(error, ExportRefused):
+            raise Refused(422, str(error)) from error
         raise
     return FileResponse(
         file,
         filename=file.name,
-        media_type=format.media_type,
+        media_type=media_type(what, format),
         background=BackgroundTask(shutil.rmtree, folder),
     )
 
@@ -142,37 +176,51 @@ async def exported(
 # ── trials ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 STATES = ("queued", "waiting", "done", "failed", "judgement failed")
+SORTS: dict[Sort, str] = {
+    "": "as queued",
+    "least-gold": "least belief in gold first",
+    "most-gold": "most belief in gold first",
+    "most-wrong": "most confident and wrong first",
+    "judges-apart": "judges furthest apart first",
+    "orders-apart": "orders furthest apart first",
+    "longest": "longest first",
+    "shortest": "shortest first",
+}
 
 
 @router.get("/experiments/{name}/trials", name="experiment_trials")
 async def trials(
-    request: Request,
-    who: Who,
-    db: Db,
-    name: str,
-    arm: Search = "",
-    state: Search = "",
-    passage: Search = "",
-    judged: Literal["", "right", "wrong"] = "",
-    judge: Search = "",
-    text: Search = "",
-    number: PageNumber = 1,
+    request: Request, who: Who, db: Db, name: str, wanted: TrialFilter, number: PageNumber = 1
 ) -> Response:
     """The trials of an experiment that fit what is wanted."""
     found = await visible(db, who, name)
-    wanted = Wanted(arm, state, passage, judged, judge, text.strip())
-    return page(
+    address = turned(f"/experiments/{name}/trials", **wanted.asked()).rstrip("?&")
+    if not all(request.query_params.values()) and "hx-request" not in request.headers:
+        # A form sends its empty fields too: the address that is shared goes without them.
+        return RedirectResponse(address, status_code=303)
+    listed = await finding.trials(db, found.id, wanted, number)
+    shown = page(
         request,
         "pages/experiment_trials.html",
         experiment=found,
-        listed=await browse.trials(db, found.id, wanted, number),
+        listed=listed.listed,
+        inside=listed.inside,
         wanted=wanted,
+        presets=PRESETS,
+        counts=await finding.preset_counts(db, found.id),
         arms=[row.name for row in await browse.arms_of(db, found.id)],
-        judges=await browse.judges_of(db, found.id),
-        passages=await browse.passages_of(db, found.id),
+        judges=await finding.judges_of(db, found.id),
+        passages=await finding.passages_of(db, found.id),
         states=STATES,
-        turned=turned(f"/experiments/{name}/trials", **asdict(wanted)),
+        flags=FLAGS,
+        confident=CONFIDENT,
+        sorts=SORTS,
+        turned=turned(f"/experiments/{name}/trials", **wanted.asked()),
+        query=urlencode(wanted.asked()),
     )
+    if "hx-request" in request.headers:
+        shown.headers["HX-Push-Url"] = address
+    return shown
 
 
 @router.get("/trials/{trial}", name="trial")
@@ -181,9 +229,10 @@ async def transcript(
     who: Who,
     db: Db,
     trial: uuid.UUID,
+    wanted: TrialFilter,
     first: FirstTurn = 1,
 ) -> Response:
-    """A trial: question, answers, what judges read from one turn on, verdicts, and the passage beside it."""
+    """A trial in its list: question, answers, verdicts, what judges read from one turn on, and the passage beside it."""
     await visible_trial(db, who, trial)
     found = await browse.transcript(db, trial)
     story = told(found)
@@ -208,6 +257,12 @@ async def transcript(
         passage=passage,
         speeches=speeches,
         tree=tree(story.made, measures),
+        judgings=judgings(found),
+        place=await finding.place_of(db, found.trial, wanted),
+        wanted=wanted,
+        query=urlencode(wanted.asked()),
+        again=turned(f"/trials/{trial}", **wanted.asked()),
+        listing=turned(f"/experiments/{found.experiment.name}/trials", **wanted.asked()),
     )
 
 

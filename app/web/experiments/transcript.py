@@ -4,14 +4,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
+from typing import Literal, TypeAlias
 
 from app.protocols import PROTOCOLS
 from app.protocols.core import AnyContent, Seat, Speech, Stance, parse_content
 from app.protocols.views import LETTERS, label
 from app.records.browse import Transcript
 from app.web.marked_quotes import Piece, Stretch, marked_passage, pieces
-from models import Arm, Move, Participant, Trial
+from models import Arm, Move, Participant, Trial, Verdict
 
+Outcome: TypeAlias = Literal["right", "wrong", "torn"]
 TURNS = 20
 """Turns of a transcript that a page holds."""
 MADE = {
@@ -161,6 +164,67 @@ def _turn(
         checked,
         number is not None and move.seat in rights and rights[move.seat].notes_shown,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict of one judge, for the top of the page."""
+
+    judge: str
+    round: str | None
+    """None where the judge took part in the talk."""
+    outcome: Outcome
+    """`torn` where its reading orders differ or beliefs are level."""
+    choice: str
+    """The letter of the answer with the highest mean belief; empty where two or more are level."""
+    p_gold: float
+    """Mean belief in gold of its readings."""
+    by_order: Mapping[str, float]
+    """Belief in gold by the order of the letters as they were read."""
+    split: bool
+    """Whether it is right in one order and wrong in another."""
+
+
+def judgings(found: Transcript) -> list[Judged]:
+    """Return the verdict of each judge, first of one who took part in the talk."""
+    gold = found.trial.answers.index(found.question.gold)
+    own = [(None, _holder(found), found.verdicts)] if found.verdicts else []
+    read = [(item.round.name, item.judge, item.verdicts) for item in found.judged if item.verdicts]
+    return [
+        _judged(who.name if who else "judge", name, list(held), gold) for name, who, held in (*own, *read)
+    ]
+
+
+def _holder(found: Transcript) -> Participant | None:
+    judge = found.verdicts[0].participant_id
+    return next((holder for _, holder in found.moves if holder.id == judge), None)
+
+
+def _judged(judge: str, round_name: str | None, verdicts: Sequence[Verdict], gold: int) -> Judged:
+    orders: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        orders.setdefault("".join(LETTERS[index] for index in verdict.answer_order), []).append(verdict)
+    # Each reading is right or wrong by itself; then orders are averaged.
+    correct = {
+        order: fmean(_correct(verdict.belief, gold) for verdict in held) for order, held in orders.items()
+    }
+    mean = [fmean(column) for column in zip(*(verdict.belief for verdict in verdicts), strict=True)]
+    best = [index for index, p in enumerate(mean) if p == max(mean)]
+    share = fmean(correct.values())
+    return Judged(
+        judge,
+        round_name,
+        "right" if share > 0.5 else "wrong" if share < 0.5 else "torn",
+        LETTERS[best[0]] if len(best) == 1 else "",
+        mean[gold],
+        {order: fmean(verdict.belief[gold] for verdict in held) for order, held in orders.items()},
+        max(correct.values()) > 0.5 > min(correct.values()),
+    )
+
+
+def _correct(belief: Sequence[float], gold: int) -> float:
+    other = max(p for index, p in enumerate(belief) if index != gold)
+    return 1.0 if belief[gold] > other else 0.0 if belief[gold] < other else 0.5
 
 
 def labels(arm: Arm, trial: Trial) -> dict[str, str]:

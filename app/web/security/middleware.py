@@ -26,11 +26,13 @@ from models import Account, Session
 COOKIE = "arena_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY = 64 * 2**20
-"""Bytes of a task file."""
+"""Bytes of a task file or a study."""
 MAX_FORM = 2 * 2**20
 """Bytes of whatever else is sent: it is read before anybody asks who sends it."""
-UPLOADS = ("/tasks", "/api/v1/tasks/")
-TOO_LARGE = f"That is too large: at most {MAX_BODY // 2**20} MB of a task file and {MAX_FORM // 2**20} MB of anything else are taken at once."
+UPLOADS = ("/tasks", "/studies")
+"""Forms that send such a file."""
+API_UPLOADS = ("/api/v1/tasks/", "/api/v1/studies/")
+TOO_LARGE = f"That is too large: at most {MAX_BODY // 2**20} MB of a task file or a study and {MAX_FORM // 2**20} MB of anything else are taken at once."
 
 
 class NotSignedIn(Exception):
@@ -213,7 +215,7 @@ def _add_headers(request: Request, headers: MutableHeaders) -> None:
 
 
 def _most(path: str) -> int:
-    return MAX_BODY if path == UPLOADS[0] or path.startswith(UPLOADS[1]) else MAX_FORM
+    return MAX_BODY if path in UPLOADS or path.startswith(API_UPLOADS) else MAX_FORM
 
 
 def _refused_unread(request: Request) -> Response | None:

@@ -1,13 +1,7 @@
 """Task sets: bringing files in, and looking through passages and questions, gold and all; for researchers only."""
 
-import re
-import shutil
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, UploadFile
@@ -28,10 +22,9 @@ from app.services.tasks import save_tasks
 from app.web.parameters import PageNumber, Search
 from app.web.render import page, turned
 from app.web.security.middleware import MAX_BODY, Db, Who
+from app.web.uploads import kept, shown
 
 router = APIRouter()
-MOST_PROBLEMS = 200
-"""Bad lines that a page lists."""
 
 
 class Upload(BaseModel):
@@ -95,16 +88,20 @@ async def import_tasks(request: Request, who: Who, given: Annotated[Upload, Form
     """Take a file in, or say what is wrong with it."""
     await limited(request.app.state.database, f"import/{who.id}", 20)
     try:
-        async with _kept(given.file) as path:
+        async with kept(given.file) as path:
             importer, options = given.importer, given.options
             name = given.name.strip() or importer.usual_name(path)
             file = await run_in_threadpool(partial(importer.read, path, **options))
         saved = await save_tasks(request.app.state.database, who, file, name, skip_bad=given.skip_bad)
     except ImportRefused as refused:
         return _refused(request, given, refused.sentence, refused.problems)
-    problems = _shown(file.problems)
     return page(
-        request, "pages/tasks_imported.html", name=name, saved=saved, filtered=file.filtered, **problems
+        request,
+        "pages/tasks_imported.html",
+        name=name,
+        saved=saved,
+        filtered=file.filtered,
+        **shown(file.problems),
     )
 
 
@@ -114,26 +111,9 @@ def _refused(request: Request, given: Upload, sentence: str, problems: tuple[Pro
         "pages/tasks_refused.html",
         status=422,
         sentence="The file cannot be taken as it is." if problems else sentence,
-        **_shown(problems),
+        **shown(problems),
         **_form(given),
     )
-
-
-def _shown(problems: tuple[Problem, ...]) -> dict[str, Any]:
-    return {"problems": problems[:MOST_PROBLEMS], "more_problems": len(problems[MOST_PROBLEMS:])}
-
-
-@asynccontextmanager
-async def _kept(upload: UploadFile | None) -> AsyncIterator[Path]:
-    """Yield the upload as a file, under its own name as far as that is harmless. Raises ImportRefused."""
-    if upload is None or not upload.filename:
-        raise ImportRefused("Choose a file first.")
-    name = re.sub(r"[^\w.-]+", "_", upload.filename, flags=re.ASCII).lstrip(".")[-100:] or "upload"
-    with TemporaryDirectory(prefix="arena-import-") as folder:
-        path = Path(folder) / name
-        with path.open("xb") as file:
-            await run_in_threadpool(shutil.copyfileobj, upload.file, file)
-        yield path
 
 
 # ── looking through ─────────────────────────────────────────────────────────────────────────────────────────────

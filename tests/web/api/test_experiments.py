@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import zipfile
 from typing import Any
 
 import pyarrow.parquet as parquet
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from sqlalchemy import func, select, update
 
+from app.exchange.choices import Document, What
 from app.participants.spending import Use
 from app.records import experiments as records
 from app.records import spending
@@ -455,6 +457,40 @@ async def test_every_table_goes_out_in_every_format(
     }[form]()
     assert counted == rows
     assert (rows > 0) == (what != "calls")
+
+
+@pytest.mark.parametrize("what", ["study", "inspect", "every-eval-ever", "dataset"])
+async def test_other_kinds_go_out_as_a_file_or_a_zip(world: World, program: Programs, what: str) -> None:
+    alice = await program("alice")
+    asked = {"what": what, "format": "jsonl", "without": ["prompts"]}
+    answer = await alice.get(f"{PATH}/for-people/export", params=asked)
+    assert answer.status_code == 200
+    ending = "jsonl" if what == "study" else "zip"
+    assert f'filename="for-people-{what}.{ending}"' in answer.headers["Content-Disposition"]
+    if what == "study":
+        assert len(answer.text.splitlines()) == int(answer.headers["X-Arena-Rows"])
+        assert answer.text.startswith('{"type":"study"')
+    else:
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            assert archive.testzip() is None
+    async with world.site.database.session() as db:
+        [row] = await db.scalars(select(Audit).where(Audit.action == "exported"))
+    assert row.detail == {"what": what, "passages": False, "without": ["prompts"]}
+
+
+async def test_judges_get_no_export_of_any_kind(world: World, program: Programs) -> None:
+    judge = await program("judge", "read")
+    for what in (*What, *Document):
+        answer = await judge.get(f"{PATH}/for-people/export", params={"what": what.value})
+        assert answer.status_code in (401, 403, 404)
+        assert "belief" not in answer.text
+
+
+async def test_unknown_arms_and_judges_of_an_export_are_refused(world: World, program: Programs) -> None:
+    alice = await program("alice")
+    answer = await alice.get(f"{PATH}/for-people/export", params={"what": "verdicts", "arm": "none"})
+    assert answer.status_code == 422
+    assert "There is no arm none" in answer.text
 
 
 async def test_passages_go_out_only_where_asked_for_and_that_is_on_the_trail(

@@ -18,10 +18,10 @@ from app.jobs import working
 from app.participants.base import EndpointSettings
 from app.participants.outages import EndpointState
 from app.participants.spending import Use
-from app.records import browse, experiments, spending
-from app.records.browse import Wanted
+from app.records import browse, experiments, finding, spending
 from app.records.database import Database
 from app.records.endpoints import publish
+from app.records.finding import Wanted
 from app.records.paging import Page
 from app.records.progress import Progress, progress
 from app.records.queue import enqueue_orphans
@@ -386,9 +386,9 @@ async def test_another_researcher_cannot_steer(world: World) -> None:
 # ── trials ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def found(world: World, **wanted: Any) -> Page[browse.TrialRow]:
+async def found(world: World, **wanted: Any) -> Page[finding.TrialRow]:
     async with world.site.database.session() as session:
-        return await browse.trials(session, world.experiment.id, Wanted(**wanted), 1)
+        return (await finding.trials(session, world.experiment.id, Wanted(**wanted), 1)).listed
 
 
 async def test_trials_are_picked_by_arm_state_and_passage(world: World) -> None:
@@ -403,9 +403,11 @@ async def test_trials_are_picked_by_verdicts_that_agree_with_their_counts(world:
     every = (await found(world)).rows
     for judged in ("right", "wrong"):
         picked = {row.trial.id for row in (await found(world, judged=judged)).rows}
-        assert picked == {row.trial.id for row in every if getattr(row.scored, judged)}
-    assert any(row.scored.right for row in every)
-    assert all(row.scored.right + row.scored.wrong <= row.scored.verdicts for row in every)
+        assert picked == {row.trial.id for row in every if getattr(row.summary, judged)}
+    known = [row.summary for row in every if row.summary]
+    assert len(known) == len(every)
+    assert any(row.right for row in known)
+    assert all(row.right + row.wrong <= row.verdicts for row in known)
 
 
 async def test_speeches_are_searched_for_words_as_they_stand(world: World) -> None:
@@ -633,7 +635,7 @@ async def test_a_transcript_holds_no_prompt_and_no_raw_reply_until_they_are_aske
         experiment = await finished(site.database, passage("Alba", 1), data=modelled(server.base_url))
     alice = await site.browser("alice")
     async with site.database.session() as session:
-        [row, *_] = (await browse.trials(session, experiment.id, Wanted(arm="debate"), 1)).rows
+        [row, *_] = (await finding.trials(session, experiment.id, Wanted(arm="debate"), 1)).listed.rows
         [call, *_] = await browse.calls(session, row.trial.id, "r1/debater_a")
     page = (await alice.get(f"/trials/{row.trial.id}")).text
     address = f"/trials/{row.trial.id}/calls?path=r1/debater_a"
@@ -648,17 +650,17 @@ async def test_a_transcript_holds_no_prompt_and_no_raw_reply_until_they_are_aske
 async def test_trials_are_picked_by_whose_verdict_was_right_or_wrong(site: Site) -> None:
     experiment = await finished(site.database)
     async with site.database.session() as session:
-        assert await browse.judges_of(session, experiment.id) == ["dice", "lexical"]
+        assert await finding.judges_of(session, experiment.id) == ["dice", "lexical"]
         of = {
             judge: {
                 judged: (
-                    await browse.trials(session, experiment.id, Wanted(judge=judge, judged=judged), 1)
-                ).total
+                    await finding.trials(session, experiment.id, Wanted(judge=judge, judged=judged), 1)
+                ).listed.total
                 for judged in ("right", "wrong", "")
             }
             for judge in ("lexical", "dice", "nobody")
         }
-        every = (await browse.trials(session, experiment.id, Wanted(), 1)).total
+        every = (await finding.trials(session, experiment.id, Wanted(), 1)).listed.total
     assert of["lexical"][""] == of["dice"][""] == every
     assert of["lexical"]["right"] != of["dice"]["right"]
     assert set(of["nobody"].values()) == {0}
@@ -674,7 +676,7 @@ async def test_the_number_of_queries_of_a_transcript_does_not_depend_on_its_move
     numbers = []
     for arm in arms:
         async with site.database.session() as session:
-            [row, *_] = (await browse.trials(session, experiment.id, Wanted(arm=arm), 1)).rows
+            [row, *_] = (await finding.trials(session, experiment.id, Wanted(arm=arm), 1)).listed.rows
         with statements(site.database) as sent:
             assert (await alice.get(f"/trials/{row.trial.id}")).status_code == 200
         numbers.append(len(sent))
@@ -703,7 +705,7 @@ async def test_hostile_text_reaches_pages_as_text(site: Site) -> None:
         experiment = await finished(site.database, line, data=modelled(server.base_url))
     alice = await site.browser("alice")
     async with site.database.session() as session:
-        rows = (await browse.trials(session, experiment.id, Wanted(arm="debate"), 1)).rows
+        rows = (await finding.trials(session, experiment.id, Wanted(arm="debate"), 1)).listed.rows
     page = (await alice.get(f"/trials/{rows[0].trial.id}")).text
     whole = await alice.get(f"/trials/{rows[0].trial.id}/calls", params={"path": "r1/debater_a"})
     piece = await alice.get(
@@ -769,3 +771,125 @@ async def test_an_export_holds_the_passages_where_they_are_asked_for(world: Worl
 async def test_no_trial_of_no_experiment_is_a_page(site: Site) -> None:
     alice = await site.browser("alice")
     assert (await alice.get(f"/trials/{uuid.uuid4()}")).status_code == 404
+
+
+# ── lists of transcripts, and a trial's place in one ────────────────────────────────────────────────────────────
+
+
+async def test_a_transcript_stays_in_the_list_it_was_opened_from(world: World) -> None:
+    alice = await world.site.browser("alice")
+    page = (await alice.get("/experiments/for-people/trials?arm=debate&sort=least-gold")).text
+    addresses = [html.unescape(found) for found in re.findall(r'<th scope="row"><a href="([^"]+)"', page)]
+    assert len(addresses) > 1
+    assert all(address.endswith("?arm=debate&sort=least-gold") for address in addresses)
+    first = (await alice.get(addresses[0])).text
+    assert f"1 of {len(addresses)}" in first
+    assert 'rel="prev"' not in first
+    for number, address in enumerate(addresses[1:], 2):
+        before = html.unescape((await alice.get(addresses[number - 2])).text)
+        assert f'<a href="{address}" rel="next"' in before
+    assert '/experiments/for-people/trials?arm=debate&sort=least-gold&page=1"' in before
+
+
+async def test_a_transcript_that_left_its_list_leads_back_to_it(world: World) -> None:
+    alice = await world.site.browser("alice")
+    trial = (await found(world, arm="consultancy")).rows[0].trial
+    page = html.unescape((await alice.get(f"/trials/{trial.id}?arm=debate")).text)
+    assert "not in this list any more" in page
+    assert 'href="/experiments/for-people/trials?arm=debate&page=1"' in page
+
+
+async def test_the_presets_are_links_with_counts_and_the_chosen_one_is_marked(site: Site) -> None:
+    experiment = await finished(site.database)
+    alice = await site.browser("alice")
+    async with site.database.session() as session:
+        counts = await finding.preset_counts(session, experiment.id)
+    address = "/experiments/small/trials?judged=confident&sort=most-wrong"
+    page = (await alice.get(address)).text
+    assert (
+        f'<a href="{html.escape(address)}" aria-current="page">Confident and wrong <small>{counts["confident"]}</small></a>'
+        in page
+    )
+    [presets] = re.findall(r'<nav class="presets".*?</nav>', page, re.DOTALL)
+    assert presets.count("aria-current") == 1
+    assert f"<strong>{counts['confident']}</strong> trial" in page
+
+
+async def test_the_verdicts_come_before_the_answers_and_agree_with_the_table(site: Site) -> None:
+    experiment = await finished(site.database)
+    alice = await site.browser("alice")
+    async with site.database.session() as session:
+        rows = (await finding.trials(session, experiment.id, Wanted(arm="debate"), 1)).listed.rows
+        for row in rows:
+            page = (await alice.get(f"/trials/{row.trial.id}")).text
+            top, _, rest = page.partition('<ol class="answers"')
+            shown = re.findall(
+                r'<li class="(\w+)"><strong>(\w+)</strong> <span class="outcome">[\w ]+</span>.*?(\d+)% on gold',
+                top,
+            )
+            assert {judge for _, judge, _ in shown} == {"lexical", "dice"}
+            assert 'id="verdicts"' in rest
+            assert row.summary is not None
+            assert row.summary.p_gold is not None
+            mean = sum(int(p) for *_, p in shown) / len(shown)
+            assert abs(mean - 100 * row.summary.p_gold) <= 1
+
+
+async def test_numbers_that_are_none_are_refused_and_empty_ones_are_not(world: World) -> None:
+    alice = await world.site.browser("alice")
+    trials = "/experiments/for-people/trials"
+    sent = await alice.get(f"{trials}?gold_min=&words_max=900&sort=&text=the+pilot")
+    assert (sent.status_code, sent.headers["location"]) == (303, f"{trials}?words_max=900&text=the+pilot")
+    assert (await alice.get(sent.headers["location"])).status_code == 200
+    for bad in ("gold_min=x", "words_max=-1", "sort=backwards", "judged=maybe"):
+        assert (await alice.get(f"{trials}?{bad}")).status_code == 422
+
+
+# ── tags and notes ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_tags_and_note_are_saved_shown_searched_and_on_the_trail(
+    site: Site, running: Experiment
+) -> None:
+    alice = await site.browser("alice")
+    sent = await alice.submit(
+        "/experiments/small/tags",
+        {"tags": "Pilot, figure-2  pilot", "note": "Look at <b>Alba</b>\r\nagain."},
+    )
+    assert sent.status_code == 303
+    page = (await alice.get("/experiments/small")).text
+    assert 'value="figure-2 pilot"' in page
+    assert "Look at &lt;b&gt;Alba&lt;/b&gt;\nagain." in page
+    for address in ("/experiments?tag=pilot", "/experiments?q=alba%3C", "/experiments"):
+        assert "/experiments/small" in (await alice.get(address)).text, address
+    other = (await alice.get("/experiments?tag=other")).text
+    assert "has the tag other" in other
+    async with site.database.session() as session:
+        row = (await session.scalars(select(Audit).where(Audit.action == "changed tags or note"))).one()
+        frozen = (await session.scalars(select(Experiment))).one()
+    assert row.detail["tags"] == {"before": [], "now": ["figure-2", "pilot"]}
+    assert (frozen.digest, frozen.spec) == (running.digest, running.spec)
+
+
+async def test_bad_tags_are_refused_and_leave_everything_as_it_was(site: Site, running: Experiment) -> None:
+    alice = await site.browser("alice")
+    for tags, sentence in (
+        ("<b>", "is no tag"),
+        ("x" * 41, "at most 40"),
+        (" ".join(f"t{number}" for number in range(21)), "at most 20"),
+    ):
+        answer = await alice.submit("/experiments/small/tags", {"tags": f"good {tags}", "note": "n"})
+        assert answer.status_code == 422
+        assert sentence in html.unescape(answer.text)
+    async with site.database.session() as session:
+        assert (await session.scalars(select(Experiment.tags))).one() == []
+
+
+async def test_another_researcher_neither_sees_nor_changes_tags(world: World) -> None:
+    alice, charlie = [await world.site.browser(name) for name in ("alice", "charlie")]
+    await alice.submit("/experiments/for-people/tags", {"tags": "secretive", "note": "hidden words"})
+    assert (await charlie.submit("/experiments/for-people/tags", {"tags": ""})).status_code == 404
+    for address in ("/experiments", "/experiments?tag=secretive", "/experiments?q=hidden"):
+        page = (await charlie.get(address)).text
+        assert "/experiments/for-people" not in page
+        assert "<option>secretive</option>" not in page

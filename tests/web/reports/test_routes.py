@@ -397,7 +397,8 @@ async def test_invisible_characters_in_names_are_shown_as_replaced_in_every_form
 async def test_an_unknown_plot_is_refused_in_a_sentence(site: Site, experiment: Experiment) -> None:
     got = await (await site.browser("alice")).get("/experiments/small/plot/nonsense.svg")
     assert got.status_code == 404
-    assert "take one of accuracy, " in got.text
+    drawn = [figure.name for figure in every_figure() if figure.chart]
+    assert f"take one of {', '.join(drawn)}." in got.text
 
 
 async def test_time_counts_where_people_have_judged_with_their_effort_on_record(world: World) -> None:

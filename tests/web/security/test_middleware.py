@@ -114,7 +114,9 @@ class Seen(HTMLParser):
 
     def _address(self, tag: str, value: str) -> None:
         ours = value.startswith(("/", "#", "?", f"{ORIGIN}/")) and not value.startswith("//")
-        if not ours:
+        # Pictures are the only data in an address that the policy allows; as images they run nothing.
+        picture = tag in ("img", "source") and value.startswith("data:image/svg+xml;base64,")
+        if not (ours or picture):
             self.wrong.append(f"<{tag}> leads to {value}")
 
 

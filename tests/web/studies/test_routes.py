@@ -1,0 +1,120 @@
+"""Studies of others in the browser and over the API: taken whole, or refused with the line and nothing kept."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from app.records import browse
+from app.web.security.middleware import MAX_BODY
+from models import Audit, Experiment, Participant, Passage, TaskSet, Trial, TrialSummary
+from tests.exchange.studies import lines, trial, verdict
+from tests.web.fixtures import bearer
+from tests.web.world import Browser, Site
+
+TABLES = (Experiment, TaskSet, Passage, Participant, Trial, TrialSummary)
+
+
+def file_of(*found: Any) -> bytes:
+    return "\n".join(line if isinstance(line, str) else json.dumps(line) for line in found).encode()
+
+
+async def send(browser: Browser, content: bytes, name: str = "theirs.jsonl", **fields: str) -> httpx.Response:
+    return await browser.submit("/studies", fields, files={"file": (name, content)})
+
+
+async def rows(site: Site) -> list[int]:
+    async with site.database.session() as session:
+        return [await session.scalar(select(func.count()).select_from(table)) or 0 for table in TABLES]
+
+
+async def test_a_study_becomes_a_finished_experiment_of_who_brought_it(site: Site) -> None:
+    alice, charlie = [await site.browser(name) for name in ("alice", "charlie")]
+    answer = await send(alice, file_of(*lines()))
+    assert answer.status_code == 200
+    assert "is a finished experiment now" in answer.text
+    assert "Apart from these, 1 verdict in the round offline." in answer.text
+    for place in ("", "/report", "/trials", "/judge"):
+        assert (await alice.get(f"/experiments/theirs{place}")).status_code == 200
+        assert (await charlie.get(f"/experiments/theirs{place}")).status_code == 404
+    again = await send(alice, file_of(*lines()))
+    assert "is there already" in again.text
+    async with site.database.session() as session:
+        [note] = await session.scalars(select(Audit).where(Audit.action == "imported"))
+        summaries = await session.scalar(select(func.count()).select_from(TrialSummary))
+    assert (note.object_kind, note.detail["trials"]) == ("experiment", 3)
+    assert summaries == 3
+
+
+async def test_only_trials_with_a_flag_are_kept_where_that_is_asked_for(site: Site) -> None:
+    alice = await site.browser("alice")
+    answer = await send(alice, file_of(*lines()), name="theirs.jsonl", where="in_paper")
+    assert answer.status_code == 200
+    assert "left out" in answer.text
+    unknown = await send(alice, file_of(*lines()), name="other.jsonl", where="nope")
+    assert unknown.status_code == 422
+    assert "nope" in unknown.text
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ([*lines(), verdict(belief=[0.5, 0.6])], "sum"),
+        ([*lines(), verdict(trial="t99")], "t99"),
+        ([*lines(), trial("t1")], "t1"),
+        ([*lines(), '{"type": "verdict", "tri'], "JSON"),
+        (["\x00\x01"], "JSON"),
+        ([""], "holds no line"),
+    ],
+)
+async def test_what_is_wrong_is_named_with_its_line_and_nothing_is_kept(
+    site: Site, bad: list[Any], says: str
+) -> None:
+    alice = await site.browser("alice")
+    before = await rows(site)
+    answer = await send(alice, file_of(*bad))
+    assert answer.status_code == 422
+    assert "Nothing was imported" in answer.text
+    assert says in answer.text
+    if len(bad) > 1:
+        assert f"<td>{len(bad)}</td>" in answer.text or f"line {len(bad)}" in answer.text
+    assert await rows(site) == before
+
+
+async def test_a_name_that_is_taken_is_refused_alike_whether_one_may_see_it_or_not(site: Site) -> None:
+    alice, charlie = [await site.browser(name) for name in ("alice", "charlie")]
+    assert (await send(alice, file_of(*lines()))).status_code == 200
+    before = await rows(site)
+    for browser, content in ((charlie, file_of(*lines())), (alice, file_of(*lines()[:-1]))):
+        answer = await send(browser, content)
+        assert answer.status_code == 422
+        assert "there is another experiment theirs" in answer.text
+    assert await rows(site) == before
+
+
+async def test_the_api_takes_a_study_and_names_bad_lines(site: Site) -> None:
+    nobody = await site.browser("nobody")
+    headers = await bearer(site, "alice", "write")
+    address = "/api/v1/studies/theirs"
+    bad = await nobody.post(address, content=file_of(*lines(), verdict(trial="t99")), headers=headers)
+    assert bad.status_code == 422
+    assert f"line {len(lines()) + 1}" in bad.json()["error"]
+    made = await nobody.post(f"{address}?where=in_paper", content=file_of(*lines()), headers=headers)
+    assert made.status_code == 201
+    found = made.json()
+    assert found["new"]
+    assert sum(found["trials"].values()) < 3
+    assert found["left_out"]
+    async with site.database.session() as session:
+        [listed] = (await browse.experiments(session, owner=None, search="theirs", number=1)).rows
+    assert listed.state == "finished"
+
+
+async def test_a_study_that_is_too_large_is_refused_unread(site: Site) -> None:
+    alice = await site.browser("alice")
+    length = {"Content-Length": str(MAX_BODY + 1)}
+    for address in ("/studies", "/api/v1/studies/theirs"):
+        answer = await alice.post(address, content=b"", headers=length)
+        assert answer.status_code == 413
