@@ -120,6 +120,10 @@ class Remote:
         """Every figure of an experiment."""
         return await self._json("GET", _of(name, "/report"))
 
+    async def experiment(self, name: str) -> dict[str, Any]:
+        """What an experiment is, with its tags and its note."""
+        return await self._json("GET", _of(name, ""))
+
     async def report_text(self, name: str) -> str:
         """The report as the command line prints it with `--all`."""
         async with self._answer("GET", _of(name, "/report.txt")) as response:

@@ -39,6 +39,8 @@ class Overview:
     """How long it took; None where that is not known."""
     address: str | None = None
     """The address of its page, where one is served."""
+    marks: str = ""
+    """Its tags and its note; empty where it has neither."""
 
     @property
     def name(self) -> str:
@@ -82,7 +84,7 @@ def overview(shown: Sequence[Overview], width: int, *, height: int = HEIGHT) -> 
     """Return the lines of one or several reports, none wider than `width`, at most `height`."""
     width = min(max(width, LEAST), MOST)
     groups = [group for one in shown for group in _groups(one, several=len(shown) > 1)]
-    above = [Text(line, "bold") for one in shown for line in _wrapped(_ran(one), width)]
+    above = [line for one in shown for line in _above(one, width)]
     contrasts = _contrasts(shown, width)
     below = [*_means(shown, width), *_where(shown, width)]
     room = height - len(above) - len(contrasts) - len(below)
@@ -110,6 +112,13 @@ def _cut(text: str, width: int) -> str:
 
 
 # ── what was run ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _above(one: Overview, width: int) -> Iterator[Text]:
+    """Yield what was run, and below it tags and note, on one line."""
+    yield from (Text(line, "bold") for line in _wrapped(_ran(one), width))
+    if one.marks:
+        yield Text(_cut(" ".join(one.marks.split()), width))
 
 
 def _ran(one: Overview) -> str:

@@ -20,6 +20,7 @@ from app.reports.comparison import Comparison
 from app.reports.report import Report, notes, report
 from app.reports.tables import as_tables
 from app.services.caps import change_cap
+from app.services.tags import Marked, marked
 from app.settings import Settings
 from models import Experiment
 
@@ -79,7 +80,9 @@ async def print_remote_report(remote: Remote, name: str) -> None:
 async def remote_overview(remote: Remote, name: str) -> Overview:
     """Return what is shown of the report of an experiment of a remote arena."""
     found = await remote.report(name)
-    return Overview(found, (await remote.progress(name)).seconds, remote.page(name))
+    about = await remote.experiment(name)
+    marks = Marked(tuple(about["tags"]), about["note"]).sentence
+    return Overview(found, (await remote.progress(name)).seconds, remote.page(name), marks)
 
 
 async def print_local_report(database: Database, experiment: Experiment, address: str | None = None) -> None:
@@ -111,7 +114,7 @@ async def local_overview(database: Database, result: Report, address: str | None
     """Return what is shown of a report of this machine."""
     async with database.session() as session:
         found = await progress(session, result.experiment.id)
-    return Overview(result.as_json(), found.seconds, address)
+    return Overview(result.as_json(), found.seconds, address, marked(result.experiment).sentence)
 
 
 def print_overview(shown: Sequence[Overview]) -> None:

@@ -36,6 +36,7 @@ from app.exchange.study_records import (
 )
 from app.exchange.tabular import destination
 from app.exchange.taskfile import TaskQuestion
+from app.participants.addresses import nowhere
 from app.protocols.imported import Imported
 from app.records import exports, whole
 from app.records.database import Database
@@ -43,9 +44,6 @@ from app.records.exports import Frame
 from app.records.texts import bodies
 from app.records.whole import Setting, WholePlay, WholeSeat, WholeTrial
 from models import Experiment, Participant, Passage, PlayRow, Question, TaskSet, Verdict
-
-ADDRESS = "http://left-out.invalid"
-"""Put in place of the addresses of endpoints."""
 
 
 async def export_study(database: Database, experiment: Experiment, target: Path, options: Options) -> int:
@@ -140,7 +138,10 @@ class _Telling:
 
     def _study(self, task_set: str) -> StudyLine:
         spec = self.experiment.spec
-        endpoints = {name: {"base_url": ADDRESS} for name in spec.get("endpoints", {})}
+        endpoints = {
+            name: {"base_url": nowhere(item.get("base_url", ""))}
+            for name, item in spec.get("endpoints", {}).items()
+        }
         return StudyLine(
             title=f"{self.experiment.name}, an experiment of another arena",
             experiment=ExperimentRecord(

@@ -142,3 +142,18 @@ def advice(url: str, protocol: str | None = None) -> str | None:
     return (
         None if right is None else f"write base_url: {right} (the address of its OpenAI-compatible interface)"
     )
+
+
+# ── hosts, which a report names and the rest of an address stays out of ─────────────────────────────────────────
+
+_NOWHERE = ".left-out.invalid"
+
+
+def host_of(address: str) -> str:
+    """Return the host of an address, also of one that `nowhere` made."""
+    return (urlsplit(address).hostname or "unknown").removesuffix(_NOWHERE)
+
+
+def nowhere(address: str) -> str:
+    """Return an address that keeps the host alone, and that nothing answers at."""
+    return f"http://{host_of(address)}{_NOWHERE}"

@@ -11,6 +11,7 @@ from anyio import CapacityLimiter, to_thread
 
 from app.errors import UserError
 from app.experiments.spec import with_defaults
+from app.participants.addresses import host_of
 from app.records.database import Database
 from app.records.provenance import question_digests, template_digests
 from app.report_choices import Choices
@@ -19,8 +20,7 @@ from app.reports.evidence import Evidence, evidence_of
 from app.reports.facts import Facts, facts
 from app.reports.figures.accuracy import COLUMNS
 from app.reports.figures.core import Chart
-from app.reports.methods import host
-from app.reports.plots import WIDTHS, spec_of, svg
+from app.reports.plots import embedded
 from app.reports.report import Report, quick
 from app.reports.written import difference, interval, share, shown_p
 from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
@@ -360,7 +360,7 @@ def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
             if key == "extra_body" and inner:
                 yield f"{path} extra body", f"parameters {', '.join(sorted(inner))}"
             elif key == "base_url" and inner:
-                yield f"{path} host", host(str(inner))
+                yield f"{path} host", host_of(str(inner))
             elif key not in SECRET:
                 yield from _flat(f"{path} {key.replace('_', ' ')}", inner)
     elif isinstance(value, list):
@@ -454,10 +454,10 @@ def chart_rows(made: Comparison) -> list[PlainRow]:
     ]
 
 
-def pictures(made: Comparison) -> dict[str, bytes]:
-    """Return the plot of all arms as SVG, by width; empty where there is nothing to draw. Takes the processor for up to a second."""
+def pictures(made: Comparison) -> dict[str, str]:
+    """Return the plot of all arms as `embedded`; empty where there is nothing to draw. Takes the processor for up to a second."""
     rows = chart_rows(made)
-    return {name: svg(spec_of(CHART, rows, width)) for name, width in WIDTHS.items()} if rows else {}
+    return embedded(CHART, rows) if rows else {}
 
 
 def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:

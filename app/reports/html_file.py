@@ -1,14 +1,12 @@
 """A report as one HTML file with its tables, notes and plots, without scripts or other files."""
 
-from base64 import b64encode
-
 from anyio import to_thread
 from markupsafe import Markup
 
 from app.records.database import Database
 from app.report_choices import Choices
 from app.reports.page_parts import page_parts
-from app.reports.plots import WIDTHS, draw, follows_theme
+from app.reports.plots import embedded_figures
 from app.reports.report import Tell, notes, untold
 from app.reports.report_cache import made_of
 from app.templating import STATIC, environment
@@ -24,19 +22,12 @@ async def standing_alone(
     made = await made_of(database, experiment, tell, choices)
 
     def written() -> str:
-        pictures = {
-            name: {
-                width: b64encode(follows_theme(draw(name, "svg", pixels, rows))).decode()
-                for width, pixels in WIDTHS.items()
-            }
-            for name, rows in made.chart_rows.items()
-        }
         return environment.get_template("pages/report_alone.html").render(
             experiment=experiment,
             report=made.report,
             parts=page_parts(made.shown),
             notes=notes(made.report),
-            pictures=pictures,
+            pictures=embedded_figures(made.chart_rows),
             styles=Markup("\n".join((STATIC / name).read_text("utf-8") for name in STYLES)),  # noqa: S704 - our own files
         )
 

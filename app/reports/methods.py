@@ -10,12 +10,12 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from pydantic_core import to_jsonable_python
 
 from app.experiments.presets import PRESETS
 from app.experiments.spec import prompt_versions
+from app.participants.addresses import host_of
 from app.protocols import PROTOCOLS
 from app.reports.as_published import differences
 
@@ -69,7 +69,8 @@ def _design(report: Report) -> Iterator[str]:
     pilot = ", a pilot," if report.pilot else ""
     yield f"The experiment {report.experiment.name}{pilot} has {_count(len(arms), 'arm')} ({_listed(arms)})."
     held = report.provenance
-    name = held.task_set if held else spec.get("tasks", {}).get("set", "")
+    # An imported experiment may have got another set; its own file names the one that was asked.
+    name = spec.get("tasks", {}).get("set") or (held.task_set if held else "")
     yield (
         f"Judges gave verdicts on {_count(totals['questions'], 'question')} about {_count(totals['passages'], 'passage')} "
         f"of the task set {name}{_drawn(spec.get('tasks', {}))}."
@@ -210,14 +211,9 @@ def _participants(spec: Mapping[str, Any], held: Provenance | None) -> Iterator[
 def _server(name: str, settings: Mapping[str, Any], spec: Mapping[str, Any]) -> tuple[str, str]:
     """Return the name of a model's endpoint, and the host alone of its address: the rest may hold what is secret."""
     if settings.get("base_url"):
-        return name, host(settings["base_url"])
+        return name, host_of(settings["base_url"])
     endpoint = settings.get("endpoint") or ""
-    return endpoint, host(spec.get("endpoints", {}).get(endpoint, {}).get("base_url", ""))
-
-
-def host(address: str) -> str:
-    """Return the host of an address."""
-    return urlsplit(address).hostname or "unknown"
+    return endpoint, host_of(spec.get("endpoints", {}).get(endpoint, {}).get("base_url", ""))
 
 
 def _settings(settings: Mapping[str, Any]) -> str:

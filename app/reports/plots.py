@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -22,10 +23,7 @@ WIDTHS = {"narrow": 304, "wide": 680, "full": 1160}
 
 def draw(name: str, form: PictureFormat, width: int, rows: list[PlainRow]) -> bytes:
     """Return the chart of the figure of this name as a picture, or as its Vega-Lite spec. Takes the processor for up to a second."""
-    figure = figure_named(name)
-    if figure is None or figure.chart is None:
-        raise ValueError(f"There is no figure {name} with a chart.")
-    spec = spec_of(figure.chart, rows, width)
+    spec = spec_of(_chart_named(name), rows, width)
     match form:
         case "svg":
             return svg(spec)
@@ -33,6 +31,13 @@ def draw(name: str, form: PictureFormat, width: int, rows: list[PlainRow]) -> by
             return png(spec)
         case "json":
             return orjson.dumps(spec, option=orjson.OPT_INDENT_2)
+
+
+def _chart_named(name: str) -> Chart[Any]:
+    figure = figure_named(name)
+    if figure is None or figure.chart is None:
+        raise ValueError(f"There is no figure {name} with a chart.")
+    return figure.chart
 
 
 def spec_of(chart: Chart[Any], rows: list[PlainRow], width: int) -> dict[str, Any]:
@@ -66,6 +71,19 @@ def follows_theme(picture: bytes) -> bytes:
     """Return an SVG that is drawn in light colours on a dark ground where the reader's system is dark."""
     opening = picture.index(b">", picture.index(b"<svg")) + 1
     return picture[:opening] + f"<style>{DARK}</style>".encode() + picture[opening:]
+
+
+def embedded(chart: Chart[Any], rows: list[PlainRow]) -> dict[str, str]:
+    """Return a chart in each width of `WIDTHS`, as SVG in base64 that follows the reader's theme, for pages with pictures in them."""
+    return {
+        name: b64encode(follows_theme(svg(spec_of(chart, rows, width)))).decode()
+        for name, width in WIDTHS.items()
+    }
+
+
+def embedded_figures(rows: Mapping[str, list[PlainRow]]) -> dict[str, dict[str, str]]:
+    """Return the pictures of figures, given their rows by name, as `embedded`. Takes the processor for up to a second a picture."""
+    return {name: embedded(_chart_named(name), own) for name, own in rows.items()}
 
 
 def png(spec: Mapping[str, Any]) -> bytes:

@@ -155,7 +155,7 @@ def test_the_demo_with_a_model_prints_check_and_table_and_works_again(
     assert ended.code == 0, ended.err
     assert "requests sent" in ended.out
     for arm in ("naive", "consultancy", "debate", "expert"):
-        assert re.search(rf"│ {arm} ", ended.out)
+        assert re.search(rf"^{arm} ", ended.out, re.MULTILINE)
     assert "demo-model-small: " in ended.err
     assert not any(map(alive, started(settings)))
     file = tmp_path / "home" / "demo-model.yaml"

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,9 @@ async def test_without_passages_it_comes_back_and_says_so(database: Database, tm
     told = [orjson.loads(line) for line in path.read_bytes().splitlines()]
     assert not any("text" in line for line in told if line["type"] in ("passage", "text"))
     assert not any("prompts" in line for line in told if line["type"] == "arm")
-    assert await report_of(database, back) == before
+    # The methods name a hash over the questions with their texts, which another arena has not got.
+    digests = [re.sub(r"[0-9a-f]{64}", "", made) for made in (await report_of(database, back), before)]
+    assert digests[0] == digests[1]
     async with database.session() as session:
         texts = await session.scalars(select(Text.body).join(Passage, Passage.text_digest == Text.digest))
         assert all(body.startswith("No text came with the item") for body in texts)

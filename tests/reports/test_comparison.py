@@ -1,6 +1,7 @@
 """Experiments side by side: common questions, contrasts on them, what differs, and who may see it."""
 
 import json
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from io import StringIO
 from typing import Any
@@ -13,6 +14,7 @@ from app.errors import UserError
 from app.records.database import Database
 from app.report_choices import MOST, check_number
 from app.reports.comparison import Comparison, comparison_of, pictures
+from app.reports.plots import WIDTHS
 from app.reports.report import report
 from models import Experiment, Question
 from tests.factories import finished, imported, passage, played, spec, started
@@ -166,8 +168,8 @@ async def test_the_plot_the_tables_and_json_show_every_arm(database: Database) -
     one, other = await two(database)
     found = await made(database, one, other)
     drawn = pictures(found)
-    assert set(drawn) == {"narrow", "wide"}
-    assert b"<svg" in drawn["wide"]
+    assert set(drawn) == set(WIDTHS)
+    assert b"<svg" in b64decode(drawn["wide"])
     data = json.loads(json.dumps(found.as_json()))
     assert [item["experiment"] for item in data["experiments"]] == ["one", "two"]
     shown = StringIO()

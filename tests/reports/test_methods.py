@@ -12,12 +12,13 @@ from sqlalchemy import delete, select
 
 from app.experiments.freeze import start
 from app.experiments.spec import parse_spec
+from app.participants.addresses import host_of
 from app.records.database import Database
 from app.records.provenance import AnsweredModel, Provenance
 from app.reports import figures
 from app.reports import methods as module
 from app.reports.html_file import standing_alone
-from app.reports.methods import as_text, host, methods
+from app.reports.methods import as_text, methods
 from app.reports.report import RULES, Report, completed, quick, report
 from models import Arm, Experiment, Judgement, Trial, Verdict
 from tests.factories import finished, passage, spec
@@ -172,9 +173,10 @@ def test_models_are_named_with_the_revision_that_answered_and_without_secrets() 
 
 def test_only_the_host_of_an_address_is_named() -> None:
     assert (
-        host(f"https://user:{SECRET}@models.example.org:8443/v1/{SECRET}?k={SECRET}") == "models.example.org"
+        host_of(f"https://user:{SECRET}@models.example.org:8443/v1/{SECRET}?k={SECRET}")
+        == "models.example.org"
     )
-    assert host("") == "unknown"
+    assert host_of("") == "unknown"
 
 
 def test_figures_with_rows_add_their_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

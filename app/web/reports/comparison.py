@@ -1,7 +1,6 @@
 """Experiments side by side, and reports that a reader has recomputed."""
 
 import asyncio
-from base64 import b64encode
 from typing import Annotated, Literal
 
 from anyio import CapacityLimiter, to_process
@@ -13,7 +12,8 @@ from app.records import browse
 from app.records.database import Database
 from app.report_choices import MOST, Choices, Conceded, Ties, Unit, check_number
 from app.reports.comparison import comparison_of, pictures
-from app.reports.plots import WIDTHS, draw
+from app.reports.page_parts import page_parts
+from app.reports.plots import embedded_figures
 from app.reports.report import notes
 from app.reports.report_cache import made_of
 from app.services.visibility import sees_only, visible
@@ -33,7 +33,8 @@ async def compare(request: Request, who: Who, name: Names = []) -> Response:  # 
     async with database.session() as db:
         listed = await browse.experiments(db, owner=sees_only(who), search="", number=1)
         chosen = [await visible(db, who, own) for own in names]
-    made, drawn, sentence = None, {}, ""
+    made, sentence = None, ""
+    drawn: dict[str, str] = {}
     try:
         if names:
             check_number(names)
@@ -51,7 +52,7 @@ async def compare(request: Request, who: Who, name: Names = []) -> Response:  # 
         made=made,
         most=MOST,
         sentence=sentence,
-        pictures={width: b64encode(picture).decode() for width, picture in drawn.items()},
+        pictures=drawn,
     )
 
 
@@ -73,18 +74,15 @@ async def recomputed(
     limit: CapacityLimiter = request.app.state.comparing
     async with limit:
         made = await made_of(database, found, choices=choices)
-        drawn = {
-            figure: await to_process.run_sync(draw, figure, "svg", WIDTHS["wide"], rows, cancellable=True)
-            for figure, rows in made.chart_rows.items()
-        }
+        drawn = await to_process.run_sync(embedded_figures, dict(made.chart_rows), cancellable=True)
     return page(
         request,
         "pages/report_recomputed.html",
         experiment=found,
         report=made.report,
-        figures=made.shown,
+        parts=page_parts(made.shown),
         notes=notes(made.report),
-        pictures={figure: b64encode(picture).decode() for figure, picture in drawn.items()},
+        pictures=drawn,
         choices=choices,
         belief_floor=BELIEF_FLOOR,
     )
