@@ -36,46 +36,54 @@ from app.reports.figures.time import TIME
 from app.reports.figures.verbosity import VERBOSITY
 
 FIGURES: tuple[Figure[Any], ...] = (
+    # Accuracy
     ACCURACY,
     PGR,
     METRICS,
     SENSITIVITY,
+    ACCEPT_REJECT,
+    # Comparisons
     CONTRASTS,
     EXPLORATORY,
     BUDGETS,
     EQUAL_WORDS,
     CANDIDATES,
     ATTACKS,
+    # Calibration
     CALIBRATION,
     RELIABILITY,
     CALIBRATION_LIMITS,
     RISK_COVERAGE,
     BELIEF,
     CALIBRATION_STEPS,
+    # Incentives and skill
     INCENTIVES,
     WIN_RATES,
     SKILL,
     SKILL_ACCURACY,
+    # Bias
     CERTAINTY,
-    PEOPLE,
-    MIXED_MODELS,
-    TIME,
-    SIDES,
-    MEASURES,
-    ACCEPT_REJECT,
-    AGREEMENT,
-    ALPHA,
-    ARM_RANKING,
-    ROUTING,
     ORDER_BIAS,
     VERBOSITY,
     SELF_PREFERENCE,
     SYCOPHANCY,
     QUOTE_TRUST,
-    SIDES_SAID,
-    SPEECHES,
+    # People and models
+    PEOPLE,
+    MIXED_MODELS,
+    TIME,
+    AGREEMENT,
+    ALPHA,
+    ARM_RANKING,
+    ROUTING,
+    # Groups of judges
     GROUPS,
     TIERS,
+    # The talks
+    SIDES,
+    MEASURES,
+    SIDES_SAID,
+    SPEECHES,
 )
 """Every figure; a new one is a file beside these and a line here. Within a section, reports show them in this order."""
 
