@@ -53,8 +53,8 @@ class Column(Generic[Row]):
 
     @property
     def heading(self) -> str:
-        """Return the title as pages show it: with a capital, unless it is a symbol such as p."""
-        return self.title if len(self.title) == 1 else self.title[0].upper() + self.title[1:]
+        """Return the title as pages show it: with a capital, unless it begins with a symbol such as p."""
+        return self.title if self.title[1:2] in ("", " ") else self.title[0].upper() + self.title[1:]
 
     def shown(self, row: Row) -> ShownCell:
         """Return the cell of a row. Whole numbers are written with separators of thousands."""
