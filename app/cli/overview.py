@@ -18,6 +18,8 @@ from app.shown_table import ABSENT
 
 Cell: TypeAlias = Mapping[str, Any]
 
+SHOWN = ("accuracy", "contrasts")
+"""The figures of a report that an overview shows."""
 HEIGHT = 30
 """Lines of an overview at most."""
 LEAST, MOST = 40, 200

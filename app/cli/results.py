@@ -133,6 +133,7 @@ async def _report_there(remote: Remote, names: list[str], format: ReportFormat, 
 
 async def _report_here(names: list[str], format: ReportFormat, choices: Choices, *, whole: bool) -> None:
     from app.cli.local import local_arena
+    from app.cli.overview import SHOWN
     from app.cli.progress import figures
     from app.cli.work import (
         find_experiment,
@@ -155,8 +156,10 @@ async def _report_here(names: list[str], format: ReportFormat, choices: Choices,
             return
         if whole and 1 < len(names) <= MOST:
             print_comparison(await comparison_of(database, experiments, choices=choices))
-        made = [await local_report(database, experiment, choices) for experiment in experiments]
-        if format is ReportFormat.TABLE and not whole:
+        brief = format is ReportFormat.TABLE and not whole
+        only = SHOWN if brief else None
+        made = [await local_report(database, experiment, choices, only) for experiment in experiments]
+        if brief:
             print_overview([await local_overview(database, result) for result in made])
             return
     if format is ReportFormat.JSON:

@@ -1,10 +1,10 @@
 """What commands share that work on an experiment: find it, start it, work on it, report."""
 
 import shutil
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 
 from app.cli.console import print_lines, print_table, say
-from app.cli.overview import Overview, overview
+from app.cli.overview import SHOWN, Overview, overview
 from app.cli.progress import figures, show
 from app.cli.running import Incomplete
 from app.client import Remote
@@ -87,19 +87,25 @@ async def remote_overview(remote: Remote, name: str) -> Overview:
 
 async def print_local_report(database: Database, experiment: Experiment, address: str | None = None) -> None:
     """Print the report of an experiment of this machine on one screen; `address` is that of its page, if it is served."""
-    result = await local_report(database, experiment)
+    result = await local_report(database, experiment, only=SHOWN)
     print_overview([await local_overview(database, result, address)])
 
 
-async def local_report(database: Database, experiment: Experiment, choices: Choices = DEFAULT) -> Report:
-    """Return the report of an experiment of this machine, with progress while it is computed.
+async def local_report(
+    database: Database,
+    experiment: Experiment,
+    choices: Choices = DEFAULT,
+    only: Collection[str] | None = None,
+) -> Report:
+    """Return the report of an experiment of this machine, with progress while it is computed: all of it, or with the slow part of the
+    figures of these names alone.
 
     Raise UserError where a chosen contrast names no arm of it.
     """
     check_arms(choices, [arm["name"] for arm in experiment.spec.get("arms", ())])
     with figures(experiment.name) as tell:
         async with database.session() as session:
-            return await report(session, experiment, tell, choices=choices)
+            return await report(session, experiment, tell, choices=choices, only=only)
 
 
 def print_comparison(made: Comparison) -> None:

@@ -1,6 +1,6 @@
 """The report of an experiment: the rows of every figure, with what is to be read before and after them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
@@ -182,16 +182,21 @@ def untold(title: str, number: int, of: int) -> None:
 
 
 async def report(
-    session: AsyncSession, experiment: Experiment, tell: Tell = untold, *, choices: Choices | None = None
+    session: AsyncSession,
+    experiment: Experiment,
+    tell: Tell = untold,
+    *,
+    choices: Choices | None = None,
+    only: Collection[str] | None = None,
 ) -> Report:
-    """Compute the report of an experiment, finished or not."""
-    return computed(await facts(session, experiment, choices), tell)
+    """Compute the report of an experiment, finished or not; `only` as for `completed`."""
+    return computed(await facts(session, experiment, choices), tell, only)
 
 
-def computed(facts: Facts, tell: Tell = untold) -> Report:
+def computed(facts: Facts, tell: Tell = untold, only: Collection[str] | None = None) -> Report:
     """Return the whole report of these facts. For large experiments this uses the processor for a minute."""
     evidence = evidence_of(facts)
-    return completed(quick(evidence), evidence, tell)
+    return completed(quick(evidence), evidence, tell, only)
 
 
 def quick(evidence: Evidence, tell: Tell = untold) -> Report:
@@ -216,9 +221,12 @@ def quick(evidence: Evidence, tell: Tell = untold) -> Report:
     )
 
 
-def completed(report: Report, evidence: Evidence, tell: Tell = untold) -> Report:
-    """Return a report of `quick` with what is resampled or fitted."""
-    figures = [figure for figure in every_figure() if figure.name in report.pending]
+def completed(
+    report: Report, evidence: Evidence, tell: Tell = untold, only: Collection[str] | None = None
+) -> Report:
+    """Return a report of `quick` with what is resampled or fitted: all of it, or the figures of these names."""
+    wanted = set(report.pending if only is None else only)
+    figures = [figure for figure in every_figure() if figure.name in wanted.intersection(report.pending)]
     for number, figure in enumerate(figures, start=1):
         tell(figure.title, number, len(figures))
         report = with_figure(report, figure, evidence)
