@@ -20,7 +20,8 @@ from app.exchange.choices import Format, Part, What
 from app.exchange.columns import schema_of
 from app.exchange.options import USUAL, Options
 from app.exchange.preferences import JudgedTrial, in_shape, judged_trials, pairs_of
-from app.exchange.tabular import STDOUT, ExportRefused, Row, Write, destination, table
+from app.exchange.tabular import STDOUT, ExportRefused, Row, Rows, Write, destination, table
+from app.exchange.verdict_table import VerdictTable
 from app.exchange.weak_labels import GoldLabel, WeakLabel, gold_labels, weak_labels
 from app.experiments.spec import prompt_versions
 from app.judge_fields import FIELDS, KNOWS_STORY
@@ -36,6 +37,7 @@ from app.records.database import Database
 from app.records.drafts import Effort
 from app.records.exports import AttemptRow, ExportedTrial, Frame, MisleadingArgument, Sat, ThoughtVerdict
 from app.records.timing import TAKEN
+from app.records.verdict_pieces import verdict_pieces
 from app.records.verdicts import VerdictRow
 from app.statistics.scores import credit, turns_score
 from models import Arm, Experiment, Move, Participant, Passage, Question, Trial
@@ -74,10 +76,10 @@ async def export(
 
 @asynccontextmanager
 async def written_in_thread(
-    target: Path | BinaryIO, form: Format, columns: Sequence[Column], made: Callable[[Any], Iterable[Row]]
-) -> AsyncGenerator[Callable[[list[Any]], Awaitable[int]], None]:
-    """Writes a table in one separate thread, where the file is opened and closed too. Each call returns the number of
-    its rows when they are written.
+    target: Path | BinaryIO, form: Format, columns: Sequence[Column], made: Callable[[Any], Rows]
+) -> AsyncGenerator[Callable[[Any], Awaitable[int]], None]:
+    """Writes a table in one separate thread, where the file is opened and closed too. Each call makes rows of what was read, and
+    returns their number when they are written.
     """
     loop, thread, files = asyncio.get_running_loop(), ThreadPoolExecutor(1), ExitStack()
 
@@ -87,9 +89,9 @@ async def written_in_thread(
     def ended(error: BaseException | None = None) -> None:
         files.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
 
-    def add(write: Write, some: list[Any]) -> int:
-        rows = [row for item in some for row in made(item)]
-        if rows:
+    def add(write: Write, some: Any) -> int:
+        rows = made(some)
+        if len(rows):
             write(rows)
         return len(rows)
 
@@ -117,19 +119,30 @@ class RowMaker:
 
     def source(
         self, session: AsyncSession, what: What
+    ) -> tuple[AsyncGenerator[Any, None], Callable[[Any], Rows]]:
+        """Return what is read for an export, some at a time, and the method that makes rows of it."""
+        columns = schema_of(what, self.options)
+        match what:
+            case What.VERDICTS:
+                made = VerdictTable(self).verdicts
+                return verdict_pieces(session, self.experiment.id), lambda piece: made(piece, columns)
+            case What.BELIEFS:
+                each = VerdictTable(self).beliefs
+                return verdict_pieces(session, self.experiment.id), lambda piece: each(piece, columns)
+        items, rows = self._items(session, what)
+        return items, lambda some: [row for item in some for row in rows(item)]
+
+    def _items(
+        self, session: AsyncSession, what: What
     ) -> tuple[AsyncGenerator[list[Any], None], Callable[[Any], Iterable[Row]]]:
         """Return the records to read for an export, and the method that makes rows of each."""
         own, options = self.experiment.id, self.options
         match what:
-            case What.VERDICTS:
-                return exports.verdicts(session, own), self._wanted(self.verdict)
-            case What.BELIEFS:
-                return exports.verdicts(session, own), self.beliefs
             case What.TRANSCRIPTS:
                 trials = exports.trials(session, own, texts=options.passages)
                 return trials, self.transcripts
             case What.WINS:
-                return exports.wins(session, own), self._wanted(self.win)
+                return exports.wins(session, own), self.wins
             case What.CALLS:
                 return exports.attempts(session, own), self.calls
             case What.PREFERENCES:
@@ -138,10 +151,12 @@ class RowMaker:
                 return weak_labels(session, own, self.frame, options), self.weak_label
             case What.GOLD_LABELS:
                 return gold_labels(session, own, options), self.gold_label
+        raise ValueError(f"{what} is not made row by row")
 
-    def _wanted(self, made: Callable[[Any], Row]) -> Callable[[Any], Iterable[Row]]:
-        """Return a method that makes the row of a verdict where its arm and judge are wanted."""
-        return lambda item: [made(item)] if self._wants(item.row) else []
+    def wins(self, item: MisleadingArgument) -> Iterable[Row]:
+        """Return the row of a verdict that accepts a wrong answer, where its arm and judge are wanted."""
+        if self._wants(item.row):
+            yield self.win(item)
 
     def _wants(self, row: VerdictRow) -> bool:
         judge = self.frame.named(row.judge)
@@ -153,35 +168,12 @@ class RowMaker:
             self.options.people or trial not in self.frame.with_people
         )
 
-    def beliefs(self, item: ThoughtVerdict) -> Iterable[Row]:
-        """Return a row for each belief of a verdict, oldest first."""
-        row, verdict = item.row, item.row.verdict
-        if not self._wants(row):
-            return
-        last = len(verdict.beliefs) - 1
-        for step, belief in enumerate(verdict.beliefs):
-            others = [p for at, p in enumerate(belief) if at != row.gold]
-            yield {
-                **self._judge(row),
-                **self._trial(row.trial, row.question, row.passage, row.family),
-                "reading": verdict.reading,
-                "reading_order": verdict.answer_order,
-                "step": step,
-                "final": step == last,
-                "belief": belief,
-                "p_gold": belief[row.gold],
-                "correct": credit(belief[row.gold], others),
-                "method": verdict.method,
-                "trial_id": str(row.trial.id),
-                "judgement_id": str(row.judgement.id) if row.judgement else None,
-            }
-
     def pairs(self, item: JudgedTrial) -> Iterable[Row]:
         """Return the preference pairs of a trial."""
         trial = item.trial
         for pair in pairs_of(item, self.options):
             yield {
-                **self._arm(trial.arm),
+                **self.arm_columns(trial.arm),
                 "source": pair.source.value,
                 "judge": pair.judge,
                 **in_shape(pair, self.options.shape),
@@ -198,7 +190,7 @@ class RowMaker:
     def weak_label(self, item: WeakLabel) -> Iterable[Row]:
         """Return the row of a weak label."""
         yield {
-            **self._arm(item.arm),
+            **self.arm_columns(item.arm),
             "judge": item.judge,
             "judge_is_baseline": item.judge_is_baseline,
             **self._question(item.question, item.passage, item.family),
@@ -231,17 +223,6 @@ class RowMaker:
         ):
             yield self.call(item)
 
-    def _judge(self, row: VerdictRow) -> Row:
-        return {
-            **self._arm(row.arm),
-            "round": row.round.name if row.round else None,
-            "round_added": row.round is not None and row.round.position > 0,
-            "judge": self.frame.named(row.judge),
-            "judge_kind": row.judge.kind,
-            "judge_is_baseline": row.judge.kind == "builtin",
-            "judge_digest": row.judge.digest,
-        }
-
     def _prompt(self, segments: Sequence[Segment]) -> list[dict[str, str]]:
         """Return the messages of a prompt, without what is to be left out."""
         if not self.options.prompts:
@@ -267,41 +248,12 @@ class RowMaker:
             "question_text": question.text,
         }
 
-    def verdict(self, item: ThoughtVerdict) -> Row:
-        row, verdict, judging = item.row, item.row.verdict, item.row.judgement
-        low, high = _ends(verdict.bounds)
-        others = [p for at, p in enumerate(verdict.belief) if at != row.gold]
-        return {
-            **self._judge(row),
-            **self._trial(row.trial, row.question, row.passage, row.family),
-            "reading": verdict.reading,
-            "reading_order": verdict.answer_order,
-            "belief": verdict.belief,
-            "p_gold": verdict.belief[row.gold],
-            "correct": credit(verdict.belief[row.gold], others),
-            "judge_score": _paid(row),
-            "beliefs": verdict.beliefs,
-            "method": verdict.method,
-            "label_mass": verdict.label_mass,
-            "reason": verdict.reason,
-            "said": verdict.said,
-            "belief_low": low,
-            "belief_high": high,
-            "flags": verdict.flags,
-            "thoughts": _thoughts(item),
-            "marks": _marks(item),
-            **_effort(item),
-            **_time(row),
-            "created_at": verdict.created_at,
-            "judgement_id": str(judging.id) if judging else None,
-        }
-
     def transcript(self, item: ExportedTrial) -> Row:
         trial = item.trial
         outcome = trial.outcome or {"transcript": None, "measures": {}}
         return {
-            **self._arm(item.arm),
-            **self._trial(trial, item.question, item.passage, item.family),
+            **self.arm_columns(item.arm),
+            **self.trial_columns(trial, item.question, item.passage, item.family),
             "passage_title": item.passage.title,
             "passage_digest": item.passage.text_digest.hex(),
             "passage_family": item.passage.family.hex(),
@@ -322,8 +274,8 @@ class RowMaker:
         row, content = item.row, parse_content(item.argument.content)
         assert isinstance(content, Speech)
         return {
-            **self._arm(row.arm),
-            **self._trial(row.trial, row.question, row.passage, row.family),
+            **self.arm_columns(row.arm),
+            **self.trial_columns(row.trial, row.question, row.passage, row.family),
             "passage_digest": row.passage.text_digest.hex(),
             "passage_family": row.passage.family.hex(),
             "judge": self.frame.named(row.judge),
@@ -339,7 +291,7 @@ class RowMaker:
         attempt, call = item.attempt, item.call
         thinking = (attempt.reply or {}).get("thinking") or {}
         return {
-            **self._arm(item.arm),
+            **self.arm_columns(item.arm),
             "trial_id": str(item.trial),
             "judgement_id": str(call.play_id) if item.round else None,
             "round": item.round.name if item.round else None,
@@ -366,7 +318,8 @@ class RowMaker:
             "reply": None if attempt.reply is None else _json(attempt.reply),
         }
 
-    def _arm(self, arm: Arm) -> dict[str, Any]:
+    def arm_columns(self, arm: Arm) -> dict[str, Any]:
+        """Return the columns of the experiment and an arm of it."""
         seats = self.frame.seats.get(arm.id, {})
         return {
             "experiment": self.experiment.name,
@@ -380,7 +333,7 @@ class RowMaker:
             "prompt_version": prompt_versions(self.experiment.spec).get(arm.name, OLDEST),
         }
 
-    def _trial(self, trial: Trial, question: Question, passage: Passage, family: str) -> dict[str, Any]:
+    def trial_columns(self, trial: Trial, question: Question, passage: Passage, family: str) -> dict[str, Any]:
         return {
             "task_set": self.frame.task_set,
             "passage": passage.key,
@@ -406,31 +359,6 @@ def _json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _paid(row: VerdictRow) -> float | None:
-    """Return the score of a judge who took part, where its protocol puts a cost on turns."""
-    measures = (row.trial.outcome or {}).get("measures", {})
-    if row.judgement is not None or "penalty" not in measures:
-        return None
-    return turns_score(row.verdict.belief[row.gold], measures["penalty"])
-
-
-def _effort(item: ThoughtVerdict) -> Row:
-    """Return a person's marks and effort, as a reader of the talk or in a seat of it."""
-    if item.row.judge.kind != "person":
-        entered = {
-            **dict.fromkeys(field.name for field in FIELDS),
-            KNOWS_STORY.name: item.row.knows_story or None,
-        }
-        return {**entered, "active_seconds": None, "effort": []}
-    flags = item.row.seat.flags if item.row.seat else {}
-    return {
-        **{field.name: field.exported(flags) for field in FIELDS},
-        KNOWS_STORY.name: item.row.knows_story,
-        "active_seconds": _active(item.efforts if item.row.judgement else item.in_seat),
-        "effort": [{"step": step, **asdict(effort)} for step, effort in item.efforts.items()],
-    }
-
-
 def _active(efforts: Mapping[Any, Effort]) -> float:
     return math.fsum(effort.active_seconds for effort in efforts.values())
 
@@ -440,25 +368,6 @@ def _ends(bounds: Sequence[Sequence[float]] | None) -> tuple[list[float] | None,
     if bounds is None:
         return None, None
     return [low for low, _ in bounds], [high for _, high in bounds]
-
-
-def _marks(item: ThoughtVerdict) -> list[Row]:
-    """Return the judge's mark of each point, with the point's grade."""
-    measures = (item.row.trial.outcome or {}).get("measures", {})
-    grades = {number: measures.get(f"grade/{number}") for number in {mark.point for mark in item.marks}}
-    return [
-        {**asdict(mark), "grade": None if (grade := grades[mark.point]) is None else GRADES[int(grade)]}
-        for mark in item.marks
-    ]
-
-
-def _time(row: VerdictRow) -> Row:
-    """Return the time limit of a person and the time taken; an imported verdict has the time alone."""
-    allowed = row.seat.seconds if row.seat else None
-    taken = row.seat.flags.get(TAKEN) if row.seat else None
-    if allowed is None or taken is None:
-        return {"seconds_allowed": None, "seconds_taken": taken, "overtime": None}
-    return {"seconds_allowed": allowed, "seconds_taken": taken, "overtime": taken > allowed}
 
 
 def _person(sat: Sat, name: str) -> Row:
@@ -471,16 +380,6 @@ def _person(sat: Sat, name: str) -> Row:
         "active_seconds": _active(sat.efforts),
         "effort": [{"path": path, **asdict(effort)} for path, effort in sat.efforts.items()],
     }
-
-
-def _thoughts(item: ThoughtVerdict) -> list[Row]:
-    """Return the reasons of this verdict: each reading order has separate paths."""
-    own = f"judging/order{item.row.verdict.reading}/"
-    return [
-        {"path": thought.path, "text": thought.content["text"]}
-        for thought in item.thoughts
-        if thought.path.startswith(own)
-    ]
 
 
 _NOTHING = dict.fromkeys(

@@ -10,8 +10,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
+import numpy as np
 import orjson
+import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from app.csv_cells import csv_cell
@@ -26,10 +29,14 @@ class ExportRefused(UserError, ValueError):
 
 STDOUT = Path("-")
 GROUP = 200
-"""Rows of a row group of a Parquet file, whatever number is written at once."""
+"""Rows of a row group of a Parquet file, whatever number is written at once. A frame is a row group, however many rows it has."""
+SOME = 1_000
+"""Rows of a frame that are Python's objects at once."""
 Row: TypeAlias = Mapping[str, Any]
-Write: TypeAlias = Callable[[Sequence[Row]], None]
-"""Writes some rows. Each must have every column of the schema, with values of its types."""
+Rows: TypeAlias = Sequence[Row] | pl.DataFrame
+"""Some rows, or a frame of them. Each has every column of the schema, with values of its types."""
+Write: TypeAlias = Callable[[Rows], None]
+"""Writes some rows."""
 
 
 # ── where to ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -89,7 +96,7 @@ def table(stream: BinaryIO, form: Format, columns: Sequence[Column]) -> Iterator
     """Yield a writer of rows to a table in `stream` with these columns."""
     schema = arrow_schema(columns)
     with _FORMS[form](stream, schema) as write:
-        yield lambda rows: write(_batch(rows, schema))
+        yield lambda rows: write(_batch(rows, schema), len(rows) if isinstance(rows, pl.DataFrame) else GROUP)
 
 
 _ARROW: Mapping[Scalar, Any] = {
@@ -120,22 +127,44 @@ def _arrow_kind(kind: ColumnKind) -> Any:
     return pa.struct([_arrow_field(part) for part in kind.columns])
 
 
-def _batch(rows: Sequence[Row], schema: Any) -> Any:
+def _batch(rows: Rows, schema: Any) -> Any:
+    """Return rows as a `pyarrow.Table`."""
+    if isinstance(rows, pl.DataFrame):
+        held = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+        columns = [_retyped(held.column(field.name).combine_chunks(), field.type) for field in schema]
+        return pa.Table.from_arrays(columns, schema=schema)
     columns = [pa.array([row[field.name] for row in rows], field.type) for field in schema]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _retyped(values: Any, kind: Any) -> Any:
+    """Return an array of a frame as one of a type, which differs in the width of offsets and in what fields say of themselves."""
+    if pa.types.is_list(kind):
+        inner = _retyped(values.flatten(), kind.value_type)
+        sizes = pc.fill_null(pc.list_value_length(values), 0)
+        offsets = np.concatenate([[0], np.cumsum(sizes.to_numpy(zero_copy_only=False))])
+        return pa.ListArray.from_arrays(
+            pa.array(offsets, pa.int32()), inner, type=kind, mask=values.is_null() if values.null_count else None
+        )
+    if pa.types.is_struct(kind):
+        parts = [_retyped(values.field(part.name), part.type) for part in kind]
+        return pa.StructArray.from_arrays(parts, fields=list(kind))
+    if isinstance(kind, pa.BaseExtensionType):
+        return pa.ExtensionArray.from_storage(kind, values.cast(kind.storage_type))
+    return values.cast(kind)
 
 
 @contextmanager
-def _parquet(stream: BinaryIO, schema: Any) -> Iterator[Callable[[Any], None]]:
+def _parquet(stream: BinaryIO, schema: Any) -> Iterator[Callable[[Any, int], None]]:
     held = schema.empty_table()
     with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
 
-        def write(batch: Any, least: int = GROUP) -> None:
+        def write(batch: Any, group: int) -> None:
             nonlocal held
-            held = pa.concat_tables([held, pa.Table.from_batches([batch])])
-            while held.num_rows >= least:
-                writer.write_table(held.slice(0, GROUP).combine_chunks())
-                held = held.slice(GROUP)
+            held = pa.concat_tables([held, batch])
+            while held.num_rows >= group:
+                writer.write_table(held.slice(0, group).combine_chunks())
+                held = held.slice(group)
 
         yield write
         if held.num_rows:
@@ -143,11 +172,11 @@ def _parquet(stream: BinaryIO, schema: Any) -> Iterator[Callable[[Any], None]]:
 
 
 @contextmanager
-def _json_lines(stream: BinaryIO, schema: Any) -> Iterator[Callable[[Any], None]]:
+def _json_lines(stream: BinaryIO, schema: Any) -> Iterator[Callable[[Any, int], None]]:
     raw = [field.name for field in schema if field.type == pa.json_()]
 
-    def write(batch: Any) -> None:
-        for row in batch.to_pylist():
+    def write(batch: Any, _: int) -> None:
+        for row in _as_rows(batch):
             row |= {name: orjson.Fragment(row[name]) for name in raw if row[name] is not None}
             stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
 
@@ -155,17 +184,22 @@ def _json_lines(stream: BinaryIO, schema: Any) -> Iterator[Callable[[Any], None]
 
 
 @contextmanager
-def _csv(stream: BinaryIO, schema: Any) -> Iterator[Callable[[Any], None]]:
+def _csv(stream: BinaryIO, schema: Any) -> Iterator[Callable[[Any, int], None]]:
     def lines(rows: Iterable[Iterable[Any]]) -> None:
         text = io.StringIO(newline="")
         csv.writer(text).writerows(rows)
         stream.write(text.getvalue().encode())
 
     lines([schema.names])
-    yield lambda batch: lines(map(csv_cell, row.values()) for row in batch.to_pylist())
+    yield lambda batch, _: lines(map(csv_cell, row.values()) for row in _as_rows(batch))
 
 
-_FORMS: dict[Format, Callable[[BinaryIO, Any], AbstractContextManager[Callable[[Any], None]]]] = {
+def _as_rows(batch: Any) -> Iterator[dict[str, Any]]:
+    for start in range(0, batch.num_rows, SOME):
+        yield from batch.slice(start, SOME).to_pylist()
+
+
+_FORMS: dict[Format, Callable[[BinaryIO, Any], AbstractContextManager[Callable[[Any, int], None]]]] = {
     Format.JSONL: _json_lines,
     Format.CSV: _csv,
     Format.PARQUET: _parquet,

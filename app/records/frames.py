@@ -5,7 +5,7 @@ all of them. A frame holds no text that a judge read.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -162,13 +162,12 @@ BLOCK = 4_000_000
 """Bytes of rows that are parsed at once."""
 
 
-async def _copied(
+async def copied_pieces(
     session: AsyncSession, query: str, experiment: uuid.UUID, schema: dict[str, Any]
-) -> pl.DataFrame:
-    """Return the rows of a query by COPY, with the columns of `schema` in its order."""
+) -> AsyncGenerator[pl.DataFrame, None]:
+    """Yield the rows of a query by COPY in their order, about `BLOCK` bytes at a time, with the columns of `schema` in its order."""
     raw = await (await session.connection()).get_raw_connection()
     driver: Any = raw.driver_connection
-    parts = [pl.DataFrame(schema=schema)]
     held: list[bytes] = []
     size = 0
     async with driver.cursor() as cursor, cursor.copy(f"COPY ({query}) {_FORM}", [experiment]) as copy:
@@ -176,11 +175,18 @@ async def _copied(
             held.append(bytes(line))
             size += len(line)
             if size > BLOCK:
-                parts.append(await to_thread.run_sync(_parsed, held, schema))
+                yield await to_thread.run_sync(_parsed, held, schema)
                 held, size = [], 0
     if held:
-        parts.append(_parsed(held, schema))
-    return pl.concat(parts)
+        yield _parsed(held, schema)
+
+
+async def copied(
+    session: AsyncSession, query: str, experiment: uuid.UUID, schema: dict[str, Any]
+) -> pl.DataFrame:
+    """Return the rows of a query by COPY, with the columns of `schema` in its order."""
+    pieces = copied_pieces(session, query, experiment, schema)
+    return pl.concat([pl.DataFrame(schema=schema), *[piece async for piece in pieces]])
 
 
 _FORM = "TO STDOUT (FORMAT csv, DELIMITER E'\\t')"
@@ -190,7 +196,7 @@ def _parsed(lines: Sequence[bytes], schema: dict[str, Any]) -> pl.DataFrame:
     return pl.read_csv(b"".join(lines), has_header=False, separator="\t", schema=schema)
 
 
-def _key(column: str) -> str:
+def key_of(column: str) -> str:
     """Return the SQL of the number of an id."""
     return f"uuid_hash_extended({column}, 0)"
 
@@ -198,7 +204,7 @@ def _key(column: str) -> str:
 # ── talks ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _TALKS = f"""
-    SELECT {_key("talk.id")}, talk.id, arm.name, passage.key, coalesce(first.key, passage.key), question.key,
+    SELECT {key_of("talk.id")}, talk.id, arm.name, passage.key, coalesce(first.key, passage.key), question.key,
         talk.assignment, talk.replicate, array_position(talk.answers, question.gold) - 1, judge.name,
         coalesce(talk.judge_id::text, ''), talk.argues, coalesce(talk.outcome->'measures', '{{}}'), talk.position
     FROM play AS talk JOIN arm ON arm.id = talk.arm_id JOIN question ON question.id = talk.question_id
@@ -225,7 +231,7 @@ async def talk_frame(session: AsyncSession, experiment: uuid.UUID) -> pl.DataFra
     """Return every talk of an experiment in any state: by arm, in the order of the queue. `TALKS` has the columns."""
     types = schema_of(TALKS)
     names = (*_READ_TALKS, "took_part", "argues", "measures", "position")
-    found = await _copied(session, _TALKS, experiment, {name: types[name] for name in names})
+    found = await copied(session, _TALKS, experiment, {name: types[name] for name in names})
     talks = found.with_row_index("talk").cast({"talk": pl.Int32})
     if talks["hash"].n_unique() < talks.height:
         raise ValueError("Two talks have the same hash: read the frame with another seed.")
@@ -239,8 +245,8 @@ def _verdicts_with(answers: int) -> str:
     """Return the SQL of the verdicts; questions have up to `answers` answers."""
     beliefs = ", ".join(f"verdict.belief[{place + 1}]" for place in range(answers))
     return f"""
-        SELECT {_key("verdict.play_id")}, {_key("coalesce(playing.talk_id, playing.id)")}, (playing.kind = 'judging')::text,
-            {_key("playing.round_id")}, {_key("verdict.participant_id")}, playing.place, verdict.reading,
+        SELECT {key_of("verdict.play_id")}, {key_of("coalesce(playing.talk_id, playing.id)")}, (playing.kind = 'judging')::text,
+            {key_of("playing.round_id")}, {key_of("verdict.participant_id")}, playing.place, verdict.reading,
             verdict.answer_order, verdict.method, verdict.label_mass, verdict.flags,
             CASE WHEN jsonb_array_length(verdict.beliefs) <> 1 THEN verdict.beliefs END, {beliefs}
         FROM verdict JOIN play AS playing ON playing.id = verdict.play_id WHERE playing.experiment_id = %s
@@ -271,9 +277,9 @@ async def verdict_frame(session: AsyncSession, experiment: uuid.UUID, talks: pl.
         select(func.max(func.cardinality(Trial.answers))).where(Trial.experiment_id == experiment)
     )
     width = answers or 2
-    found = await _copied(session, _verdicts_with(width), experiment, _read_verdicts(width))
+    found = await copied(session, _verdicts_with(width), experiment, _read_verdicts(width))
     judges, rounds = await _judges(session), await _rounds(session, experiment)
-    knowing = await _copied(
+    knowing = await copied(
         session, _KNOWING, experiment, {"play": pl.Int64, "who": pl.Int64, "reads": pl.Boolean}
     )
     read = [found]
@@ -293,21 +299,22 @@ def _arranged(
     verdicts. `read` is emptied, so that the rows are not there twice.
     """
     found = read.pop()
-    talk = _places(found["hash"], talks["hash"])
+    talk = places(found["hash"], talks["hash"])
     placed = _order(found, talks["position"].to_numpy()[talk], judges, rounds)
     placed = placed[talk[placed] >= 0]
     ordered = found[placed].with_columns(pl.Series("talk", talk[placed], pl.Int32))
     del found, placed, talk
-    added = (_knowing(ordered, knowing), *_names(ordered, judges, rounds), *_beliefs(ordered, talks, width))
-    lists = (_lists(ordered["reading_order"], pl.Int8), _lists(ordered["flags"], pl.Categorical))
+    gold = talks["gold"].to_numpy()[ordered["talk"].to_numpy()]
+    added = (_knowing(ordered, knowing), *_names(ordered, judges, rounds), *belief_columns(ordered, gold, width))
+    small = (lists(ordered["reading_order"], pl.Int8), lists(ordered["flags"], pl.Categorical))
     of_talk = talks.select(
         "arm", "passage", "family", "question", "gold", "assignment", "replicate", "took_part"
     )
     rows = ordered.drop("reading_order", "flags").hstack(of_talk[ordered["talk"]].get_columns())
-    return rows.hstack([*added, *lists]).select(*schema_of(COLUMNS))
+    return rows.hstack([*added, *small]).select(*schema_of(COLUMNS))
 
 
-def _places(keys: pl.Series, names: pl.Series) -> IntArray:
+def places(keys: pl.Series, names: pl.Series) -> IntArray:
     """Return the place of each key among different ones; -1 for null, and for a key that is not there."""
     own = names.to_numpy()
     if not own.size:
@@ -319,8 +326,8 @@ def _places(keys: pl.Series, names: pl.Series) -> IntArray:
 
 def _order(rows: pl.DataFrame, position: IntArray, judges: pl.DataFrame, rounds: pl.DataFrame) -> IntArray:
     """Return verdicts in their order: by position of the talk, round, name of the judge and reading."""
-    rank = judges["rank"].to_numpy()[_places(rows["who"], judges["who"])]
-    own = _places(rows["round_hash"], rounds["round_hash"])
+    rank = judges["rank"].to_numpy()[places(rows["who"], judges["who"])]
+    own = places(rows["round_hash"], rounds["round_hash"])
     # A judge who took part in the talk has no round, and comes last.
     late = np.iinfo(np.int32).max
     turn = np.where(own < 0, late, rounds["round_position"].to_numpy()[own]) if rounds.height else own
@@ -346,7 +353,7 @@ async def _rounds(session: AsyncSession, experiment: uuid.UUID) -> pl.DataFrame:
 
 
 _KNOWING = f"""
-    SELECT DISTINCT {_key("seat.play_id")}, {_key("seat.participant_id")}, (playing.kind = 'judging')::text
+    SELECT DISTINCT {key_of("seat.play_id")}, {key_of("seat.participant_id")}, (playing.kind = 'judging')::text
     FROM seat JOIN play AS playing ON playing.id = seat.play_id
     WHERE (seat.flags->>'{KNOWS_STORY.name}')::boolean AND playing.experiment_id = %s
         AND (playing.kind = 'judging' OR seat.role = 'judge' AND EXISTS (
@@ -365,11 +372,13 @@ def _knowing(rows: pl.DataFrame, knowing: pl.DataFrame) -> pl.Series:
     return pl.Series(KNOWS_STORY.name, known)
 
 
-def _beliefs(rows: pl.DataFrame, talks: pl.DataFrame, answers: int) -> Iterator[pl.Series]:
-    """Yield beliefs as lists, and what they are worth."""
+def belief_columns(rows: pl.DataFrame, gold: IntArray, answers: int) -> Iterator[pl.Series]:
+    """Yield what beliefs are worth, and beliefs as lists: the last, and all where there are several.
+
+    `rows` has them as numbers in `belief_0`, `belief_1`, …, and as JSON in `path`. gold: (n,) place of the gold answer.
+    """
     names = [f"belief_{place}" for place in range(answers)]
     matrix = rows.select(pl.col(names).fill_null(-1.0)).to_numpy()
-    gold = talks["gold"].to_numpy()[rows["talk"].to_numpy()]
     yield pl.Series("p_gold", matrix[np.arange(gold.size), gold])
     yield pl.Series("correct", credits(matrix, gold))
     belief = pl.Series("belief", matrix, pl.List(pl.Float64))
@@ -379,7 +388,7 @@ def _beliefs(rows: pl.DataFrame, talks: pl.DataFrame, answers: int) -> Iterator[
     yield rows["path"].str.json_decode(pl.List(pl.List(pl.Float64))).alias("beliefs")
 
 
-def _lists(texts: pl.Series, inner: Any) -> pl.Series:
+def lists(texts: pl.Series, inner: Any) -> pl.Series:
     """Return texts such as `{0,1}`, of which few differ, as lists."""
     parts = pl.col("text").cast(pl.String).str.strip_chars("{}").str.split(",")
     filled = parts.list.filter(pl.element() != "").cast(pl.List(inner))
@@ -445,7 +454,7 @@ async def mark_frame(session: AsyncSession, experiment: uuid.UUID) -> pl.DataFra
 # ── efforts ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _EFFORTS = f"""
-    SELECT {_key("judging.id")}, sum(draft.active_seconds)
+    SELECT {key_of("judging.id")}, sum(draft.active_seconds)
     FROM play AS judging JOIN seat ON seat.play_id = judging.id JOIN draft ON draft.seat_id = seat.id
     WHERE judging.experiment_id = %s AND judging.kind = 'judging' AND judging.state = 'done'
     GROUP BY judging.id
@@ -455,7 +464,7 @@ _EFFORT = {"play": pl.Int64, "seconds": pl.Float64}
 
 async def effort_frame(session: AsyncSession, experiment: uuid.UUID) -> pl.DataFrame:
     """Return the seconds that people worked on each judging that they finished, by `play` as in the frame of verdicts."""
-    return await _copied(session, _EFFORTS, experiment, dict(_EFFORT))
+    return await copied(session, _EFFORTS, experiment, dict(_EFFORT))
 
 
 def no_efforts() -> pl.DataFrame:
@@ -467,7 +476,7 @@ def no_efforts() -> pl.DataFrame:
 
 # The moves of a talk are read once, and joined talk by talk: over all talks, PostgreSQL would sort them on disk.
 _SPOKEN = f"""
-    SELECT {_key("talk.id")}, said.*
+    SELECT {key_of("talk.id")}, said.*
     FROM play AS talk CROSS JOIN LATERAL (
         WITH own AS MATERIALIZED (SELECT path, seat, content FROM move WHERE move.play_id = talk.id)
         SELECT speech.seat, count(*), sum((speech.content->>'words')::int), sum(quoted.quotes), sum(quoted.verified),
@@ -498,4 +507,4 @@ _SPOKEN = f"""
 
 async def spoken_frame(session: AsyncSession, experiment: uuid.UUID) -> pl.DataFrame:
     """Return what each seat said that judges read, by talk and seat, over finished talks. `SPOKEN` has the columns."""
-    return await _copied(session, _SPOKEN, experiment, schema_of(SPOKEN))
+    return await copied(session, _SPOKEN, experiment, schema_of(SPOKEN))
