@@ -1,4 +1,4 @@
-"""The time and the memory of a report of a million verdicts and of its page, beside COPY of the same rows and an accuracy table in
+"""The time and the memory of a report of a million verdicts, of its page and of the Parquet export, beside COPY of the same rows and an accuracy table in
 Polars.
 
     python -m benchmarks.reports --size 0.1
@@ -23,6 +23,8 @@ from typing import Any
 import polars as pl
 import psycopg
 
+from app.exchange.choices import Format, What
+from app.exchange.export import export
 from app.records import experiments
 from app.records.database import Database, open_database
 from app.reports.evidence import evidence_of
@@ -34,7 +36,7 @@ from benchmarks.verdicts import Size, make
 
 NAME = "made"
 GOAL, MEMORY, FIRST = 3.0, 700, 2.0
-"""Most times COPY and table together, and most megabytes, that a report may take; most seconds until its page is answered."""
+"""Most times COPY and table together, and most megabytes, that a report or an export may take; most seconds until its page is answered."""
 
 ROWS = """
     SELECT arm.name AS arm, judge.name AS judge, judge.kind, round.name AS round, passage.key AS passage, question.key AS question,
@@ -150,6 +152,20 @@ async def page(database: Database) -> dict[str, Any]:
     return {**found, "page: all figures": so_far(), "peak": _peak()}
 
 
+# ── the export ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def exported(database: Database, home: Path) -> dict[str, Any]:
+    """Measure the export of the verdicts as Parquet."""
+    async with database.session() as session:
+        experiment = await experiments.find(session, NAME)
+    assert experiment is not None
+    began, cpu = time.perf_counter(), time.process_time()
+    await export(database, experiment, What.VERDICTS, Format.PARQUET, home / "verdicts.parquet")
+    took = Measure(time.perf_counter() - began, time.process_time() - cpu)
+    return {"Parquet export": took, "peak": _peak()}
+
+
 # ── all of it ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -168,6 +184,8 @@ async def _part(home: Path, part: str) -> None:
                 found = floor(database.conninfo)
             case "page":
                 found = await page(database)
+            case "export":
+                found = await exported(database, home)
             case _:
                 found = await whole(database, part == "slow")
     as_json = {name: own if isinstance(own, float) else [own.seconds, own.cpu] for name, own in found.items()}
@@ -186,12 +204,15 @@ async def measure(size: Size, slow: bool) -> None:
             base = await asyncio.to_thread(_in_a_process, home, "floor")
             report = await asyncio.to_thread(_in_a_process, home, "slow" if slow else "report")
             opened = await asyncio.to_thread(_in_a_process, home, "page")
-    _print(base, report, opened)
+            written = await asyncio.to_thread(_in_a_process, home, "export")
+    _print(base, report, opened, written)
 
 
-def _print(base: dict[str, Any], report: dict[str, Any], opened: dict[str, Any]) -> None:
+def _print(
+    base: dict[str, Any], report: dict[str, Any], opened: dict[str, Any], written: dict[str, Any]
+) -> None:
     print("| step | seconds | CPU of the process, s |\n|---|--:|--:|")
-    for name, own in {**base, **report, **opened}.items():
+    for name, own in {**base, **report, **opened, **written}.items():
         if name != "peak":
             print(f"| {name} | {own[0]:.2f} | {own[1]:.2f} |")
     least = base["COPY of the rows"][0] + base["accuracy table in Polars"][0]
@@ -200,6 +221,11 @@ def _print(base: dict[str, Any], report: dict[str, Any], opened: dict[str, Any])
         f"\nThe report without resampled figures took {took / least:.2f} × COPY and table ({took:.1f} s and {least:.1f} s; "
         f"at most {GOAL:g} ×), and {report['peak']:.0f} MB (at most {MEMORY}). Its page was first answered after "
         f"{opened['page: first answer'][0]:.1f} s (at most {FIRST:g})."
+    )
+    own = written["Parquet export"][0]
+    print(
+        f"The Parquet export took {own / least:.2f} × COPY and table ({own:.1f} s; at most {GOAL:g} ×), and {written['peak']:.0f} MB "
+        f"(at most {MEMORY})."
     )
 
 
@@ -211,7 +237,9 @@ def main() -> None:
     parser.add_argument("--size", type=float, default=1.0, help="part of a million verdicts")
     parser.add_argument("--judges", choices=("people", "models"), default="people")
     parser.add_argument("--slow", action="store_true", help="also PGR, flip tests and mixed models")
-    parser.add_argument("--part", choices=("floor", "report", "slow", "page"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--part", choices=("floor", "report", "slow", "page", "export"), help=argparse.SUPPRESS
+    )
     parser.add_argument("--home", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.part:

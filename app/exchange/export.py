@@ -24,22 +24,20 @@ from app.exchange.tabular import STDOUT, ExportRefused, Row, Rows, Write, destin
 from app.exchange.verdict_table import VerdictTable
 from app.exchange.weak_labels import GoldLabel, WeakLabel, gold_labels, weak_labels
 from app.experiments.spec import prompt_versions
-from app.judge_fields import FIELDS, KNOWS_STORY
+from app.judge_fields import FIELDS
 from app.participants.base import Segment
 from app.participants.completions import messages
 from app.participants.prompts import OLDEST
 from app.protocols.core import Belief, Speech, parse_content
-from app.protocols.flaws import GRADES, ITEMS
+from app.protocols.flaws import ITEMS
 from app.protocols.quotes import MarkedText, render
 from app.records import exports
 from app.records.columns import Column
 from app.records.database import Database
 from app.records.drafts import Effort
-from app.records.exports import AttemptRow, ExportedTrial, Frame, MisleadingArgument, Sat, ThoughtVerdict
-from app.records.timing import TAKEN
+from app.records.exports import AttemptRow, ExportedTrial, Frame, MisleadingArgument, Sat
 from app.records.verdict_pieces import verdict_pieces
 from app.records.verdicts import VerdictRow
-from app.statistics.scores import credit, turns_score
 from models import Arm, Experiment, Move, Participant, Passage, Question, Trial
 
 LEFT_OUT = "[The passage was left out.]"
@@ -333,7 +331,9 @@ class RowMaker:
             "prompt_version": prompt_versions(self.experiment.spec).get(arm.name, OLDEST),
         }
 
-    def trial_columns(self, trial: Trial, question: Question, passage: Passage, family: str) -> dict[str, Any]:
+    def trial_columns(
+        self, trial: Trial, question: Question, passage: Passage, family: str
+    ) -> dict[str, Any]:
         return {
             "task_set": self.frame.task_set,
             "passage": passage.key,

@@ -116,14 +116,15 @@ def arrow_schema(columns: Sequence[Column]) -> Any:
 
 def _arrow_field(column: Column) -> Any:
     about = {"description": column.description}
-    return pa.field(column.name, _arrow_kind(column.kind), nullable=column.optional, metadata=about)
+    return pa.field(column.name, arrow_kind(column.kind), nullable=column.optional, metadata=about)
 
 
-def _arrow_kind(kind: ColumnKind) -> Any:
+def arrow_kind(kind: ColumnKind) -> Any:
+    """Return the `pyarrow.DataType` of a kind of column."""
     if isinstance(kind, Scalar):
         return _ARROW[kind]
     if isinstance(kind, ListOf):
-        return pa.list_(_arrow_kind(kind.kind))
+        return pa.list_(arrow_kind(kind.kind))
     return pa.struct([_arrow_field(part) for part in kind.columns])
 
 
@@ -144,7 +145,10 @@ def _retyped(values: Any, kind: Any) -> Any:
         sizes = pc.fill_null(pc.list_value_length(values), 0)
         offsets = np.concatenate([[0], np.cumsum(sizes.to_numpy(zero_copy_only=False))])
         return pa.ListArray.from_arrays(
-            pa.array(offsets, pa.int32()), inner, type=kind, mask=values.is_null() if values.null_count else None
+            pa.array(offsets, pa.int32()),
+            inner,
+            type=kind,
+            mask=values.is_null() if values.null_count else None,
         )
     if pa.types.is_struct(kind):
         parts = [_retyped(values.field(part.name), part.type) for part in kind]

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from app.exchange.options import Options
+from app.exchange.tabular import arrow_kind
 from app.judge_fields import FIELDS, KNOWS_STORY, FieldKind, JudgeField
 from app.protocols.flaws import GRADES
 from app.protocols.marks import MARKS, marked_place
@@ -39,8 +42,9 @@ def _kind_of(kind: ColumnKind) -> Any:
     return _KINDS[kind]
 
 
-_TYPES = {column.name: _kind_of(column.kind) for column in VERDICTS}
-_NUMBERS = pl.List(pl.Float64)
+_DECLARED = {column.name: column.kind for column in VERDICTS}
+_TYPES = {name: _kind_of(kind) for name, kind in _DECLARED.items()}
+_NUMBERS = ListOf(Scalar.NUMBER)
 
 
 class Maker(Protocol):
@@ -72,7 +76,9 @@ class VerdictTable:
         values = {own.name: own for own in belief_columns(rows, gold, piece.setting.answers)}
         values["beliefs"] = _all_beliefs(values["belief"], values["beliefs"])
         values["judge_score"] = _paid(rows, values["p_gold"])
-        values |= {own.name: own for own in (*_uncertain(rows), *_entered(rows), *_told(rows), *_efforts(rows))}
+        values |= {
+            own.name: own for own in (*_uncertain(rows), *_entered(rows), *_told(rows), *_efforts(rows))
+        }
         found = rows.with_columns(
             *values.values(),
             pl.col("reason").fill_null(""),
@@ -86,13 +92,15 @@ class VerdictTable:
     def beliefs(self, piece: Piece, columns: Sequence[Column]) -> pl.DataFrame:
         """Return the rows of the beliefs of the verdicts of a piece that are wanted, oldest first."""
         rows = self._named(piece)
-        values = {own.name: own for own in belief_columns(rows, rows["gold"].to_numpy(), piece.setting.answers)}
+        values = {
+            own.name: own for own in belief_columns(rows, rows["gold"].to_numpy(), piece.setting.answers)
+        }
         path = _all_beliefs(values["belief"], values["beliefs"])
         count = path.list.len().to_numpy()
         verdict = np.repeat(np.arange(rows.height), count)
         step = np.arange(verdict.size) - np.repeat(np.cumsum(count) - count, count)
         steps = rows[verdict].with_columns(
-            pl.Series("belief", path.filter(path.list.len() > 0).explode(), _NUMBERS),
+            pl.Series("belief", path.filter(path.list.len() > 0).explode(), _kind_of(_NUMBERS)),
             pl.Series("step", step, pl.Int64),
             pl.Series("final", step == np.repeat(count, count) - 1),
         )
@@ -149,8 +157,8 @@ class VerdictTable:
         talks = setting.talks.with_columns(pl.col("arm_id").cast(pl.String))
         found = talks.join(arms, on="arm_id", how="left", maintain_order="left").with_columns(
             pl.col("passage", "family", "question").cast(pl.String),
-            _decoded(talks["answers"], orjson.loads, _TYPES["answers"]),
-            _decoded(talks["argues"].cast(pl.String), _argues, _TYPES["argues"]),
+            _decoded(talks["answers"], orjson.loads, _DECLARED["answers"]),
+            _decoded(talks["argues"].cast(pl.String), _argues, _DECLARED["argues"]),
             task_set=pl.lit(self.maker.frame.task_set),
         )
         if self.maker.options.people:
@@ -176,10 +184,22 @@ class VerdictTable:
 # ── JSON ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _decoded(texts: pl.Series, read: Callable[[str], Any], kind: Any) -> pl.Series:
+def _series(name: str, values: Sequence[Any], kind: ColumnKind) -> pl.Series:
+    """Return values of Python as a column. Arrow takes nested ones many times faster than Polars."""
+    return pl.Series(name, pa.array(values, arrow_kind(kind)), dtype=_kind_of(kind))
+
+
+def _filled(name: str, height: int, at: pl.Series, values: Sequence[Any]) -> pl.Series:
+    """Return a declared column of lists with these values in the rows `at`, and empty lists elsewhere."""
+    place = np.full(height, len(values))
+    place[at.to_numpy()] = np.arange(len(values))
+    return _series(name, [*values, []], _DECLARED[name])[place]
+
+
+def _decoded(texts: pl.Series, read: Callable[[str], Any], kind: ColumnKind) -> pl.Series:
     """Return texts as what `read` makes of them, each once; null for null."""
     own = texts.unique().drop_nulls()
-    values = pl.DataFrame([own.rename("text"), pl.Series("value", [read(text) for text in own], kind)])
+    values = pl.DataFrame([own.rename("text"), _series("value", [read(text) for text in own], kind)])
     frame = texts.to_frame("text")
     return frame.join(values, on="text", how="left", maintain_order="left")["value"].alias(texts.name)
 
@@ -194,7 +214,7 @@ def _argues(text: str) -> list[dict[str, Any]]:
 def _all_beliefs(last: pl.Series, path: pl.Series) -> pl.Series:
     """Return every belief of verdicts: those of `path`, and where it is null only the last."""
     nested = pa.LargeListArray.from_arrays(np.arange(last.len() + 1), last.to_arrow())
-    alone = pl.Series(nested, dtype=pl.List(_NUMBERS))
+    alone = pl.Series(nested, dtype=path.dtype)
     return pl.select(pl.when(path.is_null()).then(alone).otherwise(path).alias("beliefs")).to_series()
 
 
@@ -207,8 +227,13 @@ def _matrix(beliefs: pl.Series, width: int) -> Any:
 def _uncertain(rows: pl.DataFrame) -> Iterator[pl.Series]:
     """Yield the figures that models stated, and both ends of the interval of each belief."""
     yield _decoded(rows["said"], orjson.loads, _NUMBERS)
-    for at, name in enumerate(("belief_low", "belief_high")):
-        yield _decoded(rows["bounds"], lambda text, at=at: [own[at] for own in orjson.loads(text)], _NUMBERS).alias(name)  # type: ignore[misc]
+    low, high = (partial(_ends, end) for end in (0, 1))
+    yield _decoded(rows["bounds"], low, _NUMBERS).alias("belief_low")
+    yield _decoded(rows["bounds"], high, _NUMBERS).alias("belief_high")
+
+
+def _ends(end: int, bounds: str) -> list[float]:
+    return [own[end] for own in orjson.loads(bounds)]
 
 
 def _paid(rows: pl.DataFrame, p_gold: pl.Series) -> pl.Series:
@@ -247,15 +272,14 @@ def _read(field: JudgeField, entered: pl.Series) -> pl.Series:
 
 def _told(rows: pl.DataFrame) -> Iterator[pl.Series]:
     """Yield the thoughts of judges in each reading, and their marks of points with the grades of these."""
-    thoughts: list[list[dict[str, Any]]] = [[]] * rows.height
-    marks: list[list[dict[str, Any]]] = [[]] * rows.height
-    for at in rows["moves"].is_not_null().arg_true():
-        told, marked = orjson.loads(rows["moves"][at])
-        thoughts[at] = [{"path": path, "text": text} for path, text in told or ()]
-        if marked:
-            marks[at] = _marks(marked, orjson.loads(rows["measures"][at] or "{}"))
-    yield pl.Series("thoughts", thoughts, _TYPES["thoughts"])
-    yield pl.Series("marks", marks, _TYPES["marks"])
+    at = rows["moves"].is_not_null().arg_true()
+    thoughts, marks = [], []
+    for moves, measures in rows[at].select("moves", "measures").iter_rows():
+        told, marked = orjson.loads(moves)
+        thoughts.append([{"path": path, "text": text} for path, text in told or ()])
+        marks.append(_marks(marked, orjson.loads(measures or "{}")) if marked else [])
+    yield _filled("thoughts", rows.height, at, thoughts)
+    yield _filled("marks", rows.height, at, marks)
 
 
 def _marks(marked: Sequence[tuple[str, int]], measures: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -272,23 +296,15 @@ def _marks(marked: Sequence[tuple[str, int]], measures: Mapping[str, float]) -> 
 def _efforts(rows: pl.DataFrame) -> Iterator[pl.Series]:
     """Yield the time that people worked, and their effort at each step of a finished talk."""
     person = rows["judge_kind"] == "person"
-    active: list[float | None] = pl.select(pl.when(person).then(0.0)).to_series().to_list()
-    efforts: list[list[dict[str, Any]]] = [[]] * rows.height
-    for at in (person & rows["drafts"].is_not_null()).arg_true():
-        entered = {path: Effort(*own) for path, *own in orjson.loads(rows["drafts"][at])}
-        if not rows["judging"][at]:
-            active[at] = math.fsum(effort.active_seconds for effort in entered.values())
-            continue
-        steps = by_step(entered)
-        active[at] = math.fsum(effort.active_seconds for effort in steps.values())
-        efforts[at] = [
-            {
-                "step": step,
-                "active_seconds": effort.active_seconds,
-                "focus_changes": effort.focus_changes,
-                "edits": effort.edits,
-            }
-            for step, effort in steps.items()
-        ]
-    yield pl.Series("active_seconds", active, pl.Float64)
-    yield pl.Series("effort", efforts, _TYPES["effort"])
+    at = (person & rows["drafts"].is_not_null()).arg_true()
+    active = np.where(person.to_numpy(), 0.0, np.nan)
+    seconds, efforts = [], []
+    for drafts, judging in rows[at].select("drafts", "judging").iter_rows():
+        entered: Mapping[Any, Effort] = {path: Effort(*own) for path, *own in orjson.loads(drafts)}
+        steps = by_step(entered) if judging else {}
+        worked = steps if judging else entered
+        seconds.append(math.fsum(effort.active_seconds for effort in worked.values()))
+        efforts.append([{"step": step, **asdict(effort)} for step, effort in steps.items()])
+    active[at.to_numpy()] = seconds
+    yield pl.Series("active_seconds", active).fill_nan(None)
+    yield _filled("effort", rows.height, at, efforts)

@@ -305,7 +305,11 @@ def _arranged(
     ordered = found[placed].with_columns(pl.Series("talk", talk[placed], pl.Int32))
     del found, placed, talk
     gold = talks["gold"].to_numpy()[ordered["talk"].to_numpy()]
-    added = (_knowing(ordered, knowing), *_names(ordered, judges, rounds), *belief_columns(ordered, gold, width))
+    added = (
+        _knowing(ordered, knowing),
+        *_names(ordered, judges, rounds),
+        *belief_columns(ordered, gold, width),
+    )
     small = (lists(ordered["reading_order"], pl.Int8), lists(ordered["flags"], pl.Categorical))
     of_talk = talks.select(
         "arm", "passage", "family", "question", "gold", "assignment", "replicate", "took_part"
