@@ -164,6 +164,8 @@ class _Telling:
                     for row in self.setting.spending
                 ),
                 left_out=tuple(part.value for part in Part if part in self.options.without),
+                tags=tuple(self.experiment.tags),
+                note=self.experiment.note,
             ),
         )
 

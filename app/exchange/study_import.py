@@ -171,6 +171,8 @@ def _frozen(study: Study, name: str, task_set: str, where: Sequence[str], own: s
         calls=[_call(line) for line in study.calls],
         texts=[line.text for line in study.texts],
         spending=[] if came is None else [row.model_dump() for row in came.spending],
+        tags=[] if came is None else sorted(set(came.tags)),
+        note="" if came is None else came.note,
     )
 
 

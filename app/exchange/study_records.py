@@ -4,13 +4,22 @@ A study that was made elsewhere has none of them.
 """
 
 import hashlib
+import re
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from app.exchange.taskfile import Index, Key, Meta, Shape, Storable, Text
 from app.protocols.core import BeliefFlag
+from app.records.tags import MOST_CHARACTERS, MOST_NOTE, MOST_TAGS, TAG, as_tag
+
+
+def _checked_tag(tag: str) -> str:
+    if not re.fullmatch(TAG, tag):
+        raise ValueError(f"no tag: write a word of at most {MOST_CHARACTERS} letters, digits, '.', '_' or '-'")
+    return tag
+
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """What names of arms and rounds look like."""
@@ -21,6 +30,7 @@ Small = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 Count = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Tag = Annotated[str, AfterValidator(as_tag), AfterValidator(_checked_tag)]
 Orders = tuple[tuple[Index, ...], ...]
 
 
@@ -54,6 +64,9 @@ class ExperimentRecord(Shape):
     """What it took of its models."""
     left_out: tuple[Literal["passages", "prompts", "people"], ...] = ()
     """What was left out of the file."""
+    tags: tuple[Tag, ...] = Field((), max_length=MOST_TAGS)
+    note: Annotated[Storable, Field(max_length=MOST_NOTE)] = ""
+    """What researchers wrote on it, outside its frozen file."""
 
 
 class RoundLine(Shape):

@@ -191,6 +191,9 @@ class ImportedStudy:
     """Those that the prompts of calls are made of."""
     spending: Sequence[Mapping[str, Any]] = ()
     """What was taken of each model."""
+    tags: Sequence[str] = ()
+    note: str = ""
+    """What researchers wrote on it, outside the frozen file."""
 
 
 async def create(session: AsyncSession, new: ImportedStudy) -> Experiment:
@@ -206,6 +209,8 @@ async def create(session: AsyncSession, new: ImportedStudy) -> Experiment:
         digest=new.digest,
         seed=new.seed,
         state=new.state,
+        tags=list(new.tags),
+        note=new.note,
         **({"created_at": new.created_at} if new.created_at else {}),
     )
     session.add(experiment)

@@ -1,5 +1,6 @@
 """Tags and notes of experiments: what researchers write on them, outside the frozen file."""
 
+import unicodedata
 import uuid
 from collections.abc import Sequence
 
@@ -8,6 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records.browse import seen_by
 from models import Experiment
+
+MOST_TAGS = 20
+MOST_CHARACTERS = 40
+MOST_NOTE = 20_000
+"""Characters of a note."""
+TAG = rf"[^\W_][\w.\-]{{0,{MOST_CHARACTERS - 1}}}"
+"""A regular expression for a tag, once it is `as_tag`."""
+
+
+def as_tag(word: str) -> str:
+    """Return a word as tags are written: in lower case, without white space around it."""
+    return unicodedata.normalize("NFC", word.strip().casefold())
 
 
 async def locked(session: AsyncSession, experiment: uuid.UUID) -> tuple[list[str], str]:

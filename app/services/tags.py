@@ -1,7 +1,6 @@
 """Changing the tags and the note of an experiment."""
 
 import re
-import unicodedata
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,13 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import UserError
 from app.records import tags as records
 from app.records.people import note as put_on_trail
+from app.records.tags import MOST_CHARACTERS, MOST_NOTE, MOST_TAGS, TAG, as_tag
 from models import Experiment
-
-MOST_TAGS = 20
-MOST_CHARACTERS = 40
-MOST_NOTE = 20_000
-"""Characters of a note."""
-_TAG = re.compile(rf"[^\W_][\w.\-]{{0,{MOST_CHARACTERS - 1}}}")
 
 
 class TagRefused(UserError):
@@ -53,8 +47,8 @@ def read_tags(words: Iterable[str]) -> list[str]:
 
 
 def _tag(word: str) -> str:
-    tag = unicodedata.normalize("NFC", word.strip().casefold())
-    if not _TAG.fullmatch(tag):
+    tag = as_tag(word)
+    if not re.fullmatch(TAG, tag):
         raise TagRefused(
             f"{word.strip()[:60]!r} is no tag: write a word of at most {MOST_CHARACTERS} letters, digits, '.', '_' or '-'."
         )

@@ -21,7 +21,9 @@ from app.experiments.freeze import judge_again
 from app.experiments.spec import read_panel
 from app.judge_fields import KNOWS_STORY
 from app.records.database import Database
+from app.records.tags import MOST_NOTE, MOST_TAGS
 from app.reports.report import report
+from app.services.tags import mark, marked
 from models import Account, CallAttempt, Draft, Experiment, Passage, SeatRow, Text, Trial
 from tests.exchange.test_export import by_models, rows_of, server
 from tests.factories import finished, judge_on, market, passage, played, spec, twins
@@ -222,6 +224,21 @@ async def test_unfinished_work_is_nobodys_here(database: Database, tmp_path: Pat
     assert back.state == "cancelled"
 
 
+async def test_tags_and_note_come_back_at_the_head_of_the_report(database: Database, tmp_path: Path) -> None:
+    experiment = await finished(database)
+    async with database.session.begin() as session:
+        row = await session.get_one(Experiment, experiment.id)
+        await mark(session, None, row, tags=["Größe", "pilot"], note="First try,\nwith =1+1.")
+    async with database.session() as session:
+        experiment = await session.get_one(Experiment, experiment.id)
+    head = marked(experiment).sentence
+    assert head == "Tags: grösse, pilot. Note: First try,\nwith =1+1."
+    back = await there_and_back(database, experiment, tmp_path / "study.jsonl")
+    assert back.id != experiment.id
+    assert marked(back) == marked(experiment)
+    assert marked(back).sentence == head
+
+
 # ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -322,6 +339,21 @@ BAD: dict[str, tuple[str, Callable[[dict[str, Any]], None], str]] = {
         "arm",
         lambda line: line.update(protocol="debate", settings={"rounds": -1}),
         "settings.rounds",
+    ),
+    "a tag of two words": (
+        "study",
+        lambda line: line["experiment"].update(tags=["two words"]),
+        "experiment.tags[0]",
+    ),
+    "too many tags": (
+        "study",
+        lambda line: line["experiment"].update(tags=[f"t{at}" for at in range(MOST_TAGS + 1)]),
+        "experiment.tags",
+    ),
+    "a note that is too long": (
+        "study",
+        lambda line: line["experiment"].update(note="x" * (MOST_NOTE + 1)),
+        "experiment.note",
     ),
     "a seed beyond 63 bits": ("trial", lambda line: line["record"].update(seed=2**63), "record.seed"),
 }
