@@ -17,7 +17,9 @@ from app.records.tags import MOST_CHARACTERS, MOST_NOTE, MOST_TAGS, TAG, as_tag
 
 def _checked_tag(tag: str) -> str:
     if not re.fullmatch(TAG, tag):
-        raise ValueError(f"no tag: write a word of at most {MOST_CHARACTERS} letters, digits, '.', '_' or '-'")
+        raise ValueError(
+            f"no tag: write a word of at most {MOST_CHARACTERS} letters, digits, '.', '_' or '-'"
+        )
     return tag
 
 

@@ -27,11 +27,11 @@ from app.records.finding import CONFIDENT, FLAGS, PRESETS, Sort
 from app.records.progress import failures
 from app.records.queue import sharing
 from app.records.spending import spent_by
-from app.records.tags import tags_of
+from app.records.tags import MOST_NOTE, tags_of
 from app.services.caps import CapRefused, change_cap
 from app.services.experiments import Action, change
 from app.services.refusal import Refused
-from app.services.tags import MOST_NOTE, TagRefused, mark
+from app.services.tags import TagRefused, mark
 from app.services.visibility import sees_only, visible, visible_trial
 from app.web.experiments.measures import course, in_words
 from app.web.experiments.progress_chart import bars, lasting
