@@ -9,10 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import orjson
 import polars as pl
-import pyarrow as pa
 
 from app.exchange.options import Options
-from app.exchange.tabular import arrow_kind
+from app.exchange.tabular import each_in_a_list, series_of
 from app.judge_fields import FIELDS, KNOWS_STORY, FieldKind, JudgeField
 from app.protocols.flaws import GRADES
 from app.protocols.marks import MARKS, marked_place
@@ -184,22 +183,17 @@ class VerdictTable:
 # ── JSON ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _series(name: str, values: Sequence[Any], kind: ColumnKind) -> pl.Series:
-    """Return values of Python as a column. Arrow takes nested ones many times faster than Polars."""
-    return pl.Series(name, pa.array(values, arrow_kind(kind)), dtype=_kind_of(kind))
-
-
 def _filled(name: str, height: int, at: pl.Series, values: Sequence[Any]) -> pl.Series:
     """Return a declared column of lists with these values in the rows `at`, and empty lists elsewhere."""
     place = np.full(height, len(values))
     place[at.to_numpy()] = np.arange(len(values))
-    return _series(name, [*values, []], _DECLARED[name])[place]
+    return series_of(name, [*values, []], _DECLARED[name])[place]
 
 
 def _decoded(texts: pl.Series, read: Callable[[str], Any], kind: ColumnKind) -> pl.Series:
     """Return texts as what `read` makes of them, each once; null for null."""
     own = texts.unique().drop_nulls()
-    values = pl.DataFrame([own.rename("text"), _series("value", [read(text) for text in own], kind)])
+    values = pl.DataFrame([own.rename("text"), series_of("value", [read(text) for text in own], kind)])
     frame = texts.to_frame("text")
     return frame.join(values, on="text", how="left", maintain_order="left")["value"].alias(texts.name)
 
@@ -213,8 +207,7 @@ def _argues(text: str) -> list[dict[str, Any]]:
 
 def _all_beliefs(last: pl.Series, path: pl.Series) -> pl.Series:
     """Return every belief of verdicts: those of `path`, and where it is null only the last."""
-    nested = pa.LargeListArray.from_arrays(np.arange(last.len() + 1), last.to_arrow())
-    alone = pl.Series(nested, dtype=path.dtype)
+    alone = each_in_a_list(last)
     return pl.select(pl.when(path.is_null()).then(alone).otherwise(path).alias("beliefs")).to_series()
 
 
