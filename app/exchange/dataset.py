@@ -24,6 +24,7 @@ from app.exchange.choices import Format, What
 from app.exchange.columns import ABOUT, described, kind_name, schema_of
 from app.exchange.export import RowMaker, written_in_thread
 from app.exchange.options import Options
+from app.exchange.study import Line, StudyLine
 from app.exchange.study_export import lines, written
 from app.records import exports, whole
 from app.records.columns import Column, ListOf, Scalar
@@ -100,11 +101,19 @@ async def write_dataset(
     return sum(table.rows for table in tables)
 
 
+def _without_marks(line: Line) -> Line:
+    """Return a line without tags and note of the experiment, which are written for colleagues."""
+    if not isinstance(line, StudyLine) or line.experiment is None:
+        return line
+    bare = line.experiment.model_copy(update={"tags": (), "note": ""})
+    return line.model_copy(update={"experiment": bare})
+
+
 async def _write_study(session: AsyncSession, experiment: Experiment, path: Path, options: Options) -> None:
     held: list[bytes] = []
     with path.open("xb") as stream:
         async for line in lines(session, experiment, options):
-            held.append(written(line))
+            held.append(written(_without_marks(line)))
             if len(held) == 500:
                 await to_thread.run_sync(stream.writelines, held)
                 held = []

@@ -265,6 +265,7 @@ async def test_a_data_set_has_a_card_croissant_and_the_study(
 ) -> None:
     lines = [{**passage(key), "license": "CC BY 4.0"} for key in ("Alba", "Brise")]
     experiment = await finished(database, *lines)
+    experiment.tags, experiment.note = ["mine"], "For colleagues."
     folder = tmp_path / "set"
     rows = await sent(database, experiment, Document.DATASET, folder, form)
     card = (folder / "README.md").read_text("utf-8")
@@ -286,7 +287,10 @@ async def test_a_data_set_has_a_card_croissant_and_the_study(
     assert all(f"`{field['name']}`" in text for field in fields)
     assert len({field["@id"] for field in fields}) == len(fields)
     assert rows > 0
-    assert read_study(folder / "study.jsonl").problems == ()
+    study = read_study(folder / "study.jsonl")
+    assert study.problems == ()
+    assert study.about.experiment is not None
+    assert (study.about.experiment.tags, study.about.experiment.note) == ((), "")
 
 
 async def test_a_data_set_can_go_without_passages(database: Database, tmp_path: Path, server: Any) -> None:
