@@ -242,7 +242,7 @@ def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
 
 
 def _words(rows: Sequence[ReportRow]) -> list[str]:
-    return [*_exclusions(rows), *_stances(rows), *_people(rows), *_single(rows)]
+    return [*_exclusions(rows), *_stances(rows), *_people(rows), *_single(rows), *_no_gap(rows)]
 
 
 def _exclusions(rows: Sequence[ReportRow]) -> Iterator[str]:
@@ -250,7 +250,7 @@ def _exclusions(rows: Sequence[ReportRow]) -> Iterator[str]:
     for row in rows:
         if row.excluded:
             yield (
-                f"{row.arm.arm}, {row.judge.label}: {row.excluded} verdicts are left out, on questions  "
+                f"{row.arm.arm}, {row.judge.label}: {row.excluded} verdicts are left out, on questions "
                 "that lack verdicts under another assignment."
             )
     for row in rows:
@@ -288,7 +288,12 @@ def _people(rows: Sequence[ReportRow]) -> Iterator[str]:
     pooled = [(row, row.cell) for row in rows if row.cell and row.cell.people]
     if not pooled:
         return
-    counts = ", ".join(f"{cell.people} in {row.arm.arm}" for row, cell in pooled)
+    by_label: dict[str, list[str]] = {}
+    for row, cell in pooled:
+        by_label.setdefault(row.judge.label, []).append(f"{cell.people} in {row.arm.arm}")
+    counts = "; ".join(
+        f"{', '.join(own)}{'' if label == 'people' else f' by {label}'}" for label, own in by_label.items()
+    )
     yield (
         f"People: {counts}. Intervals and contrasts of people are for new passages and new people (clustered by passage and by "
         "person); beside them stand each person's figures and, as a check, a mixed logistic model with people and questions random."
@@ -296,6 +301,19 @@ def _people(rows: Sequence[ReportRow]) -> Iterator[str]:
     for row, cell in pooled:
         if cell.method == METHOD_ONE_JUDGE:
             yield f"{row.arm.arm}, {row.judge.label}: {cell.method}."
+
+
+def _no_gap(rows: Sequence[ReportRow]) -> Iterator[str]:
+    """Yield why there is no PGR, for each reason with the judges for whom it holds under every arm."""
+    cells = [(row.judge.label, row.cell) for row in rows if row.cell]
+    judges: dict[str, list[str]] = {}
+    for label in dict.fromkeys(label for label, _ in cells):
+        own = [cell for other, cell in cells if other == label]
+        reasons = list(dict.fromkeys(cell.pgr_reason for cell in own if cell.pgr_reason))
+        if all(cell.pgr is None for cell in own) and len(reasons) == 1:
+            judges.setdefault(reasons[0], []).append(label)
+    for reason, labels in judges.items():
+        yield f"No PGR for {', '.join(labels)}: {reason[0].lower()}{reason[1:]}"
 
 
 def _single(rows: Sequence[ReportRow]) -> Iterator[str]:
