@@ -1,6 +1,7 @@
 """Judge accuracy: one row for every arm and judge, with scores, counts, and what is left out."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ from app.reports.twins import Floor
 from app.reports.written import FIXED, between, share, starred
 from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
 from app.statistics.accuracy import Cell, accuracy_of, with_gap
+from app.statistics.pgr import LATER
 from app.statistics.readings import Place
 from app.statistics.two_way import METHOD_ONE_JUDGE
 
@@ -304,14 +306,14 @@ def _people(rows: Sequence[ReportRow]) -> Iterator[str]:
 
 
 def _no_gap(rows: Sequence[ReportRow]) -> Iterator[str]:
-    """Yield why there is no PGR, for each reason with the judges for whom it holds under every arm."""
+    """Yield why judges have no PGR under any arm: the reason that most of their arms have."""
     cells = [(row.judge.label, row.cell) for row in rows if row.cell]
     judges: dict[str, list[str]] = {}
     for label in dict.fromkeys(label for label, _ in cells):
         own = [cell for other, cell in cells if other == label]
-        reasons = list(dict.fromkeys(cell.pgr_reason for cell in own if cell.pgr_reason))
-        if all(cell.pgr is None for cell in own) and len(reasons) == 1:
-            judges.setdefault(reasons[0], []).append(label)
+        reasons = Counter(cell.pgr_reason for cell in own if cell.pgr_reason not in (None, LATER))
+        if reasons and all(cell.pgr is None for cell in own):
+            judges.setdefault(reasons.most_common(1)[0][0], []).append(label)
     for reason, labels in judges.items():
         yield f"No PGR for {', '.join(labels)}: {reason[0].lower()}{reason[1:]}"
 

@@ -83,7 +83,9 @@ def _verbosity_table(rows: Sequence[Verbosity], names: Names) -> ShownTable[Verb
         if found is None:
             return ShownCell(ABSENT, reason=f"None: {row.slope.reason}.")
         value, low, high = (factor(end) for end in found)
-        return ShownCell(f"× {value}" if part == 0 else f"{low} to {high}")
+        return ShownCell(
+            f"× {value}" if part == 0 and value[0].isdigit() else value if part == 0 else f"{low} to {high}"
+        )
 
     columns: tuple[Column[Verbosity], ...] = (
         Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
