@@ -178,6 +178,10 @@ async def _send_study(remote: Remote, name: str, path: Path, where: list[str]) -
     )
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _saved_study(
     name: str,
     *,
@@ -191,14 +195,15 @@ def _saved_study(
     if not new:
         return f"{name}: this study is there already, with the same trials."
     arms = "; ".join(
-        f"{arm} {count} trials, {verdicts.get(arm, 0)} verdicts" for arm, count in trials.items()
+        f"{arm} {_counted(count, 'trial')}, {_counted(verdicts.get(arm, 0), 'verdict')}"
+        for arm, count in trials.items()
     )
     others = "".join(
-        f" Apart from these, {count} verdicts in the round {round_name}."
+        f" Apart from these, {_counted(count, 'verdict')} in the round {round_name}."
         for round_name, count in apart.items()
     )
     return (
-        f"{name}: {questions} questions added to the task set, and the experiment: {arms}.{others}\n"
+        f"{name}: {_counted(questions, 'question')} added to the task set, and the experiment: {arms}.{others}\n"
         f"`arena report {name}` shows it; `arena judge {name} --with PANEL.yaml` has new judges read it."
     )
 

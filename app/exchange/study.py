@@ -142,11 +142,11 @@ class ArmLine(Shape):
     @property
     def rules(self) -> Protocol:
         """Return the protocol with its settings. Raise ValueError where there is none."""
-        if self.protocol == Imported.name:
-            return Imported(speakers=self.speakers)
-        if self.protocol not in PROTOCOLS:
+        if self.protocol != Imported.name and self.protocol not in PROTOCOLS:
             raise ValueError(f'there is no protocol "{self.protocol}"')
         try:
+            if self.protocol == Imported.name:
+                return Imported.model_validate({**self.settings, "speakers": self.speakers})
             return PROTOCOLS[self.protocol].model_validate(self.settings)
         except ValidationError as error:
             first = error.errors()[0]

@@ -117,7 +117,9 @@ class _Telling:
             if who.kind != "person" or self.options.people:
                 yield self._participant(who)
         for arm, seats, prompts in self.setting.arms:
-            own = arm.protocol == Imported.name
+            settings = {
+                key: value for key, value in arm.settings.items() if key != "speakers" and value is not None
+            }
             yield ArmLine.model_validate(
                 {
                     "name": arm.name,
@@ -127,7 +129,11 @@ class _Telling:
                         if who.kind != "person" or self.options.people
                     },
                     "protocol": arm.protocol,
-                    **(arm.settings if own else {"settings": arm.settings}),
+                    **(
+                        {"speakers": arm.settings.get("speakers", ()), "settings": settings}
+                        if arm.protocol == Imported.name
+                        else {"settings": arm.settings}
+                    ),
                     "prompts": prompts if self.options.prompts else {},
                 }
             )

@@ -490,6 +490,8 @@ def _reason(detail: ErrorDetails, shape: type[BaseModel]) -> str:
         return f"{place} must be at {_BOUNDS[kind]} {next(iter(detail['ctx'].values()))}"
     if kind == "literal_error":
         return f"{place} must be {detail['ctx']['expected']}"
+    if kind.startswith("datetime_"):
+        return f"{place} must be a time as 2026-03-01T12:00:00Z"
     if kind == "string_too_long":
         return f"{place} is longer than {detail['ctx']['max_length']} characters"
     colon = ":" if place and kind in _WHOLE_CLAUSES else ""

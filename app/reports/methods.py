@@ -245,7 +245,7 @@ def _judging(report: Report, held: Provenance | None) -> Iterator[str]:
         yield _round(item)
     taking = list(dict.fromkeys(line.judge.label for line in report.lines if line.judge.takes_part))
     if taking:
-        yield f"{_listed(taking)} took part in the talks as judges, each in separate talks."
+        yield f"In the talks {_listed(taking)} took part as {'judge' if len(taking) == 1 and taking[0] != 'people' else 'judges'}, each in separate talks."
     orders = {line.certainty is not None and line.certainty.orders_agree is not None for line in report.lines}
     if True in orders:
         yield "Models and built-in judges read each talk in both orders of the answers, and each reading is a verdict."

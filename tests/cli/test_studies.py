@@ -32,7 +32,7 @@ def test_a_study_is_imported_reported_and_judged_again(arena: Arena, tmp_path: P
     assert imported.code == 0, imported.err
     assert "theirs: 2 questions added" in imported.out
     assert "debate 2 trials, 2 verdicts" in imported.out
-    assert "1 verdicts in the round offline" in imported.out
+    assert "1 verdict in the round offline" in imported.out
     panel = tmp_path / "panel.yaml"
     panel.write_text(json.dumps(PANEL))
     judged_again = arena.run("judge", "theirs", "--with", panel)
@@ -63,7 +63,7 @@ def test_the_nyu_debates_come_with_their_verdicts_or_without(
     assert records.count("experiment") == 0
     ended = arena.run("import", "nyu-debates", path, "--where", "included_in_paper")
     assert ended.code == 0, ended.err
-    assert "human-debate 1 trials, 1 verdicts" in ended.out
+    assert "human-debate 1 trial, 1 verdict" in ended.out
     refused = arena.run("import", "nyu-debates", path, "--skip-bad")
     assert (refused.code, "--tasks-only" in refused.err) == (2, True)
 

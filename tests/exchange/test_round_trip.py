@@ -420,3 +420,19 @@ def test_every_column_of_a_row_travels_or_is_of_this_database_alone(table: Any) 
     record, own = CARRIED[table]
     columns = {column.name for column in table.__table__.columns}
     assert columns - own - set(record.model_fields) == set()
+
+
+# ── studies of others ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_study_of_others_comes_back_with_the_same_report(database: Database, tmp_path: Path) -> None:
+    """Its arms have speakers, and settings that every protocol has."""
+    from tests.exchange.studies import study as theirs
+
+    experiment = (await taken(database, theirs(tmp_path), "theirs")).experiment
+    before = await report_of(database, experiment)
+    path = await exported(database, experiment, tmp_path / "again.jsonl")
+    arms = [line for line in map(orjson.loads, path.read_bytes().splitlines()) if line["type"] == "arm"]
+    assert any(arm.get("speakers") for arm in arms)
+    back = await there_and_back(database, experiment, path)
+    assert await report_of(database, back) == before

@@ -1,6 +1,7 @@
 """Judge accuracy: one row for every arm and judge, with scores, counts, and what is left out."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ from app.reports.twins import Floor
 from app.reports.written import FIXED, between, share, starred
 from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
 from app.statistics.accuracy import Cell, accuracy_of, with_gap
+from app.statistics.pgr import LATER
 from app.statistics.readings import Place
 from app.statistics.two_way import METHOD_ONE_JUDGE
 
@@ -242,7 +244,7 @@ def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
 
 
 def _words(rows: Sequence[ReportRow]) -> list[str]:
-    return [*_exclusions(rows), *_stances(rows), *_people(rows), *_single(rows)]
+    return [*_exclusions(rows), *_stances(rows), *_people(rows), *_single(rows), *_no_gap(rows)]
 
 
 def _exclusions(rows: Sequence[ReportRow]) -> Iterator[str]:
@@ -250,7 +252,7 @@ def _exclusions(rows: Sequence[ReportRow]) -> Iterator[str]:
     for row in rows:
         if row.excluded:
             yield (
-                f"{row.arm.arm}, {row.judge.label}: {row.excluded} verdicts are left out, on questions  "
+                f"{row.arm.arm}, {row.judge.label}: {row.excluded} verdicts are left out, on questions "
                 "that lack verdicts under another assignment."
             )
     for row in rows:
@@ -288,7 +290,12 @@ def _people(rows: Sequence[ReportRow]) -> Iterator[str]:
     pooled = [(row, row.cell) for row in rows if row.cell and row.cell.people]
     if not pooled:
         return
-    counts = ", ".join(f"{cell.people} in {row.arm.arm}" for row, cell in pooled)
+    by_label: dict[str, list[str]] = {}
+    for row, cell in pooled:
+        by_label.setdefault(row.judge.label, []).append(f"{cell.people} in {row.arm.arm}")
+    counts = "; ".join(
+        f"{', '.join(own)}{'' if label == 'people' else f' by {label}'}" for label, own in by_label.items()
+    )
     yield (
         f"People: {counts}. Intervals and contrasts of people are for new passages and new people (clustered by passage and by "
         "person); beside them stand each person's figures and, as a check, a mixed logistic model with people and questions random."
@@ -296,6 +303,19 @@ def _people(rows: Sequence[ReportRow]) -> Iterator[str]:
     for row, cell in pooled:
         if cell.method == METHOD_ONE_JUDGE:
             yield f"{row.arm.arm}, {row.judge.label}: {cell.method}."
+
+
+def _no_gap(rows: Sequence[ReportRow]) -> Iterator[str]:
+    """Yield why judges have no PGR under any arm: the reason that most of their arms have."""
+    cells = [(row.judge.label, row.cell) for row in rows if row.cell]
+    judges: dict[str, list[str]] = {}
+    for label in dict.fromkeys(label for label, _ in cells):
+        own = [cell for other, cell in cells if other == label]
+        reasons = Counter(cell.pgr_reason for cell in own if cell.pgr_reason not in (None, LATER))
+        if reasons and all(cell.pgr is None for cell in own):
+            judges.setdefault(reasons.most_common(1)[0][0], []).append(label)
+    for reason, labels in judges.items():
+        yield f"No PGR for {', '.join(labels)}: {reason[0].lower()}{reason[1:]}"
 
 
 def _single(rows: Sequence[ReportRow]) -> Iterator[str]:

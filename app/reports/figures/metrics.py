@@ -83,8 +83,13 @@ def _table(rows: Sequence[Measured], names: Names, title: str, about: str) -> Sh
 
 def _words(rows: Sequence[Measured]) -> list[str]:
     """Return why figures are absent."""
-    reasons = dict.fromkeys((item.arm, item.title, item.reason) for item in rows if item.reason)
-    return [f"{arm}, {title[0].lower()}{title[1:]}: {reason}" for arm, title, reason in reasons]
+    arms: dict[tuple[str, str], dict[str, None]] = {}
+    for item in rows:
+        if item.reason:
+            arms.setdefault((item.title, item.reason), {})[item.arm] = None
+    return [
+        f"{', '.join(own)}, {title[0].lower()}{title[1:]}: {reason}" for (title, reason), own in arms.items()
+    ]
 
 
 _OF_PROTOCOLS = "What each protocol is measured by beside accuracy, on the same verdicts."

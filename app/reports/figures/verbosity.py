@@ -8,7 +8,7 @@ import numpy as np
 
 from app.reports.figures.core import Evidence, Figure, Names, Section
 from app.reports.sides import sides_of, two_sides
-from app.reports.written import between, share
+from app.reports.written import share
 from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
 from app.statistics.fractional_logit import Slope, slope
 from app.statistics.intervals import FloatArray
@@ -70,12 +70,22 @@ def _verbosity(evidence: Evidence, readings: Readings, ratio: FloatArray) -> Ver
     )
 
 
+def factor(value: float) -> str:
+    """Return a factor as tables show it; what no sample can measure is given by its side alone."""
+    if value < 0.01:
+        return "<0.01"
+    return f"{value:.2f}" if value < 100 else f"{value:.0f}" if value <= 1000 else ">1000"
+
+
 def _verbosity_table(rows: Sequence[Verbosity], names: Names) -> ShownTable[Verbosity]:
     def odds(row: Verbosity, part: int) -> ShownCell:
         found = row.doubled
         if found is None:
             return ShownCell(ABSENT, reason=f"None: {row.slope.reason}.")
-        return ShownCell(f"× {found[0]:.2f}" if part == 0 else between(found[1], found[2], "{:.2f}"))
+        value, low, high = (factor(end) for end in found)
+        return ShownCell(
+            f"× {value}" if part == 0 and value[0].isdigit() else value if part == 0 else f"{low} to {high}"
+        )
 
     columns: tuple[Column[Verbosity], ...] = (
         Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
