@@ -81,18 +81,33 @@ class Answer:
 
 def answer(report: Mapping[str, Any]) -> Answer:
     """Return the answer of a report, given as JSON."""
-    judged = [cell for cell in report["cells"] if cell["accuracy"] is not None]
-    compared = [_compared(item) for item in report["contrasts"]]
+    every = [cell for cell in report["cells"] if cell["accuracy"] is not None]
+    judged = _of_panel(every)
+    aside = {cell["judge"] for cell in every} - {cell["judge"] for cell in judged}
+    items = [item for item in report["contrasts"] if item["judge"] not in aside]
+    compared = [_compared(item, _asked(judged, item)) for item in items]
     if not judged:
         nothing = _nothing(report["totals"])
         return Answer([nothing], nothing, compared)
     if compared:
-        sentences, meaning = _of_contrasts(report["contrasts"], compared)
+        sentences, meaning = _of_contrasts(items, compared)
     else:
         sentences = _of_accuracies(judged)
         meaning = sentences[0]
     before, after = _caveats(report, judged)
     return Answer([*before, *sentences, *after], " ".join([*before, meaning, *after]), compared)
+
+
+def _of_panel(cells: Sequence[Cell]) -> Sequence[Cell]:
+    """Return the cells of the judges of the first round, if there are any: rounds that were added later are in the tables alone."""
+    return [cell for cell in cells if not cell.get("added")] or cells
+
+
+def _asked(cells: Sequence[Cell], item: Item) -> int:
+    """Return the number of questions that could be common to both arms of a contrast: those of the arm with fewer."""
+    arms = (item["first"], item["second"])
+    own = [cell["questions"] for cell in cells if cell["judge"] == item["judge"] and cell["arm"] in arms]
+    return min(own, default=0)
 
 
 def _nothing(totals: Mapping[str, int]) -> str:
@@ -131,9 +146,9 @@ def _caveats(report: Mapping[str, Any], judged: Sequence[Cell]) -> tuple[list[st
 # ── contrasts ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _compared(item: Item) -> Compared:
+def _compared(item: Item, asked: int) -> Compared:
     outcome = _outcome(item)
-    return Compared(item["first"], item["second"], item["judge"], outcome, _words(item, outcome))
+    return Compared(item["first"], item["second"], item["judge"], outcome, _words(item, outcome, asked))
 
 
 def _outcome(item: Item) -> Outcome:
@@ -160,13 +175,16 @@ def _too_few(item: Item) -> bool:
     return item["people"] is None and bool(item["named"] * 2.0 ** -item["passages"] > LEVEL)
 
 
-def _words(item: Item, outcome: Outcome) -> str:
+def _words(item: Item, outcome: Outcome, asked: int) -> str:
     if outcome is Outcome.UNKNOWN:
         reason = str(item["reason"] or "there is no figure.").rstrip(".")
         return f"nothing can be concluded: {reason[0].lower()}{reason[1:]}"
     if outcome is Outcome.FIXED:
         return f"{_points(item['difference'])} by design"
     ends = f"{_points(item['difference'])}, {interval(item['low'], item['high'])}"
+    if 2 * item["questions"] <= asked:
+        # Such a difference need not be near that of the accuracies beside it.
+        ends += f" on the {count(item['questions'], 'question')} that both arms have"
     return f"{ends}: {_shown(item, outcome)}{_p(item)}"
 
 

@@ -57,10 +57,21 @@ def told_apart(rows: Sequence[PlainRow], by: str, width: int) -> dict[str, Any]:
     }
 
 
+IN_POINTS = "format(100 * datum.value, '+.0f')"
+"""The expression of labels of a difference of shares, in points."""
+
+
 def dots_with_whiskers(
-    rows: list[PlainRow], width: int, by: str, value: str, title: str, mark: float, scale: alt.Scale
+    rows: list[PlainRow],
+    width: int,
+    by: str,
+    value: str,
+    title: str,
+    mark: float,
+    scale: alt.Scale,
+    written: str | None = None,
 ) -> alt.TopLevelMixin:
-    """Return a dot with whiskers for every judge of each `by`, and a dashed line at `mark`."""
+    """Return a dot with whiskers for every judge of each `by`, and a dashed line at `mark`. `written` is the expression of the labels."""
     places, judges = list(dict.fromkeys(row[by] for row in rows)), judge_names(rows)
     told = told_apart(rows, "judge", width)
     labels = alt.Axis(
@@ -78,7 +89,10 @@ def dots_with_whiskers(
         yOffset=alt.YOffset("judge:N", sort=judges, scale=alt.Scale(paddingOuter=0.5)),
         color=told["color"],
     )
-    across = alt.X(f"{value}:Q", title=wrapped(title, width), scale=scale)
+    axis = alt.Axis(
+        tickCount=5 if width < 400 else 10, labelExpr=alt.Undefined if written is None else written
+    )
+    across = alt.X(f"{value}:Q", title=wrapped(title, width), scale=scale, axis=axis)
     whiskers = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
     dots = base.mark_point(filled=True, size=90, opacity=1).encode(x=across, shape=told["shape"])
     tall = max(name.count(" − ") for name in places) or width < 400

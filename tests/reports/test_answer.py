@@ -64,6 +64,23 @@ def test_without_a_p_value_nothing_is_claimed() -> None:
     assert "beat" not in found.text
 
 
+def test_a_difference_on_few_common_questions_says_on_how_many() -> None:
+    found = answer(report(TWO, [item(-0.17, -0.6, 0.3, p=0.5, p_holm=0.5, questions=6)]))
+    assert found.contrasts[0].words == (
+        "−17 points, −60 to 30 on the 6 questions that both arms have: no difference shown (p 0.5)"
+    )
+    assert "that both arms have" not in said(item(-0.17, -0.6, 0.3, questions=40))
+
+
+def test_judges_of_added_rounds_are_in_the_tables_and_not_in_the_answer() -> None:
+    later = cell("debate", 0.9, judge="later (offline)", added=True)
+    contrasts = [item(0.12, 0.03, 0.21), item(0.5, 0.1, 0.9, judge="later (offline)")]
+    found = answer(report([*TWO, later], contrasts))
+    assert [own.judge for own in found.contrasts] == ["weak"]
+    assert "later" not in found.text
+    assert "later" in answer(report([later])).text, "where there are no others, they are the answer"
+
+
 def test_too_few_passages_are_named_as_the_reason() -> None:
     one = item(0.5, -1.0, 1.0, p=None, p_holm=None, passages=1)
     assert "no difference can be shown on one passage" in said(one)

@@ -1,12 +1,13 @@
 """The contrasts that the file of an experiment names: accuracy of one arm less that of another, for each judge."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import altair as alt
 
-from app.reports.charts import PlainRow, dots_with_whiskers
+from app.reports.charts import IN_POINTS, PlainRow, dots_with_whiskers
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.reports.written import difference, interval, share, shown_p
 from app.shown_table import Column, Kind, ShownCell, ShownTable
@@ -104,9 +105,11 @@ def _chart_rows(rows: Sequence[Contrast], names: Names) -> list[PlainRow]:
 
 def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
     far = max(max(abs(row["low"]), abs(row["high"])) for row in rows)
-    scale = alt.Scale(domain=[-far, far], nice=True)
-    title = "difference in accuracy, with its 95% interval"
-    return dots_with_whiskers(rows, width, "contrast", "difference", title, 0.0, scale)
+    # To the next tenth, so that 0 is among the labels.
+    far = math.ceil(10 * far) / 10
+    title = "difference in accuracy in points, with its 95% interval"
+    scale = alt.Scale(domain=[-far, far])
+    return dots_with_whiskers(rows, width, "contrast", "difference", title, 0.0, scale, IN_POINTS)
 
 
 CONTRASTS = Figure(
