@@ -15,7 +15,7 @@ from sqlalchemy import select
 from app.exchange.importers import IMPORTERS
 from app.records import tasks
 from app.web.security.middleware import MAX_BODY
-from app.web.tasks.routes import MOST_PROBLEMS
+from app.web.uploads import MOST_PROBLEMS
 from models import Audit, Question
 from tests.factories import imported, passage, twins
 from tests.web.world import Site
