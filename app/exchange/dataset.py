@@ -142,7 +142,7 @@ def _card(
     front = {
         "pretty_name": experiment.name,
         **_licence(licences),
-        "tags": ["scalable-oversight", "debate", "llm-as-a-judge"],
+        "tags": ["scalable-oversight", "llm-as-a-judge"],
         "configs": [
             {
                 "config_name": table.what.value,

@@ -1,6 +1,6 @@
 """Query parameters that pages and API share."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Query
 
@@ -10,13 +10,15 @@ from app.records.finding import FLAGS, Judged, Sort, Split, Wanted
 
 PageNumber = Annotated[int, Query(alias="page", ge=1, le=100_000)]
 Search = Annotated[str, Query(max_length=200)]
+State = Literal["", "queued", "waiting", "done", "failed", "judgement failed"]
+"""Of a trial, or of one of its judgements."""
 Whole = Annotated[str, Query(pattern=r"^\d{0,7}$")]
 """A whole number, or empty as forms send it."""
 
 
 def _wanted(
     arm: Search = "",
-    state: Search = "",
+    state: State = "",
     passage: Annotated[str, Query(max_length=200, description="Its key.")] = "",
     judged: Annotated[
         Judged,

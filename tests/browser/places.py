@@ -48,6 +48,11 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         "/experiments/for-people/trials?judge=lexical&gold_max=90&sort=longest",
     ),
     "experiment_report": ("/experiments/for-people/report", "/experiments/paused/report"),
+    "experiment_recomputed": ("/experiments/for-people/report/recomputed?ties=wrong",),
+    "experiment_compare": (
+        "/experiments/compare",
+        "/experiments/compare?name=for-people&name=paused",
+    ),
     "experiment_report_progress": ("/experiments/for-people/report/progress",),
     "trial": (
         "/trials/{debate}",

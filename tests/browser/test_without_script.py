@@ -231,7 +231,7 @@ async def _steer(forms: Forms) -> None:
 
 
 async def _export(page: Page, folder: Path) -> None:
-    await page.get_by_label("Table").select_option("verdicts")
+    await page.locator("select[name=what]").select_option("verdicts")
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Export").click()
     file = folder / "verdicts.jsonl"
