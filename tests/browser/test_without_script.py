@@ -24,6 +24,7 @@ from app.web.security.permissions import (
 )
 from tests.browser.places import FORMS, busy, form_of, found, places_of
 from tests.browser.served import Stage, faults
+from tests.exchange.studies import lines, written
 from tests.factories import passage
 from tests.servers import Script, ScriptedServer
 from tests.web.world import World, opened
@@ -184,6 +185,8 @@ async def test_a_researcher_does_everything_without_script(
     await _judge_again(forms)
     await _steer(forms)
     await _export(page, tmp_path)
+    await _write_tags(forms)
+    await _bring_in_a_study(forms, tmp_path)
     with stage.watch.allowing("status of 422"):
         await _bring_in_tasks(forms)
     await _look_after_people(forms)
@@ -228,6 +231,19 @@ async def _steer(forms: Forms) -> None:
     await page.get_by_text("Cancel…").click()
     await forms.press("Cancel it for good")
     await expect(page.locator("#progress .state")).to_have_text("cancelled")
+
+
+async def _write_tags(forms: Forms) -> None:
+    await forms.page.locator("input[name=tags]").fill("first draft")
+    await forms.press("Save tags and note")
+    await expect(forms.page.locator("input[name=tags]")).to_have_value("draft first")
+
+
+async def _bring_in_a_study(forms: Forms, folder: Path) -> None:
+    await forms.page.goto("/studies")
+    await forms.page.locator("input[name=file]").set_input_files(written(folder / "theirs.jsonl", *lines()))
+    await forms.press("Import")
+    await expect(forms.page.get_by_text("theirs").first).to_be_visible()
 
 
 async def _export(page: Page, folder: Path) -> None:
