@@ -30,7 +30,14 @@ ROUTES = {
 PAGES = {name for name, route in ROUTES.items() if "GET" in (route.methods or ())}
 FORMS = {name for name, route in ROUTES.items() if "POST" in (route.methods or ())}
 
-FILES = {"healthz", "api_openapi", "experiment_plot", "experiment_report_json", "experiment_export"}
+FILES = {
+    "healthz",
+    "api_openapi",
+    "experiment_plot",
+    "experiment_report_json",
+    "experiment_report_progress",
+    "experiment_export",
+}
 """What is got by a browser and is no page."""
 PLACES: Mapping[str, tuple[str, ...]] = {
     "home": ("/",),
@@ -53,7 +60,6 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         "/experiments/compare",
         "/experiments/compare?name=for-people&name=paused",
     ),
-    "experiment_report_progress": ("/experiments/for-people/report/progress",),
     "trial": (
         "/trials/{debate}",
         "/trials/{debate}?arm=debate&sort=least-gold",
