@@ -80,9 +80,9 @@ def test_the_protocol_of_the_page_runs_and_prints_what_the_page_shows(copy: Path
     assert imported.returncode == 0, imported.stderr
     played = run(copy, "app.cli", "run", "two-turn.yaml", DATABASE_URL=database_url)
     assert played.returncode == 0, played.stderr
-    told = run(copy, "app.cli", "report", "try-two-turn", "--all", DATABASE_URL=database_url)
-    assert told.returncode == 0, told.stderr
-    assert shown in told.stdout
+    tables = run(copy, "app.cli", "report", "try-two-turn", "--all", DATABASE_URL=database_url)
+    assert tables.returncode == 0, tables.stderr
+    assert shown in tables.stdout
 
     spec = copy / "two-turn.yaml"
     spec.write_text(spec.read_text().replace("counter: false", "counter: maybe"))

@@ -71,8 +71,8 @@ def parts_that_fit(table: Table, width: int) -> Iterator[Table]:
             others = [widths[own] for own in names if own != place]
             room = width - _taken([*others, max((widths[own] for own in rest), default=0), 0])
             widths[place] = max(min(widths[place], room), _longest_word(cells[place]) + 2)
-    told = "; ".join(f"{table.columns[place].header}: {cells[place][0]}" for place in same)
-    title = f"{table.title} ({told})" if told else table.title
+    named = "; ".join(f"{table.columns[place].header}: {cells[place][0]}" for place in same)
+    title = f"{table.title} ({named})" if named else table.title
     for number, chosen in enumerate(_packed(widths, names, again, rest, width)):
         yield _part(table, cells, widths, chosen, title if not number else None)
 

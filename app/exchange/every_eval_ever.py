@@ -177,10 +177,10 @@ def _accuracy(frame: Frame, record: _Record) -> dict[str, Any]:
 
 def _instance(record: _Record, item: Sampled, evaluation: str) -> dict[str, Any]:
     sample = item.sample
-    *told, said = sample["messages"]
-    talk = len(told) > 1
+    *earlier, said = sample["messages"]
+    talk = len(earlier) > 1
     answer, target = sample["scores"][SCORER]["answer"], sample["target"]
-    source = f"messages[{len(told)}].content" if talk else "output.raw"
+    source = f"messages[{len(earlier)}].content" if talk else "output.raw"
     return {
         "schema_version": INSTANCES,
         "evaluation_id": evaluation,
@@ -194,7 +194,7 @@ def _instance(record: _Record, item: Sampled, evaluation: str) -> dict[str, Any]
         "messages": _messages(sample["messages"]) if talk else None,
         "answer_attribution": [
             {
-                "turn_idx": len(told) if talk else 0,
+                "turn_idx": len(earlier) if talk else 0,
                 "source": source,
                 "extracted_value": answer,
                 "extraction_method": sample["metadata"]["method"],

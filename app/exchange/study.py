@@ -229,8 +229,8 @@ class VerdictLine(Shape):
     """What else is recorded of it in the arena that it comes from."""
 
 
-Told: TypeAlias = StudyLine | PassageLine | ParticipantLine | ArmLine | TrialLine | VerdictLine
-Line: TypeAlias = Told | RoundLine | JudgingLine | TextLine | CallLine | EndLine
+StudiedLine: TypeAlias = StudyLine | PassageLine | ParticipantLine | ArmLine | TrialLine | VerdictLine
+Line: TypeAlias = StudiedLine | RoundLine | JudgingLine | TextLine | CallLine | EndLine
 LINES: Mapping[str, type[Line]] = {shape.model_fields["type"].default: shape for shape in get_args(Line)}
 
 

@@ -78,27 +78,27 @@ async def lines(session: AsyncSession, experiment: Experiment, options: Options)
 
 async def _told(session: AsyncSession, experiment: Experiment, options: Options) -> AsyncIterator[Line]:
     frame = await exports.frame(session, experiment)
-    told = _Telling(experiment, frame, await whole.setting(session, experiment), options)
+    writer = _Lines(experiment, frame, await whole.setting(session, experiment), options)
     task_set = await session.get_one(TaskSet, experiment.task_set_id)
-    for line in told.setting_lines(task_set.name):
+    for line in writer.setting_lines(task_set.name):
         yield line
     known: set[str] = set()
     async for rows in whole.trials(session, experiment.id, options.arms):
         kept = [row for row in rows if options.people or row.trial.id not in frame.with_people]
         for row in kept:
-            for line in told.trial_lines(row):
+            for line in writer.trial_lines(row):
                 yield line
-        new = told.texts_of(kept) - known
+        new = writer.texts_of(kept) - known
         texts = await bodies(session, {bytes.fromhex(key) for key in new})
         for _, text in sorted(texts.items()):
             yield TextLine(text=text)
         known |= new
         for row in kept:
-            for line in told.call_lines(row):
+            for line in writer.call_lines(row):
                 yield line
 
 
-class _Telling:
+class _Lines:
     """Makes the lines of one experiment."""
 
     def __init__(self, experiment: Experiment, frame: Frame, setting: Setting, options: Options) -> None:

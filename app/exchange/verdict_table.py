@@ -268,8 +268,8 @@ def _told(rows: pl.DataFrame) -> Iterator[pl.Series]:
     at = rows["moves"].is_not_null().arg_true()
     thoughts, marks = [], []
     for moves, measures in rows[at].select("moves", "measures").iter_rows():
-        told, marked = orjson.loads(moves)
-        thoughts.append([{"path": path, "text": text} for path, text in told or ()])
+        texts, marked = orjson.loads(moves)
+        thoughts.append([{"path": path, "text": text} for path, text in texts or ()])
         marks.append(_marks(marked, orjson.loads(measures or "{}")) if marked else [])
     yield _filled("thoughts", rows.height, at, thoughts)
     yield _filled("marks", rows.height, at, marks)

@@ -42,7 +42,7 @@ def judge_names(rows: Sequence[PlainRow]) -> list[str]:
     return sorted({row["judge"] for row in rows})
 
 
-def told_apart(rows: Sequence[PlainRow], by: str, width: int) -> dict[str, Any]:
+def colour_and_shape(rows: Sequence[PlainRow], by: str, width: int) -> dict[str, Any]:
     """Return colour and shape for a name, in the order of the rows, with a legend below. Pairs repeat after
     49 names.
     """
@@ -73,7 +73,7 @@ def dots_with_whiskers(
 ) -> alt.TopLevelMixin:
     """Return a dot with whiskers for every judge of each `by`, and a dashed line at `mark`. `written` is the expression of the labels."""
     places, judges = list(dict.fromkeys(row[by] for row in rows)), judge_names(rows)
-    told = told_apart(rows, "judge", width)
+    marks = colour_and_shape(rows, "judge", width)
     labels = alt.Axis(
         labelLimit=130 if width < 400 else 320,
         labelExpr=in_lines(16 if width < 400 else 40),
@@ -87,14 +87,14 @@ def dots_with_whiskers(
             f"{by}:N", sort=places, title=None, axis=labels, scale=alt.Scale(paddingInner=0, paddingOuter=0)
         ),
         yOffset=alt.YOffset("judge:N", sort=judges, scale=alt.Scale(paddingOuter=0.5)),
-        color=told["color"],
+        color=marks["color"],
     )
     axis = alt.Axis(
         tickCount=5 if width < 400 else 10, labelExpr=alt.Undefined if written is None else written
     )
     across = alt.X(f"{value}:Q", title=wrapped(title, width), scale=scale, axis=axis)
     whiskers = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
-    dots = base.mark_point(filled=True, size=90, opacity=1).encode(x=across, shape=told["shape"])
+    dots = base.mark_point(filled=True, size=90, opacity=1).encode(x=across, shape=marks["shape"])
     tall = max(name.count(" − ") for name in places) or width < 400
     step = alt.Step(max(40 if tall else 28, 20 * len(judges)), **{"for": "position"})
     return finished(

@@ -7,7 +7,7 @@ from app.records.database import Database
 from app.report_choices import Choices
 from app.reports.page_parts import page_parts
 from app.reports.plots import embedded_figures
-from app.reports.report import Tell, notes, untold
+from app.reports.report import Tell, notes, silent
 from app.reports.report_cache import made_of
 from app.templating import STATIC, environment
 from models import Experiment
@@ -16,7 +16,7 @@ STYLES = ("vendor/pico.min.css", "arena.css", "research.css")
 
 
 async def standing_alone(
-    database: Database, experiment: Experiment, tell: Tell = untold, choices: Choices | None = None
+    database: Database, experiment: Experiment, tell: Tell = silent, choices: Choices | None = None
 ) -> str:
     """Return the page as HTML, with all figures."""
     made = await made_of(database, experiment, tell, choices)

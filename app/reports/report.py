@@ -177,14 +177,14 @@ Tell: TypeAlias = Callable[[str, int, int], None]
 """Is given the title of what is computed next, its number from 1, and how many there are."""
 
 
-def untold(title: str, number: int, of: int) -> None:
+def silent(title: str, number: int, of: int) -> None:
     """Tell nothing of what is computed."""
 
 
 async def report(
     session: AsyncSession,
     experiment: Experiment,
-    tell: Tell = untold,
+    tell: Tell = silent,
     *,
     choices: Choices | None = None,
     only: Collection[str] | None = None,
@@ -193,13 +193,13 @@ async def report(
     return computed(await facts(session, experiment, choices), tell, only)
 
 
-def computed(facts: Facts, tell: Tell = untold, only: Collection[str] | None = None) -> Report:
+def computed(facts: Facts, tell: Tell = silent, only: Collection[str] | None = None) -> Report:
     """Return the whole report of these facts. For large experiments this uses the processor for a minute."""
     evidence = evidence_of(facts)
     return completed(quick(evidence), evidence, tell, only)
 
 
-def quick(evidence: Evidence, tell: Tell = untold) -> Report:
+def quick(evidence: Evidence, tell: Tell = silent) -> Report:
     """Return a report without what is resampled or fitted: PGR, p-values of flips, and slow figures."""
     facts = evidence.facts
     figures, found = [figure for figure in every_figure() if not figure.slow], {}
@@ -222,7 +222,7 @@ def quick(evidence: Evidence, tell: Tell = untold) -> Report:
 
 
 def completed(
-    report: Report, evidence: Evidence, tell: Tell = untold, only: Collection[str] | None = None
+    report: Report, evidence: Evidence, tell: Tell = silent, only: Collection[str] | None = None
 ) -> Report:
     """Return a report of `quick` with what is resampled or fitted: all of it, or the figures of these names."""
     wanted = set(report.pending if only is None else only)
@@ -308,7 +308,7 @@ def _preset_notes(report: Report) -> list[str]:
     """Return which arms are played as a paper describes."""
     named = [arm for arm in report.experiment.spec.get("arms", ()) if arm.get("preset")]
     return [
-        f"Arm {arm['name']}: as {arm['preset']}{', with prompts of its own' if arm.get('prompts') else ''}; "
+        f"Arm {arm['name']}: as {arm['preset']}{', with its own prompts' if arm.get('prompts') else ''}; "
         f"see docs/presets/{arm['preset']}.md for what still differs from the paper."
         f"{_unlike_preset(differences(arm, report.experiment.spec))}"
         for arm in named

@@ -19,7 +19,7 @@ from app.reports.evidence import evidence_of
 from app.reports.facts import facts
 from app.reports.figures import every_figure, figure_named
 from app.reports.plots import WIDTHS, as_csv, draw
-from app.reports.report import Report, Tell, computed, quick, untold, with_figure
+from app.reports.report import Report, Tell, computed, quick, silent, with_figure
 from app.reports.tables import ShownFigure, shown_figures
 from models import Experiment
 
@@ -257,7 +257,7 @@ class ReportCache:
 
 
 async def made_of(
-    database: Database, experiment: Experiment, tell: Tell = untold, choices: Choices | None = None
+    database: Database, experiment: Experiment, tell: Tell = silent, choices: Choices | None = None
 ) -> CachedReport:
     """Return the whole report of an experiment with the data of its charts, computed in a thread."""
     async with database.session() as db:

@@ -179,7 +179,7 @@ async def read_the_report(page: Page, folder: Path) -> None:
 
 
 async def sort_by_accuracy(page: Page) -> None:
-    """Sort the main table with the keyboard: once from the least, again from the most, as screen readers are told."""
+    """Sort the main table with the keyboard: once from the least, again from the most; screen readers say which."""
     table = page.locator("#figure-accuracy table.report").last
     heading = table.locator("thead th").filter(has_text="Accuracy")
     button = heading.get_by_role("button")

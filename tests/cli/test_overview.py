@@ -69,7 +69,7 @@ def test_wide_terminals_get_more_columns_and_none_without_a_figure() -> None:
 
 @pytest.mark.parametrize("width", [40, 50, 60, 80, 100, 120, 200])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
-    long = "a-very-long-name-of-an-arm-that-nobody-would-choose-but-somebody-has"
+    long = "a-very-long-name-of-an-arm-that-few-people-would-choose-but-some-have"
     cells = [cell(f"{long}-{at}", 0.5 + at / 100, judge=f"{long}-{by}") for at in range(6) for by in range(3)]
     contrasts = [
         item(0.1, 0.0, 0.2, first=f"{long}-0", second=f"{long}-1", judge=f"{long}-{by}") for by in range(3)

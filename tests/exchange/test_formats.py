@@ -89,9 +89,9 @@ async def test_a_log_tells_the_talk_and_what_models_used(
     await sent(database, experiment, Document.INSPECT, tmp_path / "logs", arms={"debate"})
     [path] = (tmp_path / "logs").iterdir()
     log = orjson.loads(path.read_bytes())
-    told = [message["content"] for message in log["samples"][0]["messages"]]
-    assert told[1].startswith("Debater a (for A): ")
-    assert "Old Maren" not in told[0]
+    found = [message["content"] for message in log["samples"][0]["messages"]]
+    assert found[1].startswith("Debater a (for A): ")
+    assert "Old Maren" not in found[0]
     own = [row for row in calls if row["arm"] == "debate" and row["judgement_id"]]
     usage = log["stats"]["model_usage"]["scripted"]
     assert usage["input_tokens"] == sum(row["tokens_in"] or 0 for row in own) > 0
@@ -298,14 +298,14 @@ async def test_a_data_set_can_go_without_passages(database: Database, tmp_path: 
     whole, bare = tmp_path / "whole", tmp_path / "bare"
     await sent(database, experiment, Document.DATASET, whole)
     await sent(database, experiment, Document.DATASET, bare, without={Part.PASSAGES})
-    told = {
+    found = {
         folder: b"".join(path.read_bytes() for path in folder.rglob("*.jsonl")) for folder in (whole, bare)
     }
-    assert b"Old Maren, who sold herring" in told[whole]
-    assert b"Old Maren, who sold herring" not in told[bare]
+    assert b"Old Maren, who sold herring" in found[whole]
+    assert b"Old Maren, who sold herring" not in found[bare]
     assert "Hidden passages: left out" in (bare / "README.md").read_text("utf-8")
     for secret in (b"ARENA_TEST_KEY", b"sk-not-for", server.base_url.encode()):
-        assert secret not in told[whole]
+        assert secret not in found[whole]
 
 
 def names_in(folder: Path) -> list[str]:

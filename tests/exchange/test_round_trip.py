@@ -159,9 +159,9 @@ async def test_without_passages_it_comes_back_and_says_so(database: Database, tm
     before = await report_of(database, experiment)
     path = tmp_path / "study.jsonl"
     back = await there_and_back(database, experiment, path, without={Part.PASSAGES, Part.PROMPTS})
-    told = [orjson.loads(line) for line in path.read_bytes().splitlines()]
-    assert not any("text" in line for line in told if line["type"] in ("passage", "text"))
-    assert not any("prompts" in line for line in told if line["type"] == "arm")
+    lines = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+    assert not any("text" in line for line in lines if line["type"] in ("passage", "text"))
+    assert not any("prompts" in line for line in lines if line["type"] == "arm")
     # The methods name a hash over the questions with their texts, which another arena has not got.
     digests = [re.sub(r"[0-9a-f]{64}", "", made) for made in (await report_of(database, back), before)]
     assert digests[0] == digests[1]

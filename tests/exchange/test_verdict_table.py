@@ -85,7 +85,7 @@ async def test_twins_several_rounds_and_replicates(database: Database, tmp_path:
     for options in (
         Options(arms={rows[0]["arm"]}),
         Options(judges={"die"}),
-        Options(judges={"nobody"}),
+        Options(judges={"unknown"}),
         Options(arms={rows[0]["arm"]}, judges={"dice"}, without={Part.PEOPLE, Part.PROMPTS}),
     ):
         await check(database, experiment, options)

@@ -10,7 +10,7 @@ from tests.participants.examples import Record, asking, client, seen, speech_ask
 from tests.participants.told import Told, completion
 
 SPEECH = (
-    "He slept at his post. <quote>the lamp went out at four</quote> Nobody else was there, and the boy says nothing "
+    "He slept at his post. <quote>the lamp went out at four</quote> No one else was there, and the boy says nothing "
     "against it, so that no other answer is left to us."
 )
 PLANNED = [

@@ -17,7 +17,7 @@ from tests.participants.told import Told, completion
 
 SECRET = "SECRET: my answer is in truth the wrong one."
 SPEECH = (
-    "He slept at his post. <quote>the lamp went out at four</quote> Nobody else was there, and the boy says nothing "
+    "He slept at his post. <quote>the lamp went out at four</quote> No one else was there, and the boy says nothing "
     "against it, so that no other answer is left to us."
 )
 
@@ -197,23 +197,23 @@ LEGAL = [
     "「<think>」と書かれていた。だから彼は眠っていた。",
     "<b>He slept.</b> The page has <marquee>Welcome.</marquee> in its middle, and [url=x]a link[/url] too, and that is all.",
     "<marquee>Welcome here</marquee> is what the page said, and so it holds for all of us today.",
-    "<p>He slept at his post all night.</p>\n<p>Nobody else was there to see it, and so it holds.</p>",
+    "<p>He slept at his post all night.</p>\n<p>No one else was there to see it, and so it holds.</p>",
     "<evidence>the lamp went out at four</evidence>\nThis proves that he slept at his post that night.",
     "<qoute>the lamp went out at four</qoute> So it holds, and nothing speaks against it at all.",
-    "<poem>The lamp went out at four, and all the keepers slept, and nobody saw the ship.</poem>\nThe end.",
-    "<keeper>He slept, for <quote>the lamp went out at four</quote>, and nobody saw it.</keeper>\nSo it all holds as I say.",
+    "<poem>The lamp went out at four, and all the keepers slept, and no one saw the ship.</poem>\nThe end.",
+    "<keeper>He slept, for <quote>the lamp went out at four</quote>, and no one saw it.</keeper>\nSo it all holds as I say.",
     "[quote=keeper]the lamp went out[/quote] So it holds, and nothing speaks against it at all.",
     "**Introduction**\nThe keeper slept at his post.\n\n**Final statement**\nSo it holds, and nothing speaks against it.",
     "He wrote <custom>a word</custom> into the log, and the boy saw </custom> on the wall. So it holds, and no more.",
     "The screen showed <boot>\nloading</boot>\nand then nothing. So it holds, and no more can be said.",
     "```\nthe lamp went out\n```\nHe slept, and nothing speaks against it at all here.",
     '```json\n{"A": 70}\n```\nHe slept, and nothing speaks against it at all here.',
-    "<doubts>He slept at his post, and nobody else was there to see it.</doubts>",
-    "[Debater A]\nHe slept at his post, and nobody else was there to see it.",
-    "[Opening statement]\nHe slept at his post, and nobody else was there to see it.",
-    "(Note: the keeper is old.)\n\nHe slept at his post, and nobody else was there to see it.",
-    "[The keeper: an old man.]\nHe slept at his post, and nobody else was there to see it.",
-    "Claim: he slept at four.\n\nResponse: nobody else was there to see it, and so it holds.",
+    "<doubts>He slept at his post, and no one else was there to see it.</doubts>",
+    "[Debater A]\nHe slept at his post, and no one else was there to see it.",
+    "[Opening statement]\nHe slept at his post, and no one else was there to see it.",
+    "(Note: the keeper is old.)\n\nHe slept at his post, and no one else was there to see it.",
+    "[The keeper: an old man.]\nHe slept at his post, and no one else was there to see it.",
+    "Claim: he slept at four.\n\nResponse: no one else was there to see it, and so it holds.",
     '{"title": "My case", "text": "He slept"}',
     '{"answer": "A", "confidence": "70"}',
     "<A>50</A><B>30</B><C>20</C>",

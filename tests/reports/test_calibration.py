@@ -10,7 +10,7 @@ from tests.reports.naming import AS_GIVEN
 
 
 def pairs(*p_gold: float, **more: object) -> list[Row]:
-    """One verdict a question, each on a passage of its own."""
+    """One verdict a question, each on another passage."""
     return [Row("debate", f"q{n}", (p, 1 - p), **more) for n, p in enumerate(p_gold)]  # type: ignore[arg-type]
 
 
@@ -53,7 +53,7 @@ def test_no_area_has_a_reason() -> None:
 
 
 def test_several_answers() -> None:
-    """Uncertainty of three answers is (1 - 1/3) / 2; each belief has a bin of its own, so the parts make the whole."""
+    """Uncertainty of three answers is (1 - 1/3) / 2; each belief has its own bin, so the parts make the whole."""
     rows = [Row("debate", f"q{n}", (0.6, 0.3, 0.1), gold=n % 3, reading_order=(0, 1, 2)) for n in range(6)]
     [found] = CALIBRATION.rows(evidence(rows))
     assert found.uncertainty == pytest.approx(1 / 3)

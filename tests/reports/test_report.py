@@ -135,5 +135,5 @@ async def test_the_notes_name_the_arms_that_are_played_as_a_paper_describes(data
     )
     assert [note for note in notes(made) if note.startswith("Arm ")] == [
         f"Arm published: as parrish-2022-one-turn; {where}",
-        f"Arm reworded: as parrish-2022-one-turn, with prompts of its own; {where}",
+        f"Arm reworded: as parrish-2022-one-turn, with its own prompts; {where}",
     ]

@@ -9,7 +9,7 @@ from tests.reports.test_calibration import many
 
 
 def rows(*p_gold: float) -> list[Row]:
-    """One verdict a question, each on a passage of its own."""
+    """One verdict a question, each on another passage."""
     return [Row("debate", f"q{n}", (p, 1 - p)) for n, p in enumerate(p_gold)]
 
 

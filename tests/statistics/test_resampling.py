@@ -22,7 +22,7 @@ from app.statistics.resampling import (
     widest,
 )
 
-NOBODY = -1
+NO_PERSON = -1
 
 
 def means(values: FloatArray, clusters: Clusters, draws: int, seed: int = 1) -> FloatArray:
@@ -41,7 +41,7 @@ def means(values: FloatArray, clusters: Clusters, draws: int, seed: int = 1) -> 
 def test_whole_passages_are_drawn() -> None:
     """Three equal verdicts of each passage: means are those of passages."""
     passages = np.repeat(np.arange(5), 3)
-    clusters = Clusters.of(passages, np.full(15, NOBODY))
+    clusters = Clusters.of(passages, np.full(15, NO_PERSON))
     found = means(np.repeat([0.0, 1, 2, 3, 4], 3), clusters, 200)
     assert set(np.round(found * 5, 9)) <= {float(n) for n in range(21)}
     assert (clusters.passages, clusters.people, clusters.fewest, clusters.method) == (5, 1, 5, METHOD)
@@ -51,7 +51,7 @@ def test_the_spread_of_draws_is_the_clustered_variance() -> None:
     rng = np.random.default_rng(2)
     passages = np.repeat(np.arange(40), 5)
     values = np.repeat(rng.normal(size=40), 5) + rng.normal(size=200)
-    found = means(values, Clusters.of(passages, np.full(200, NOBODY)), 4000)
+    found = means(values, Clusters.of(passages, np.full(200, NO_PERSON)), 4000)
     # The clustered variance is divided by passages less 1.
     assert found.var() == pytest.approx(clustered_variance(values, passages) * 39 / 40, rel=0.06)
 
@@ -69,7 +69,7 @@ def test_people_are_drawn_beside_passages() -> None:
 
 def test_batches_give_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     values, passages = np.arange(30.0), np.arange(30) // 3
-    clusters = Clusters.of(passages, np.full(30, NOBODY))
+    clusters = Clusters.of(passages, np.full(30, NO_PERSON))
     whole = means(values, clusters, 50)
     monkeypatch.setattr("app.statistics.resampling._BATCH", 70)
     assert means(values, clusters, 50).tolist() == pytest.approx(whole.tolist())
@@ -86,8 +86,8 @@ def test_limits_of_few_clusters_are_wider_than_percentiles() -> None:
 
 def test_few_clusters_and_unknown_draws_give_no_limits() -> None:
     assert limits(np.arange(100.0), 4) is None
-    assert Clusters.of(np.arange(8) % 4, np.full(8, NOBODY)).method == METHOD_FEW
-    assert Clusters.of(np.zeros(4, int), np.full(4, NOBODY)).method == METHOD_ONE_PASSAGE
+    assert Clusters.of(np.arange(8) % 4, np.full(8, NO_PERSON)).method == METHOD_FEW
+    assert Clusters.of(np.zeros(4, int), np.full(4, NO_PERSON)).method == METHOD_ONE_PASSAGE
     drawn = np.arange(100.0)
     assert limits(np.where(drawn < 6, np.nan, drawn), 20) is None
     assert limits(np.where(drawn < 5, np.nan, drawn), 20) is not None
@@ -115,7 +115,7 @@ def test_limits_of_a_calibration_error_contain_it(slope: float, least: float) ->
     """Forty passages of four verdicts, calibrated or overconfident; 150 runs."""
     rng = np.random.default_rng(7)
     passages = np.repeat(np.arange(40), 4)
-    clusters = Clusters.of(passages, np.full(160, NOBODY))
+    clusters = Clusters.of(passages, np.full(160, NO_PERSON))
     truth = float(expected_error(sample(rng, np.arange(400_000), slope)))
     covered = 0
     for _ in range(150):

@@ -11,7 +11,7 @@ from app.statistics.intervals import FloatArray, IntArray
 from app.statistics.resampling import Clusters
 from app.statistics.skill import POINTS, Matches, design_of, fitted, skills
 
-NOBODY = -1
+NO_PERSON = -1
 
 
 def league(
@@ -63,7 +63,9 @@ def test_two_participants_by_hand() -> None:
     won = np.array([1, 1, 1, 0, 1, 0, 0, 0.0])
     first = np.tile([0.5, -0.5], 4)
     matches = Matches(honest, 1 - honest, first * 0, np.full(8, math.nan), won, 2)
-    found = skills(matches, Clusters.of(np.zeros(8, int), np.full(8, NOBODY)), np.random.default_rng(2), 10)
+    found = skills(
+        matches, Clusters.of(np.zeros(8, int), np.full(8, NO_PERSON)), np.random.default_rng(2), 10
+    )
     assert found is not None
     # Both terms do not vary: gold is listed at no side, and words are not known.
     assert found.constant == ["side", "length"]
@@ -93,7 +95,7 @@ def test_participants_who_never_met_are_refused() -> None:
     apart = matches.where((matches.honest < 2) == (matches.other < 2))
     assert design_of(apart) is None
     clusters = Clusters.of(
-        passage[(matches.honest < 2) == (matches.other < 2)], np.full(apart.won.size, NOBODY)
+        passage[(matches.honest < 2) == (matches.other < 2)], np.full(apart.won.size, NO_PERSON)
     )
     assert skills(apart, clusters, np.random.default_rng(5), 10) is None
 
@@ -108,7 +110,7 @@ def test_who_always_wins_gets_a_penalised_fit() -> None:
         (matches.honest == 0).astype(float),
         2,
     )
-    found = skills(sure, Clusters.of(passage, np.full(passage.size, NOBODY)), np.random.default_rng(7), 20)
+    found = skills(sure, Clusters.of(passage, np.full(passage.size, NO_PERSON)), np.random.default_rng(7), 20)
     assert found is not None
     assert found.penalised
     assert found.penalised_draws == 20
@@ -136,7 +138,7 @@ def test_planted_skills_side_and_length_are_recovered() -> None:
     runs = 20
     for run in range(runs):
         matches, passage = league(rng, for_gold, against, 25, 2, spread=0.0)
-        clusters = Clusters.of(passage, np.full(passage.size, NOBODY))
+        clusters = Clusters.of(passage, np.full(passage.size, NO_PERSON))
         found = skills(matches, clusters, np.random.default_rng(run), 150)
         assert found is not None
         for name, value, low, high in zip(found.names, found.values, found.low, found.high, strict=True):
@@ -158,7 +160,7 @@ def test_limits_know_that_passages_differ() -> None:
     widths = []
     for spread in (0.0, 1.5):
         matches, passage = league(np.random.default_rng(9), even, even, 30, 2, spread=spread)
-        clusters = Clusters.of(passage, np.full(passage.size, NOBODY))
+        clusters = Clusters.of(passage, np.full(passage.size, NO_PERSON))
         found = skills(matches, clusters, np.random.default_rng(10), 100)
         assert found is not None
         at = list(found.names).index(("advantage", -1))
@@ -171,7 +173,7 @@ def test_fits_of_draws_are_full_fits(aggregated: bool, monkeypatch: pytest.Monke
     """Few passages, so that draws are far from the sample and some separate won from lost."""
     rng = np.random.default_rng(11)
     matches, passage = league(rng, np.array([0.0, 1.0]), np.array([0.0, 0.8]), 6, 1, self_play=False)
-    clusters = Clusters.of(passage, np.full(passage.size, NOBODY))
+    clusters = Clusters.of(passage, np.full(passage.size, NO_PERSON))
     if not aggregated:
         monkeypatch.setattr("app.statistics.skill._AT_ONCE", 150)
     found = skills(matches, clusters, np.random.default_rng(12), 60)

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 
 from app.participants.base import PEOPLE
-from app.reports.charts import FIT, PlainRow, chart_of, finished, mark_at, told_apart
+from app.reports.charts import FIT, PlainRow, chart_of, colour_and_shape, finished, mark_at
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.reports.ratings import Panel, panel_of
 from app.reports.written import between
@@ -304,17 +304,17 @@ def _chart_rows(rows: Sequence[Agreement], names: Names) -> list[PlainRow]:
 
 
 def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
-    told = told_apart(rows, "judges", width)
+    marks = colour_and_shape(rows, "judges", width)
     scale = alt.Scale(domain=[0, 1])
     axis = alt.Axis(labelLimit=130 if width < 400 else 260, ticks=False, labelPadding=6)
     base = chart_of(rows).encode(
         y=alt.Y("compared:N", sort=[row["compared"] for row in rows], title=None, axis=axis),
-        color=told["color"],
+        color=marks["color"],
     )
     across = alt.X(
         "agreement:Q", title="same verdict on the same talk", scale=scale, axis=alt.Axis(format="%")
     )
-    dots = base.mark_point(filled=True, size=90, opacity=1).encode(x=across, shape=told["shape"])
+    dots = base.mark_point(filled=True, size=90, opacity=1).encode(x=across, shape=marks["shape"])
     whiskers = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
     layers = alt.layer(mark_at(0.5), dots, whiskers)
     return finished(layers.properties(width=width, height=alt.Step(28), autosize=FIT))

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import altair as alt
 import numpy as np
 
-from app.reports.charts import PlainRow, panels, told_apart
+from app.reports.charts import PlainRow, colour_and_shape, panels
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 
 
@@ -50,16 +50,16 @@ def _chart_rows(rows: Sequence[Quartiles], names: Names) -> list[PlainRow]:
 
 
 def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
-    told = told_apart(rows, "arm", width)
+    marks = colour_and_shape(rows, "arm", width)
     base = alt.Chart().encode(
         x=alt.X("step:O", title="steps of the transcript read", axis=alt.Axis(labelAngle=0)),
         xOffset=alt.XOffset("arm:N"),
-        color=told["color"],
+        color=marks["color"],
     )
     unit = alt.Scale(domain=[0, 1])
     spread = base.mark_rule(strokeWidth=2, opacity=0.7).encode(y=alt.Y("lower:Q", scale=unit), y2="upper:Q")
     middle = alt.Y("median:Q", title="belief on gold", scale=unit)
-    dots = base.mark_point(filled=True, size=80, opacity=1).encode(y=middle, shape=told["shape"])
+    dots = base.mark_point(filled=True, size=80, opacity=1).encode(y=middle, shape=marks["shape"])
     return panels([dots, spread], rows, "judge", width, 220)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import altair as alt
 
-from app.reports.charts import FIT, PlainRow, chart_of, finished, told_apart, wrapped
+from app.reports.charts import FIT, PlainRow, chart_of, colour_and_shape, finished, wrapped
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.reports.figures.time import seconds_of
 from app.reports.written import between, share
@@ -124,14 +124,14 @@ def _chart_rows(rows: Sequence[Budget], names: Names) -> list[PlainRow]:
 def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
     low = math.floor(10 * min(row["low"] for row in rows)) / 10
     scale = alt.Scale(domain=[min(low, 0.5), 1.0])
-    told = told_apart(rows, "judge", width)
+    marks = colour_and_shape(rows, "judge", width)
     base = chart_of(rows).encode(
         x=alt.X("words:Q", title=wrapped("words of speeches that a judge read, a talk", width)),
-        color=told["color"],
+        color=marks["color"],
     )
     accuracy = alt.Y("accuracy:Q", title="accuracy", scale=scale, axis=alt.Axis(format="%"))
     reach = base.mark_rule(opacity=0.4).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q")
-    dots = base.mark_point(filled=True, size=80, opacity=1).encode(y=accuracy, shape=told["shape"])
+    dots = base.mark_point(filled=True, size=80, opacity=1).encode(y=accuracy, shape=marks["shape"])
     top = max(rows, key=lambda row: row["accuracy"])["judge"]
     named = (
         chart_of([row for row in rows if row["judge"] == top])

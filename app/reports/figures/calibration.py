@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from app.reports.charts import PlainRow, dots_with_whiskers, panels, told_apart
+from app.reports.charts import PlainRow, colour_and_shape, dots_with_whiskers, panels
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.reports.verdict_table import VerdictTable
 from app.reports.written import FIXED, between, share
@@ -358,17 +358,17 @@ def _step_chart_rows(rows: Sequence[CalibrationStep], names: Names) -> list[Plai
 
 
 def _draw_steps(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
-    told = told_apart(rows, "arm", width)
+    marks = colour_and_shape(rows, "arm", width)
     base = alt.Chart().encode(
         x=alt.X("step:O", title="steps of the transcript read", axis=alt.Axis(labelAngle=0)),
         xOffset=alt.XOffset("arm:N"),
-        color=told["color"],
+        color=marks["color"],
     )
     far = max(max(abs(row["low"]), abs(row["high"])) for row in rows)
     scale = alt.Scale(domain=[-math.ceil(10 * far) / 10, math.ceil(10 * far) / 10])
     over = alt.Y("overconfidence:Q", title="confidence less share right", scale=scale)
     spread = base.mark_rule(strokeWidth=2, opacity=0.7).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q")
-    dots = base.mark_point(filled=True, size=80, opacity=1).encode(y=over, shape=told["shape"])
+    dots = base.mark_point(filled=True, size=80, opacity=1).encode(y=over, shape=marks["shape"])
     return panels([dots, spread], rows, "judge", width, 220)
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import altair as alt
 import numpy as np
 
-from app.reports.charts import PlainRow, panels, told_apart, wrapped
+from app.reports.charts import PlainRow, colour_and_shape, panels, wrapped
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.reports.verdict_table import VerdictTable
 from app.reports.written import between, share
@@ -299,17 +299,17 @@ def _chart_rows(rows: Sequence[GroupAccuracy], names: Names) -> list[PlainRow]:
 
 
 def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
-    told = told_apart(rows, "rule", width)
+    marks = colour_and_shape(rows, "rule", width)
     low = math.floor(10 * min(row["low"] for row in rows)) / 10
     scale = alt.Scale(domain=[min(low, 0.5), 1.0])
     base = alt.Chart().encode(
         x=alt.X("size:Q", title="judges in a group", axis=alt.Axis(tickMinStep=1, format="d")),
-        color=told["color"],
+        color=marks["color"],
     )
     accuracy = alt.Y("accuracy:Q", title=wrapped("accuracy", width), scale=scale, axis=alt.Axis(format="%"))
     reach = base.mark_rule(opacity=0.35).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q")
     lines = base.mark_line(strokeWidth=2).encode(y=accuracy)
-    dots = base.mark_point(filled=True, size=45, opacity=1).encode(y=accuracy, shape=told["shape"])
+    dots = base.mark_point(filled=True, size=45, opacity=1).encode(y=accuracy, shape=marks["shape"])
     return panels([reach, lines, dots], rows, "group", width, 200)
 
 

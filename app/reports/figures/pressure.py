@@ -12,7 +12,7 @@ import polars as pl
 
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import PREFERENCE, Argued
-from app.reports.charts import FIT, PlainRow, chart_of, finished, told_apart, wrapped
+from app.reports.charts import FIT, PlainRow, chart_of, colour_and_shape, finished, wrapped
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.reports.talks import Talks
 from app.reports.verdict_table import Counted, VerdictTable
@@ -150,7 +150,7 @@ def _candidate_chart_rows(rows: Sequence[Dialled], names: Names) -> list[PlainRo
 def _draw_candidates(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
     unit = alt.Scale(domain=[0, 1])
     numbers = sorted({row["candidates"] for row in rows})
-    told = told_apart(rows, "line", width)
+    marks = colour_and_shape(rows, "line", width)
     base = chart_of(rows).encode(
         x=alt.X(
             "candidates:Q",
@@ -158,10 +158,10 @@ def _draw_candidates(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
             scale=alt.Scale(type="log", base=2, domain=[numbers[0] / 1.2, numbers[-1] * 1.2], nice=False),
             axis=alt.Axis(values=numbers, format="d", grid=False),
         ),
-        color=told["color"],
+        color=marks["color"],
     )
     right = alt.Y("accuracy:Q", title="accuracy", scale=unit)
-    dots = base.mark_point(filled=True, size=90, opacity=1).encode(y=right, shape=told["shape"])
+    dots = base.mark_point(filled=True, size=90, opacity=1).encode(y=right, shape=marks["shape"])
     lines = base.mark_line().encode(y=right)
     spread = base.mark_rule(opacity=0.5, strokeWidth=2).encode(y=alt.Y("low:Q", scale=unit), y2="high:Q")
     return finished(alt.layer(lines, spread, dots).properties(width=width, height=260, autosize=FIT))

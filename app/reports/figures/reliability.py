@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import altair as alt
 import numpy as np
 
-from app.reports.charts import PlainRow, chart_of, panels, told_apart, wrapped
+from app.reports.charts import PlainRow, chart_of, colour_and_shape, panels, wrapped
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.statistics.calibration import BINS, bins_of
 from app.statistics.intervals import FloatArray, IntArray
@@ -64,7 +64,7 @@ def _chart_rows(rows: Sequence[Binned], names: Names) -> list[PlainRow]:
 
 def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
     unit = alt.Scale(domain=[0, 1])
-    told = told_apart(rows, "judge", width)
+    marks = colour_and_shape(rows, "judge", width)
     base = alt.Chart().encode(
         x=alt.X(
             "confidence:Q",
@@ -72,12 +72,12 @@ def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
             scale=unit,
             axis=alt.Axis(tickCount=5),
         ),
-        color=told["color"],
+        color=marks["color"],
     )
     right = alt.Y("accuracy:Q", title="share right", scale=unit)
     spread = base.mark_rule(opacity=0.5).encode(y=alt.Y("low:Q", scale=unit), y2="high:Q")
     size = alt.Size("verdicts:Q", legend=None, scale=alt.Scale(range=[40, 300], domainMin=0))
-    dots = base.mark_point(filled=True, opacity=0.9).encode(y=right, size=size, shape=told["shape"])
+    dots = base.mark_point(filled=True, opacity=0.9).encode(y=right, size=size, shape=marks["shape"])
     equal = chart_of([{"at": 0, "is": 0}, {"at": 1, "is": 1}]).mark_line(strokeDash=[4, 4], color="#666")
     return panels([dots, spread, equal.encode(x="at:Q", y="is:Q")], rows, "arm", width, 240)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import altair as alt
 import numpy as np
 
-from app.reports.charts import PlainRow, panels, told_apart
+from app.reports.charts import PlainRow, colour_and_shape, panels
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.reports.written import between, share
 from app.shown_table import Column, Kind, ShownCell, ShownTable
@@ -159,7 +159,7 @@ def _chart_rows(rows: Sequence[RiskCoverage], names: Names) -> list[PlainRow]:
 
 
 def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
-    told = told_apart(rows, "judge", width)
+    marks = colour_and_shape(rows, "judge", width)
     unit = alt.Scale(domain=[0, 1])
     base = alt.Chart().encode(
         x=alt.X(
@@ -168,12 +168,12 @@ def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
             scale=unit,
             axis=alt.Axis(format="%", tickCount=5),
         ),
-        color=told["color"],
+        color=marks["color"],
     )
     right = alt.Y("accuracy:Q", title="share right", scale=unit)
     lines = base.mark_line(strokeWidth=2).encode(y=right)
     spread = base.mark_rule(opacity=0.35).encode(y=alt.Y("low:Q", scale=unit), y2="high:Q")
-    dots = base.mark_point(filled=True, size=36, opacity=1).encode(y=right, shape=told["shape"])
+    dots = base.mark_point(filled=True, size=36, opacity=1).encode(y=right, shape=marks["shape"])
     return panels([lines, spread, dots], rows, "arm", width, 240)
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from app.participants.base import PEOPLE
 from app.records.judging_costs import JudgingCost
-from app.reports.charts import PlainRow, panels, told_apart
+from app.reports.charts import PlainRow, colour_and_shape, panels
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.reports.ratings import Panel, panel_of
 from app.reports.written import between, share
@@ -254,18 +254,18 @@ def _chart_rows(rows: Sequence[Routing], names: Names) -> list[PlainRow]:
 
 
 def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
-    told = told_apart(rows, "judge", width)
+    marks = colour_and_shape(rows, "judge", width)
     percent = alt.Axis(format="%")
     lowest = min(row["accuracy"] if row["low"] is None else row["low"] for row in rows)
     scale = alt.Scale(domain=[max(0.0, np.floor(lowest * 10) / 10), 1])
     base = alt.Chart().encode(x=alt.X("share:Q", title="share of talks for people", axis=percent))
     up = alt.Y("accuracy:Q", title="accuracy", axis=percent, scale=scale)
     band = base.mark_area(opacity=0.15).encode(
-        y=alt.Y("low:Q", scale=scale, title="accuracy"), y2="high:Q", color=told["color"]
+        y=alt.Y("low:Q", scale=scale, title="accuracy"), y2="high:Q", color=marks["color"]
     )
-    line = base.mark_line(strokeWidth=2).encode(y=up, color=told["color"])
+    line = base.mark_line(strokeWidth=2).encode(y=up, color=marks["color"])
     straight = base.mark_line(strokeDash=[4, 4], strokeWidth=1).encode(
-        y=alt.Y("random:Q", scale=scale, title="accuracy"), color=told["color"]
+        y=alt.Y("random:Q", scale=scale, title="accuracy"), color=marks["color"]
     )
     return panels([band, straight, line], rows, "arm", width, 220)
 

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from app.reports.charts import FIT, PlainRow, chart_of, dots_with_whiskers, finished, told_apart
+from app.reports.charts import FIT, PlainRow, chart_of, colour_and_shape, dots_with_whiskers, finished
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.reports.leagues import League, Opponents, leagues, opponents
 from app.reports.written import between
@@ -357,7 +357,7 @@ def _slope_chart_rows(rows: Sequence[SkillAccuracy], names: Names) -> list[Plain
 
 
 def _draw_slope(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
-    told = told_apart(rows, "judge", width)
+    marks = colour_and_shape(rows, "judge", width)
     base = chart_of(rows).encode(
         x=alt.X(
             "skill:Q",
@@ -365,9 +365,9 @@ def _draw_slope(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
             scale=alt.Scale(nice=True, padding=40),
         ),
         y=alt.Y("accuracy:Q", title="share right", scale=alt.Scale(domain=[0, 1])),
-        color=told["color"],
+        color=marks["color"],
     )
-    dots = base.mark_point(filled=True, size=90, opacity=1).encode(shape=told["shape"])
+    dots = base.mark_point(filled=True, size=90, opacity=1).encode(shape=marks["shape"])
     names = base.mark_text(dy=-12, fontSize=11).encode(text="arm:N")
     return finished(alt.layer(dots, names).properties(width=width, height=260, autosize=FIT))
 

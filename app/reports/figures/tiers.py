@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 
 from app.protocols import FLOOR
-from app.reports.charts import PlainRow, panels, told_apart
+from app.reports.charts import PlainRow, colour_and_shape, panels
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.reports.verdict_table import codes
 from app.reports.written import between, share
@@ -189,7 +189,7 @@ def _chart_rows(rows: Sequence[TierAccuracy], names: Names) -> list[PlainRow]:
 
 
 def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
-    told = told_apart(rows, "judge", width)
+    marks = colour_and_shape(rows, "judge", width)
     order = list(dict.fromkeys(row["tier"] for row in sorted(rows, key=lambda row: row["rank"])))
     unit = alt.Scale(domain=[0, 1])
     base = alt.Chart().encode(
@@ -200,11 +200,11 @@ def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
             axis=alt.Axis(labelAngle=0, labelExpr="split(datum.label, ' (')"),
         ),
         xOffset=alt.XOffset("judge:N"),
-        color=told["color"],
+        color=marks["color"],
     )
     accuracy = alt.Y("accuracy:Q", title="accuracy", scale=unit, axis=alt.Axis(format="%"))
     reach = base.mark_rule(strokeWidth=2, opacity=0.7).encode(y=alt.Y("low:Q", scale=unit), y2="high:Q")
-    dots = base.mark_point(filled=True, size=70, opacity=1).encode(y=accuracy, shape=told["shape"])
+    dots = base.mark_point(filled=True, size=70, opacity=1).encode(y=accuracy, shape=marks["shape"])
     return panels([reach, dots], rows, "arm", width, 200)
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import altair as alt
 import numpy as np
 
-from app.reports.charts import FIT, PlainRow, chart_of, finished, told_apart, wrapped
+from app.reports.charts import FIT, PlainRow, chart_of, colour_and_shape, finished, wrapped
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
 from app.statistics.intervals import FloatArray, IntArray
 from app.statistics.people import share_of_verdicts
@@ -78,11 +78,11 @@ def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
         x=alt.X("minutes:Q", title=wrapped(title, width)),
         y=alt.Y("accuracy:Q", title="share right", scale=unit),
     )
-    told = told_apart(rows, "arm", width)
-    dots = base.mark_point(filled=True, size=90, opacity=1).encode(**told)
-    lines = base.mark_line().encode(color=told["color"])
+    marks = colour_and_shape(rows, "arm", width)
+    dots = base.mark_point(filled=True, size=90, opacity=1).encode(**marks)
+    lines = base.mark_line().encode(color=marks["color"])
     spread = base.mark_rule(opacity=0.5).encode(
-        y=alt.Y("low:Q", scale=unit), y2="high:Q", color=told["color"]
+        y=alt.Y("low:Q", scale=unit), y2="high:Q", color=marks["color"]
     )
     return finished(alt.layer(dots, lines, spread).properties(width=width, height=260, autosize=FIT))
 

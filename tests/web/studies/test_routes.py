@@ -95,13 +95,13 @@ async def test_a_name_that_is_taken_is_refused_alike_whether_one_may_see_it_or_n
 
 
 async def test_the_api_takes_a_study_and_names_bad_lines(site: Site) -> None:
-    nobody = await site.browser("nobody")
+    stranger = await site.browser("nobody")
     headers = await bearer(site, "alice", "write")
     address = "/api/v1/studies/theirs"
-    bad = await nobody.post(address, content=file_of(*lines(), verdict(trial="t99")), headers=headers)
+    bad = await stranger.post(address, content=file_of(*lines(), verdict(trial="t99")), headers=headers)
     assert bad.status_code == 422
     assert f"line {len(lines()) + 1}" in bad.json()["error"]
-    made = await nobody.post(f"{address}?where=in_paper", content=file_of(*lines()), headers=headers)
+    made = await stranger.post(f"{address}?where=in_paper", content=file_of(*lines()), headers=headers)
     assert made.status_code == 201
     found = made.json()
     assert found["new"]
