@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.reports.figures.core import Evidence, Figure, Names, Section
+from app.reports.figures.core import Evidence, Figure, Names, Section, place_columns
 from app.reports.written import between, share
 from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
 from app.statistics.binary import macro_f1, matthews
@@ -153,8 +153,7 @@ def _table(rows: Sequence[AcceptReject], names: Names) -> ShownTable[AcceptRejec
         return ShownCell(text, reason=f"None: {row.reason}." if row.reason else "")
 
     columns: tuple[Column[AcceptReject], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("accepts that", lambda row: row.positive, Kind.WORDS, page_only=True),
         Column("accuracy", lambda row: share(row.accuracy)),
         Column("MCC", lambda row: correlation(row, ABSENT if row.mcc is None else f"{row.mcc:.2f}")),

@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 
 from app.reports.charts import PlainRow, colour_and_shape, panels
-from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
+from app.reports.figures.core import Chart, Evidence, Figure, Names, Section, named_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,7 @@ def _rows(evidence: Evidence) -> list[Quartiles]:
 
 
 def _chart_rows(rows: Sequence[Quartiles], names: Names) -> list[PlainRow]:
-    found = []
-    for row in rows:
-        arm, judge = names.names(row.arm, row.judge)
-        found.append({**asdict(row), "arm": arm, "judge": judge})
-    return found
+    return [{**asdict(row), **named_place(names, row)} for row in rows]
 
 
 def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:

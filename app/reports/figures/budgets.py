@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import altair as alt
 
 from app.reports.charts import FIT, PlainRow, chart_of, colour_and_shape, finished, wrapped
-from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
+from app.reports.figures.core import Chart, Evidence, Figure, Names, Section, named_place, place_columns
 from app.reports.figures.time import seconds_of
 from app.reports.written import between, share
-from app.shown_table import ABSENT, Column, Kind, ShownTable
+from app.shown_table import ABSENT, Column, ShownTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,7 @@ def _table(rows: Sequence[Budget], names: Names) -> ShownTable[Budget]:
         Column("best in no more minutes", lambda row: best(row.best_minutes, row.best_minutes_accuracy)),
     )
     columns: tuple[Column[Budget], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("words read", lambda row: f"{row.words:,.0f}"),
         Column("accuracy", lambda row: share(row.accuracy)),
         Column("95% interval", lambda row: between(row.low, row.high, "{:.0%}")),
@@ -108,8 +107,7 @@ ABOUT = (
 def _chart_rows(rows: Sequence[Budget], names: Names) -> list[PlainRow]:
     return [
         {
-            "arm": arm,
-            "judge": judge,
+            **named_place(names, row),
             "words": row.words,
             "minutes": row.minutes,
             "accuracy": row.accuracy,
@@ -117,7 +115,6 @@ def _chart_rows(rows: Sequence[Budget], names: Names) -> list[PlainRow]:
             "high": row.high,
         }
         for row in rows
-        for arm, judge in [names.names(row.arm, row.judge)]
     ]
 
 

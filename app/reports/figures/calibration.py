@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 
 from app.reports.charts import PlainRow, colour_and_shape, dots_with_whiskers, panels
-from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
+from app.reports.figures.core import Chart, Evidence, Figure, Names, Section, named_place, place_columns
 from app.reports.verdict_table import VerdictTable
 from app.reports.written import FIXED, between, share
-from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
+from app.shown_table import ABSENT, Column, ShownCell, ShownTable
 from app.statistics.calibrated import (
     ALL_RIGHT,
     Calibration,
@@ -48,8 +48,7 @@ def _rows(evidence: Evidence) -> list[Calibration]:
 
 def _table(rows: Sequence[Calibration], names: Names) -> ShownTable[Calibration]:
     columns: tuple[Column[Calibration], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("ECE", lambda row: f"{row.ece:.3f}"),
         Column("by chance", lambda row: f"{row.ece_by_chance:.3f}"),
         Column("adaptive ECE", lambda row: f"{row.adaptive_ece:.3f}", page_only=True),
@@ -97,7 +96,7 @@ def _words(rows: Sequence[Calibration]) -> list[str]:
 def _chart_rows(rows: Sequence[Calibration], names: Names) -> list[PlainRow]:
     return [
         {
-            **dict(zip(("arm", "judge"), names.names(row.arm, row.judge), strict=True)),
+            **named_place(names, row),
             "overconfidence": row.overconfidence,
             "low": row.low,
             "high": row.high,
@@ -162,8 +161,7 @@ def _limit_rows(evidence: Evidence) -> list[CalibrationLimits]:
 
 def _limit_table(rows: Sequence[CalibrationLimits], names: Names) -> ShownTable[CalibrationLimits]:
     columns: tuple[Column[CalibrationLimits], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("ECE", lambda row: _limited(row.ece, row)),
         Column("adaptive ECE", lambda row: _limited(row.adaptive_ece, row)),
         Column("reliability", lambda row: _limited(row.reliability, row), page_only=True),
@@ -313,8 +311,7 @@ def _step(step: int, readings: Readings, beliefs: FloatArray, gold: IntArray) ->
 
 def _step_table(rows: Sequence[CalibrationStep], names: Names) -> ShownTable[CalibrationStep]:
     columns: tuple[Column[CalibrationStep], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("step", lambda row: row.step),
         Column("belief in gold", lambda row: _with(row.belief, row.belief_low, row.belief_high)),
         Column("accuracy", lambda row: _with(row.accuracy, row.accuracy_low, row.accuracy_high)),
@@ -343,7 +340,7 @@ def _over(row: CalibrationStep) -> ShownCell:
 def _step_chart_rows(rows: Sequence[CalibrationStep], names: Names) -> list[PlainRow]:
     return [
         {
-            **dict(zip(("arm", "judge"), names.names(row.arm, row.judge), strict=True)),
+            **named_place(names, row),
             "step": row.step,
             "overconfidence": row.overconfidence,
             "low": row.overconfidence_low,

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
-from app.reports.figures.core import Evidence, Figure, Names, Section
+from app.reports.figures.core import Evidence, Figure, Names, Section, place_columns
 from app.reports.verdict_table import VerdictTable
 from app.reports.written import between
 from app.reports.written import share as shown_share
@@ -275,8 +275,7 @@ def _rows(evidence: Evidence) -> list[Certain]:
 
 def _table(rows: Sequence[Certain], names: Names) -> ShownTable[Certain]:
     columns: tuple[Column[Certain], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("first-listed chosen", lambda row: shown_share(row.found.first.value)),
         Column("95% interval", lambda row: between(row.found.first.low, row.found.first.high, "{:.0%}")),
         Column("orders agree", lambda row: _value(row.found.orders_agree)),

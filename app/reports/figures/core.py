@@ -9,7 +9,7 @@ import altair as alt
 
 from app.reports.charts import PlainRow
 from app.reports.evidence import Evidence as Evidence
-from app.shown_table import ShownTable
+from app.shown_table import Column, Kind, ShownTable
 from app.statistics.contrasts import Contrast
 
 Row = TypeVar("Row")
@@ -25,6 +25,34 @@ class Names(Protocol):
     def contrast_names(self, item: Contrast) -> tuple[str, str, str]:
         """Return both arms and the judge of a contrast."""
         ...
+
+
+class Placed(Protocol):
+    """A row of one judge under one arm."""
+
+    @property
+    def arm(self) -> str:
+        """Return the name of the arm."""
+        ...
+
+    @property
+    def judge(self) -> str | None:
+        """Return the name of the judge; None for a figure that does not depend on one."""
+        ...
+
+
+def named_place(names: Names, row: Placed) -> dict[str, str]:
+    """Return the arm and the judge of a row as they are shown, for a chart."""
+    arm, judge = names.names(row.arm, row.judge)
+    return {"arm": arm, "judge": judge}
+
+
+def place_columns(names: Names) -> tuple[Column[Any], Column[Any]]:
+    """Return the columns of arm and judge, with which most tables begin."""
+    return (
+        Column("arm", lambda row: named_place(names, row)["arm"], Kind.NAME),
+        Column("judge", lambda row: named_place(names, row)["judge"], Kind.NAME),
+    )
 
 
 class Section(StrEnum):

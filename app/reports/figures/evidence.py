@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from app.reports.figures.core import Evidence, Figure, Names, Section
+from app.reports.figures.core import Evidence, Figure, Names, Section, place_columns
 from app.reports.sides import NO_SIDE, TwoSides, sides_of, two_sides
 from app.reports.written import between, share
 from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
@@ -227,8 +227,7 @@ def _sides_table(rows: Sequence[SideSaid], names: Names) -> ShownTable[SideSaid]
 
 def _trust_table(rows: Sequence[QuoteTrust], names: Names) -> ShownTable[QuoteTrust]:
     columns: tuple[Column[QuoteTrust], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("chose it", lambda row: share(row.sided)),
         Column("95% interval", lambda row: between(row.low, row.high, "{:.0%}")),
         Column("it is gold", lambda row: share(row.gold_shows_more)),

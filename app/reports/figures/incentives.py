@@ -11,9 +11,9 @@ import numpy as np
 from app.protocols import PROTOCOLS
 from app.protocols.imported import Imported
 from app.reports.charts import PlainRow, dots_with_whiskers
-from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
+from app.reports.figures.core import Chart, Evidence, Figure, Names, Section, named_place, place_columns
 from app.reports.written import FIXED, between, share
-from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
+from app.shown_table import ABSENT, Column, ShownCell, ShownTable
 from app.statistics.incentives import SCORES, Difference, Sides, SideWon, difference_of, won_by
 from app.statistics.intervals import Estimate, IntArray
 from app.statistics.readings import Readings
@@ -126,8 +126,7 @@ _TITLES: Mapping[str, tuple[str, str]] = {
 
 def _table(rows: Sequence[Incentive], names: Names) -> ShownTable[Incentive]:
     columns: tuple[Column[Incentive], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         *(_score(score) for score in SCORES),
         Column("questions", lambda row: row.found.questions),
         Column("unpaired", lambda row: row.found.unpaired, page_only=True),
@@ -166,7 +165,7 @@ def _words(rows: Sequence[Incentive]) -> list[str]:
 def _chart_rows(rows: Sequence[Incentive], names: Names) -> list[PlainRow]:
     return [
         {
-            **dict(zip(("arm", "judge"), names.names(row.arm, row.judge), strict=True)),
+            **named_place(names, row),
             "asd_brier": found.value,
             "low": found.low,
             "high": found.high,
@@ -238,8 +237,7 @@ def _won_rows(evidence: Evidence) -> list[WinRates]:
 
 def _won_table(rows: Sequence[WinRates], names: Names) -> ShownTable[WinRates]:
     columns: tuple[Column[WinRates], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("honest wins", lambda row: _won(row.honest)),
         Column("belief", lambda row: _believed(row.honest), page_only=True),
         Column("dishonest wins", lambda row: _won(row.dishonest)),

@@ -8,7 +8,7 @@ import polars as pl
 from app.judge_fields import KNOWS_STORY
 from app.protocols import PROTOCOLS
 from app.protocols.core import Protocol
-from app.reports.figures.core import Evidence, Figure, Names, Section
+from app.reports.figures.core import Evidence, Figure, Names, Section, place_columns
 from app.reports.written import shown_figure
 from app.shown_table import Column, Kind, ShownTable
 from app.statistics.intervals import IntArray
@@ -70,8 +70,7 @@ def _of_talks(evidence: Evidence) -> Iterator[TrialMeasures]:
 
 def _table(rows: Sequence[Measured], names: Names, title: str, about: str) -> ShownTable[Measured]:
     columns: tuple[Column[Measured], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("figure", lambda row: row.title, Kind.WORDS),
         Column("value", lambda row: shown_figure(row)[0]),
         Column("95% interval", lambda row: shown_figure(row)[1]),

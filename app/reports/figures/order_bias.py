@@ -7,10 +7,10 @@ import altair as alt
 import numpy as np
 
 from app.reports.charts import PlainRow, dots_with_whiskers
-from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
+from app.reports.figures.core import Chart, Evidence, Figure, Names, Section, named_place, place_columns
 from app.reports.verdict_table import VerdictTable
 from app.reports.written import points, points_between, share
-from app.shown_table import Column, Kind, ShownTable
+from app.shown_table import Column, ShownTable
 from app.statistics.estimates import estimated
 from app.statistics.intervals import FloatArray, IntArray
 from app.statistics.position import chance, chose_first, overlap, pairs, tops
@@ -93,8 +93,7 @@ def _by(codes: IntArray, values: FloatArray | BoolArray) -> FloatArray:
 
 def _order_table(rows: Sequence[OrderBias], names: Names) -> ShownTable[OrderBias]:
     columns: tuple[Column[OrderBias], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("lean to first", lambda row: points(row.lean)),
         Column("95% interval", lambda row: points_between(row.low, row.high)),
         Column("flips", lambda row: share(row.flips)),
@@ -113,8 +112,7 @@ def _order_table(rows: Sequence[OrderBias], names: Names) -> ShownTable[OrderBia
 def _order_chart(rows: Sequence[OrderBias], names: Names) -> list[PlainRow]:
     return [
         {
-            "arm": names.names(row.arm, row.judge)[0],
-            "judge": names.names(row.arm, row.judge)[1],
+            **named_place(names, row),
             "lean": 100 * row.lean,
             "low": 100 * row.low,
             "high": 100 * row.high,

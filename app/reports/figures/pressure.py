@@ -13,7 +13,7 @@ import polars as pl
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import PREFERENCE, Argued
 from app.reports.charts import FIT, PlainRow, chart_of, colour_and_shape, finished, wrapped
-from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
+from app.reports.figures.core import Chart, Evidence, Figure, Names, Section, place_columns
 from app.reports.talks import Talks
 from app.reports.verdict_table import Counted, VerdictTable
 from app.reports.written import between, difference, interval, share
@@ -121,8 +121,7 @@ def _lines(arms: Sequence[Arm]) -> list[tuple[str, list[Arm]]]:
 
 def _candidate_table(rows: Sequence[Dialled], names: Names) -> ShownTable[Dialled]:
     columns: tuple[Column[Dialled], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("chosen by", lambda row: row.reader, Kind.NAME),
         Column("candidates", lambda row: row.candidates),
         Column("accuracy", lambda row: share(row.accuracy)),
@@ -318,8 +317,7 @@ def _moved(item: Attacked, own: pl.DataFrame, calm: pl.DataFrame) -> Attacked:
 
 def _table(rows: Sequence[Attacked], names: Names) -> ShownTable[Attacked]:
     columns: tuple[Column[Attacked], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("attack", lambda row: row.attack, Kind.NAME),
         Column("attacker", lambda row: row.attacker, Kind.NAME, page_only=True),
         Column("accuracy", lambda row: share(row.accuracy)),

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 
 from app.reports.charts import PlainRow, chart_of, colour_and_shape, panels, wrapped
-from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
+from app.reports.figures.core import Chart, Evidence, Figure, Names, Section, named_place
 from app.statistics.calibration import BINS, bins_of
 from app.statistics.intervals import FloatArray, IntArray
 from app.statistics.people import share_of_verdicts
@@ -55,11 +55,7 @@ def _bins(confidence: FloatArray) -> Iterator[tuple[int, IntArray]]:
 
 
 def _chart_rows(rows: Sequence[Binned], names: Names) -> list[PlainRow]:
-    found = []
-    for row in rows:
-        arm, judge = names.names(row.arm, row.judge)
-        found.append({**asdict(row), "arm": arm, "judge": judge})
-    return found
+    return [{**asdict(row), **named_place(names, row)} for row in rows]
 
 
 def _draw(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:

@@ -7,9 +7,9 @@ import altair as alt
 import numpy as np
 
 from app.reports.charts import PlainRow, colour_and_shape, panels
-from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
+from app.reports.figures.core import Chart, Evidence, Figure, Names, Section, named_place, place_columns
 from app.reports.written import between, share
-from app.shown_table import Column, Kind, ShownCell, ShownTable
+from app.shown_table import Column, ShownCell, ShownTable
 from app.statistics.calibrated import Limited, drawn_levels, mean_of_verdicts
 from app.statistics.calibration import accuracy_at, aurc_of, bin_sums, confidence_of, levels
 from app.statistics.intervals import FloatArray, Scale
@@ -108,8 +108,7 @@ def _rows(evidence: Evidence) -> list[RiskCoverage]:
 
 def _table(rows: Sequence[RiskCoverage], names: Names) -> ShownTable[RiskCoverage]:
     columns: tuple[Column[RiskCoverage], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         *(_at(coverage) for coverage in SHOWN),
         Column("AURC", lambda row: _shown(row.aurc, "{:.3f}")),
         Column("by chance", lambda row: f"{row.by_chance:.3f}"),
@@ -146,7 +145,7 @@ def _words(rows: Sequence[RiskCoverage]) -> list[str]:
 def _chart_rows(rows: Sequence[RiskCoverage], names: Names) -> list[PlainRow]:
     return [
         {
-            **dict(zip(("arm", "judge"), names.names(row.arm, row.judge), strict=True)),
+            **named_place(names, row),
             "coverage": coverage,
             "accuracy": found.value,
             "low": found.low,

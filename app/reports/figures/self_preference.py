@@ -10,7 +10,7 @@ import orjson
 
 from app.protocols import PROTOCOLS
 from app.protocols.combinators import TwoSided
-from app.reports.figures.core import Evidence, Figure, Names, Section
+from app.reports.figures.core import Evidence, Figure, Names, Section, place_columns
 from app.reports.ratings import Panel, panel_of
 from app.reports.written import points, points_between, share
 from app.shown_table import Column, Kind, ShownTable
@@ -136,8 +136,7 @@ def _preferences(
 
 def _preference_table(rows: Sequence[SelfPreference], names: Names) -> ShownTable[SelfPreference]:
     columns: tuple[Column[SelfPreference], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("family", lambda row: row.family, Kind.NAME),
         Column("wins here", lambda row: share(row.own)),
         Column("elsewhere", lambda row: share(row.panel)),

@@ -7,7 +7,7 @@ import numpy as np
 
 from app.judge_fields import KNOWS_STORY
 from app.reports.evidence import all_that_count, has_conceded
-from app.reports.figures.core import Evidence, Figure, Names, Section
+from app.reports.figures.core import Evidence, Figure, Names, Section, place_columns
 from app.reports.written import between, share
 from app.shown_table import Column, Kind, ShownTable
 from app.statistics.accuracy import Cell, by_verdict, cells
@@ -99,8 +99,7 @@ def _uneven(own: Readings) -> bool:
 
 def _table(rows: Sequence[Sensitivity], names: Names) -> ShownTable[Sensitivity]:
     columns: tuple[Column[Sensitivity], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("if", lambda row: row.variant, Kind.WORDS),
         Column("accuracy", lambda row: share(row.accuracy)),
         Column("95% interval", lambda row: between(row.low, row.high, "{:.0%}")),

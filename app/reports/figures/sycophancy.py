@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.reports.figures.core import Evidence, Figure, Names, Section
+from app.reports.figures.core import Evidence, Figure, Names, Section, place_columns
 from app.reports.written import points, points_between, share
-from app.shown_table import Column, Kind, ShownCell, ShownTable
+from app.shown_table import Column, ShownCell, ShownTable
 from app.statistics.estimates import SHARE, estimated
 from app.statistics.intervals import IntArray
 from app.statistics.position import chance, tops
@@ -98,8 +98,7 @@ def _sycophancy_table(rows: Sequence[Sycophancy], names: Names) -> ShownTable[Sy
         return ShownCell(text, reason=f"None: {row.reason}." if row.reason else "")
 
     columns: tuple[Column[Sycophancy], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("agrees beyond chance", lambda row: points(row.agrees)),
         Column("95% interval", lambda row: points_between(row.low, row.high)),
         Column("right advocate", lambda row: share(row.right)),

@@ -8,7 +8,7 @@ import numpy as np
 
 from app.protocols import FLOOR
 from app.reports.charts import PlainRow, colour_and_shape, panels
-from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
+from app.reports.figures.core import Chart, Evidence, Figure, Names, Section, named_place, place_columns
 from app.reports.verdict_table import codes
 from app.reports.written import between, share
 from app.shown_table import Column, Kind, ShownTable
@@ -141,8 +141,7 @@ def _split(source: str, own: Readings, tiers: IntArray, names: Sequence[str]) ->
 def _table(rows: Sequence[TierAccuracy], names: Names) -> ShownTable[TierAccuracy]:
     columns: tuple[Column[TierAccuracy], ...] = (
         Column("tiers by", lambda row: row.source, Kind.WORDS, page_only=True),
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("tier", lambda row: row.tier, Kind.NAME),
         Column("accuracy", lambda row: share(row.accuracy)),
         Column("95% interval", lambda row: between(row.low, row.high, "{:.0%}")),
@@ -174,8 +173,7 @@ def _chart_rows(rows: Sequence[TierAccuracy], names: Names) -> list[PlainRow]:
     shown = [row for row in rows if row.source == rows[0].source]
     return [
         {
-            "arm": arm,
-            "judge": judge,
+            **named_place(names, row),
             "tier": row.tier,
             "rank": row.rank,
             "accuracy": row.accuracy,
@@ -184,7 +182,6 @@ def _chart_rows(rows: Sequence[TierAccuracy], names: Names) -> list[PlainRow]:
             "questions": row.questions,
         }
         for row in shown
-        for arm, judge in [names.names(row.arm, row.judge)]
     ]
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from app.reports.figures.core import Evidence, Figure, Names, Section
+from app.reports.figures.core import Evidence, Figure, Names, Section, place_columns
 from app.reports.sides import sides_of, two_sides
 from app.reports.written import share
-from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
+from app.shown_table import ABSENT, Column, ShownCell, ShownTable
 from app.statistics.fractional_logit import Slope, slope
 from app.statistics.intervals import FloatArray
 from app.statistics.readings import Readings
@@ -88,8 +88,7 @@ def _verbosity_table(rows: Sequence[Verbosity], names: Names) -> ShownTable[Verb
         )
 
     columns: tuple[Column[Verbosity], ...] = (
-        Column("arm", lambda row: names.names(row.arm, row.judge)[0], Kind.NAME),
-        Column("judge", lambda row: names.names(row.arm, row.judge)[1], Kind.NAME),
+        *place_columns(names),
         Column("odds at twice the words", lambda row: odds(row, 0)),
         Column("95% interval", lambda row: odds(row, 1)),
         Column("right at equal words", lambda row: share(row.slope.at_zero)),
