@@ -371,10 +371,9 @@ def _failures(report: Mapping[str, Any], width: int) -> list[str]:
 
 def _short(text: str, width: int, lines: int) -> list[str]:
     """Return a text on so many lines at most."""
-    wrapped = _wrapped(text, width)
-    if len(wrapped) <= lines:
-        return wrapped
-    return [*wrapped[: lines - 1], f"{wrapped[lines - 1][: width - 2]} …"]
+    return textwrap.wrap(
+        text, width, max_lines=lines, placeholder=" …", break_on_hyphens=False, break_long_words=True
+    )
 
 
 def _where(shown: Sequence[Overview], width: int) -> list[Text]:

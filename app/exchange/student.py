@@ -242,7 +242,8 @@ def read_predictions(path: Path, gold: Mapping[str, GoldLabel]) -> Scored:
                 key, score = found
                 if key in lines:
                     again = (
-                        f'the question "{key}" is already predicted in line {lines[key]}: predict each once'
+                        f'the question "{key}" is already predicted in line {lines[key]}: predict each once '
+                        "(exported labels: those of one arm, by --arm)"
                     )
                     problems.append(Problem(line=number, where=path.name, reason=again))
                 lines.setdefault(key, number)
