@@ -222,7 +222,7 @@ async def read_a_transcript(page: Page) -> None:
 
 async def export(page: Page, folder: Path) -> None:
     """The verdicts as a file."""
-    await page.get_by_label("Table").select_option("verdicts")
+    await page.get_by_role("combobox", name="What").select_option("verdicts")
     await page.get_by_label("Format").select_option("jsonl")
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Export").click()
