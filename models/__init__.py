@@ -32,6 +32,16 @@ from models.people import (
     SpecDraft,
 )
 from models.play import CallAttempt, ModelCall, Move, TrialSummary, Verdict
+from models.studies import (
+    Enrolment,
+    Payment,
+    RecruiterEvent,
+    Study,
+    StudyStep,
+    StudyText,
+    Submission,
+    study_experiment,
+)
 from models.tasks import Passage, Question, TaskSet, Text
 
 __all__ = [
@@ -47,6 +57,7 @@ __all__ = [
     "Endpoint",
     "EndpointDialect",
     "EndpointNotice",
+    "Enrolment",
     "Experiment",
     "Exposure",
     "Invite",
@@ -57,18 +68,25 @@ __all__ = [
     "Move",
     "Participant",
     "Passage",
+    "Payment",
     "PlayRow",
     "Playing",
     "Question",
     "RateCount",
+    "RecruiterEvent",
     "SeatRow",
     "Secret",
     "Session",
     "SpecDraft",
     "Spending",
+    "Study",
+    "StudyStep",
+    "StudyText",
+    "Submission",
     "TaskSet",
     "Text",
     "Trial",
     "TrialSummary",
     "Verdict",
+    "study_experiment",
 ]

@@ -181,7 +181,9 @@ class Draft(Base):
     __table_args__ = (
         UniqueConstraint("seat_id", "path"),
         CheckConstraint(
-            "active_seconds >= 0 AND focus_changes >= 0 AND edits >= 0", name="effort_is_not_negative"
+            "active_seconds >= 0 AND focus_changes >= 0 AND edits >= 0 AND keystrokes >= 0"
+            " AND pastes >= 0 AND pasted_characters >= 0 AND away_seconds >= 0",
+            name="effort_is_not_negative",
         ),
     )
 
@@ -194,6 +196,12 @@ class Draft(Base):
     active_seconds: Mapped[float] = mapped_column(server_default=text("0"))
     focus_changes: Mapped[int] = mapped_column(server_default=text("0"))
     edits: Mapped[int] = mapped_column(server_default=text("0"))
+    keystrokes: Mapped[int] = mapped_column(server_default=text("0"))
+    """Keys pressed in fields for text: how many, never which."""
+    pastes: Mapped[int] = mapped_column(server_default=text("0"))
+    pasted_characters: Mapped[int] = mapped_column(server_default=text("0"))
+    away_seconds: Mapped[float] = mapped_column(server_default=text("0"))
+    """With the page open and not in front."""
     updated_at: Mapped[Now]
 
 

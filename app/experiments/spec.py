@@ -385,12 +385,12 @@ class PanelSpec:
 
 def read_spec(path: Path) -> Spec:
     """Return the experiment described by the YAML file at `path`. Raise SpecError."""
-    return parse_spec(_yaml(path), folder=path.parent)
+    return parse_spec(load_yaml(path), folder=path.parent)
 
 
 def read_panel(path: Path) -> PanelSpec:
     """Return the judging round described by the YAML file at `path`. Raise SpecError."""
-    file = _part(_PanelFile, _yaml(path), "the panel's file")
+    file = parse_part(_PanelFile, load_yaml(path), "the panel's file")
     cast = _cast(file.endpoints, file.participants)
     return PanelSpec(file.name, cast, _panel(file, cast))
 
@@ -401,7 +401,7 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
 
     The data may also contain the templates themselves.
     """
-    file = _part(_File, data, "the experiment's file")
+    file = parse_part(_File, data, "the experiment's file")
     if file.name in RESERVED:
         raise SpecError(f"name: '{file.name}' is the address of a page: choose another.")
     cast = _cast(file.endpoints, file.participants)
@@ -409,14 +409,14 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
     names = [arm.name for arm in arms]
     for pair in file.contrasts:
         for name in pair:
-            _known(name, names, "contrasts", "arm")
+            one_of(name, names, "contrasts", "arm")
         if len(set(pair)) == 1:
             raise SpecError(f"contrasts: {pair[0]} is compared with itself: name two arms.")
     panel = _panel(file, cast)
     _check_judges(arms, panel)
     found = Spec(
         name=file.name,
-        tasks=_part(Tasks, file.tasks, "tasks"),
+        tasks=parse_part(Tasks, file.tasks, "tasks"),
         cast=cast,
         arms=arms,
         panel=panel,
@@ -434,16 +434,16 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
 
 def parse_cap(data: Mapping[str, Any]) -> Cap:
     """Return the spending cap that plain data describe. Raise SpecError."""
-    return Cap.of(_part(CapSettings, data, "cap").model_dump())
+    return Cap.of(parse_part(CapSettings, data, "cap").model_dump())
 
 
 def _prices(data: Mapping[str, Any], cast: Cast) -> dict[str, Price]:
     found = {}
     for name, item in data.items():
-        _known(name, cast.participants, "prices", "participant")
+        one_of(name, cast.participants, "prices", "participant")
         if not isinstance(cast.participants[name], ModelSettings):
             raise SpecError(f"prices: {name} is a built-in, which costs nothing: leave it out.")
-        found[name] = Price(**_part(PriceSettings, item, f"prices.{name}").model_dump())
+        found[name] = Price(**parse_part(PriceSettings, item, f"prices.{name}").model_dump())
     return found
 
 
@@ -471,12 +471,12 @@ def _served(cast: Cast, name: str) -> tuple[str, str]:
 
 
 def _gap(data: Mapping[str, Any], arms: Sequence[ArmSpec]) -> Gap:
-    gap = _part(Gap, data, "pgr")
+    gap = parse_part(Gap, data, "pgr")
     protocols = {arm.name: arm.protocol.name for arm in arms}
     for key, name, rules in (("floor", gap.floor, FLOOR), ("ceiling", gap.ceiling, CEILING)):
         if name is None:
             continue
-        _known(name, protocols, f"pgr.{key}", "arm")
+        one_of(name, protocols, f"pgr.{key}", "arm")
         if protocols[name] != rules.name:
             raise SpecError(f"pgr.{key}: {name} is an arm of {protocols[name]}: name one of {rules.name}.")
     return gap
@@ -530,7 +530,8 @@ class _PlainLoader(_Loader):
         return super().compose_node(parent, index)
 
 
-def _yaml(path: Path) -> Any:
+def load_yaml(path: Path) -> Any:
+    """Return plain data from the YAML file at `path`. Raise SpecError."""
     if path.is_dir():
         raise SpecError(f"{path} is a folder: give the path of a YAML file.")
     try:
@@ -564,12 +565,12 @@ def read_yaml(text: str, name: str, *, aliases: bool = True) -> Any:
         raise SpecError(f"{name} is not valid YAML: a date, number or tag in it cannot be read.") from error
 
 
-def _part(model: type[M], data: Any, where: str) -> M:
+def parse_part(model: type[M], data: Any, where: str) -> M:
     """Read one mapping. Name the first error in it and, for a key, the nearest valid one."""
     if not isinstance(data, Mapping):
         raise SpecError(f"{where} must have keys with values, such as `name: debate`.")
     for key in data:
-        _known(str(key), model.model_fields, where, "key")
+        one_of(str(key), model.model_fields, where, "key")
     try:
         return model.model_validate(dict(data))
     except ValidationError as error:
@@ -588,7 +589,8 @@ def first_mistake(error: ValidationError) -> str:
     return f"{place}: {message[0].lower()}{message[1:]}."
 
 
-def _known(name: str, valid: Iterable[str], where: str, noun: str) -> str:
+def one_of(name: str, valid: Iterable[str], where: str, noun: str) -> str:
+    """Return the name if it is valid. Name the nearest valid one otherwise. Raise SpecError."""
     names = list(valid)
     if name in names:
         return name
@@ -598,7 +600,9 @@ def _known(name: str, valid: Iterable[str], where: str, noun: str) -> str:
 
 
 def _cast(endpoints: Mapping[str, Any], participants: Mapping[str, Any]) -> Cast:
-    known = {name: _part(EndpointSettings, item, f"endpoints.{name}") for name, item in endpoints.items()}
+    known = {
+        name: parse_part(EndpointSettings, item, f"endpoints.{name}") for name, item in endpoints.items()
+    }
     cast = {name: _participant(name, item, known) for name, item in participants.items()}
     return Cast(known, cast)
 
@@ -607,13 +611,13 @@ def _participant(name: str, data: Mapping[str, Any], endpoints: Mapping[str, Any
     where = f"participants.{name}"
     _named(where, name)
     refuse_reserved(where, name)
-    kind = _known(str(data.get("kind", "")), PARTICIPANT_KINDS, where, "kind")
-    settings: AnyParticipant = _part(PARTICIPANT_KINDS[kind], data, where)
+    kind = one_of(str(data.get("kind", "")), PARTICIPANT_KINDS, where, "kind")
+    settings: AnyParticipant = parse_part(PARTICIPANT_KINDS[kind], data, where)
     if isinstance(settings, ModelSettings):
         if (settings.endpoint is None) == (settings.base_url is None):
             raise SpecError(f"{where}: name either an endpoint or a base_url, and not both.")
         if settings.endpoint is not None:
-            _known(settings.endpoint, endpoints, where, "endpoint")
+            one_of(settings.endpoint, endpoints, where, "endpoint")
     return settings
 
 
@@ -624,19 +628,19 @@ def _arm(name: str, data: Mapping[str, Any], cast: Cast, folder: Path) -> ArmSpe
     if "protocol" not in data:
         raise SpecError(f"{where}: name a protocol, or a preset; valid protocols are {', '.join(PROTOCOLS)}.")
     own = {key: value for key, value in data.items() if key in _ArmFile.model_fields}
-    arm = _part(_ArmFile, own, where)
+    arm = parse_part(_ArmFile, own, where)
     if arm.protocol == Imported.name:
         raise SpecError(
             f"{where}: imported talks cannot be played anew: have new judges read them with `arena judge`, or name another protocol."
         )
-    rules = PROTOCOLS[_known(arm.protocol, PROTOCOLS, where, "protocol")]
+    rules = PROTOCOLS[one_of(arm.protocol, PROTOCOLS, where, "protocol")]
     settings = {key: value for key, value in data.items() if key not in own}
     for key in settings:
         if key in rules.moved:
             raise SpecError(f"{where}: {rules.name} has no setting {key} any more: {rules.moved[key]}.")
-        _known(str(key), [*rules.model_fields, *_ArmFile.model_fields, "preset"], where, "key")
-    protocol = _part(rules, settings, where)
-    version = _known(arm.prompt_version or NEWEST, VERSIONS, where, "prompt_version")
+        one_of(str(key), [*rules.model_fields, *_ArmFile.model_fields, "preset"], where, "key")
+    protocol = parse_part(rules, settings, where)
+    version = one_of(arm.prompt_version or NEWEST, VERSIONS, where, "prompt_version")
     overrides, sources = _prompts(where, protocol, arm.prompts, folder, version)
     seats = _seated(where, protocol, arm.seats, cast)
     _fitted(where, protocol, seats, cast)
@@ -655,7 +659,7 @@ def _as_published(where: str, data: Mapping[str, Any]) -> tuple[str | None, Mapp
     """Return the preset that an arm names, if it does, and the arm with the preset's protocol and settings written out."""
     if "preset" not in data:
         return None, data
-    preset = PRESETS[_known(str(data["preset"]), PRESETS, where, "preset")]
+    preset = PRESETS[one_of(str(data["preset"]), PRESETS, where, "preset")]
     fixed = {"protocol": preset.protocol, **preset.settings}
     for key, value in data.items():
         if key in fixed and value != fixed[key]:
@@ -695,9 +699,9 @@ def _seated(where: str, protocol: Protocol, named: Mapping[str, str], cast: Cast
             f"{where}.seats: judges are named for all arms together: put them under judges, not here."
         )
     for seat_name, participant in named.items():
-        _known(seat_name, dict.fromkeys(valid), f"{where}.seats", "seat")
+        one_of(seat_name, dict.fromkeys(valid), f"{where}.seats", "seat")
         if participant != PEOPLE:
-            _known(participant, cast.participants, f"{where}.seats.{seat_name}", "participant")
+            one_of(participant, cast.participants, f"{where}.seats.{seat_name}", "participant")
     filled: dict[str, str] = {}
     for seat in seats:
         if seat.only and _builtin(named.get(seat.name), cast) != seat.only:
@@ -836,14 +840,14 @@ def _people(data: Any) -> People:
         raise SpecError(
             f"judges: {', '.join(map(str, data))} is for people and none are asked for: write {{humans: N, …}}."
         )
-    return _part(People, data, "judges.humans")
+    return parse_part(People, data, "judges.humans")
 
 
 def _panel(file: _File | _PanelFile, cast: Cast) -> Panel:
     named = [judge for judge in file.judges if isinstance(judge, str)]
     people = [_people(judge) for judge in file.judges if not isinstance(judge, str)]
     for judge in named:
-        _known(judge, cast.participants, "judges", "participant")
+        one_of(judge, cast.participants, "judges", "participant")
         _able("judges", cast.participants[judge], "belief")
     if len(set(named)) < len(named) or len(people) > 1:
         raise SpecError("judges: a judge is named twice; name each once, and {humans: N} once.")

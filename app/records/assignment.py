@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    delete,
     exists,
     func,
     inspect,
@@ -46,6 +47,7 @@ from app.records.humans import PERSON, is_person, lock_human
 from app.records.people import note, participant_of
 from app.records.plays import IN_PLAY, lease_end
 from app.records.queue import Before, enqueue
+from app.records.summaries import summarise
 from models import (
     Account,
     Draft,
@@ -58,6 +60,7 @@ from models import (
     Question,
     SeatRow,
     Trial,
+    Verdict,
 )
 
 SWEEP = 100
@@ -300,6 +303,32 @@ async def give_back(
     await _replace(session, seat, play)
     await note(session, account.id, "gave back", "seat", seat_id, flags)
     return True
+
+
+async def release(session: AsyncSession, account: Account, *, also_done: bool) -> None:
+    """Give the others what a person has in hand, and what they have judged too where `also_done`. No talk is played anew.
+
+    Of a judging that was done the moves stay; the verdict that follows from them goes, so that only judgings that are
+    done have one.
+    """
+    mine = (
+        select(SeatRow, Playing)
+        .join(Playing, Playing.id == SeatRow.play_id)
+        .where(SeatRow.participant_id == account.participant_id)
+        .order_by(SeatRow.id)
+        .with_for_update(of=(Playing, SeatRow), key_share=True)
+    )
+    in_hand = mine.where(SeatRow.state == "waiting", Playing.state.in_(("waiting", *IN_PLAY)))
+    for seat, play in (await session.execute(in_hand)).all():
+        await _put_back(session, seat, play, "released")
+    if also_done:
+        for seat, play in (await session.execute(mine.where(SeatRow.state == "done", not_(IS_TALK)))).all():
+            assert isinstance(play, Judgement)
+            await session.execute(delete(Verdict).where(Verdict.play_id == play.id))
+            await _replace(session, seat, play)
+            await summarise(session, play.talk_id)
+            await note(session, None, "released", "seat", seat.id)
+    await session.flush()
 
 
 async def return_expired(session: AsyncSession, role: str, spare: uuid.UUID) -> None:

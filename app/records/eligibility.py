@@ -30,6 +30,7 @@ from app.records.plays import IN_PLAY
 from models import (
     PLAYED_TRIAL,
     Account,
+    Enrolment,
     Experiment,
     Exposure,
     Invite,
@@ -38,7 +39,9 @@ from models import (
     PlayRow,
     Question,
     SeatRow,
+    Study,
     Trial,
+    study_experiment,
 )
 
 ROLE = bindparam("role", type_=String())
@@ -79,7 +82,41 @@ def with_all(statement: Statement) -> Statement:
 # ── the person ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _enrolled() -> Condition:
+    """Whether PERSON's account was made for a study."""
+    mine = select(1).select_from(Enrolment).join(Account, Account.id == Enrolment.account_id)
+    return mine.where(Account.participant_id == PERSON).exists().correlate(None)
+
+
+def _promised() -> Condition:
+    """Whether the experiment is of the study that PERSON takes part in, on its trials, and fewer are taken than promised."""
+    seat = aliased(SeatRow)
+    taken = select(func.count()).where(seat.participant_id == PERSON, seat.state.in_(("waiting", "done")))
+    mine = (
+        select(study_experiment.c.experiment_id)
+        .join(Enrolment, Enrolment.study_id == study_experiment.c.study_id)
+        .join(Account, Account.id == Enrolment.account_id)
+        .where(
+            Account.participant_id == PERSON,
+            Enrolment.ended_as.is_(None),
+            Enrolment.page == "trials",
+            Enrolment.promised > taken.correlate(None).scalar_subquery(),
+        )
+    )
+    return Experiment.id.in_(mine.correlate(None))
+
+
+def _kept_for_study() -> Condition:
+    """Whether a running study keeps the seats of the experiment for its people."""
+    kept = select(study_experiment.c.experiment_id).join(Study, Study.id == study_experiment.c.study_id)
+    return Experiment.id.in_(kept.where(Study.state.in_(("open", "paused"))).correlate(None))
+
+
 def _works_for() -> Condition:
+    return case((_enrolled(), _promised()), else_=and_(not_(_kept_for_study()), _invited()))
+
+
+def _invited() -> Condition:
     owner, inviter = aliased(Account), aliased(Account)
     by_researchers = (
         select(Invite.created_by)
@@ -98,7 +135,8 @@ def _works_for() -> Condition:
 WORKS_FOR = _works_for()
 """Whether an experiment may ask PERSON: a researcher's own people see nothing of other researchers'.
 
-Experiments of the command line and of admins ask everybody, and whom no researcher invited is asked by all.
+Experiments of the command line and of admins ask everybody, and whom no researcher invited is asked by all. A study's
+people see its experiments alone, and as many trials as they were promised; no one else does.
 """
 
 SEEN = exists(

@@ -1,0 +1,256 @@
+"""People's parts in studies: joining, the page they are on, what they answered, and how it ended.
+
+Places are counted under a lock on the study, so that two people who join at once cannot both have the last one.
+"""
+
+import hmac
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import contains_eager
+
+from app.records import assignment, people
+from app.records.people import note
+from models import Account, Enrolment, Judging, SeatRow, Study, StudyStep, Submission, study_experiment
+
+COUNTED = ("completed", "stopped")
+"""Ends after which verdicts stay in the figures and the place stays taken: see `app.studies.spec.COUNTED`."""
+TAKES_A_PLACE = or_(Enrolment.ended_as.is_(None), Enrolment.ended_as.in_(COUNTED))
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """A person who comes by a study's link."""
+
+    recruiter: str
+    recruiters_id: str
+    """The recruiter's id of the person; empty where there is none. A claim."""
+    submission: str
+    """The recruiter's id of the submission; empty where there is none."""
+    name: str
+    """What they call themselves; the recruiter's id where there is one."""
+
+
+async def person_key(session: AsyncSession, study: uuid.UUID, recruiters_id: str) -> bytes:
+    """Return a keyed digest of a recruiter's id in a study; a random one where there is no id."""
+    if not recruiters_id:
+        return secrets.token_bytes(32)
+    key = await people.signing_key(session)
+    return hmac.digest(key, f"study/{study}/{recruiters_id}".encode(), "sha256")
+
+
+async def of_person(session: AsyncSession, study: uuid.UUID, recruiters_id: str) -> Enrolment | None:
+    """Return the part of the person with this recruiter's id in a study, with its account."""
+    if not recruiters_id:
+        return None
+    key = await person_key(session, study, recruiters_id)
+    return (
+        await session.scalars(_PARTS.where(Enrolment.study_id == study, Enrolment.person_key == key))
+    ).one_or_none()
+
+
+async def of_account(session: AsyncSession, account: uuid.UUID, *, lock: bool = False) -> Enrolment | None:
+    """Return the part that an account was made for, with account and study."""
+    found = _PARTS.where(Enrolment.account_id == account)
+    return (await session.scalars(found.with_for_update(of=Enrolment) if lock else found)).one_or_none()
+
+
+_PARTS = (
+    select(Enrolment)
+    .join(Enrolment.account)
+    .join(Enrolment.study)
+    .options(contains_eager(Enrolment.account), contains_eager(Enrolment.study))
+)
+
+
+async def places_taken(session: AsyncSession, study: uuid.UUID) -> int:
+    """Return how many places of a study are taken: by people who take part, and by those whose verdicts count."""
+    found = select(func.count()).where(Enrolment.study_id == study, TAKES_A_PLACE)
+    return int(await session.scalar(found) or 0)
+
+
+async def join(
+    session: AsyncSession,
+    study: Study,
+    newcomer: Newcomer,
+    *,
+    role: str,
+    wanted: int,
+    trials: int,
+    page: str,
+    time_limit: timedelta | None,
+) -> Enrolment | None:
+    """Give a newcomer a place, with an account for this study alone; None where no place or too few trials are left."""
+    await session.execute(select(Study.id).where(Study.id == study.id).with_for_update())
+    if await places_taken(session, study.id) >= wanted:
+        return None
+    if await _trials_free(session, study.id) < trials:
+        return None
+    account = Account(
+        id=uuid.uuid4(),
+        name=newcomer.name,
+        role=role,
+        recruiter_id=newcomer.recruiters_id or None,
+        instructed_at=func.now(),
+    )
+    session.add(account)
+    await session.flush()
+    enrolment = Enrolment(
+        id=uuid.uuid4(),
+        study_id=study.id,
+        account_id=account.id,
+        person_key=await person_key(session, study.id, newcomer.recruiters_id),
+        seed=secrets.randbits(62),
+        promised=trials,
+        page=page,
+        expires_at=None if time_limit is None else datetime.now(UTC) + time_limit,
+    )
+    session.add(enrolment)
+    await session.flush()
+    session.add(
+        Submission(
+            enrolment_id=enrolment.id,
+            recruiter=newcomer.recruiter,
+            recruiters_id=newcomer.submission or None,
+        )
+    )
+    await people.participant_of(session, account)
+    await session.flush()
+    await note(session, account.id, "joined", "study", study.id)
+    return await of_account(session, account.id)
+
+
+async def _trials_free(session: AsyncSession, study: uuid.UUID) -> int:
+    """Return how many trials can be promised: those that no one has, less those promised to others and not taken yet."""
+    free = (
+        select(func.count())
+        .select_from(SeatRow)
+        .join(Judging, Judging.id == SeatRow.play_id)
+        .join(study_experiment, study_experiment.c.experiment_id == Judging.experiment_id)
+        .where(study_experiment.c.study_id == study, SeatRow.state == "open")
+    )
+    promised = select(func.coalesce(func.sum(Enrolment.promised), 0)).where(
+        Enrolment.study_id == study, Enrolment.ended_as.is_(None)
+    )
+    taken = (
+        select(func.count())
+        .select_from(SeatRow)
+        .join(Account, Account.participant_id == SeatRow.participant_id)
+        .join(Enrolment, Enrolment.account_id == Account.id)
+        .where(
+            Enrolment.study_id == study,
+            Enrolment.ended_as.is_(None),
+            SeatRow.state.in_(assignment.TAKEN),
+        )
+    )
+    counts = [int(await session.scalar(each) or 0) for each in (free, promised, taken)]
+    return counts[0] - counts[1] + counts[2]
+
+
+async def trials_done(session: AsyncSession, enrolment: Enrolment) -> int:
+    """Return how many of the promised trials a person has done."""
+    found = (
+        select(func.count())
+        .select_from(SeatRow)
+        .join(Account, Account.participant_id == SeatRow.participant_id)
+        .where(Account.id == enrolment.account_id, SeatRow.state == "done")
+    )
+    return int(await session.scalar(found) or 0)
+
+
+# ── pages and answers ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def show(
+    session: AsyncSession, enrolment: Enrolment, page: str, item: str = "", attempt: int = 1
+) -> None:
+    """Note that a page or an item was shown; the first time counts."""
+    row = {"enrolment_id": enrolment.id, "page": page, "item": item, "attempt": attempt}
+    await session.execute(insert(StudyStep).values(row).on_conflict_do_nothing())
+    enrolment.last_seen_at = func.now()
+
+
+async def answer(
+    session: AsyncSession,
+    enrolment: Enrolment,
+    page: str,
+    answers: Mapping[str, Any],
+    *,
+    item: str = "",
+    attempt: int = 1,
+    passed: bool | None = None,
+    effort: Mapping[str, Any] | None = None,
+) -> bool:
+    """Store what a person answered on a page or an item, once; False where that was done before."""
+    await show(session, enrolment, page, item, attempt)
+    step = (
+        StudyStep.enrolment_id == enrolment.id,
+        StudyStep.page == page,
+        StudyStep.item == item,
+        StudyStep.attempt == attempt,
+        StudyStep.submitted_at.is_(None),
+    )
+    given = {"answers": dict(answers), "passed": passed, "effort": dict(effort or {})}
+    stored = await session.execute(
+        update(StudyStep)
+        .where(*step)
+        .values(submitted_at=func.now(), **given)
+        .returning(StudyStep.id)
+        .execution_options(synchronize_session=False)
+    )
+    return stored.first() is not None
+
+
+async def steps(session: AsyncSession, enrolment: uuid.UUID, page: str | None = None) -> list[StudyStep]:
+    """Return what a person was shown and answered, on one page or on all, in that order."""
+    found = select(StudyStep).where(StudyStep.enrolment_id == enrolment).order_by(StudyStep.id)
+    return list((await session.scalars(found if page is None else found.where(StudyStep.page == page))).all())
+
+
+async def turn_to(session: AsyncSession, enrolment: Enrolment, page: str) -> None:
+    """Put a person on a page."""
+    enrolment.page, enrolment.last_seen_at = page, func.now()
+    await session.flush()
+
+
+# ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def end(session: AsyncSession, enrolment: Enrolment, how: str) -> bool:
+    """End a person's part, once; False where it had ended before.
+
+    What they have in hand goes back to the others; unless the end counts, so does what they have judged.
+    """
+    ended = await session.execute(
+        update(Enrolment)
+        .where(Enrolment.id == enrolment.id, Enrolment.ended_as.is_(None))
+        .values(ended_as=how, ended_at=func.now())
+        .returning(Enrolment.id)
+        .execution_options(synchronize_session=False)
+    )
+    if ended.first() is None:
+        return False
+    await session.refresh(enrolment, ["ended_as", "ended_at"])
+    account = await session.get_one(Account, enrolment.account_id)
+    if account.participant_id is not None:
+        await assignment.release(session, account, also_done=how not in COUNTED)
+    await note(session, account.id, how, "enrolment", enrolment.id)
+    return True
+
+
+async def end_overdue(session: AsyncSession, study: uuid.UUID) -> int:
+    """End the parts of those who have run out of time; return how many they were."""
+    overdue = select(Enrolment).where(
+        Enrolment.study_id == study, Enrolment.ended_as.is_(None), Enrolment.expires_at < func.now()
+    )
+    rows = (await session.scalars(overdue.with_for_update(skip_locked=True))).all()
+    for row in rows:
+        await end(session, row, "timed_out")
+    return len(rows)
