@@ -164,11 +164,11 @@ class Remote:
             )
         return total
 
-    async def import_study(self, name: str, file: Path, where: Sequence[str]) -> dict[str, Any]:
-        """Send a study, which is checked and saved there as a whole; returns what was saved."""
+    async def import_archive(self, name: str, file: Path, where: Sequence[str]) -> dict[str, Any]:
+        """Send an archive, which is checked and saved there as a whole; returns what was saved."""
         asked = [("where", flag) for flag in where]
         with file.open("rb") as stream:
-            return await self._json("POST", f"/studies/{_quoted(name)}", data=stream, params=asked)
+            return await self._json("POST", f"/archives/{_quoted(name)}", data=stream, params=asked)
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────
 

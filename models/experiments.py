@@ -116,7 +116,7 @@ class Participant(Base):
     digest: Mapped[str]
     """Of name, endpoint and settings together."""
     imported: Mapped[bool] = mapped_column(server_default=text("false"))
-    """Whether it comes with an imported study: then it answers nothing here, and has neither endpoint nor account."""
+    """Whether it comes with an imported archive: then it answers nothing here, and has neither endpoint nor account."""
 
     endpoint: Mapped[Endpoint | None] = relationship(lazy="raise")
 

@@ -288,7 +288,7 @@ def export_command(
         Orders, typer.Option(help="weak-labels: how a judge's verdicts on a question become one label.")
     ] = Orders.MEAN,
 ) -> None:
-    """Write what an experiment has brought to a file: a table, a study that another arena imports, or logs for other tools."""
+    """Write what an experiment has brought to a file: a table, an archive that another arena imports, or logs for other tools."""
     kind, left_out = _kind(what), _parts(without or [])
     from app.exchange.options import Options
 

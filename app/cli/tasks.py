@@ -1,4 +1,4 @@
-"""Commands that bring task sets, and studies of others, into the arena: import."""
+"""Commands that bring task sets and archives into the arena: import."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from app.cli.remote import remote_arena
 from app.cli.running import run_to_end
 from app.errors import UserError
-from app.exchange.importers import IMPORTERS, STUDIES, Importer, ImportOption, StudyImporter
+from app.exchange.importers import ARCHIVES, IMPORTERS, ArchiveImporter, Importer, ImportOption
 
 if TYPE_CHECKING:
     from app.client import Remote
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 SENT = "verdicts"
 """The importer whose files a remote arena takes."""
-commands = typer.Typer(help="Bring task sets, and studies of others, into the arena.", no_args_is_help=True)
+commands = typer.Typer(help="Bring task sets and archives into the arena.", no_args_is_help=True)
 
 InputPath = Annotated[Path, typer.Argument(metavar="PATH", help="The file.")]
 SetName = Annotated[str | None, typer.Option("--name", help="Name of the task set.")]
-StudyName = Annotated[str | None, typer.Option("--name", help="Name of the experiment and of its task set.")]
+ArchiveName = Annotated[
+    str | None, typer.Option("--name", help="Name of the experiment and of its task set.")
+]
 Where = Annotated[
     list[str] | None,
     typer.Option(
@@ -85,20 +87,20 @@ def _type(option: ImportOption) -> Any:
 
 
 for _importer in IMPORTERS.values():
-    if _importer.name not in STUDIES:
+    if _importer.name not in ARCHIVES:
         _add_command(_importer)
 
 
-def _add_study_command(importer: StudyImporter) -> None:
-    """Add the command of a study. Where its questions are a task set of their own, the command imports that too."""
+def _add_archive_command(importer: ArchiveImporter) -> None:
+    """Add the command of an archive. Where its questions are a task set of their own, the command imports that too."""
     tasks = IMPORTERS.get(importer.name)
 
-    def run(path: InputPath, name: StudyName = None, where: Where = None) -> None:
-        run_to_end(_import_study(importer, path, name, where or []))
+    def run(path: InputPath, name: ArchiveName = None, where: Where = None) -> None:
+        run_to_end(_import_archive(importer, path, name, where or []))
 
     def run_with_tasks(
         path: InputPath,
-        name: StudyName = None,
+        name: ArchiveName = None,
         where: Where = None,
         tasks_only: TasksOnly = False,
         skip_bad: SkipBad = False,
@@ -111,40 +113,40 @@ def _add_study_command(importer: StudyImporter) -> None:
         elif skip_bad:
             raise UserError("Talks are imported whole or not at all: write --tasks-only with --skip-bad.")
         else:
-            run_to_end(_import_study(importer, path, name, where or []))
+            run_to_end(_import_archive(importer, path, name, where or []))
 
     commands.command(importer.name, help=importer.help)(run_with_tasks if tasks else run)
 
 
-for _study_importer in STUDIES.values():
-    _add_study_command(_study_importer)
+for _archive_importer in ARCHIVES.values():
+    _add_archive_command(_archive_importer)
 
 
-async def _import_study(importer: StudyImporter, path: Path, name: str | None, where: list[str]) -> None:
-    """Read a study and store it as a finished experiment."""
+async def _import_archive(importer: ArchiveImporter, path: Path, name: str | None, where: list[str]) -> None:
+    """Read an archive and store it as a finished experiment."""
     from app.cli.console import say
     from app.cli.local import local_arena
-    from app.exchange.study_import import refuse_bad_study, take_study
+    from app.exchange.archive_import import refuse_bad_archive, take_archive
 
     remote = remote_arena()
     if remote and importer.name != SENT:
         raise UserError(
-            f"Only studies in the arena's own format go to another machine (`arena import {SENT}`): leave --server out, "
+            f"Only archives in the arena's own format go to another machine (`arena import {SENT}`): leave --server out, "
             "and run it there."
         )
-    study = importer.reader(path)
-    refuse_bad_study(study)
-    came = study.about.experiment
+    archive = importer.reader(path)
+    refuse_bad_archive(archive)
+    came = archive.about.experiment
     called = name or (came.name if came else importer.usual_name(path))
     if remote:
-        await _send_study(remote, called, path, where)
+        await _send_archive(remote, called, path, where)
         return
     async with local_arena() as (database, _), database.session.begin() as session:
-        saved = await take_study(session, study, called, where=where)
-    for reason, count in study.where(where).filtered.items():
+        saved = await take_archive(session, archive, called, where=where)
+    for reason, count in archive.where(where).filtered.items():
         say(f"{count} left out: {reason}.")
     print(
-        _saved_study(
+        _saved_archive(
             called,
             new=saved.new,
             questions=saved.questions,
@@ -162,19 +164,21 @@ MISSING = {
     "prompts": "calls have none, and new judges are asked with the prompts of this arena",
     "people": "verdicts by people, and talks that they had a part in, are missing, and the report is one without them",
 }
-"""What follows from what was left out of a study."""
+"""What follows from what was left out of an archive."""
 
 
-async def _send_study(remote: Remote, name: str, path: Path, where: list[str]) -> None:
-    """Send a study to a remote arena, which saves all of it or nothing."""
+async def _send_archive(remote: Remote, name: str, path: Path, where: list[str]) -> None:
+    """Send an archive to a remote arena, which saves all of it or nothing."""
     from app.cli.console import say
 
     async with remote:
-        saved = await remote.import_study(name, path, where)
+        saved = await remote.import_archive(name, path, where)
     for reason, count in saved["left_out"].items():
         say(f"{count} left out: {reason}.")
     print(
-        _saved_study(name, **{key: saved[key] for key in ("new", "questions", "trials", "verdicts", "apart")})
+        _saved_archive(
+            name, **{key: saved[key] for key in ("new", "questions", "trials", "verdicts", "apart")}
+        )
     )
 
 
@@ -182,7 +186,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _saved_study(
+def _saved_archive(
     name: str,
     *,
     new: bool,
@@ -193,7 +197,7 @@ def _saved_study(
 ) -> str:
     """Say what was stored, and how to go on."""
     if not new:
-        return f"{name}: this study is there already, with the same trials."
+        return f"{name}: this archive is there already, with the same trials."
     arms = "; ".join(
         f"{arm} {_counted(count, 'trial')}, {_counted(verdicts.get(arm, 0), 'verdict')}"
         for arm, count in trials.items()

@@ -22,7 +22,7 @@ class What(StrEnum):
 class Document(StrEnum):
     """What can be exported in a separate format."""
 
-    STUDY = "study"
+    ARCHIVE = "archive"
     INSPECT = "inspect"
     EVERY_EVAL_EVER = "every-eval-ever"
     DATASET = "dataset"
@@ -30,7 +30,7 @@ class Document(StrEnum):
     @property
     def is_folder(self) -> bool:
         """Return whether it is several files: a folder, or a zip of it."""
-        return self is not Document.STUDY
+        return self is not Document.ARCHIVE
 
 
 Kind: TypeAlias = What | Document

@@ -317,7 +317,7 @@ This page is made from the code:
   give the same bytes (Parquet: with the same version of pyarrow).
 - The file appears under its name once it is whole. `-o -` writes JSON Lines or CSV to the standard output.
 - Gold, beliefs and scratchpads are in it: keep it from people who are still to judge. Keys are not: the arena stores none.
-- [Other kinds](exports.md) have formats of their own: studies, logs, records, data sets. Options choose arms and judges, and leave parts out.
+- [Other kinds](exports.md) have formats of their own: archives, logs, records, data sets. Options choose arms and judges, and leave parts out.
 - People have a pseudonym, one for each person.
 - Places in lists are counted from 0. Times are in UTC. Whole numbers have up to 63 bits; seeds need them, so do not read them as floats.
 - **JSON Lines**: one object a line, nested as the types below say, `null` where a value is absent.

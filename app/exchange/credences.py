@@ -10,13 +10,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.exchange.study import (
+from app.exchange.archive import (
+    Archive,
+    ArchiveReader,
     ArmLine,
     Line,
     ParticipantLine,
     PassageLine,
-    Study,
-    StudyReader,
     TrialLine,
     Turn,
     VerdictLine,
@@ -49,12 +49,12 @@ class _Trial:
     """By judge: line, section, credence in answer A, and the row."""
 
 
-def read_credences(path: Path) -> Study:
+def read_credences(path: Path) -> Archive:
     """Read a CSV with the columns of docs/formats/credences.md. Section 0 is before the first; the last one is the verdict.
 
     Rows with a `text` and no judge hold what a section said.
     """
-    reader = StudyReader(path.name)
+    reader = ArchiveReader(path.name)
     trials: dict[str, _Trial] = {}
     try:
         with open_input(path) as stream:
@@ -150,8 +150,8 @@ def _credence(text: str) -> float:
     return value
 
 
-def _put(reader: StudyReader, where: str, trials: Mapping[str, _Trial]) -> None:
-    """Put the lines of the study: passages, judges, arms, trials, verdicts."""
+def _put(reader: ArchiveReader, where: str, trials: Mapping[str, _Trial]) -> None:
+    """Put the lines of the archive: passages, judges, arms, trials, verdicts."""
     passages: dict[str, dict[str, _Trial]] = {}
     kinds: dict[str, str] = {}
     for name, trial in trials.items():

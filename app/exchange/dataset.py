@@ -1,4 +1,4 @@
-"""A data set for others: a folder of tables with a card of the Hugging Face Hub and Croissant metadata, and the study that another
+"""A data set for others: a folder of tables with a card of the Hugging Face Hub and Croissant metadata, and the archive that another
 arena imports.
 
 `datasets.load_dataset(FOLDER)` reads the verdicts, and `load_dataset(FOLDER, "beliefs")` another table.
@@ -20,12 +20,12 @@ from anyio import to_thread
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.exchange.archive import ArchiveLine, Line
+from app.exchange.archive_export import lines, written
 from app.exchange.choices import Format, What
 from app.exchange.columns import ABOUT, described, kind_name, schema_of
 from app.exchange.export import RowMaker, written_in_thread
 from app.exchange.options import Options
-from app.exchange.study import Line, StudyLine
-from app.exchange.study_export import lines, written
 from app.records import exports, whole
 from app.records.columns import Column, ListOf, Scalar
 from models import Experiment, Verdict
@@ -39,7 +39,7 @@ TABLES = (
     What.WEAK_LABELS,
     What.GOLD_LABELS,
 )
-STUDY = "study.jsonl"
+ARCHIVE = "archive.jsonl"
 LICENCES = {
     "cc0": "cc0-1.0",
     "cc0-1-0": "cc0-1.0",
@@ -70,7 +70,7 @@ async def write_dataset(
     options: Options,
     form: Format = Format.PARQUET,
 ) -> int:
-    """Write the tables that have rows, the study, a card and Croissant metadata into `folder`. Return the number of rows."""
+    """Write the tables that have rows, the archive, a card and Croissant metadata into `folder`. Return the number of rows."""
     frame = await exports.frame(session, experiment)
     maker = RowMaker(experiment, frame, options)
     tables: list[_Table] = []
@@ -86,7 +86,7 @@ async def write_dataset(
             tables.append(_Table(what, path, count, columns))
         else:
             await to_thread.run_sync(path.unlink)
-    await _write_study(session, experiment, folder / STUDY, options)
+    await _write_archive(session, experiment, folder / ARCHIVE, options)
     setting = await whole.setting(session, experiment)
     licences = Counter(passage.license or "" for passage, *_ in setting.passages)
     last = await session.scalar(select(func.max(Verdict.created_at)))
@@ -103,13 +103,13 @@ async def write_dataset(
 
 def _without_marks(line: Line) -> Line:
     """Return a line without tags and note of the experiment, which are written for colleagues."""
-    if not isinstance(line, StudyLine) or line.experiment is None:
+    if not isinstance(line, ArchiveLine) or line.experiment is None:
         return line
     bare = line.experiment.model_copy(update={"tags": (), "note": ""})
     return line.model_copy(update={"experiment": bare})
 
 
-async def _write_study(session: AsyncSession, experiment: Experiment, path: Path, options: Options) -> None:
+async def _write_archive(session: AsyncSession, experiment: Experiment, path: Path, options: Options) -> None:
     held: list[bytes] = []
     with path.open("xb") as stream:
         async for line in lines(session, experiment, options):
@@ -152,10 +152,10 @@ def _card(
             for at, table in enumerate(tables)
         ],
     }
-    shown = "in the study, in prompts of calls" + (
+    shown = "in the archive, in prompts of calls" + (
         ", in transcripts and in pairs" if options.passages else ""
     )
-    hidden = shown if _in_study(options) else "left out"
+    hidden = shown if _in_archive(options) else "left out"
     left_out = ", ".join(sorted(options.without)) or "nothing"
     text = [
         "---",
@@ -179,7 +179,7 @@ def _card(
         *([f'others = load_dataset("PATH", "{tables[1].what.value}")'] if len(tables) > 1 else []),
         "```",
         "",
-        f"`{STUDY}` holds the experiment as a whole: `arena import verdicts {STUDY}` makes it again elsewhere, with the same report.",
+        f"`{ARCHIVE}` holds the experiment as a whole: `arena import verdicts {ARCHIVE}` makes it again elsewhere, with the same report.",
         "The gold answers are in `verdicts`, `beliefs` and `gold-labels`, and not in `weak-labels`.",
         "",
     ]
@@ -188,7 +188,7 @@ def _card(
     return "\n".join(text)
 
 
-def _in_study(options: Options) -> bool:
+def _in_archive(options: Options) -> bool:
     return not any(part == "passages" for part in options.without)
 
 

@@ -1,7 +1,7 @@
 """The files that can be imported. The command line and the browser both read this registry.
 
 An importer is a function from a path to a `TaskFile`, and an entry here: its name, how it is described, and its options.
-A study, which has verdicts too, is a function from a path to a `Study`; the command line alone imports it.
+What has verdicts too is an archive: a function from a path to an `Archive`; the command line alone imports all kinds.
 The readers are imported when a file is read, so that the command line can list its commands quickly.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app.exchange.study import Study
+    from app.exchange.archive import Archive
     from app.exchange.taskfile import TaskFile
 
 
@@ -116,13 +116,13 @@ IMPORTERS = {importer.name: importer for importer in _ALL}
 
 
 @dataclass(frozen=True, slots=True)
-class StudyImporter:
+class ArchiveImporter:
     """A kind of file that becomes a finished experiment: transcripts, judges and verdicts of others."""
 
     name: str
     help: str
     """How the command line calls it."""
-    reader: Callable[[Path], Study]
+    reader: Callable[[Path], Archive]
     usual: str | None = None
     """The usual name of its experiment; None where that is named as the file."""
 
@@ -131,70 +131,70 @@ class StudyImporter:
         return self.usual or path.name.partition(".")[0]
 
 
-def _study(path: Path) -> Study:
-    from app.exchange.study import read_study
+def _archive(path: Path) -> Archive:
+    from app.exchange.archive import read_archive
 
-    return read_study(path)
+    return read_archive(path)
 
 
-def _nyu_study(path: Path) -> Study:
+def _nyu_study(path: Path) -> Archive:
     from app.exchange.nyu_study import read_nyu_study
 
     return read_nyu_study(path)
 
 
-def _llmbar(path: Path) -> Study:
+def _llmbar(path: Path) -> Archive:
     from app.exchange.pairwise import read_llmbar
 
     return read_llmbar(path)
 
 
-def _judgebench(path: Path) -> Study:
+def _judgebench(path: Path) -> Archive:
     from app.exchange.pairwise import read_judgebench
 
     return read_judgebench(path)
 
 
-def _credences(path: Path) -> Study:
+def _credences(path: Path) -> Archive:
     from app.exchange.credences import read_credences
 
     return read_credences(path)
 
 
-def _khan(path: Path) -> Study:
+def _khan(path: Path) -> Archive:
     from app.exchange.khan_study import read_khan
 
     return read_khan(path)
 
 
-_STUDIES = (
-    StudyImporter(
+_ARCHIVES = (
+    ArchiveImporter(
         "verdicts",
-        "Import transcripts, judges and verdicts of others as a finished experiment (docs/formats/studies.md).",
-        _study,
+        "Import transcripts, judges and verdicts of others as a finished experiment (docs/formats/archives.md).",
+        _archive,
     ),
-    StudyImporter(
+    ArchiveImporter(
         "llmbar",
         "Import LLMBar's pairs of replies with judges' verdicts in both orders (docs/formats/judge-benchmarks.md).",
         _llmbar,
         "llmbar",
     ),
-    StudyImporter(
+    ArchiveImporter(
         "judgebench",
         "Import a judge's outputs on JudgeBench's pairs of replies (docs/formats/judge-benchmarks.md).",
         _judgebench,
     ),
-    StudyImporter(
+    ArchiveImporter(
         "credences",
         "Import a table of judges' credences after each section of a debate (docs/formats/credences.md).",
         _credences,
     ),
-    StudyImporter(
+    ArchiveImporter(
         "khan-debates",
         "Import people's verdicts of Khan et al. 2024 (human_feedback.csv.zip; docs/formats/khan-debates.md).",
         _khan,
         "khan-debates",
     ),
-    StudyImporter("nyu-debates", IMPORTERS["nyu-debates"].help, _nyu_study, "nyu-debates"),
+    ArchiveImporter("nyu-debates", IMPORTERS["nyu-debates"].help, _nyu_study, "nyu-debates"),
 )
-STUDIES = {importer.name: importer for importer in _STUDIES}
+ARCHIVES = {importer.name: importer for importer in _ARCHIVES}

@@ -17,20 +17,20 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.exchange.quality import check_member
-from app.exchange.quote_spans import QuoteSpan
-from app.exchange.study import (
+from app.exchange.archive import (
+    Archive,
+    ArchiveLine,
+    ArchiveReader,
     ArmLine,
     Line,
     ParticipantLine,
     PassageLine,
-    Study,
-    StudyLine,
-    StudyReader,
     TrialLine,
     Turn,
     VerdictLine,
 )
+from app.exchange.quality import check_member
+from app.exchange.quote_spans import QuoteSpan
 from app.exchange.taskfile import BadInput, Problem, TaskQuestion, open_input, reasons
 from app.protocols.imported import ADVISER, SIDES
 
@@ -58,7 +58,7 @@ _POINTER = b"version https://git-lfs"
 _TAG = re.compile(r"<(/?)([vu])_quote>")
 _MODEL = "debater model"
 
-ABOUT = StudyLine(
+ABOUT = ArchiveLine(
     title="Khan et al. 2024, Debating with More Persuasive LLMs Leads to More Truthful Answers: people",
     source="arXiv 2402.06782",
     url="https://github.com/ucl-dark/llm_debate",
@@ -90,7 +90,7 @@ class _Talk(_Row):
 class _Made:
     """The lines so far, and what they have declared."""
 
-    reader: StudyReader
+    reader: ArchiveReader
     known: set[tuple[str, str]] = field(default_factory=set)
     questions: dict[str, tuple[str, list[TaskQuestion]]] = field(default_factory=dict)
 
@@ -101,13 +101,13 @@ class _Made:
             self.reader.put(number, line)
 
 
-def read_khan(path: Path) -> Study:
+def read_khan(path: Path) -> Archive:
     """Read the zip or the CSV in it: a trial for each debate, and a verdict for each row.
 
     The flag `in_paper` marks experiments 8, 9 and 10, judged by 24 January. Rows with the answers exchanged of experiments 2,
     3 and 5_v0, where the worst argument was chosen, are left out and counted.
     """
-    reader = StudyReader(path.name)
+    reader = ArchiveReader(path.name)
     try:
         rows = list(_rows(_content(path)))
     except BadInput as error:
@@ -177,7 +177,7 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
         csv.field_size_limit(before)
 
 
-def _talk(number: int, row: Mapping[str, str], where: str, reader: StudyReader) -> _Talk | None:
+def _talk(number: int, row: Mapping[str, str], where: str, reader: ArchiveReader) -> _Talk | None:
     if _experiment(row) in _BUGGED and _is(row["swap"]):
         reader.leave_out("with the worst argument chosen by mistake")
         return None

@@ -9,20 +9,20 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.exchange.nyu_debates import METADATA, RECORD, detokenise, files_of, one_line, read_nyu_debates
-from app.exchange.quote_spans import QuoteSpan
-from app.exchange.study import (
+from app.exchange.archive import (
+    Archive,
+    ArchiveLine,
+    ArchiveReader,
     ArmLine,
     Line,
     ParticipantLine,
     PassageLine,
-    Study,
-    StudyLine,
-    StudyReader,
     TrialLine,
     Turn,
     VerdictLine,
 )
+from app.exchange.nyu_debates import METADATA, RECORD, detokenise, files_of, one_line, read_nyu_debates
+from app.exchange.quote_spans import QuoteSpan
 from app.exchange.taskfile import (
     BadInput,
     Problem,
@@ -164,7 +164,7 @@ class _Entry(_Part):
         return None if complete is None else _time(complete.result.timestamp)
 
 
-ABOUT = StudyLine(
+ABOUT = ArchiveLine(
     title="NYU human debates: Michael et al. 2023, Debate Helps Supervise Unreliable Experts",
     source="arXiv 2311.08702",
     url="https://github.com/julianmichael/debate",
@@ -173,14 +173,14 @@ ABOUT = StudyLine(
 )
 
 
-def read_nyu_study(path: Path) -> Study:
-    """Read the distributed .tar.gz, or a directory with the same tree, as a study with four arms.
+def read_nyu_study(path: Path) -> Archive:
+    """Read the distributed .tar.gz, or a directory with the same tree, as an archive with four arms.
 
     Finished records alone are trials. The judge's belief at every turn is the path of its verdict; its last remark is the
     verdict's reason, and no part of the transcript. Judges who read a finished talk are in the round `offline`.
     """
     tasks = read_nyu_debates(path)
-    made = _Made(StudyReader(path.name), tasks)
+    made = _Made(ArchiveReader(path.name), tasks)
     try:
         entries, records = _read(path, made.reader)
     except BadInput as error:
@@ -193,7 +193,7 @@ def read_nyu_study(path: Path) -> Study:
     return made.reader.finish()
 
 
-def _read(path: Path, reader: StudyReader) -> tuple[dict[str, _Entry], dict[str, _Record]]:
+def _read(path: Path, reader: ArchiveReader) -> tuple[dict[str, _Entry], dict[str, _Record]]:
     entries: dict[str, _Entry] = {}
     records: dict[str, _Record] = {}
     for name, data in files_of(path):
@@ -212,7 +212,7 @@ def _read(path: Path, reader: StudyReader) -> tuple[dict[str, _Entry], dict[str,
     return entries, records
 
 
-def _valid(shape: Any, value: Any, where: str, line: int | None, reader: StudyReader) -> Any:
+def _valid(shape: Any, value: Any, where: str, line: int | None, reader: ArchiveReader) -> Any:
     try:
         return shape.model_validate(value)
     except ValidationError as error:
@@ -224,9 +224,9 @@ def _valid(shape: Any, value: Any, where: str, line: int | None, reader: StudyRe
 
 @dataclass
 class _Made:
-    """The lines of the study, as they are made of records."""
+    """The lines of the archive, as they are made of records."""
 
-    reader: StudyReader
+    reader: ArchiveReader
     tasks: TaskFile
     questions: dict[str, tuple[TaskQuestion, TaskPassage]] = field(default_factory=dict)
     """By the name of a record."""
@@ -398,7 +398,7 @@ def _participants(entries: Mapping[str, _Entry], records: Mapping[str, _Record])
     return found
 
 
-def _verdicts(name: str, record: _Record, judge: str | None, reader: StudyReader) -> Iterator[VerdictLine]:
+def _verdicts(name: str, record: _Record, judge: str | None, reader: ArchiveReader) -> Iterator[VerdictLine]:
     live = [each.feedback for each in record.rounds if each.feedback]
     if judge and live:
         yield _verdict(name, judge, live, None, None)

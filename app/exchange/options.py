@@ -13,7 +13,7 @@ class Options:
     """Choices of who exports. Each kind of export heeds those that concern it."""
 
     include_passages: bool = False
-    """Whether hidden texts are written into transcripts, pairs, logs and data sets. A study has them unless they are left out."""
+    """Whether hidden texts are written into transcripts, pairs, logs and data sets. An archive has them unless they are left out."""
     without: Collection[Part] = frozenset()
     """What is left out."""
     arms: Collection[str] = frozenset()

@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.exchange.archive_export import export_archive
 from app.exchange.choices import Document, Format, Kind, What
 from app.exchange.dataset import write_dataset
 from app.exchange.every_eval_ever import write_every_eval_ever
@@ -13,7 +14,6 @@ from app.exchange.export import export
 from app.exchange.folders import folder
 from app.exchange.inspect_log import write_inspect_logs
 from app.exchange.options import USUAL, Options
-from app.exchange.study_export import export_study
 from app.exchange.tabular import ExportRefused
 from app.participants.base import PEOPLE
 from app.records import exports
@@ -37,8 +37,8 @@ async def send_out(
         await refuse_unknown(session, experiment, options)
     if isinstance(what, What):
         return await export(database, experiment, what, form, target, options=options)
-    if what is Document.STUDY:
-        return await export_study(database, experiment, target, options)
+    if what is Document.ARCHIVE:
+        return await export_archive(database, experiment, target, options)
     with folder(target) as own:
         async with exports.snapshot(database) as session:
             if what is Document.DATASET:

@@ -8,18 +8,18 @@ from typing import Literal, TypeVar
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from app.exchange.nyu_debates import files_of
-from app.exchange.study import (
+from app.exchange.archive import (
+    Archive,
+    ArchiveLine,
+    ArchiveReader,
     ArmLine,
     Line,
     ParticipantLine,
     PassageLine,
-    Study,
-    StudyLine,
-    StudyReader,
     TrialLine,
     VerdictLine,
 )
+from app.exchange.nyu_debates import files_of
 from app.exchange.taskfile import BadInput, Problem, TaskQuestion, json_lines, open_input, reasons
 
 ORDERS = ((0, 1), (1, 0))
@@ -86,7 +86,7 @@ _ITEM_LIST: TypeAdapter[tuple[_Item, ...]] = TypeAdapter(tuple[_Item, ...])
 _RESULT_LIST: TypeAdapter[tuple[_Result, ...]] = TypeAdapter(tuple[_Result, ...])
 _Rows = TypeVar("_Rows", bound=tuple[_Row, ...])
 
-LLMBAR = StudyLine(
+LLMBAR = ArchiveLine(
     title="LLMBar: Zeng et al. 2023, Evaluating Large Language Models at Evaluating Instruction Following",
     source="arXiv 2310.07641",
     url="https://github.com/princeton-nlp/LLMBar",
@@ -94,13 +94,13 @@ LLMBAR = StudyLine(
 )
 
 
-def read_llmbar(path: Path) -> Study:
+def read_llmbar(path: Path) -> Archive:
     """Read LLMBar's .tar.gz or directory: `Dataset/LLMBar/SUBSET/dataset.json`, `…/evaluators/JUDGE/PROMPT/result.json`.
 
     An arm is a subset with a way of prompting; each judge read every pair in both orders. A judge whose reply named no
     winner believes both alike.
     """
-    reader = StudyReader(path.name)
+    reader = ArchiveReader(path.name)
     items: dict[str, tuple[_Item, ...]] = {}
     results: dict[tuple[str, str, str], tuple[_Result, ...]] = {}
     try:
@@ -134,7 +134,7 @@ def _listed(shape: TypeAdapter[_Rows], data: bytes, name: str) -> _Rows:
 def _llmbar(
     items: Mapping[str, Sequence[_Item]],
     results: Mapping[tuple[str, str, str], Sequence[_Result]],
-    reader: StudyReader,
+    reader: ArchiveReader,
 ) -> list[Line]:
     lines: list[Line] = [LLMBAR]
     for subset, pairs in sorted(items.items()):
@@ -199,7 +199,7 @@ def _verdicts(trial: str, judge: str, item: _Result) -> list[VerdictLine]:
 
 # ── JudgeBench ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-JUDGEBENCH = StudyLine(
+JUDGEBENCH = ArchiveLine(
     title="JudgeBench: Tan et al. 2024, A Benchmark for Evaluating LLM-based Judges",
     source="arXiv 2410.12784",
     url="https://github.com/ScalerLab/JudgeBench",
@@ -222,13 +222,13 @@ class _Compared(_Row):
     judgments: tuple[_Judgment | None, ...] = Field(min_length=1, max_length=2)
 
 
-def read_judgebench(path: Path) -> Study:
+def read_judgebench(path: Path) -> Archive:
     """Read a file of JudgeBench's outputs: one pair on each line, with a judge's decision in one order or in both.
 
     The judge is named by the part `judge_model=…` of the file's name, else by `judge_name` in its lines. A decision that
     is neither, or none, is a belief in both alike.
     """
-    reader = StudyReader(path.name)
+    reader = ArchiveReader(path.name)
     reader.put(1, JUDGEBENCH)
     reader.put(1, ArmLine(name="pairs"))
     named = re.search(r"judge_model=([^,]+?)(?:\.jsonl)?(?:,|$)", path.name)

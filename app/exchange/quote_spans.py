@@ -1,4 +1,4 @@
-"""Quotes of imported speeches: checked at the place that the study names, or looked for in the passage."""
+"""Quotes of imported speeches: checked at the place that the archive names, or looked for in the passage."""
 
 from collections.abc import Sequence
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Checks of what is recorded of plays in a study that was run in another arena: each line against those before it."""
+"""Checks of what is recorded of plays in an archive that another arena wrote: each line against those before it."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from app.exchange.study_records import (
+from app.exchange.archive_records import (
     CallLine,
     JudgingLine,
     MoveRecord,
@@ -19,7 +19,7 @@ from app.exchange.study_records import (
 from app.protocols.core import Speech, parse_content
 
 if TYPE_CHECKING:
-    from app.exchange.study import TrialLine, VerdictLine
+    from app.exchange.archive import TrialLine, VerdictLine
 
 
 def named_in(record: PlayRecord) -> list[str]:

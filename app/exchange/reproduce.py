@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.exchange.archive_import import refuse_bad_archive, take_archive
 from app.exchange.published.figures import Compared, Edition, PublishedStudy, compared
-from app.exchange.study_import import refuse_bad_study, take_study
 from app.records.imported import readings
 from models import Experiment
 
@@ -80,9 +80,9 @@ async def reproduce(
     The caller commits to keep the experiment, or rolls back. Raise ImportRefused where the data cannot be read.
     """
     read = study.read(path)
-    refuse_bad_study(read)
+    refuse_bad_archive(read)
     called = name or f"{study.name}-{uuid4().hex[:8]}"
-    saved = await take_study(session, read, called, where=study.where)
+    saved = await take_archive(session, read, called, where=study.where)
     # Verdicts of other rounds, such as those of offline judges, are in no published figure.
     found = [each for each in await readings(session, saved.experiment.id) if each.round in (None, "panel")]
     edition, exact = study.edition(found)

@@ -188,7 +188,7 @@ class TaskPassage(Shape):
     def _misused_quotes_are_quotes(self) -> Self:
         for question in self.questions:
             for item in question.planted:
-                # A study may leave the text out.
+                # An archive may leave the text out.
                 if (
                     item.kind == "misused-quote"
                     and self.text

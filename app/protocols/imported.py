@@ -1,4 +1,4 @@
-"""Imported: talks of a study that was made elsewhere. They cannot be played anew, and are judged as any finished talk."""
+"""Imported: talks of an archive, which were made elsewhere. They cannot be played anew, and are judged as any finished talk."""
 
 from typing import Self
 
@@ -8,7 +8,7 @@ from app.protocols.core import JUDGE, Measure, Protocol, Seat
 
 
 class Speaker(BaseModel):
-    """A seat that spoke in the study."""
+    """A seat that spoke in the talks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -27,10 +27,10 @@ ADVISER = Speaker(name="consultant", title="Consultant")
 
 
 class Imported(Protocol):
-    """The talks of a study that was made elsewhere, with its verdicts. New judges may read them."""
+    """The talks of an archive, which were made elsewhere, with their verdicts. New judges may read them."""
 
     name = "imported"
-    source = "the study that the talks come from"
+    source = "the archive that the talks come from"
     max_answers = 26
     measures = (
         Measure("rounds", "Rounds", "rounds"),

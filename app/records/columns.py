@@ -171,7 +171,7 @@ VERDICTS = (
             "A person's effort at each step, in order; zeros where the browser ran no script. Empty for others, and for people who took part in the talk: see `people` of its transcript.",
         ),
         maybe("seconds_allowed", WHOLE, "Seconds in which a person was asked to decide; absent where there was no time limit."),
-        maybe("seconds_taken", NUMBER, "Seconds from the first showing of the trial to the verdict, by the server's clock; absent where there was no time limit. Of an imported verdict, the time that its study gives."),
+        maybe("seconds_taken", NUMBER, "Seconds from the first showing of the trial to the verdict, by the server's clock; absent where there was no time limit. Of an imported verdict, the time that its archive gives."),
         maybe("overtime", YES_NO, "Whether that was over the limit; absent where there was none."),
         Column("created_at", TIME, "When the verdict was recorded."),
         Column("trial_id", TEXT, "Id of the trial, the same in every export."),

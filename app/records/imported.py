@@ -1,4 +1,4 @@
-"""Imported studies in the database: finished experiments, whose talks and verdicts were made elsewhere."""
+"""Imported archives in the database: finished experiments, whose talks and verdicts were made elsewhere."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ class ImportedParticipant:
     """A judge or a speaker."""
 
     key: str
-    """Its name in the study, where no other has it."""
+    """Its name in the archive, where no other has it."""
     name: str
     """The name under which it is shown."""
     kind: str
@@ -146,7 +146,7 @@ class ImportedJudging:
     seconds: float | None
     knows_story: bool
     record: PlayRecord | None = None
-    """Of a study that was run in another arena."""
+    """Of an archive that another arena wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +167,11 @@ class ImportedTalk:
     moves: Sequence[ImportedMove]
     judgings: Sequence[ImportedJudging]
     record: PlayRecord | None = None
-    """Of a study that was run in another arena."""
+    """Of an archive that another arena wrote."""
 
 
 @dataclass(frozen=True, slots=True)
-class ImportedStudy:
+class ImportedArchive:
     """Everything of a finished experiment."""
 
     name: str
@@ -196,10 +196,10 @@ class ImportedStudy:
     """What researchers wrote on it, outside the frozen file."""
 
 
-async def create(session: AsyncSession, new: ImportedStudy) -> Experiment:
-    """Store a study as a finished experiment. Nothing of it is queued.
+async def create(session: AsyncSession, new: ImportedArchive) -> Experiment:
+    """Store an archive as a finished experiment. Nothing of it is queued.
 
-    Plays keep the ids that the study gives, unless one of them is there already: then all get new ones.
+    Plays keep the ids that the archive gives, unless one of them is there already: then all get new ones.
     """
     questions = await _questions(session, new.task_set)
     experiment = Experiment(
@@ -236,8 +236,8 @@ async def create(session: AsyncSession, new: ImportedStudy) -> Experiment:
     return experiment
 
 
-async def _ids(session: AsyncSession, new: ImportedStudy) -> dict[uuid.UUID, uuid.UUID]:
-    """Return the id of each recorded play by the one that the study gives it."""
+async def _ids(session: AsyncSession, new: ImportedArchive) -> dict[uuid.UUID, uuid.UUID]:
+    """Return the id of each recorded play by the one that the archive gives it."""
     given = [
         record.id
         for talk in new.talks
@@ -251,9 +251,9 @@ async def _ids(session: AsyncSession, new: ImportedStudy) -> dict[uuid.UUID, uui
 
 
 async def _insert_calls(
-    session: AsyncSession, new: ImportedStudy, ids: Mapping[uuid.UUID, uuid.UUID]
+    session: AsyncSession, new: ImportedArchive, ids: Mapping[uuid.UUID, uuid.UUID]
 ) -> None:
-    """Insert calls and their attempts, whose request ids are new where those of the study are taken."""
+    """Insert calls and their attempts, whose request ids are new where those of the archive are taken."""
     if not new.calls:
         return
     await keep(session, new.texts)
@@ -306,7 +306,7 @@ async def _save_participants(
 
 
 async def _save_rounds(
-    session: AsyncSession, experiment: uuid.UUID, new: ImportedStudy
+    session: AsyncSession, experiment: uuid.UUID, new: ImportedArchive
 ) -> dict[str, uuid.UUID]:
     rounds = [
         JudgingRound(
@@ -327,7 +327,7 @@ async def _save_rounds(
 
 @dataclass
 class _Rows:
-    """The rows of a study's talks."""
+    """The rows of an archive's talks."""
 
     experiment: uuid.UUID
     questions: Mapping[str, uuid.UUID]
@@ -336,7 +336,7 @@ class _Rows:
     people: Mapping[str, uuid.UUID]
     persons: set[str]
     now: datetime = field(default_factory=partial(datetime.now, UTC))
-    """The time of what the study gives no time for."""
+    """The time of what the archive gives no time for."""
     talks: list[dict[str, Any]] = field(default_factory=list)
     judgings: list[dict[str, Any]] = field(default_factory=list)
     moves: list[dict[str, Any]] = field(default_factory=list)
@@ -344,7 +344,7 @@ class _Rows:
     seats: list[dict[str, Any]] = field(default_factory=list)
     efforts: list[dict[str, Any]] = field(default_factory=list)
     ids: Mapping[uuid.UUID, uuid.UUID] = field(default_factory=dict)
-    """Of recorded plays, by the id that the study gives."""
+    """Of recorded plays, by the id that the archive gives."""
 
     def add(self, position: int, talk: ImportedTalk) -> None:
         """Add a talk, its moves and its judgings."""
@@ -521,7 +521,7 @@ def _seat(play: uuid.UUID, judge: uuid.UUID, judging: ImportedJudging) -> dict[s
 
 @dataclass(frozen=True, slots=True)
 class JudgedReading:
-    """A verdict of an imported study, as its published figures need it."""
+    """A verdict of an imported archive, as its published figures need it."""
 
     arm: str
     judge: str

@@ -32,7 +32,7 @@ class Progress:
     spending: str | None = None
     """Where a spending cap has paused it: which one is reached, and by how much."""
     seconds: float | None = None
-    """From its start until its last trial or judgement was finished; None before, and for an imported study."""
+    """From its start until its last trial or judgement was finished; None before, and for an imported archive."""
 
     @property
     def total(self) -> int:

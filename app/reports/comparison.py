@@ -34,7 +34,7 @@ MOST_PAIRS = 40
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Study:
+class Member:
     """One of the experiments."""
 
     evidence: Evidence
@@ -75,13 +75,13 @@ async def comparison_of(
             for experiment in experiments
         ]
     return await to_thread.run_sync(
-        lambda: compared([_study(*parts) for parts in read], asked), limiter=limit
+        lambda: compared([_member(*parts) for parts in read], asked), limiter=limit
     )
 
 
-def _study(held: Facts, asked: Mapping[str, tuple[str, str]], templates: Mapping[str, Any]) -> Study:
+def _member(held: Facts, asked: Mapping[str, tuple[str, str]], templates: Mapping[str, Any]) -> Member:
     evidence = evidence_of(held)
-    return Study(evidence, quick(evidence), asked, templates)
+    return Member(evidence, quick(evidence), asked, templates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class SpecDifference:
 class Comparison:
     """Experiments side by side."""
 
-    studies: Sequence[Study]
+    members: Sequence[Member]
     common: Sequence[Common]
     contrasts: Sequence[Contrast] = ()
     """Arms are named with their experiment."""
@@ -126,7 +126,7 @@ class Comparison:
     @property
     def notes(self) -> list[str]:
         """Return what is to be known of the comparison."""
-        pilots = [item.name for item in self.studies if item.report.pilot]
+        pilots = [item.name for item in self.members if item.report.pilot]
         found = [item.sentence for item in self.common]
         if self.contrasts:
             found.append(
@@ -140,7 +140,7 @@ class Comparison:
     @property
     def tables(self) -> list[ShownTable[Any]]:
         """Return the tables, without empty ones."""
-        made = (_accuracy_table(self.studies), _contrast_table(self.contrasts), _difference_table(self))
+        made = (_accuracy_table(self.members), _contrast_table(self.contrasts), _difference_table(self))
         return [table for table in made if table.rows]
 
     def as_json(self) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class Comparison:
                     "pilot": item.report.pilot,
                     "cells": [line.as_json() for line in item.report.lines],
                 }
-                for item in self.studies
+                for item in self.members
             ],
             "common_questions": [asdict(item) for item in self.common],
             "contrasts": [{**asdict(item), "warning": item.warning} for item in self.contrasts],
@@ -162,34 +162,34 @@ class Comparison:
         }
 
 
-def compared(studies: Sequence[Study], asked: Sequence[str] = ()) -> Comparison:
+def compared(members: Sequence[Member], asked: Sequence[str] = ()) -> Comparison:
     """Return experiments side by side. `asked` names contrasts such as `A/debate:B/debate`. Raise UserError where one names nothing."""
-    common = [_common(one, other) for one, other in combinations(studies, 2)]
-    pairs = [_parsed(text, studies) for text in asked] or list(_pairs(studies))
+    common = [_common(one, other) for one, other in combinations(members, 2)]
+    pairs = [_parsed(text, members) for text in asked] or list(_pairs(members))
     found = [item for pair in pairs for item in _contrasts(*pair)]
-    return Comparison(studies, common, _corrected(found), _differences(studies))
+    return Comparison(members, common, _corrected(found), _differences(members))
 
 
 # ── common questions ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _same(one: Study, other: Study) -> dict[str, str]:
+def _same(one: Member, other: Member) -> dict[str, str]:
     """Return the digest of the passage by that of each question that both ask."""
     there = {digest for digest, _ in other.asked.values()}
     return {digest: family for digest, family in one.asked.values() if digest in there}
 
 
-def _common(one: Study, other: Study) -> Common:
+def _common(one: Member, other: Member) -> Common:
     return Common(one.name, other.name, len(_same(one, other)), len(one.asked), len(other.asked))
 
 
-_End = tuple[Study, str]
+_End = tuple[Member, str]
 """An experiment and one of its arms."""
 
 
-def _parsed(text: str, studies: Sequence[Study]) -> tuple[_End, _End]:
+def _parsed(text: str, members: Sequence[Member]) -> tuple[_End, _End]:
     first, colon, second = text.partition(":")
-    ends = [_end(part, studies) for part in (first, second)] if colon else []
+    ends = [_end(part, members) for part in (first, second)] if colon else []
     if len(ends) != 2 or ends[0] == ends[1]:
         raise UserError(
             f"--contrast {text}: name two arms with their experiments, such as A/debate:B/debate."
@@ -197,18 +197,18 @@ def _parsed(text: str, studies: Sequence[Study]) -> tuple[_End, _End]:
     return ends[0], ends[1]
 
 
-def _end(text: str, studies: Sequence[Study]) -> _End:
+def _end(text: str, members: Sequence[Member]) -> _End:
     name, _, arm = text.partition("/")
-    for item in studies:
+    for item in members:
         if item.name == name and arm in item.report.arms:
             return item, arm
-    known = ", ".join(f"{item.name}/{arm}" for item in studies for arm in item.report.arms)
+    known = ", ".join(f"{item.name}/{arm}" for item in members for arm in item.report.arms)
     raise UserError(f"There is no arm {text}: choose from {known}.")
 
 
-def _pairs(studies: Sequence[Study]) -> Iterator[tuple[_End, _End]]:
+def _pairs(members: Sequence[Member]) -> Iterator[tuple[_End, _End]]:
     """Yield arms of one name; between experiments that share no name those of one protocol. Pilots are left out."""
-    for one, other in combinations([item for item in studies if not item.report.pilot], 2):
+    for one, other in combinations([item for item in members if not item.report.pilot], 2):
         named = [(arm, arm) for arm in one.report.arms if arm in other.report.arms]
         alike = [
             (first, second)
@@ -261,7 +261,7 @@ class _Codes:
     people: Sequence[str]
 
     @classmethod
-    def of(cls, common: Mapping[str, str], one: Study, other: Study) -> "_Codes":
+    def of(cls, common: Mapping[str, str], one: Member, other: Member) -> "_Codes":
         families = {family: number for number, family in enumerate(sorted(set(common.values())))}
         ordered = sorted(common, key=lambda digest: (common[digest], digest))
         people = {name for item in (one, other) for name in item.evidence.counted.table.verdicts.people}
@@ -271,7 +271,7 @@ class _Codes:
             sorted(people),
         )
 
-    def recoded(self, item: Study, own: Readings, arm: str, judge: str) -> Readings:
+    def recoded(self, item: Member, own: Readings, arm: str, judge: str) -> Readings:
         """Return the readings on common questions with these numbers, in the order of readings."""
         asked = item.evidence.counted.table.questions
         digests = [item.asked[key][0] if key in item.asked else "" for key in asked.names]
@@ -325,14 +325,14 @@ SECRET = ("headers", "query", "api_key_env")
 ONE_BY_ONE = ("arms", "participants", "endpoints")
 
 
-def _differences(studies: Sequence[Study]) -> list[SpecDifference]:
-    settings = {item.name: dict(_settings(item)) for item in studies}
+def _differences(members: Sequence[Member]) -> list[SpecDifference]:
+    settings = {item.name: dict(_settings(item)) for item in members}
     keys = dict.fromkeys(key for own in settings.values() for key in own)
     found = (SpecDifference(key, {name: own.get(key) for name, own in settings.items()}) for key in keys)
     return [item for item in found if len(set(item.values.values())) > 1]
 
 
-def _settings(item: Study) -> Iterator[tuple[str, str]]:
+def _settings(item: Member) -> Iterator[tuple[str, str]]:
     """Yield every setting of an experiment in words, with its value. Parts that only some have are one setting."""
     stored = item.report.experiment.spec
     spec = stored if stored.get("imported") else with_defaults(stored)
@@ -380,14 +380,14 @@ def _one(value: Any) -> str:
 # ── shown ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _accuracy_table(studies: Sequence[Study]) -> ShownTable[Any]:
-    rows = [{**line.as_json(), "study": item.shown} for item in studies for line in item.report.lines]
-    of_study: Column[Any] = Column("experiment", lambda row: row["study"], Kind.NAME)
+def _accuracy_table(members: Sequence[Member]) -> ShownTable[Any]:
+    rows = [{**line.as_json(), "experiment": item.shown} for item in members for line in item.report.lines]
+    of_experiment: Column[Any] = Column("experiment", lambda row: row["experiment"], Kind.NAME)
     own = [column for column in COLUMNS if column.title not in ("PGR", "trials", "failures")]
     about = (
         "Each experiment on all of its questions, which may be others: see the contrasts on common questions."
     )
-    return ShownTable("Judge accuracy of all experiments", (of_study, *own), rows, about=about)
+    return ShownTable("Judge accuracy of all experiments", (of_experiment, *own), rows, about=about)
 
 
 def _contrast_table(rows: Sequence[Contrast]) -> ShownTable[Contrast]:
@@ -421,7 +421,7 @@ def _difference_table(made: Comparison) -> ShownTable[SpecDifference]:
 
     columns: tuple[Column[SpecDifference], ...] = (
         Column("setting", lambda row: row.setting, Kind.NAME),
-        *(of(item.name) for item in made.studies),
+        *(of(item.name) for item in made.members),
     )
     return ShownTable(
         "What differs between the specs",
@@ -448,7 +448,7 @@ def chart_rows(made: Comparison) -> list[PlainRow]:
             "high": line.cell.high,
             "questions": line.cell.questions,
         }
-        for item in made.studies
+        for item in made.members
         for line in item.report.lines
         if line.cell
     ]

@@ -110,10 +110,10 @@ def _repeated(spec: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _imported(spec: Mapping[str, Any]) -> Iterator[str]:
-    if study := spec.get("imported"):
-        source = f" ({study['source']})" if study.get("source") else ""
-        chosen = f"; only trials with {' and '.join(study['where'])}" if study.get("where") else ""
-        yield f"Talks and first verdicts were imported from {study['title']}{source}{chosen}."
+    if archive := spec.get("imported"):
+        source = f" ({archive['source']})" if archive.get("source") else ""
+        chosen = f"; only trials with {' and '.join(archive['where'])}" if archive.get("where") else ""
+        yield f"Talks and first verdicts were imported from {archive['title']}{source}{chosen}."
 
 
 # ── how it was argued ───────────────────────────────────────────────────────────────────────────────────────────

@@ -28,6 +28,7 @@ from app.web import home
 from app.web.accounts import sign_in, tokens
 from app.web.admin import audit, endpoints, participants, people
 from app.web.api import routes as api
+from app.web.archives.routes import router as archives
 from app.web.experiment_editor.routes import router as experiment_editor
 from app.web.experiments.routes import router as experiments
 from app.web.judge.routes import router as judge
@@ -38,7 +39,6 @@ from app.web.seats.routes import router as seats
 from app.web.security import middleware
 from app.web.security.middleware import NotSignedIn
 from app.web.security.permissions import check_complete
-from app.web.studies.routes import router as studies
 from app.web.tasks.routes import router as tasks
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ ROUTERS = (
     experiments,
     reports,
     tasks,
-    studies,
+    archives,
     judge,
     seats,
     people.router,

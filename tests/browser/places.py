@@ -69,7 +69,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     ),
     "trial_unshown": ("/trials/{market}/unshown?step=t1",),
     "trial_calls": ("/trials/{called}/calls?path={path}",),
-    "study_form": ("/studies",),
+    "archive_form": ("/archives",),
     "tasks": ("/tasks", "/tasks?q=nothing"),
     "task_set": ("/tasks/ferries",),
     "task_questions": ("/tasks/ferries/questions",),

@@ -1,11 +1,11 @@
-"""A researcher in a browser who looks for transcripts, walks through a list by keys, and brings a study in."""
+"""A researcher in a browser who looks for transcripts, walks through a list by keys, and brings an archive in."""
 
 import json
 
 from playwright.async_api import expect
 
 from tests.browser.served import Stage
-from tests.exchange.studies import lines, verdict
+from tests.exchange.archives import lines, verdict
 
 TRIALS = "/experiments/for-people/trials"
 
@@ -41,9 +41,9 @@ async def test_without_script_the_form_leads_to_the_same_address(stage: Stage) -
     await expect(page).to_have_url(f"{stage.base}{TRIALS}?text=overslept")
 
 
-async def test_a_study_is_sent_and_a_bad_line_is_named_on_the_page(stage: Stage, width: int) -> None:
+async def test_an_archive_is_sent_and_a_bad_line_is_named_on_the_page(stage: Stage, width: int) -> None:
     page = await stage.signed_in("researcher", width)
-    await page.goto("/studies")
+    await page.goto("/archives")
     for more, heading in (([verdict(trial="t9")], "Nothing was imported"), ([], "theirs")):
         content = "\n".join(json.dumps(line) for line in [*lines(), *more]).encode()
         file = {"name": "theirs.jsonl", "mimeType": "application/jsonl", "buffer": content}

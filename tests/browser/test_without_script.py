@@ -24,7 +24,7 @@ from app.web.security.permissions import (
 )
 from tests.browser.places import FORMS, busy, form_of, found, places_of
 from tests.browser.served import Stage, faults
-from tests.exchange.studies import lines, written
+from tests.exchange.archives import lines, written
 from tests.factories import passage
 from tests.servers import Script, ScriptedServer
 from tests.web.world import World, opened
@@ -186,7 +186,7 @@ async def test_a_researcher_does_everything_without_script(
     await _steer(forms)
     await _export(page, tmp_path)
     await _write_tags(forms)
-    await _bring_in_a_study(forms, tmp_path)
+    await _bring_in_an_archive(forms, tmp_path)
     with stage.watch.allowing("status of 422"):
         await _bring_in_tasks(forms)
     await _look_after_people(forms)
@@ -239,8 +239,8 @@ async def _write_tags(forms: Forms) -> None:
     await expect(forms.page.locator("input[name=tags]")).to_have_value("draft first")
 
 
-async def _bring_in_a_study(forms: Forms, folder: Path) -> None:
-    await forms.page.goto("/studies")
+async def _bring_in_an_archive(forms: Forms, folder: Path) -> None:
+    await forms.page.goto("/archives")
     await forms.page.locator("input[name=file]").set_input_files(written(folder / "theirs.jsonl", *lines()))
     await forms.press("Import")
     await expect(forms.page.get_by_text("theirs").first).to_be_visible()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.exchange.studies import lines, written
+from tests.exchange.archives import lines, written
 from tests.processes import Arena, Records
 
 

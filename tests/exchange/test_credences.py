@@ -1,23 +1,23 @@
-"""Credences after each section: a table becomes a study, and a bad row is named with its line."""
+"""Credences after each section: a table becomes an archive, and a bad row is named with its line."""
 
 from pathlib import Path
 
 import pytest
 
+from app.exchange.archive import Archive
 from app.exchange.credences import COLUMNS, read_credences
-from app.exchange.study import Study
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats" / "credences.md"
 EXAMPLE = PAGE.read_text("utf-8").partition("```csv\n")[2].partition("```")[0]
 
 
-def read(tmp_path: Path, text: str) -> Study:
+def read(tmp_path: Path, text: str) -> Archive:
     path = tmp_path / "table.csv"
     path.write_text(text, "utf-8")
     return read_credences(path)
 
 
-def test_the_example_of_the_documentation_is_a_study(tmp_path: Path) -> None:
+def test_the_example_of_the_documentation_is_an_archive(tmp_path: Path) -> None:
     found = read(tmp_path, EXAMPLE)
     assert found.problems == ()
     [trial], [verdict] = found.trials, found.verdicts

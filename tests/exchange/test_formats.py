@@ -16,12 +16,12 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
+from app.exchange.archive import read_archive
 from app.exchange.choices import Document, Format, Part, What
 from app.exchange.dataset import TABLES
 from app.exchange.folders import incoming
 from app.exchange.options import Options
 from app.exchange.outgoing import send_out
-from app.exchange.study import read_study
 from app.exchange.tabular import ExportRefused
 from app.records.database import Database
 from models import Experiment
@@ -260,7 +260,7 @@ async def test_every_eval_ever_records_have_their_instances(database: Database, 
 
 
 @pytest.mark.parametrize("form", Format)
-async def test_a_data_set_has_a_card_croissant_and_the_study(
+async def test_a_data_set_has_a_card_croissant_and_the_archive(
     database: Database, tmp_path: Path, form: Format
 ) -> None:
     lines = [{**passage(key), "license": "CC BY 4.0"} for key in ("Alba", "Brise")]
@@ -287,10 +287,10 @@ async def test_a_data_set_has_a_card_croissant_and_the_study(
     assert all(f"`{field['name']}`" in text for field in fields)
     assert len({field["@id"] for field in fields}) == len(fields)
     assert rows > 0
-    study = read_study(folder / "study.jsonl")
-    assert study.problems == ()
-    assert study.about.experiment is not None
-    assert (study.about.experiment.tags, study.about.experiment.note) == ((), "")
+    archive = read_archive(folder / "archive.jsonl")
+    assert archive.problems == ()
+    assert archive.about.experiment is not None
+    assert (archive.about.experiment.tags, archive.about.experiment.note) == ((), "")
 
 
 async def test_a_data_set_can_go_without_passages(database: Database, tmp_path: Path, server: Any) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from app.exchange.archive import Archive
 from app.exchange.khan_study import IN_PAPER, NEEDED, read_khan
 from app.exchange.published import PUBLISHED
 from app.exchange.reproduce import reproduce
-from app.exchange.study import Study
 from app.protocols.quotes import Status
 from app.records.database import Database
 
@@ -56,7 +56,7 @@ def as_csv(*rows: dict[str, Any]) -> str:
     return out.getvalue()
 
 
-def read(tmp_path: Path, *rows: dict[str, Any]) -> Study:
+def read(tmp_path: Path, *rows: dict[str, Any]) -> Archive:
     path = tmp_path / "human_feedback.csv.zip"
     with zipfile.ZipFile(path, "w") as out:
         out.writestr("human_feedback.csv", as_csv(*rows))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from app.exchange.archive import Archive
 from app.exchange.nyu_study import IN_PAPER, read_nyu_study
-from app.exchange.study import Study
 from app.protocols.quotes import Status
 from tests.exchange.test_nyu_debates import STORY, Row, as_archive, record, tree
 
@@ -74,7 +74,7 @@ def tree_of(
     return as_archive(tmp_path, files)
 
 
-def read(tmp_path: Path, records: dict[str, Row], **options: Any) -> Study:
+def read(tmp_path: Path, records: dict[str, Row], **options: Any) -> Archive:
     return read_nyu_study(tree_of(tmp_path, records, **options))
 
 

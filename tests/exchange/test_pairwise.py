@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from app.exchange.archive import Archive
 from app.exchange.pairwise import read_judgebench, read_llmbar
-from app.exchange.study import Study
 
 Row = dict[str, Any]
 
@@ -41,7 +41,7 @@ def llmbar(tmp_path: Path, items: list[Row], **judges: list[Row]) -> Path:
     return path
 
 
-def beliefs(found: Study, judge: str) -> list[tuple[str, tuple[int, ...] | None, tuple[float, ...]]]:
+def beliefs(found: Archive, judge: str) -> list[tuple[str, tuple[int, ...] | None, tuple[float, ...]]]:
     return [(each.trial, each.order, each.belief) for each in found.verdicts if each.judge == judge]
 
 
@@ -105,7 +105,7 @@ def compared(key: str, *decisions: str | None, label: str = "A>B", **changes: An
 
 def judgebench(
     tmp_path: Path, *rows: Row | str, name: str = "out,judge_name=x,judge_model=m-1.jsonl"
-) -> Study:
+) -> Archive:
     path = tmp_path / name
     path.write_text("".join(row if isinstance(row, str) else json.dumps(row) + "\n" for row in rows), "utf-8")
     return read_judgebench(path)

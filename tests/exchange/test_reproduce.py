@@ -10,11 +10,11 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 from sqlalchemy import func, select
 
+from app.exchange.archive import read_archive
 from app.exchange.importing import ImportRefused
 from app.exchange.published import PUBLISHED
 from app.exchange.published.figures import FIGURES, Edition, Published, PublishedStudy, compared
 from app.exchange.reproduce import reproduce
-from app.exchange.study import read_study
 from app.records.database import Database
 from app.records.imported import JudgedReading
 from app.statistics.published import calibration_error, cohens_kappa
@@ -140,7 +140,7 @@ def test_percent_is_compared_in_points() -> None:
 
 SMALL = Edition("the small study", {"debate": 2, "pairs": 2}, (Published(("debate",), "correct", "2/2"),))
 OTHER = Edition("another", {"debate": 9, "pairs": 9}, (Published(("debate",), "correct", "9/9"),))
-STUDY = PublishedStudy("small", "A study", "none", "nowhere", read_study, (OTHER, SMALL))
+STUDY = PublishedStudy("small", "A study", "none", "nowhere", read_archive, (OTHER, SMALL))
 
 
 @pytest.mark.parametrize("study", PUBLISHED.values(), ids=PUBLISHED)

@@ -11,12 +11,12 @@ import orjson
 import pytest
 from sqlalchemy import select, text, update
 
+from app.exchange.archive import Archive, read_archive
+from app.exchange.archive_import import SavedArchive, take_archive
+from app.exchange.archive_records import AttemptRecord, EffortRecord, SeatRecord
 from app.exchange.choices import Document, Format, Part, What
 from app.exchange.options import Options
 from app.exchange.outgoing import send_out
-from app.exchange.study import Study, read_study
-from app.exchange.study_import import SavedStudy, take_study
-from app.exchange.study_records import AttemptRecord, EffortRecord, SeatRecord
 from app.experiments.freeze import judge_again
 from app.experiments.spec import read_panel
 from app.judge_fields import KNOWS_STORY
@@ -39,7 +39,7 @@ async def report_of(database: Database, experiment: Experiment) -> str:
 
 
 async def exported(database: Database, experiment: Experiment, path: Path, **options: Any) -> Path:
-    await send_out(database, experiment, Document.STUDY, Format.JSONL, path, Options(**options))
+    await send_out(database, experiment, Document.ARCHIVE, Format.JSONL, path, Options(**options))
     return path
 
 
@@ -51,9 +51,9 @@ async def emptied(database: Database) -> None:
             await session.execute(text(f"DELETE FROM {table}"))
 
 
-async def taken(database: Database, study: Study, name: str) -> SavedStudy:
+async def taken(database: Database, archive: Archive, name: str) -> SavedArchive:
     async with database.session.begin() as session:
-        return await take_study(session, study, name)
+        return await take_archive(session, archive, name)
 
 
 async def there_and_back(
@@ -61,16 +61,16 @@ async def there_and_back(
 ) -> Experiment:
     await exported(database, experiment, path, **options)
     await emptied(database)
-    study = read_study(path)
-    assert study.problems == ()
-    return (await taken(database, study, experiment.name)).experiment
+    archive = read_archive(path)
+    assert archive.problems == ()
+    return (await taken(database, archive, experiment.name)).experiment
 
 
 async def test_every_shape_of_arm_comes_back_with_the_same_report(database: Database, tmp_path: Path) -> None:
     experiment = await finished(database)
     before = await report_of(database, experiment)
     tables = [await rows_of(database, experiment, what) for what in (What.VERDICTS, What.TRANSCRIPTS)]
-    back = await there_and_back(database, experiment, tmp_path / "study.jsonl")
+    back = await there_and_back(database, experiment, tmp_path / "archive.jsonl")
     assert await report_of(database, back) == before
     again = [await rows_of(database, back, what) for what in (What.VERDICTS, What.TRANSCRIPTS)]
     differing = {"judge_digest", "arm_digest"}
@@ -100,7 +100,7 @@ async def test_calls_of_models_and_what_was_taken_of_them_come_back(
     before = await report_of(database, experiment)
     assert "answered as 2 revisions" in before
     calls = await rows_of(database, experiment, What.CALLS)
-    path = tmp_path / "study.jsonl"
+    path = tmp_path / "archive.jsonl"
     back = await there_and_back(database, experiment, path)
     assert await report_of(database, back) == before
     again = await rows_of(database, back, What.CALLS)
@@ -150,14 +150,14 @@ async def test_failures_rounds_twins_and_judges_of_one_name_come_back(
     before = await report_of(database, experiment)
     assert "It broke." in before
     assert "lexical (later)" in before
-    back = await there_and_back(database, experiment, tmp_path / "study.jsonl")
+    back = await there_and_back(database, experiment, tmp_path / "archive.jsonl")
     assert await report_of(database, back) == before
 
 
 async def test_without_passages_it_comes_back_and_says_so(database: Database, tmp_path: Path) -> None:
     experiment = await finished(database, *twins("Alba", 1), passage("Brise"))
     before = await report_of(database, experiment)
-    path = tmp_path / "study.jsonl"
+    path = tmp_path / "archive.jsonl"
     back = await there_and_back(database, experiment, path, without={Part.PASSAGES, Part.PROMPTS})
     lines = [orjson.loads(line) for line in path.read_bytes().splitlines()]
     assert not any("text" in line for line in lines if line["type"] in ("passage", "text"))
@@ -168,14 +168,14 @@ async def test_without_passages_it_comes_back_and_says_so(database: Database, tm
     async with database.session() as session:
         texts = await session.scalars(select(Text.body).join(Passage, Passage.text_digest == Text.digest))
         assert all(body.startswith("No text came with the item") for body in texts)
-    study = read_study(path)
-    assert study.about.experiment is not None
-    assert study.about.experiment.left_out == ("passages", "prompts")
+    archive = read_archive(path)
+    assert archive.about.experiment is not None
+    assert archive.about.experiment.left_out == ("passages", "prompts")
 
 
 async def test_what_came_back_can_be_judged_by_new_judges(database: Database, tmp_path: Path) -> None:
     experiment = await finished(database)
-    back = await there_and_back(database, experiment, tmp_path / "study.jsonl")
+    back = await there_and_back(database, experiment, tmp_path / "archive.jsonl")
     panel = tmp_path / "panel.yaml"
     panel.write_text(
         json.dumps(
@@ -202,9 +202,9 @@ async def test_it_can_stand_beside_the_original_under_another_name(
     database: Database, tmp_path: Path
 ) -> None:
     experiment = await finished(database)
-    study = read_study(await exported(database, experiment, tmp_path / "study.jsonl"))
-    assert not (await taken(database, study, experiment.name)).new
-    copy = await taken(database, study, "copy")
+    archive = read_archive(await exported(database, experiment, tmp_path / "archive.jsonl"))
+    assert not (await taken(database, archive, experiment.name)).new
+    copy = await taken(database, archive, "copy")
     assert copy.new
     assert copy.questions == 0, "the task set is there already"
     old, new = [
@@ -219,7 +219,7 @@ async def test_unfinished_work_is_nobodys_here(database: Database, tmp_path: Pat
     await imported(database, passage("Alba"))
     experiment = await started(database, spec())
     before = await report_of(database, experiment)
-    back = await there_and_back(database, experiment, tmp_path / "study.jsonl")
+    back = await there_and_back(database, experiment, tmp_path / "archive.jsonl")
     assert await report_of(database, back) == before
     assert back.state == "cancelled"
 
@@ -233,7 +233,7 @@ async def test_tags_and_note_come_back_at_the_head_of_the_report(database: Datab
         experiment = await session.get_one(Experiment, experiment.id)
     head = marked(experiment).sentence
     assert head == "Tags: grösse, pilot. Note: First try,\nwith =1+1."
-    back = await there_and_back(database, experiment, tmp_path / "study.jsonl")
+    back = await there_and_back(database, experiment, tmp_path / "archive.jsonl")
     assert back.id != experiment.id
     assert marked(back) == marked(experiment)
     assert marked(back).sentence == head
@@ -271,7 +271,7 @@ async def test_what_people_did_comes_back_with_the_same_report(database: Databas
     assert first in {row["judge"] for row in verdicts}
     assert not {*others} & {row["judge"] for row in verdicts}, "one person has one pseudonym"
     assert sum(row["active_seconds"] for row in verdicts) > 0
-    path = tmp_path / "study.jsonl"
+    path = tmp_path / "archive.jsonl"
     back = await there_and_back(database, experiment, path)
     assert await report_of(database, back) == before
     again = await rows_of(database, back, What.VERDICTS)
@@ -287,10 +287,10 @@ async def test_what_people_did_comes_back_with_the_same_report(database: Databas
 
 async def test_people_are_left_out_on_request(database: Database, tmp_path: Path) -> None:
     experiment = await of_people(database)
-    path = tmp_path / "study.jsonl"
+    path = tmp_path / "archive.jsonl"
     back = await there_and_back(database, experiment, path, without={Part.PEOPLE})
-    study = read_study(path)
-    assert {who.kind for who in study.participants} <= {"builtin", "model"}
+    archive = read_archive(path)
+    assert {who.kind for who in archive.participants} <= {"builtin", "model"}
     assert await rows_of(database, back, What.VERDICTS) == []
 
 
@@ -299,9 +299,9 @@ async def test_people_are_left_out_on_request(database: Database, tmp_path: Path
 
 @pytest.fixture
 async def file(database: Database, tmp_path: Path) -> Path:
-    """The study of a small experiment with one person."""
+    """The archive of a small experiment with one person."""
     experiment = await finished(database, passage("Alba", 1))
-    return await exported(database, experiment, tmp_path / "study.jsonl")
+    return await exported(database, experiment, tmp_path / "archive.jsonl")
 
 
 def changed(file: Path, kind: str, change: Callable[[dict[str, Any]], None]) -> tuple[int, str]:
@@ -310,7 +310,7 @@ def changed(file: Path, kind: str, change: Callable[[dict[str, Any]], None]) -> 
     number = next(at for at, line in enumerate(lines, 1) if line["type"] == kind)
     change(lines[number - 1])
     file.write_bytes(b"\n".join(map(orjson.dumps, lines)) + b"\n")
-    [first, *_] = read_study(file).problems
+    [first, *_] = read_archive(file).problems
     return number, str(first)
 
 
@@ -341,17 +341,17 @@ BAD: dict[str, tuple[str, Callable[[dict[str, Any]], None], str]] = {
         "settings.rounds",
     ),
     "a tag of two words": (
-        "study",
+        "archive",
         lambda line: line["experiment"].update(tags=["two words"]),
         "experiment.tags[0]",
     ),
     "too many tags": (
-        "study",
+        "archive",
         lambda line: line["experiment"].update(tags=[f"t{at}" for at in range(MOST_TAGS + 1)]),
         "experiment.tags",
     ),
     "a note that is too long": (
-        "study",
+        "archive",
         lambda line: line["experiment"].update(note="x" * (MOST_NOTE + 1)),
         "experiment.note",
     ),
@@ -363,7 +363,7 @@ BAD: dict[str, tuple[str, Callable[[dict[str, Any]], None], str]] = {
 def test_a_bad_record_is_named_with_its_line(file: Path, case: str) -> None:
     kind, change, said = BAD[case]
     number, problem = changed(file, kind, change)
-    assert problem.startswith(f"study.jsonl, line {number}: ")
+    assert problem.startswith(f"archive.jsonl, line {number}: ")
     assert said in problem
 
 
@@ -374,7 +374,7 @@ def test_a_move_of_no_kind_and_a_quote_outside_of_the_passage_are_named(file: Pa
     speech["content"]["said"]["quotes"][0]["spans"] = [[0, 10**6]]
     talk["record"]["moves"][-1]["content"] = {"kind": "song"}
     file.write_bytes(b"\n".join(map(orjson.dumps, lines)) + b"\n")
-    problems = [str(problem) for problem in read_study(file).problems if problem.line == number]
+    problems = [str(problem) for problem in read_archive(file).problems if problem.line == number]
     assert any("a place outside of the passage" in problem for problem in problems)
     assert any("content" in problem and "song" in problem for problem in problems)
 
@@ -382,26 +382,26 @@ def test_a_move_of_no_kind_and_a_quote_outside_of_the_passage_are_named(file: Pa
 def test_a_file_that_breaks_off_between_lines_or_lacks_one_is_named(file: Path) -> None:
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(lines[:-3]))
-    [problem] = read_study(file).problems
+    [problem] = read_archive(file).problems
     assert (
         str(problem)
-        == f"study.jsonl, line {len(lines) - 3}: the file breaks off after this line: fetch or export it again."
+        == f"archive.jsonl, line {len(lines) - 3}: the file breaks off after this line: fetch or export it again."
     )
     last = next(at for at, line in enumerate(lines) if line.startswith(b'{"type":"verdict"'))
     file.write_bytes(b"".join(lines[:last] + lines[last + 1 :]))
-    [problem] = read_study(file).problems
+    [problem] = read_archive(file).problems
     assert f"{len(lines) - 2} lines come before the end, and {len(lines) - 1} were written" in str(problem)
     file.write_bytes(b"".join([*lines, lines[-2]]))
-    assert "the line comes after the end of the file" in str(read_study(file).problems[0])
+    assert "the line comes after the end of the file" in str(read_archive(file).problems[0])
 
 
 def test_a_compressed_file_is_read_and_one_that_breaks_off_is_named(file: Path, tmp_path: Path) -> None:
-    packed = tmp_path / "study.jsonl.gz"
+    packed = tmp_path / "archive.jsonl.gz"
     packed.write_bytes(gzip.compress(file.read_bytes()))
-    assert read_study(packed).problems == ()
-    assert len(read_study(packed).trials) == len(read_study(file).trials)
+    assert read_archive(packed).problems == ()
+    assert len(read_archive(packed).trials) == len(read_archive(file).trials)
     packed.write_bytes(packed.read_bytes()[:-2000])
-    [problem] = read_study(packed).problems
+    [problem] = read_archive(packed).problems
     assert problem.line is not None
     assert "breaks off or is damaged after this line" in problem.reason
 
@@ -422,12 +422,14 @@ def test_every_column_of_a_row_travels_or_is_of_this_database_alone(table: Any) 
     assert columns - own - set(record.model_fields) == set()
 
 
-# ── studies of others ───────────────────────────────────────────────────────────────────────────────────────────
+# ── archives of others ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_study_of_others_comes_back_with_the_same_report(database: Database, tmp_path: Path) -> None:
+async def test_an_archive_of_others_comes_back_with_the_same_report(
+    database: Database, tmp_path: Path
+) -> None:
     """Its arms have speakers, and settings that every protocol has."""
-    from tests.exchange.studies import study as theirs
+    from tests.exchange.archives import archive as theirs
 
     experiment = (await taken(database, theirs(tmp_path), "theirs")).experiment
     before = await report_of(database, experiment)

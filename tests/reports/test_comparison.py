@@ -154,7 +154,7 @@ async def test_pilots_are_marked_and_left_out_of_contrasts(database: Database) -
     found = await made(database, one, other)
     assert found.contrasts == []
     assert "Pilots are marked, and left out of the contrasts: two." in found.notes
-    assert {row["study"] for row in found.tables[0].rows} == {"one", "two (pilot)"}
+    assert {row["experiment"] for row in found.tables[0].rows} == {"one", "two (pilot)"}
 
 
 def test_two_to_eight_experiments_are_compared() -> None:

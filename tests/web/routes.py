@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 
 from app.web.app import ROUTERS
-from tests.exchange.studies import lines
+from tests.exchange.archives import lines
 from tests.factories import passage, spec
 from tests.web.world import CAST, WHO
 
@@ -114,7 +114,7 @@ SPEECH = {"path": "r1/debater_a", "text": "He had the mate sign below it: that w
 PANEL = {"name": "again", "participants": spec()["participants"], "judges": ["dice"]}
 LINE = passage("Cape", 1)
 
-STUDY = "\n".join(json.dumps(line) for line in lines())
+ARCHIVE = "\n".join(json.dumps(line) for line in lines())
 
 ROUTES: dict[str, Route] = {
     # coming and going
@@ -199,14 +199,14 @@ ROUTES: dict[str, Route] = {
         file=json.dumps(LINE),
         leaves="imported",
     ),
-    "study_form": Route(RESEARCHERS, "/studies"),
-    "import_study": Route(
+    "archive_form": Route(RESEARCHERS, "/archives"),
+    "import_archive": Route(
         # An admin sees what a researcher has imported before them, but not the other way round.
         ("researcher", "admin"),
-        "/studies",
+        "/archives",
         method="POST",
         form={"name": "theirs", "where": "in_paper"},
-        file=STUDY,
+        file=ARCHIVE,
         leaves="imported",
     ),
     "task_set": Route(RESEARCHERS, "/tasks/{set}"),
@@ -370,8 +370,8 @@ ROUTES: dict[str, Route] = {
     "api_upload": Route(
         RESEARCHERS, "/api/v1/tasks/more", method="POST", json=LINE, leaves="imported", scope="write"
     ),
-    "api_import_study": Route(
-        RESEARCHERS, "/api/v1/studies/others", method="POST", text=STUDY, leaves="imported", scope="write"
+    "api_import_archive": Route(
+        RESEARCHERS, "/api/v1/archives/others", method="POST", text=ARCHIVE, leaves="imported", scope="write"
     ),
     "api_participants": Route(RESEARCHERS, "/api/v1/participants", scope="read"),
     "api_add_participant": Route(

@@ -210,7 +210,7 @@ NO_LISTS = {
     "build",
     "round_form",
     "experiment_plot",
-    "study_form",
+    "archive_form",
     "trial",
     "trial_unshown",
     "trial_calls",

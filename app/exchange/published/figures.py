@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from app.exchange.study import Study
+from app.exchange.archive import Archive
 from app.records.imported import JudgedReading
 from app.statistics.published import calibration_error, cohens_kappa
 
@@ -60,7 +60,7 @@ class PublishedStudy:
     source: str
     data: str
     """Where the data are, for people: nothing is fetched."""
-    read: Callable[[Path], Study]
+    read: Callable[[Path], Archive]
     editions: tuple[Edition, ...]
     by: Literal["arm", "judge"] = "arm"
     """By what the verdicts of an edition are counted."""

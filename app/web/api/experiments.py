@@ -158,7 +158,7 @@ async def get_export(
     asked: ExportOptions,
     format: Format = Format.JSONL,
 ) -> StreamingResponse:
-    """A table of verdicts, beliefs, transcripts, model calls, pairs or labels; a study; or a zip of logs or of a data set."""
+    """A table of verdicts, beliefs, transcripts, model calls, pairs or labels; an archive; or a zip of logs or of a data set."""
     database: Database = request.app.state.database
     experiment = await _found(request, caller, name)
     ending = suffix(what, format)

@@ -121,7 +121,7 @@ class Progress(Shape):
     spending: str | None = None
     """Where a spending cap has paused it: which one is reached, and by how much."""
     seconds: float | None = None
-    """From its start until its last trial or judgement was finished; null before, and for an imported study."""
+    """From its start until its last trial or judgement was finished; null before, and for an imported archive."""
 
 
 class NewCap(Shape):
@@ -349,13 +349,13 @@ class Imported(Shape):
     """The problems of the lines that were left out."""
 
 
-class ImportedStudy(Shape):
-    """The result of an import of a study."""
+class ImportedArchive(Shape):
+    """The result of an import of an archive."""
 
     name: str
     """Of the experiment."""
     new: bool
-    """False where the same study was there already."""
+    """False where the same archive was there already."""
     questions: int
     """Questions added to the task set."""
     trials: Mapping[str, int]

@@ -26,13 +26,13 @@ from models import Account, Session
 COOKIE = "arena_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY = 64 * 2**20
-"""Bytes of a task file or a study."""
+"""Bytes of a task file or an archive."""
 MAX_FORM = 2 * 2**20
 """Bytes of whatever else is sent: it is read before anybody asks who sends it."""
-UPLOADS = ("/tasks", "/studies")
+UPLOADS = ("/tasks", "/archives")
 """Forms that send such a file."""
-API_UPLOADS = ("/api/v1/tasks/", "/api/v1/studies/")
-TOO_LARGE = f"That is too large: at most {MAX_BODY // 2**20} MB of a task file or a study and {MAX_FORM // 2**20} MB of anything else are taken at once."
+API_UPLOADS = ("/api/v1/tasks/", "/api/v1/archives/")
+TOO_LARGE = f"That is too large: at most {MAX_BODY // 2**20} MB of a task file or an archive and {MAX_FORM // 2**20} MB of anything else are taken at once."
 
 
 class NotSignedIn(Exception):

@@ -459,17 +459,17 @@ async def test_every_table_goes_out_in_every_format(
     assert (rows > 0) == (what != "calls")
 
 
-@pytest.mark.parametrize("what", ["study", "inspect", "every-eval-ever", "dataset"])
+@pytest.mark.parametrize("what", ["archive", "inspect", "every-eval-ever", "dataset"])
 async def test_other_kinds_go_out_as_a_file_or_a_zip(world: World, program: Programs, what: str) -> None:
     alice = await program("alice")
     asked = {"what": what, "format": "jsonl", "without": ["prompts"]}
     answer = await alice.get(f"{PATH}/for-people/export", params=asked)
     assert answer.status_code == 200
-    ending = "jsonl" if what == "study" else "zip"
+    ending = "jsonl" if what == "archive" else "zip"
     assert f'filename="for-people-{what}.{ending}"' in answer.headers["Content-Disposition"]
-    if what == "study":
+    if what == "archive":
         assert len(answer.text.splitlines()) == int(answer.headers["X-Arena-Rows"])
-        assert answer.text.startswith('{"type":"study"')
+        assert answer.text.startswith('{"type":"archive"')
     else:
         with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
             assert archive.testzip() is None

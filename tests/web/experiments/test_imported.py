@@ -1,4 +1,4 @@
-"""The pages of an imported study: those of any finished experiment, and a person who judges its talks."""
+"""The pages of an imported archive: those of any finished experiment, and a person who judges its talks."""
 
 import uuid
 from pathlib import Path
@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from app.exchange.study_import import take_study
+from app.exchange.archive_import import take_archive
 from app.experiments.freeze import judge_again
 from models import Experiment, Trial
-from tests.exchange.studies import lines, study
-from tests.exchange.test_study_import import panel
+from tests.exchange.archives import archive, lines
+from tests.exchange.test_archive_import import panel
 from tests.web.world import Site
 
 
 @pytest.fixture
 async def theirs(site: Site, tmp_path: Path) -> Experiment:
-    """The small study, imported."""
+    """The small archive, imported."""
     async with site.database.session.begin() as session:
-        return (await take_study(session, study(tmp_path), "theirs")).experiment
+        return (await take_archive(session, archive(tmp_path), "theirs")).experiment
 
 
 async def first_trial(site: Site, experiment: Experiment) -> uuid.UUID:

@@ -1,4 +1,4 @@
-"""Studies of others: bringing a file of transcripts and verdicts in as a finished experiment; for researchers only."""
+"""Archives: bringing a file of transcripts and verdicts in as a finished experiment; for researchers only."""
 
 import re
 from typing import Annotated, Any
@@ -8,11 +8,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
-from app.exchange.importers import STUDIES
+from app.exchange.importers import ARCHIVES
 from app.exchange.importing import ImportRefused
 from app.experiments.spec import NAME
+from app.services.archives import save_archive
 from app.services.rate_limit import limited
-from app.services.studies import save_study
 from app.web.render import page
 from app.web.security.middleware import MAX_BODY, Who
 from app.web.uploads import kept, shown
@@ -20,8 +20,8 @@ from app.web.uploads import kept, shown
 router = APIRouter()
 
 
-class StudyUpload(BaseModel):
-    """The form that brings a study in."""
+class ArchiveUpload(BaseModel):
+    """The form that brings an archive in."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -37,36 +37,36 @@ class StudyUpload(BaseModel):
         return [flag for flag in re.split(r"[\s,]+", self.where) if flag]
 
 
-def _form(given: StudyUpload) -> dict[str, Any]:
+def _form(given: ArchiveUpload) -> dict[str, Any]:
     return {"given": given, "most": MAX_BODY // 2**20, "name_pattern": NAME}
 
 
-@router.get("/studies", name="study_form")
-async def study_form(request: Request, who: Who) -> Response:
-    """Show the form that brings a study in."""
+@router.get("/archives", name="archive_form")
+async def archive_form(request: Request, who: Who) -> Response:
+    """Show the form that brings an archive in."""
     return page(
-        request, "pages/study.html", sentence="", problems=(), more_problems=0, **_form(StudyUpload())
+        request, "pages/archive.html", sentence="", problems=(), more_problems=0, **_form(ArchiveUpload())
     )
 
 
-@router.post("/studies", name="import_study")
-async def import_study(request: Request, who: Who, given: Annotated[StudyUpload, Form()]) -> Response:
-    """Take a study in whole, or say what is wrong with it and keep nothing."""
+@router.post("/archives", name="import_archive")
+async def import_archive(request: Request, who: Who, given: Annotated[ArchiveUpload, Form()]) -> Response:
+    """Take an archive in whole, or say what is wrong with it and keep nothing."""
     await limited(request.app.state.database, f"import/{who.id}", 20)
-    importer = STUDIES["verdicts"]
+    importer = ARCHIVES["verdicts"]
     try:
         async with kept(given.file) as path:
             name = given.name.strip() or importer.usual_name(path)
-            study = await run_in_threadpool(importer.reader, path)
-        saved = await save_study(request.app.state.database, who, study, name, given.flags)
+            archive = await run_in_threadpool(importer.reader, path)
+        saved = await save_archive(request.app.state.database, who, archive, name, given.flags)
     except ImportRefused as refused:
         return page(
             request,
-            "pages/study.html",
+            "pages/archive.html",
             status=422,
             sentence=refused.sentence,
             **shown(refused.problems),
             **_form(given),
         )
-    left_out = study.where(given.flags).filtered
-    return page(request, "pages/study_imported.html", name=name, saved=saved, left_out=left_out)
+    left_out = archive.where(given.flags).filtered
+    return page(request, "pages/archive_imported.html", name=name, saved=saved, left_out=left_out)

@@ -1,4 +1,4 @@
-"""The file of a study: what its lines hold, and a sentence with a line number for each that is wrong."""
+"""The file of an archive: what its lines hold, and a sentence with a line number for each that is wrong."""
 
 import json
 from collections.abc import Callable
@@ -8,20 +8,20 @@ from typing import Any
 import jsonschema
 import pytest
 
-from app.exchange.study import NO_TEXT, read_study, schema, schema_text
+from app.exchange.archive import NO_TEXT, read_archive, schema, schema_text
 from app.exchange.taskfile import BadInput
 from app.protocols.quotes import Status
-from tests.exchange.studies import QUOTED, STORY, Line, lines, passage, study, trial, verdict, written
+from tests.exchange.archives import QUOTED, STORY, Line, archive, lines, passage, trial, verdict, written
 
 DOCS = Path(__file__).parents[2] / "docs" / "formats"
 
 
 def problems(tmp_path: Path, *some: Line | str) -> list[str]:
-    return [str(problem) for problem in study(tmp_path, *some).problems]
+    return [str(problem) for problem in archive(tmp_path, *some).problems]
 
 
 def changed(at: int, /, **changes: Any) -> list[Line]:
-    """The small study with one line, counted from 1, changed."""
+    """The small archive with one line, counted from 1, changed."""
     found = lines()
     found[at - 1] = {**found[at - 1], **changes}
     return found
@@ -33,8 +33,8 @@ def place(**wanted: Any) -> int:
     return at
 
 
-def test_a_study_is_read_whole(tmp_path: Path) -> None:
-    found = study(tmp_path)
+def test_an_archive_is_read_whole(tmp_path: Path) -> None:
+    found = archive(tmp_path)
     assert found.problems == ()
     assert [trial.key for trial in found.trials] == ["t1", "t2", "p1"]
     assert [verdict.judge for verdict in found.verdicts] == ["Ann", "Cleo", "Cleo", "GPT-4", "GPT-4"]
@@ -43,7 +43,7 @@ def test_a_study_is_read_whole(tmp_path: Path) -> None:
 
 
 def test_a_quote_is_checked_at_the_place_that_it_names(tmp_path: Path) -> None:
-    [quote] = study(tmp_path).said["t1", 1, "debater_b"].quotes
+    [quote] = archive(tmp_path).said["t1", 1, "debater_b"].quotes
     assert (quote.status, quote.new_characters, quote.repeated) == (Status.EXACT, len(QUOTED), False)
     [(start, end)] = quote.spans
     assert STORY[start:end] == QUOTED
@@ -54,7 +54,7 @@ def test_a_quote_without_a_place_is_looked_for(tmp_path: Path) -> None:
         "seat": "debater_a",
         "text": "<quote>the pilot, had overslept that day</quote> or <quote>fog in every direction</quote>",
     }
-    said = study(tmp_path, *changed(place(id="t2"), transcript=[[turn]])).said["t2", 0, "debater_a"]
+    said = archive(tmp_path, *changed(place(id="t2"), transcript=[[turn]])).said["t2", 0, "debater_a"]
     assert [quote.status for quote in said.quotes] == [Status.NORMALISED, Status.ABSENT]
     assert "<quote>" not in said.text
 
@@ -64,7 +64,7 @@ def test_without_the_passage_the_study_says_what_was_found(tmp_path: Path) -> No
     some = changed(place(type="arm", name="pairs"), speakers=speakers, seats={"writer": "GPT-4"})
     said = [{"start": 0, "end": 3, "found": True}, {"start": 4, "end": 7, "found": False}]
     some[place(id="p1") - 1]["transcript"] = [[{"seat": "writer", "text": "One two.", "quotes": said}]]
-    found = study(tmp_path, *some)
+    found = archive(tmp_path, *some)
     assert found.problems == ()
     assert [quote.status for quote in found.said["p1", 0, "writer"].quotes] == [Status.EXACT, Status.ABSENT]
 
@@ -101,14 +101,14 @@ def test_without_the_passage_the_study_says_what_was_found(tmp_path: Path) -> No
 )  # fmt: skip
 def test_a_bad_line_is_named_in_a_sentence(tmp_path: Path, at: int, changes: Line, says: str) -> None:
     first, *_ = problems(tmp_path, *changed(at, **changes))
-    assert first.startswith(f"study.jsonl, line {at}: ")
+    assert first.startswith(f"archive.jsonl, line {at}: ")
     assert says in first
 
 
 def test_a_judge_is_declared_once(tmp_path: Path) -> None:
     at = place(type="participant", name="Ben")
     assert problems(tmp_path, *changed(at, name="Ann"))[0] == (
-        f'study.jsonl, line {at}: the participant "Ann" is already declared in line {at - 1}: '
+        f'archive.jsonl, line {at}: the participant "Ann" is already declared in line {at - 1}: '
         "declare each judge and speaker once."
     )
 
@@ -116,7 +116,7 @@ def test_a_judge_is_declared_once(tmp_path: Path) -> None:
 def test_a_judge_has_one_verdict_in_an_order(tmp_path: Path) -> None:
     again = verdict(belief=[0.5, 0.5])
     assert problems(tmp_path, *lines(), again) == [
-        f'study.jsonl, line {len(lines()) + 1}: the judge "Ann" already has a verdict on the trial "t1" in this order, '
+        f'archive.jsonl, line {len(lines()) + 1}: the judge "Ann" already has a verdict on the trial "t1" in this order, '
         f"in line {place(trial='t1', judge='Ann')}."
     ]
 
@@ -131,7 +131,7 @@ def test_a_truncated_file_is_told_by_its_last_line(tmp_path: Path) -> None:
     whole = [json.dumps(line) + "\n" for line in lines()]
     said = problems(tmp_path, *whole[:-1], whole[-1][:30])
     assert said == [
-        f"study.jsonl, line {len(whole)}: the file breaks off in the middle of this line; fetch or write it again."
+        f"archive.jsonl, line {len(whole)}: the file breaks off in the middle of this line; fetch or write it again."
     ]
 
 
@@ -149,7 +149,7 @@ def test_a_quote_at_the_wrong_place_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_flags_choose_trials(tmp_path: Path) -> None:
-    kept = study(tmp_path).where(["in_paper"])
+    kept = archive(tmp_path).where(["in_paper"])
     assert [trial.key for trial in kept.trials] == ["t1"]
     assert {verdict.trial for verdict in kept.verdicts} == {"t1"}
     assert kept.filtered == {"trials without in_paper": 2}
@@ -158,15 +158,15 @@ def test_flags_choose_trials(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_and_one_without_trials_are_problems(tmp_path: Path) -> None:
-    assert problems(tmp_path, "\n") == ["study.jsonl: the file holds no line."]
-    assert problems(tmp_path, passage()) == ["study.jsonl: the file holds no trial."]
+    assert problems(tmp_path, "\n") == ["archive.jsonl: the file holds no line."]
+    assert problems(tmp_path, passage()) == ["archive.jsonl: the file holds no trial."]
     assert "type is missing" in problems(tmp_path, {"title": "x"})[0]
     assert 'type is "verdikt"' in problems(tmp_path, {"type": "verdikt"})[0]
 
 
 def test_the_schema_in_the_documentation_is_that_of_the_code() -> None:
-    """If not: python -m app.exchange.study > docs/formats/studies.schema.json."""
-    assert (DOCS / "studies.schema.json").read_text("utf-8") == schema_text()
+    """If not: python -m app.exchange.archive > docs/formats/archives.schema.json."""
+    assert (DOCS / "archives.schema.json").read_text("utf-8") == schema_text()
 
 
 def test_the_schema_takes_what_the_reader_takes() -> None:
@@ -176,18 +176,18 @@ def test_the_schema_takes_what_the_reader_takes() -> None:
     assert not check.is_valid({"type": "verdict", "trial": "t1"})
 
 
-def test_the_example_of_the_documentation_is_a_study(tmp_path: Path) -> None:
-    text = (DOCS / "studies.md").read_text("utf-8")
+def test_the_example_of_the_documentation_is_an_archive(tmp_path: Path) -> None:
+    text = (DOCS / "archives.md").read_text("utf-8")
     example = text.partition("```json\n")[2].partition("```")[0]
-    found = study(tmp_path, *(f"{line}\n" for line in example.splitlines()))
+    found = archive(tmp_path, *(f"{line}\n" for line in example.splitlines()))
     assert found.problems == ()
     assert found.verdicts
 
 
 def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:
-    from app.exchange.study import read_study
+    from app.exchange.archive import read_archive
 
-    [said] = read_study(tmp_path / "none.jsonl").problems
+    [said] = read_archive(tmp_path / "none.jsonl").problems
     assert str(said) == "none.jsonl: there is no such file."
     assert written(tmp_path / "x.jsonl", "{}").exists()
 
@@ -201,7 +201,7 @@ def test_more_answers_than_letters_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("belief", [["0.3", "0.7"], [True, False], [None, 1]])
 def test_beliefs_must_be_numbers(tmp_path: Path, belief: list[Any]) -> None:
-    found = study(tmp_path, *lines()[:-1], verdict(trial="p1", judge="GPT-4", belief=belief))
+    found = archive(tmp_path, *lines()[:-1], verdict(trial="p1", judge="GPT-4", belief=belief))
     assert "belief[0] must be a number" in str(found.problems[0])
 
 
@@ -219,8 +219,8 @@ def test_beliefs_must_be_numbers(tmp_path: Path, belief: list[Any]) -> None:
 def test_line_ends_and_marks_of_other_systems_are_read_or_named(
     tmp_path: Path, change: Callable[[bytes], bytes], fits: bool
 ) -> None:
-    path = written(tmp_path / "study.jsonl", *lines())
+    path = written(tmp_path / "archive.jsonl", *lines())
     path.write_bytes(change(path.read_bytes()))
-    problems = read_study(path).problems
+    problems = read_archive(path).problems
     assert (problems == ()) == fits
     assert all(problem.line == 1 for problem in problems)

@@ -1,14 +1,14 @@
-"""The API's import of studies."""
+"""The API's import of archives."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
-from app.exchange.importers import STUDIES
+from app.exchange.importers import ARCHIVES
 from app.experiments.spec import NAME
+from app.services.archives import NameTaken, save_archive
 from app.services.refusal import Refused
-from app.services.studies import NameTaken, save_study
 from app.web.api import schemas
 from app.web.api.authentication import PREFIX, REFUSALS, Caller, refusing
 from app.web.api.bodies import uploaded
@@ -17,35 +17,35 @@ router = APIRouter(prefix=PREFIX, responses=REFUSALS, tags=["experiments"])
 _JSON_LINES: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "A study: JSON Lines as docs/formats/studies.md describes them, at most 64 MB.",
+        "description": "An archive: JSON Lines as docs/formats/archives.md describes them, at most 64 MB.",
         "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
     }
 }
 
 
-@router.post("/studies/{name}", name="api_import_study", status_code=201, openapi_extra=_JSON_LINES)
-async def import_study(
+@router.post("/archives/{name}", name="api_import_archive", status_code=201, openapi_extra=_JSON_LINES)
+async def import_archive(
     request: Request,
     caller: Caller,
     name: Annotated[str, Path(pattern=NAME, description="Name of the experiment and of its task set.")],
     where: Annotated[
         list[str] | None, Query(description="Keep only the trials with this flag; give it again for another.")
     ] = None,
-) -> schemas.ImportedStudy:
+) -> schemas.ImportedArchive:
     """Save transcripts, judges and verdicts of others as a finished experiment; all of them or nothing."""
     async with uploaded(request, f"{name}.jsonl") as path:
-        study = await run_in_threadpool(STUDIES["verdicts"].reader, path)
+        archive = await run_in_threadpool(ARCHIVES["verdicts"].reader, path)
     with refusing():
         try:
-            saved = await save_study(request.app.state.database, caller, study, name, where or [])
+            saved = await save_archive(request.app.state.database, caller, archive, name, where or [])
         except NameTaken as error:
             raise Refused(409, str(error)) from error
-    return schemas.ImportedStudy(
+    return schemas.ImportedArchive(
         name=name,
         new=saved.new,
         questions=saved.questions,
         trials=saved.trials,
         verdicts=saved.verdicts,
         apart=saved.apart,
-        left_out=study.where(where or []).filtered,
+        left_out=archive.where(where or []).filtered,
     )

@@ -1,4 +1,4 @@
-"""An experiment as a study: a file from which another arena has it whole, with the same report."""
+"""An experiment as an archive: a file from which another arena has it whole, with the same report."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
@@ -8,18 +8,16 @@ from uuid import UUID
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exchange.choices import Part
-from app.exchange.options import Options
-from app.exchange.study import (
+from app.exchange.archive import (
+    ArchiveLine,
     ArmLine,
     Line,
     ParticipantLine,
     PassageLine,
-    StudyLine,
     TrialLine,
     VerdictLine,
 )
-from app.exchange.study_records import (
+from app.exchange.archive_records import (
     AttemptRecord,
     CallLine,
     EffortRecord,
@@ -34,6 +32,8 @@ from app.exchange.study_records import (
     TextLine,
     VerdictRecord,
 )
+from app.exchange.choices import Part
+from app.exchange.options import Options
 from app.exchange.tabular import destination
 from app.exchange.taskfile import TaskQuestion
 from app.participants.addresses import nowhere
@@ -46,8 +46,8 @@ from app.records.whole import Setting, WholePlay, WholeSeat, WholeTrial
 from models import Experiment, Participant, Passage, PlayRow, Question, TaskSet, Verdict
 
 
-async def export_study(database: Database, experiment: Experiment, target: Path, options: Options) -> int:
-    """Write an experiment as a study of JSON Lines, and return the number of lines.
+async def export_archive(database: Database, experiment: Experiment, target: Path, options: Options) -> int:
+    """Write an experiment as an archive of JSON Lines, and return the number of lines.
 
     Passages and prompts are in it unless `options` leave them out. Where people are left out, so are talks that they had a
     part in. Raise ExportRefused where the target cannot be written.
@@ -68,7 +68,7 @@ def written(line: Line) -> bytes:
 
 
 async def lines(session: AsyncSession, experiment: Experiment, options: Options) -> AsyncIterator[Line]:
-    """Yield the lines of a study, each after those that it names, and the end."""
+    """Yield the lines of an archive, each after those that it names, and the end."""
     count = 0
     async for line in _told(session, experiment, options):
         count += 1
@@ -110,7 +110,7 @@ class _Lines:
 
     def setting_lines(self, task_set: str) -> Iterable[Line]:
         """Yield the lines before the talks."""
-        yield self._study(task_set)
+        yield self._archive(task_set)
         for passage, questions, twin_of, text in self.setting.passages:
             yield self._passage(passage, questions, twin_of, text)
         for who in self.setting.participants:
@@ -142,13 +142,13 @@ class _Lines:
                 name=row.name, elicit=row.elicit, spec=row.spec, digest=row.digest, at=row.created_at
             )
 
-    def _study(self, task_set: str) -> StudyLine:
+    def _archive(self, task_set: str) -> ArchiveLine:
         spec = self.experiment.spec
         endpoints = {
             name: {"base_url": nowhere(item.get("base_url", ""))}
             for name, item in spec.get("endpoints", {}).items()
         }
-        return StudyLine(
+        return ArchiveLine(
             title=f"{self.experiment.name}, an experiment of another arena",
             experiment=ExperimentRecord(
                 name=self.experiment.name,

@@ -1,10 +1,10 @@
-"""A small study as lines: a debate with its judge and an offline judge, and a comparison read in both orders."""
+"""A small archive as lines: a debate with its judge and an offline judge, and a comparison read in both orders."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from app.exchange.study import Study, read_study
+from app.exchange.archive import Archive, read_archive
 
 Line = dict[str, Any]
 
@@ -63,7 +63,7 @@ def lines() -> list[Line]:
     ])  # fmt: skip
     del textless["text"]
     return [
-        {"type": "study", "title": "A study", "license": "CC0", "contrasts": [["debate", "pairs"]]},
+        {"type": "archive", "title": "A study", "license": "CC0", "contrasts": [["debate", "pairs"]]},
         passage(),
         textless,
         *({"type": "participant", "name": name, "kind": "person"} for name in ("Ann", "Ben", "Cleo")),
@@ -93,5 +93,5 @@ def written(path: Path, *some: Line | str) -> Path:
     return path
 
 
-def study(tmp_path: Path, *some: Line | str) -> Study:
-    return read_study(written(tmp_path / "study.jsonl", *(some or lines())))
+def archive(tmp_path: Path, *some: Line | str) -> Archive:
+    return read_archive(written(tmp_path / "archive.jsonl", *(some or lines())))

@@ -1,6 +1,6 @@
-"""Lines of a study that was run in another arena: what else is recorded of its plays, so that its report is the same here.
+"""Lines of an archive whose experiment was run in an arena: what else is recorded of its plays, so that its report is the same here.
 
-A study that was made elsewhere has none of them.
+An archive of talks that were made elsewhere has none of them.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Taking a study of others into the database: its questions as a task set, its talks and verdicts as a finished experiment."""
+"""Taking an archive into the database: its questions as a task set, its talks and verdicts as a finished experiment."""
 
 import re
 from collections import Counter, defaultdict
@@ -10,19 +10,19 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exchange.importing import ImportRefused
-from app.exchange.study import (
+from app.exchange.archive import (
     PANEL,
+    Archive,
     ArmLine,
     ParticipantLine,
-    Study,
     TrialLine,
     Turn,
     VerdictLine,
     order_of,
     speaker_of,
 )
-from app.exchange.study_records import NAME, CallLine, JudgingLine, PlayRecord, SeatRecord, TalkRecord
+from app.exchange.archive_records import NAME, CallLine, JudgingLine, PlayRecord, SeatRecord, TalkRecord
+from app.exchange.importing import ImportRefused
 from app.exchange.taskfile import BadInput
 from app.experiments.freeze import under
 from app.experiments.plan import seed_of
@@ -40,7 +40,7 @@ from models import Experiment
 
 
 @dataclass(frozen=True, slots=True)
-class SavedStudy:
+class SavedArchive:
     """The result of an import."""
 
     experiment: Experiment
@@ -56,29 +56,34 @@ class SavedStudy:
     """Those of other rounds, by round."""
 
 
-def refuse_bad_study(study: Study) -> None:
-    """Raise ImportRefused where a study has a problem: nothing of it is kept then, since verdicts hang together."""
-    if len(study.problems) == 1:
-        raise ImportRefused(f"{str(study.problems[0]).removesuffix('.')}; nothing was imported.")
-    if study.problems:
-        raise ImportRefused("Nothing was imported: correct these first.", study.problems)
+def refuse_bad_archive(archive: Archive) -> None:
+    """Raise ImportRefused where an archive has a problem: nothing of it is kept then, since verdicts hang together."""
+    if len(archive.problems) == 1:
+        raise ImportRefused(f"{str(archive.problems[0]).removesuffix('.')}; nothing was imported.")
+    if archive.problems:
+        raise ImportRefused("Nothing was imported: correct these first.", archive.problems)
 
 
-async def take_study(
-    session: AsyncSession, study: Study, name: str, *, where: Sequence[str] = (), task_set: str | None = None
-) -> SavedStudy:
-    """Save a study as the finished experiment `name`, and its questions in a task set, named as it or as `task_set`.
+async def take_archive(
+    session: AsyncSession,
+    archive: Archive,
+    name: str,
+    *,
+    where: Sequence[str] = (),
+    task_set: str | None = None,
+) -> SavedArchive:
+    """Save an archive as the finished experiment `name`, and its questions in a task set, named as it or as `task_set`.
 
-    `where` keeps the trials that have all these flags. Raise ImportRefused where the study has a problem, nothing of it
-    is left, or another experiment has the name. The same study under the same name is there already.
+    `where` keeps the trials that have all these flags. Raise ImportRefused where the archive has a problem, nothing of it
+    is left, or another experiment has the name. The same archive under the same name is there already.
     """
-    refuse_bad_study(study)
+    refuse_bad_archive(archive)
     if not re.fullmatch(NAME, name) or name in RESERVED:
         raise ImportRefused(
             "Name the experiment with letters, digits, '.', '_' or '-', beginning with a letter or digit."
         )
     try:
-        kept = study.where(where) if where else study
+        kept = archive.where(where) if where else archive
     except BadInput as error:
         raise ImportRefused(f"Nothing was imported: {error}.") from error
     if not kept.trials:
@@ -91,11 +96,11 @@ async def take_study(
         )
     counted = _counts(kept)
     if existing is not None:
-        return SavedStudy(existing, False, 0, *counted)
-    called, saved = await _take_tasks(session, study, name, task_set)
+        return SavedArchive(existing, False, 0, *counted)
+    called, saved = await _take_tasks(session, archive, name, task_set)
     new = _frozen(kept, name, called, where, own)
     try:
-        return SavedStudy(await records.create(session, new), True, saved.questions, *counted)
+        return SavedArchive(await records.create(session, new), True, saved.questions, *counted)
     except IntegrityError as error:
         # The lines were checked against each other: what is left is what two lines say of the same row.
         raise ImportRefused(
@@ -104,15 +109,15 @@ async def take_study(
 
 
 async def _take_tasks(
-    session: AsyncSession, study: Study, name: str, task_set: str | None
+    session: AsyncSession, archive: Archive, name: str, task_set: str | None
 ) -> tuple[str, Saved]:
     """Save the questions in a task set, and return its name.
 
     An experiment of another arena has the set that it had there, unless a set of that name here has other texts.
     """
-    passages = [passage.model_dump(mode="json") for passage in study.passages]
-    came = study.about.experiment
-    if came is not None and task_set is None and not _textless(study):
+    passages = [passage.model_dump(mode="json") for passage in archive.passages]
+    came = archive.about.experiment
+    if came is not None and task_set is None and not _textless(archive):
         try:
             async with session.begin_nested():
                 return came.task_set, await save(session, came.task_set, passages)
@@ -124,26 +129,35 @@ async def _take_tasks(
         raise ImportRefused(f"Nothing was imported: {error}") from error
 
 
-def _textless(study: Study) -> bool:
-    return study.about.experiment is not None and "passages" in study.about.experiment.left_out
+def _textless(archive: Archive) -> bool:
+    return archive.about.experiment is not None and "passages" in archive.about.experiment.left_out
 
 
-def _counts(study: Study) -> tuple[Counter[str], Counter[str], Counter[str]]:
-    arms = {trial.key: trial.arm for trial in study.trials}
-    own = Counter(arms[verdict.trial] for verdict in study.verdicts if verdict.round in (None, PANEL))
-    apart = Counter(verdict.round for verdict in study.verdicts if verdict.round not in (None, PANEL))
+def _counts(archive: Archive) -> tuple[Counter[str], Counter[str], Counter[str]]:
+    arms = {trial.key: trial.arm for trial in archive.trials}
+    own = Counter(arms[verdict.trial] for verdict in archive.verdicts if verdict.round in (None, PANEL))
+    apart = Counter(verdict.round for verdict in archive.verdicts if verdict.round not in (None, PANEL))
     return Counter(arms.values()), own, Counter({name: count for name, count in apart.items() if name})
 
 
-def _digest(study: Study, where: Sequence[str]) -> str:
-    if study.about.experiment is not None:
-        return study.about.experiment.digest
-    parts = (study.about, *study.passages, *study.participants, *study.arms, *study.trials, *study.verdicts)
+def _digest(archive: Archive, where: Sequence[str]) -> str:
+    if archive.about.experiment is not None:
+        return archive.about.experiment.digest
+    parts = (
+        archive.about,
+        *archive.passages,
+        *archive.participants,
+        *archive.arms,
+        *archive.trials,
+        *archive.verdicts,
+    )
     return digest([[part.model_dump(mode="json") for part in parts], sorted(where)])
 
 
-def _frozen(study: Study, name: str, task_set: str, where: Sequence[str], own: str) -> records.ImportedStudy:
-    came = study.about.experiment
+def _frozen(
+    archive: Archive, name: str, task_set: str, where: Sequence[str], own: str
+) -> records.ImportedArchive:
+    came = archive.about.experiment
     arms = [
         NewArm(
             arm.name,
@@ -152,51 +166,52 @@ def _frozen(study: Study, name: str, task_set: str, where: Sequence[str], own: s
             {s: who for s, who in arm.seats.items() if s != JUDGE.name},
             arm.prompts or load({}, arm.protocol),
         )
-        for arm in study.arms
+        for arm in archive.arms
     ]
-    talks = _talks(study, name)
-    spec = _spec(study, name, task_set, where) if came is None else {**came.spec, "name": name}
-    return records.ImportedStudy(
+    talks = _talks(archive, name)
+    spec = _spec(archive, name, task_set, where) if came is None else {**came.spec, "name": name}
+    return records.ImportedArchive(
         name=name,
         task_set=task_set,
         spec=spec,
         digest=own,
-        participants=[_participant(who, name) for who in study.participants],
+        participants=[_participant(who, name) for who in archive.participants],
         arms=arms,
-        rounds=_rounds(study, own),
+        rounds=_rounds(archive, own),
         talks=talks,
         seed=0 if came is None else came.seed,
         state="running" if came is None else _state(came.state, talks),
         created_at=None if came is None else came.started_at,
-        calls=[_call(line) for line in study.calls],
-        texts=[line.text for line in study.texts],
+        calls=[_call(line) for line in archive.calls],
+        texts=[line.text for line in archive.texts],
         spending=[] if came is None else [row.model_dump() for row in came.spending],
         tags=[] if came is None else sorted(set(came.tags)),
         note="" if came is None else came.note,
     )
 
 
-def _participant(who: ParticipantLine, study: str) -> records.ImportedParticipant:
+def _participant(who: ParticipantLine, archive: str) -> records.ImportedParticipant:
     kept: dict[str, Any] = {"meta": who.meta} if who.meta else {}
     if who.person:
         kept["person"] = who.person
     more = [who.settings, who.person, who.called]
+    # "study" is the key that rows of the database have: the name of the imported experiment.
     return records.ImportedParticipant(
         who.name,
         who.called or who.name,
         who.kind,
-        {"kind": "imported", **who.settings, "study": study, **kept},
-        digest(["imported", study, who.name, who.kind, who.meta, *(more if any(more) else [])]),
+        {"kind": "imported", **who.settings, "study": archive, **kept},
+        digest(["imported", archive, who.name, who.kind, who.meta, *(more if any(more) else [])]),
     )
 
 
-def _rounds(study: Study, own: str) -> list[records.ImportedRound]:
-    if study.rounds:
+def _rounds(archive: Archive, own: str) -> list[records.ImportedRound]:
+    if archive.rounds:
         return [
             records.ImportedRound(line.name, line.elicit, line.spec, line.digest or own, line.at)
-            for line in study.rounds
+            for line in archive.rounds
         ]
-    extra = dict.fromkeys(verdict.round for verdict in study.verdicts if verdict.round not in (None, PANEL))
+    extra = dict.fromkeys(verdict.round for verdict in archive.verdicts if verdict.round not in (None, PANEL))
     plain: dict[str, Any] = {"judges": [], "people": None, "imported": True}
     return [records.ImportedRound(name, "final", plain, own, None) for name in (PANEL, *filter(None, extra))]
 
@@ -237,7 +252,7 @@ def _settings(arm: ArmLine) -> dict[str, Any]:
     return arm.rules.model_dump(mode="json")
 
 
-def _spec(study: Study, name: str, task_set: str, where: Sequence[str]) -> dict[str, Any]:
+def _spec(archive: Archive, name: str, task_set: str, where: Sequence[str]) -> dict[str, Any]:
     """Return the frozen file of the experiment, in the shape of those that were run here."""
     return {
         "name": name,
@@ -253,15 +268,15 @@ def _spec(study: Study, name: str, task_set: str, where: Sequence[str]) -> dict[
                 "prompt_version": NEWEST,
                 "prompts": {},
             }
-            for arm in study.arms
+            for arm in archive.arms
         ],
         "judges": [],
         "elicit": "final",
-        "contrasts": [list(pair) for pair in study.about.contrasts],
+        "contrasts": [list(pair) for pair in archive.about.contrasts],
         "replicates": 1,
         "seed": 0,
         "imported": {
-            **study.about.model_dump(mode="json", exclude={"type", "contrasts"}),
+            **archive.about.model_dump(mode="json", exclude={"type", "contrasts"}),
             "where": list(where),
         },
     }
@@ -270,19 +285,19 @@ def _spec(study: Study, name: str, task_set: str, where: Sequence[str]) -> dict[
 # ── talks ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _talks(study: Study, name: str) -> list[records.ImportedTalk]:
-    questions = {question.key: question for passage in study.passages for question in passage.questions}
-    arms = {arm.name: arm for arm in study.arms}
+def _talks(archive: Archive, name: str) -> list[records.ImportedTalk]:
+    questions = {question.key: question for passage in archive.passages for question in passage.questions}
+    arms = {arm.name: arm for arm in archive.arms}
     verdicts: dict[str, list[VerdictLine]] = defaultdict(list)
-    for verdict in study.verdicts:
+    for verdict in archive.verdicts:
         verdicts[verdict.trial].append(verdict)
-    persons = {who.name for who in study.participants if who.kind == "person"}
+    persons = {who.name for who in archive.participants if who.kind == "person"}
     played: Counter[tuple[str, str]] = Counter()
     talks = []
     recorded: dict[str, list[JudgingLine]] = defaultdict(list)
-    for line in study.judgings:
+    for line in archive.judgings:
         recorded[line.trial].append(line)
-    for trial in study.trials:
+    for trial in archive.trials:
         if trial.record is not None:
             answers = order_of(trial, questions[trial.question])
             judged = _recorded_judgings(trial, recorded[trial.key], verdicts[trial.key], answers)
@@ -292,12 +307,12 @@ def _talks(study: Study, name: str) -> list[records.ImportedTalk]:
         played[trial.arm, trial.question] += 1
         answers = order_of(trial, questions[trial.question])
         judgings = _judgings(trial, verdicts[trial.key], answers, persons)
-        talks.append(_talk(study, trial, arms[trial.arm], answers, judgings, number, f"{name}/{trial.key}"))
+        talks.append(_talk(archive, trial, arms[trial.arm], answers, judgings, number, f"{name}/{trial.key}"))
     return talks
 
 
 def _talk(
-    study: Study,
+    archive: Archive,
     trial: TrialLine,
     arm: ArmLine,
     answers: Sequence[int],
@@ -325,7 +340,7 @@ def _talk(
                 path,
                 turn.seat,
                 str(speaker_of(turn, trial, arm)),
-                _content(study, trial, arm, len(answers), at, turn).model_dump(mode="json"),
+                _content(archive, trial, arm, len(answers), at, turn).model_dump(mode="json"),
                 turn.at,
             )
             for at, step in enumerate(steps)
@@ -417,10 +432,12 @@ def _path(step: int, turn: Turn) -> str:
     return f"t{step + 1}/{turn.seat}"
 
 
-def _content(study: Study, trial: TrialLine, arm: ArmLine, answers: int, step: int, turn: Turn) -> Content:
+def _content(
+    archive: Archive, trial: TrialLine, arm: ArmLine, answers: int, step: int, turn: Turn
+) -> Content:
     if turn.seat == JUDGE.name:
         return Note(text=turn.text)
-    said = study.said[trial.key, step, turn.seat]
+    said = archive.said[trial.key, step, turn.seat]
     seat = Imported(speakers=arm.speakers).rights()[turn.seat]
     called = label(seat, trial.argues.get(turn.seat), range(answers))
     return Speech(said=said, words=count_words(said.text), suspicious=suspicious(turn.text, called))

@@ -1,4 +1,4 @@
-"""Studies of others as files: transcripts, judges and verdicts, as JSON Lines. Nothing here knows the database.
+"""Archives: files of an experiment with its transcripts, judges and verdicts, as JSON Lines. Nothing here knows the database.
 
 Each line is one thing, named by its `type`, and may name only what lines before it have declared.
 """
@@ -14,9 +14,7 @@ from typing import IO, Annotated, Any, Literal, TypeAlias, cast, get_args
 
 from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter, ValidationError, model_validator
 
-from app.exchange.quote_spans import FoundQuotes, QuoteSpan
-from app.exchange.record_checks import RecordChecks, named_in
-from app.exchange.study_records import (
+from app.exchange.archive_records import (
     CallLine,
     EndLine,
     ExperimentRecord,
@@ -27,6 +25,8 @@ from app.exchange.study_records import (
     TextLine,
     VerdictRecord,
 )
+from app.exchange.quote_spans import FoundQuotes, QuoteSpan
+from app.exchange.record_checks import RecordChecks, named_in
 from app.exchange.taskfile import (
     BadInput,
     Index,
@@ -53,17 +53,17 @@ from app.protocols.quotes import MarkedText
 PANEL = "panel"
 """The round of verdicts that name none."""
 NO_TEXT = 'No text came with the item "{key}".'
-"""Put in place of the passage where the study has none, or did not release it. No judge is shown it."""
+"""Put in place of the passage where the archive has none. No judge is shown it."""
 _TOLERANCE = 1e-6
 
 Probability = Annotated[float, Field(strict=True, ge=0, le=1)]
 Seconds = Annotated[float, Field(strict=True, ge=0, le=10**7)]
 
 
-class StudyLine(Shape):
-    """What the study is. At most one, and the first line."""
+class ArchiveLine(Shape):
+    """What the archive holds. At most one, and the first line."""
 
-    type: Literal["study"] = "study"
+    type: Literal["archive"] = "archive"
     title: Text
     """Its title, and who made it."""
     source: Text | None = None
@@ -85,7 +85,7 @@ class PassageLine(TaskPassage):
 
     type: Literal["passage"] = "passage"
     text: Text = ""
-    """The passage. Left out where the study has none, or did not release it."""
+    """The passage. Left out where there is none, or it was not released."""
 
 
 class ParticipantLine(Shape):
@@ -113,7 +113,7 @@ class ParticipantLine(Shape):
 
 
 class ArmLine(Shape):
-    """A condition of the study."""
+    """A condition of the experiment."""
 
     type: Literal["arm"] = "arm"
     name: Name
@@ -229,16 +229,16 @@ class VerdictLine(Shape):
     """What else is recorded of it in the arena that it comes from."""
 
 
-StudiedLine: TypeAlias = StudyLine | PassageLine | ParticipantLine | ArmLine | TrialLine | VerdictLine
-Line: TypeAlias = StudiedLine | RoundLine | JudgingLine | TextLine | CallLine | EndLine
+ArchivedLine: TypeAlias = ArchiveLine | PassageLine | ParticipantLine | ArmLine | TrialLine | VerdictLine
+Line: TypeAlias = ArchivedLine | RoundLine | JudgingLine | TextLine | CallLine | EndLine
 LINES: Mapping[str, type[Line]] = {shape.model_fields["type"].default: shape for shape in get_args(Line)}
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
-    """A study as it was read: its sound lines, checked against each other, and the problems of the others."""
+class Archive:
+    """An archive as it was read: its sound lines, checked against each other, and the problems of the others."""
 
-    about: StudyLine
+    about: ArchiveLine
     passages: tuple[TaskPassage, ...]
     participants: tuple[ParticipantLine, ...]
     arms: tuple[ArmLine, ...]
@@ -254,8 +254,8 @@ class Study:
     texts: tuple[TextLine, ...] = ()
     calls: tuple[CallLine, ...] = ()
 
-    def where(self, flags: Sequence[str]) -> "Study":
-        """Return the study with the trials that have all these flags, and their verdicts. Raise BadInput for an unknown flag."""
+    def where(self, flags: Sequence[str]) -> "Archive":
+        """Return the archive with the trials that have all these flags, and their verdicts. Raise BadInput for an unknown flag."""
         known = sorted({flag for trial in self.trials for flag in trial.flags})
         for flag in flags:
             if flag not in known:
@@ -273,9 +273,9 @@ class Study:
         )
 
 
-def read_study(path: Path) -> Study:
-    """Read a file in the arena's format for studies, described in docs/formats/studies.md. Nothing is raised."""
-    reader, last = StudyReader(path.name), 0
+def read_archive(path: Path) -> Archive:
+    """Read a file in the arena's format for archives, described in docs/formats/archives.md. Nothing is raised."""
+    reader, last = ArchiveReader(path.name), 0
     try:
         with open_input(path) as stream:
             for number, value in json_lines(_unpacked(stream), path.name, reader.problems):
@@ -296,15 +296,15 @@ def _unpacked(stream: IO[bytes]) -> IO[bytes]:
     return cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if packed else stream
 
 
-class StudyReader:
-    """Takes the lines of a study, in order, and checks each against those before it."""
+class ArchiveReader:
+    """Takes the lines of an archive, in order, and checks each against those before it."""
 
     def __init__(self, where: str) -> None:
         self.problems: list[Problem] = []
         self.filtered: dict[str, int] = {}
         self._where = where
         self._shelf = PassageShelf(where)
-        self._about: StudyLine | None = None
+        self._about: ArchiveLine | None = None
         self._textless: set[str] = set()
         self._questions: dict[str, tuple[TaskQuestion, str]] = {}
         self._texts: dict[str, FoundQuotes] = {}
@@ -349,7 +349,7 @@ class StudyReader:
             self._bad.add((line.type, line.key))
         self._problem(number, found, where)
 
-    def finish(self) -> Study:
+    def finish(self) -> Archive:
         """Return what was read."""
         passages, unlike = self._shelf.paired()
         self.problems += unlike
@@ -365,8 +365,8 @@ class StudyReader:
             self._problem(self._lines, ["the file breaks off after this line: fetch or export it again"])
         if not self._trials and not self.problems:
             self._problem(None, ["the file holds no trial"])
-        return Study(
-            self._about or StudyLine(title=self._where),
+        return Archive(
+            self._about or ArchiveLine(title=self._where),
             tuple(_with_text(passage) for passage in passages),
             tuple(line for line, _ in self._participants.values()),
             tuple(arms.values()),
@@ -392,8 +392,8 @@ class StudyReader:
 
     def _take(self, number: int, line: Line) -> Iterable[str]:
         match line:
-            case StudyLine():
-                return self._study(line)
+            case ArchiveLine():
+                return self._archive(line)
             case PassageLine():
                 return self._passage(number, line)
             case ParticipantLine():
@@ -427,9 +427,9 @@ class StudyReader:
             f"{before} lines come before the end, and {line.lines} were written: fetch or export it again"
         ]
 
-    def _study(self, line: StudyLine) -> list[str]:
+    def _archive(self, line: ArchiveLine) -> list[str]:
         if self._lines > 1:
-            return ["a study line must be the first line, and the only one"]
+            return ["an archive line must be the first line, and the only one"]
         self._about = line
         return []
 
@@ -630,7 +630,7 @@ def _clauses(error: ValidationError, shape: type[Line]) -> list[str]:
 
 
 def schema() -> dict[str, JsonValue]:
-    """Return the JSON Schema (draft 2020-12) of one line of a study's file."""
+    """Return the JSON Schema (draft 2020-12) of one line of an archive's file."""
     line: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="type")])
     made = line.json_schema(by_alias=True)
     for shape in made["$defs"].values():
@@ -640,7 +640,7 @@ def schema() -> dict[str, JsonValue]:
 
 
 def schema_text() -> str:
-    """Return the schema as in docs/formats/studies.schema.json."""
+    """Return the schema as in docs/formats/archives.schema.json."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Studies from outside: what the commands print, their exit codes, and that bad input changes nothing."""
+"""Archives from outside: what the commands print, their exit codes, and that bad input changes nothing."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.exchange.studies import lines, verdict, written
+from tests.exchange.archives import lines, verdict, written
 from tests.exchange.test_nyu_study import DEBATE, played
 from tests.exchange.test_nyu_study import tree_of as nyu_tree
 from tests.exchange.test_pairwise import item, judged, llmbar
@@ -26,7 +26,7 @@ def records(database_url: str) -> Records:
     return Records(database_url)
 
 
-def test_a_study_is_imported_reported_and_judged_again(arena: Arena, tmp_path: Path) -> None:
+def test_an_archive_is_imported_reported_and_judged_again(arena: Arena, tmp_path: Path) -> None:
     file = written(tmp_path / "theirs.jsonl", *lines())
     imported = arena.run("import", "verdicts", file)
     assert imported.code == 0, imported.err
@@ -42,7 +42,7 @@ def test_a_study_is_imported_reported_and_judged_again(arena: Arena, tmp_path: P
     assert "there already" in arena.run("import", "verdicts", file).out
 
 
-def test_a_bad_study_is_refused_in_a_sentence_and_nothing_is_kept(
+def test_a_bad_archive_is_refused_in_a_sentence_and_nothing_is_kept(
     arena: Arena, records: Records, tmp_path: Path
 ) -> None:
     file = written(tmp_path / "theirs.jsonl", *lines(), verdict(trial="t9"))

@@ -1,4 +1,4 @@
-"""A study in the database: a finished experiment that reports, exports and pages show, and that new judges judge."""
+"""An archive in the database: a finished experiment that reports, exports and pages show, and that new judges judge."""
 
 import json
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import func, select
 
 from app.engine import Engine
+from app.exchange.archive import Archive
+from app.exchange.archive_import import SavedArchive, take_archive
 from app.exchange.choices import What
 from app.exchange.importing import ImportRefused
-from app.exchange.study import Study
-from app.exchange.study_import import SavedStudy, take_study
 from app.experiments.freeze import judge_again
 from app.experiments.spec import PanelSpec, SpecError, parse_spec, read_panel
 from app.records import admin
@@ -21,15 +21,15 @@ from app.records.imported import readings
 from app.records.progress import progress
 from app.reports.report import notes, report
 from models import Experiment, Move, Participant, Passage, PlayRow, TaskSet, Trial, Verdict
-from tests.exchange.studies import lines, study, trial, verdict
+from tests.exchange.archives import archive, lines, trial, verdict
 from tests.exchange.test_export import rows_of
 from tests.factories import played
 from tests.servers import Script, ScriptedServer
 
 
-async def taken(database: Database, found: Study, name: str = "theirs", **options: Any) -> SavedStudy:
+async def taken(database: Database, found: Archive, name: str = "theirs", **options: Any) -> SavedArchive:
     async with database.session.begin() as session:
-        return await take_study(session, found, name, **options)
+        return await take_archive(session, found, name, **options)
 
 
 async def count(database: Database, table: Any) -> int:
@@ -50,8 +50,8 @@ async def judged(database: Database, experiment: Experiment, by: PanelSpec) -> i
     return queued
 
 
-async def test_a_study_is_a_finished_experiment(database: Database, tmp_path: Path) -> None:
-    saved = await taken(database, study(tmp_path))
+async def test_an_archive_is_a_finished_experiment(database: Database, tmp_path: Path) -> None:
+    saved = await taken(database, archive(tmp_path))
     assert (saved.new, saved.questions) == (True, 2)
     assert (dict(saved.trials), dict(saved.verdicts), dict(saved.apart)) == (
         {"debate": 2, "pairs": 1},
@@ -75,7 +75,7 @@ async def test_a_study_is_a_finished_experiment(database: Database, tmp_path: Pa
 async def test_the_report_counts_the_verdicts_and_keeps_rounds_apart(
     database: Database, tmp_path: Path
 ) -> None:
-    saved = await taken(database, study(tmp_path))
+    saved = await taken(database, archive(tmp_path))
     async with database.session() as session:
         made = (await report(session, saved.experiment)).as_json()
         said = notes(await report(session, saved.experiment))
@@ -100,7 +100,7 @@ async def test_honest_and_dishonest_advice_are_reported_apart(database: Database
     own = [line for line in some if line["type"] not in ("trial", "verdict")]
     given = [verdict(trial=f"c{side}", belief=[0.2, 0.8]) for side in (0, 1)]
     given[0]["belief"] = [0.7, 0.3]
-    saved = await taken(database, study(tmp_path, *own, *talks, *given))
+    saved = await taken(database, archive(tmp_path, *own, *talks, *given))
     async with database.session() as session:
         made = (await report(session, saved.experiment)).as_json()
     figures = {metric["key"]: metric["value"] for metric in made["metrics"]}
@@ -108,7 +108,7 @@ async def test_honest_and_dishonest_advice_are_reported_apart(database: Database
 
 
 async def test_exports_hold_the_verdicts_and_the_transcripts(database: Database, tmp_path: Path) -> None:
-    saved = await taken(database, study(tmp_path))
+    saved = await taken(database, archive(tmp_path))
     rows = await rows_of(database, saved.experiment, What.VERDICTS)
     own = next(row for row in rows if row["judge"] == "Ann")
     assert (own["p_gold"], own["beliefs"], own["reason"]) == (0.8, [[0.5, 0.5], [0.2, 0.8]], "The quote.")
@@ -127,7 +127,7 @@ async def test_exports_hold_the_verdicts_and_the_transcripts(database: Database,
 async def test_new_judges_read_what_was_said_and_nothing_of_who_was_right(
     database: Database, tmp_path: Path
 ) -> None:
-    saved = await taken(database, study(tmp_path))
+    saved = await taken(database, archive(tmp_path))
     async with ScriptedServer(Script()) as server:
         model = {"kind": "model", "base_url": server.base_url, "model": "m"}
         assert await judged(database, saved.experiment, panel(tmp_path, {"m": model}, "m")) == 3
@@ -160,7 +160,7 @@ async def test_what_a_judge_reads_does_not_depend_on_gold(database: Database, tm
             if line["type"] == "verdict":
                 line["belief"] = line["belief"][:: 1 if gold else -1]
                 line.pop("beliefs", None)
-        saved = await taken(database, study(tmp_path, *some), f"world-{gold}")
+        saved = await taken(database, archive(tmp_path, *some), f"world-{gold}")
         async with ScriptedServer(Script()) as server:
             model = {"kind": "model", "base_url": server.base_url, "model": "m"}
             await judged(database, saved.experiment, panel(tmp_path, {"m": model}, "m"))
@@ -169,7 +169,7 @@ async def test_what_a_judge_reads_does_not_depend_on_gold(database: Database, tm
 
 
 async def test_people_can_judge_imported_talks(database: Database, tmp_path: Path) -> None:
-    saved = await taken(database, study(tmp_path))
+    saved = await taken(database, archive(tmp_path))
     async with database.session.begin() as session:
         await judge_again(session, saved.experiment, panel(tmp_path, {}, {"humans": 1}))
     async with database.session() as session:
@@ -180,7 +180,7 @@ async def test_people_can_judge_imported_talks(database: Database, tmp_path: Pat
 async def test_imported_participants_take_no_seat_and_are_in_no_list(
     database: Database, tmp_path: Path
 ) -> None:
-    await taken(database, study(tmp_path))
+    await taken(database, archive(tmp_path))
     async with database.session() as session:
         assert (await admin.participants_page(session, 1)).rows == []
         assert await admin.participants_named(session, ["GPT-4"]) == []
@@ -199,30 +199,30 @@ async def test_no_arm_is_played_under_imported_rules() -> None:
         )
 
 
-async def test_the_same_study_is_there_already_and_another_is_refused(
+async def test_the_same_archive_is_there_already_and_another_is_refused(
     database: Database, tmp_path: Path
 ) -> None:
-    first = await taken(database, study(tmp_path))
-    again = await taken(database, study(tmp_path))
+    first = await taken(database, archive(tmp_path))
+    again = await taken(database, archive(tmp_path))
     assert (again.new, again.experiment.id) == (False, first.experiment.id)
     with pytest.raises(ImportRefused, match="there is another experiment theirs"):
-        await taken(database, study(tmp_path), where=["in_paper"])
+        await taken(database, archive(tmp_path), where=["in_paper"])
 
 
 async def test_flags_choose_what_is_imported(database: Database, tmp_path: Path) -> None:
-    saved = await taken(database, study(tmp_path), where=["in_paper"])
+    saved = await taken(database, archive(tmp_path), where=["in_paper"])
     assert dict(saved.trials) == {"debate": 1}
     with pytest.raises(ImportRefused, match="no trial has the flag"):
-        await taken(database, study(tmp_path), "other", where=["nothing"])
+        await taken(database, archive(tmp_path), "other", where=["nothing"])
 
 
 @pytest.mark.parametrize("bad", [{"trial": "p1", "belief": [0.2, 0.7]}, {"trial": "t9"}, {"judge": "Nobody"}])
-async def test_nothing_is_kept_of_a_study_with_a_bad_line(
+async def test_nothing_is_kept_of_an_archive_with_a_bad_line(
     database: Database, tmp_path: Path, bad: dict[str, Any]
 ) -> None:
-    found = study(tmp_path, *lines(), verdict(**bad))
+    found = archive(tmp_path, *lines(), verdict(**bad))
     with pytest.raises(
-        ImportRefused, match=rf"^study\.jsonl, line {len(lines()) + 1}: .*; nothing was imported\.$"
+        ImportRefused, match=rf"^archive\.jsonl, line {len(lines()) + 1}: .*; nothing was imported\.$"
     ):
         await taken(database, found)
     for table in (TaskSet, Passage, Experiment, PlayRow, Move, Verdict, Participant):
@@ -232,7 +232,7 @@ async def test_nothing_is_kept_of_a_study_with_a_bad_line(
 async def test_the_verdicts_are_read_back_as_published_figures_need_them(
     database: Database, tmp_path: Path
 ) -> None:
-    saved = await taken(database, study(tmp_path))
+    saved = await taken(database, archive(tmp_path))
     async with database.session() as session:
         found = await readings(session, saved.experiment.id)
     own = found[0]
@@ -241,8 +241,8 @@ async def test_the_verdicts_are_read_back_as_published_figures_need_them(
     assert [each.order for each in found if each.judge == "GPT-4"] == [(0, 1), (1, 0)]
 
 
-async def test_a_finished_talk_of_a_study_is_never_advanced(database: Database, tmp_path: Path) -> None:
-    saved = await taken(database, study(tmp_path))
+async def test_a_finished_talk_of_an_archive_is_never_advanced(database: Database, tmp_path: Path) -> None:
+    saved = await taken(database, archive(tmp_path))
     engine = Engine(database)
     async with database.session() as session:
         trials = list(

@@ -1,4 +1,4 @@
-"""Studies of others in the browser and over the API: taken whole, or refused with the line and nothing kept."""
+"""Archives in the browser and over the API: taken whole, or refused with the line and nothing kept."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from app.records import browse
 from app.web.security.middleware import MAX_BODY
 from models import Audit, Experiment, Participant, Passage, TaskSet, Trial, TrialSummary
-from tests.exchange.studies import lines, trial, verdict
+from tests.exchange.archives import lines, trial, verdict
 from tests.web.fixtures import bearer
 from tests.web.world import Browser, Site
 
@@ -22,7 +22,7 @@ def file_of(*found: Any) -> bytes:
 
 
 async def send(browser: Browser, content: bytes, name: str = "theirs.jsonl", **fields: str) -> httpx.Response:
-    return await browser.submit("/studies", fields, files={"file": (name, content)})
+    return await browser.submit("/archives", fields, files={"file": (name, content)})
 
 
 async def rows(site: Site) -> list[int]:
@@ -30,7 +30,7 @@ async def rows(site: Site) -> list[int]:
         return [await session.scalar(select(func.count()).select_from(table)) or 0 for table in TABLES]
 
 
-async def test_a_study_becomes_a_finished_experiment_of_who_brought_it(site: Site) -> None:
+async def test_an_archive_becomes_a_finished_experiment_of_who_brought_it(site: Site) -> None:
     alice, charlie = [await site.browser(name) for name in ("alice", "charlie")]
     answer = await send(alice, file_of(*lines()))
     assert answer.status_code == 200
@@ -94,10 +94,10 @@ async def test_a_name_that_is_taken_is_refused_alike_whether_one_may_see_it_or_n
     assert await rows(site) == before
 
 
-async def test_the_api_takes_a_study_and_names_bad_lines(site: Site) -> None:
+async def test_the_api_takes_an_archive_and_names_bad_lines(site: Site) -> None:
     stranger = await site.browser("nobody")
     headers = await bearer(site, "alice", "write")
-    address = "/api/v1/studies/theirs"
+    address = "/api/v1/archives/theirs"
     bad = await stranger.post(address, content=file_of(*lines(), verdict(trial="t99")), headers=headers)
     assert bad.status_code == 422
     assert f"line {len(lines()) + 1}" in bad.json()["error"]
@@ -112,9 +112,9 @@ async def test_the_api_takes_a_study_and_names_bad_lines(site: Site) -> None:
     assert listed.state == "finished"
 
 
-async def test_a_study_that_is_too_large_is_refused_unread(site: Site) -> None:
+async def test_an_archive_that_is_too_large_is_refused_unread(site: Site) -> None:
     alice = await site.browser("alice")
     length = {"Content-Length": str(MAX_BODY + 1)}
-    for address in ("/studies", "/api/v1/studies/theirs"):
+    for address in ("/archives", "/api/v1/archives/theirs"):
         answer = await alice.post(address, content=b"", headers=length)
         assert answer.status_code == 413
