@@ -19,7 +19,7 @@ from app.records.database import Database
 from app.records.imported import JudgedReading
 from app.statistics.published import calibration_error, cohens_kappa
 from models import Experiment
-from tests.exchange.studies import lines, verdict, written
+from tests.exchange.archives import lines, verdict, written
 
 
 def reading(p: float, gold: int = 0, **changes: object) -> JudgedReading:
