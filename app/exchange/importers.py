@@ -1,7 +1,7 @@
 """The files that can be imported. The command line and the browser both read this registry.
 
 An importer is a function from a path to a `TaskFile`, and an entry here: its name, how it is described, and its options.
-What has verdicts too is an archive: a function from a path to an `Archive`; the command line alone imports all kinds.
+An archive, which has verdicts too, is a function from a path to an `Archive`; the command line alone imports all kinds of it.
 The readers are imported when a file is read, so that the command line can list its commands quickly.
 """
 
