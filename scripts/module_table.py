@@ -13,6 +13,7 @@ PACKAGES = {
     "app/services": "actions that change something, used alike by pages, API and command line",
     "app/reports": "what a report is",
     "app/exchange": "task sets in, results out",
+    "app/studies": "a study's file, and what follows from it; no database",
     "app/experiments": "an experiment's file",
     "app/participants": "models and built-ins that take seats; no database",
     "app/records": "every SQL statement",
