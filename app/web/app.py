@@ -32,6 +32,8 @@ from app.web.archives.routes import router as archives
 from app.web.experiment_editor.routes import router as experiment_editor
 from app.web.experiments.routes import router as experiments
 from app.web.judge.routes import router as judge
+from app.web.participation import ending, joining
+from app.web.participation import pages as participation
 from app.web.render import page
 from app.web.reports.comparison import router as comparisons
 from app.web.reports.routes import router as reports
@@ -52,6 +54,9 @@ ROUTERS = (
     reports,
     tasks,
     archives,
+    joining.router,
+    participation.router,
+    ending.router,
     judge,
     seats,
     people.router,
