@@ -23,6 +23,10 @@ RETURNED = {"returned": True}
 """What stands for the answer of an item that a person gave back, as they may give back a trial."""
 
 
+class TakesNoPart(Refused):
+    """The account was made for no study."""
+
+
 @lru_cache(maxsize=64)
 def _parsed(written: str) -> StudySpec:
     return parse_study(json.loads(written))
@@ -74,10 +78,10 @@ class Part:
 
 
 async def part_of(db: AsyncSession, who: Account) -> Part:
-    """Return the part that an account was made for, locked; it ends where its time is over. Raise Refused."""
+    """Return the part that an account was made for, locked; it ends where its time is over. Raise TakesNoPart."""
     found = await enrolments.of_account(db, who.id, lock=True) if who.for_study else None
     if found is None:
-        raise Refused(404, "You take part in no study by this account: go to the start.")
+        raise TakesNoPart(404, "You take part in no study by this account: go to the start.")
     part = Part(found, spec_of(found.study))
     if part.ended is None and found.expires_at is not None and found.expires_at < datetime.now(UTC):
         await enrolments.end(db, found, End.TIMED_OUT)

@@ -33,7 +33,10 @@ def item(key: str, right: int = 0, **more: Any) -> dict[str, Any]:
         "answers": [f"The miller of {key}.", f"The smith of {key}."],
         "right": right,
         "speeches": [
-            {"speaker": "Debater A", "text": "It was the miller: <v_quote>the miller turned the key</v_quote>."},
+            {
+                "speaker": "Debater A",
+                "text": "It was the miller: <v_quote>the miller turned the key</v_quote>.",
+            },
             {"speaker": "Debater B", "text": "No: <u_quote>the smith had a key too</u_quote>."},
         ],
         **more,
@@ -47,16 +50,34 @@ def study_file(**changes: Any) -> dict[str, Any]:
         "instructions": {"text": "Read what is said, and decide."},
         "comprehension": {
             "questions": [
-                {"question": "Do you see the text?", "answers": ["Yes", "No"], "right": 1, "why": "It is *hidden* from you."},
-                {"question": "What do numbers add up to?", "answers": ["100", "10"], "right": 0, "why": "To a hundred."},
+                {
+                    "question": "Do you see the text?",
+                    "answers": ["Yes", "No"],
+                    "right": 1,
+                    "why": "It is *hidden* from you.",
+                },
+                {
+                    "question": "What do numbers add up to?",
+                    "answers": ["100", "10"],
+                    "right": 0,
+                    "why": "To a hundred.",
+                },
             ]
         },
-        "practice": {"text": "Two examples.", "items": [item("oak", why="The miller *turned the key*."), item("elm")]},
+        "practice": {
+            "text": "Two examples.",
+            "items": [item("oak", why="The miller *turned the key*."), item("elm")],
+        },
         "questionnaire": {
             "text": "Almost there.",
             "fields": [
                 {"name": "age", "kind": "number", "label": "Your age", "required": True},
-                {"name": "ease", "kind": "scale", "label": "How easy was it?", "choices": ["hard", "fair", "easy"]},
+                {
+                    "name": "ease",
+                    "kind": "scale",
+                    "label": "How easy was it?",
+                    "choices": ["hard", "fair", "easy"],
+                },
                 {"name": "thoughts", "kind": "long_text", "label": "Anything else?"},
                 {"name": "fluent", "kind": "yes_no", "label": "Do you read English with ease?"},
                 {"name": "devices", "kind": "choices", "label": "On what?", "choices": ["phone", "computer"]},
@@ -111,7 +132,12 @@ class Opened:
 
 
 async def opened_study(
-    site: Site, data: Mapping[str, Any] | None = None, *, state: str = "open", passages: int = 4, **experiment: Any
+    site: Site,
+    data: Mapping[str, Any] | None = None,
+    *,
+    state: str = "open",
+    passages: int = 4,
+    **experiment: Any,
 ) -> Opened:
     """Play an experiment and open a study on it, as the service of studies does."""
     texts = [passage(f"P{number}", 1) for number in range(passages)]
@@ -119,7 +145,9 @@ async def opened_study(
     return await study_on(site, played, data or study_file(), state=state)
 
 
-async def study_on(site: Site, experiment: Experiment, data: Mapping[str, Any], *, state: str = "open") -> Opened:
+async def study_on(
+    site: Site, experiment: Experiment, data: Mapping[str, Any], *, state: str = "open"
+) -> Opened:
     """Open a study on an experiment that is there."""
     spec = parse_study(data)
     async with site.database.session.begin() as db:
@@ -158,7 +186,11 @@ class Person:
     async def send(self, path: str, /, **data: Any) -> httpx.Response:
         """Send a form, and follow to the page that comes of it; a page of mistakes is returned as it is."""
         answer = await self.browser.submit(path, data)
-        return await self.get(answer.headers["location"].partition("#")[0]) if answer.status_code == 303 else answer
+        return (
+            await self.get(answer.headers["location"].partition("#")[0])
+            if answer.status_code == 303
+            else answer
+        )
 
     async def go_on(self) -> httpx.Response:
         """Press the button of a page without answers."""
