@@ -321,6 +321,8 @@ async def answer(
 async def steps(session: AsyncSession, enrolment: uuid.UUID, page: str | None = None) -> list[StudyStep]:
     """Return what a person was shown and answered, on one page or on all, in that order."""
     found = select(StudyStep).where(StudyStep.enrolment_id == enrolment).order_by(StudyStep.id)
+    # `answer` writes past the objects of the session.
+    found = found.execution_options(populate_existing=True)
     return list((await session.scalars(found if page is None else found.where(StudyStep.page == page))).all())
 
 
