@@ -239,8 +239,8 @@ async def _items(session: AsyncSession, wanted: Sequence[Any]) -> dict[uuid.UUID
         .order_by(StudyStep.id)
     )
     found: dict[uuid.UUID, list[ItemWork]] = {}
-    for enrolment, *own in rows:
-        found.setdefault(enrolment, []).append(ItemWork(*own))
+    for enrolment, page, item, attempt, passed in rows:
+        found.setdefault(enrolment, []).append(ItemWork(page, item, attempt, passed))
     return found
 
 
@@ -308,7 +308,7 @@ async def released(session: AsyncSession, experiment: uuid.UUID) -> list[Release
         .group_by(Study.name, Arm.position, Arm.name, Enrolment.ended_as)
         .order_by(Study.name, Arm.position, Enrolment.ended_as)
     )
-    return [Released(*row) for row in rows]
+    return [Released(study, arm, end or "", people, count) for study, arm, end, people, count in rows]
 
 
 # ── excluding ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from app.errors import UserError
 from app.records import browse
 from app.records.database import Database
-from app.report_choices import MOST, Choices, Conceded, Ties, Unit, check_number
+from app.report_choices import MOST, Choices, Conceded, Excluded, Ties, Unit, check_number
 from app.reports.comparison import comparison_of, pictures
 from app.reports.page_parts import page_parts
 from app.reports.plots import embedded_figures
@@ -64,13 +64,14 @@ async def recomputed(
     unit: Unit = Unit.QUESTION,
     ties: Ties = Ties.HALF,
     conceded: Conceded = Conceded.KEPT,
+    excluded: Excluded = Excluded.LEFT_OUT,
     contrasts: Literal["named", "all"] = "named",
 ) -> Response:
     """The whole report by other rules, with its plots in it."""
     database: Database = request.app.state.database
     async with database.session() as db:
         found = await visible(db, who, name)
-    choices = Choices(unit, ties, conceded, every_contrast=contrasts == "all")
+    choices = Choices(unit, ties, conceded, every_contrast=contrasts == "all", excluded=excluded)
     limit: CapacityLimiter = request.app.state.comparing
     async with limit:
         made = await made_of(database, found, choices=choices)
