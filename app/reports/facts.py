@@ -22,6 +22,7 @@ from app.report_choices import DEFAULT, Choices
 from app.reports.leagues import leagues
 from app.reports.verdict_table import Partners
 from app.studies.exclusions import Sample, sample_of
+from app.studies.looking import refuse_hidden
 from models import Experiment
 
 
@@ -68,7 +69,8 @@ class Facts:
 
 
 async def facts(session: AsyncSession, experiment: Experiment, choices: Choices | None = None) -> Facts:
-    """Read the data of a report."""
+    """Read the data of a report. Raise OutcomesHidden while a study runs whose file does not allow looking."""
+    await refuse_hidden(session, experiment.id)
     talks = await frames.talk_frame(session, experiment.id)
     rows = await frames.verdict_frame(session, experiment.id, talks)
     humans = await first_names(session, set(rows["person"].unique().to_list()) - {""})
