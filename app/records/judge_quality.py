@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import and_, case, func, not_, select, update
+from sqlalchemy import and_, func, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -350,19 +350,17 @@ async def _set(session: AsyncSession, enrolment: Enrolment, **values: Any) -> No
     await session.refresh(enrolment)
 
 
-# ── the course of a study ───────────────────────────────────────────────────────────────────────────────────────
+async def note_release(session: AsyncSession, enrolment: Enrolment, account: uuid.UUID | None) -> None:
+    """Note that a researcher gave others what a person had in hand."""
+    await note(session, account, "released", "enrolment", enrolment.id)
 
 
-async def attrition(session: AsyncSession, study: uuid.UUID) -> dict[str, tuple[int, int]]:
-    """Return by page how many people are on it, and how many ended there before the end."""
-    gone = Enrolment.ended_as.is_not(None) & (Enrolment.ended_as != "completed")
-    rows = await session.execute(
-        select(
-            Enrolment.page,
-            func.sum(case((Enrolment.ended_as.is_(None), 1), else_=0)),
-            func.sum(case((gone, 1), else_=0)),
-        )
-        .where(Enrolment.study_id == study)
-        .group_by(Enrolment.page)
+async def in_hand(session: AsyncSession, account: uuid.UUID) -> int:
+    """Return how many seats an account has in hand."""
+    found = (
+        select(func.count())
+        .select_from(SeatRow)
+        .join(Account, Account.participant_id == SeatRow.participant_id)
+        .where(Account.id == account, SeatRow.state == "waiting")
     )
-    return {page: (int(there), int(left)) for page, there, left in rows}
+    return int(await session.scalar(found) or 0)

@@ -130,7 +130,7 @@ def _failed(flag: Flag, keys: set[str], items: Sequence[ItemWork]) -> Iterator[R
     answered = [item for item in items if item.item in keys and item.passed is not None]
     failed = [item.item for item in answered if not item.passed]
     if failed:
-        yield Raised(flag, len(failed), len(answered), ", ".join(dict.fromkeys(failed)))
+        yield Raised(flag, len(failed), len(answered), f"failed: {', '.join(dict.fromkeys(failed))}")
 
 
 def _pasted(trials: Sequence[TrialWork], items: Sequence[ItemWork], checks: Checks) -> Iterator[Raised]:

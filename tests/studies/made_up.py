@@ -194,8 +194,13 @@ async def _end(database: Database, enrolment: uuid.UUID, one: Made, spec: StudyS
         if one.end is not None:
             await enrolments.end(session, row, one.end)
         began = datetime.now(UTC) - timedelta(minutes=one.minutes)
+        lasted = timedelta(minutes=min(one.minutes, 10 + one.seconds / 8))
         await session.execute(
             update(Enrolment)
             .where(Enrolment.id == enrolment)
-            .values(created_at=began, last_seen_at=began + timedelta(minutes=min(one.minutes, 18)))
+            .values(
+                created_at=began,
+                last_seen_at=began + lasted,
+                ended_at=None if one.end is None else began + lasted,
+            )
         )

@@ -74,7 +74,7 @@ def test_the_scripted_worker_of_six_seconds_is_seen_in_every_way() -> None:
     }
     assert found[Flag.TOO_FAST].detail == "median 6 s; less than 15 s is too fast"
     assert found[Flag.STRAIGHT_LINING].detail == "50% on the first answer 10 times on end"
-    assert found[Flag.ATTENTION_FAILED].detail == "look"
+    assert found[Flag.ATTENTION_FAILED].detail == "failed: look"
 
 
 @pytest.mark.parametrize(
