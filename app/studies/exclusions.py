@@ -72,7 +72,7 @@ def _sample(name: str, spec: StudySpec, parts: Sequence[Part]) -> StudySample:
     return StudySample(
         name,
         rules=[rule_in_words(rule, spec.checks) for rule in spec.exclude],
-        ends=Counter(part.enrolment.ended_as or "under way" for part in parts),
+        ends=dict(Counter(part.enrolment.ended_as or "under way" for part in parts)),
         excluded=left,
         reasons=[part.enrolment.excluded_because for part in parts if part.enrolment.excluded_because],
     )

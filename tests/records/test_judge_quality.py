@@ -104,7 +104,7 @@ async def test_the_report_leaves_out_whom_the_rules_of_the_file_exclude_and_says
 async def test_without_a_rule_no_flag_excludes_anybody(database: Database) -> None:
     from tests.studies.made_up import study_file
 
-    experiment, _ = await made_up(database, FEW, study_file("small", exclude=[]))
+    experiment, _ = await made_up(database, FEW, study_file("small", exclude=[], looking=True))
     result = await made(database, experiment)
     assert result.figures["exclusions"] == []
     assert _counted(result) == 16

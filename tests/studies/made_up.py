@@ -8,15 +8,16 @@ from random import Random
 from typing import Any
 
 from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.engine import Engine
 from app.protocols.core import Belief
-from app.records import assignment, drafts, enrolments, studies
+from app.records import assignment, drafts, enrolments, people, studies
 from app.records.database import Database
 from app.records.drafts import Effort, Signals
 from app.records.enrolments import Newcomer
 from app.studies.spec import StudySpec, parse_study
-from models import Draft, Enrolment, Experiment, Study
+from models import Account, Draft, Enrolment, Experiment, Study
 from tests.factories import finished, passage
 from tests.records.test_assignment import for_people, wanted
 
@@ -75,6 +76,8 @@ class Made:
     end: str | None = "completed"
     minutes: float = 30
     """Since they joined."""
+    holds: bool = False
+    """Whether they have a trial in hand."""
 
 
 CAST: Sequence[Made] = (
@@ -95,12 +98,17 @@ CAST: Sequence[Made] = (
 
 
 async def made_up(
-    database: Database, cast: Sequence[Made] = CAST, file: Mapping[str, Any] | None = None, humans: int = 2
+    database: Database,
+    cast: Sequence[Made] = CAST,
+    file: Mapping[str, Any] | None = None,
+    *,
+    name: str = "small",
+    owner: uuid.UUID | None = None,
 ) -> tuple[Experiment, Study]:
-    """Play an experiment and a study on it with this cast; return both."""
-    passages = [passage(key, 1) for key in ("Alba", "Brise", "Corvo", "Delfin", "Elster", "Falke")]
-    experiment = await finished(database, *passages, data=for_people(judges=wanted(humans)))
-    study = await opened(database, study_file(experiment.name) if file is None else file)
+    """Play an experiment, each talk of which two people judge, and a study on it with this cast; return both."""
+    passages = [passage(key, 1) for key in ("Alma", "Bora", "Cora", "Dora", "Eska", "Fina")]
+    experiment = await finished(database, *passages, data=for_people(judges=wanted(2), name=name))
+    study = await opened(database, study_file(name, looking=True) if file is None else file, owner)
     for number, one in enumerate(cast):
         await play(database, study, one, Random(number))
     return experiment, study
@@ -115,6 +123,20 @@ async def opened(database: Database, file: Mapping[str, Any], owner: uuid.UUID |
         await studies.keep_seats(session, study.id, [row.id for row in found.values()])
         await studies.set_state(session, study, "open", None)
         return study
+
+
+async def enrolled(session: AsyncSession, study: Study, name: str, **changes: Any) -> uuid.UUID:
+    """Add a part in a study in any state to the database; return its id."""
+    account = Account(id=uuid.uuid4(), name=name, role="judge")
+    session.add(account)
+    await session.flush()
+    await people.participant_of(session, account)
+    key = await enrolments.person_key(session, study.id, "")
+    values = {"seed": 1, "promised": 4, "page": "trials", **changes}
+    part = Enrolment(id=uuid.uuid4(), study_id=study.id, account_id=account.id, person_key=key, **values)
+    session.add(part)
+    await session.flush()
+    return part.id
 
 
 async def play(database: Database, study: Study, one: Made, chance: Random) -> uuid.UUID:
@@ -137,6 +159,9 @@ async def play(database: Database, study: Study, one: Made, chance: Random) -> u
             await enrolments.answer(session, joined, "comprehension", {}, attempt=attempt, passed=passed)
     for number in range(one.trials):
         await _judge(database, joined.account_id, one, number, chance)
+    if one.holds:
+        async with database.session.begin() as session:
+            assert await assignment.claim(session, joined.account_id, "judge") is not None
     await _end(database, joined.id, one, spec)
     return joined.id
 
