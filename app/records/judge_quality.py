@@ -199,7 +199,7 @@ def _judged(
     belief = np.array([verdict.belief])
     best = belief[0] == belief[0].max()
     gold = list(answers).index(question.gold)
-    # Seconds of a page whose script did not run are 0: nobody has measured them.
+    # Seconds of a page whose script did not run are 0: they were not measured.
     unknown = signals[0] is None and not seconds
     work = TrialWork(
         belief=verdict.belief[verdict.answer_order[0]],

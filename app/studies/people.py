@@ -72,7 +72,7 @@ class Person:
 
     @property
     def status(self) -> str:
-        """Return how their part stands."""
+        """Return the state of their part."""
         end = self.part.enrolment.ended_as
         return TAKING_PART if end is None else ENDS[end]
 
@@ -198,7 +198,7 @@ class Passed:
 
 
 def attrition(parts: Sequence[Part], spec: StudySpec) -> list[Passed]:
-    """Return what became of people by page, in their order: those on a page have come to all before it."""
+    """Return how many people came to each page and left there, in their order: those on a page have come to all before it."""
     path = [str(page) for page in spec.path]
     order = {page: place for place, page in enumerate([*path, "done"])}
     on: dict[str, list[Part]] = defaultdict(list)

@@ -162,6 +162,11 @@ class Sent(BaseModel):
         return [Effort(item.active_seconds, item.focus_changes, item.edits) for item in self.efforts]
 
     @property
+    def signals(self) -> list[Signals]:
+        """Return all signals, whatever they are of; none where the browser ran no script."""
+        return [item.signals for item in self.efforts if item.signals is not None]
+
+    @property
     def digest(self) -> str:
         """Of all that was entered."""
         return hashlib.sha256(json.dumps([answer.content for answer in self.answers]).encode()).hexdigest()

@@ -112,7 +112,7 @@ async def person(request: Request, who: Who, db: Db, name: str, enrolment: uuid.
         "pages/study_person.html",
         **_common(found),
         person=one,
-        held=await judge_quality.in_hand(db, one.part.enrolment.account_id),
+        in_hand=await judge_quality.in_hand(db, one.part.enrolment.account_id),
         about=ABOUT,
         most_reason=MOST_REASON,
         by_rule=[TITLES[Flag(reason)] for reason in one.excluded if reason != BY_HAND],
