@@ -39,7 +39,7 @@ async def sight_of(session: AsyncSession, experiment: uuid.UUID) -> Sight:
 def hidden_by(study: str) -> str:
     """Return why a study hides outcomes, in a sentence."""
     return (
-        f"The study {study} is running and its file does not allow looking (`looking: true`), so what shows how often judges are right "
+        f"The study {study} is running and its file does not allow looking (looking: true), so what shows how often judges are right "
         "is hidden until the study is closed."
     )
 
