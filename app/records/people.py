@@ -332,3 +332,17 @@ async def note(
         detail=dict(detail or {}),
     )
     await session.execute(row)
+
+
+async def noted_lately(
+    session: AsyncSession, account: uuid.UUID | None, action: str, identity: str, what: str
+) -> bool:
+    """Return whether the trail has the same from the last hour: who did it to which object, and `what` of its detail."""
+    same = (
+        Audit.at > func.now() - timedelta(hours=1),
+        Audit.account_id.is_not_distinct_from(account),
+        Audit.action == action,
+        Audit.object_id == identity,
+        Audit.detail["what"].astext == what,
+    )
+    return bool(await session.scalar(select(exists().where(*same))))

@@ -143,10 +143,11 @@ CREATE TABLE recruiter_event (
 """
 DRAFT = """
 ALTER TABLE draft
-    ADD COLUMN keystrokes INTEGER NOT NULL DEFAULT 0,
-    ADD COLUMN pastes INTEGER NOT NULL DEFAULT 0,
-    ADD COLUMN pasted_characters INTEGER NOT NULL DEFAULT 0,
-    ADD COLUMN away_seconds DOUBLE PRECISION NOT NULL DEFAULT 0,
+    ADD COLUMN keystrokes INTEGER,
+    ADD COLUMN pastes INTEGER,
+    ADD COLUMN pasted_characters INTEGER,
+    ADD COLUMN away_seconds DOUBLE PRECISION,
+    ADD COLUMN visits JSONB,
     DROP CONSTRAINT ck_draft_effort_is_not_negative,
     ADD CONSTRAINT ck_draft_effort_is_not_negative CHECK (
         active_seconds >= 0 AND focus_changes >= 0 AND edits >= 0 AND keystrokes >= 0
@@ -160,6 +161,7 @@ ALTER TABLE draft
     DROP COLUMN pastes,
     DROP COLUMN pasted_characters,
     DROP COLUMN away_seconds,
+    DROP COLUMN visits,
     ADD CONSTRAINT ck_draft_effort_is_not_negative CHECK (active_seconds >= 0 AND focus_changes >= 0 AND edits >= 0)
 """
 NAMES = "study, study_experiment, study_text, enrolment, submission, study_step, payment, recruiter_event"

@@ -192,7 +192,20 @@ async def test_a_researcher_does_everything_without_script(
     await _look_after_people(forms)
     await _make_and_revoke_a_token(forms)
     await _add_and_try_a_model(forms)
+    await _watch_a_studys_people(forms, await found(stage.world))
     forms.check(RESEARCHERS)
+
+
+async def _watch_a_studys_people(forms: Forms, ids: dict[str, str]) -> None:
+    page = forms.page
+    await forms.open(f"/studies/watched/people/{ids['at_work']}")
+    await forms.press("Give back what they hold")
+    await page.get_by_label("Why this person is excluded").fill("They wrote that they guessed.")
+    await forms.press("Exclude")
+    await expect(page.get_by_text("They wrote that they guessed.")).to_be_visible()
+    await page.get_by_label("Why the exclusion is taken back").fill("It was another person.")
+    await forms.press("Take the exclusion back")
+    await expect(page.get_by_text("The figures count this person.")).to_be_visible()
 
 
 async def _write_and_start(forms: Forms) -> None:

@@ -1,0 +1,1 @@
+"""Studies with recruited people: their rules, without pages."""

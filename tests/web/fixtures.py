@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from sqlalchemy import URL, select, text, update
 
-from app.records import assignment, enrolments, people, spec_drafts
+from app.records import assignment, enrolments, people, spec_drafts, studies
 from app.records.database import Database
 from app.records.enrolments import Newcomer
 from app.records.tokens import new_token
@@ -18,6 +18,8 @@ from app.services.passwords import hasher
 from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, SeatRow, Trial
 from tests.database import Server
 from tests.factories import TASKS, spec, started
+from tests.studies.made_up import enrolled
+from tests.studies.made_up import study_file as watched_file
 from tests.web.participation.study import opened_study, study_file
 from tests.web.routes import ROUTES, Route
 from tests.web.world import Browser, Site, connected, furnished, opened
@@ -28,6 +30,7 @@ MISSING: Mapping[str, object] = {
     "link": "no-such-link",
     "study_link": "no-such-link",
     "set": "no-such-set",
+    "study": "no-such-study",
     **{
         kind: uuid.UUID(int=7)
         for kind in (
@@ -40,6 +43,7 @@ MISSING: Mapping[str, object] = {
             "question",
             "endpoint",
             "participant",
+            "enrolment",
         )
     },
 }
@@ -118,8 +122,11 @@ async def _things(site: Site) -> dict[str, Any]:
             .where(Account.id == alice.id)
             .values(password_hash=hasher.hash(PASSWORD), email="alice@arena.test")
         )
+        study = await studies.add(db, "hers", watched_file("for-people", name="hers"), {}, alice.id)
         return {
             "experiment": experiment.name,
+            "study": study.name,
+            "enrolment": await enrolled(db, study, "Worker"),
             "trial": (await db.scalars(spoken.limit(1))).one(),
             "seat": seat,
             "talks": list(await db.scalars(select(SeatRow.play_id).where(SeatRow.role == "debater"))),

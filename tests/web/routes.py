@@ -32,6 +32,7 @@ OWNERS = {
     "person": ("alice", ("charlie",)),
     "token": ("alice", ("charlie", "bob")),
     "draft": ("alice", ("charlie", "bob")),
+    "study": ("alice", ("charlie",)),
     "seat": ("debater", ("judge", "rival")),
 }
 """Kinds of things that are somebody's: whose they are in the tests, and for whom they are not there."""
@@ -220,6 +221,28 @@ ROUTES: dict[str, Route] = {
     "task_set": Route(RESEARCHERS, "/tasks/{set}"),
     "task_questions": Route(RESEARCHERS, "/tasks/{set}/questions"),
     "task_question": Route(RESEARCHERS, "/tasks/{set}/questions/{question}"),
+    # people of studies
+    "study_people": Route(RESEARCHERS, "/studies/{study}/people"),
+    "study_plot": Route(RESEARCHERS, "/studies/{study}/people/recruitment.svg"),
+    "study_person": Route(RESEARCHERS, "/studies/{study}/people/{enrolment}"),
+    "study_exclude": Route(
+        RESEARCHERS,
+        "/studies/{study}/people/{enrolment}/exclude",
+        method="POST",
+        form={"reason": "They said that they guessed."},
+        leaves="excluded",
+    ),
+    "study_take_back": Route(
+        RESEARCHERS,
+        "/studies/{study}/people/{enrolment}/take-back",
+        method="POST",
+        form={"reason": "They did not."},
+        leaves="took back an exclusion",
+        first="UPDATE enrolment SET excluded_at = now(), excluded_because = 'They guessed.'",
+    ),
+    "study_release": Route(
+        RESEARCHERS, "/studies/{study}/people/{enrolment}/release", method="POST", leaves="released"
+    ),
     # judging
     "judge_instructions": Route(JUDGES, "/judge/instructions"),
     "judge_instructed": Route(

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exchange.taskfile import TaskPassage
-from app.records import people, spec_drafts, tasks, tokens
+from app.records import people, spec_drafts, studies, tasks, tokens
 from app.records.paging import PER_PAGE
 from app.records.people import INVITE_LASTS, note
 from app.web.app import ROUTERS
@@ -33,6 +33,7 @@ from models import (
 )
 from models.base import Base
 from tests.factories import TASKS, passage
+from tests.studies.made_up import enrolled, study_file
 from tests.web.world import Browser, Site, World, statements
 
 Row = TypeVar("Row", bound=Base)
@@ -103,6 +104,15 @@ async def more_people(db: AsyncSession, world: World, numbers: Numbers) -> None:
         await people.new_invite(
             db, role="judge", shared=False, created_by=world.site.cast["alice"].id, account=account.id
         )
+
+
+async def more_parts(db: AsyncSession, world: World, numbers: Numbers) -> None:
+    study = await studies.by_name(db, "hers")
+    if study is None:
+        file = study_file("for-people", name="hers")
+        study = await studies.add(db, "hers", file, {}, world.site.cast["alice"].id)
+    for number in numbers:
+        await enrolled(db, study, f"Worker {number}")
 
 
 async def more_invites(db: AsyncSession, world: World, numbers: Numbers) -> None:
@@ -177,6 +187,7 @@ LISTS = {
     "task_set": Listing(f"/tasks/{TASKS}", more_passages),
     "task_questions": Listing(f"/tasks/{TASKS}/questions", more_passages),
     "people": Listing("/people", more_people),
+    "study_people": Listing("/studies/hers/people", more_parts),
     "invites": Listing("/people/invites", more_invites),
     "endpoints": Listing("/endpoints", more_endpoints, "bob"),
     "participants": Listing("/participants", more_participants),
@@ -210,6 +221,8 @@ NO_LISTS = {
     "build",
     "round_form",
     "experiment_plot",
+    "study_plot",
+    "study_person",
     "archive_form",
     "trial",
     "trial_unshown",

@@ -223,10 +223,10 @@ async def _keep(db: AsyncSession, who: Account, turn: Turn, sent: Sent) -> bool:
     seat = turn.seat
     if not sent.answers_to(turn) or not await assignment.keep(db, seat.id, _person(who)):
         return False
-    efforts = sent.efforts_at(turn)
+    efforts, signals = sent.efforts_at(turn), sent.signals_at(turn)
     for number, (path, content) in enumerate(sent.entered.items()):
-        put_in = {} if number else efforts
-        if not await drafts.save(db, seat.id, seat.play_id, who.id, path, content, put_in):
+        put_in = ({}, {}) if number else (efforts, signals)
+        if not await drafts.save(db, seat.id, seat.play_id, who.id, path, content, *put_in):
             return False
     return True
 

@@ -50,6 +50,13 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "import_tasks": RESEARCHERS,
     "archive_form": RESEARCHERS,
     "import_archive": RESEARCHERS,
+    # people of studies
+    "study_people": RESEARCHERS,
+    "study_plot": RESEARCHERS,
+    "study_person": RESEARCHERS,
+    "study_exclude": RESEARCHERS,
+    "study_take_back": RESEARCHERS,
+    "study_release": RESEARCHERS,
     "task_set": RESEARCHERS,
     "task_questions": RESEARCHERS,
     "task_question": RESEARCHERS,
