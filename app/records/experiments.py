@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import EndpointSettings
 from app.records.assignment import reopen_failed
-from app.records.live import ABANDONED
 from app.records.eligibility import role_for
+from app.records.live import ABANDONED
 from app.records.queue import enqueue, enqueue_orphans, unqueue
 from app.records.texts import keep
 from models import (

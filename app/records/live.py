@@ -6,7 +6,7 @@ how long a person keeps a seat, and the next person goes on in it.
 
 import logging
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -18,6 +18,7 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
+    literal,
     or_,
     select,
     update,
@@ -105,15 +106,25 @@ async def shows_presence(session: AsyncSession, experiment: uuid.UUID) -> bool:
     That holds for all experiments of the study together. Elsewhere presence would tell people from models, so none is
     shown, of either.
     """
-    theirs = (
+    found = await session.scalar(select(of_one_study(literal(experiment))))
+    return await show_presence(session, [experiment, *(found or ())])
+
+
+def of_one_study(experiment: Any) -> ColumnElement[list[uuid.UUID]]:
+    """Return all experiments of the studies that have this one, as an array."""
+    theirs = aliased(study_experiment)
+    found = (
         select(study_experiment.c.experiment_id)
-        .join(Study, Study.id == study_experiment.c.study_id)
-        .where(Study.state != "draft")
+        .join(theirs, theirs.c.study_id == study_experiment.c.study_id)
+        .where(theirs.c.experiment_id == experiment)
+        .correlate_except(study_experiment, theirs)
     )
-    beside = aliased(study_experiment)
-    kept = select(beside.c.study_id).where(beside.c.experiment_id == experiment)
-    found = await session.scalars(theirs.where(study_experiment.c.study_id.in_(kept)))
-    experiments = tuple(sorted({experiment, *found}))
+    return func.array(found.scalar_subquery())
+
+
+async def show_presence(session: AsyncSession, together: Iterable[uuid.UUID]) -> bool:
+    """Return the same of all these experiments together."""
+    experiments = tuple(sorted(set(together)))
     if experiments not in _KNOWN:
         _KNOWN[experiments] = await _only_people(session, experiments)
     return _KNOWN[experiments]

@@ -1,22 +1,22 @@
 """Who is there in a talk: signs of life of people, and what of them others may see.
 
-A debater sees whether each of the others is here, in whole minutes. A judge sees only whether everybody is: when and how
+A debater sees whether each of the others is here, in whole minutes, and who is awaited only while not awaited too: else it
+would tell who has written already of what is written at once. A judge sees only whether everybody is: when and how
 long a debater writes tells who lies. Where a seat might be a model's, nothing is shown to anybody.
 """
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Uuid, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import Uuid, and_, bindparam, exists, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.protocols import PROTOCOLS
 from app.protocols.views import label
-from app.records.live import FRESH, shows_presence
-from models import Account, Arm, Enrolment, Playing, SeatRow, Trial
+from app.records.live import FRESH, of_one_study, show_presence
+from models import Account, Arm, Enrolment, Move, Playing, SeatRow, Trial
 
 EVERY = 5
 """Seconds between two signs of life that are stored."""
@@ -28,7 +28,9 @@ class Present:
 
     label: str
     state: str
-    """`writing`, `here`, `away`, `new` (another participant goes on in it) or `free` (nobody has come yet)."""
+    """`writing`, `here`, `away`, `free` (nobody has come yet), `gone` (the next person is awaited), or `new` (they left, and
+    another participant goes on).
+    """
     minutes: int = 0
     """How long they have been away, at least 1."""
 
@@ -44,28 +46,20 @@ class Presence:
     by_seat: bool
 
 
-async def beat(session: AsyncSession, seat: uuid.UUID, person: uuid.UUID) -> None:
-    """Note that a person's page is open; nothing is stored within some seconds of the last time."""
-    await session.execute(_BEAT, {"seat": seat, "person": person})
-
-
-_mine = (
-    update(SeatRow)
-    .where(
-        SeatRow.id == bindparam("seat", type_=Uuid()),
-        SeatRow.participant_id == bindparam("person", type_=Uuid()),
-        SeatRow.state == "waiting",
-        or_(SeatRow.seen_at.is_(None), SeatRow.seen_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, EVERY)),
-    )
-    .values(seen_at=func.now())
-    .execution_options(synchronize_session=False)
-)
-_BEAT = _mine
-_beaten = _mine.returning(SeatRow.id).cte("beaten")
+_BEAT = text(
+    f"""
+    UPDATE seat SET seen_at = now()
+    WHERE id = :seat AND participant_id = :person AND state = 'waiting'
+        AND (seen_at IS NULL OR seen_at < now() - interval '{EVERY} s')
+    RETURNING id
+    """  # noqa: S608 - nothing of it comes from outside
+).columns(id=Uuid())
+_beaten = _BEAT.cte("beaten")
 _own, _other, _former = aliased(SeatRow), aliased(SeatRow), aliased(SeatRow)
 _OTHERS = (
     select(
         Playing.experiment_id,
+        of_one_study(Playing.experiment_id).label("together"),
         Arm.protocol,
         Arm.settings,
         Trial.argues,
@@ -75,14 +69,14 @@ _OTHERS = (
         _other.state,
         _other.replacement_id,
         _other.seen_at,
-        _other.leased_until.is_not(None).label("awaited"),
+        and_(_other.leased_until.is_not(None), _own.leased_until.is_(None)).label("awaited"),
         exists(
             select(1).where(
                 _former.play_id == _other.play_id,
                 _former.seat == _other.seat,
                 _former.state == "returned",
-                _former.participant_id.is_not(None),
-                _former.id != _other.id,
+                Move.play_id == _former.play_id,
+                Move.participant_id == _former.participant_id,
             )
         ).label("handed_on"),
         func.now().label("now"),
@@ -112,9 +106,11 @@ _OTHERS = (
 async def others(session: AsyncSession, seat: uuid.UUID, person: uuid.UUID) -> Presence | None:
     """Note that a person's page is open, and return who else is there; None where that is not shown, or nobody else is a person."""
     rows = (await session.execute(_OTHERS, {"seat": seat, "person": person})).all()
-    if not rows or not await shows_presence(session, rows[0].experiment_id):
+    if not rows:
         return None
     first = rows[0]
+    if not await show_presence(session, [first.experiment_id, *first.together]):
+        return None
     protocol = PROTOCOLS[first.protocol].model_validate(first.settings)
     seats = protocol.rights()
     if not seats[first.own].reads_passage:
@@ -129,11 +125,9 @@ def _present(row: object, name: str) -> Present:
     if row.replacement_id is not None:  # type: ignore[attr-defined]
         return Present(name, "new")
     if state == "open":
-        return Present(name, "free")
+        return Present(name, "gone" if row.handed_on else "free")  # type: ignore[attr-defined]
     if away:
         return Present(name, "away", away)
-    if row.handed_on:  # type: ignore[attr-defined]
-        return Present(name, "new")
     return Present(name, "writing" if row.awaited else "here")  # type: ignore[attr-defined]
 
 
