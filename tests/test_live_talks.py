@@ -14,7 +14,7 @@ from app.records import assignment, enrolments, experiments, studies
 from app.records.database import Database
 from app.records.enrolments import Newcomer
 from app.records.live import LiveRules
-from app.studies.spec import Live
+from app.studies.spec import Live, parse_study
 from app.web.seats import overdue
 from models import Enrolment, Experiment, Move, Participant, SeatRow, Study, Trial
 from tests.web.seats.test_routes import advanced, asked, begun, debate, say
@@ -215,7 +215,7 @@ async def test_without_pages_after_the_trials_the_part_is_completed_then(site: S
 
 
 async def test_who_leaves_the_waiting_room_leaves_no_trace_in_the_talk(site: Site) -> None:
-    talks = await live(site, {})
+    talks = await live(site, {}, None, "Alba", "Brise")
     one, here, part = await talks.sit("Dora")
     assert (await one.submit(f"{here}/return")).status_code == 303
     assert (await talks.part(part))[1] is None
@@ -280,11 +280,12 @@ async def test_outside_studies_people_see_each_other_too_and_have_no_clock(site:
 
 
 async def test_a_judge_in_a_talk_sees_no_seat_and_no_minutes(site: Site) -> None:
-    seats = {"consultant": "people", "questioner": "people"}
+    seats = {"consultant": "people", "questioner": "people", "checker": "advocate"}
     arm = {"protocol": "consultancy", "questions": "questioner", "rounds": 2, "seats": seats}
     await begun(site, {**debate(), "arms": {"asking": arm}})
     asker, other = [
-        await site.browser_of(await site.hire(name, role)) for name, role in (("J", "judge"), ("D", "debater"))
+        await site.browser_of(await site.hire(name, role))
+        for name, role in (("J", "judge"), ("D", "debater"))
     ]
     here = (await asker.submit("/judge/next")).headers["location"]
     assert "Somebody else is away at the moment." in (await asker.get(here)).text
@@ -311,7 +312,9 @@ async def test_in_the_grace_a_turn_is_still_taken_and_then_no_more(site: Site) -
     await talks.late(there)
     await two.submit(there, {"0.path": other, "0.text": "Too late."})
     async with site.database.session() as db:
-        assert set(await db.scalars(select(Move.path).where(Move.content["kind"].astext == "speech"))) == {path}
+        assert set(await db.scalars(select(Move.path).where(Move.content["kind"].astext == "speech"))) == {
+            path
+        }
 
 
 async def save(browser: Browser, seat: str, words: str, at: int = 7) -> None:
@@ -349,7 +352,9 @@ async def test_a_page_that_was_only_looked_at_is_no_answer(site: Site, words: st
 async def test_each_turn_has_its_own_time_and_who_waits_has_none(site: Site) -> None:
     talks = await live(site, {}, debate(rounds=2))
     (one, here, _), (two, there, _) = await talks.pair()
-    await talks.change("UPDATE seat SET ends_at = ends_at - interval '90 s', closes_at = closes_at - interval '90 s'")
+    await talks.change(
+        "UPDATE seat SET ends_at = ends_at - interval '90 s', closes_at = closes_at - interval '90 s'"
+    )
     await say(one, here)
     assert [seat.ends_at for seat in await talks.seats(id=uuid.UUID(here[6:]))] == [None]
     await say(two, there)
@@ -371,7 +376,9 @@ async def leave(talks: Talks, how: str, browser: Browser, seat: str, part: Enrol
     elif how == "absent":
         await talks.late(seat)
     elif how == "timed_out":
-        await talks.change("UPDATE enrolment SET expires_at = now() - interval '1 s' WHERE id = :id", id=part.id)
+        await talks.change(
+            "UPDATE enrolment SET expires_at = now() - interval '1 s' WHERE id = :id", id=part.id
+        )
     else:
         async with talks.site.database.session.begin() as db:
             await enrolments.end(db, await db.get_one(Enrolment, part.id), how)
@@ -441,7 +448,7 @@ async def test_both_may_be_replaced_by_the_same_participant(site: Site) -> None:
 
 async def test_several_processes_that_look_at_once_see_to_each_person_once(site: Site) -> None:
     talks = await live(site, {})
-    (_, here, _), (_, there, _) = await talks.pair()
+    (_, here, _), _ = await talks.pair()
     await talks.late(here)
     engine = site.app.state.engine
     done = await asyncio.gather(*(overdue.look(engine, site.database) for _ in range(4)))
@@ -461,40 +468,70 @@ async def test_a_person_of_a_study_has_one_talk_at_a_time(site: Site) -> None:
 # ── what may not be learned ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def anonymous(page: str) -> str:
-    """A page without what differs for every seat and moment."""
+def anonymous(page: str) -> list[str]:
+    """The lines of a page, without what differs for every seat, side and moment."""
     page = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "SEAT", page)
     page = re.sub(r'(nonce|csrf_token|value|content|hx-headers)=("[^"]*"|\'[^\']*\')', r"\1", page)
     page = re.sub(r'data-clock="[^"]*"|\d+:\d\d left', "TIME", page)
-    return re.sub(r"debater_[ab]|Debater [AB]|[Aa]rgue for this|class=\"argued\"", "SIDE", page)
+    page = re.sub(r"debater_[ab]|Debater [AB]", "SIDE", page)
+    page = re.sub("Alba|Brise", "FERRY", page)
+    # The answer that one argues for is marked in the list, and named in the request.
+    page = re.sub(r'<li class="argued">|<strong>– you argue for this</strong>', "", page).replace("<li>", "")
+    return [re.sub(r"argues? (that|for).*", "ARGUES", line).strip() for line in page.splitlines()]
 
 
 async def test_where_models_argue_too_nothing_tells_them_from_people(site: Site) -> None:
-    """A person meets a person or a model: with the same pages, before the other comes and after, whoever is away."""
+    """A person meets a person or a model, with the same pages: before the other comes and after, whoever is away."""
     data = debate(rounds=1)
     data["arms"]["beside"] = {**data["arms"]["debate"], "seats": BESIDE}
-    talks = await live(site, {"turn_seconds": 600}, data)
-    browsers: dict[str, tuple[Browser, str]] = {}
-    while len(browsers) < 2:
-        browser, seat, _ = await talks.sit(f"Person {len(browsers)}")
-        async with site.database.session() as db:
-            alone = await db.scalar(
-                select(func.count()).where(
-                    SeatRow.play_id == select(SeatRow.play_id).where(SeatRow.id == uuid.UUID(seat[6:])).scalar_subquery()
-                )
-            )
-        browsers["model" if alone == 1 else "person"] = (browser, seat)
+    talks = await live(site, {"turn_seconds": 600}, data, "Alba", "Brise")
+    found: dict[str, tuple[Browser, str]] = {}
+    for number in range(4):
+        browser, seat, _ = await talks.sit(f"Person {number}")
+        [own] = await talks.seats(id=uuid.UUID(seat[6:]))
+        kind = "model" if len(await talks.seats(play_id=own.play_id)) == 1 else "person"
+        found.setdefault(kind, (browser, seat))
+        if len(found) == 2:
+            break
     await advanced(site)
+    opposite = [found["model"], found["person"]]
 
-    async def seen() -> tuple[list[str], ...]:
-        found = []
-        for browser, seat in (browsers["model"], browsers["person"]):
+    async def alike() -> str:
+        """What both get is the same; returns it."""
+        got = []
+        for browser, seat in opposite:
             answers = [await browser.get(seat), await browser.get(f"{seat}/others")]
             answers.append(await browser.get(seat, headers={"HX-Request": "true"}))
-            found.append([f"{answer.status_code} {anonymous(answer.text)}" for answer in answers])
-        return tuple(found)
+            got.append([[str(answer.status_code), *anonymous(answer.text)] for answer in answers])
+        for one, other in zip(*got, strict=True):
+            assert [pair for pair in zip(one, other, strict=True) if pair[0] != pair[1]] == []
+        return str(got)
 
-    with_model, with_person = await seen()
-    assert with_model == with_person
-    assert "Waiting room" not in with_person[0]
-    assert "is here" not in with_person[0]
+    alone = await alike()
+    assert "Waiting room" not in alone
+    assert "TIME" in alone
+    await talks.sit("The other")
+    await talks.change("UPDATE seat SET seen_at = now() - interval '1 h'")
+    assert "last here" not in await alike()
+    for browser, seat in opposite:
+        await say(browser, seat, "I have spoken.")
+    assert "Waiting for the others" in await alike()
+
+
+async def test_where_models_argue_too_a_person_for_whom_nobody_comes_is_let_go_all_the_same(
+    site: Site,
+) -> None:
+    data = debate(rounds=1)
+    data["arms"]["beside"] = {**data["arms"]["debate"], "seats": BESIDE}
+    talks = await live(site, {}, data)
+    for number in range(2):
+        browser, seat, part = await talks.sit(f"Person {number}")
+        await advanced(site)
+        [own] = await talks.seats(id=uuid.UUID(seat[6:]))
+        if len(await talks.seats(play_id=own.play_id)) == 2:
+            break
+    await say(browser, seat, "I have spoken.")
+    await advanced(site)
+    await talks.late(seat)
+    assert await talks.look() == 1
+    assert await talks.part(part) == ("done", "completed", 0)

@@ -196,23 +196,27 @@ def _judged_the_other_way() -> ColumnElement[int]:
 _NEVER: ColumnElement[Any] = literal_column("'infinity'::timestamptz")
 
 
-def _partner_waits() -> ColumnElement[Any]:
-    """Until when another person of a study waits in the talk with the page open; null where none does.
+def _partner(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a value of the other people of studies who wait in the talk; null for judgings, and where no one waits.
 
-    PERSON can have the seat only if it is of the same study.
+    PERSON can have a seat there only if they are of the same study.
     """
-    beside = aliased(SeatRow)
     waiting = (
-        select(func.min(func.coalesce(beside.ends_at, _NEVER)))
-        .join(Account, Account.participant_id == beside.participant_id)
+        select(value)
+        .select_from(_beside)
+        .join(Account, Account.participant_id == _beside.participant_id)
         .join(Enrolment, Enrolment.account_id == Account.id)
-        .where(
-            beside.play_id == Trial.id,
-            beside.state == "waiting",
-            beside.seen_at > func.now() - live.FRESH,
-        )
+        .where(_beside.play_id == Trial.id, _beside.state == "waiting")
     )
     return case((IS_TALK, waiting.correlate(Trial).scalar_subquery()))
+
+
+_beside = aliased(SeatRow)
+_is_here = _beside.seen_at > func.now() - live.FRESH
+_PARTNER_WAITS = _partner(func.min(func.coalesce(_beside.ends_at, _NEVER)).filter(_is_here))
+"""Until when another person waits in the talk, with the page open."""
+_PARTNER_IS_AWAY = func.coalesce(_partner(func.bool_or(not_(_is_here))), False)
+"""Whether another person waits there and has closed the page: they may come back, but no one is made to wait for that."""
 
 
 def _others_in_talk() -> ColumnElement[int]:
@@ -253,7 +257,8 @@ def _first_open() -> Statement:
     return (
         found.where(*MAY_HAVE, MAY_BEGIN, SeatRow.state == "open", Experiment.state == "running")
         .order_by(
-            _partner_waits().nulls_last(),
+            _PARTNER_WAITS.nulls_last(),
+            _PARTNER_IS_AWAY,
             mine,
             everybody,
             IS_TALK,

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
 from app.records import assignment, people
+from app.records.live import LET_GO
 from app.records.people import note
 from app.records.plays import IN_PLAY
 from models import (
@@ -247,12 +248,18 @@ async def trials_done(session: AsyncSession, enrolment: Enrolment) -> int:
 
 
 async def trials_returned(session: AsyncSession, enrolment: Enrolment) -> int:
-    """Return how many trials a person has had and has no more: given back, or left for too long."""
+    """Return how many trials a person has had and has no more: given back, or left for too long. One for which no partner
+    came does not count.
+    """
     found = (
         select(func.count())
         .select_from(SeatRow)
         .join(Account, Account.participant_id == SeatRow.participant_id)
-        .where(Account.id == enrolment.account_id, SeatRow.state == "returned")
+        .where(
+            Account.id == enrolment.account_id,
+            SeatRow.state == "returned",
+            not_(SeatRow.flags.has_key(LET_GO)),
+        )
     )
     return int(await session.scalar(found) or 0)
 

@@ -46,6 +46,8 @@ from models import (
 log = logging.getLogger(__name__)
 FRESH = timedelta(seconds=60)
 """How long after its last sign of life a page is taken for open."""
+LET_GO = "let_go"
+"""Among a seat's flags: no partner came."""
 _PLAIN = {"synchronize_session": False}
 
 
@@ -290,7 +292,9 @@ WORDS = {
 def reason(how: str) -> str:
     """Return why a talk ended in which a person left, for researchers."""
     words = WORDS.get(how, "ended their part in the study")
-    return f"A person {words}, and the study ends such talks: it is not counted, and the others are paid for it."
+    return (
+        f"A person {words}, and the study ends such talks: it is not counted, and the others are paid for it."
+    )
 
 
 ABANDONED = exists(

@@ -27,10 +27,6 @@ from models import (
     Verdict,
 )
 
-LET_GO = "let_go"
-"""Among a seat's flags: no partner came in the waiting room."""
-
-
 @dataclass(frozen=True, slots=True)
 class Held:
     """A seat of a person's own."""

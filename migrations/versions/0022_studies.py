@@ -162,7 +162,9 @@ ALTER TABLE draft
     DROP COLUMN away_seconds,
     ADD CONSTRAINT ck_draft_effort_is_not_negative CHECK (active_seconds >= 0 AND focus_changes >= 0 AND edits >= 0)
 """
-WAYS = "'returned', 'absent', 'stopped', 'withdrawn', 'timed_out', 'failed_checks', 'screened_out', 'completed'"
+WAYS = (
+    "'returned', 'absent', 'stopped', 'withdrawn', 'timed_out', 'failed_checks', 'screened_out', 'completed'"
+)
 SEAT = f"""
 ALTER TABLE seat
     ADD COLUMN seen_at TIMESTAMP WITH TIME ZONE,

@@ -38,6 +38,7 @@ FILES = {
     "experiment_report_json",
     "experiment_report_progress",
     "experiment_export",
+    "seat_others",
 }
 """What is got by a browser and is no page."""
 PLACES: Mapping[str, tuple[str, ...]] = {

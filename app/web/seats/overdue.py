@@ -45,7 +45,9 @@ async def _watch(engine: Engine, database: Database) -> None:
         try:
             await look(engine, database)
         except OUTAGE as error:
-            log.warning("Looking for people who are late failed (%s); another look follows", type(error).__name__)
+            log.warning(
+                "Looking for people who are late failed (%s); another look follows", type(error).__name__
+            )
         await asyncio.sleep(EVERY)
 
 
@@ -102,7 +104,7 @@ async def _let_go(db: AsyncSession, seat: SeatRow, talk: Trial) -> None:
     """Give a seat back for a person for whom no partner came, and let them go on to the end of the study."""
     account = await people.account_of(db, seat.participant_id)
     part = None if account is None else await enrolments.of_account(db, account, lock=True)
-    await assignment.flag(db, seat.id, {seats.LET_GO: True})
+    await assignment.flag(db, seat.id, {live.LET_GO: True})
     await db.refresh(seat)
     await assignment.leave_late(db, seat, talk)
     if part is not None and part.ended_as is None:
@@ -114,7 +116,9 @@ async def _submit(engine: Engine, db: AsyncSession, turn: Turn, contents: Mappin
     account = await people.account_of(db, turn.seat.participant_id)
     for path in contents:
         if await drafts.close(db, turn.seat.id, path):
-            await people.note(db, account, "submitted", "seat", turn.seat.id, {"path": path, "time_over": True})
+            await people.note(
+                db, account, "submitted", "seat", turn.seat.id, {"path": path, "time_over": True}
+            )
 
 
 def from_drafts(turn: Turn, entered: Mapping[str, Mapping[str, Any]]) -> Mapping[str, AnyContent] | None:

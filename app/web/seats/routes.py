@@ -176,7 +176,7 @@ async def seat_others(request: Request, who: Who, db: Db, seat_id: uuid.UUID) ->
     """Who else is there in a talk, as far as that is shown; asked by an open page every so often."""
     found = await presence.others(db, seat_id, _person(who))
     if found is None:
-        return Response(status_code=204)
+        await _held(db, who, seat_id)  # refuses a seat that is not theirs
     return page(request, "fragments/_turn_others.html", id=seat_id, others=found)
 
 
@@ -215,7 +215,7 @@ def _turn_page(
 async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID, *, let_go: bool = False) -> Held:
     """A seat of theirs that can be seen, with `let_go` also one in which no partner came; others do not exist for them."""
     held = await _held(db, who, seat_id)
-    if held.state == "returned" and let_go and held.flags.get(seats.LET_GO):
+    if held.state == "returned" and let_go and held.flags.get(live.LET_GO):
         return held
     if held.abandoned and not await live.shows_presence(db, held.experiment):
         # That a person left would tell that there was one.
