@@ -101,7 +101,9 @@ class Talks:
 
 
 async def next_talk(browser: Browser) -> str:
-    answer = await browser.submit("/talk/next")
+    """Take a seat; returns the address of the talk."""
+    assert browser.account is not None
+    answer = await browser.submit("/part/next" if browser.account.for_study else "/talk/next")
     assert answer.headers["location"].startswith("/seat/")
     return answer.headers["location"]
 
@@ -112,7 +114,15 @@ async def live(
     """A study with these rules on an experiment, of debates between two people unless told."""
     experiment = await begun(site, data or debate(rounds=1), *keys)
     async with site.database.session.begin() as db:
-        study = await studies.add(db, "live", {"live": {**TURN, **rules}, **spec}, {}, None)
+        file = parse_study(
+            {
+                **{"name": "live", "title": "Live talks", "experiments": [experiment.name], "role": "debater"},
+                **{"trials": 1, "people": 20, "minutes": 20, "reward": {"amount": "3.00"}},
+                "live": {**TURN, **rules},
+                **spec,
+            }
+        )
+        study = await studies.add(db, "live", file.normalised(), {}, None)
         await studies.keep_seats(db, study.id, [experiment.id])
         await studies.set_state(db, study, "open", None)
     return Talks(site, experiment, study)

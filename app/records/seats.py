@@ -27,6 +27,7 @@ from models import (
     Verdict,
 )
 
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A seat of a person's own."""

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.engine import Engine, Turn
 from app.protocols.core import AnyContent, ProtocolError
-from app.records import assignment, drafts, enrolments, live, people, plays, seats
+from app.records import assignment, drafts, enrolments, live, people, plays
 from app.records.database import OUTAGE, Database
 from app.web.seats.sent import EnteredAnswer, Sent, taken
 from models import SeatRow, Trial
