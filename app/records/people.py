@@ -65,6 +65,12 @@ async def add_account(
     return account
 
 
+async def account_of(session: AsyncSession, participant: uuid.UUID | None) -> uuid.UUID | None:
+    """Return the account whose participant this is; None where it is no person's."""
+    found = select(Account.id).where(Account.participant_id == participant)
+    return (await session.scalars(found)).one_or_none()
+
+
 async def participant_of(session: AsyncSession, account: Account) -> uuid.UUID:
     """Return the participant that a person is; made the first time."""
     if account.participant_id is None:

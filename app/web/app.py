@@ -38,6 +38,7 @@ from app.web.participation import pages as participation
 from app.web.render import page
 from app.web.reports.comparison import router as comparisons
 from app.web.reports.routes import router as reports
+from app.web.seats import overdue
 from app.web.seats.routes import router as seats
 from app.web.security import middleware
 from app.web.security.middleware import NotSignedIn
@@ -85,6 +86,7 @@ def create_app(database: Database, settings: Settings, *, worker: bool = True) -
             if worker:
                 roster = GuardedParticipantFactory(allow_list(settings), Patience(hours=settings.patience))
                 await stack.enter_async_context(working(database, settings, roster=roster))
+                await stack.enter_async_context(overdue.watching(app.state.engine, database))
             yield
             await app.state.engine.close()
 

@@ -43,6 +43,7 @@ FILES = {
     "experiment_report_progress",
     "experiment_export",
     "study_plot",
+    "seat_others",
 }
 """What is got by a browser and is no page."""
 PLACES: Mapping[str, tuple[str, ...]] = {

@@ -274,6 +274,7 @@ ROUTES: dict[str, Route] = {
     ),
     # the turn of a seat
     "seat": Route(SITTERS, "/seat/{seat}", quiet="prolongs the lease"),
+    "seat_others": Route(SITTERS, "/seat/{seat}/others", quiet="notes that the page is open"),
     "seat_submit": Route(
         SITTERS,
         "/seat/{seat}",

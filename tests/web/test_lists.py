@@ -247,6 +247,7 @@ NO_LISTS = {
     "talk_instructions",
     "talk_queue",
     "seat",
+    "seat_others",
     "seat_return_form",
     "api_docs",
     "api_openapi",

@@ -80,6 +80,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "talk_next": DEBATERS,
     # the turn of a seat
     "seat": SITTERS,
+    "seat_others": SITTERS,
     "seat_submit": SITTERS,
     "seat_draft": SITTERS,
     "seat_return_form": SITTERS,
