@@ -116,8 +116,14 @@ async def live(
     async with site.database.session.begin() as db:
         file = parse_study(
             {
-                **{"name": "live", "title": "Live talks", "experiments": [experiment.name], "role": "debater"},
-                **{"trials": 1, "people": 20, "minutes": 20, "reward": {"amount": "3.00"}},
+                "name": "live",
+                "title": "Live talks",
+                "experiments": [experiment.name],
+                "role": "debater",
+                "trials": 1,
+                "people": 20,
+                "minutes": 20,
+                "reward": {"amount": "3.00"},
                 "live": {**TURN, **rules},
                 **spec,
             }

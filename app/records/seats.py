@@ -51,15 +51,15 @@ class Held:
     experiment: uuid.UUID
     enrolled: bool
     """Whether the person takes part in a study."""
-    unmatched: bool
+    unmatched: bool = False
     """Whether it is a seat of a talk that still lacks a person."""
-    abandoned: bool
+    abandoned: bool = False
     """Whether it is a seat of a talk that a person of a study left, and in which no one went on for them."""
-    left_as: str | None
+    left_as: str | None = None
     """How this person left it, where they did."""
-    time: float | None
+    time: float | None = None
     """Seconds that are left for the turn, or in a waiting room, below 0 after that; None where no time is given."""
-    grace: float | None
+    grace: float | None = None
     """Seconds after that in which an answer is still taken."""
 
     @property

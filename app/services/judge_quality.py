@@ -83,7 +83,7 @@ async def release(db: AsyncSession, who: Account | None, name: str, enrolment: u
     part = await _part(db, who, name, enrolment)
     account = await db.get_one(Account, part.account_id)
     if account.participant_id is not None:
-        await assignment.release(db, account, also_done=False)
+        await assignment.release(db, account, "released", also_done=False)
     await judge_quality.note_release(db, part, _id(who))
 
 
