@@ -37,7 +37,7 @@ from app.settings import Settings
 from app.studies.exclusions import flags_of, why_excluded
 from app.studies.spec import Flag, StudySpec, parse_study
 from benchmarks.load import served
-from models import Enrolment, Experiment, Question, SeatRow, Study, Verdict
+from models import Account, Enrolment, Experiment, Question, SeatRow, Study, Verdict
 
 TRIALS = 6
 AT_ONCE = 20
@@ -392,10 +392,13 @@ async def _all(
 
 async def _report(database: Database, study: Study, crowd: Sequence[Person], took: float) -> bool:
     spec = parse_study(study.spec)
+    async with database.session.begin() as session:
+        # Outcomes are hidden as long as a study runs.
+        await studies.set_state(session, await session.merge(study, load=False), "closed", None)
     async with database.session() as session:
-        parts = {
-            part.enrolment.account.name: part for part in await judge_quality.parts_of(session, study.id)
-        }
+        names = dict((await session.execute(select(Account.id, Account.name))).all())
+        found_parts = await judge_quality.parts_of(session, study.id)
+        parts = {names[part.enrolment.account_id]: part for part in found_parts}
         verdicts = int(await session.scalar(select(func.count()).select_from(Verdict)) or 0)
         states = Counter((await session.scalars(select(SeatRow.state))).all())
         ends = Counter((await session.scalars(select(Enrolment.ended_as))).all())
