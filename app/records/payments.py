@@ -21,7 +21,7 @@ from models import (
     Enrolment,
     Participant,
     Payment,
-    PlayRow,
+    Playing,
     Question,
     RecruiterEvent,
     SeatRow,
@@ -131,7 +131,7 @@ async def beliefs(
     session: AsyncSession, study: uuid.UUID, parts: Collection[uuid.UUID] | None = None
 ) -> dict[uuid.UUID, list[Believed]]:
     """Return by part the verdicts on real trials, in a fixed order; with `parts` of these only."""
-    talk = func.coalesce(PlayRow.talk_id, PlayRow.id)
+    talk = func.coalesce(Playing.talk_id, Playing.id)
     # The seat too, so that a verdict that was given back is never paid, whatever became of its row.
     held = and_(SeatRow.play_id == Verdict.play_id, SeatRow.participant_id == Verdict.participant_id)
     rows = (
@@ -140,7 +140,7 @@ async def beliefs(
         .join(Account, Account.id == Enrolment.account_id)
         .join(Verdict, Verdict.participant_id == Account.participant_id)
         .join(SeatRow, held)
-        .join(PlayRow, PlayRow.id == Verdict.play_id)
+        .join(Playing, Playing.id == Verdict.play_id)
         .join(Trial, Trial.id == talk)
         .join(Question, Question.id == Trial.question_id)
         .where(Enrolment.study_id == study, SeatRow.state == "done")
