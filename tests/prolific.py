@@ -47,7 +47,7 @@ class FakeProlific:
     """What the path of a request must hold for a fault to strike."""
     shows_bonuses: bool = True
     """Whether paid bonuses are on submissions yet: they are paid some minutes later."""
-    reads_bonuses: Callable[[int], int] = staticmethod(lambda minor: minor)
+    reads_bonuses: Callable[[int], int] = int
     """The sum that it reads from one."""
     calls: list[Call] = field(default_factory=list)
     studies: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -104,7 +104,13 @@ class FakeProlific:
         return study
 
     def add(
-        self, submission: str, participant: str, status: str = "AWAITING REVIEW", *, study: str = "study1", code: str = ""
+        self,
+        submission: str,
+        participant: str,
+        status: str = "AWAITING REVIEW",
+        *,
+        study: str = "study1",
+        code: str = "",
     ) -> str:
         """Put a submission there."""
         self.submissions[submission] = {
@@ -166,7 +172,9 @@ class FakeProlific:
 
     async def _create_study(self, request: web.Request) -> web.Response:
         body = await request.json()
-        missing = [key for key in ("name", "description", "reward", "total_available_places") if key not in body]
+        missing = [
+            key for key in ("name", "description", "reward", "total_available_places") if key not in body
+        ]
         if missing:
             return _error(400, {key: ["This field is required."] for key in missing})
         identity = self._new("study")
@@ -257,7 +265,9 @@ class FakeProlific:
     async def _subscribe(self, request: web.Request) -> web.Response:
         identity, body = self._new("hook"), await request.json()
         self.subscriptions[identity] = {"id": identity, "is_enabled": False, **body}
-        return web.json_response(self.subscriptions[identity], status=201, headers={"X-Hook-Secret": "confirm"})
+        return web.json_response(
+            self.subscriptions[identity], status=201, headers={"X-Hook-Secret": "confirm"}
+        )
 
     async def _confirm(self, request: web.Request) -> web.Response:
         if (await request.json()) != {"secret": "confirm"}:

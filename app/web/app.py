@@ -42,6 +42,7 @@ from app.web.seats.routes import router as seats
 from app.web.security import middleware
 from app.web.security.middleware import NotSignedIn
 from app.web.security.permissions import check_complete
+from app.web.studies import events, payments
 from app.web.tasks.routes import router as tasks
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ ROUTERS = (
     joining.router,
     participation.router,
     ending.router,
+    payments.router,
+    events.router,
     judge,
     seats,
     people.router,

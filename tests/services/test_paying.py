@@ -221,7 +221,9 @@ async def passed(paid: World) -> None:
     async with paid.database.session.begin() as db:
         ago = "to_jsonb((now() - interval '61 minutes')::text)"
         await db.execute(
-            text(f"UPDATE payment SET detail = jsonb_set(detail, '{{asked_at}}', {ago}) WHERE state = 'sending'")
+            text(
+                f"UPDATE payment SET detail = jsonb_set(detail, '{{asked_at}}', {ago}) WHERE state = 'sending'"
+            )
         )
 
 

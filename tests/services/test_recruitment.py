@@ -9,9 +9,9 @@ import pytest
 
 from app.records.database import Database
 from app.services import recruitment
+from app.services.egress import AllowList
 from app.services.recruitment import EVENT, Rejection, Synced, plain_status
 from app.services.refusal import Refused
-from app.services.egress import AllowList
 from app.studies.codes import ENDS
 from tests.prolific import TOKEN, signed
 from tests.records.test_enrolments import verdicts
@@ -177,7 +177,9 @@ async def test_who_finished_here_and_returned_there_is_not_counted(paid: Paid) -
     paid.prolific.say("subada", "RETURNED")
     await recruitment.sync(paid.at, None, "paid")
     assert await reviews(paid) == {"ada": ("returned", None), "eve": ("stopped", None)}
-    assert await verdicts(paid.database, paid.experiment) == 1, "who stopped was asked to return, and is counted"
+    assert await verdicts(paid.database, paid.experiment) == 1, (
+        "who stopped was asked to return, and is counted"
+    )
     assert (await paid.now(done)).ended_as == "returned"
 
 
@@ -215,7 +217,9 @@ async def test_what_was_decided_at_prolific_is_known_here_and_not_paid_again(pai
 
 
 def test_statuses_have_one_spelling() -> None:
-    assert plain_status("TIMED-OUT") == plain_status("timed_out") == plain_status(" Timed  out ") == "TIMED OUT"
+    assert (
+        plain_status("TIMED-OUT") == plain_status("timed_out") == plain_status(" Timed  out ") == "TIMED OUT"
+    )
 
 
 # ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -299,7 +303,10 @@ async def test_subscribing_twice_subscribes_once(paid: Paid) -> None:
     two = await recruitment.subscribe(paid.at, None, "paid", "https://arena.test")
     assert one.id == two.id
     [there] = paid.prolific.subscriptions.values()
-    assert (there["target_url"], there["event_type"]) == ("https://arena.test/recruiters/prolific/events", EVENT)
+    assert (there["target_url"], there["event_type"]) == (
+        "https://arena.test/recruiters/prolific/events",
+        EVENT,
+    )
 
 
 # ── reviews ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -135,4 +135,7 @@ async def rows(database: Database, table: str, order: str = "1") -> list[Mapping
     from sqlalchemy import text
 
     async with database.session() as db:
-        return [dict(row) for row in (await db.execute(text(f"SELECT * FROM {table} ORDER BY {order}"))).mappings()]
+        return [
+            dict(row)
+            for row in (await db.execute(text(f"SELECT * FROM {table} ORDER BY {order}"))).mappings()
+        ]

@@ -67,7 +67,10 @@ def test_readings_of_a_trial_count_as_one_and_trials_count_alike() -> None:
     assert bonus is not None
     found = scores(bonus, verdicts)
     assert found == {"a": pytest.approx(0.95), "b": 0.75}
-    assert bonus_pay(bonus, "completed", verdicts, 2, 1) == (170, Earned(pytest.approx(0.85), pytest.approx(0.85), 2))
+    assert bonus_pay(bonus, "completed", verdicts, 2, 1) == (
+        170,
+        Earned(pytest.approx(0.85), pytest.approx(0.85), 2),
+    )
     assert bonus_pay(bonus, "stopped", verdicts, 4, 1)[0] == 85
 
 

@@ -1,0 +1,26 @@
+"""Events that recruiters send: signed by a secret, taken once."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from app.services import recruitment
+from app.services.recruitment import EVENTS, MOST_EVENT
+from app.services.refusal import Refused
+from app.web.studies.payments import recruitment_of
+
+router = APIRouter()
+
+
+@router.post(EVENTS, name="prolific_events")
+async def prolific_events(request: Request) -> Response:
+    """Take an event of Prolific's. Return nothing of what the arena knows, only whether the event was signed.
+
+    No session counts here: the signature alone says who sends it.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_EVENT:
+            raise Refused(413, f"An event has at most {MOST_EVENT // 1024} kB.")
+    await recruitment.take_event(recruitment_of(request), request.headers, bytes(body))
+    return JSONResponse({"taken": True})
