@@ -278,9 +278,7 @@ class Synced:
     @property
     def sentence(self) -> str:
         """Return it in words."""
-        parts = [
-            f"Prolific has {self.submissions} submissions; {self.changed} changed, {self.ended} parts ended."
-        ]
+        parts = [f"{self.submissions} submissions, {self.changed} of them changed. {self.ended} parts ended."]
         if self.unknown:
             parts.append(f"Of {self.unknown} parts Prolific knows no submission.")
         if self.claimed:
@@ -291,9 +289,13 @@ class Synced:
 
 
 async def sync(at: Recruitment, who: Who, name: str) -> Synced:
-    """Bring the statuses of all submissions in step with what Prolific says. Raise Refused."""
-    async with at.study(who, name) as (_, study, spec):
-        there = _linked(study)
+    """End the parts of those who ran out of time, and bring statuses in step with what Prolific says. Raise Refused."""
+    async with at.study(who, name) as (db, study, spec):
+        overdue = await enrolments.end_overdue(db, study.id)
+        there = _linked(study) if has_api(spec) else ""
+        if not there:
+            await note(db, identity(who), "synced", "study", study.id, {"overdue": overdue})
+            return Synced(0, 0, overdue, 0, 0, 0)
     asked_at = datetime.now(UTC)
     async with at.prolific(spec) as client:
         received = await client.submissions(there)
@@ -317,7 +319,7 @@ async def sync(at: Recruitment, who: Who, name: str) -> Synced:
     return Synced(
         len(received),
         counts["changed"],
-        counts["ended"],
+        counts["ended"] + overdue,
         counts["unknown"],
         counts["claimed"],
         len(by_id.keys() - known),

@@ -38,6 +38,7 @@ FILES = {
     "experiment_report_json",
     "experiment_report_progress",
     "experiment_export",
+    "study_payments_export",
 }
 """What is got by a browser and is no page."""
 PLACES: Mapping[str, tuple[str, ...]] = {
@@ -71,6 +72,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "trial_unshown": ("/trials/{market}/unshown?step=t1",),
     "trial_calls": ("/trials/{called}/calls?path={path}",),
     "archive_form": ("/archives",),
+    "study_payments": ("/studies/paid/payments", "/studies/draft-at-prolific/payments"),
     "tasks": ("/tasks", "/tasks?q=nothing"),
     "task_set": ("/tasks/ferries",),
     "task_questions": ("/tasks/ferries/questions",),

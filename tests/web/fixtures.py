@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from sqlalchemy import URL, select, text, update
 
-from app.records import assignment, enrolments, people, spec_drafts
+from app.records import assignment, enrolments, people, spec_drafts, studies
 from app.records.database import Database
 from app.records.enrolments import Newcomer
 from app.records.tokens import new_token
@@ -18,6 +18,7 @@ from app.services.passwords import hasher
 from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, SeatRow, Trial
 from tests.database import Server
 from tests.factories import TASKS, spec, started
+from tests.studies.paid import file as paid_file
 from tests.web.participation.study import opened_study, study_file
 from tests.web.routes import ROUTES, Route
 from tests.web.world import Browser, Site, connected, furnished, opened
@@ -28,6 +29,7 @@ MISSING: Mapping[str, object] = {
     "link": "no-such-link",
     "study_link": "no-such-link",
     "set": "no-such-set",
+    "study": "no-such-study",
     **{
         kind: uuid.UUID(int=7)
         for kind in (
@@ -118,8 +120,10 @@ async def _things(site: Site) -> dict[str, Any]:
             .where(Account.id == alice.id)
             .values(password_hash=hasher.hash(PASSWORD), email="alice@arena.test")
         )
+        hers = paid_file(name="hers", recruiter={"kind": "link"}, experiments=[experiment.name])
         return {
             "experiment": experiment.name,
+            "study": (await studies.add(db, "hers", hers, {}, alice.id)).name,
             "trial": (await db.scalars(spoken.limit(1))).one(),
             "seat": seat,
             "talks": list(await db.scalars(select(SeatRow.play_id).where(SeatRow.role == "debater"))),

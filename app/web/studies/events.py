@@ -6,17 +6,20 @@ from fastapi.responses import JSONResponse, Response
 from app.services import recruitment
 from app.services.recruitment import EVENTS, MOST_EVENT
 from app.services.refusal import Refused
+from app.web.security.middleware import Visitor
 from app.web.studies.payments import recruitment_of
 
 router = APIRouter()
 
 
 @router.post(EVENTS, name="prolific_events")
-async def prolific_events(request: Request) -> Response:
+async def prolific_events(request: Request, visitor: Visitor) -> Response:
     """Take an event of Prolific's. Return nothing of what the arena knows, only whether the event was signed.
 
-    No session counts here: the signature alone says who sends it.
+    The signature alone says who sends it, whoever is signed in.
     """
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise Refused(415, "Events are JSON.")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -43,7 +43,7 @@ async def test_a_study_is_recruited_reviewed_and_paid_on_one_page(world: World, 
     assert "Prolific has told nothing yet" in shown
     assert "Ready to pay £0.00" in shown
     got = await browser.submit(f"{ADDRESS}/sync")
-    assert "Prolific has 2 submissions; 2 changed, 0 parts ended." in plain(got.text)
+    assert "2 submissions, 2 of them changed. 0 parts ended." in plain(got.text)
     assert "Rewards to approve £9.00" in plain(got.text)
     got = await browser.submit(f"{ADDRESS}/review", {"do": "approve", "part": one.id})
     assert "Approved." in plain(got.text)
@@ -224,14 +224,17 @@ async def test_an_event_over_http_ends_a_part(world: World, paid: Paid) -> None:
     assert (await paid.now(part)).ended_as == "timed_out"
     again = await nobody.post(EVENTS, content=body, headers=headers)
     assert again.json() == got.json()
-    unsigned = await nobody.post(EVENTS, content=body)
+    json_only = {"Content-Type": "application/json; charset=utf-8"}
+    unsigned = await nobody.post(EVENTS, content=body, headers=json_only)
     assert unsigned.status_code == 401
+    assert (await nobody.post(EVENTS, content=body)).status_code == 415
     assert SECRET not in unsigned.text
 
 
 async def test_a_long_event_is_refused_before_it_is_read_to_its_end(world: World, paid: Paid) -> None:
     nobody = await world.site.browser()
-    got = await nobody.post(EVENTS, content=b"x" * (64 * 1024 + 1))
+    json_only = {"Content-Type": "application/json"}
+    got = await nobody.post(EVENTS, content=b"x" * (64 * 1024 + 1), headers=json_only)
     assert got.status_code == 413
 
 
