@@ -64,7 +64,7 @@ _DONE = (
 )
 
 
-def _parts(study: uuid.UUID) -> Select[Any]:
+def _parts(study: uuid.UUID) -> Select[Enrolment, str, str | None, Submission, int]:
     return (
         select(Enrolment, Participant.name, Account.recruiter_id, Submission, _DONE)
         .join(Account, Account.id == Enrolment.account_id)

@@ -175,8 +175,8 @@ def _totals(lines: Iterable[Line]) -> Totals:
 
 
 def _digest(ready: Iterable[Due]) -> str:
-    told = sorted([str(due.part), due.kind, due.minor, due.currency] for due in ready)
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+    shown = sorted([str(due.part), due.kind, due.minor, due.currency] for due in ready)
+    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:32]
 
 
 # ── recording ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -184,7 +184,7 @@ def _digest(ready: Iterable[Due]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What became of payments."""
+    """What was recorded and sent."""
 
     recorded: int
     sent: int
@@ -227,8 +227,8 @@ async def send(at: Recruitment, who: Who, name: str) -> int:
     sent = 0
     for batch in await _batches(at, who, name):
         sent += await _carry_on(at, who, name, batch)
-    while (batch := await _new_batch(at, who, name)) is not None:
-        sent += await _carry_on(at, who, name, batch)
+    while (new := await _new_batch(at, who, name)) is not None:
+        sent += await _carry_on(at, who, name, new)
     return sent
 
 
@@ -241,7 +241,7 @@ async def _batches(at: Recruitment, who: Who, name: str) -> list[str]:
 async def _new_batch(at: Recruitment, who: Who, name: str) -> str | None:
     """Begin to send what is due, to as many people as one request may pay; None where nothing is due.
 
-    A person to whom something is still being sent has to wait: it could not be told which of the two sums Prolific shows.
+    A person to whom something is still being sent has to wait: Prolific shows one sum for both.
     """
     async with at.study(who, name) as (db, study, _):
         busy = {row.enrolment_id for row in await payments.with_state(db, study.id, "sending", by="bonus")}
@@ -390,8 +390,8 @@ async def again(at: Recruitment, who: Who, name: str) -> int:
     async with at.study(who, name) as (db, study, _):
         rows = await payments.with_state(db, study.id, "failed", by="bonus")
         for row in await payments.with_state(db, study.id, "sending", by="bonus"):
-            asked = row.detail.get("asked_at")
-            if row.detail["step"] == "paying" and now - datetime.fromisoformat(asked) >= SURE_AFTER:
+            asked = datetime.fromisoformat(row.detail.get("asked_at") or now.isoformat())
+            if row.detail["step"] == "paying" and now - asked >= SURE_AFTER:
                 rows.append(row)
         for row in rows:
             kept = {key: value for key, value in row.detail.items() if key not in _OF_A_BATCH}

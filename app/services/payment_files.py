@@ -1,4 +1,4 @@
-"""Payments as CSV, for recruiters that are not asked by an API: what each person is due, and what became of it."""
+"""Payments as CSV, for recruiters that are not asked by an API: what each person is due, and what was paid."""
 
 import csv
 import io
@@ -172,7 +172,7 @@ def _problem(cells: Mapping[str, str], parts: Mapping[str, Part], spec: StudySpe
     if part is None:
         return f"part: there is no part {cells['part'][:50]} in this study."
     if cells["part"] in seen:
-        return "part: it stands in the file twice."
+        return "part: it is in the file twice."
     review = cells["review"].lower()
     if review not in REVIEWS:
         return f"review: '{cells['review'][:50]}' is neither approved nor rejected."

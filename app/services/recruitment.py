@@ -57,7 +57,7 @@ EVENT = "submission.status.change"
 
 @dataclass(frozen=True)
 class Recruitment:
-    """What is needed to speak with recruiters on somebody's behalf."""
+    """What is needed to speak with recruiters on behalf of an account."""
 
     database: Database
     settings: Settings
@@ -123,10 +123,10 @@ def identity(who: Who) -> uuid.UUID | None:
 
 
 def draft_of(study: Study, spec: StudySpec, link: str) -> dict[str, Any]:
-    """Return the study as Prolific is told of it. Every code leads to a person who looks: none rejects or pays by itself."""
+    """Return the study as it is sent to Prolific. Every code leads to a person who looks: none rejects or pays by itself."""
     codes = study.codes
     look = [{"action": "MANUALLY_REVIEW"}]
-    told: dict[str, Any] = {
+    made: dict[str, Any] = {
         "name": spec.title,
         "internal_name": spec.name,
         "description": f"{spec.trials} short trials, about {spec.minutes} minutes in all.",
@@ -145,8 +145,8 @@ def draft_of(study: Study, spec: StudySpec, link: str) -> dict[str, Any]:
         "submissions_config": {"max_submissions_per_participant": 1},
     }
     if spec.time_limit is not None:
-        told["maximum_allowed_time"] = spec.time_limit
-    return told
+        made["maximum_allowed_time"] = spec.time_limit
+    return made
 
 
 async def make_draft(at: Recruitment, who: Who, name: str, link: str) -> str:
@@ -155,9 +155,9 @@ async def make_draft(at: Recruitment, who: Who, name: str, link: str) -> str:
         _check_unlinked(study, spec)
         study.codes = {**codes_of(spec.recruiter), **study.codes}
         await db.flush()
-        told = draft_of(study, spec, link)
+        draft = draft_of(study, spec, link)
     async with at.prolific(spec) as client:
-        made = await client.create_study(told)
+        made = await client.create_study(draft)
     await _link(at, who, name, str(made.get("id", "")), "made at Prolific")
     return str(made.get("id", ""))
 

@@ -12,7 +12,7 @@ from app.studies.spec import StudySpec, parse_study
 from models import Account, Study
 
 Who = Account | None
-"""Whoever acts: an account, or None for the command line, which may do everything."""
+"""The one who acts: an account, or None for the command line, which may do everything."""
 
 
 # ── permission ──────────────────────────────────────────────────────────────────────────────────────────────────

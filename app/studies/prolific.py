@@ -79,7 +79,7 @@ class NotSent(ProlificError):
 
 
 class Unclear(ProlificError):
-    """A request was sent, and nobody knows whether it was carried out."""
+    """A request was sent, and it is not known whether it was carried out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ router = APIRouter()
 async def prolific_events(request: Request, visitor: Visitor) -> Response:
     """Take an event of Prolific's. Return nothing of what the arena knows, only whether the event was signed.
 
-    The signature alone says who sends it, whoever is signed in.
+    The signature alone says who sends it, not a session.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise Refused(415, "Events are JSON.")

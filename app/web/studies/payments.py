@@ -26,7 +26,7 @@ from app.web.parameters import PageNumber
 from app.web.render import page
 from app.web.security.middleware import Db, Who, base_url
 from app.web.uploads import shown
-from models import Account
+from models import Account, Payment
 
 router = APIRouter()
 MOST_FILE = 2**21
@@ -90,7 +90,7 @@ def _under_way(lines: Any) -> list[tuple[str, str, str, int, datetime | None]]:
     ]
 
 
-def _in_words(payment: payments.Payment) -> str:
+def _in_words(payment: Payment) -> str:
     if payment.state == "failed":
         return str(payment.detail.get("failure", "refused"))
     if payment.state == "due":
@@ -200,7 +200,7 @@ async def send(
 
 @router.post("/studies/{name}/payments/sync", name="study_sync")
 async def sync(request: Request, who: Who, name: str) -> Response:
-    """Look at Prolific for what became of submissions."""
+    """Look at Prolific for the status of submissions."""
     at = recruitment_of(request)
     await limited(at.database, f"sync/{who.id}", 20)
     try:

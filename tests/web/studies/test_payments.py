@@ -40,7 +40,7 @@ async def test_a_study_is_recruited_reviewed_and_paid_on_one_page(world: World, 
     browser = await researcher(world)
     one, two = await paid.completed("ada"), await paid.completed("eve")
     shown = plain((await browser.get(ADDRESS)).text)
-    assert "Prolific has told nothing yet" in shown
+    assert "Prolific has reported nothing yet" in shown
     assert "Ready to pay £0.00" in shown
     got = await browser.submit(f"{ADDRESS}/sync")
     assert "2 submissions, 2 of them changed. 0 parts ended." in plain(got.text)
