@@ -1,11 +1,7 @@
 """Making and steering studies on behalf of an account, or of the command line."""
 
-import uuid
-
-from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.records import people
 from app.records import studies as records
 from app.services.refusal import Refused
 from app.studies.spec import StudySpec, parse_study
@@ -31,24 +27,6 @@ async def visible_study(db: AsyncSession, who: Who, name: str, *, lock: bool = F
     if found is None or not may_see(who, found):
         raise Refused(404, f"There is no study {name} here: see the list of studies.")
     return found
-
-
-async def join_path(db: AsyncSession, study: Study) -> str:
-    """Return the path of the link by which people join a study."""
-    return f"/join/{(await _signer(db)).dumps(str(study.id))}"
-
-
-async def study_of_link(db: AsyncSession, token: str) -> Study | None:
-    """Return the study whose link ends with this token; None where no link does."""
-    try:
-        identity = uuid.UUID((await _signer(db)).loads(token))
-    except (BadSignature, ValueError, TypeError, AttributeError):
-        return None
-    return await db.get(Study, identity)
-
-
-async def _signer(db: AsyncSession) -> URLSafeSerializer:
-    return URLSafeSerializer(await people.signing_key(db), salt="study")
 
 
 def spec_of(study: Study) -> StudySpec:

@@ -23,8 +23,6 @@ from aiohttp.abc import AbstractResolver
 from app.errors import UserError
 
 HOST = "https://api.prolific.com"
-COMPLETE = "https://app.prolific.com/submissions/complete"
-"""Where participants go in the end, with their code as `cc`."""
 QUERY = "PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
 """What Prolific fills in when it sends people to a study."""
 CATEGORIES: Mapping[str, str] = {

@@ -18,7 +18,8 @@ from app.services.paying import SURE_AFTER, Line
 from app.services.rate_limit import limited
 from app.services.recruitment import MOST_REASON, Recruitment, Rejection, has_api
 from app.services.refusal import Refused
-from app.services.studies import join_path, spec_of, visible_study
+from app.services.studies import spec_of, visible_study
+from app.services.study_links import join_path
 from app.settings import Settings
 from app.studies.pay import in_words
 from app.studies.prolific import CATEGORIES, LEAST_MESSAGE
