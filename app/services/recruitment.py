@@ -420,6 +420,7 @@ async def approve(at: Recruitment, who: Who, name: str, part: uuid.UUID) -> None
         raise
     async with at.study(who, name) as (db, study, spec):
         await _reviewed(db, who, part, "approved", "")
+        await _now(db, part, "APPROVED")
         payment = await payments.payment(db, part, "base")
         assert payment is not None
         _sent(payment)
@@ -497,6 +498,7 @@ async def reject(at: Recruitment, who: Who, name: str, part: uuid.UUID, why: Rej
         await client.reject(submission, why.category, reason)
     async with at.study(who, name) as (db, study, spec):
         await _rejected(db, who, part, reason, why.category)
+        await _now(db, part, "REJECTED")
 
 
 def _check_rejection(part: Part, spec: StudySpec, category: str, reason: str) -> None:
@@ -530,6 +532,12 @@ async def _reviewed(
     enrolment.review, enrolment.review_reason = review, reason
     detail = {"reason": reason, "category": category} if reason else {}
     await note(db, identity(who), review, "enrolment", part, detail)
+
+
+async def _now(db: AsyncSession, part: uuid.UUID, status: str) -> None:
+    """Write down the status that a submission has at Prolific after our request."""
+    submission = await db.get_one(Submission, part, populate_existing=True)
+    submission.status, submission.reported_at = status, datetime.now(UTC)
 
 
 async def ask_to_return(at: Recruitment, who: Who, name: str, part: uuid.UUID, reason: str) -> None:

@@ -15,6 +15,7 @@ from app.web.security.permissions import PERMISSIONS, needs_token
 from models import Account, Arm, ModelCall, Participant, Question, Trial
 from tests.factories import finished, imported, market, passage, played, started
 from tests.servers import Script, ScriptedServer
+from tests.studies.paid import with_people
 from tests.test_jobs import modelled
 from tests.web.judge.test_routes import judged, next_trial
 from tests.web.participation.study import experiment_file, joined, study_file, study_on
@@ -72,7 +73,11 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "trial_unshown": ("/trials/{market}/unshown?step=t1",),
     "trial_calls": ("/trials/{called}/calls?path={path}",),
     "archive_form": ("/archives",),
-    "study_payments": ("/studies/paid/payments", "/studies/draft-at-prolific/payments"),
+    "study_payments": (
+        "/studies/paid/payments",
+        "/studies/at-prolific/payments",
+        "/studies/unlinked/payments",
+    ),
     "tasks": ("/tasks", "/tasks?q=nothing"),
     "task_set": ("/tasks/ferries",),
     "task_questions": ("/tasks/ferries/questions",),
@@ -125,6 +130,12 @@ async def busy(site: Site) -> World:
     async with ScriptedServer(Script()) as server:
         await finished(site.database, passage("Corona", 1), data=modelled(server.base_url))
     await begun(site, talks(), "Dorade", "Elbe")
+    async with site.database.session.begin() as db:
+        alice = site.cast["alice"].id
+        await with_people(db, "paid", alice, "for-people", kind="mturk")
+        named = {"kind": "prolific", "token": "ARENA_KEY_NOT_SET"}
+        await with_people(db, "at-prolific", alice, "for-people", "study1", **named)
+        await with_people(db, "unlinked", alice, "for-people", **named)
     return world
 
 

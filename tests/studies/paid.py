@@ -8,15 +8,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import func, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.records import enrolments, studies
+from app.records import enrolments, people, studies
 from app.records.database import Database
 from app.records.enrolments import Newcomer
 from app.services.recruitment import Recruitment
 from app.settings import Settings
 from app.studies.codes import codes_of
 from app.studies.spec import parse_study
-from models import Enrolment, Experiment, Study
+from models import Account, Enrolment, Experiment, Study, Submission
 from tests.factories import finished, judge_on
 from tests.prolific import TOKEN, FakeProlific
 from tests.records.test_assignment import claimed, for_people, wanted
@@ -132,10 +134,41 @@ async def paying(
 
 async def rows(database: Database, table: str, order: str = "1") -> list[Mapping[str, Any]]:
     """Return the rows of a table."""
-    from sqlalchemy import text
-
     async with database.session() as db:
         return [
             dict(row)
             for row in (await db.execute(text(f"SELECT * FROM {table} ORDER BY {order}"))).mappings()
         ]
+
+
+async def with_people(
+    db: AsyncSession, name: str, owner: uuid.UUID, experiment: str, there: str = "", **recruiter: Any
+) -> Study:
+    """Add a draft with people whose parts have ended in different ways: one of them is approved."""
+    spec = parse_study(file(name=name, experiments=[experiment], recruiter=recruiter))
+    study = await studies.add(db, name, spec.normalised(), {}, owner)
+    study.recruiters_study, study.codes = there, codes_of(spec.recruiter)
+    for number, (end, status, review) in enumerate(
+        [
+            ("completed", "AWAITING REVIEW", None),
+            ("completed", "APPROVED", "approved"),
+            ("stopped", "AWAITING REVIEW", None),
+            ("returned", "RETURNED", None),
+        ]
+    ):
+        account = Account(id=uuid.uuid4(), name=f"{name} {number}", role="judge")
+        db.add(account)
+        await db.flush()
+        await people.participant_of(db, account)
+        part = Enrolment(id=uuid.uuid4(), study_id=study.id, account_id=account.id, seed=number)
+        part.person_key, part.promised, part.page = uuid.uuid4().bytes * 2, 2, "done"
+        part.ended_as, part.ended_at, part.review = end, func.now(), review
+        db.add(part)
+        await db.flush()
+        submission = Submission(
+            enrolment_id=part.id, recruiter=spec.recruiter.kind, recruiters_id=f"{name}{number}"
+        )
+        if there:
+            submission.status, submission.reported_at = status, func.now()
+        db.add(submission)
+    return study
