@@ -404,6 +404,16 @@ async def running_late(session: AsyncSession) -> list[uuid.UUID]:
     return list(await session.scalars(late.distinct()))
 
 
+async def end_otherwise(session: AsyncSession, enrolment: Enrolment, how: str) -> None:
+    """Change how a person's part ended to an end that does not count, and give back what they have judged."""
+    enrolment.ended_as, enrolment.ended_at = how, func.now()
+    await session.flush()
+    account = await session.get_one(Account, enrolment.account_id)
+    if account.participant_id is not None:
+        await assignment.release(session, account, also_done=True)
+    await note(session, account.id, how, "enrolment", enrolment.id)
+
+
 async def end_overdue(session: AsyncSession, study: uuid.UUID) -> int:
     """End the parts of those who have run out of time; return how many they were."""
     overdue = select(Enrolment).where(

@@ -228,6 +228,19 @@ class Bonus(Part):
     """Whether the score is the chance of the whole sum, drawn for each person from one verdict (Hossain and Okui 2013)."""
 
 
+class SmallerPay(Part):
+    """What is paid, in the currency of the reward, to those whose part ends before the trials. Nothing, unless the file says more."""
+
+    screened_out: Decimal = Field(Decimal(0), ge=0, le=10_000, decimal_places=2)
+    """For those who did not pass the comprehension questions, or did not consent."""
+    failed_checks: Decimal = Field(Decimal(0), ge=0, le=10_000, decimal_places=2)
+    """For those whose part ended with failed attention checks."""
+
+    def minor(self, end: str) -> int:
+        """Return the sum for an end in hundredths; 0 for other ends."""
+        return int(getattr(self, end, Decimal(0)) * 100) if end in type(self).model_fields else 0
+
+
 class Flag(StrEnum):
     """A sign of careless or assisted work. By itself it rejects no one."""
 
@@ -318,6 +331,7 @@ class StudySpec(Part):
     time_limit: int | None = Field(None, ge=1, le=100_000)
     """Minutes from joining after which a person has run out of time; no limit where absent."""
     reward: Money
+    smaller_pay: SmallerPay = SmallerPay()
     bonus: Bonus | None = None
     opens: When = None
     closes: When = None
@@ -342,6 +356,8 @@ class StudySpec(Part):
         _differ(self.experiments, "experiments")
         _differ((item.key for item in self.items), "items")
         _differ((rule.flag for rule in self.exclude), "exclude")
+        if max(self.smaller_pay.screened_out, self.smaller_pay.failed_checks) > self.reward.amount:
+            raise ValueError("smaller_pay: it is at most the reward")
         if self.checks.failed_ends and self.checks.failed_ends > len(self.checks.attention):
             raise ValueError(
                 f"checks.failed_ends is more than the {len(self.checks.attention)} attention checks"

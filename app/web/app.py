@@ -43,6 +43,7 @@ from app.web.seats.routes import router as seats
 from app.web.security import middleware
 from app.web.security.middleware import NotSignedIn
 from app.web.security.permissions import check_complete
+from app.web.studies import events, payments
 from app.web.studies.people import router as study_people
 from app.web.tasks.routes import router as tasks
 
@@ -61,6 +62,8 @@ ROUTERS = (
     participation.router,
     ending.router,
     study_people,
+    payments.router,
+    events.router,
     judge,
     seats,
     people.router,

@@ -19,6 +19,7 @@ from tests.factories import finished, imported, market, passage, played, started
 from tests.servers import Script, ScriptedServer
 from tests.studies.made_up import CAST, Made, made_up, opened
 from tests.studies.made_up import study_file as watched_file
+from tests.studies.paid import with_people
 from tests.test_jobs import modelled
 from tests.web.judge.test_routes import judged, next_trial
 from tests.web.participation.study import experiment_file, joined, study_file, study_on
@@ -44,6 +45,7 @@ FILES = {
     "experiment_export",
     "study_plot",
     "seat_others",
+    "study_payments_export",
 }
 """What is got by a browser and is no page."""
 PLACES: Mapping[str, tuple[str, ...]] = {
@@ -84,6 +86,11 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         "/studies/blind/people",
     ),
     "study_person": ("/studies/watched/people/{careless}", "/studies/watched/people/{at_work}"),
+    "study_payments": (
+        "/studies/paid/payments",
+        "/studies/at-prolific/payments",
+        "/studies/unlinked/payments",
+    ),
     "tasks": ("/tasks", "/tasks?q=nothing"),
     "task_set": ("/tasks/ferries",),
     "task_questions": ("/tasks/ferries/questions",),
@@ -137,6 +144,12 @@ async def busy(site: Site) -> World:
         await finished(site.database, passage("Corona", 1), data=modelled(server.base_url))
     await begun(site, talks(), "Dorade", "Elbe")
     await _watched(site)
+    async with site.database.session.begin() as db:
+        alice = site.cast["alice"].id
+        await with_people(db, "paid", alice, "for-people", kind="mturk")
+        named = {"kind": "prolific", "token": "ARENA_KEY_NOT_SET"}
+        await with_people(db, "at-prolific", alice, "for-people", "study1", **named)
+        await with_people(db, "unlinked", alice, "for-people", **named)
     return world
 
 

@@ -29,8 +29,8 @@ from tests.factories import passage
 from tests.servers import Script, ScriptedServer
 from tests.web.world import World, opened
 
-BY_SCRIPT = {"seat_draft"}
-"""What only a script sends: the forms hold the same."""
+BY_SCRIPT = {"seat_draft", "prolific_events"}
+"""What no form sends: a script, where the forms hold the same, or a recruiter."""
 
 
 @pytest.fixture
@@ -186,6 +186,7 @@ async def test_a_researcher_does_everything_without_script(
     await _steer(forms)
     await _export(page, tmp_path)
     await _write_tags(forms)
+    await _pay_people(stage, forms)
     await _bring_in_an_archive(forms, tmp_path)
     with stage.watch.allowing("status of 422"):
         await _bring_in_tasks(forms)
@@ -244,6 +245,31 @@ async def _steer(forms: Forms) -> None:
     await page.get_by_text("Cancel…").click()
     await forms.press("Cancel it for good")
     await expect(page.locator("#progress .state")).to_have_text("cancelled")
+
+
+async def _pay_people(stage: Stage, forms: Forms) -> None:
+    page = forms.page
+    await forms.open("/studies/paid/payments")
+    await forms.press("Approve all who completed")
+    await page.get_by_text("Reject…").first.click()
+    await page.get_by_label("Reason").first.fill("Nothing was done.")
+    await forms.press("Reject person-")
+    await forms.press("Record £")
+    await expect(page.get_by_role("status")).to_have_text("Recorded 2 payments.")
+    await forms.press("Mark all as paid")
+    csv = {"name": "paid.csv", "mimeType": "text/csv", "buffer": b"part,paid\nx,yes\n"}
+    await page.get_by_label("The file that came back").set_input_files(files=csv)
+    with stage.watch.allowing("status of 422"):
+        await forms.press("Bring it back")
+    await expect(page.get_by_text("there is no part x in this study")).to_be_visible()
+    await forms.open("/studies/at-prolific/payments")
+    with stage.watch.allowing("status of 409"):
+        await forms.press("Look at Prolific now")
+        await expect(page.get_by_role("alert")).to_contain_text("ARENA_KEY_NOT_SET is not set")
+        await page.get_by_text("Publish at Prolific").click()
+        await page.get_by_label("People may be recruited and paid").check()
+        await forms.press("Publish")
+    await expect(page.get_by_role("alert")).to_contain_text("Open the study here first")
 
 
 async def _write_tags(forms: Forms) -> None:

@@ -19,7 +19,7 @@ from models import Account, ApiToken, Endpoint, Experiment, Participant, Questio
 from tests.database import Server
 from tests.factories import TASKS, spec, started
 from tests.studies.made_up import enrolled
-from tests.studies.made_up import study_file as watched_file
+from tests.studies.paid import file as paid_file
 from tests.web.participation.study import opened_study, study_file
 from tests.web.routes import ROUTES, Route
 from tests.web.world import Browser, Site, connected, furnished, opened
@@ -122,7 +122,8 @@ async def _things(site: Site) -> dict[str, Any]:
             .where(Account.id == alice.id)
             .values(password_hash=hasher.hash(PASSWORD), email="alice@arena.test")
         )
-        study = await studies.add(db, "hers", watched_file("for-people", name="hers"), {}, alice.id)
+        hers = paid_file(name="hers", recruiter={"kind": "link"}, experiments=[experiment.name])
+        study = await studies.add(db, "hers", hers, {}, alice.id)
         return {
             "experiment": experiment.name,
             "study": study.name,

@@ -4,6 +4,7 @@ The tests of access, forgery, the trail, blinding and hostile texts go through t
 makes them fail. `{experiment}` and the like in an address stand for things of somebody (see OWNERS).
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,6 +63,8 @@ class Route:
     """Who of the cast makes it, where neither the owner of the thing nor somebody of the first role will do."""
     first: str = ""
     """What has to be so before, as SQL."""
+    answers: int = 0
+    """The status with which it is refused, where what it needs is not at hand in these tests."""
 
     @property
     def unsafe(self) -> bool:
@@ -114,6 +117,8 @@ BELIEF = {"path": "judging/order0/step0", "p": ["70", "30"], "text": "A quote sa
 SPEECH = {"path": "r1/debater_a", "text": "He had the mate sign below it: that was the pilot."}
 PANEL = {"name": "again", "participants": spec()["participants"], "judges": ["dice"]}
 LINE = passage("Cape", 1)
+NOTHING_DUE = hashlib.sha256(b"[]").hexdigest()[:32]
+"""Digest of a preview of payments in which nothing is due."""
 
 ARCHIVE = "\n".join(json.dumps(line) for line in lines())
 
@@ -242,6 +247,54 @@ ROUTES: dict[str, Route] = {
     ),
     "study_release": Route(
         RESEARCHERS, "/studies/{study}/people/{enrolment}/release", method="POST", leaves="released"
+    ),
+    # paying people of studies
+    "study_payments": Route(RESEARCHERS, "/studies/{study}/payments"),
+    "study_pay": Route(
+        RESEARCHERS,
+        "/studies/{study}/payments",
+        method="POST",
+        form={"digest": NOTHING_DUE},
+        leaves="recorded payments",
+    ),
+    "study_send": Route(
+        RESEARCHERS, "/studies/{study}/payments/send", method="POST", form={"do": "outside"}, leaves="paid"
+    ),
+    "study_review": Route(
+        RESEARCHERS,
+        "/studies/{study}/payments/review",
+        method="POST",
+        form={"do": "approve-all"},
+        quiet="nobody waits here; each review is noted, as tests/services/test_recruitment.py shows",
+    ),
+    "study_sync": Route(RESEARCHERS, "/studies/{study}/payments/sync", method="POST", leaves="synced"),
+    "study_prolific": Route(
+        RESEARCHERS,
+        "/studies/{study}/payments/prolific",
+        method="POST",
+        form={"do": "draft"},
+        answers=409,
+        quiet="this study does not recruit there; it is noted, as tests/services/test_recruitment.py shows",
+    ),
+    "study_payments_export": Route(
+        RESEARCHERS, "/studies/{study}/payments/export", leaves="exported payments"
+    ),
+    "study_payments_import": Route(
+        RESEARCHERS,
+        "/studies/{study}/payments/import",
+        method="POST",
+        form={"do": "import"},
+        file="part,paid\n",
+        answers=422,
+        quiet="this file has no line; it is noted, as tests/web/studies/test_payments.py shows",
+    ),
+    "prolific_events": Route(
+        ANYONE,
+        "/recruiters/prolific/events",
+        method="POST",
+        json={"event_type": "submission.status.change", "resource_id": "x", "status": "RETURNED"},
+        answers=401,
+        quiet="it is not signed here; what an event changes is noted, as tests/services/test_recruitment.py shows",
     ),
     # judging
     "judge_instructions": Route(JUDGES, "/judge/instructions"),

@@ -24,6 +24,7 @@ from models import (
     Account,
     Arm,
     Endpoint,
+    Enrolment,
     Judgement,
     JudgingRound,
     Participant,
@@ -34,6 +35,7 @@ from models import (
 from models.base import Base
 from tests.factories import TASKS, passage
 from tests.studies.made_up import enrolled, study_file
+from tests.studies.paid import file as paid_file
 from tests.web.world import Browser, Site, World, statements
 
 Row = TypeVar("Row", bound=Base)
@@ -162,6 +164,22 @@ async def more_passages(db: AsyncSession, world: World, numbers: Numbers) -> Non
     await tasks.save(db, TASKS, [_line(number) for number in numbers])
 
 
+async def more_ended_parts(db: AsyncSession, world: World, numbers: Numbers) -> None:
+    study = await studies.by_name(db, "hers")
+    if study is None:
+        hers = paid_file(name="hers", recruiter={"kind": "link"}, experiments=[world.experiment.name])
+        study = await studies.add(db, "hers", hers, {}, world.site.cast["alice"].id)
+    for number in numbers:
+        account = Account(id=uuid.uuid4(), name=f"Recruit {number}", role="judge")
+        db.add(account)
+        await db.flush()
+        await people.participant_of(db, account)
+        part = Enrolment(study_id=study.id, account_id=account.id, person_key=uuid.uuid4().bytes * 2)
+        part.seed, part.promised, part.page = number, 2, "done"
+        part.ended_as, part.ended_at = "completed", func.now()
+        db.add(part)
+
+
 def _line(number: int) -> dict[str, Any]:
     return TaskPassage.model_validate(passage(f"P{number}", 1), by_name=False).model_dump()
 
@@ -183,6 +201,7 @@ LISTS = {
     "drafts": Listing("/drafts", more_drafts),
     "experiments": Listing("/experiments", more_experiments),
     "experiment_trials": Listing("/experiments/for-people/trials", more_trials),
+    "study_payments": Listing("/studies/hers/payments", more_ended_parts),
     "tasks": Listing("/tasks", more_sets),
     "task_set": Listing(f"/tasks/{TASKS}", more_passages),
     "task_questions": Listing(f"/tasks/{TASKS}/questions", more_passages),
@@ -211,6 +230,7 @@ NO_LISTS = {
     "healthz",
     "experiment",
     "experiment_export",
+    "study_payments_export",
     "experiment_report",
     "experiment_report_progress",
     "experiment_report_json",

@@ -60,6 +60,16 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "task_set": RESEARCHERS,
     "task_questions": RESEARCHERS,
     "task_question": RESEARCHERS,
+    # paying people of studies
+    "study_payments": RESEARCHERS,
+    "study_pay": RESEARCHERS,
+    "study_send": RESEARCHERS,
+    "study_review": RESEARCHERS,
+    "study_sync": RESEARCHERS,
+    "study_prolific": RESEARCHERS,
+    "study_payments_export": RESEARCHERS,
+    "study_payments_import": RESEARCHERS,
+    "prolific_events": ANYONE,
     # writing experiments
     "build": RESEARCHERS,
     "build_change": RESEARCHERS,
