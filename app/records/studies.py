@@ -179,6 +179,50 @@ async def seats_of(
     return {experiment: Seats(*counts) for experiment, *counts in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """An experiment with seats for people."""
+
+    name: str
+    role: str
+    """`judge` or `debater`."""
+    seats: Seats
+    study: str | None
+    """The running study that keeps its seats."""
+
+
+async def with_seats(session: AsyncSession, owner: uuid.UUID | None, most: int) -> list[Offered]:
+    """Return the newest experiments with free seats for people, of an owner and without one, of all where `owner` is None."""
+    free = SeatRow.state == "open"
+    keeper = (
+        select(func.min(Study.name))
+        .join(study_experiment, study_experiment.c.study_id == Study.id)
+        .where(study_experiment.c.experiment_id == Experiment.id, Study.state.in_(RUNNING))
+        .scalar_subquery()
+    )
+    mine = () if owner is None else (or_(Experiment.owner_id.is_(None), Experiment.owner_id == owner),)
+    rows = await session.execute(
+        with_all(
+            select(
+                Experiment.name,
+                SeatRow.role,
+                func.count(),
+                func.count().filter(or_(IS_TALK, Trial.state == "done")),
+                func.count(COUNTED.distinct()),
+                keeper,
+            )
+        )
+        .where(free, *GOES_ON, *mine)
+        .group_by(Experiment.id, SeatRow.role)
+        .order_by(Experiment.created_at.desc(), Experiment.name, SeatRow.role)
+        .limit(most)
+    )
+    return [
+        Offered(name, role, Seats(seats, seats, ready, each), study)
+        for name, role, seats, ready, each, study in rows
+    ]
+
+
 async def people_by_end(
     session: AsyncSession, studies: Iterable[uuid.UUID]
 ) -> dict[uuid.UUID, dict[str, int]]:
@@ -268,6 +312,14 @@ class Version:
     by: str | None
     """Name of the account; None for the command line."""
     created_at: datetime
+
+
+async def version(session: AsyncSession, study: uuid.UUID, page: str, number: int | None) -> StudyText | None:
+    """Return a version of a text; the newest where `number` is None."""
+    found = select(StudyText).where(StudyText.study_id == study, StudyText.page == page)
+    if number is not None:
+        found = found.where(StudyText.version == number)
+    return (await session.scalars(found.order_by(StudyText.version.desc()).limit(1))).one_or_none()
 
 
 async def versions(session: AsyncSession, study: uuid.UUID, page: str, number: int) -> Page[Version]:

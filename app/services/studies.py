@@ -119,7 +119,7 @@ async def _experiments(db: AsyncSession, who: Who, spec: StudySpec) -> dict[str,
     found = await records.experiments_of(db, spec.experiments)
     there = {name for name, row in found.items() if who is None or visibility.may_see(who, row)}
     if missing := [name for name in spec.experiments if name not in there]:
-        one_of(missing[0], await records.experiment_names(db, _owner(who)), "experiments", "experiment")
+        one_of(missing[0], await records.experiment_names(db, owner_seen(who)), "experiments", "experiment")
     return found
 
 
@@ -131,7 +131,7 @@ def _id(who: Who) -> uuid.UUID | None:
     return None if who is None else who.id
 
 
-def _owner(who: Who) -> uuid.UUID | None:
+def owner_seen(who: Who) -> uuid.UUID | None:
     """Return whose things, beside those without an owner, the account sees; None where it sees all."""
     return None if who is None else visibility.sees_only(who)
 
@@ -287,7 +287,7 @@ async def _make_ready(db: AsyncSession, who: Who, study: Study) -> None:
     # Two studies that open at once must not both keep the seats of one experiment.
     await one_at_a_time(db, "open/study")
     spec = spec_of(study)
-    if problems := (await _checked_to_open(db, who, spec, study)).problems:
+    if problems := (await check_to_open(db, who, spec, study)).problems:
         raise SpecError(problems[0])
     found = await records.experiments_of(db, spec.experiments)
     await records.keep_seats(db, study.id, [found[name].id for name in spec.experiments])
@@ -296,7 +296,7 @@ async def _make_ready(db: AsyncSession, who: Who, study: Study) -> None:
     await db.flush()
 
 
-async def _checked_to_open(db: AsyncSession, who: Who, spec: StudySpec, study: Study) -> Checked:
+async def check_to_open(db: AsyncSession, who: Who, spec: StudySpec, study: Study) -> Checked:
     """Check what opening needs. Of a study that was open before, places and trials that are taken need no other seat."""
     found = await check(db, who, spec, study.id)
     if study.state == "draft":

@@ -44,6 +44,7 @@ from app.web.security import middleware
 from app.web.security.middleware import NotSignedIn
 from app.web.security.permissions import check_complete
 from app.web.studies.people import router as study_people
+from app.web.studies.routes import router as studies
 from app.web.tasks.routes import router as tasks
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ ROUTERS = (
     participation.router,
     ending.router,
     study_people,
+    studies,
     judge,
     seats,
     people.router,
