@@ -56,7 +56,7 @@ async def seen_by(session: AsyncSession, account: Account) -> Sequence[Study]:
     return (await session.scalars(_seen(None if account.role == "admin" else account.id))).all()
 
 
-def _seen(owner: uuid.UUID | None) -> Select[tuple[Study]]:
+def _seen(owner: uuid.UUID | None) -> Select[Study]:
     found = select(Study).order_by(Study.created_at.desc(), Study.id)
     return found if owner is None else found.where(or_(Study.owner_id.is_(None), Study.owner_id == owner))
 
@@ -66,9 +66,9 @@ async def listed(session: AsyncSession, owner: uuid.UUID | None, number: int) ->
     return await page_of(session, _seen(owner), number)
 
 
-async def names(session: AsyncSession) -> list[str]:
-    """Return the names of all studies, the oldest first."""
-    return list(await session.scalars(select(Study.name).order_by(Study.created_at, Study.name)))
+async def all_there_are(session: AsyncSession) -> Sequence[Study]:
+    """Return all studies, the newest first."""
+    return (await session.scalars(_seen(None))).all()
 
 
 async def rewrite(

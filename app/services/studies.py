@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.experiments.spec import SpecError, one_of
@@ -15,7 +14,9 @@ from app.records import studies as records
 from app.records.experiments import one_at_a_time
 from app.records.studies import NO_SEATS, Seats
 from app.services import visibility
+from app.services.egress import KEY_PREFIX, may_name_key
 from app.services.refusal import Refused
+from app.settings import Settings
 from app.studies.codes import codes_of
 from app.studies.pay import pay_warnings
 from app.studies.spec import MOST_TEXT, Page, StudySpec, parse_study
@@ -53,25 +54,20 @@ async def visible_study(db: AsyncSession, who: Who, name: str, *, lock: bool = F
     return found
 
 
-async def join_path(db: AsyncSession, study: Study) -> str:
-    """Return the path of the link by which people join a study."""
-    return f"/join/{(await _signer(db)).dumps(str(study.id))}"
-
-
-async def study_of_link(db: AsyncSession, token: str) -> Study | None:
-    """Return the study whose link ends with this token; None where no link does."""
-    try:
-        identity = uuid.UUID((await _signer(db)).loads(token))
-    except (BadSignature, ValueError, TypeError, AttributeError):
-        return None
-    return await db.get(Study, identity)
-
-
-async def _signer(db: AsyncSession) -> URLSafeSerializer:
-    return URLSafeSerializer(await people.signing_key(db), salt="study")
-
-
 # ── making and changing ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def outside_study(data: Mapping[str, Any], settings: Settings) -> StudySpec:
+    """Return the study that data from outside describe, which may name no key of the arena's own. Raise SpecError."""
+    spec = parse_study(data)
+    for name in ("token", "webhook_secret"):
+        variable = getattr(spec.recruiter, name)
+        if variable is not None and not may_name_key(variable, settings):
+            raise SpecError(
+                f"recruiter.{name}: name a variable that begins with {KEY_PREFIX}, or have the operator list {variable} in "
+                "ARENA_KEY_VARIABLES."
+            )
+    return spec
 
 
 async def create(db: AsyncSession, who: Who, spec: StudySpec) -> Study:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
 
-from app.experiments.spec import NAME, Part, load_yaml, one_of, parse_part
+from app.experiments.spec import NAME, Part, SpecError, first_mistake, load_yaml, one_of
 
 FILE = "the study's file"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -390,8 +390,13 @@ def read_study(path: Path) -> StudySpec:
 
 def parse_study(data: Any) -> StudySpec:
     """Return the study described by plain data. Raise SpecError."""
+    if not isinstance(data, Mapping):
+        raise SpecError(f"{FILE} must have keys with values, such as `name: pilot`.")
     _check_keys(data, schema(), FILE)
-    return parse_part(StudySpec, data, FILE)
+    try:
+        return StudySpec.model_validate(dict(data))
+    except ValidationError as error:
+        raise SpecError(first_mistake(error)) from error
 
 
 @cache

@@ -34,6 +34,12 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "field": ("pages", "questionnaire", "fields"),
 }
 """A kind of part that a form can have several of, to where its list is in the file."""
+NEEDED: Mapping[str, str] = {
+    "name": "give the study a name",
+    "title": "say what participants read as its name",
+    "experiments": "choose an experiment whose trials are judged",
+}
+"""What has to be filled in first, and what is said where it is not."""
 EMPTY: Mapping[str, Mapping[str, Any]] = {
     "question": {"question": "", "answers": [], "right": None, "why": ""},
     "field": {"name": "", "kind": "text", "label": "", "hint": "", "choices": [], "required": False},
@@ -199,8 +205,11 @@ def _exclusions(sent: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def check_marks(sheet: Sheet) -> None:
-    """Refuse questions without just one answer that is marked as right, in the words of the form. Raise SpecError."""
+def check(sheet: Sheet) -> None:
+    """Refuse in the words of the form what is empty, and questions without just one answer marked as right. Raise SpecError."""
+    for name, wanted in NEEDED.items():
+        if not sheet.data.get(name):
+            raise SpecError(f"{name}: {wanted}.")
     for kind in (kind for kind in PARTS if kind != "field"):
         for row in _rows(sheet.file, kind):
             if row.get("right") is None:
@@ -250,6 +259,7 @@ _LABELS = {
     "keep_days": "Days for which recruiters' ids are kept",
     "feedback": "Feedback",
     "role": "Role",
+    "amount": "Reward for each person",
     "kind": "Recruiter",
     "token": "Variable with Prolific's token",
     "webhook_secret": "Variable with the webhooks' secret",
@@ -276,7 +286,7 @@ def fields_of(sheet: Sheet) -> dict[str, list[Field]]:
 
     return {
         "size": named("trials", "people", "minutes", "time_limit"),
-        "pay": fields(Money, _part(data, "reward"), "reward"),
+        "pay": fields(Money, _part(data, "reward"), "reward", labels=_LABELS),
         "bonus": fields(Bonus, _part(data, "bonus"), "bonus", labels=_LABELS),
         "recruiter": fields(Recruiter, _part(data, "recruiter"), "recruiter", labels=_LABELS),
         "times": named("opens", "closes"),

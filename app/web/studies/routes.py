@@ -13,13 +13,15 @@ from app.experiments.spec import SpecError
 from app.records import studies as records
 from app.services import studies as service
 from app.services.refusal import Refused
-from app.services.studies import Action, Checked
+from app.services.studies import Action, Checked, outside_study
+from app.services.study_links import join_path
 from app.services.untrusted_spec import read_data
 from app.studies.join_link import for_recruiter
 from app.studies.pay import hourly, in_words, money
-from app.studies.spec import MOST_TEXT, Page, StudySpec, parse_study
+from app.studies.spec import MOST_TEXT, ItemSpeech, Page, StudySpec, parse_study
 from app.web.fields import written
 from app.web.markdown import rendered
+from app.web.marked_quotes import Piece, rendered_pieces
 from app.web.parameters import PageNumber
 from app.web.render import page, turned
 from app.web.security.middleware import Db, Who, base_url
@@ -76,8 +78,8 @@ class Editor:
 
     def spec(self) -> StudySpec:
         """Return the study that the form describes. Raise SpecError."""
-        form.check_marks(self.sheet)
-        return parse_study(self.sheet.file)
+        form.check(self.sheet)
+        return outside_study(self.sheet.file, self.request.app.state.settings)
 
 
 async def _shown(editor: Editor, *, error: str = "", status: int = 200) -> Response:
@@ -223,7 +225,7 @@ async def _study_page(
         checked = await service.check_to_open(db, who, spec, found)
     except SpecError as problem:  # An experiment is gone, or is another's now.
         checked = Checked((str(problem),), ())
-    link = base_url(request) + await service.join_path(db, found)
+    link = base_url(request) + await join_path(db, found)
     return page(
         request,
         "pages/study.html",
@@ -399,4 +401,9 @@ def _items(spec: StudySpec, part: Page) -> dict[str, Any]:
     found = spec.pages.practice.items if part is Page.PRACTICE and spec.pages.practice else ()
     if part is Page.TRIALS:
         found = (*spec.checks.attention, *spec.checks.gold)
-    return {"items": [(item, rendered(item.why)) for item in found]}
+    return {"items": [(item, [_speech(one) for one in item.speeches], rendered(item.why)) for item in found]}
+
+
+def _speech(speech: ItemSpeech) -> tuple[str, list[Piece]]:
+    """Return the speaker of an item's speech, and its stretches with the marks of its quotes."""
+    return speech.speaker, rendered_pieces(speech.text)
