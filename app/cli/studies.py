@@ -44,7 +44,7 @@ async def _refusing() -> AsyncIterator[tuple[AsyncSession, Settings]]:
 def check(
     study: Annotated[str, typer.Argument(metavar="FILE|NAME", help="A study's file, or a study's name.")],
 ) -> None:
-    """Say what stands in the way of opening a study, and what it pays an hour. Exit code 2 if anything does."""
+    """Say what prevents opening a study, and what it pays an hour. Exit code 2 if anything does."""
     from app.studies.spec import read_study
 
     path = Path(study)

@@ -246,7 +246,7 @@ class Passed:
 
 
 async def attrition(session: AsyncSession, study: uuid.UUID, path: Sequence[str]) -> list[Passed]:
-    """Return what became of people, by page in the order of `path`: those on a page have come to all before it."""
+    """Return how many people came and left, by page in the order of `path`: those on a page have come to all before it."""
     how = func.coalesce(Enrolment.ended_as, "")
     rows = await session.execute(
         select(Enrolment.page, how, func.count())

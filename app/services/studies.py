@@ -33,7 +33,7 @@ DONE: Mapping[Action, str] = {"open": "open", "pause": "paused", "close": "close
 RESERVED = ("new",)
 """Names that are addresses of pages."""
 Who = Account | None
-"""Whoever acts: an account, or None for the command line, which may do everything."""
+"""The user: an account, or None for the command line, which may do everything."""
 
 
 # ── permission ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -176,7 +176,7 @@ async def written_spec(db: AsyncSession, study: Study) -> StudySpec:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What stands in the way of opening a study, and what should be thought over first."""
+    """What prevents opening a study, and what should be thought over first."""
 
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -222,7 +222,7 @@ def _seats(spec: StudySpec, seats: Mapping[str, Seats]) -> list[str]:
     """Refuse experiments without seats for people, and more trials than there are seats."""
     without = [name for name, one in seats.items() if not one.all]
     if without:
-        where = "judges: {humans: N}" if spec.role == "judge" else "a seat that is held by `people`"
+        where = "judges: {humans: N}" if spec.role == "judge" else "a seat that `people` take"
         how = "or add a judging round with people" if spec.role == "judge" else "or name another"
         return [f"experiments: {without[0]} has no seat for a {spec.role}: give it {where}, {how}."]
     problems = []
@@ -235,7 +235,7 @@ def _seats(spec: StudySpec, seats: Mapping[str, Seats]) -> list[str]:
     each = sum(one.each for one in seats.values())
     if spec.trials > each and free:
         problems.append(
-            f"trials: {spec.trials:,} are promised to each person, but one person can have {each:,} at most, because nobody "
+            f"trials: {spec.trials:,} are promised to each person, but one person can have {each:,} at most, because no one "
             "meets a passage twice: lower trials, or add passages."
         )
     return problems

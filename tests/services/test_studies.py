@@ -133,7 +133,7 @@ async def test_an_experiment_without_people_on_its_panel_is_refused(database: Da
 async def test_an_experiment_without_a_seat_for_debaters_is_refused(database: Database) -> None:
     await judged_by_people(database)
     said = await refusal_to_open(database, role="debater")
-    assert said.startswith("experiments: small has no seat for a debater: give it a seat that is held by")
+    assert said.startswith("experiments: small has no seat for a debater: give it a seat that `people` take")
 
 
 async def test_more_trials_than_there_are_seats_are_refused_with_both_numbers(database: Database) -> None:

@@ -542,7 +542,7 @@ class StudyInFull(Study):
 
 
 class CheckedStudy(Shape):
-    """What stands in the way of opening a study."""
+    """What prevents opening a study."""
 
     problems: list[str]
     """What would be refused, each in a sentence."""

@@ -79,7 +79,7 @@ async def make_study(request: Request, caller: Caller, db: Db) -> schemas.StudyI
 
 @router.post("/studies/check", name="api_check_study", openapi_extra=_A_STUDY)
 async def check_study(request: Request, caller: Caller, db: Db) -> schemas.CheckedStudy:
-    """Say what stands in the way of opening a study, without making it."""
+    """Say what prevents opening a study, without making it."""
     spec = await _sent(request)
     with refusing():
         return schemas.CheckedStudy.model_validate(await service.check(db, caller, spec))

@@ -110,7 +110,7 @@ async def _shown(editor: Editor, *, error: str = "", status: int = 200) -> Respo
 
 
 async def _checked(editor: Editor) -> tuple[Checked | None, str]:
-    """Return what stands in the way of opening it, or why that cannot be said yet."""
+    """Return what prevents opening it, or why that cannot be said yet."""
     try:
         named = replace(
             editor.sheet, data={**editor.sheet.data, "name": editor.sheet.data.get("name") or "x"}
