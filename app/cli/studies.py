@@ -68,11 +68,12 @@ async def _check(named: str, spec: StudySpec | None) -> bool:
 
 
 def _print_checked(spec: StudySpec, found: Checked) -> None:
+    from app.services.studies import counted
     from app.studies.pay import hourly, in_words, money
 
     currency = spec.reward.currency
     print(
-        f"{spec.name}: {spec.people:,} people with {spec.trials:,} trials each; {money(spec.reward)} for {spec.minutes} minutes, "
+        f"{spec.name}: {counted(spec.people, 'person', 'people')} with {counted(spec.trials, 'trial')} each; {money(spec.reward)} for {spec.minutes} minutes, "
         f"{in_words(hourly(spec), currency)} an hour."
     )
     for problem in found.problems:

@@ -229,20 +229,22 @@ def _seats(spec: StudySpec, seats: Mapping[str, Seats]) -> list[str]:
     wanted, free = spec.people * spec.trials, sum(one.free for one in seats.values())
     if wanted > free:
         problems.append(
-            f"people: {spec.people:,} people with {spec.trials:,} trials each are {wanted:,} trials, but {_counted(free)}: "
+            f"people: {counted(spec.people, 'person', 'people')} with {counted(spec.trials, 'trial')} each are "
+            f"{counted(wanted, 'trial')}, but only {counted(free, 'seat is', 'seats are')} free: "
             "lower people or trials, or add a judging round with people."
         )
     each = sum(one.each for one in seats.values())
     if spec.trials > each and free:
         problems.append(
-            f"trials: {spec.trials:,} are promised to each person, but one person can have {each:,} at most, because no one "
+            f"trials: {spec.trials:,} {'is' if spec.trials == 1 else 'are'} promised to each person, but one person can have {each:,} at most, because no one "
             "meets a passage twice: lower trials, or add passages."
         )
     return problems
 
 
-def _counted(free: int) -> str:
-    return "only 1 seat is free" if free == 1 else f"only {free:,} seats are free"
+def counted(number: int, one: str, more: str = "") -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
 def _warnings(spec: StudySpec) -> list[str]:
