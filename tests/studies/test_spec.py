@@ -135,7 +135,7 @@ def test_the_example_is_a_whole_study_with_few_words_before_the_first_judgement(
     assert spec.checks.attention
     assert spec.checks.gold
     words = sum(len(spec.texts[page].split()) for page in (Page.CONSENT, Page.INSTRUCTIONS))
-    assert words <= 200
+    assert words <= 150
 
 
 def test_the_schema_names_every_key_and_is_the_one_in_the_docs() -> None:

@@ -1,7 +1,7 @@
 """Studies, for researchers: the list, the form, what is going on, and the texts of their pages."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Query, Request
@@ -18,16 +18,16 @@ from app.services.study_links import join_path
 from app.services.untrusted_spec import read_data
 from app.studies.join_link import for_recruiter
 from app.studies.pay import hourly, in_words, money
-from app.studies.spec import MOST_TEXT, ItemSpeech, Page, StudySpec, parse_study
+from app.studies.spec import MOST_TEXT, Page, StudySpec, parse_study
 from app.web.fields import written
 from app.web.markdown import rendered
-from app.web.marked_quotes import Piece, rendered_pieces
 from app.web.parameters import PageNumber
 from app.web.render import page, turned
 from app.web.security.middleware import Db, Who, base_url
 from app.web.security.permissions import PERMISSIONS
 from app.web.studies import form
 from app.web.studies.form import Sheet
+from app.web.studies.preview import head_of, items_of, previewed
 from models import Account, Study
 
 router = APIRouter()
@@ -388,22 +388,9 @@ async def preview(request: Request, who: Who, db: Db, name: str, part: Page) -> 
         study=study,
         spec=spec,
         part=part,
-        text=rendered(spec.texts.get(part, "")),
+        shown=previewed(spec, part),
+        stand=head_of(spec, part),
+        items=items_of(spec, part),
         before=spec.path[place - 1] if place else None,
         after=spec.path[place + 1] if place + 1 < len(spec.path) else None,
-        pay=_pay(spec),
-        **_items(spec, part),
     )
-
-
-def _items(spec: StudySpec, part: Page) -> dict[str, Any]:
-    """Return the items of a page, with the quotes of their speeches apart and why the answer is right."""
-    found = spec.pages.practice.items if part is Page.PRACTICE and spec.pages.practice else ()
-    if part is Page.TRIALS:
-        found = (*spec.checks.attention, *spec.checks.gold)
-    return {"items": [(item, [_speech(one) for one in item.speeches], rendered(item.why)) for item in found]}
-
-
-def _speech(speech: ItemSpeech) -> tuple[str, list[Piece]]:
-    """Return the speaker of an item's speech, and its stretches with the marks of its quotes."""
-    return speech.speaker, rendered_pieces(speech.text)
