@@ -279,6 +279,9 @@ async def _bring_in_tasks(forms: Forms) -> None:
     await page.get_by_label("File", exact=True).set_input_files(files=file)
     await forms.press("Bring it in")
     await expect(page.get_by_text("2 questions were added")).to_be_visible()
+    await forms.open("/tasks")
+    await forms.press("Bring in the sample")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("sample")
 
 
 async def _make_and_steer_a_study(forms: Forms) -> None:

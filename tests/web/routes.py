@@ -219,6 +219,7 @@ ROUTES: dict[str, Route] = {
         file=ARCHIVE,
         leaves="imported",
     ),
+    "import_sample": Route(RESEARCHERS, "/tasks/sample", method="POST", leaves="imported"),
     "task_set": Route(RESEARCHERS, "/tasks/{set}"),
     "task_questions": Route(RESEARCHERS, "/tasks/{set}/questions"),
     "task_question": Route(RESEARCHERS, "/tasks/{set}/questions/{question}"),

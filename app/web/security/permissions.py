@@ -48,6 +48,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     # task sets
     "tasks": RESEARCHERS,
     "import_tasks": RESEARCHERS,
+    "import_sample": RESEARCHERS,
     "archive_form": RESEARCHERS,
     "import_archive": RESEARCHERS,
     # people of studies

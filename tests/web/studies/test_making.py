@@ -10,6 +10,7 @@ import pytest
 import yaml
 from sqlalchemy import func, select
 
+from app.cli.serving import EXPERIMENTS
 from app.experiments.spec import load_yaml
 from app.records import studies as records
 from app.services import studies as service
@@ -18,7 +19,7 @@ from app.web.studies.form import READY, changed, read_sheet, sheet_of
 from models import Enrolment, Study, StudyText
 from tests.studies import ITEM, study_file, study_spec
 from tests.web.experiment_editor.test_routes import Inputs, entered, problem
-from tests.web.world import Browser, World
+from tests.web.world import Browser, Site, World
 
 HERE = "/studies/new"
 MINE = {"name": "mine", "title": "Which?", "experiments.0": "for-people", "trials": "1", "people": "2"}
@@ -343,3 +344,22 @@ async def test_each_page_is_previewed_and_no_one_is_enrolled(world: World, part:
 async def test_a_page_that_is_left_out_has_no_preview(world: World) -> None:
     alice = await made(world, pages={})
     assert (await alice.get("/studies/pilot/preview/consent")).status_code == 404
+
+
+# ── from nothing ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_researcher_alone_goes_from_an_empty_arena_to_a_study(site: Site) -> None:
+    alice = await site.browser("alice")
+    assert 'action="/tasks/sample"' in (await alice.get("/")).text
+    assert (await alice.submit("/tasks/sample")).headers["location"] == "/tasks/sample"
+    assert 'action="/tasks/sample"' not in (await alice.get("/tasks")).text
+    experiment = {**load_yaml(EXPERIMENTS / "demo-study.yaml"), "name": "alone"}
+    page = await alice.submit("/experiments/new", {"do": "load", "yaml": json.dumps(experiment)})
+    started = await alice.submit("/experiments/new", {**entered(page), "do": "start"})
+    assert started.headers["location"] == "/experiments/alone"
+    page = await press(alice, await alice.get(HERE), "save", **{**MINE, "experiments.0": "alone"})
+    assert page.headers["location"] == "/studies/mine"
+    opened = await alice.submit("/studies/mine/steer", {"action": "open"})
+    assert opened.status_code == 303
+    assert "seats wait for talks that are not finished yet" in said(await alice.get("/studies/mine"))
