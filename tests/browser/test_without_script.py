@@ -293,7 +293,7 @@ async def _make_and_steer_a_study(forms: Forms) -> None:
     await page.get_by_label("Trials for each person").fill("1")
     await page.get_by_label("People wanted").fill("1")
     await forms.press("Save as draft")
-    await page.get_by_role("link", name="Change", exact=True).click()
+    await page.get_by_role("button", name="Change", exact=True).click()
     await forms.press("Save as draft")
     await page.get_by_role("link", name="Edit the text of consent").click()
     await page.get_by_label("Text in Markdown").fill("**Agree?**")

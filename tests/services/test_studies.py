@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.experiments.spec import SpecError
+from app.cli.serving import EXPERIMENTS, STUDY
+from app.exchange.importing import take_sample
+from app.experiments.freeze import start
+from app.experiments.spec import SpecError, read_spec
 from app.records import studies as records
 from app.records.database import Database
 from app.services import studies as service
+from app.services.demo import study_path
 from app.services.refusal import Refused
 from app.services.study_links import join_path, study_of_link
 from app.settings import Settings
-from app.studies.spec import Page
+from app.studies.spec import Page, read_study
 from models import Account, Audit, Experiment, Study
 from tests.factories import finished, passage, spec
 from tests.studies import study_file, study_spec
@@ -288,3 +292,19 @@ async def test_a_link_leads_to_its_study_and_a_made_up_one_to_none(database: Dat
         assert found.name == "pilot"
         assert await study_of_link(session, f"{token}x") is None
         assert await study_of_link(session, str(study.id)) is None
+
+
+async def test_the_demo_opens_its_study_once_on_its_own_experiment(database: Database) -> None:
+    async with database.session.begin() as session:
+        await take_sample(session)
+        await start(session, read_spec(EXPERIMENTS / "demo-study.yaml"))
+    spec = read_study(STUDY)
+    paths = []
+    for _ in range(2):
+        async with database.session.begin() as session:
+            paths.append(await study_path(session, spec))
+            study = await records.by_name(session, spec.name)
+            assert study is not None
+            assert study.state == "open"
+    assert paths[0] == paths[1]
+    assert paths[0].startswith("/join/")
