@@ -19,9 +19,9 @@ from app.web.security.permissions import PERMISSIONS, needs_token
 from models import Account, Arm, Enrolment, ModelCall, Participant, Question, Trial
 from tests.factories import finished, imported, market, passage, played, started
 from tests.servers import Script, ScriptedServer
+from tests.studies import study_spec
 from tests.studies.made_up import CAST, Made, made_up, opened
 from tests.studies.made_up import study_file as watched_file
-from tests.studies import study_spec
 from tests.test_jobs import modelled
 from tests.web.judge.test_routes import judged, next_trial
 from tests.web.participation.study import experiment_file, joined, study_file, study_on

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 from sqlalchemy import URL, select, text, update
 
-from app.records import assignment, enrolments, people, spec_drafts, studies
+from app.records import assignment, enrolments, people, spec_drafts
 from app.records.database import Database
 from app.records.enrolments import Newcomer
 from app.records.tokens import new_token
-from app.services import studies
+from app.services import studies as study_service
 from app.services.invites import invite_path
 from app.services.passwords import hasher
 from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, SeatRow, Trial
@@ -124,7 +124,7 @@ async def _things(site: Site) -> dict[str, Any]:
             .values(password_hash=hasher.hash(PASSWORD), email="alice@arena.test")
         )
         spec_of_hers = study_spec(name="hers", experiments=["for-people"], people=1, trials=1)
-        study = await studies.create(db, alice, spec_of_hers)
+        study = await study_service.create(db, alice, spec_of_hers)
         return {
             "experiment": experiment.name,
             "study": study.name,
