@@ -81,6 +81,7 @@ docs: setup ## Write the generated pages anew
 	$(BIN)/python -m app.exchange.columns > docs/data-dictionary.md
 	$(BIN)/python -m app.exchange.taskfile > docs/formats/tasks.schema.json
 	$(BIN)/python -m app.exchange.archive > docs/formats/archives.schema.json
+	$(BIN)/python -m app.studies.spec > docs/formats/study-files.schema.json
 
 check-sample: setup ## Check that nothing but the facts tells the answers of the sample (FILE=my-set.jsonl: of another task set)
 	$(BIN)/python -m scripts.check_sample $(FILE)

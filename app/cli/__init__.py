@@ -22,6 +22,7 @@ from app.cli import (
     reproduce,
     results,
     serving,
+    studies,
     tasks,
     users,
 )
@@ -37,7 +38,8 @@ cli = typer.Typer(
 for group in (experiments, results, marks, reproduce, planning, serving, database):
     cli.add_typer(group.commands)
 cli.add_typer(tasks.commands, name="import")
-cli.add_typer(recruiting.commands, name="study")
+studies.commands.add_typer(recruiting.commands)
+cli.add_typer(studies.commands, name="study")
 cli.add_typer(users.commands, name="user")
 cli.add_typer(database.upkeep, name="db")
 

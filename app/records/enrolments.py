@@ -410,7 +410,7 @@ async def end_otherwise(session: AsyncSession, enrolment: Enrolment, how: str) -
     await session.flush()
     account = await session.get_one(Account, enrolment.account_id)
     if account.participant_id is not None:
-        await assignment.release(session, account, also_done=True)
+        await assignment.release(session, account, how, also_done=True)
     await note(session, account.id, how, "enrolment", enrolment.id)
 
 

@@ -45,6 +45,7 @@ from app.web.security.middleware import NotSignedIn
 from app.web.security.permissions import check_complete
 from app.web.studies import events, payments
 from app.web.studies.people import router as study_people
+from app.web.studies.routes import router as studies
 from app.web.tasks.routes import router as tasks
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ ROUTERS = (
     study_people,
     payments.router,
     events.router,
+    studies,
     judge,
     seats,
     people.router,

@@ -11,12 +11,15 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import admin, assignment, experiments
+from app.services import studies
 from app.services.invites import invite_path
+from app.studies.spec import Page
 from app.web.app import ROUTERS
 from app.web.security.permissions import PERMISSIONS, needs_token
 from models import Account, Arm, Enrolment, ModelCall, Participant, Question, Trial
 from tests.factories import finished, imported, market, passage, played, started
 from tests.servers import Script, ScriptedServer
+from tests.studies import study_spec
 from tests.studies.made_up import CAST, Made, made_up, opened
 from tests.studies.made_up import study_file as watched_file
 from tests.studies.paid import with_people
@@ -46,6 +49,7 @@ FILES = {
     "study_plot",
     "seat_others",
     "study_payments_export",
+    "study_file",
 }
 """What is got by a browser and is no page."""
 PLACES: Mapping[str, tuple[str, ...]] = {
@@ -91,6 +95,12 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         "/studies/at-prolific/payments",
         "/studies/unlinked/payments",
     ),
+    "studies": ("/studies",),
+    "study_new": ("/studies/new",),
+    "study": ("/studies/draft", "/studies/running"),
+    "study_change_form": ("/studies/draft/change",),
+    "study_text": ("/studies/running/texts/consent", "/studies/running/texts/consent?version=1"),
+    "study_preview": tuple(f"/studies/running/preview/{page.value}" for page in Page),
     "tasks": ("/tasks", "/tasks?q=nothing"),
     "task_set": ("/tasks/ferries",),
     "task_questions": ("/tasks/ferries/questions",),
@@ -150,6 +160,7 @@ async def busy(site: Site) -> World:
         named = {"kind": "prolific", "token": "ARENA_KEY_NOT_SET"}
         await with_people(db, "at-prolific", alice, "for-people", "study1", **named)
         await with_people(db, "unlinked", alice, "for-people", **named)
+    await _studies(site)
     return world
 
 
@@ -164,6 +175,18 @@ async def _watched(site: Site) -> None:
     blind = {**for_people(), "name": "blind", "arms": {"naive": {"protocol": "naive"}}}
     await finished(site.database, passage("Fauna", 1), data=blind)
     await opened(site.database, watched_file("blind", name="blind"), alice)
+
+
+async def _studies(site: Site) -> None:
+    """A draft, and a study that is open on an experiment of its own."""
+    arms = {"debate": for_people()["arms"]["debate"]}
+    await finished(site.database, passage("Flora", 1), data={**for_people(), "name": "kept", "arms": arms})
+    small = {"people": 1, "trials": 1}
+    async with site.database.session.begin() as db:
+        alice = site.cast["alice"]
+        await studies.create(db, alice, study_spec(name="draft", experiments=["for-people"], **small))
+        await studies.create(db, alice, study_spec(name="running", experiments=["kept"], **small))
+        await studies.steer(db, alice, "running", "open")
 
 
 def talks() -> dict[str, Any]:

@@ -190,6 +190,7 @@ async def test_a_researcher_does_everything_without_script(
     await _bring_in_an_archive(forms, tmp_path)
     with stage.watch.allowing("status of 422"):
         await _bring_in_tasks(forms)
+    await _make_and_steer_a_study(forms)
     await _look_after_people(forms)
     await _make_and_revoke_a_token(forms)
     await _add_and_try_a_model(forms)
@@ -304,6 +305,32 @@ async def _bring_in_tasks(forms: Forms) -> None:
     await page.get_by_label("File", exact=True).set_input_files(files=file)
     await forms.press("Bring it in")
     await expect(page.get_by_text("2 questions were added")).to_be_visible()
+    await forms.open("/tasks")
+    await forms.press("Bring in the sample")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("sample")
+
+
+async def _make_and_steer_a_study(forms: Forms) -> None:
+    page = forms.page
+    await forms.open("/studies/new")
+    await page.get_by_label("Name", exact=True).fill("mine")
+    await page.get_by_label("Title").fill("Which answer is right?")
+    await page.get_by_label("for-people").check()
+    await page.get_by_label("Trials for each person").fill("1")
+    await page.get_by_label("People wanted").fill("1")
+    await forms.press("Save as draft")
+    await page.get_by_role("button", name="Change", exact=True).click()
+    await forms.press("Save as draft")
+    await page.get_by_role("link", name="Edit the text of consent").click()
+    await page.get_by_label("Text in Markdown").fill("**Agree?**")
+    await forms.press("Preview")
+    await expect(page.locator("#preview strong")).to_have_text("Agree?")
+    await forms.press("Save")
+    await forms.open("/studies/draft")
+    await forms.press("Delete the draft")
+    await forms.open("/studies/running")
+    await forms.press("Pause")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("paused")
 
 
 async def _look_after_people(forms: Forms) -> None:

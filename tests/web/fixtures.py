@@ -9,17 +9,18 @@ from typing import Any
 import httpx
 from sqlalchemy import URL, select, text, update
 
-from app.records import assignment, enrolments, people, spec_drafts, studies
+from app.records import assignment, enrolments, people, spec_drafts
 from app.records.database import Database
 from app.records.enrolments import Newcomer
 from app.records.tokens import new_token
+from app.services import studies as study_service
 from app.services.invites import invite_path
 from app.services.passwords import hasher
 from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, SeatRow, Trial
 from tests.database import Server
 from tests.factories import TASKS, spec, started
+from tests.studies import study_spec
 from tests.studies.made_up import enrolled
-from tests.studies.paid import file as paid_file
 from tests.web.participation.study import opened_study, study_file
 from tests.web.routes import ROUTES, Route
 from tests.web.world import Browser, Site, connected, furnished, opened
@@ -122,8 +123,10 @@ async def _things(site: Site) -> dict[str, Any]:
             .where(Account.id == alice.id)
             .values(password_hash=hasher.hash(PASSWORD), email="alice@arena.test")
         )
-        hers = paid_file(name="hers", recruiter={"kind": "link"}, experiments=[experiment.name])
-        study = await studies.add(db, "hers", hers, {}, alice.id)
+        spec_of_hers = study_spec(
+            name="hers", experiments=["for-people"], people=1, trials=1, recruiter={"kind": "link"}
+        )
+        study = await study_service.create(db, alice, spec_of_hers)
         return {
             "experiment": experiment.name,
             "study": study.name,

@@ -16,6 +16,7 @@ from starlette.routing import Match
 from app.web.app import ROUTERS
 from tests.exchange.archives import lines
 from tests.factories import passage, spec
+from tests.studies import study_file
 from tests.web.world import CAST, WHO
 
 ANYONE = ("nobody", "admin", "researcher", "judge", "debater")
@@ -46,7 +47,7 @@ class Route:
     who: tuple[str, ...]
     """The roles that may make it."""
     address: str
-    method: Literal["GET", "POST", "DELETE"] = "GET"
+    method: Literal["GET", "POST", "PUT", "DELETE"] = "GET"
     form: Mapping[str, Any] | None = None
     json: Any = None
     text: str = ""
@@ -223,6 +224,7 @@ ROUTES: dict[str, Route] = {
         file=ARCHIVE,
         leaves="imported",
     ),
+    "import_sample": Route(RESEARCHERS, "/tasks/sample", method="POST", leaves="imported"),
     "task_set": Route(RESEARCHERS, "/tasks/{set}"),
     "task_questions": Route(RESEARCHERS, "/tasks/{set}/questions"),
     "task_question": Route(RESEARCHERS, "/tasks/{set}/questions/{question}"),
@@ -296,6 +298,39 @@ ROUTES: dict[str, Route] = {
         answers=401,
         quiet="it is not signed here; what an event changes is noted, as tests/services/test_recruitment.py shows",
     ),
+    # studies
+    "studies": Route(RESEARCHERS, "/studies"),
+    "study_new": Route(RESEARCHERS, "/studies/new"),
+    "study_make": Route(
+        RESEARCHERS,
+        "/studies/new",
+        method="POST",
+        form={"do": "check"},
+        quiet="changes what stands in a form; making is noted by app/services/studies.py, as for `api_make_study`",
+    ),
+    "study": Route(RESEARCHERS, "/studies/{study}"),
+    "study_change_form": Route(RESEARCHERS, "/studies/{study}/change"),
+    "study_change": Route(
+        RESEARCHERS,
+        "/studies/{study}/change",
+        method="POST",
+        form={"do": "check"},
+        quiet="changes what stands in a form; changing is noted by app/services/studies.py, as for `api_change_study`",
+    ),
+    "study_steer": Route(
+        RESEARCHERS, "/studies/{study}/steer", method="POST", form={"action": "open"}, leaves="open"
+    ),
+    "study_delete": Route(RESEARCHERS, "/studies/{study}/delete", method="POST", leaves="deleted"),
+    "study_file": Route(RESEARCHERS, "/studies/{study}/file"),
+    "study_text": Route(RESEARCHERS, "/studies/{study}/texts/consent"),
+    "study_text_write": Route(
+        RESEARCHERS,
+        "/studies/{study}/texts/consent",
+        method="POST",
+        form={"markdown": "Do you agree, too?"},
+        leaves="wrote a text of",
+    ),
+    "study_preview": Route(RESEARCHERS, "/studies/{study}/preview/consent"),
     # judging
     "judge_instructions": Route(JUDGES, "/judge/instructions"),
     "judge_instructed": Route(
@@ -519,6 +554,48 @@ ROUTES: dict[str, Route] = {
     ),
     "api_import_archive": Route(
         RESEARCHERS, "/api/v1/archives/others", method="POST", text=ARCHIVE, leaves="imported", scope="write"
+    ),
+    "api_studies": Route(RESEARCHERS, "/api/v1/studies", scope="read"),
+    "api_make_study": Route(
+        RESEARCHERS,
+        "/api/v1/studies",
+        method="POST",
+        json=study_file(experiments=["for-people"]),
+        leaves="made",
+        scope="write",
+        by="alice",
+    ),
+    "api_check_study": Route(
+        RESEARCHERS,
+        "/api/v1/studies/check",
+        method="POST",
+        json=study_file(experiments=["for-people"]),
+        quiet="says what is wrong, and stores nothing",
+        scope="read",
+        by="alice",
+    ),
+    "api_study": Route(RESEARCHERS, "/api/v1/studies/{study}", scope="read"),
+    "api_change_study": Route(
+        RESEARCHERS,
+        "/api/v1/studies/{study}",
+        method="PUT",
+        json=study_file(experiments=["for-people"]),
+        leaves="changed",
+        scope="write",
+    ),
+    "api_delete_study": Route(
+        RESEARCHERS, "/api/v1/studies/{study}", method="DELETE", leaves="deleted", scope="write"
+    ),
+    "api_write_text": Route(
+        RESEARCHERS,
+        "/api/v1/studies/{study}/texts/consent",
+        method="POST",
+        json={"markdown": "Do you agree, too?"},
+        leaves="wrote a text of",
+        scope="write",
+    ),
+    "api_steer_study": Route(
+        RESEARCHERS, "/api/v1/studies/{study}/open", method="POST", leaves="open", scope="write"
     ),
     "api_participants": Route(RESEARCHERS, "/api/v1/participants", scope="read"),
     "api_add_participant": Route(

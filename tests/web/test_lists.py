@@ -34,6 +34,7 @@ from models import (
 )
 from models.base import Base
 from tests.factories import TASKS, passage
+from tests.studies import study_file as plain_file
 from tests.studies.made_up import enrolled, study_file
 from tests.studies.paid import file as paid_file
 from tests.web.world import Browser, Site, World, statements
@@ -180,6 +181,31 @@ async def more_ended_parts(db: AsyncSession, world: World, numbers: Numbers) -> 
         db.add(part)
 
 
+async def more_studies(db: AsyncSession, world: World, numbers: Numbers) -> None:
+    """Each with people who take part and people whose parts have ended."""
+    for number in numbers:
+        row = await studies.add(db, f"study-{number}", plain_file(), {}, world.site.cast["alice"].id)
+        for end in (None, "completed", "returned"):
+            account = Account(id=uuid.uuid4(), name=f"{number}", role="judge")
+            db.add(account)
+            await db.flush()
+            part = Enrolment(study_id=row.id, account_id=account.id, person_key=account.id.bytes * 2)
+            part.seed, part.promised, part.page, part.ended_as = 1, 1, "trials", end
+            part.ended_at = None if end is None else func.now()
+            db.add(part)
+            await db.flush()
+
+
+async def more_versions(db: AsyncSession, world: World, numbers: Numbers) -> None:
+    owner = world.site.cast["alice"].id
+    row = await studies.by_name(db, "versions")
+    if row is None:
+        spec = plain_file(name="versions", experiments=["for-people"])
+        row = await studies.add(db, "versions", spec, {}, owner)
+    for number in numbers:
+        await studies.write_text(db, row.id, "consent", f"Version {number}.", owner)
+
+
 def _line(number: int) -> dict[str, Any]:
     return TaskPassage.model_validate(passage(f"P{number}", 1), by_name=False).model_dump()
 
@@ -205,6 +231,8 @@ LISTS = {
     "tasks": Listing("/tasks", more_sets),
     "task_set": Listing(f"/tasks/{TASKS}", more_passages),
     "task_questions": Listing(f"/tasks/{TASKS}/questions", more_passages),
+    "studies": Listing("/studies", more_studies),
+    "study_text": Listing("/studies/versions/texts/consent", more_versions),
     "people": Listing("/people", more_people),
     "study_people": Listing("/studies/hers/people", more_parts),
     "invites": Listing("/people/invites", more_invites),
@@ -217,6 +245,7 @@ LISTS = {
     "api_rounds": Listing("/api/v1/experiments/for-people/rounds", more_rounds),
     "api_tasks": Listing("/api/v1/tasks", more_sets),
     "api_participants": Listing("/api/v1/participants", more_participants),
+    "api_studies": Listing("/api/v1/studies", more_studies),
     "api_people": Listing("/api/v1/people", more_people),
     "api_invites": Listing("/api/v1/invites", more_invites),
     "api_endpoints": Listing("/api/v1/endpoints", more_endpoints, "bob"),
@@ -248,6 +277,12 @@ NO_LISTS = {
     "trial_unshown",
     "trial_calls",
     "task_question",
+    "study_new",
+    "study",
+    "study_change_form",
+    "study_file",
+    "study_preview",
+    "api_study",
     "new_participant",
     "participant",
     "judge_instructions",
