@@ -111,8 +111,9 @@ def create_app(database: Database, settings: Settings, *, worker: bool = True) -
 
 
 def _failure(request: Request, status: int, sentence: str) -> Response:
-    """A refusal in the form that the caller reads: a page, or JSON for the API."""
-    if not request.url.path.startswith("/api/"):
+    """A refusal in the form that the caller reads: a page, or JSON for the API and for scripts that ask for it."""
+    asked = request.headers.get("accept", "").startswith("application/json")
+    if not request.url.path.startswith("/api/") and not asked:
         return page(request, "pages/error.html", status=status, sentence=sentence)
     challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else None
     return JSONResponse({"error": sentence}, status, challenge)
