@@ -66,4 +66,12 @@ def mark(context: Context, name: str, *about: str, error: str = "mistake") -> Ma
     return attributes + Markup(" autofocus") if wrong[0] == name else attributes
 
 
+@pass_context
+def opened(context: Context, *prefixes: str) -> Markup:
+    """Return the attribute that unfolds what holds a field that is wrong: one whose name begins with one of `prefixes`."""
+    wrong = list(context.get("wrong") or ())
+    return Markup(" open") if any(name.startswith(prefixes) for name in wrong) else Markup("")
+
+
 environment.globals["mark"] = mark
+environment.globals["opened"] = opened
