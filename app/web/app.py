@@ -8,7 +8,6 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
-from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -43,6 +42,7 @@ from app.web.seats.routes import router as seats
 from app.web.security import middleware
 from app.web.security.middleware import NotSignedIn
 from app.web.security.permissions import check_complete
+from app.web.static_files import VersionedFiles
 from app.web.studies.people import router as study_people
 from app.web.tasks.routes import router as tasks
 
@@ -102,7 +102,7 @@ def create_app(database: Database, settings: Settings, *, worker: bool = True) -
     app.add_middleware(middleware.Bounded)
     app.add_middleware(middleware.Headers)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", VersionedFiles(directory=STATIC), name="static")
     check_complete(ROUTERS)
     for router in ROUTERS:
         app.include_router(router)
