@@ -210,9 +210,10 @@ def _turn_page(
 ) -> Response:
     shown = turn_page.shown(held, turn, entered, outcome)
     also = {"clock": clock, "confirmed": confirmed, "others": others, "place": place}
-    notice = refused.sentence if refused else ""
+    if refused:
+        shown["notice"] = refused.sentence
     status = refused.status if refused else 422 if outcome else 200
-    return page(request, "pages/turn.html", status=status, notice=notice, **shown, **also)
+    return page(request, "pages/turn.html", status=status, **shown, **also)
 
 
 async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID, *, let_go: bool = False) -> Held:

@@ -120,6 +120,7 @@ def shown(
         "request": None if not turn.due or turn.judging else _request(turn, view),
         "doubts": [doubt for found in (outcome.doubts if outcome else {}).values() for doubt in found],
         "wrong": _wrong(turn, outcome),
+        "notice": "",
         "fields": [(field, _entered(field, held, drafts)) for field in fields_asked(held, turn)],
         "at": max((int(draft.get("at", 0)) for draft in drafts.values()), default=0),
         **(_reading(turn, drafts) if turn.judging else NOT_JUDGED),
