@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 STATIC = Path(__file__).parent / "web" / "static"
@@ -47,3 +49,29 @@ def asset(path: str) -> str:
 
 
 environment.globals["asset"] = asset
+
+
+@pass_context
+def mark(context: Context, name: str, *about: str, error: str = "mistake") -> Markup:
+    """Return the attributes of the field `name`: what describes it and, where the page says that it is `wrong`, that it is.
+
+    `wrong` names the fields to mark in the order of the page; the first one takes the focus. `about` are ids of what describes the field
+    anyway, `error` is the id of the sentence that says what is wanted. Every form marks its fields by this.
+    """
+    wrong = list(context.get("wrong") or ())
+    described = [item for item in about if item]
+    if name not in wrong:
+        return Markup(' aria-describedby="{}"').format(" ".join(described)) if described else Markup("")
+    attributes = Markup(' aria-invalid="true" aria-describedby="{}"').format(" ".join([error, *described]))
+    return attributes + Markup(" autofocus") if wrong[0] == name else attributes
+
+
+@pass_context
+def opened(context: Context, *prefixes: str) -> Markup:
+    """Return the attribute that unfolds what holds a field that is wrong: one whose name begins with one of `prefixes`."""
+    wrong = list(context.get("wrong") or ())
+    return Markup(" open") if any(name.startswith(prefixes) for name in wrong) else Markup("")
+
+
+environment.globals["mark"] = mark
+environment.globals["opened"] = opened

@@ -7,12 +7,13 @@ One worker plays both, with built-in participants. docs/benchmarks.md says what 
 
 import argparse
 import asyncio
+import math
 import tempfile
 import time
 import uuid
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from app.jobs import working
 from app.records.database import Database, open_database
@@ -36,8 +37,17 @@ async def begun(database: Database, name: str, trials: int, replicates: int) -> 
     )
 
 
-async def seconds(database: Database, watched: uuid.UUID) -> tuple[float, float]:
-    """Play all that is queued until one experiment is finished. Return when its first play was done, and its last."""
+async def in_one_line(database: Database) -> None:
+    """Have all that is queued done in the order in which it was queued, as before experiments took turns."""
+    async with database.session.begin() as session:
+        await session.execute(text("UPDATE procrastinate_jobs SET priority = 0 WHERE status = 'todo'"))
+
+
+async def seconds(database: Database, watched: uuid.UUID, most: float = math.inf) -> tuple[float, float]:
+    """Play all that is queued until one experiment is finished. Return when its first play was done, and its last.
+
+    After `most` seconds it stops; what was not done by then has no end (infinity).
+    """
     began = time.monotonic()
     first: float | None = None
     async with working(database, Settings()):
@@ -49,6 +59,8 @@ async def seconds(database: Database, watched: uuid.UUID) -> tuple[float, float]
                 first = since
             if now.finished:
                 return since if first is None else first, since
+            if since > most:
+                return math.inf if first is None else first, math.inf
             await asyncio.sleep(LOOK)
 
 
@@ -59,13 +71,16 @@ async def left(database: Database, experiment: uuid.UUID) -> int:
         return await session.scalar(waiting) or 0
 
 
-async def measure(large: int, small: int) -> None:
+async def measure(large: int, small: int, *, one_line: bool, most: float) -> None:
     """Print the times alone and behind, and their ratio."""
     with tempfile.TemporaryDirectory() as home:
         async with open_database(Settings(home=Path(home))) as database:
             alone = await seconds(database, (await begun(database, "alone", small, 1)).id)
             big = await begun(database, "large", large, 10)
-            behind = await seconds(database, (await begun(database, "small", small, 1)).id)
+            second = await begun(database, "small", small, 1)
+            if one_line:
+                await in_one_line(database)
+            behind = await seconds(database, second.id, most)
             print(f"{small} trials alone: first done after {alone[0]:.1f} s, all after {alone[1]:.1f} s")
             print(
                 f"{small} trials behind {large}: first done after {behind[0]:.1f} s, all after {behind[1]:.1f} s "
@@ -82,8 +97,10 @@ def main() -> None:
         "--large", type=int, default=6000, help="trials of the experiment that is started first"
     )
     parser.add_argument("--small", type=int, default=40, help="trials of the one that is started second")
+    parser.add_argument("--one-line", action="store_true", help="as before experiments took turns")
+    parser.add_argument("--most", type=float, default=math.inf, help="seconds after which it stops")
     given = parser.parse_args()
-    asyncio.run(measure(given.large, given.small))
+    asyncio.run(measure(given.large, given.small, one_line=given.one_line, most=given.most))
 
 
 if __name__ == "__main__":

@@ -34,9 +34,8 @@ async def _lines(steps: AsyncIterator[Counts], name: str, meter: "_Meter") -> Co
         news = _without_countdown(counts) != shown
         if time.monotonic() - last >= (NEWS_AFTER if news else LINE_EVERY) or not counts.running:
             last, shown = time.monotonic(), _without_countdown(counts)
-            talk.print(
-                f"{name}: {counts.settled} of {counts.total} done, {meter.facts(counts)}", soft_wrap=True
-            )
+            done = f"{counts.settled:,} of {counts.total:,} done" if counts.total else "nothing to do"
+            talk.print(f"{name}: {done}, {meter.facts(counts)}", soft_wrap=True)
     return counts
 
 
@@ -104,7 +103,7 @@ class _Meter:
         seconds = max(time.monotonic() - self._began, 0.001)
         moves = (counts.moves - self._first.moves) / seconds
         settled = counts.settled - self._first.settled
-        parts = [f"{counts.count('failed')} failed", f"{moves:.0f} moves/s"]
+        parts = [f"{counts.count('failed')} failed", *([_pace(moves)] if moves else [])]
         if counts.tokens_in or counts.tokens_out:
             parts.append(f"{_short(counts.tokens_in)} tokens in, {_short(counts.tokens_out)} out")
         paused = any(" is paused since " in sentence for sentence in counts.endpoints)
@@ -112,8 +111,14 @@ class _Meter:
             settled and counts.running and not paused
         ):  # The speed so far says nothing about the end of a pause.
             parts.append(f"{_duration(counts.running * seconds / settled)} left")
-        said = [*([counts.spending] if counts.spending else []), *counts.endpoints]
+        others = [counts.turns] if counts.turns and counts.running else []
+        said = [*([counts.spending] if counts.spending else []), *counts.endpoints, *others]
         return "; ".join([", ".join(parts), *(sentence.rstrip(".") for sentence in said)])
+
+
+def _pace(moves: float) -> str:
+    """Return moves a second, or a minute where they are few."""
+    return f"{moves:.0f} moves/s" if moves >= 2 else f"{max(60 * moves, 1):.0f} moves/min"
 
 
 def _short(count: int) -> str:

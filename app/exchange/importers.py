@@ -58,7 +58,13 @@ class Importer:
 def _tasks(path: Path) -> TaskFile:
     from app.exchange.taskfile import read_tasks
 
-    return read_tasks(path)
+    return _table(path) if path.suffix.lower() in (".csv", ".tsv") else read_tasks(path)
+
+
+def _table(path: Path) -> TaskFile:
+    from app.exchange.task_table import read_task_table
+
+    return read_task_table(path)
 
 
 def _quality(path: Path, *, split: str, hard: bool, khan: bool, answers: Any) -> TaskFile:
@@ -79,6 +85,12 @@ _ALL = (
         "the arena's own JSON Lines",
         "Import the arena's own JSON Lines (docs/formats/tasks.md); the set is named as the file.",
         _tasks,
+    ),
+    Importer(
+        "csv",
+        "a table as CSV, a question on each line",
+        "Import a table of questions as CSV (docs/formats/task-tables.md); the set is named as the file.",
+        _table,
     ),
     Importer(
         "quality",

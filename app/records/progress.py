@@ -8,6 +8,7 @@ from sqlalchemy import and_, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records.endpoints import notices
+from app.records.queue import sharing, turns
 from app.records.spending import spent_by
 from models import PLAYED_TRIAL, Arm, CallAttempt, Experiment, Judging, ModelCall, Move, Playing, Trial
 
@@ -31,6 +32,8 @@ class Progress:
     """Sentences on its endpoints that are paused, or are asked at a pace."""
     spending: str | None = None
     """Where a spending cap has paused it: which one is reached, and by how much."""
+    turns: str | None = None
+    """Where others run beside it: how the workers are shared, and when its first turn comes."""
     seconds: float | None = None
     """From its start until its last trial or judgement was finished; None before, and for an imported archive."""
 
@@ -83,16 +86,19 @@ async def progress(session: AsyncSession, experiment: uuid.UUID) -> Progress:
     ).all()
     tokens_in, tokens_out = await _tokens(session, experiment)
     state = (await session.scalars(select(Experiment.state).where(Experiment.id == experiment))).one()
+    moves = await _moves(session, experiment)
+    others = await sharing(session, experiment) if state == "running" else 0
     return Progress(
         trials={row[0]: row[1] for row in trials},
         judgements={row[0]: row[1] for row in judgements},
         blocked=sum(row[2] for row in judgements),
-        moves=await _moves(session, experiment),
+        moves=moves,
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         state=state,
         endpoints=[notice.sentence for notice in await notices(session, experiment)],
         spending=(await spent_by(session, experiment)).sentence if state == "paused" else None,
+        turns=turns(others, begun=moves > 0),
         seconds=await _seconds(session, experiment),
     )
 

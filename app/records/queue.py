@@ -129,6 +129,20 @@ async def sharing(session: AsyncSession, experiment: uuid.UUID) -> int:
     return await session.scalar(others) or 0
 
 
+def turns(others: int, *, begun: bool) -> str | None:
+    """Return a sentence on whose turn it is where an experiment shares the workers with `others`; None where it has them alone."""
+    if not others:
+        return None
+    with_whom = "one other that runs" if others == 1 else f"{others:,} others that run"
+    sharing = f"Workers take turns between this experiment and {with_whom}, a trial or judgement each"
+    first = (
+        ""
+        if begun
+        else "; it is queued, and its first turn comes when a worker has finished what it has in hand"
+    )
+    return f"{sharing}{first}."
+
+
 def _job(experiment: uuid.UUID, play: uuid.UUID, priority: int) -> Job:
     return Job(
         queue=queue_of(experiment),

@@ -18,16 +18,23 @@ def completion(role: str, code: str, url: str) -> Completion | None:
         return None
     if role != "judge":
         raise Refused(
-            422, "Only judges get a completion code or address: leave both empty, or invite a judge."
+            422,
+            "Only judges get a completion code or address: leave both empty, or invite a judge.",
+            *(["completion_code"] if code else []),
+            *(["completion_url"] if url else []),
         )
     if not code.isprintable():
-        raise Refused(422, "The completion code must be on one line, without control characters.")
+        raise Refused(
+            422, "The completion code must be on one line, without control characters.", "completion_code"
+        )
     return Completion(code, _address(url) if url else "")
 
 
 def _address(url: str) -> str:
     refusal = Refused(
-        422, "Write the completion address as https://… (http:// only for this machine itself)."
+        422,
+        "Write the completion address as https://… (http:// only for this machine itself).",
+        "completion_url",
     )
     try:
         found = _URL.validate_python(url)

@@ -30,12 +30,14 @@ async def add_endpoint(
     try:
         await allow_list(settings).check(str(endpoint.base_url))
     except Blocked as blocked:
-        raise Refused(422, str(blocked)) from blocked
+        raise Refused(422, str(blocked), "base_url") from blocked
     async with database.session.begin() as db:
         added = await admin.add_endpoint(db, who.id, name, endpoint)
         if added is None:
             raise Refused(
-                409, f"There is an endpoint {name} already: an address never changes, choose another name."
+                409,
+                f"There is an endpoint {name} already: an address never changes, choose another name.",
+                "name",
             )
         return added
 
@@ -49,11 +51,12 @@ def _valid(given: Mapping[str, Any], settings: Settings) -> EndpointSettings:
         raise Refused(422, "base_url: leave out what follows the #.")
     for variable in found.variables():
         if not may_name_key(variable, settings):
-            where = "api_key_env" if variable == found.api_key_env else "headers and query"
+            is_key = variable == found.api_key_env
             raise Refused(
                 422,
-                f"{where}: name a variable that begins with {KEY_PREFIX}, or have the operator list {variable} in "
-                "ARENA_KEY_VARIABLES.",
+                f"{'api_key_env' if is_key else 'headers and query'}: name a variable that begins with {KEY_PREFIX}, or have the "
+                f"operator list {variable} in ARENA_KEY_VARIABLES.",
+                *(["api_key_env"] if is_key else ["headers", "query"]),
             )
     return found
 

@@ -38,6 +38,7 @@ async def add_participant(
         raise Refused(
             409,
             f"There is a participant {name} with other settings: settings never change, choose another name.",
+            "name",
         )
     return identity
 

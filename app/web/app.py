@@ -8,7 +8,6 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
-from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -43,6 +42,7 @@ from app.web.seats.routes import router as seats
 from app.web.security import middleware
 from app.web.security.middleware import NotSignedIn
 from app.web.security.permissions import check_complete
+from app.web.static_files import VersionedFiles
 from app.web.studies import events, payments
 from app.web.studies.people import router as study_people
 from app.web.studies.routes import router as studies
@@ -107,7 +107,7 @@ def create_app(database: Database, settings: Settings, *, worker: bool = True) -
     app.add_middleware(middleware.Bounded)
     app.add_middleware(middleware.Headers)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", VersionedFiles(directory=STATIC), name="static")
     check_complete(ROUTERS)
     for router in ROUTERS:
         app.include_router(router)
@@ -116,8 +116,9 @@ def create_app(database: Database, settings: Settings, *, worker: bool = True) -
 
 
 def _failure(request: Request, status: int, sentence: str) -> Response:
-    """A refusal in the form that the caller reads: a page, or JSON for the API."""
-    if not request.url.path.startswith("/api/"):
+    """A refusal in the form that the caller reads: a page, or JSON for the API and for scripts that ask for it."""
+    asked = request.headers.get("accept", "").startswith("application/json")
+    if not request.url.path.startswith("/api/") and not asked:
         return page(request, "pages/error.html", status=status, sentence=sentence)
     challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else None
     return JSONResponse({"error": sentence}, status, challenge)

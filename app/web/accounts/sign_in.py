@@ -76,6 +76,7 @@ async def sign_in(
             "pages/sign_in.html",
             status=403,
             error="Address and password do not belong together.",
+            wrong=("email", "password"),
             email=email,
         )
     async with database.session.begin() as db:
@@ -140,6 +141,7 @@ def _invited(
         recruiters_id=recruiters_id_of(recruited),
         already=visitor.account.name if visitor.account and visitor.role == "judge" else None,
         error=error,
+        wrong=("name",) if error else (),
     )
 
 
@@ -193,10 +195,17 @@ def _password_asked(
     entered: Mapping[str, str] | None = None,
     status: int = 200,
     error: str | None = None,
+    wrong: str = "",
 ) -> Response:
     """The form of admins and researchers; never the password that was entered."""
     known = {"name": owner.name, "email": owner.email or ""} if owner else {"name": "", "email": ""}
-    shown = {"token": token, "role": invite.role, "owner": owner, "shortest": SHORTEST_PASSWORD}
+    shown = {
+        "token": token,
+        "role": invite.role,
+        "owner": owner,
+        "shortest": SHORTEST_PASSWORD,
+        "wrong": [wrong],
+    }
     entries = {**known, **(entered or {})}
     return page(request, "pages/invite_password.html", status=status, error=error, **shown, **entries)
 
@@ -208,9 +217,10 @@ async def _with_password(
     owner = await _owner(db, found)
     name, email = (owner.name, owner.email or email) if owner else (name, email)
     if wrong := await _wrong(db, owner, name, email, password):
-        status, sentence = wrong
         entered = {"name": name, "email": email}
-        return _password_asked(request, token, found, owner, entered, status, sentence)
+        return _password_asked(
+            request, token, found, owner, entered, wrong.status, wrong.sentence, wrong.fields[0]
+        )
     secret = await run_in_threadpool(hasher.hash, password)
     if owner is None:
         owner = await people.join_with_password(db, found, name, email, secret)
@@ -222,17 +232,18 @@ async def _with_password(
 
 async def _wrong(
     db: AsyncSession, owner: Account | None, name: str, email: str, password: str
-) -> tuple[int, str] | None:
-    """Status and sentence of the first thing that has to be entered otherwise."""
+) -> Refused | None:
+    """Return the first thing that has to be entered otherwise."""
     if not name:
-        return 422, "Write your name first."
+        return Refused(422, "Write your name first.", "name")
     if not (_ADDRESS.fullmatch(email) and email.isprintable()):
-        return 422, "Write your email address as name@example.org."
+        return Refused(422, "Write your email address as name@example.org.", "email")
     if len(password) < SHORTEST_PASSWORD:
-        return 422, TOO_SHORT
+        return Refused(422, TOO_SHORT, "password")
     taken = await people.account_by_email(db, email)
     if taken is not None and taken is not owner:
-        return 409, "There is an account with this address: sign in with it, or give another address."
+        sentence = "There is an account with this address: sign in with it, or give another address."
+        return Refused(409, sentence, "email")
     return None
 
 

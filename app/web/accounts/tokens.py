@@ -46,6 +46,7 @@ async def _listed(
         "pages/tokens.html",
         status=status,
         error=error,
+        wrong=("scopes",) if error else (),
         given=given,
         listed=await records.tokens_page(db, who.id, number),
         scopes=scopes_to_give(who),

@@ -28,16 +28,17 @@ async def endpoints(request: Request, who: Who, db: Db, number: PageNumber = 1) 
 
 
 async def _listed(
-    request: Request, db: AsyncSession, number: int = 1, *, status: int = 200, error: str | None = None
+    request: Request, db: AsyncSession, number: int = 1, refused: Refused | None = None
 ) -> Response:
     settings: Settings = request.app.state.settings
     return page(
         request,
         "pages/endpoints.html",
-        status=status,
+        status=refused.status if refused else 200,
         listed=await admin.endpoints_page(db, number),
-        error=error,
-        given=await request.form() if error else {},
+        error=refused and refused.sentence,
+        wrong=refused.fields if refused else (),
+        given=await request.form() if refused else {},
         key_is_set=key_is_set,
         key_prefix=KEY_PREFIX,
         allowed=settings.allowed_hosts,
@@ -70,7 +71,7 @@ async def add_endpoint(
         added = await services.add_endpoint(database, settings, who, name, given)
     except Refused as refused:
         async with database.session.begin() as db:
-            return await _listed(request, db, status=refused.status, error=refused.sentence)
+            return await _listed(request, db, refused=refused)
     return RedirectResponse(f"/endpoints#{added.id}", status_code=303)
 
 

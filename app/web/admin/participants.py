@@ -57,16 +57,15 @@ async def _form(
     request: Request,
     db: AsyncSession,
     given: Mapping[str, Any],
-    *,
-    status: int = 200,
-    error: str | None = None,
+    refused: Refused | None = None,
 ) -> Response:
     found = fields_of(given)
     return page(
         request,
         "pages/participant_new.html",
-        status=status,
-        error=error,
+        status=refused.status if refused else 200,
+        error=refused and refused.sentence,
+        wrong=refused.fields if refused else (),
         given=given,
         endpoints=await admin.endpoint_choices(db),
         first=[one for one in found if one.key in FIRST],
@@ -88,7 +87,7 @@ async def add(
         settings = _settings(form)
         identity = await services.add_participant(db, who, name, await admin.endpoint(db, endpoint), settings)
     except Refused as refused:
-        return await _form(request, db, form, status=refused.status, error=refused.sentence)
+        return await _form(request, db, form, refused)
     return RedirectResponse(f"/participants/{identity}", status_code=303)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import admin
 from app.services.completion_code import MOST_CODE, MOST_URL, completion
@@ -30,8 +31,23 @@ def roles_to_give(who: Account) -> tuple[str, ...]:
 @router.get("/people", name="people")
 async def people(request: Request, who: Who, db: Db, number: PageNumber = 1) -> Response:
     """Those whom one looks after, and a form to invite more."""
-    listed = await admin.people_page(db, who, number)
-    return page(request, "pages/people.html", listed=listed, roles=roles_to_give(who), all_roles=ROLES)
+    return await _listed(request, who, db, number)
+
+
+async def _listed(
+    request: Request, who: Account, db: AsyncSession, number: int = 1, refused: Refused | None = None
+) -> Response:
+    return page(
+        request,
+        "pages/people.html",
+        status=refused.status if refused else 200,
+        listed=await admin.people_page(db, who, number),
+        roles=roles_to_give(who),
+        all_roles=ROLES,
+        error=refused and refused.sentence,
+        wrong=refused.fields if refused else (),
+        given=await request.form() if refused else {},
+    )
 
 
 @router.get("/people/invites", name="invites")
@@ -55,10 +71,14 @@ async def make_invite(
     """Invite a person, and show the link once."""
     if role not in roles_to_give(who):
         raise Refused(403, f"Only an admin may invite a person as {role}.")
-    if kind == "shared" and role in BY_PASSWORD:
-        raise Refused(422, "Admins and researchers are invited one by one: choose a link for one person.")
     shared, lasts = kind == "shared", timedelta(days=days)
-    given = completion(role, completion_code, completion_url)
+    try:
+        if shared and role in BY_PASSWORD:
+            sentence = "Admins and researchers are invited one by one: choose a link for one person."
+            raise Refused(422, sentence, "kind")
+        given = completion(role, completion_code, completion_url)
+    except Refused as refused:
+        return await _listed(request, who, db, refused=refused)
     made = await admin.invite(
         db, who, role, shared=shared, label=label.strip(), lasts=lasts, completion=given
     )

@@ -121,6 +121,8 @@ class Progress(Shape):
     """Sentences on its endpoints that are paused, or are asked at a pace."""
     spending: str | None = None
     """Where a spending cap has paused it: which one is reached, and by how much."""
+    turns: str | None = None
+    """Where others run beside it: how the workers are shared, and when its first turn comes."""
     seconds: float | None = None
     """From its start until its last trial or judgement was finished; null before, and for an imported archive."""
 

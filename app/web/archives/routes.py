@@ -65,6 +65,7 @@ async def import_archive(request: Request, who: Who, given: Annotated[ArchiveUpl
             "pages/archive.html",
             status=422,
             sentence=refused.sentence,
+            wrong=("name",) if "name" in refused.sentence else ("file",),
             **shown(refused.problems),
             **_form(given),
         )

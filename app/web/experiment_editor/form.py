@@ -29,6 +29,8 @@ class ArmSheet(BaseModel):
     prompts: Any = None
     prompt_version: str = ""
     """The version of the shipped prompts; empty for the newest."""
+    proposed: bool = False
+    """Whether its name is the form's proposal, which follows its protocol and settings."""
 
 
 class CastSheet(BaseModel):
@@ -312,6 +314,7 @@ def _read_arm(item: dict[str, Any], renamed: Mapping[str, str]) -> ArmSheet:
         seats=seats,
         prompts=read(_word(item, "prompts"), "yaml") or None,
         prompt_version=_word(item, "prompt_version"),
+        proposed=_word(item, "name") in ("", _word(item, "proposed")),
     )
 
 

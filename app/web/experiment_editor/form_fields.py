@@ -12,6 +12,7 @@ from app.participants.prompts import VERSIONS
 from app.protocols import CEILING, DEFAULT, FLOOR, PROTOCOLS
 from app.protocols.core import Protocol
 from app.records.endpoints import settings_of
+from app.web.experiment_editor.arm_names import with_proposed_names
 from app.web.experiment_editor.form import ArmSheet, CastSheet, Sheet
 from app.web.fields import Field, fields, shown
 from models import Participant
@@ -46,7 +47,7 @@ def blank(sets: Mapping[str, int], chosen: str) -> Sheet:
     return Sheet(
         tasks={"set": chosen if chosen in sets else next(iter(sets), "")},
         participants=[_builtin("extractive-debater"), _builtin("lexical-judge")],
-        arms=[ArmSheet(name=DEFAULT.name, seats={"debaters": "extractive-debater"})],
+        arms=[ArmSheet(name=DEFAULT.name, seats={"debaters": "extractive-debater"}, proposed=True)],
         judges=["lexical-judge"],
     )
 
@@ -56,7 +57,14 @@ def _builtin(name: str) -> CastSheet:
 
 
 def changed(sheet: Sheet, verb: str, place: str, chosen: str, on_record: Iterable[Participant]) -> Sheet:
-    """A sheet after a button: `add-arm` and the like, `remove-arm` with a place; other verbs change nothing."""
+    """A sheet after a button: `add-arm` and the like, `remove-arm` with a place; other verbs add and take away nothing.
+
+    Names that the form proposed follow what was chosen since.
+    """
+    return with_proposed_names(_changed(sheet, verb, place, chosen, on_record))
+
+
+def _changed(sheet: Sheet, verb: str, place: str, chosen: str, on_record: Iterable[Participant]) -> Sheet:
     match verb:
         case "add-participant":
             return _with_participant(sheet, chosen, on_record)
@@ -79,8 +87,7 @@ def _without(sheet: Sheet, part: str, place: str) -> Sheet:
 
 
 def _next_arm(sheet: Sheet) -> ArmSheet:
-    name = _free("arm", [arm.name for arm in sheet.arms])
-    return ArmSheet(name=name, protocol=FLOOR.name if sheet.arms else DEFAULT.name)
+    return ArmSheet(protocol=FLOOR.name if sheet.arms else DEFAULT.name, proposed=True)
 
 
 def _free(name: str, taken: Iterable[str]) -> str:
@@ -171,6 +178,8 @@ class ArmForm:
     """The fields of an arm."""
 
     name: str
+    proposed: bool
+    """Whether the form proposed its name."""
     protocol: str
     about: str
     settings: list[Field]
@@ -269,6 +278,7 @@ def _arm(arm: ArmSheet, place: int) -> ArmForm:
     seats, apart = _seats(_protocol(rules, arm), arm, f"arms.{place}.seats")
     return ArmForm(
         name=arm.name,
+        proposed=arm.proposed,
         protocol=arm.protocol,
         about=" ".join((rules.__doc__ or "").split()),
         settings=fields(rules, arm.settings, f"arms.{place}.settings"),

@@ -1,7 +1,7 @@
 """Writing a new experiment: the form, its drafts, what it would take, and the start; and adding a judging round."""
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
@@ -31,6 +31,7 @@ from app.services.untrusted_spec import (
 )
 from app.services.visibility import visible
 from app.web.experiment_editor import form_fields as form
+from app.web.experiment_editor.arm_names import default_names
 from app.web.experiment_editor.form import (
     Sheet,
     file_from_record,
@@ -42,6 +43,7 @@ from app.web.experiment_editor.form import (
     sheet_of,
     storable,
 )
+from app.web.experiment_editor.mistakes import wrong_inputs
 from app.web.fields import written
 from app.web.parameters import PageNumber
 from app.web.render import page
@@ -51,6 +53,10 @@ from models import Account, Participant, SpecDraft
 router = APIRouter()
 HERE = "/experiments/new"
 UNTITLED = "untitled"
+KEEP_NAMES = (
+    "Arms keep their names for good, in reports and exports too, and some are default names: give them better ones, or press Start "
+    "again to keep them."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,8 @@ async def change(request: Request, who: Who) -> Response:
     verb, _, place = _text(sent, "do").partition(":")
     try:
         desk = await _at_draft(desk, _text(sent, "draft"))
+        if verb == "start" and (unchecked := _unchecked_names(desk.sheet, _text(sent, "kept_names"))):
+            return await _shown(desk, error=KEEP_NAMES, status=422, wrong=unchecked)
         if verb in ACTIONS:
             return await ACTIONS[verb](desk)
         if verb == "load":
@@ -155,7 +163,8 @@ async def change(request: Request, who: Who) -> Response:
     except (SpecError, ParticipantError) as error:
         return await _shown(desk, error=str(error), status=422)
     except Refused as refusal:
-        return await _shown(desk, error=refusal.sentence, status=refusal.status)
+        wrong = ("name",) if refusal.status == 409 else ()
+        return await _shown(desk, error=refusal.sentence, status=refusal.status, wrong=wrong)
 
 
 def _pairs(sent: FormData) -> list[tuple[str, str]]:
@@ -177,7 +186,15 @@ async def _at_draft(desk: EditorState, identity: str) -> EditorState:
         return replace(desk, draft=await records.draft(db, desk.who.id, wanted))
 
 
-async def _shown(desk: EditorState, *, error: str = "", status: int = 200) -> Response:
+def _unchecked_names(sheet: Sheet, kept_names: str) -> list[str]:
+    """Return the inputs of default names of arms that the user has not been asked about."""
+    found = default_names(sheet.arms)
+    return [] if " ".join(found.values()) == kept_names else [f"arms.{place}.name" for place in found]
+
+
+async def _shown(
+    desk: EditorState, *, error: str = "", status: int = 200, wrong: Sequence[str] = ()
+) -> Response:
     # What it would take is asked for by itself where the form alone is drawn anew.
     alone = desk.request.headers.get("hx-target") == "written"
     found, reason = (None, "") if alone else await _estimated(desk)
@@ -193,6 +210,9 @@ async def _shown(desk: EditorState, *, error: str = "", status: int = 200) -> Re
         estimate_tables=estimate_tables(found) if found else [],
         reason=reason,
         error=error,
+        wrong=wrong or (wrong_inputs(error, desk.sheet) if error else ()),
+        default_names=list(default_names(desk.sheet.arms).values()),
+        asked_about_names=error == KEEP_NAMES,
         yaml=desk.yaml,
     )
 
@@ -306,6 +326,7 @@ async def _round_shown(desk: EditorState, name: str, *, error: str = "", status:
         form=form.form_of(desk.sheet, desk.known, {}),
         offers=form.offers(desk.offered, desk.known),
         error=error,
+        wrong=wrong_inputs(error, desk.sheet) if error else (),
     )
 
 

@@ -4,6 +4,7 @@ import re
 import shutil
 import tempfile
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +28,7 @@ from app.records.database import Database
 from app.records.endpoints import notices
 from app.records.finding import CONFIDENT, FLAGS, Sort
 from app.records.progress import failures
-from app.records.queue import sharing
+from app.records.queue import sharing, turns
 from app.records.spending import spent_by
 from app.records.tags import MOST_NOTE, tags_of
 from app.services.caps import CapRefused, change_cap
@@ -51,7 +52,7 @@ from app.web.fields import read
 from app.web.parameters import ExportOptions, PageNumber, Search, TrialFilter
 from app.web.render import page, turned
 from app.web.security.middleware import Db, Who
-from models import Account
+from models import Account, Experiment
 
 router = APIRouter()
 FirstTurn = Annotated[int, Query(alias="from", ge=1, le=100_000)]
@@ -82,7 +83,17 @@ async def listed(
 @router.get("/experiments/{name}", name="experiment")
 async def experiment(request: Request, who: Who, db: Db, name: str) -> Response:
     """How far an experiment is, what went wrong, and what can be done about it."""
-    found = await visible(db, who, name)
+    return await _shown(request, db, await visible(db, who, name))
+
+
+async def _shown(
+    request: Request,
+    db: AsyncSession,
+    found: Experiment,
+    refused: Refused | None = None,
+    given: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the page of an experiment; with what was entered, where that was refused."""
     arms = await browse.arms_progress(db, found.id)
     whole = browse.overview(found, arms)
     course = await browse.course(db, found, live=whole.live)
@@ -91,13 +102,17 @@ async def experiment(request: Request, who: Who, db: Db, name: str) -> Response:
     return page(
         request,
         "pages/experiment.html",
+        status=refused.status if refused else 200,
+        error=refused and refused.sentence,
+        wrong=refused.fields if refused else (),
+        given=given or {},
         whole=whole,
         arms=arms,
         course=course,
         bars=bars(course.moves),
         left=None if left is None else lasting(left),
         endpoints=await notices(db, found.id) if whole.live else [],
-        others=await sharing(db, found.id) if whole.live else 0,
+        turns=turns(await sharing(db, found.id), begun=bool(course.start)) if whole.live else None,
         usage=await browse.usage(db, found.id),
         spent=await spent_by(db, found.id),
         priced=bool(found.spec.get("prices")),
@@ -120,6 +135,7 @@ async def steer(who: Who, db: Db, name: str, action: Annotated[Action, Form()]) 
 
 @router.post("/experiments/{name}/cap", name="experiment_cap")
 async def cap(
+    request: Request,
     who: Who,
     db: Db,
     name: str,
@@ -134,18 +150,22 @@ async def cap(
         cap = parse_cap({key: read(text.strip(), "number") for key, text in given.items() if text.strip()})
         await change_cap(db, who.id, found, dict.fromkeys(given, 0) | cap.as_json())
     except (SpecError, CapRefused) as error:
-        raise Refused(422, str(error)) from error
+        named = [key for key in given if re.search(rf"\b{key}\b", str(error))]
+        return await _shown(request, db, found, Refused(422, str(error), *(named or given)), given)
     return RedirectResponse(f"/experiments/{name}", status_code=303)
 
 
 @router.post("/experiments/{name}/tags", name="experiment_tags")
-async def tagged(who: Who, db: Db, name: str, tags: TagsText = "", note: NoteText = "") -> Response:
+async def tagged(
+    request: Request, who: Who, db: Db, name: str, tags: TagsText = "", note: NoteText = ""
+) -> Response:
     """Replace the tags and the note of an experiment."""
     found = await visible(db, who, name)
     try:
         await mark(db, who.id, found, tags=re.split(r"[\s,;]+", tags), note=note)
     except TagRefused as error:
-        raise Refused(422, str(error)) from error
+        refused = Refused(422, str(error), "note" if "note" in str(error).lower() else "tags")
+        return await _shown(request, db, found, refused, {"tags": tags, "note": note})
     return RedirectResponse(f"/experiments/{name}", status_code=303)
 
 

@@ -25,6 +25,7 @@ from app.records.timing import Clock
 from app.services import participation
 from app.services.participation import Part, part_of
 from app.services.rate_limit import limited
+from app.services.refusal import Refused
 from app.studies.spec import Item, Page
 from app.web.markdown import rendered
 from app.web.participation.item_view import answers_of, held_of, turn_of
@@ -96,6 +97,7 @@ async def _page(
     item: Item,
     sent: Sent | None = None,
     outcome: CheckedAnswers | None = None,
+    refused: Refused | None = None,
 ) -> Response:
     look = await look_of(db, part.study.id)
     turn = _turn(item, together=look.together)
@@ -103,7 +105,10 @@ async def _page(
     held = held_of(step, item, look.seconds)
     content = turn_page.shown(held, turn, entered, outcome)
     also = {"clock": _clock(step, look.seconds), "confirmed": "", "place": await place_of(db, part)}
-    return page(request, "pages/turn.html", status=422 if outcome else 200, **content, **also)
+    if refused:
+        content["notice"] = refused.sentence
+    status = refused.status if refused else 422 if outcome else 200
+    return page(request, "pages/turn.html", status=status, **content, **also)
 
 
 def _turn(item: Item, *, together: bool) -> Turn:
@@ -160,7 +165,8 @@ async def save(request: Request, who: Account, step: StudyStep, sent: Sent) -> R
     async with _database(request).session.begin() as db:
         found = await _opened(db, who, step.address)
         kept = found is not None and _keep(found[1], _path_of(found[2]), sent)
-    return JSONResponse({"saved": sent.at if kept else None, "counts": {}})
+    why = {} if kept else {"over": "done"}
+    return JSONResponse({"saved": sent.at if kept else None, "counts": {}, **why})
 
 
 def _path_of(item: Item) -> set[str]:
@@ -200,12 +206,18 @@ async def submit(
         found = await _opened(db, who, step.address)
         if found is None or not _keep(found[1], _path_of(found[2]), sent):
             return onward
-    await limited(_database(request), f"submit/{who.id}", most, sentence)
+    refused = None
+    try:
+        await limited(_database(request), f"submit/{who.id}", most, sentence)
+    except Refused as refusal:
+        refused = refusal
     async with _database(request).session.begin() as db:
         found = await _opened(db, who, step.address)
         if found is None:
             return onward
         part, row, item = found
+        if refused:
+            return await _page(request, db, part, row, item, sent, refused=refused)
         look = await look_of(db, part.study.id)
         turn = _turn(item, together=look.together)
         outcome = taken(turn, sent)

@@ -38,7 +38,7 @@ from models import Account
 router = APIRouter()
 SUBMITS = 30
 """Times that one person may send something in a minute."""
-TOO_MANY = "That was a lot in one minute: wait a moment and send it again; it is saved."
+TOO_MANY = "Not sent: that was a lot in one minute. Wait a moment and send it again; it is saved."
 EXAMPLES_SHOWN, EXAMPLES_READ = "examples_shown", "examples_read"
 """Among a seat's flags: its holder was shown what is false of other texts, and has gone on from there to the trial."""
 UNREADABLE = "This form is not as the page made it: load the page again; what was saved is there."
@@ -206,10 +206,14 @@ def _turn_page(
     outcome: CheckedAnswers | None = None,
     confirmed: str = "",
     place: tuple[str, int, int] | None = None,
+    refused: Refused | None = None,
 ) -> Response:
     shown = turn_page.shown(held, turn, entered, outcome)
     also = {"clock": clock, "confirmed": confirmed, "others": others, "place": place}
-    return page(request, "pages/turn.html", status=422 if outcome else 200, **shown, **also)
+    if refused:
+        shown["notice"] = refused.sentence
+    status = refused.status if refused else 422 if outcome else 200
+    return page(request, "pages/turn.html", status=status, **shown, **also)
 
 
 async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID, *, let_go: bool = False) -> Held:
@@ -286,7 +290,8 @@ async def draft(request: Request, who: Who, db: Db, seat_id: uuid.UUID, sent: Se
     held = await _mine(db, who, seat_id)
     turn = await _turn(request, db, held)
     kept = await _keep(db, who, turn, sent)
-    return JSONResponse({"saved": sent.at if kept else None, "counts": counts(turn, sent)})
+    why = {} if kept else {"over": held.over}
+    return JSONResponse({"saved": sent.at if kept else None, "counts": counts(turn, sent), **why})
 
 
 async def _keep(db: AsyncSession, who: Account, turn: Turn, sent: Sent) -> bool:
@@ -327,7 +332,10 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
         if changed:
             await assignment.flag(db, held.id, changed)
         clock, others = await _clock(db, held), await _others(db, who, held)
-    await limited(_database(request), f"submit/{who.id}", SUBMITS, TOO_MANY)
+    try:
+        await limited(_database(request), f"submit/{who.id}", SUBMITS, TOO_MANY)
+    except Refused as refused:
+        return _turn_page(request, held, turn, sent.entered, clock, others, place=place, refused=refused)
     async with _database(request).session.begin() as db:
         turn = await _turn(request, db, held, lock=True)
         if not sent.answers_to(turn):  # another tab was quicker

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -195,6 +195,8 @@ class CheckedAnswers:
 
     contents: dict[str, AnyContent] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    wrong: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By path, the fields in which an error is: `text`, `pick`, `rating`, or the letter of an answer."""
     doubts: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -207,11 +209,25 @@ def taken(turn: Turn, sent: Sent) -> CheckedAnswers:
             content = _content(turn, ask, view, given.get(ask.path) or EnteredAnswer(path=ask.path))
         except Unread as error:
             outcome.errors[ask.path] = error.problem
+            outcome.wrong[ask.path] = error.fields if isinstance(error, _WrongFields) else _fields_of(view)
             continue
         outcome.contents[ask.path] = content
         if isinstance(content, Speech) and (doubts := _doubts(content, view)):
             outcome.doubts[ask.path] = doubts
     return outcome
+
+
+class _WrongFields(Unread):
+    """An error in some of the fields of an ask."""
+
+    def __init__(self, problem: str, fields: Iterable[str]) -> None:
+        super().__init__(problem)
+        self.fields = tuple(fields)
+
+
+def _fields_of(view: View) -> tuple[str, ...]:
+    """Return the field of an ask that has one."""
+    return (view.wants,) if view.wants in ("pick", "rating") else ("text",)
 
 
 def is_final(turn: Turn, ask: Ask) -> bool:
@@ -287,26 +303,40 @@ def _rating(answer: EnteredAnswer) -> Rating:
 
 def _belief(view: View, answer: EnteredAnswer, *, final: bool) -> Belief:
     """Percentages as read, as a belief in the trial's own order."""
-    shares = _numbers(answer.p, len(view.answers))
-    if shares is None:
-        raise Unread("Give every answer a number from 0 to 100.")
+    shares = _shares(view, answer)
     total = math.fsum(shares)
     if abs(total - 100) > 1:
-        raise Unread(f"The numbers add up to {total:g}: change them so that they add up to 100.")
+        raise _WrongFields(
+            f"The numbers add up to {total:g}: change them so that they add up to 100.", view.letters
+        )
     reason = answer.words.strip()
     if final and not reason:
-        raise Unread("Write in a sentence or two what decided it for you.")
+        raise _WrongFields("Write in a sentence or two what decided it for you.", ["text"])
     p = view.in_trial_order(tuple(share / total for share in shares))
     return Belief(p=p, method="stated", reason=reason)
 
 
-def _numbers(given: Sequence[str], count: int) -> list[float] | None:
-    """What was entered as numbers, where they are as many as wanted and each from 0 to 100."""
+def _shares(view: View, answer: EnteredAnswer) -> list[float]:
+    """Return the numbers that were entered, one for each answer as read. Raise Unread where one is not from 0 to 100."""
+    given = [*answer.p, *[""] * len(view.letters)][: max(len(answer.p), len(view.letters))]
+    numbers = [_number(share) for share in given]
+    wrong = [letter for letter, number in zip(view.letters, numbers, strict=False) if number is None]
+    if not wrong and len(numbers) == len(view.letters):
+        return [number for number in numbers if number is not None]
+    entered = dict(zip(view.letters, given, strict=False))
+    said = [
+        f"{letter} has “{_short(entered[letter].strip())}”. " for letter in wrong if entered[letter].strip()
+    ]
+    raise _WrongFields(f"{''.join(said)}Give every answer a number from 0 to 100.", wrong or view.letters)
+
+
+def _number(share: str) -> float | None:
+    """Return a percentage; None where it is none."""
     try:
-        shares = [float(share.strip().replace(",", ".")) for share in given]
+        number = float(share.strip().replace(",", "."))
     except ValueError:
         return None
-    return shares if len(shares) == count and all(0 <= share <= 100 for share in shares) else None
+    return number if 0 <= number <= 100 else None
 
 
 # ── speeches ────────────────────────────────────────────────────────────────────────────────────────────────────

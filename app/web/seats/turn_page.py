@@ -119,11 +119,25 @@ def shown(
         ],
         "request": None if not turn.due or turn.judging else _request(turn, view),
         "doubts": [doubt for found in (outcome.doubts if outcome else {}).values() for doubt in found],
-        "errors": list(dict.fromkeys(outcome.errors.values())) if outcome else [],
+        "wrong": _wrong(turn, outcome),
+        "notice": "",
         "fields": [(field, _entered(field, held, drafts)) for field in fields_asked(held, turn)],
         "at": max((int(draft.get("at", 0)) for draft in drafts.values()), default=0),
         **(_reading(turn, drafts) if turn.judging else NOT_JUDGED),
     }
+
+
+def _wrong(turn: Turn, outcome: CheckedAnswers | None) -> list[str]:
+    """Return the ids of the fields in which an error is, in the order of the page."""
+    if outcome is None:
+        return []
+    named = enumerate(outcome.wrong.get(ask.path, ()) for ask, _ in turn.due)
+    apart = ("text", "pick", "rating")
+    return [
+        f"{name}-{number}" if name in apart else f"share-{number}-{name}"
+        for number, names in named
+        for name in names
+    ]
 
 
 NOT_JUDGED: Mapping[str, Any] = {
@@ -156,6 +170,7 @@ def _reading(turn: Turn, drafts: Mapping[str, Mapping[str, Any]]) -> dict[str, A
         "stepwise": not turn.each_step and turn.steps > 1 and ask.kind != "mark",
         "step": max((int(draft.get("step", 1)) for draft in drafts.values()), default=1),
         "scores": score_table(),
+        "price": (bits(0.0), bits(0.01)),
         "examples": [misled(example) for example in turn.examples],
     }
 

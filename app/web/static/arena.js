@@ -15,3 +15,22 @@ document.addEventListener("click", async (event) => {
     said.textContent = "Marked: press Ctrl-C to copy.";
   }
 });
+
+// Browsers cut what is pasted or dropped into a field that has no room for it, without a word: say how much was cut.
+document.addEventListener("beforeinput", (event) => {
+  const field = event.target;
+  if (!(field.maxLength > 0) || !["insertFromPaste", "insertFromDrop"].includes(event.inputType)) return;
+  const pasted = (event.data ?? event.dataTransfer?.getData("text/plain") ?? "").replace(/\r\n?/g, "\n");
+  const over = field.value.length - (field.selectionEnd - field.selectionStart) + pasted.length - field.maxLength;
+  const said = field.parentElement.querySelector("[data-cut]");
+  if (over <= 0) {
+    said?.remove();
+    return;
+  }
+  const note = said ?? Object.assign(document.createElement("small"), { className: "error" });
+  note.dataset.cut = "";
+  note.setAttribute("role", "alert");
+  const count = (number) => number.toLocaleString("en");
+  note.textContent = `The last ${count(over)} ${over === 1 ? "character" : "characters"} of what you pasted did not fit and were cut: this field takes ${count(field.maxLength)}.`;
+  field.after(note);
+});

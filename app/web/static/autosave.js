@@ -129,6 +129,9 @@ const autosave = (() => {
     let sending = null;
     let over = false;
     let ended = "";
+    let untaken = "";
+    let submitting = false;
+    let unsent = false;
     let dirty = false;
 
     function say(text, trouble = false) {
@@ -150,6 +153,7 @@ const autosave = (() => {
 
     function changed() {
       if (over) return;
+      untaken = "";
       form.elements.at.value = Math.max(Date.now(), at() + 1);
       page.show();
       store.write(state());
@@ -158,7 +162,7 @@ const autosave = (() => {
 
     function saveSoon(wait = 0) {
       dirty = true;
-      say("Saving …");
+      if (!submitting) say("Saving …");
       later(wait);
     }
 
@@ -169,7 +173,7 @@ const autosave = (() => {
 
     const request = (sent, taken, options) => fetch(address, {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-CSRF-Token": form.elements.csrf_token.value },
+      headers: { "Accept": "application/json", "Content-Type": "application/json", "X-CSRF-Token": form.elements.csrf_token.value },
       body: JSON.stringify({ ...sent, ...page.effort(taken) }),
       redirect: "manual",
       ...options,
@@ -194,7 +198,7 @@ const autosave = (() => {
         const response = await request(sent, taken, { signal: AbortSignal.timeout?.(TIMEOUT) });
         if (response.ok) return acknowledged(sent, await response.json());
         effort.giveBack(taken);
-        return refused(response);
+        return refused(response, await sentenceOf(response));
       } catch {
         effort.giveBack(taken);
         return again("Not saved: no connection, will try again");
@@ -203,26 +207,42 @@ const autosave = (() => {
 
     function acknowledged(sent, answer) {
       tries = 0;
+      untaken = "";
       if (answer.saved === null) {
         store.clear();
-        return end(`This was ${page.words.done} already: load the page again to go on.`);
+        return end(answer.over && answer.over !== "done"
+          ? "Not saved: this does not go on. Load the page again to see why."
+          : `This was ${page.words.done} already: load the page again to go on.`);
       }
       page.saved?.(answer);
       if (dirty) return undefined;
       if ((store.read()?.at ?? 0) <= sent.at) store.clear();
-      return say("Saved");
+      if (submitting) return undefined;
+      return say(unsent ? `Saved, but not ${page.words.done} yet: ${page.words.again}.` : "Saved", unsent);
     }
 
-    function refused(response) {
-      if (response.status >= 500 || response.status === 429) return again("Not saved: the server is in trouble, will try again");
-      if (response.type === "opaqueredirect" || response.status === 403) {
+    // What the server says of a refusal; nothing where another program in between refused.
+    async function sentenceOf(response) {
+      const text = response.type === "opaqueredirect" ? "" : await response.text();
+      try { return String(JSON.parse(text).error ?? ""); } catch { return text.length < 300 && !text.includes("<") ? text : ""; }
+    }
+
+    function refused(response, sentence) {
+      if (response.status === 429) return again(`Not saved: ${sentence || "that was a lot at once."} It will be tried again.`);
+      if (response.status >= 500) return again("Not saved: the server is in trouble, will try again");
+      if (response.type === "opaqueredirect" || response.status === 401) {
         return end("Not saved: you are signed out. What you entered is kept in this browser: open your own link again.");
       }
       if (response.status === 404 || response.status === 410) {
         store.clear();
-        return end(`Not saved: ${page.words.lost}. Go to the start for the next one.`);
+        return end(`Not saved: ${page.words.lost}. ${sentence || "Go to the start for the next one."}`);
       }
-      return end("Not saved: the server does not take this. What you entered is kept in this browser: load the page again.");
+      if (response.status === 413 || response.status === 422) {
+        // The next change may be taken.
+        untaken = `Not saved: ${sentence || "the server does not take this."} Shorten it or change it: it is kept in this browser.`;
+        return say(untaken, true);
+      }
+      return end(`Not saved: ${sentence || "the server does not take this."} What you entered is kept in this browser: load the page again.`);
     }
 
     function again(text) {
@@ -243,12 +263,13 @@ const autosave = (() => {
 
     // First saved and then submitted: so nothing is lost where the network goes just now.
     async function submit() {
+      submitting = true;
       say(page.words.doing);
       button.setAttribute("aria-busy", "true");
       if (!over) store.write(state());
       if (sending) await sending;
       await save();
-      if (over || tries > 0) return stay();
+      if (over || untaken || tries > 0) return stay();
       over = true;
       const taken = effort.take();
       for (const [name, value] of Object.entries(page.effort(taken))) {
@@ -263,7 +284,9 @@ const autosave = (() => {
     function stay() {
       delete form.dataset.sent;
       button.removeAttribute("aria-busy");
-      say(ended || `Not ${page.words.done} yet: no answer. It is kept here; ${page.words.again}.`, true);
+      submitting = false;
+      unsent = !ended;
+      say(ended || untaken || `Not ${page.words.done} yet: no answer. It is kept here; ${page.words.again}.`, true);
     }
 
     form.addEventListener("input", effort.typed);
@@ -272,7 +295,7 @@ const autosave = (() => {
       event.preventDefault();
       if (form.dataset.sent || page.hold?.()) return;
       form.dataset.sent = "yes";
-      submit();
+      submit().catch((error) => { stay(); throw error; });
     });
 
     // Put back what this browser has and the server has not.

@@ -231,6 +231,11 @@ document.documentElement.classList.add("scripted");
       const after = speech.value.slice(caret[1]);
       const space = before && !/\s$/.test(before) ? " " : "";
       const added = `${space}<quote>${words.replace(/\s+/g, " ")}</quote>`;
+      const over = before.length + added.length + after.length - speech.maxLength;
+      if (speech.maxLength > 0 && over > 0) {
+        notice.textContent = `There is no room for it: your text would be ${over} characters too long.`;
+        return;
+      }
       speech.value = before + added + after;
       speech.focus();
       speech.selectionStart = speech.selectionEnd = before.length + added.length;
@@ -301,6 +306,10 @@ document.documentElement.classList.add("scripted");
     const would = [...belief.querySelectorAll("[data-would]")];
     const number = (field) => Math.min(100, Math.max(0, Number(field.value) || 0));
     const neat = (value) => String(Math.round(value * 100) / 100);
+    const price = belief.querySelector("[data-price]");
+    const said = price.textContent;
+    const wanted = belief.querySelector("[data-wanted]");
+    wanted.id = "wanted";
     // The others keep the proportions that they had when the judge came to this answer, also by way of 100 and back.
     let base = shares.map(number);
     let focused = -1;
@@ -310,8 +319,21 @@ document.documentElement.classList.add("scripted");
         const bits = (Math.log2(Math.max(number(field) / 100, WORST)) + 0).toFixed(2).replace("-", "−");
         sliders[at].value = number(field);
         sliders[at].setAttribute("aria-valuetext", `${neat(number(field))}; ${bits} bits if right`);
-        would[at].querySelector("[data-bits]").textContent = bits;
+        would[at].querySelector("[data-bits]").textContent = field.value !== "" && field.validity.valid ? bits : "–";
       });
+      price.textContent = shares.some((field) => field.value !== "" && field.validity.valid && number(field) / 100 <= WORST) ? said : "";
+    }
+
+    // What is wanted is said beside the field at once, and nothing that was typed is changed.
+    function check(field, at) {
+      const wrong = !field.validity.valid && (field.value !== "" || field.validity.badInput);
+      field.toggleAttribute("data-wrong", wrong);
+      if (wrong) field.setAttribute("aria-invalid", "true");
+      else field.removeAttribute("aria-invalid");
+      const letters = shares.flatMap((other, place) => (other.hasAttribute("data-wrong") ? String.fromCharCode(65 + place) : []));
+      const text = letters.length ? `${letters.join(", ")}: give a number from 0 to 100.` : "";
+      if (wanted.textContent !== text) wanted.textContent = text;
+      field.setAttribute("aria-describedby", wanted.id);
     }
 
     function share(moved, value) {
@@ -344,6 +366,7 @@ document.documentElement.classList.add("scripted");
       field.addEventListener("focus", () => { [focused, base] = [at, shares.map(number)]; });
       field.addEventListener("input", () => {
         if (field.value !== "" && field.validity.valid) share(at, number(field));
+        shares.forEach(check);
       });
     });
     would.forEach((line) => { line.hidden = false; });
@@ -355,7 +378,7 @@ document.documentElement.classList.add("scripted");
   function keysOf(form, steps, { shares, sliders }) {
     const reason = form.querySelector("[data-text]");
     const keys = document.querySelector("[data-keys-dialog]");
-    const confirm = document.querySelector("[data-confirm-dialog]");
+    const button = form.querySelector("[data-submit]");
     const inUse = keys.querySelector("[data-keys-in-use]");
     try { inUse.checked = localStorage.getItem("arena-keys") !== "off"; } catch { /* then they are in use */ }
     inUse.addEventListener("change", () => {
@@ -375,27 +398,24 @@ document.documentElement.classList.add("scripted");
       speech = Math.min(Math.max(to, 0), open.length - 1);
       return open[speech].focus();
     }
-    function ask() {
-      if (steps.unread() || !form.reportValidity()) return;
-      document.querySelector("[data-summary]").textContent = shares
-        .map((field, at) => `${String.fromCharCode(65 + at)}: ${field.value}`).join(", ");
-      confirm.showModal();
-      confirm.querySelector("[data-confirm]").focus();
+    // A key never submits by itself: it leads to the button, which asks no more of a key than of a mouse.
+    function finish() {
+      if (!steps.unread()) button.focus();
     }
     const shortcuts = {
       n: () => go(speech + 1),
       p: () => go(speech - 1),
       r: () => reason.focus(),
-      s: ask,
+      s: finish,
       "?": () => keys.showModal(),
     };
     document.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat) return;
       if (document.querySelector("dialog[open]")) return;
       if (event.key === "Enter" && shares.includes(event.target)) {
-        // A browser would submit here, with no question asked.
+        // A browser would submit here.
         event.preventDefault();
-        ask();
+        finish();
         return;
       }
       if (typing(event.target)) {
@@ -409,7 +429,6 @@ document.documentElement.classList.add("scripted");
       event.preventDefault();
       action();
     });
-    confirm.querySelector("[data-confirm]").addEventListener("click", () => { confirm.close(); form.requestSubmit(form.querySelector("[data-submit]")); });
     document.querySelectorAll("dialog [data-close]").forEach((close) => close.addEventListener("click", () => close.closest("dialog").close()));
     const shown = document.querySelector("[data-keys]");
     shown.hidden = false;

@@ -102,7 +102,7 @@ async def _shown(editor: Editor, *, error: str = "", status: int = 200) -> Respo
         checked=checked,
         reason=reason,
         error=error,
-        wrong=error.partition(":")[0] if ":" in error else "",
+        wrong=[error.partition(":")[0]] if ":" in error else [],
         yaml=editor.yaml,
         unfolded=editor.unfolded,
         most_text=MOST_TEXT,

@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exchange.importers import IMPORTERS, Importer, ImportOption
 from app.exchange.importing import SAMPLE, ImportRefused
+from app.exchange.task_table import COLUMNS, example
 from app.exchange.taskfile import Problem, read_tasks
 from app.experiments.spec import NAME
 from app.records import tasks as records
 from app.records.tasks import SetRow
 from app.services.rate_limit import limited
 from app.services.refusal import Refused
-from app.services.tasks import save_tasks
+from app.services.tasks import BAD_NAME, save_tasks
 from app.web.parameters import PageNumber, Search
 from app.web.render import page, turned
 from app.web.security.middleware import MAX_BODY, Db, Who
@@ -83,7 +84,14 @@ async def tasks(request: Request, who: Who, db: Db, q: Search = "", number: Page
 
 
 def _form(given: Upload) -> dict[str, Any]:
-    return {"given": given, "importers": IMPORTERS.values(), "most": MAX_BODY // 2**20, "name_pattern": NAME}
+    shapes = {"columns": COLUMNS, "example": example()}
+    return {
+        "given": given,
+        "importers": IMPORTERS.values(),
+        "most": MAX_BODY // 2**20,
+        "name_pattern": NAME,
+        **shapes,
+    }
 
 
 @router.post("/tasks", name="import_tasks")
@@ -114,6 +122,7 @@ def _refused(request: Request, given: Upload, sentence: str, problems: tuple[Pro
         "pages/tasks_refused.html",
         status=422,
         sentence="The file cannot be taken as it is." if problems else sentence,
+        wrong=("name",) if sentence == BAD_NAME else ("file",),
         **shown(problems),
         **_form(given),
     )

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import tarfile
 import zipfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from app.exchange.importers import IMPORTERS
+from app.exchange.task_table import COLUMNS
 from app.records import tasks
 from app.web.security.middleware import MAX_BODY
 from app.web.uploads import MOST_PROBLEMS
@@ -348,3 +350,30 @@ async def test_hostile_text_of_a_file_reaches_pages_as_text(site: Site) -> None:
         assert got.status_code == 200
         assert HOSTILE not in got.text
         assert "&lt;script&gt;" in got.text
+
+
+# ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_form_says_what_a_table_holds_with_an_example_and_a_template(site: Site) -> None:
+    browser = await site.browser("alice")
+    page = await browser.get("/tasks")
+    for column in COLUMNS:
+        assert f"<code>{column.name}</code>" in page.text
+    assert "A plank of the deck was rotten" in page.text, "the example"
+    link = re.search(r'href="(/static/tasks-template\.csv[^"]*)" download', page.text)
+    assert link is not None
+    template = await browser.get(link[1])
+    assert template.headers["content-type"].startswith("text/csv")
+    got = await sends(site, template.content, "template.csv")
+    assert "2 passages and 3 questions were added." in got.text
+    assert await sets(site) == {"template": 3}
+
+
+@pytest.mark.parametrize("kind", ["tasks", "csv"])
+async def test_a_table_without_the_columns_says_which_are_wanted(site: Site, kind: str) -> None:
+    got = await sends(site, b"question,answer\nWhy?,A\n", "mine.csv", kind=kind)
+    assert got.status_code == 422
+    assert "the first line must name the columns passage, question, right and wrong_1" in got.text
+    assert 'href="/static/tasks-template.csv' in got.text
+    assert await sets(site) == {}
