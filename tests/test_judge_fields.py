@@ -14,7 +14,7 @@ ALWAYS = frozenset(FieldMoment)
 TICK = JudgeField("tick", FieldKind.YES_NO, "Tick", "Whether it is ticked.", ALWAYS)
 CHOICE = JudgeField("ease", FieldKind.CHOICE, "Ease", "How easy.", ALWAYS, choices=("easy", "hard"))
 TEXT = JudgeField(
-    "remark", FieldKind.TEXT, "A <remark>", "A remark.", ALWAYS, hint="{decided} counts.", max_length=5
+    "remark", FieldKind.TEXT, "A <remark>", "A remark.", ALWAYS, hint="%(decided)s counts.", max_length=5
 )
 
 

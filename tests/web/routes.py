@@ -129,6 +129,13 @@ ROUTES: dict[str, Route] = {
         leaves="signed in",
     ),
     "sign_out": Route(SIGNED_IN, "/sign-out", method="POST", leaves="signed out"),
+    "language": Route(
+        ("nobody", *SITTERS),
+        "/language",
+        method="POST",
+        form={"language": "de", "to": "/judge/instructions"},
+        quiet="it is only how pages look",
+    ),
     "invite": Route(ANYONE, "/invite/{link}"),
     "join": Route(ANYONE, "/invite/{link}", method="POST", form={"name": "Newcomer"}, leaves="joined"),
     # experiments and reports

@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.engine import Engine, Turn
 from app.judge_fields import FieldMoment, fields_at, latest, read_fields
+from app.languages import gettext as _
+from app.languages import marked
 from app.protocols.core import ProtocolError
 from app.records import assignment, drafts, people, seats, timing
 from app.records.database import Database
@@ -36,7 +38,7 @@ SUBMITS = 30
 """Times that one person may send something in a minute."""
 EXAMPLES_SHOWN, EXAMPLES_READ = "examples_shown", "examples_read"
 """Among a seat's flags: its holder was shown what is false of other texts, and has gone on from there to the trial."""
-UNREADABLE = "This form is not as the page made it: load the page again; what was saved is there."
+UNREADABLE = marked("This form is not as the page made it: load the page again; what was saved is there.")
 
 
 # ── the debaters' instructions and queue ────────────────────────────────────────────────────────────────────────
@@ -148,20 +150,20 @@ async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID) -> Held:
     """A seat of theirs that can be seen; others do not exist for them."""
     held = await _held(db, who, seat_id)
     if held.state == "returned":
-        raise Refused(410, "Your seat went to another person: go to the start for the next one.")
+        raise Refused(410, _("Your seat went to another person: go to the start for the next one."))
     if held.judging and held.over == "cancelled":
         raise Refused(
-            410, "This study has ended, so this trial is not needed any more. Thank you for your work."
+            410, _("This study has ended, so this trial is not needed any more. Thank you for your work.")
         )
     if held.judging and held.over == "failed":
-        raise Refused(409, "This trial cannot go on: go to the start for the next one.")
+        raise Refused(409, _("This trial cannot go on: go to the start for the next one."))
     return held
 
 
 async def _held(db: AsyncSession, who: Account, seat_id: uuid.UUID) -> Held:
     held = await seats.held(db, seat_id, who.participant_id)
     if held is None:
-        raise Refused(404, "There is no such seat among yours: go to the start for the next one.")
+        raise Refused(404, _("There is no such seat among yours: go to the start for the next one."))
     return held
 
 
@@ -185,10 +187,10 @@ async def _turn(request: Request, db: AsyncSession, held: Held, *, lock: bool = 
         turn = await engine.turn(db, held.id, lock=lock)
     except ProtocolError as error:
         raise Refused(
-            409, "This cannot be shown any more: give it back, or write to the person who invited you."
+            409, _("This cannot be shown any more: give it back, or write to the person who invited you.")
         ) from error
     if turn is None:
-        raise Refused(410, "Your seat went to another person: go to the start for the next one.")
+        raise Refused(410, _("Your seat went to another person: go to the start for the next one."))
     return turn
 
 
@@ -239,7 +241,7 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
         _database(request),
         f"submit/{who.id}",
         SUBMITS,
-        "That was a lot in one minute: wait a moment and send it again; it is saved.",
+        _("That was a lot in one minute: wait a moment and send it again; it is saved."),
     )
     async with _database(request).session.begin() as db:
         turn = await _turn(request, db, held, lock=True)
@@ -262,7 +264,7 @@ async def _sent(request: Request) -> Sent:
     try:
         return Sent.model_validate(read(pairs))
     except ValidationError as error:
-        raise Refused(422, UNREADABLE) from error
+        raise Refused(422, _(UNREADABLE)) from error
 
 
 async def _record(
@@ -305,7 +307,7 @@ async def give_back(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> R
     try:
         flags = read_fields(await request.form(), fields)
     except ValueError as error:
-        raise Refused(422, UNREADABLE) from error
+        raise Refused(422, _(UNREADABLE)) from error
     await assignment.give_back(db, held.id, who, flags)
     return RedirectResponse("/judge" if held.judging else "/", status_code=303)
 

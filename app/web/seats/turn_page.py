@@ -11,6 +11,8 @@ from typing import Any
 
 from app.engine import Turn
 from app.judge_fields import FieldMoment, FieldValue, JudgeField, fields_at, latest
+from app.languages import gettext as _
+from app.languages import marked
 from app.participants.base import ParticipantError
 from app.participants.prompts import Example
 from app.participants.replies import options
@@ -39,27 +41,41 @@ from app.web.seats.sent import CheckedAnswers, bounds, is_final
 
 log = logging.getLogger(__name__)
 HEADINGS = {
-    "speech": "Your speech",
-    "note": "Your words",
-    "thought": "Your thoughts, for yourself alone",
-    "items": "Your list",
-    "pick": "Your choice",
-    "rating": "Your rating",
-    "belief": "What you believe now",
+    "speech": marked("Your speech"),
+    "note": marked("Your words"),
+    "thought": marked("Your thoughts, for yourself alone"),
+    "items": marked("Your list"),
+    "pick": marked("Your choice"),
+    "rating": marked("Your rating"),
+    "belief": marked("What you believe now"),
 }
 """What an ask is called by what it wants, where its kind says no more."""
 KINDS = {
-    "question": "Your question",
-    "remark": "Your remark",
-    "critic": "Your critique",
-    "sub-questions": "Your sub-questions",
-    "follow-up": "Your further questions, if any",
-    "subclaims": "The parts of your claim",
-    "call": "What you say of the price",
-    "stop": "Go on, or end the talk",
-    "mark": "Does each point name a flaw?",
+    "question": marked("Your question"),
+    "remark": marked("Your remark"),
+    "critic": marked("Your critique"),
+    "sub-questions": marked("Your sub-questions"),
+    "follow-up": marked("Your further questions, if any"),
+    "subclaims": marked("The parts of your claim"),
+    "call": marked("What you say of the price"),
+    "stop": marked("Go on, or end the talk"),
+    "mark": marked("Does each point name a flaw?"),
 }
-NO_REQUEST = (
+UNITS = (marked("words"), marked("characters"))
+"""Names of the units of `app.protocols.writing`."""
+CHOICES = frozenset(
+    {
+        marked("go on"),
+        marked("decide now"),
+        marked("overpriced"),
+        marked("underpriced"),
+        marked("fairly priced"),
+        marked("accept"),
+        marked("reject"),
+    }
+)
+"""Options of protocols that are words of ours."""
+NO_REQUEST = marked(
     "It cannot be shown: the wording that this study brings for it does not fit what is asked here. Go by the heading and "
     "the limits above, and write to the person who invited you."
 )
@@ -249,11 +265,18 @@ def _pieces(line: Line, view: View) -> list[Piece]:
             return [Piece("\n".join(line.numbered()))]
         case Belief():
             shares = (f"{letter} {100 * content.p[index]:.3g}" for letter, index in _as_read(view))
-            return [Piece(f"Belief: {', '.join(shares)}" + (f"\n{content.reason}" if content.reason else ""))]
+            return [
+                Piece(
+                    _("Belief: %(shares)s", shares=", ".join(shares))
+                    + (f"\n{content.reason}" if content.reason else "")
+                )
+            ]
         case Rating():
-            return [Piece(f"Finds this {content.value:.0%} likely to be right.")]
+            return [
+                Piece(_("Finds this %(share).0f%% likely to be right.", share=100 * content.value))
+            ]
         case Pick():
-            return [Piece(content.said or f"Choice: {_named(content.index, view)}")]
+            return [Piece(content.said or _("Choice: %(choice)s", choice=_named(content.index, view)))]
         case other:
             raise TypeError(f"No page can show a {other.kind} yet.")
 
@@ -295,7 +318,7 @@ def _form(
         "number": number,
         "path": ask.path,
         "wants": "mark" if ask.kind == "mark" else ask.wants,
-        "heading": KINDS.get(ask.kind, HEADINGS[ask.wants]),
+        "heading": _(KINDS.get(ask.kind, HEADINGS[ask.wants])),
         "about": view.label.partition(", ")[2],
         "round": _round(ask.facts),
         "limits": ask.limits,
@@ -321,8 +344,10 @@ def _lines(facts: Facts) -> str:
     """How many lines a list may have, in words."""
     least, most = bounds(facts)
     if not least:
-        return f"One a line, at most {most}; leave it empty for none."
-    return f"One a line, {least if least == most else f'{least} to {most}'} of them."
+        return _("One a line, at most %(most)s; leave it empty for none.", most=most)
+    if least == most:
+        return _("One a line, %(count)s of them.", count=most)
+    return _("One a line, %(least)s to %(most)s of them.", least=least, most=most)
 
 
 def _shares(turn: Turn, view: View, draft: Mapping[str, Any]) -> list[str]:
@@ -345,7 +370,7 @@ def even(count: int) -> list[int]:
 def _options(view: View) -> list[str]:
     """What can be chosen, answers with their words."""
     if isinstance(view.facts, PickFacts) and view.facts.options != "answers":
-        return list(options(view))
+        return [_(option) if option in CHOICES else option for option in options(view)]
     return [f"{letter}: {text}" for _, (letter, text) in _lettered(view)]
 
 
@@ -375,4 +400,4 @@ def _request(turn: Turn, view: View) -> str:
     except ParticipantError as error:
         # Its reason names the template and what is in it: for the researcher.
         log.warning("What %s asks for as %s cannot be shown: %s", turn.protocol, view.kind, error)
-        return NO_REQUEST
+        return _(NO_REQUEST)

@@ -124,7 +124,7 @@ const autosave = (() => {
 
     function saveSoon(wait = 0) {
       dirty = true;
-      say("Saving …");
+      say(_("Saving …"));
       later(wait);
     }
 
@@ -163,7 +163,7 @@ const autosave = (() => {
         return refused(response);
       } catch {
         effort.giveBack(taken);
-        return again("Not saved: no connection, will try again");
+        return again(_("Not saved: no connection, will try again"));
       }
     }
 
@@ -171,24 +171,24 @@ const autosave = (() => {
       tries = 0;
       if (answer.saved === null) {
         store.clear();
-        return end(`This was ${page.words.done} already: load the page again to go on.`);
+        return end(page.words.already);
       }
       page.saved?.(answer);
       if (dirty) return undefined;
       if ((store.read()?.at ?? 0) <= sent.at) store.clear();
-      return say("Saved");
+      return say(_("Saved"));
     }
 
     function refused(response) {
-      if (response.status >= 500 || response.status === 429) return again("Not saved: the server is in trouble, will try again");
+      if (response.status >= 500 || response.status === 429) return again(_("Not saved: the server is in trouble, will try again"));
       if (response.type === "opaqueredirect" || response.status === 403) {
-        return end("Not saved: you are signed out. What you entered is kept in this browser: open your own link again.");
+        return end(_("Not saved: you are signed out. What you entered is kept in this browser: open your own link again."));
       }
       if (response.status === 404 || response.status === 410) {
         store.clear();
-        return end(`Not saved: ${page.words.lost}. Go to the start for the next one.`);
+        return end(page.words.lost);
       }
-      return end("Not saved: the server does not take this. What you entered is kept in this browser: load the page again.");
+      return end(_("Not saved: the server does not take this. What you entered is kept in this browser: load the page again."));
     }
 
     function again(text) {
@@ -229,7 +229,7 @@ const autosave = (() => {
     function stay() {
       delete form.dataset.sent;
       button.removeAttribute("aria-busy");
-      say(ended || `Not ${page.words.done} yet: no answer. It is kept here; ${page.words.again}.`, true);
+      say(ended || page.words.again, true);
     }
 
     form.addEventListener("submit", (event) => {
@@ -248,7 +248,7 @@ const autosave = (() => {
         saveSoon();
       } else {
         store.clear();
-        if (at() > 0) say("Saved");
+        if (at() > 0) say(_("Saved"));
       }
       page.show();
     }

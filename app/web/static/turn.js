@@ -9,11 +9,18 @@ document.documentElement.classList.add("scripted");
 (() => {
   const TAG = /<\s*\/?\s*quote\s*>/gi;
   const WORST = 1e-4;
-  const WORDS = {
-    judging: { doing: "Submitting …", done: "submitted", again: "submit again", lost: "this trial is no longer with you" },
-    marks: { doing: "Submitting …", done: "submitted", again: "submit again", lost: "this trial is no longer with you" },
-    talk: { doing: "Sending …", done: "sent", again: "send it again", lost: "this seat is no longer yours" },
-  };
+  const trialWords = () => ({
+    doing: _("Submitting …"),
+    already: _("This was submitted already: load the page again to go on."),
+    again: _("Not submitted yet: no answer. It is kept here; submit again."),
+    lost: _("Not saved: this trial is no longer with you. Go to the start for the next one."),
+  });
+  const talkWords = () => ({
+    doing: _("Sending …"),
+    already: _("This was sent already: load the page again to go on."),
+    again: _("Not sent yet: no answer. It is kept here; send it again."),
+    lost: _("Not saved: this seat is no longer yours. Go to the start for the next one."),
+  });
   const page = () => document.getElementById("turn");
   // As app/protocols/writing.py counts: words or, in scripts without spaces, characters of which two or three are one.
   const TWO = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Yi}\u30fc\uff70]/u;
@@ -57,7 +64,7 @@ document.documentElement.classList.add("scripted");
     if (passage) passage.scrollTop = scrolled;
     const turn = page().dataset.turn;
     if (turn === "no") return;
-    const news = turn === "yes" ? "It is your turn." : "This talk has ended.";
+    const news = turn === "yes" ? _("It is your turn.") : _("This talk has ended.");
     document.querySelector("[data-news]").textContent = news;
     document.title = `● ${news} · ${document.title.split(" · ").at(-1)}`;
     begin();
@@ -68,7 +75,7 @@ document.documentElement.classList.add("scripted");
     const end = performance.now() + 1000 * Number(clock.dataset.clock);
     const show = () => {
       const left = Math.ceil((end - performance.now()) / 1000);
-      clock.textContent = left > 0 ? ` ${left} s left.` : " The time is over.";
+      clock.textContent = ` ${left > 0 ? _("%(seconds)s s left.", { seconds: left }) : _("The time is over.")}`;
       if (left > 0) setTimeout(show, 1000);
     };
     show();
@@ -108,7 +115,7 @@ document.documentElement.classList.add("scripted");
       step: steps.now,
       hold: steps.unread,
       effort: (efforts) => ({ efforts }),
-      words: WORDS[form.dataset.for],
+      words: form.dataset.for === "talk" ? talkWords() : trialWords(),
     });
 
     function put(kept) {
@@ -152,9 +159,9 @@ document.documentElement.classList.add("scripted");
     const each = Number(part.dataset.each || 1);
     const most = each * Number(part.dataset.most || 0);
     const here = each * counted(text.value);
-    const unit = part.dataset.unit || "words";
-    words.textContent = most ? `${here} of at most ${most} ${unit}` : `${here} ${unit}`;
-    if (most && here > most) words.textContent += `: ${here - most} too many`;
+    const unit = part.dataset.unit;
+    words.textContent = most ? _("%(here)s of at most %(most)s %(unit)s", { here, most, unit }) : `${here} ${unit}`;
+    if (most && here > most) words.textContent += `: ${_("%(count)s too many", { count: here - most })}`;
     words.classList.toggle("over", most > 0 && here > most);
   }
 
@@ -163,8 +170,13 @@ document.documentElement.classList.add("scripted");
     const wrong = part.querySelector("[data-wrong]");
     if (!line || !found) return;
     const most = line.dataset.most;
-    const checked = `${found.found} of ${found.quotes} ${found.quotes === 1 ? "quote" : "quotes"} found`;
-    line.textContent = `· ${checked}, ${found.characters}${most ? ` of ${most}` : ""} new characters`;
+    const checked = found.quotes === 1
+      ? _("%(found)s of 1 quote found", { found: found.found })
+      : _("%(found)s of %(quotes)s quotes found", { found: found.found, quotes: found.quotes });
+    const characters = most
+      ? _("%(count)s of %(most)s new characters", { count: found.characters, most })
+      : _("%(count)s new characters", { count: found.characters });
+    line.textContent = `· ${checked}, ${characters}`;
     wrong.hidden = !found.doubts.length;
     wrong.replaceChildren(...found.doubts.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
   }
@@ -194,11 +206,11 @@ document.documentElement.classList.add("scripted");
       const notice = page().querySelector("[data-quoted]");
       const words = selected();
       if (!words) {
-        notice.textContent = "Select words in the text first.";
+        notice.textContent = _("Select words in the text first.");
         return;
       }
       if (counted(words) < 4) {
-        notice.textContent = "At least four words in a row make a quote: 8 characters of Chinese or Japanese, 12 of Thai.";
+        notice.textContent = _("At least four words in a row make a quote: 8 characters of Chinese or Japanese, 12 of Thai.");
         return;
       }
       const before = speech.value.slice(0, caret[0]);
@@ -209,7 +221,7 @@ document.documentElement.classList.add("scripted");
       speech.focus();
       speech.selectionStart = speech.selectionEnd = before.length + added.length;
       caret = [speech.selectionStart, speech.selectionEnd];
-      notice.textContent = "Quoted.";
+      notice.textContent = _("Quoted.");
       form.elements.confirmed.value = "";
       saving().edited();
     }
@@ -240,7 +252,9 @@ document.documentElement.classList.add("scripted");
       opening.forEach((part) => part.classList.toggle("later", Number(part.dataset.step) > now()));
       if (!onward) return;
       onward.hidden = !more();
-      document.querySelector("[data-progress]").textContent = more() ? `${now()} of ${steps} steps shown` : "All steps are shown.";
+      document.querySelector("[data-progress]").textContent = more()
+        ? _("%(count)s of %(all)s steps shown", { count: now(), all: steps })
+        : _("All steps are shown.");
     }
 
     function goOn() {
@@ -253,7 +267,7 @@ document.documentElement.classList.add("scripted");
 
     function unread() {
       if (!more()) return false;
-      saving().say("There is more to read first: open the next step.", true);
+      saving().say(_("There is more to read first: open the next step."), true);
       onward.focus();
       return true;
     }
