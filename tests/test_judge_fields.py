@@ -91,7 +91,7 @@ def test_every_kind_of_field_has_an_input_that_shows_its_value() -> None:
     macros = environment.get_template("fragments/_judge_fields.html").module
     html = str(macros.entered([(TICK, True), (CHOICE, "hard"), (TEXT, '"<')], True))  # type: ignore[attr-defined]
     assert 'name="tick" value="true" checked>' in html
-    assert "<option selected>hard</option>" in html
+    assert '<option value="hard" selected>hard</option>' in html
     assert 'name="remark" value="&#34;&lt;" maxlength="5" aria-describedby="remark-hint">' in html
     assert "A &lt;remark&gt;" in html
     assert "Your verdict counts." in html

@@ -76,6 +76,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "task_question": ("/tasks/ferries/questions/{question}",),
     "judge_instructions": ("/judge/instructions",),
     "judge_queue": ("/judge",),
+    "judge_feedback": ("/judge/feedback",),
     "judge_calibration": ("/judge/calibration",),
     "talk_instructions": ("/talk/instructions",),
     "talk_queue": ("/talk",),

@@ -230,6 +230,7 @@ ROUTES: dict[str, Route] = {
     ),
     "judge_queue": Route(JUDGES, "/judge"),
     "judge_next": Route(JUDGES, "/judge/next", method="POST", leaves="took", by="rival"),
+    "judge_feedback": Route(JUDGES, "/judge/feedback"),
     "judge_calibration": Route(JUDGES, "/judge/calibration"),
     # holding a seat of a talk
     "talk_instructions": Route(DEBATERS, "/talk/instructions"),

@@ -18,7 +18,7 @@ from app.judge_fields import FieldMoment, fields_at, latest, read_fields
 from app.languages import gettext as _
 from app.languages import marked
 from app.protocols.core import ProtocolError
-from app.records import assignment, drafts, people, seats, timing
+from app.records import assignment, drafts, people, seats, timing, truth
 from app.records.database import Database
 from app.records.eligibility import MOST
 from app.records.seats import Held
@@ -317,12 +317,13 @@ async def give_back(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> R
 
 async def _thanks(request: Request, db: AsyncSession, who: Account, held: Held) -> Response:
     person = _person(who)
-    verdicts = await seats.told(db, person, held.id)
+    verdicts = await truth.told(db, person, held.id)
     return page(
         request,
         "pages/judge_done.html",
         id=held.id,
-        told=feedback.feedback(verdicts[0]) if verdicts else None,
+        told=feedback.shown(verdicts[0], await truth.why(db, held.id)) if verdicts else None,
+        later=not verdicts and await truth.waits(db, person),
         left=await assignment.left(db, person, "judge"),
         completion=await completion_for(db, who, person),
     )

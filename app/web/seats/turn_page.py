@@ -35,7 +35,7 @@ from app.protocols.quotes import MarkedText
 from app.protocols.taking_part import TurnFacts
 from app.protocols.views import Line, View
 from app.records.seats import Held
-from app.statistics.scores import bits
+from app.statistics.scores import points
 from app.web.marked_quotes import Piece, marked_passage, pieces, rendered_pieces
 from app.web.seats.sent import CheckedAnswers, bounds, is_final
 
@@ -80,13 +80,13 @@ NO_REQUEST = marked(
     "the limits above, and write to the person who invited you."
 )
 """What is shown in the place of the request to a model, where its template fails."""
-EXAMPLES = (1, 10, 25, 50, 75, 90, 99)
-"""Percentages of the table of scores."""
+EXAMPLES = (0, 1, 10, 25, 50, 75, 90, 100)
+"""Percentages of the picture of scores."""
 
 
-def score_table() -> list[tuple[int, float]]:
-    """What some percentages on the right answer score, in bits."""
-    return [(percent, bits(percent / 100)) for percent in EXAMPLES]
+def score_table() -> list[tuple[int, int]]:
+    """Return what some percentages on the right answer score, in points."""
+    return [(percent, points(percent / 100)) for percent in EXAMPLES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,9 +272,7 @@ def _pieces(line: Line, view: View) -> list[Piece]:
                 )
             ]
         case Rating():
-            return [
-                Piece(_("Finds this %(share).0f%% likely to be right.", share=100 * content.value))
-            ]
+            return [Piece(_("Finds this %(share).0f%% likely to be right.", share=100 * content.value))]
         case Pick():
             return [Piece(content.said or _("Choice: %(choice)s", choice=_named(content.index, view)))]
         case other:

@@ -68,6 +68,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "judge_instructed": JUDGES,
     "judge_queue": JUDGES,
     "judge_next": JUDGES,
+    "judge_feedback": JUDGES,
     "judge_calibration": JUDGES,
     # arguing
     "talk_instructions": DEBATERS,

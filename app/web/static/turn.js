@@ -295,10 +295,10 @@ document.documentElement.classList.add("scripted");
 
     function show() {
       shares.forEach((field, at) => {
-        const bits = (Math.log2(Math.max(number(field) / 100, WORST)) + 0).toFixed(2).replace("-", "−");
+        const points = String(Math.round(100 + 50 * Math.log2(Math.max(number(field) / 100, WORST)))).replace("-", "−");
         sliders[at].value = number(field);
-        sliders[at].setAttribute("aria-valuetext", `${neat(number(field))}; ${bits} bits if right`);
-        would[at].querySelector("[data-bits]").textContent = bits;
+        sliders[at].setAttribute("aria-valuetext", _("%(share)s; %(points)s points if right", { share: neat(number(field)), points }));
+        would[at].querySelector("[data-points]").textContent = points;
       });
     }
 
