@@ -96,7 +96,7 @@ async def test_the_queue_says_how_many_are_left_and_about_how_long(world: World)
     browser = await world.site.browser("judge")
     page = (await browser.get("/judge")).text
     assert "2 trials" in page
-    assert "a guess" in page
+    assert "This is a guess." in page
 
     trial = await next_trial(browser)
     assert trial in (await browser.get("/judge")).text
