@@ -8,10 +8,10 @@ Span: TypeAlias = tuple[int, int]
 
 
 def span_of(passage: str, marked: Any) -> Span | None:
-    """Return the place that a quote (words of the passage, white space at will) or a pair of numbers stands for.
+    """Return the place that a quote (words of the passage, white space at will) or a pair of numbers names.
 
-    None where the quote is not in the passage, or the numbers are no place in it. A quote that is there several times
-    stands for the first.
+    None where the quote is not in the passage, or the numbers are no place in it. Of a quote that is there several times
+    it is the first.
     """
     if isinstance(marked, str):
         words = marked.split()
@@ -26,6 +26,6 @@ def span_of(passage: str, marked: Any) -> Span | None:
 
 
 def spans_of(passage: str, evidence: Any) -> list[Span]:
-    """Return the places of a list of evidence, in the order of the passage; what stands for none is left out."""
+    """Return the places of a list of evidence, in the order of the passage; what names none is left out."""
     listed = evidence if isinstance(evidence, list | tuple) else ()
     return sorted({span for marked in listed if (span := span_of(passage, marked)) is not None})

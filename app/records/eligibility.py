@@ -302,8 +302,8 @@ def _others_may_learn() -> Condition:
 
 
 OTHERS_MAY_LEARN = _others_may_learn()
-"""Whether any person's seat on the passage or its twin is open or in hand, in whatever experiment: its holder could be
-told the right answer by those who were shown it.
+"""Whether any person's seat on the passage or its twin is open or in hand, in whatever experiment: its holder could learn
+the right answer from those who were shown it.
 """
 
 MAY_STILL_JUDGE = _may_still_judge()

@@ -160,7 +160,7 @@ async def waits(session: AsyncSession, person: uuid.UUID | None) -> bool:
 
 
 async def why(session: AsyncSession, seat: uuid.UUID) -> Why:
-    """Return why the right answer of a judged trial is right. The caller has checked, by `told`, that it may be shown."""
+    """Return why the right answer of a judged trial is right. The caller has checked that it may be shown."""
     found = (
         select(Trial, Question, Text.body)
         .join(Judging, Judging.talk_id == Trial.id)
