@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
@@ -93,6 +94,13 @@ def english(message: str, /, **values: Any) -> str:
 def marked(message: str) -> str:
     """Return a message as it is: it is extracted here, and translated where it is shown."""
     return message
+
+
+def in_words(moment: datetime) -> str:
+    """Return day and time of day as they are written in the language that is spoken now."""
+    from babel.dates import format_datetime
+
+    return format_datetime(moment, gettext("d MMMM y 'at' HH:mm"), locale=language())
 
 
 @cache

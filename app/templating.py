@@ -76,6 +76,7 @@ environment.globals |= {
     "asset": asset,
     "gettext": _gettext,
     "ngettext": _ngettext,
+    "in_words": languages.in_words,
     "language": languages.language,
     "script_words": _script_words,
     "languages": languages.LANGUAGES,

@@ -24,7 +24,6 @@ import polars as pl
 import psycopg
 
 from app.exchange.choices import Format, What
-from app.exchange.export import export
 from app.records import experiments
 from app.records.database import Database, open_database
 from app.reports.evidence import evidence_of
@@ -157,6 +156,9 @@ async def page(database: Database) -> dict[str, Any]:
 
 async def exported(database: Database, home: Path) -> dict[str, Any]:
     """Measure the export of the verdicts as Parquet."""
+    # Imported here, so that what exports need does not count as memory of a report.
+    from app.exchange.export import export
+
     async with database.session() as session:
         experiment = await experiments.find(session, NAME)
     assert experiment is not None

@@ -43,6 +43,8 @@ class Account(Base):
     """The e-mail address in lower case, or the name where that is one."""
     was_researcher: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether the account once had a role that opens every text, and has another now."""
+    for_study: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether the account was made for a part in a study: see `Enrolment`."""
     role: Mapped[str]
     password_hash: Mapped[str | None]
     participant_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("participant.id"))

@@ -93,6 +93,8 @@ class Enrolment(Base):
     """
     seed: Mapped[Seed]
     """Decides where items stand between the trials."""
+    word_hash: Mapped[str | None]
+    """Hash of the word that they chose, with which they come back from another device; None where they chose none."""
     promised: Mapped[int]
     """Trials that were promised at the start."""
     page: Mapped[str]
@@ -144,6 +146,7 @@ class StudyStep(Base):
     __tablename__ = "study_step"
     __table_args__ = (
         UniqueConstraint("enrolment_id", "page", "item", "attempt"),
+        UniqueConstraint("address"),
         CheckConstraint("attempt > 0", name="attempts_count_from_one"),
         CheckConstraint("(answers IS NULL) = (submitted_at IS NULL)", name="answers_have_a_time"),
     )
@@ -153,12 +156,16 @@ class StudyStep(Base):
     page: Mapped[str]
     item: Mapped[str] = mapped_column(server_default="")
     """Key of the item; empty for the page itself."""
+    address: Mapped[uuid.UUID] = mapped_column(default=uuid.uuid4)
+    """Stands for the item in its address, as the id of a seat does for a trial: the two look the same."""
     attempt: Mapped[int] = mapped_column(server_default=text("1"))
     shown_at: Mapped[Now]
     submitted_at: Mapped[Moment | None]
     answers: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     passed: Mapped[bool | None]
     """Whether the answers are right; None where nothing is right or wrong."""
+    draft: Mapped[JsonObject]
+    """What was entered and not submitted yet."""
     effort: Mapped[JsonObject]
     """Active seconds, keystrokes and the like, as of a draft."""
 

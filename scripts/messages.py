@@ -66,7 +66,7 @@ def _sources() -> Iterator[tuple[Path, str, dict[str, Any]]]:
     for name in participants_templates():
         yield TEMPLATES / name, "jinja2.ext:babel_extract", _JINJA
     for path in sorted((ROOT / "app").rglob("*.py")):
-        if "from app.languages import" in path.read_text():
+        if path.name == "languages.py" or "from app.languages import" in path.read_text():
             yield path, "python", {}
     for name in SCRIPTS:
         yield ROOT / "app" / "web" / "static" / name, "javascript", {"parse_template_string": True}

@@ -57,7 +57,9 @@ Index = Annotated[int, Field(strict=True, json_schema_extra={"minimum": 0})]
 def _words_or_places(value: Any) -> Any:
     whole = isinstance(value, list | tuple) and len(value) == 2 and all(type(it) is int for it in value)
     if not whole and not (isinstance(value, str) and value.strip()):
-        raise PydanticCustomError("evidence", "must be words of the text, or two places in it as whole numbers")
+        raise PydanticCustomError(
+            "evidence", "must be words of the text, or two places in it as whole numbers"
+        )
     return value
 
 
@@ -162,7 +164,9 @@ class TaskQuestion(Shape):
         if "planted" in self.meta:
             raise PydanticCustomError("planted_in_meta", "meta.planted: put planted beside meta, not into it")
         if self.evidence and "evidence" in self.meta:
-            raise PydanticCustomError("evidence_in_meta", "meta.evidence: leave it out where there is evidence")
+            raise PydanticCustomError(
+                "evidence_in_meta", "meta.evidence: leave it out where there is evidence"
+            )
         return self
 
 

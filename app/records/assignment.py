@@ -84,6 +84,15 @@ _LEFT = with_all(select(func.count(COUNTED.distinct()))).where(
 )
 
 
+async def to_come(session: AsyncSession, person: uuid.UUID, role: str) -> int:
+    """Return how many seats a person may still get now or later: also of talks under way, and of paused experiments."""
+    found: int | None = await session.scalar(_TO_COME, {"person": person, "role": role})
+    return found or 0
+
+
+_TO_COME = with_all(select(func.count(COUNTED.distinct()))).where(*MAY_HAVE, FREE, *GOES_ON)
+
+
 async def has_finished(session: AsyncSession, person: uuid.UUID, role: str) -> bool:
     """Return whether a person has done something, has nothing in hand, and no seat is free for them or will be.
 

@@ -11,14 +11,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Uuid, bindparam, func, or_, select, update
+from sqlalchemy import Uuid, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
 from app.records import assignment, people
 from app.records.people import note
-from models import Account, Enrolment, Judging, SeatRow, Study, StudyStep, Submission, study_experiment
+from models import (
+    Account,
+    Draft,
+    Enrolment,
+    Judging,
+    SeatRow,
+    Study,
+    StudyStep,
+    Submission,
+    study_experiment,
+)
 
 COUNTED = ("completed", "stopped")
 """Ends after which verdicts stay in the figures and the place stays taken: see `app.studies.spec.COUNTED`."""
@@ -36,21 +46,30 @@ class Newcomer:
     """The recruiter's id of the submission; empty where there is none."""
     name: str
     """What they call themselves; the recruiter's id where there is one."""
+    known_by: str = ""
+    """By what they are known when they come back: the recruiter's id, or else `named` of their name."""
+    word_hash: str | None = None
+    """Hash of the word that they chose."""
 
 
-async def person_key(session: AsyncSession, study: uuid.UUID, recruiters_id: str) -> bytes:
-    """Return a keyed digest of a recruiter's id in a study; a random one where there is no id."""
-    if not recruiters_id:
+def named(name: str) -> str:
+    """Return by what a person is known who typed a name, in a study without a recruiter."""
+    return f"name/{' '.join(name.casefold().split())}"
+
+
+async def person_key(session: AsyncSession, study: uuid.UUID, known_by: str) -> bytes:
+    """Return a keyed digest of a recruiter's id (or of `named`) in a study; a random one where there is no id."""
+    if not known_by:
         return secrets.token_bytes(32)
     key = await people.signing_key(session)
-    return hmac.digest(key, f"study/{study}/{recruiters_id}".encode(), "sha256")
+    return hmac.digest(key, f"study/{study}/{known_by}".encode(), "sha256")
 
 
-async def of_person(session: AsyncSession, study: uuid.UUID, recruiters_id: str) -> Enrolment | None:
-    """Return the part of the person with this recruiter's id in a study, with its account."""
-    if not recruiters_id:
+async def of_person(session: AsyncSession, study: uuid.UUID, known_by: str) -> Enrolment | None:
+    """Return the part of the person with this recruiter's id (or `named`) in a study, with its account."""
+    if not known_by:
         return None
-    key = await person_key(session, study, recruiters_id)
+    key = await person_key(session, study, known_by)
     return (
         await session.scalars(_PARTS.where(Enrolment.study_id == study, Enrolment.person_key == key))
     ).one_or_none()
@@ -113,17 +132,65 @@ async def join(
     page: str,
     time_limit: timedelta | None,
 ) -> Enrolment | None:
-    """Give a newcomer a place, with an account for this study alone; None where no place or too few trials are left."""
-    await session.execute(select(Study.id).where(Study.id == study.id).with_for_update())
-    if await places_taken(session, study.id) >= wanted:
+    """Give a newcomer a place, with an account for this study alone; None where no place or too few trials are left for them.
+
+    Raise TakenSubmission.
+    """
+    await lock(session, study.id)
+    if newcomer.submission and await _is_taken(session, newcomer):
+        raise TakenSubmission
+    if not await has_room(session, study.id, wanted=wanted, trials=trials):
         return None
-    if await _trials_free(session, study.id) < trials:
-        return None
+    async with session.begin_nested() as tried:
+        enrolment = await _enrol(session, study, newcomer, role, trials, time_limit)
+        account = enrolment.account
+        # What was shown to the same human under other accounts counts too, so that it may be less than is free.
+        if await assignment.to_come(session, await people.participant_of(session, account), role) < trials:
+            await tried.rollback()
+            return None
+        await turn_to(session, enrolment, page)
+    await note(session, account.id, "joined", "study", study.id)
+    return await of_account(session, account.id)
+
+
+class TakenSubmission(Exception):
+    """Another person has joined with this submission."""
+
+
+async def lock(session: AsyncSession, study: uuid.UUID) -> None:
+    """Let those who join a study wait for each other, until the transaction ends."""
+    await session.execute(select(Study.id).where(Study.id == study).with_for_update())
+
+
+async def has_room(session: AsyncSession, study: uuid.UUID, *, wanted: int, trials: int) -> bool:
+    """Return whether there is a place, and as many trials as are promised."""
+    if await places_taken(session, study) >= wanted:
+        return False
+    return await _trials_free(session, study) >= trials
+
+
+async def _is_taken(session: AsyncSession, newcomer: Newcomer) -> bool:
+    found = select(Submission.enrolment_id).where(
+        Submission.recruiter == newcomer.recruiter, Submission.recruiters_id == newcomer.submission
+    )
+    return (await session.scalars(found)).first() is not None
+
+
+async def _enrol(
+    session: AsyncSession,
+    study: Study,
+    newcomer: Newcomer,
+    role: str,
+    trials: int,
+    time_limit: timedelta | None,
+) -> Enrolment:
+    """Make account, part and submission; the part is on its trials."""
     account = Account(
         id=uuid.uuid4(),
         name=newcomer.name,
         role=role,
         recruiter_id=newcomer.recruiters_id or None,
+        for_study=True,
         instructed_at=func.now(),
     )
     session.add(account)
@@ -131,11 +198,12 @@ async def join(
     enrolment = Enrolment(
         id=uuid.uuid4(),
         study_id=study.id,
-        account_id=account.id,
-        person_key=await person_key(session, study.id, newcomer.recruiters_id),
+        account=account,
+        person_key=await person_key(session, study.id, newcomer.known_by or newcomer.recruiters_id),
         seed=secrets.randbits(62),
+        word_hash=newcomer.word_hash,
         promised=trials,
-        page=page,
+        page="trials",
         expires_at=None if time_limit is None else datetime.now(UTC) + time_limit,
     )
     session.add(enrolment)
@@ -147,10 +215,14 @@ async def join(
             recruiters_id=newcomer.submission or None,
         )
     )
-    await people.participant_of(session, account)
     await session.flush()
-    await note(session, account.id, "joined", "study", study.id)
-    return await of_account(session, account.id)
+    return enrolment
+
+
+async def submission_of(session: AsyncSession, enrolment: uuid.UUID) -> str:
+    """Return the recruiter's id of the submission; empty where there is none."""
+    found = select(Submission.recruiters_id).where(Submission.enrolment_id == enrolment)
+    return await session.scalar(found) or ""
 
 
 async def _trials_free(session: AsyncSession, study: uuid.UUID) -> int:
@@ -191,6 +263,17 @@ async def trials_done(session: AsyncSession, enrolment: Enrolment) -> int:
     return int(await session.scalar(found) or 0)
 
 
+async def trials_returned(session: AsyncSession, enrolment: Enrolment) -> int:
+    """Return how many trials a person has had and has no more: given back, or left for too long."""
+    found = (
+        select(func.count())
+        .select_from(SeatRow)
+        .join(Account, Account.participant_id == SeatRow.participant_id)
+        .where(Account.id == enrolment.account_id, SeatRow.state == "returned")
+    )
+    return int(await session.scalar(found) or 0)
+
+
 # ── pages and answers ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -201,6 +284,31 @@ async def show(
     row = {"enrolment_id": enrolment.id, "page": page, "item": item, "attempt": attempt}
     await session.execute(insert(StudyStep).values(row).on_conflict_do_nothing())
     enrolment.last_seen_at = func.now()
+
+
+async def step_of(
+    session: AsyncSession, enrolment: uuid.UUID, page: str, item: str = "", attempt: int = 1
+) -> StudyStep | None:
+    """Return the step of a page or an item, if it was shown."""
+    found = select(StudyStep).where(
+        StudyStep.enrolment_id == enrolment,
+        StudyStep.page == page,
+        StudyStep.item == item,
+        StudyStep.attempt == attempt,
+    )
+    return (await session.scalars(found)).one_or_none()
+
+
+async def step_at(
+    session: AsyncSession, account: uuid.UUID, address: uuid.UUID, *, lock: bool = False
+) -> StudyStep | None:
+    """Return the item of a person's own that has this address."""
+    found = (
+        select(StudyStep)
+        .join(Enrolment, Enrolment.id == StudyStep.enrolment_id)
+        .where(Enrolment.account_id == account, StudyStep.address == address, StudyStep.item != "")
+    )
+    return (await session.scalars(found.with_for_update(of=StudyStep) if lock else found)).one_or_none()
 
 
 async def answer(
@@ -223,7 +331,9 @@ async def answer(
         StudyStep.attempt == attempt,
         StudyStep.submitted_at.is_(None),
     )
-    given = {"answers": dict(answers), "passed": passed, "effort": dict(effort or {})}
+    given: dict[str, Any] = {"answers": dict(answers), "passed": passed, "draft": {}}
+    if effort is not None:
+        given["effort"] = dict(effort)
     stored = await session.execute(
         update(StudyStep)
         .where(*step)
@@ -269,6 +379,20 @@ async def end(session: AsyncSession, enrolment: Enrolment, how: str) -> bool:
         await assignment.release(session, account, also_done=how not in COUNTED)
     await note(session, account.id, how, "enrolment", enrolment.id)
     return True
+
+
+async def agree(session: AsyncSession, enrolment: Enrolment, text: int | None) -> None:
+    """Store that a person consented to a version of the text, the first time."""
+    if enrolment.consented_at is None:
+        enrolment.consent_text_id, enrolment.consented_at = text, func.now()
+        await session.flush()
+        await note(session, enrolment.account_id, "consented", "enrolment", enrolment.id, {"text": text})
+
+
+async def forget_answers(session: AsyncSession, enrolment: Enrolment) -> None:
+    """Delete what a person answered on pages and items, and what they entered for trials and did not submit."""
+    await session.execute(delete(StudyStep).where(StudyStep.enrolment_id == enrolment.id))
+    await session.execute(delete(Draft).where(Draft.account_id == enrolment.account_id))
 
 
 async def end_overdue(session: AsyncSession, study: uuid.UUID) -> int:

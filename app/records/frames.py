@@ -158,7 +158,7 @@ def schema_of(columns: Sequence[Column]) -> dict[str, Any]:
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-BLOCK = 4_000_000
+BLOCK = 8 * 2**20
 """Bytes of rows that are parsed at once."""
 
 

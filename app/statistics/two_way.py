@@ -127,7 +127,7 @@ def difference_limits(
     signed = shares[0] - shares[1]
     means = values @ shares.T
     off = (values - np.where(first, means[..., :1], means[..., 1:])) * signed
-    by_question = _sums(signed * values, questions)
+    by_question = _grouped(questions).sums(signed * values)
     size = by_question.shape[-1]
     even = np.full(size, 1 / size)
     value = means[..., 0] - means[..., 1]
@@ -140,13 +140,24 @@ def difference_limits(
     return _on_scale(value, _by_logits(held, confidence), scale, _p(held))
 
 
-def _sums(values: FloatArray, clusters: IntArray) -> FloatArray:
-    """Return the sums of (..., n) values by cluster, in the order of the clusters."""
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Verdicts sorted by cluster, so that sums over clusters need no further sorting."""
+
+    order: IntArray
+    starts: IntArray
+    """Where each cluster begins in that order."""
+
+    def sums(self, values: FloatArray) -> FloatArray:
+        """Return the sums of (..., n) values by cluster, in the order of the clusters."""
+        return np.add.reduceat(values[..., self.order], self.starts, axis=-1)
+
+
+def _grouped(clusters: IntArray) -> _Groups:
     # Sorting short integers takes a time proportional to their number.
     few = clusters.size and clusters.min() >= 0 and clusters.max() < 2**16
     order = np.argsort(clusters.astype(np.uint16) if few else clusters, kind="stable")
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(clusters[order]) != 0]))
-    return np.add.reduceat(values[..., order], starts, axis=-1)
+    return _Groups(order, np.flatnonzero(np.concatenate([[True], np.diff(clusters[order]) != 0])))
 
 
 def _pairs(judges: IntArray, passages: IntArray) -> IntArray:
@@ -155,11 +166,12 @@ def _pairs(judges: IntArray, passages: IntArray) -> IntArray:
 
 def _clusters(off: FloatArray, signed: FloatArray, shares: FloatArray, clusters: IntArray) -> _Clusters:
     """Describe one kind of cluster, from weighted residuals, signed weights, and (arms, n) weights of each arm."""
-    sums = _sums(shares, clusters)
+    groups = _grouped(clusters)
+    sums = groups.sums(shares)
     return _Clusters(
-        squares=(_sums(off, clusters) ** 2).sum(axis=-1),
+        squares=(groups.sums(off) ** 2).sum(axis=-1),
         share=float((sums**2).sum() / len(shares)),
-        net=float((_sums(signed, clusters) ** 2).sum()),
+        net=float((groups.sums(signed) ** 2).sum()),
         freedom=_freedom(sums),
         count=sums.shape[-1],
     )
@@ -277,7 +289,8 @@ def mean_interval_of_people(
         raise ValueError("There is no verdict to average; judge the trials first.")
     own = question_weights(questions) if weights is None else weights
     if np.ptp(judges) == 0:
-        by_question = _sums(own * values, questions) / _sums(own, questions)
+        groups = _grouped(questions)
+        by_question = groups.sums(own * values) / groups.sums(own)
         alone = mean_interval(by_question, _of_each(passages, questions), scale, confidence)
         method = METHOD_ONE_JUDGE if np.ptp(passages) else alone.method
         return replace(alone, method=method)

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
@@ -23,6 +23,7 @@ from app.records.database import Database
 from app.reports.report_cache import ReportCache
 from app.services.egress import GuardedParticipantFactory, allow_list
 from app.services.estimates import Estimates
+from app.services.participation import TakesNoPart
 from app.services.refusal import Refused
 from app.settings import Settings
 from app.templating import STATIC
@@ -34,6 +35,8 @@ from app.web.archives.routes import router as archives
 from app.web.experiment_editor.routes import router as experiment_editor
 from app.web.experiments.routes import router as experiments
 from app.web.judge.routes import router as judge
+from app.web.participation import ending, joining
+from app.web.participation import pages as participation
 from app.web.render import page
 from app.web.reports.comparison import router as comparisons
 from app.web.reports.routes import router as reports
@@ -55,6 +58,9 @@ ROUTERS = (
     reports,
     tasks,
     archives,
+    joining.router,
+    participation.router,
+    ending.router,
     judge,
     seats,
     people.router,
@@ -115,6 +121,10 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(NotSignedIn)
     async def not_signed_in(request: Request, error: NotSignedIn) -> Response:
         return middleware.to_sign_in(request)
+
+    @app.exception_handler(TakesNoPart)
+    async def takes_no_part(request: Request, error: TakesNoPart) -> Response:
+        return RedirectResponse("/", status_code=303)
 
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:

@@ -21,6 +21,8 @@ async def home(request: Request, visitor: Visitor, db: Db, number: PageNumber = 
     """Where everybody begins."""
     if visitor.account is None:
         return RedirectResponse("/sign-in", status_code=303)
+    if visitor.account.for_study:
+        return RedirectResponse("/part", status_code=303)
     match visitor.account.role:
         case "judge":
             return RedirectResponse("/judge", status_code=303)

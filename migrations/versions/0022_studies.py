@@ -57,6 +57,7 @@ CREATE TABLE enrolment (
     account_id UUID NOT NULL,
     person_key BYTEA NOT NULL,
     seed BIGINT NOT NULL,
+    word_hash TEXT,
     promised INTEGER NOT NULL,
     page TEXT NOT NULL,
     consent_text_id BIGINT,
@@ -99,14 +100,17 @@ CREATE TABLE study_step (
     enrolment_id UUID NOT NULL,
     page TEXT NOT NULL,
     item TEXT DEFAULT '' NOT NULL,
+    address UUID NOT NULL,
     attempt INTEGER DEFAULT 1 NOT NULL,
     shown_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     submitted_at TIMESTAMP WITH TIME ZONE,
     answers JSONB,
     passed BOOLEAN,
+    draft JSONB DEFAULT '{}'::jsonb NOT NULL,
     effort JSONB DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT pk_study_step PRIMARY KEY (id),
     CONSTRAINT uq_study_step_enrolment_id_page_item_attempt UNIQUE (enrolment_id, page, item, attempt),
+    CONSTRAINT uq_study_step_address UNIQUE (address),
     CONSTRAINT ck_study_step_attempts_count_from_one CHECK (attempt > 0),
     CONSTRAINT ck_study_step_answers_have_a_time CHECK ((answers IS NULL) = (submitted_at IS NULL)),
     CONSTRAINT fk_study_step_enrolment_id_enrolment FOREIGN KEY(enrolment_id) REFERENCES enrolment (id) ON DELETE CASCADE
@@ -165,10 +169,12 @@ def upgrade() -> None:
     """Make the tables of studies."""
     for statement in TABLES.split(";\n"):
         op.execute(statement)
+    op.execute("ALTER TABLE account ADD COLUMN for_study BOOLEAN NOT NULL DEFAULT false")
     op.execute(DRAFT)
 
 
 def downgrade() -> None:
     """Remove the tables of studies, with everything in them."""
     op.execute(f"DROP TABLE {NAMES} CASCADE")
+    op.execute("ALTER TABLE account DROP COLUMN for_study")
     op.execute(DRAFT_BEFORE)

@@ -13,10 +13,11 @@ from app.services.invites import invite_path
 from app.web.app import ROUTERS
 from app.web.security.permissions import PERMISSIONS, needs_token
 from models import Account, Arm, ModelCall, Participant, Question, Trial
-from tests.factories import finished, market, passage, started
+from tests.factories import finished, imported, market, passage, played, started
 from tests.servers import Script, ScriptedServer
 from tests.test_jobs import modelled
 from tests.web.judge.test_routes import judged, next_trial
+from tests.web.participation.study import experiment_file, joined, study_file, study_on
 from tests.web.seats.test_routes import begun, debate, say
 from tests.web.world import Site, World, for_people, furnished
 
@@ -78,6 +79,9 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "judge_queue": ("/judge",),
     "judge_feedback": ("/judge/feedback",),
     "judge_calibration": ("/judge/calibration",),
+    "study_join_form": ("{study}", "{study_full}"),
+    # Who takes part in no study is led to their own start; the pages of those who do are looked at in `test_participation`.
+    **{name: (ROUTES[name].path,) for name in sorted(PAGES) if name == "part" or name.startswith("part_")},
     "talk_instructions": ("/talk/instructions",),
     "talk_queue": ("/talk",),
     "seat": ("{turn_of_WHO}", "{waits_of_WHO}", "{in_hand_of_WHO}", "{done_of_WHO}"),
@@ -158,11 +162,25 @@ async def _pause_with_a_failure(site: Site) -> None:
         await experiments.pause(db, paused.id)
 
 
+async def _study(site: Site, name: str, people: int) -> str:
+    """The link of a study that one person has joined."""
+    data = study_file(name=f"study-{name}", trials=1, people=people, experiments=[f"for-{name}"])
+    arms = {"naive": {"protocol": "naive"}}
+    tasks = {"set": f"set-{name}"}
+    await imported(site.database, passage(f"Study {name}", 1), name=tasks["set"])
+    experiment = await started(site.database, experiment_file(name=f"for-{name}", arms=arms, tasks=tasks))
+    await played(site.database, experiment)
+    opened = await study_on(site, experiment, data)
+    await joined(opened, f"pid-{name}")
+    return opened.path
+
+
 async def found(world: World) -> dict[str, str]:
     """What stands for the names in places: ids in this world, a trial of the judge's done and one in hand."""
     site = world.site
     judge = await site.browser("judge")
     done, in_hand = await judged(judge), await next_trial(judge)
+    studies = {"study": await _study(site, "open", 3), "study_full": await _study(site, "full", 1)}
     sitting = {**await _seats(site, "debater"), **await _seats(site, "judge")}
     async with site.database.session.begin() as db:
         alice = site.cast["alice"]
@@ -174,6 +192,7 @@ async def found(world: World) -> dict[str, str]:
         spoken = select(Trial.id).where(Trial.experiment_id == world.experiment.id, Trial.argues != {})
         return {
             **sitting,
+            **studies,
             # A debater has no judgings: their talks stand in.
             **{
                 f"done_of_{who}": place

@@ -9,14 +9,16 @@ from typing import Any
 import httpx
 from sqlalchemy import URL, select, text, update
 
-from app.records import assignment, people, spec_drafts
+from app.records import assignment, enrolments, people, spec_drafts
 from app.records.database import Database
+from app.records.enrolments import Newcomer
 from app.records.tokens import new_token
 from app.services.invites import invite_path
 from app.services.passwords import hasher
 from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, SeatRow, Trial
 from tests.database import Server
 from tests.factories import TASKS, spec, started
+from tests.web.participation.study import opened_study, study_file
 from tests.web.routes import ROUTES, Route
 from tests.web.world import Browser, Site, connected, furnished, opened
 
@@ -24,6 +26,7 @@ PASSWORD = "correct horse battery"
 MISSING: Mapping[str, object] = {
     "experiment": "no-such-experiment",
     "link": "no-such-link",
+    "study_link": "no-such-link",
     "set": "no-such-set",
     **{
         kind: uuid.UUID(int=7)
@@ -69,9 +72,23 @@ async def staged(postgres: Server) -> AsyncIterator[Stage]:
             await furnished(site)
             await started(database, debated())
             things = await _things(site)
+            recruit, things["study_link"] = await _recruited(site)
             for trial in things.pop("talks"):
                 await site.app.state.engine.advance(trial)
-        yield Stage(postgres, url, site.cast, things)
+        yield Stage(postgres, url, {**site.cast, "recruit": recruit}, things)
+
+
+async def _recruited(site: Site) -> tuple[Account, str]:
+    """Open a study, in which a person takes part; return their account and the token of the link."""
+    opened = await opened_study(site, study_file(trials=1), passages=1, arms={"naive": {"protocol": "naive"}})
+    async with site.database.session.begin() as db:
+        person = Newcomer("prolific", "pid-recruit", "session-of-recruit", "pid-recruit")
+        study = await db.merge(opened.study, load=False)
+        joined = await enrolments.join(
+            db, study, person, role="judge", wanted=3, trials=1, page="consent", time_limit=None
+        )
+    assert joined is not None
+    return joined.account, opened.path.removeprefix("/join/")
 
 
 def debated() -> dict[str, Any]:

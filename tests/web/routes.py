@@ -116,6 +116,14 @@ LINE = passage("Cape", 1)
 
 ARCHIVE = "\n".join(json.dumps(line) for line in lines())
 
+SHOWN = "notes that the page was shown, for the study"
+
+
+def _on(page: str) -> str:
+    """SQL that puts those who take part in a study on a page."""
+    return f"UPDATE enrolment SET page = '{page}'"
+
+
 ROUTES: dict[str, Route] = {
     # coming and going
     "home": Route(ANYONE, "/"),
@@ -267,6 +275,68 @@ ROUTES: dict[str, Route] = {
     ),
     "seat_return_form": Route(SITTERS, "/seat/{seat}/return"),
     "seat_return": Route(SITTERS, "/seat/{seat}/return", method="POST", leaves="gave back"),
+    # taking part in a study
+    "study_join_form": Route(ANYONE, "/join/{study_link}"),
+    "study_join": Route(
+        ANYONE,
+        "/join/{study_link}",
+        method="POST",
+        form={"PROLIFIC_PID": "pid-newcomer", "SESSION_ID": "submission"},
+        leaves="joined",
+    ),
+    "part": Route(SITTERS, "/part", by="recruit", quiet=SHOWN),
+    "part_next": Route(
+        SITTERS,
+        "/part/next",
+        method="POST",
+        form={"page": "instructions"},
+        by="recruit",
+        first=_on("instructions"),
+        quiet="turns a page",
+    ),
+    "part_enough": Route(SITTERS, "/part/enough", method="POST", by="recruit", quiet="turns a page"),
+    "part_consent": Route(SITTERS, "/part/consent", by="recruit", quiet=SHOWN),
+    "part_agree": Route(
+        SITTERS,
+        "/part/consent",
+        method="POST",
+        form={"text": "0"},
+        by="recruit",
+        first="DELETE FROM study_text",
+        leaves="consented",
+    ),
+    "part_instructions": Route(SITTERS, "/part/instructions", by="recruit", quiet=SHOWN),
+    "part_comprehension": Route(SITTERS, "/part/comprehension", by="recruit", quiet=SHOWN),
+    "part_answers": Route(
+        SITTERS,
+        "/part/comprehension",
+        method="POST",
+        form={"q0": "1", "q1": "0"},
+        by="recruit",
+        first=_on("comprehension"),
+        quiet="is kept as a step of the study",
+    ),
+    "part_practice": Route(SITTERS, "/part/practice", by="recruit", quiet=SHOWN),
+    "part_questionnaire": Route(SITTERS, "/part/questionnaire", by="recruit", quiet=SHOWN),
+    "part_fill_in": Route(
+        SITTERS,
+        "/part/questionnaire",
+        method="POST",
+        form={"age": "41"},
+        by="recruit",
+        first=_on("questionnaire"),
+        quiet="is kept as a step of the study",
+    ),
+    "part_debriefing": Route(SITTERS, "/part/debriefing", by="recruit", quiet=SHOWN),
+    "part_done": Route(SITTERS, "/part/done", by="recruit"),
+    "part_stop": Route(SITTERS, "/part/stop", by="recruit"),
+    "part_stopped": Route(
+        SITTERS, "/part/stop", method="POST", by="recruit", first=_on("trials"), leaves="stopped"
+    ),
+    "part_withdraw": Route(SITTERS, "/part/withdraw", by="recruit"),
+    "part_withdrawn": Route(
+        SITTERS, "/part/withdraw", method="POST", form={"sure": "yes"}, by="recruit", leaves="withdrawn"
+    ),
     # people, endpoints, participants, tokens and the trail
     "people": Route(RESEARCHERS, "/people"),
     "invites": Route(RESEARCHERS, "/people/invites"),

@@ -108,8 +108,9 @@ async def test_the_judge_asks_every_route_and_gets_what_judges_may_have(plain: R
     """A route that a judge may use and this judge never gets anything from would make the comparison blind."""
     assert plain.asked >= set(PERMISSIONS)
     wanted = {name for name, roles in PERMISSIONS.items() if "judge" in roles}
-    # Nobody knows a password; and what judges get in the seats of talks is compared by `test_blinding_seats`.
-    assert wanted - plain.routes <= {"sign_in"}
+    # Nobody knows a password; what judges get in the seats of talks is compared by `test_blinding_seats`, and what
+    # participants of a study get by `test_blinding_parts`.
+    assert wanted - plain.routes <= {"sign_in", "study_join", "study_join_form"}
 
 
 async def test_the_judge_reads_every_shape_of_transcript(silent: Original, plain: Read) -> None:

@@ -20,6 +20,7 @@ from app.services.invites import invite_link, signer
 from app.services.passwords import SHORTEST_PASSWORD, TOO_SHORT, hasher
 from app.services.rate_limit import limited
 from app.services.refusal import Refused
+from app.web.accounts.recruiters import PREVIEW, recruited_by, recruiters_id_of, tidy
 from app.web.render import page
 from app.web.security.middleware import (
     COOKIE,
@@ -101,45 +102,24 @@ async def sign_out(visitor: Visitor, db: Db) -> Response:
     return response
 
 
-RECRUITERS = ("PROLIFIC_PID", "workerId", "STUDY_ID", "SESSION_ID", "hitId", "assignmentId")
-"""What recruiting sites add to a link; the first two name a person. They are claims, and sign no user in."""
-PREVIEW = "ASSIGNMENT_ID_NOT_AVAILABLE"
-"""The assignment's id while a person only previews the offer."""
-
-
-def _recruited(sent: Mapping[str, object]) -> dict[str, str]:
-    """Return what a recruiting site says of a person."""
-    found = {name: _tidy(str(sent.get(name) or ""))[:100] for name in RECRUITERS}
-    return {name: value for name, value in found.items() if value}
-
-
-def _tidy(name: str) -> str:
-    """Return the name on one line, without invisible characters."""
-    return " ".join("".join(char if char.isprintable() else " " for char in name).split())
-
-
-def _recruiters_id(recruited: Mapping[str, str]) -> str:
-    return recruited.get("PROLIFIC_PID") or recruited.get("workerId") or ""
-
-
 @router.get("/invite/{token}", name="invite")
 async def invite(request: Request, visitor: Visitor, db: Db, token: str) -> Response:
     """Ask a newcomer for a name, or for a password where their role needs one; let in who has come before."""
     found = await _invite(request, db, token)
     if found.sets_password:
         return _password_asked(request, token, found, await _owner(db, found))
-    recruited = _recruited(request.query_params)
+    recruited = recruited_by(request.query_params)
     if recruited.get("assignmentId") == PREVIEW:
         return page(request, "pages/invite_preview.html")
     if found.account_id is not None:
         account = await _owner(db, found)
         assert account is not None
-        account.recruiter_id = account.recruiter_id or _recruiters_id(recruited) or None
+        account.recruiter_id = account.recruiter_id or recruiters_id_of(recruited) or None
         if found.once:
             found.revoked_at = datetime.now(UTC)
         await people.note(db, account.id, "signed in", "account", account.id, {"invite": str(found.id)})
         return await _enter(request, db, account, "/")
-    if visitor.account and visitor.account.name == _recruiters_id(recruited):
+    if visitor.account and visitor.account.name == recruiters_id_of(recruited):
         return RedirectResponse("/", status_code=303)
     return _invited(request, visitor, token, recruited)
 
@@ -158,7 +138,7 @@ def _invited(
         status=status,
         token=token,
         recruited=recruited,
-        recruiters_id=_recruiters_id(recruited),
+        recruiters_id=recruiters_id_of(recruited),
         already=visitor.account.name if visitor.account and visitor.role == "judge" else None,
         error=error,
     )
@@ -178,12 +158,12 @@ async def join(
     await limited(request.app.state.database, f"join/{client_address(request)}", 60)
     found = await _invite(request, db, token)
     if found.sets_password:
-        return await _with_password(request, db, token, found, _tidy(name), email.strip(), password)
+        return await _with_password(request, db, token, found, tidy(name), email.strip(), password)
     if found.account_id is not None:
         return RedirectResponse(f"/invite/{token}", status_code=303)
-    recruited = _recruited({key: str(value) for key, value in (await request.form()).items()})
-    recruiters_id = _recruiters_id(recruited)
-    name = recruiters_id or _tidy(name)
+    recruited = recruited_by({key: str(value) for key, value in (await request.form()).items()})
+    recruiters_id = recruiters_id_of(recruited)
+    name = recruiters_id or tidy(name)
     if recruited.get("assignmentId") == PREVIEW:
         return page(request, "pages/invite_preview.html", status=422)
     if not name:

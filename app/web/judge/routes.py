@@ -39,7 +39,9 @@ async def instructed(who: Who, db: Db) -> Response:
 
 @router.get("", name="judge_queue")
 async def queue(request: Request, who: Who, db: Db) -> Response:
-    """The trial in hand, or how many are left and about how long one takes."""
+    """The trial in hand, or how many are left and about how long one takes; who takes part in a study has a page of their own."""
+    if who.for_study:
+        return RedirectResponse("/part", status_code=303)
     if who.instructed_at is None:
         return RedirectResponse("/judge/instructions", status_code=303)
     person = await people.participant_of(db, who)
@@ -60,6 +62,8 @@ async def queue(request: Request, who: Who, db: Db) -> Response:
 @router.post("/next", name="judge_next")
 async def take_next(who: Who, db: Db) -> Response:
     """Take a place, or go on with the one in hand."""
+    if who.for_study:
+        return RedirectResponse("/part", status_code=303)
     if who.instructed_at is None:
         return RedirectResponse("/judge/instructions", status_code=303)
     found = await assignment.claim(db, who.id, "judge")

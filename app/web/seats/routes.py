@@ -27,6 +27,7 @@ from app.services.rate_limit import limited
 from app.services.refusal import Refused
 from app.web.judge import feedback
 from app.web.judge.completion import completion_for
+from app.web.participation import items
 from app.web.render import page
 from app.web.seats import turn_page
 from app.web.seats.sent import CheckedAnswers, Sent, counts, is_final, read, taken
@@ -36,6 +37,7 @@ from models import Account
 router = APIRouter()
 SUBMITS = 30
 """Times that one person may send something in a minute."""
+TOO_MANY = marked("That was a lot in one minute: wait a moment and send it again; it is saved.")
 EXAMPLES_SHOWN, EXAMPLES_READ = "examples_shown", "examples_read"
 """Among a seat's flags: its holder was shown what is false of other texts, and has gone on from there to the trial."""
 UNREADABLE = marked("This form is not as the page made it: load the page again; what was saved is there.")
@@ -60,6 +62,8 @@ async def instructed(who: Who, db: Db) -> Response:
 @router.get("/talk", name="talk_queue")
 async def queue(request: Request, who: Who, db: Db) -> Response:
     """The talks in hand: those in which they are awaited, and those that wait for others; and how many more there are."""
+    if who.for_study:
+        return RedirectResponse("/part", status_code=303)
     if who.instructed_at is None:
         return RedirectResponse("/talk/instructions", status_code=303)
     person = await people.participant_of(db, who)
@@ -75,6 +79,8 @@ async def queue(request: Request, who: Who, db: Db) -> Response:
 @router.post("/talk/next", name="talk_next")
 async def take_next(who: Who, db: Db) -> Response:
     """Sit down in a talk, or go on with one in which they are awaited."""
+    if who.for_study:
+        return RedirectResponse("/part", status_code=303)
     if who.instructed_at is None:
         return RedirectResponse("/talk/instructions", status_code=303)
     found = await assignment.claim(db, who.id, who.role)
@@ -96,7 +102,12 @@ async def seat(request: Request, who: Who, seat_id: uuid.UUID, read: bool = Fals
     A judging that is over thanks its judge. Where the arm has examples they come first, on a page that no clock counts,
     until they were `read`.
     """
+    if step := await items.step_at(request, who, seat_id):
+        return await items.shown(request, who, step)
     async with _database(request).session.begin() as db:
+        standing = await items.standing(db, who)
+        if standing.over:
+            return RedirectResponse("/part", status_code=303)
         held = await _mine(db, who, seat_id)
         if held.judging and held.over == "done":
             return await _thanks(request, db, who, held)
@@ -113,7 +124,7 @@ async def seat(request: Request, who: Who, seat_id: uuid.UUID, read: bool = Fals
         return _examples_page(request, held, turn)
     if held.judging and not turn.due:
         return await _finished(request, who, held)
-    return _turn_page(request, held, turn, entered, clock)
+    return _turn_page(request, held, turn, entered, clock, place=standing.place)
 
 
 def _examples_page(request: Request, held: Held, turn: Turn) -> Response:
@@ -140,9 +151,10 @@ def _turn_page(
     clock: Clock | None,
     outcome: CheckedAnswers | None = None,
     confirmed: str = "",
+    place: tuple[str, int, int] | None = None,
 ) -> Response:
     shown = turn_page.shown(held, turn, entered, outcome)
-    also = {"clock": clock, "confirmed": confirmed}
+    also = {"clock": clock, "confirmed": confirmed, "place": place}
     return page(request, "pages/turn.html", status=422 if outcome else 200, **shown, **also)
 
 
@@ -200,6 +212,8 @@ async def _turn(request: Request, db: AsyncSession, held: Held, *, lock: bool = 
 @router.post("/seat/{seat_id}/draft", name="seat_draft")
 async def draft(request: Request, who: Who, db: Db, seat_id: uuid.UUID, sent: Sent) -> Response:
     """Keep what was entered so far, and the seat; say how its quotes were found."""
+    if step := await items.step_at(request, who, seat_id):
+        return await items.save(request, who, step, sent)
     held = await _mine(db, who, seat_id)
     turn = await _turn(request, db, held)
     kept = await _keep(db, who, turn, sent)
@@ -223,7 +237,10 @@ async def _keep(db: AsyncSession, who: Account, turn: Turn, sent: Sent) -> bool:
 async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
     """Store the answers to what is asked now, once however often they are sent. An answer to an earlier ask leads to the present one."""
     sent = await _sent(request)
+    if step := await items.step_at(request, who, seat_id):
+        return await items.submit(request, who, step, sent, SUBMITS, _(TOO_MANY))
     async with _database(request).session.begin() as db:
+        place = (await items.standing(db, who)).place
         held = await _mine(db, who, seat_id)
         onward = RedirectResponse(f"{address(seat_id)}#{'new' if held.judging else 'now'}", status_code=303)
         turn = await _turn(request, db, held)
@@ -237,12 +254,7 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
         if changed:
             await assignment.flag(db, held.id, changed)
         clock = await _clock(db, held)
-    await limited(
-        _database(request),
-        f"submit/{who.id}",
-        SUBMITS,
-        _("That was a lot in one minute: wait a moment and send it again; it is saved."),
-    )
+    await limited(_database(request), f"submit/{who.id}", SUBMITS, _(TOO_MANY))
     async with _database(request).session.begin() as db:
         turn = await _turn(request, db, held, lock=True)
         if not sent.answers_to(turn):  # another tab was quicker
@@ -255,7 +267,7 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
         return onward
     # The page is made after the transaction, so that the seat is not locked meanwhile.
     confirmed = "" if outcome.errors else sent.digest
-    return _turn_page(request, held, turn, sent.entered, clock, outcome, confirmed)
+    return _turn_page(request, held, turn, sent.entered, clock, outcome, confirmed, place)
 
 
 async def _sent(request: Request) -> Sent:
@@ -285,6 +297,8 @@ async def _record(
 @router.get("/seat/{seat_id}/return", name="seat_return_form")
 async def return_form(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> Response:
     """Ask whether they mean it."""
+    if step := await items.step_at(request, who, seat_id):
+        return await items.return_form(request, who, step)
     held = await _mine(db, who, seat_id)
     if held.judging and held.over == "done":
         return RedirectResponse(address(seat_id), status_code=303)
@@ -302,6 +316,8 @@ async def return_form(request: Request, who: Who, db: Db, seat_id: uuid.UUID) ->
 @router.post("/seat/{seat_id}/return", name="seat_return")
 async def give_back(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> Response:
     """Let another person go on in their place; pressed again, or after the end, it changes nothing."""
+    if step := await items.step_at(request, who, seat_id):
+        return await items.give_back(request, who, step)
     held = await _held(db, who, seat_id)
     fields = fields_at(FieldMoment.RETURN) if held.judges else []
     try:
@@ -309,7 +325,7 @@ async def give_back(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> R
     except ValueError as error:
         raise Refused(422, _(UNREADABLE)) from error
     await assignment.give_back(db, held.id, who, flags)
-    return RedirectResponse("/judge" if held.judging else "/", status_code=303)
+    return RedirectResponse("/part" if who.for_study else "/judge" if held.judging else "/", status_code=303)
 
 
 # ── afterwards ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -318,12 +334,15 @@ async def give_back(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> R
 async def _thanks(request: Request, db: AsyncSession, who: Account, held: Held) -> Response:
     person = _person(who)
     verdicts = await truth.told(db, person, held.id)
+    later = not verdicts and await truth.waits(db, person)
+    if who.for_study and not verdicts:
+        return RedirectResponse("/part", status_code=303)
     return page(
         request,
         "pages/judge_done.html",
         id=held.id,
         told=feedback.shown(verdicts[0], await truth.why(db, held.id)) if verdicts else None,
-        later=not verdicts and await truth.waits(db, person),
+        later=later,
         left=await assignment.left(db, person, "judge"),
         completion=await completion_for(db, who, person),
     )

@@ -134,6 +134,11 @@ class Sent(BaseModel):
         return found
 
     @property
+    def put_in(self) -> list[Effort]:
+        """Return all efforts, whatever they went into."""
+        return [Effort(item.active_seconds, item.focus_changes, item.edits) for item in self.efforts]
+
+    @property
     def digest(self) -> str:
         """Of all that was entered."""
         return hashlib.sha256(json.dumps([answer.content for answer in self.answers]).encode()).hexdigest()

@@ -1,0 +1,126 @@
+"""An item of a study through the eyes of a judge: the same views, and so the same page, as of a trial.
+
+It knows no request and no database.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.participants.prompts import Example
+from app.protocols.core import AnyContent, Ask, Belief, Facts, Limits, Speech
+from app.protocols.judging import place
+from app.protocols.quotes import MarkedText, Quote
+from app.protocols.views import Line, View
+from app.protocols.writing import count_words
+from app.records.seats import Held
+from app.studies.spec import Item, ItemSpeech
+from app.web.marked_quotes import rendered_pieces
+from models import StudyStep
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTurn:
+    """What `app.engine.Turn` is for a trial, as far as the page of a judge and its form use it."""
+
+    due: Sequence[tuple[Ask, View]]
+    given: Sequence[tuple[Ask, AnyContent]] = ()
+    examples: Sequence[Example] = ()
+    judging: bool = True
+    each_step: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Return the number of groups of speeches."""
+        return len(self.due[0][1].groups)
+
+
+def turn_of(item: Item, *, together: bool) -> ItemTurn:
+    """Return what is asked on an item: one belief, after all that was said.
+
+    Where speeches are made `together`, those of different speakers in a row are one step, as in the study's trials.
+    """
+    groups = _groups(item.speeches, together=together)
+    order = tuple(range(len(item.answers)))
+    view = View(
+        kind="belief",
+        wants="belief",
+        title="Judge",
+        label="Judge",
+        passage=None,
+        question=item.question,
+        answers=item.answers,
+        order=order,
+        side=None,
+        groups=groups,
+        evidence=_evidence([line for group in groups for line in group]),
+        limits=Limits(),
+        facts=Facts(),
+    )
+    shows = tuple((f"speech{number}",) for number in range(len(groups)))
+    ask = Ask(place(0, len(groups)), "judge", "belief", "belief", shows, order)
+    return ItemTurn(due=[(ask, view)])
+
+
+def _groups(speeches: Sequence[ItemSpeech], *, together: bool) -> tuple[tuple[Line, ...], ...]:
+    groups: list[list[ItemSpeech]] = []
+    for speech in speeches:
+        if together and groups and speech.speaker not in [other.speaker for other in groups[-1]]:
+            groups[-1].append(speech)
+        else:
+            groups.append([speech])
+    return tuple(tuple(_line(speech) for speech in group) for group in groups)
+
+
+def _line(speech: ItemSpeech) -> Line:
+    said = _marked(speech.text)
+    return Line(speech.speaker, own=False, content=Speech(said=said, words=count_words(said.text)))
+
+
+def _marked(text: str) -> MarkedText:
+    """Return a text with its quotes, which were marked as in debates: nothing is known of the passage that they are from."""
+    found, quotes = "", []
+    for piece in rendered_pieces(text):
+        start, found = len(found), found + piece.text
+        if piece.quote is not None:
+            quotes.append(_quote(start, len(found), piece.quote))
+    return MarkedText(text=found, quotes=tuple(quotes))
+
+
+def _quote(start: int, end: int, known: Quote) -> Quote:
+    return Quote(start=start, end=end, status=known.status, spans=(), new_characters=0, repeated=False)
+
+
+def _evidence(lines: Sequence[Line]) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (at, number)
+        for at, line in enumerate(lines)
+        if isinstance(line.content, Speech)
+        for number, quote in enumerate(line.content.said.quotes)
+        if quote.verified
+    )
+
+
+def held_of(step: StudyStep, item: Item, seconds: int | None) -> Held:
+    """Return what `app.records.seats.held` returns of a trial in hand."""
+    return Held(
+        id=step.address,
+        play=step.address,
+        judging=True,
+        role="judge",
+        state="waiting",
+        play_state="waiting",
+        cancelled=False,
+        leased=True,
+        question=item.question,
+        handed_on=False,
+        seconds=seconds,
+        flags={},
+    )
+
+
+def answers_of(belief: Belief, fields: Mapping[str, Any], now: datetime, step: StudyStep) -> dict[str, Any]:
+    """Return what is stored of an answered item: the belief in the item's own order, the reason, and the marked fields."""
+    seconds = round((now - step.shown_at).total_seconds(), 1)
+    return {"p": list(belief.p), "reason": belief.reason, "seconds": seconds, **fields}

@@ -1,0 +1,28 @@
+"""Where a participant stands among the pages of a study, for the head of each."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
+
+from app.services.participation import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where a person stands."""
+
+    title: str
+    number: int
+    """Of the page, among those that they pass."""
+    total: int
+    minutes_left: int | None
+    """Minutes until they run out of time; None where there is no limit."""
+
+
+def stand(part: Part) -> Stand:
+    """Return where a person stands."""
+    path = [str(one) for one in part.spec.path]
+    expires = part.enrolment.expires_at
+    left = None if expires is None else ceil((expires - datetime.now(UTC)).total_seconds() / 60)
+    number = path.index(part.page) + 1 if part.page in path else len(path)
+    return Stand(part.spec.title, number, len(path), left)
