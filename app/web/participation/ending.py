@@ -7,7 +7,6 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.records import enrolments
 from app.services import participation
 from app.services.participation import Part, part_of
 from app.studies.pay import in_words, money
@@ -37,6 +36,7 @@ async def done(request: Request, who: Who, db: Db) -> Response:
         request,
         "pages/part_done.html",
         title=part.spec.title,
+        ended=True,
         end=part.ended,
         declined=part.ended == End.SCREENED_OUT and part.page == Page.CONSENT,
         code=code,
@@ -50,13 +50,12 @@ async def done(request: Request, who: Who, db: Db) -> Response:
 
 
 async def _pay(db: AsyncSession, part: Part) -> dict[str, Any]:
-    """What was done of how much, and what that earns by now."""
-    trials = await enrolments.trials_done(db, part.enrolment)
-    promised, reward = part.enrolment.promised, part.spec.reward
-    share = (reward.amount * trials / promised).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    """What was done of how much, and what that earns by now. Items count as trials do, so that the sum does not tell them apart."""
+    progress, reward = await participation.progress_of(db, part), part.spec.reward
+    share = (reward.amount * progress.done / progress.total).quantize(Decimal("0.01"), ROUND_HALF_UP)
     return {
-        "trials": trials,
-        "promised": promised,
+        "trials": progress.done,
+        "promised": progress.total,
         "reward": money(reward) if reward.amount else "",
         "earned": in_words(share, reward.currency) if reward.amount else "",
     }

@@ -23,7 +23,9 @@ def visible(html: str) -> str:
     """Return the words of a page's main part that are read without opening anything."""
     main = re.search(r"<main.*</main>", html, re.DOTALL)
     assert main
-    text = re.sub(r"(?<=</summary>).*?</details>|<svg.*?</svg>|aria-label=\"[^\"]*\"", " ", main[0], flags=re.DOTALL)
+    text = re.sub(
+        r"(?<=</summary>).*?</details>|<svg.*?</svg>|aria-label=\"[^\"]*\"", " ", main[0], flags=re.DOTALL
+    )
     text = re.sub(r"<span class=\"unseen\">.*?</span>", " ", text, flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
 

@@ -1,6 +1,7 @@
 """The link of a study: what it offers, when it is shut, and who comes back from another browser."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -250,8 +251,6 @@ async def test_what_a_stranger_learns_of_an_id_before_they_prove_anything_is_not
     opened = await opened_study(site)
     await joined(opened, word="heron")
     known, unknown = await shown(site, opened, "pid-ada"), await shown(site, opened, "pid-eve")
-    import re
-
     plain = [re.sub(r'nonce="[^"]+"|pid-(ada|eve)', "", text) for text in (known, unknown)]
     assert plain[0] == plain[1]
 
