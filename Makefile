@@ -12,7 +12,7 @@ OUTSIDE := ARENA_TEST_SERVER=outside $(BIN)/python -m pytest -n 2
 # What pytest ends with where TESTS picks no test of the outside server.
 NONE := 5
 
-.PHONY: help setup demo demo-model vllm bench simulations test test-all browser test-vllm test-formats lint format docs check-sample screenshots lock clean
+.PHONY: help setup demo demo-model vllm bench simulations test test-all browser test-vllm test-formats lint format docs messages check-sample screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -82,6 +82,9 @@ docs: setup ## Write the generated pages anew
 	$(BIN)/python -m app.exchange.taskfile > docs/formats/tasks.schema.json
 	$(BIN)/python -m app.exchange.archive > docs/formats/archives.schema.json
 	$(BIN)/python -m app.studies.spec > docs/formats/study-files.schema.json
+
+messages: setup ## Collect the words of participants' pages into app/translations/, for translators
+	$(BIN)/python -m scripts.messages
 
 check-sample: setup ## Check that nothing but the facts tells the answers of the sample (FILE=my-set.jsonl: of another task set)
 	$(BIN)/python -m scripts.check_sample $(FILE)

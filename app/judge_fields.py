@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from app.languages import marked
+
 FieldValue: TypeAlias = bool | str
 
 
@@ -46,7 +48,7 @@ class JudgeField:
     """Description of the column, as a sentence."""
     moments: frozenset[FieldMoment]
     hint: str = ""
-    """Text below the input. `{decided}` becomes "Your verdict", or its counterpart in a talk."""
+    """Text below the input. `%(decided)s` becomes "Your verdict", or its counterpart in a talk."""
     note: str = ""
     """What else the column of verdicts needs said."""
     choices: tuple[str, ...] = ()
@@ -79,8 +81,8 @@ class JudgeField:
 KNOWS_STORY = JudgeField(
     name="knows_story",
     kind=FieldKind.YES_NO,
-    label="I know this story",
-    hint="That is no fault: mark it and go on. {decided} is then counted apart.",
+    label=marked("I know this story"),
+    hint=marked("That is no fault: mark it and go on. %(decided)s is then counted apart."),
     about="Whether the person marked that they know the story.",
     note="Also true where another judging person of the talk marked it. Reports leave such verdicts out and count them.",
     moments=frozenset({FieldMoment.TURN, FieldMoment.RETURN}),

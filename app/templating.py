@@ -5,6 +5,7 @@ characters that could hide or turn around what follows it.
 """
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
+
+from app import languages
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 STATIC = Path(__file__).parent / "web" / "static"
@@ -37,6 +40,7 @@ environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     finalize=_written,
+    extensions=["jinja2.ext.i18n"],
     # Templates and static files change with the arena's version only: they are not read again while it runs.
     auto_reload=False,
 )
@@ -46,9 +50,6 @@ environment = Environment(
 def asset(path: str) -> str:
     """The address of a static file, which changes with its content so that browsers may keep it for long."""
     return f"/static/{path}?v={int((STATIC / path).stat().st_mtime)}"
-
-
-environment.globals["asset"] = asset
 
 
 @pass_context
@@ -73,5 +74,35 @@ def opened(context: Context, *prefixes: str) -> Markup:
     return Markup(" open") if any(name.startswith(prefixes) for name in wrong) else Markup("")
 
 
-environment.globals["mark"] = mark
-environment.globals["opened"] = opened
+def _in_markup(message: str, values: dict[str, Any]) -> Markup:
+    """Return a message, which is markup of ours, with values that are escaped as expressions of a template are."""
+    return Markup(message) % {name: _written(value) for name, value in values.items()}  # noqa: S704
+
+
+def _gettext(message: str, /, **values: Any) -> Markup:
+    return _in_markup(languages.translations(languages.language()).gettext(message), values)
+
+
+def _ngettext(singular: str, plural: str, number: int, /, **values: Any) -> Markup:
+    found = languages.translations(languages.language()).ngettext(singular, plural, number)
+    return _in_markup(found, {"num": number, **values})
+
+
+def _script_words() -> Mapping[str, str]:
+    return languages.script_words(languages.language())
+
+
+# Messages with values by name, in which a percent sign is written twice; line ends in them are spaces.
+environment.newstyle_gettext = True  # type: ignore[attr-defined]
+environment.policies["ext.i18n.trimmed"] = True
+environment.globals |= {
+    "asset": asset,
+    "mark": mark,
+    "opened": opened,
+    "gettext": _gettext,
+    "ngettext": _ngettext,
+    "in_words": languages.in_words,
+    "language": languages.language,
+    "script_words": _script_words,
+    "languages": languages.LANGUAGES,
+}

@@ -14,7 +14,7 @@ ALWAYS = frozenset(FieldMoment)
 TICK = JudgeField("tick", FieldKind.YES_NO, "Tick", "Whether it is ticked.", ALWAYS)
 CHOICE = JudgeField("ease", FieldKind.CHOICE, "Ease", "How easy.", ALWAYS, choices=("easy", "hard"))
 TEXT = JudgeField(
-    "remark", FieldKind.TEXT, "A <remark>", "A remark.", ALWAYS, hint="{decided} counts.", max_length=5
+    "remark", FieldKind.TEXT, "A <remark>", "A remark.", ALWAYS, hint="%(decided)s counts.", max_length=5
 )
 
 
@@ -91,7 +91,7 @@ def test_every_kind_of_field_has_an_input_that_shows_its_value() -> None:
     macros = environment.get_template("fragments/_judge_fields.html").module
     html = str(macros.entered([(TICK, True), (CHOICE, "hard"), (TEXT, '"<')], True))  # type: ignore[attr-defined]
     assert 'name="tick" value="true" checked>' in html
-    assert "<option selected>hard</option>" in html
+    assert '<option value="hard" selected>hard</option>' in html
     assert 'name="remark" value="&#34;&lt;" maxlength="5" aria-describedby="remark-hint">' in html
     assert "A &lt;remark&gt;" in html
     assert "Your verdict counts." in html

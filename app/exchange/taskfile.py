@@ -10,6 +10,7 @@ import orjson
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -20,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from app.protocols.evidence import span_of
 from app.protocols.quotes import indexed, mark, only_verified
 
 MAX_LINE_BYTES = 64 * 2**20
@@ -50,6 +52,19 @@ Key = Annotated[str, StringConstraints(pattern=r"\S", max_length=200), AfterVali
 Url = Annotated[str, StringConstraints(pattern=r"^https?://\S+$"), AfterValidator(_storable)]
 Meta = Annotated[dict[str, JsonValue], AfterValidator(_storable_json)]
 Index = Annotated[int, Field(strict=True, json_schema_extra={"minimum": 0})]
+
+
+def _words_or_places(value: Any) -> Any:
+    whole = isinstance(value, list | tuple) and len(value) == 2 and all(type(it) is int for it in value)
+    if not whole and not (isinstance(value, str) and value.strip()):
+        raise PydanticCustomError(
+            "evidence", "must be words of the text, or two places in it as whole numbers"
+        )
+    return value
+
+
+Evidence = Annotated[str | tuple[int, int], BeforeValidator(_words_or_places)]
+"""Words of the passage, or where they are."""
 
 
 class Shape(BaseModel):
@@ -92,6 +107,10 @@ class TaskQuestion(Shape):
     """Place of the right answer in `answers`, counted from 0."""
     distractor: Index | None = None
     """Place of the most tempting wrong answer in `answers`, counted from 0, where it is known."""
+    evidence: tuple[Evidence, ...] = ()
+    """The words of the passage that show why the right answer is right, for people who are shown what was right: each a
+    quote of the passage, or a pair of places in it (the first character, counted from 0, and the one after the last).
+    """
     planted: tuple[PlantedFlaw, ...] = ()
     """Flawed arguments for critics to find the flaw in, at most one for each answer."""
     meta: Meta = Field(default_factory=dict)
@@ -144,6 +163,10 @@ class TaskQuestion(Shape):
                 )
         if "planted" in self.meta:
             raise PydanticCustomError("planted_in_meta", "meta.planted: put planted beside meta, not into it")
+        if self.evidence and "evidence" in self.meta:
+            raise PydanticCustomError(
+                "evidence_in_meta", "meta.evidence: leave it out where there is evidence"
+            )
         return self
 
 
@@ -183,6 +206,20 @@ class TaskPassage(Shape):
             if key in keys[:place]:
                 raise PydanticCustomError("same_question_id", 'holds the id "{key}" twice', {"key": key})
         return questions
+
+    @model_validator(mode="after")
+    def _evidence_is_in_the_text(self) -> Self:
+        # A study may leave the text out.
+        for question in self.questions if self.text else ():
+            for number, marked in enumerate(question.evidence):
+                if span_of(self.text, marked) is None:
+                    raise PydanticCustomError(
+                        "no_evidence",
+                        'evidence {number} of question "{key}" is not in the text: copy words of the text exactly, or give '
+                        "the first character and the one after the last, counted from 0",
+                        {"number": number + 1, "key": question.key},
+                    )
+        return self
 
     @model_validator(mode="after")
     def _misused_quotes_are_quotes(self) -> Self:
@@ -473,6 +510,7 @@ _WHOLE_CLAUSES = {
     "planted_nowhere",
     "planted_twice",
     "planted_in_meta",
+    "evidence_in_meta",
 }
 
 

@@ -3,9 +3,11 @@ apart.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from typing import TypeAlias
 
+from app.languages import english, gettext
 from app.participants.planning import is_planned_aloud
 from app.participants.thinking import has_unknown_wrapper, part
 from app.protocols.core import Belief, Limits, Speech, SpeechFacts
@@ -21,6 +23,9 @@ from app.protocols.quotes import (
 )
 from app.protocols.views import View
 from app.protocols.writing import WORD, WORDS, Unit, count_words, first_words, parts, word_spans
+
+Say: TypeAlias = Callable[..., str]
+"""How a sentence is said: in English to models, to people in the language of their pages."""
 
 
 class Unread(Exception):
@@ -71,31 +76,42 @@ def written(view: View, passage: IndexedPassage, text: str) -> Speech:
     """
     typed = text.strip()
     if not typed:
-        raise Unread("Write your speech first.")
+        raise Unread(gettext("Write your speech first."))
     said = with_plain_tags(typed)
     if view.limits.only_quotes:
         said = "\n".join(_verified(said, view, passage))
         if not said:
-            raise Unread(_no_quotes(view.unit))
+            raise Unread(_no_quotes(view.unit, gettext))
     content = marked_speech(said, "", view, passage, typed)
     most, unit = view.limits.max_words, view.unit
     if most is not None and content.words > most:
         has, may = unit.of(content.words), unit.of(most)
-        raise Unread(f"Your speech has {has} {unit.name} and may have {may}: shorten it by {has - may}.")
-    for sentence, _ in _quote_problems(content, view.limits, unit):
+        raise Unread(
+            gettext(
+                "Your speech has %(has)s %(unit)s and may have %(may)s: shorten it by %(off)s.",
+                has=has,
+                may=may,
+                off=has - may,
+                unit=gettext(unit.name),
+            )
+        )
+    for sentence, _ in _quote_problems(content, view.limits, unit, gettext):
         raise Unread(sentence)
     return content
 
 
-def least_of_a_quote(unit: Unit) -> str:
+def least_of_a_quote(unit: Unit, say: Say = english) -> str:
     """Return how much a quote must have at least, in words."""
-    return "four words" if unit == WORDS else f"{unit.of(MIN_WORDS)} {unit.name}"
+    if unit == WORDS:
+        return say("four words")
+    return f"{unit.of(MIN_WORDS)} {say(unit.name)}"
 
 
-def _no_quotes(unit: Unit) -> str:
-    return (
-        f"None of your quotes could be used. Copy at least {least_of_a_quote(unit)} in a row exactly as they stand in the "
-        "passage, each quote between <quote> and </quote>, and keep to the allowed length."
+def _no_quotes(unit: Unit, say: Say = english) -> str:
+    return say(
+        "None of your quotes could be used. Copy at least %(least)s in a row exactly as they stand in the "
+        "passage, each quote between <quote> and </quote>, and keep to the allowed length.",
+        least=least_of_a_quote(unit, say),
     )
 
 
@@ -164,19 +180,28 @@ def _problems(content: Speech, view: View, whole: bool) -> Iterator[Problem]:
     yield from _quote_problems(content, view.limits, unit)
 
 
-def _quote_problems(content: Speech, limits: Limits, unit: Unit) -> Iterator[Problem]:
+def _quote_problems(content: Speech, limits: Limits, unit: Unit, say: Say = english) -> Iterator[Problem]:
     """Yield whether a speech quotes too much, or nothing where a quote is required."""
     if over := content.said.over_limit:
         yield (
-            f"Your quotes may show {limits.quote_characters} new characters of the passage, and quotes of {over} more "
-            "characters did not fit: quote less.",
+            say(
+                "Your quotes may show %(most)s new characters of the passage, and quotes of %(over)s more "
+                "characters did not fit: quote less.",
+                most=limits.quote_characters,
+                over=over,
+            ),
             -(-over // _CHARACTERS_PER_WORD),
         )
     found = sum(quote.mark in (Mark.FOUND, Mark.OVER_LIMIT) for quote in content.said.quotes)
     if found < limits.min_quotes:
         yield (
-            f"Your speech has {found} quotes that were found in the passage, and must have {limits.min_quotes}: at "
-            f"least {least_of_a_quote(unit)} in a row, copied exactly, between <quote> and </quote>.",
+            say(
+                "Your speech has %(found)s quotes that were found in the passage, and must have %(wanted)s: at "
+                "least %(least)s in a row, copied exactly, between <quote> and </quote>.",
+                found=found,
+                wanted=limits.min_quotes,
+                least=least_of_a_quote(unit, say),
+            ),
             _WORDS_PER_QUOTE * (limits.min_quotes - found),
         )
 

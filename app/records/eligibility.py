@@ -296,5 +296,19 @@ def _may_still_judge() -> Condition:
     return Passage.family.in_(families.correlate(None))
 
 
+def _others_may_learn() -> Condition:
+    families = with_all(select(Passage.family)).where(
+        SeatRow.state.in_(("open", "waiting")),
+        case((IS_TALK, Trial.state.in_(IN_PLAY)), else_=Playing.state.in_(("open", "waiting"))),
+        Experiment.state != "cancelled",
+    )
+    return Passage.family.in_(families.correlate(None))
+
+
+OTHERS_MAY_LEARN = _others_may_learn()
+"""Whether any person's seat on the passage or its twin is open or in hand, in whatever experiment: its holder could learn
+the right answer from those who were shown it.
+"""
+
 MAY_STILL_JUDGE = _may_still_judge()
 """Whether PERSON judges on the passage or its twin, or may come to, also in seats that are not free yet."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, not_, or_, select, update
+from sqlalchemy import Uuid, and_, bindparam, delete, func, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
@@ -89,6 +89,32 @@ _PARTS = (
     .join(Enrolment.study)
     .options(contains_eager(Enrolment.account), contains_eager(Enrolment.study))
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The language of a participant's pages, and those among which they may choose."""
+
+    language: str
+    offered: tuple[str, ...]
+
+
+_SPOKEN = (
+    select(Enrolment.language, Study.spec["languages"])
+    .join(Study, Study.id == Enrolment.study_id)
+    .where(Enrolment.account_id == bindparam("account", type_=Uuid()))
+)
+
+
+async def spoken(session: AsyncSession, account: uuid.UUID) -> Spoken | None:
+    """Return the language of the participant with this account; None for others."""
+    row = (await session.execute(_SPOKEN, {"account": account})).one_or_none()
+    return None if row is None else Spoken(row[0], tuple(row[1] or ("en",)))
+
+
+async def choose_language(session: AsyncSession, account: uuid.UUID, language: str) -> None:
+    """Keep the language that a participant chose."""
+    await session.execute(update(Enrolment).where(Enrolment.account_id == account).values(language=language))
 
 
 async def places_taken(session: AsyncSession, study: uuid.UUID) -> int:

@@ -1,30 +1,24 @@
-"""A person's own seats: what they are of, how they stand, and what may be shown of verdicts afterwards."""
+"""A person's own seats: what they are of, and how they stand."""
 
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Float, Uuid, and_, bindparam, cast, exists, func, not_, or_, select, update
+from sqlalchemy import Float, Uuid, and_, bindparam, cast, exists, func, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.records.assignment import flag
-from app.records.eligibility import ENROLLED, IN_HAND, IS_TALK, MAY_STILL_JUDGE, with_all
-from app.records.humans import PERSON, lock_human
+from app.records.eligibility import ENROLLED, IN_HAND, IS_TALK, with_all
+from app.records.humans import PERSON
 from app.records.people import note
 from app.records.plays import IN_PLAY
 from models import (
     Account,
     Experiment,
-    Judging,
-    JudgingRound,
-    Passage,
     Playing,
     Question,
     SeatRow,
-    Trial,
-    Verdict,
 )
 
 
@@ -154,68 +148,3 @@ async def instructed(session: AsyncSession, account: uuid.UUID) -> None:
     first = update(Account).where(Account.id == account, Account.instructed_at.is_(None))
     if (await session.execute(first.values(instructed_at=func.now()).returning(Account.id))).first():
         await note(session, account, "read the instructions", "account", account)
-
-
-# ── what is shown afterwards ────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A verdict, and what is true."""
-
-    seat: uuid.UUID
-    question: str
-    answers: tuple[str, ...]
-    """In the trial's own order, as `belief`."""
-    belief: tuple[float, ...]
-    gold: int
-    order: tuple[int, ...]
-    """The answers in the order in which this person read them."""
-
-
-_TELLABLE = (
-    select(SeatRow.id, SeatRow.flags, Judging.reading[0], Verdict, Trial, Question)
-    .join(Judging, Judging.id == SeatRow.play_id)
-    .join(JudgingRound, JudgingRound.id == Judging.round_id)
-    .join(Trial, Trial.id == Judging.talk_id)
-    .join(Question, Question.id == Trial.question_id)
-    .join(Passage, Passage.id == Question.passage_id)
-    .join(Verdict, Verdict.play_id == Judging.id)
-    .where(
-        SeatRow.participant_id == PERSON,
-        SeatRow.state == "done",
-        JudgingRound.spec["people"]["feedback"].astext == "score",
-        or_(SeatRow.flags["told"].as_boolean(), not_(MAY_STILL_JUDGE)),
-    )
-    .order_by(Judging.finished_at, Judging.id)
-)
-
-
-async def told(session: AsyncSession, person: uuid.UUID | None, seat: uuid.UUID | None = None) -> list[Told]:
-    """Return a person's verdicts (or the one of a seat) with the truth, where the round's policy shows it.
-
-    Never before their last possible verdict on the passage, in whatever experiment; who is shown it gets no trial on
-    that passage any more.
-    """
-    verdicts = _TELLABLE if seat is None else _TELLABLE.where(SeatRow.id == seat)
-    # As `claim` does, so that no one is given a trial on a passage while they are shown the truth of it.
-    account: uuid.UUID | None = await session.scalar(
-        select(Account.id).where(Account.participant_id == person)
-    )
-    if account is not None:
-        await lock_human(session, account)
-    rows = (await session.execute(verdicts, {"person": person})).all()
-    for mine, flags, *_ in rows:
-        if not flags.get("told"):
-            await flag(session, mine, {"told": True})
-    return [
-        Told(
-            mine,
-            question.text,
-            tuple(question.answers[index] for index in trial.answers),
-            tuple(verdict.belief),
-            trial.answers.index(question.gold),
-            tuple(order),
-        )
-        for mine, _, order, verdict, trial, question in rows
-    ]

@@ -111,9 +111,8 @@ async def _join(session: AsyncSession, families: dict[bytes, bytes], text: bytes
 def _question(task_set: uuid.UUID, passage: str, position: int, item: Mapping[str, Any]) -> dict[str, Any]:
     row = {"task_set_id": task_set, "passage": passage, "position": position, "key": item["key"]}
     kept = row | {field: item[field] for field in QUESTION_FIELDS} | {"answers": list(item["answers"])}
-    if item.get("planted"):
-        kept["meta"] = {**item["meta"], "planted": list(item["planted"])}
-    return kept
+    beside = {name: list(item[name]) for name in ("planted", "evidence") if item.get(name)}
+    return kept | {"meta": {**item["meta"], **beside}}
 
 
 def _new(

@@ -36,6 +36,8 @@ class Coming:
     name: str
     """What they typed; the recruiter's id where there is one."""
     word: str
+    language: str = "en"
+    """Of the pages that they are shown first."""
 
     @property
     def known_by(self) -> str:
@@ -134,6 +136,7 @@ async def _newcomer(database: Database, study_id: uuid.UUID, coming: Coming) -> 
         if (why := await shut_now(db, study)) is not None:
             raise NotIn(f"shut {why}")
         enrolment = await _join(db, study, coming, word)
+        enrolment.language = coming.language
         return await people.open_session(db, enrolment.account_id)
 
 

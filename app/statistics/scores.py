@@ -80,6 +80,14 @@ def _brier(beliefs: FloatArray, p_gold: FloatArray) -> FloatArray:
     return found
 
 
+def points(p_gold: float) -> int:
+    """Return the log score as participants read it: 100 for certainty of what is right, 50 for half, 0 for a quarter.
+
+    It is the score in bits times 50, plus 100, and so as proper; being certain of what is wrong costs 564.
+    """
+    return round(100 + 50 * bits(p_gold))
+
+
 def credit(p_gold: float, p_others: Sequence[float]) -> float:
     """Return 1 where the judge chose gold, 0 where it chose another answer, and a share of 1 for a tie.
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.languages import gettext as _
 from app.studies.spec import ComprehensionQuestion, FieldKind, QuestionnaireField
 
 LINE, LONG = 1_000, 10_000
@@ -80,7 +81,7 @@ def read_questionnaire(fields: Sequence[QuestionnaireField], sent: Sent) -> Fill
         given = [value for value in (_clean(value) for value in sent.get(field.name, ())) if value]
         if not given:
             if field.required:
-                errors[field.name] = "Please answer this."
+                errors[field.name] = _("Please answer this.")
             continue
         value, error = _read(field, given)
         if error:
@@ -104,16 +105,20 @@ def _read(field: QuestionnaireField, given: Sequence[str]) -> tuple[Any, str]:
         case FieldKind.NUMBER:
             return _number(first)
         case FieldKind.YES_NO:
-            return first == "yes", "" if first in ("yes", "no") else "Choose yes or no."
+            return first == "yes", "" if first in ("yes", "no") else _("Choose yes or no.")
         case FieldKind.CHOICES:
             known = [choice for choice in field.choices if choice in given]
-            return known, "" if len(known) == len(set(given)) else "Choose from the list."
-    return first, "" if first in field.choices else "Choose from the list."
+            return known, "" if len(known) == len(set(given)) else _("Choose from the list.")
+    return first, "" if first in field.choices else _("Choose from the list.")
 
 
 def _too_long(text: str, most: int) -> str:
     over = len(text) - most
-    return f"That is too long by {over} characters: at most {most} are taken." if over > 0 else ""
+    return (
+        _("That is too long by %(over)s characters: at most %(most)s are taken.", over=over, most=most)
+        if over > 0
+        else ""
+    )
 
 
 def _number(text: str) -> tuple[float | int | None, str]:
@@ -122,5 +127,5 @@ def _number(text: str) -> tuple[float | int | None, str]:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        return None, "Write a number."
+        return None, _("Write a number.")
     return int(value) if value.is_integer() and abs(value) < 1e15 else value, ""

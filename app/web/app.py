@@ -15,6 +15,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.engine import Engine
 from app.jobs import working
+from app.languages import gettext as _
+from app.languages import marked
 from app.participants.outages import Patience
 from app.records.database import Database
 from app.reports.report_cache import ReportCache
@@ -25,7 +27,7 @@ from app.services.refusal import Refused
 from app.settings import Settings
 from app.templating import STATIC
 from app.web import home
-from app.web.accounts import sign_in, tokens
+from app.web.accounts import language, sign_in, tokens
 from app.web.admin import audit, endpoints, participants, people
 from app.web.api import routes as api
 from app.web.archives.routes import router as archives
@@ -51,6 +53,7 @@ from app.web.tasks.routes import router as tasks
 log = logging.getLogger(__name__)
 ROUTERS = (
     sign_in.router,
+    language.router,
     home.router,
     # Before the experiments, whose names stand in the same place as `new` and `compare`.
     experiment_editor,
@@ -76,8 +79,8 @@ ROUTERS = (
     *api.ROUTERS,
 )
 SENTENCES = {
-    404: "There is nothing at this address.",
-    405: "This address does not take that kind of request.",
+    404: marked("There is nothing at this address."),
+    405: marked("This address does not take that kind of request."),
     413: middleware.TOO_LARGE,
 }
 
@@ -148,12 +151,12 @@ def _handle_errors(app: FastAPI) -> None:
     async def unfit(request: Request, error: Exception) -> Response:
         log.warning("%s %s: %s", request.method, request.url.path, type(error).__name__)
         return _failure(
-            request, 422, "Something in this request cannot be stored: leave out control characters."
+            request, 422, _("Something in this request cannot be stored: leave out control characters.")
         )
 
     @app.exception_handler(HTTPException)
     async def failed(request: Request, error: HTTPException) -> Response:
-        sentence = SENTENCES.get(error.status_code, str(error.detail))
+        sentence = _(SENTENCES[error.status_code]) if error.status_code in SENTENCES else str(error.detail)
         return _failure(request, error.status_code, sentence)
 
     @app.exception_handler(ClientDisconnect)
@@ -163,7 +166,7 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def ours(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        sentence = (
+        sentence = _(
             "The arena itself failed here; nothing of this request was kept. Try again, or tell its operator."
         )
         # Made outside of everything that other responses pass on their way.

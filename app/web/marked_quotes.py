@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from html import unescape
 from itertools import pairwise
 
+from app.languages import marked
 from app.protocols.quotes import Mark, MarkedText, Quote, Status
 
 WORDS = {
-    "exact": "word for word",
-    "normalised": "the same words",
-    "near": "near miss",
-    "absent": "not in the passage",
-    "too_short": "too short to check",
-    "over_budget": "in the passage, over the limit",
+    "exact": marked("word for word"),
+    "normalised": marked("the same words"),
+    "near": marked("near miss"),
+    "absent": marked("not in the passage"),
+    "too_short": marked("too short to check"),
+    "over_budget": marked("in the passage, over the limit"),
 }
 """How a researcher reads a quote's status."""
 

@@ -1,13 +1,20 @@
 """Pages: a template, rendered with what the handler gives it and nothing else."""
 
+import re
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
+from app.languages import ENGLISH, language, speaking
 from app.templating import environment
 from app.web.security.middleware import Visit
+
+PARTICIPANTS = re.compile(
+    r"pages/(judge_|part_|talk_|turn\.|seat_return\.|joined\.|invite\.|invite_preview\.|error\.).*"
+)
+"""Templates of the pages that participants meet, which speak their language. All others are in English."""
 
 
 def turned(path: str, **asked: str) -> str:
@@ -19,11 +26,15 @@ def turned(path: str, **asked: str) -> str:
 def page(request: Request, template: str, /, *, status: int = 200, **context: Any) -> HTMLResponse:
     """Render `templates/{template}` for the user who makes the request."""
     found: Visit = getattr(request.state, "visit", Visit(None))
-    html = environment.get_template(template).render(
-        **context,
-        account=found.account,
-        csrf_token=found.session.csrf if found.session else "",
-        nonce=request.state.nonce,
-        path=request.url.path,
-    )
+    spoken = language() if PARTICIPANTS.fullmatch(template) else ENGLISH
+    with speaking(spoken):
+        html = environment.get_template(template).render(
+            **context,
+            account=found.account,
+            csrf_token=found.session.csrf if found.session else "",
+            nonce=request.state.nonce,
+            path=request.url.path,
+            here=f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
+            offered=found.offered if PARTICIPANTS.fullmatch(template) else (),
+        )
     return HTMLResponse(html, status_code=status)

@@ -107,6 +107,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "task_question": ("/tasks/ferries/questions/{question}",),
     "judge_instructions": ("/judge/instructions",),
     "judge_queue": ("/judge",),
+    "judge_feedback": ("/judge/feedback",),
     "judge_calibration": ("/judge/calibration",),
     "study_join_form": ("{study}", "{study_full}"),
     # Who takes part in no study is led to their own start; the pages of those who do are looked at in `test_participation`.

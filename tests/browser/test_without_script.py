@@ -17,6 +17,7 @@ from app.web.security.permissions import (
     ANYONE,
     DEBATERS,
     JUDGES,
+    NEWCOMERS,
     PERMISSIONS,
     RESEARCHERS,
     SIGNED_IN,
@@ -133,6 +134,9 @@ async def test_a_judge_judges_without_script(stage: Stage, forms: Forms) -> None
     await page.get_by_label("Your name").fill("Ida")
     await forms.press("Go on")
     await forms.open("/judge")
+    await forms.press("Deutsch")
+    await expect(page.get_by_role("heading", name="So urteilen Sie")).to_be_visible()
+    await forms.press("English")
     await forms.press("go on")
     await forms.press("Next trial")
     await page.get_by_role("link", name="Give this trial back").click()
@@ -148,7 +152,7 @@ async def test_a_judge_judges_without_script(stage: Stage, forms: Forms) -> None
         await _say(page, "70", "30")
         await forms.press("Submit")
     await expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
-    forms.check(JUDGES, SITTERS)
+    forms.check(JUDGES, SITTERS, NEWCOMERS)
 
 
 async def test_a_debater_argues_without_script(stage: Stage, forms: Forms) -> None:

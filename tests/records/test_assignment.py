@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import joinedload
 
 from app.engine import Engine
-from app.records import assignment, drafts, experiments, people, plays, seats
+from app.records import assignment, drafts, experiments, people, plays, seats, truth
 from app.records.database import Database
 from app.records.drafts import Effort
 from app.records.progress import progress
@@ -510,9 +510,9 @@ async def test_a_verdict_that_comes_after_the_place_went_back_does_not_count(dat
 # ── what is told ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def told(database: Database, judge: Account) -> list[seats.Told]:
+async def told(database: Database, judge: Account) -> list[truth.Told]:
     async with database.session.begin() as session:
-        return await seats.told(session, judge.participant_id)
+        return await truth.told(session, judge.participant_id)
 
 
 async def test_nothing_is_told_where_the_policy_is_none(database: Database) -> None:

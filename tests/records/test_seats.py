@@ -16,7 +16,7 @@ from app.experiments.spec import SpecError, parse_spec
 from app.protocols import PROTOCOLS
 from app.protocols.core import AnyContent, Belief, Note, Pick, RuleChanged, Speech
 from app.protocols.quotes import MarkedText
-from app.records import assignment, experiments, frames, people, plays, seats, waiting_work
+from app.records import assignment, experiments, frames, people, plays, truth, waiting_work
 from app.records.database import Database
 from app.records.eligibility import MOST
 from app.records.progress import progress
@@ -299,10 +299,10 @@ async def test_nobody_is_told_what_is_true_while_they_judge_in_a_talk_on_the_tex
     assert judging is not None
     await judge_on(database, judging)
     async with database.session.begin() as session:
-        assert await seats.told(session, one.participant_id) == []
+        assert await truth.told(session, one.participant_id) == []
     await change(database, "UPDATE experiment SET state = 'cancelled' WHERE name = 'talks'")
     async with database.session.begin() as session:
-        assert len(await seats.told(session, one.participant_id)) == 1
+        assert len(await truth.told(session, one.participant_id)) == 1
 
 
 # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────────

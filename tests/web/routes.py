@@ -144,6 +144,13 @@ ROUTES: dict[str, Route] = {
         leaves="signed in",
     ),
     "sign_out": Route(SIGNED_IN, "/sign-out", method="POST", leaves="signed out"),
+    "language": Route(
+        ("nobody", *SITTERS),
+        "/language",
+        method="POST",
+        form={"language": "de", "to": "/judge/instructions"},
+        quiet="it is only how pages look",
+    ),
     "invite": Route(ANYONE, "/invite/{link}"),
     "join": Route(ANYONE, "/invite/{link}", method="POST", form={"name": "Newcomer"}, leaves="joined"),
     # experiments and reports
@@ -342,6 +349,7 @@ ROUTES: dict[str, Route] = {
     ),
     "judge_queue": Route(JUDGES, "/judge"),
     "judge_next": Route(JUDGES, "/judge/next", method="POST", leaves="took", by="rival"),
+    "judge_feedback": Route(JUDGES, "/judge/feedback"),
     "judge_calibration": Route(JUDGES, "/judge/calibration"),
     # holding a seat of a talk
     "talk_instructions": Route(DEBATERS, "/talk/instructions"),

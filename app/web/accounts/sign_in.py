@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from itsdangerous import BadSignature
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.languages import gettext as _
 from app.records import admin, people
 from app.records.database import Database
 from app.services.invites import invite_link, signer
@@ -168,9 +169,9 @@ async def join(
     if recruited.get("assignmentId") == PREVIEW:
         return page(request, "pages/invite_preview.html", status=422)
     if not name:
-        return _invited(request, visitor, token, recruited, 422, "Write a name or your id first.")
+        return _invited(request, visitor, token, recruited, 422, _("Write a name or your id first."))
     if recruiters_id and await people.has_joined(db, found, name):
-        sentence = (
+        sentence = _(
             "A person has joined with this id already: open your own link, or ask the sender of this one."
         )
         return _invited(request, visitor, token, recruited, 409, sentence)
@@ -183,7 +184,7 @@ async def _owner(db: AsyncSession, invite: Invite) -> Account | None:
     """Whom a personal invite belongs to, if anybody has come by it; refuses closed accounts."""
     account = await db.get(Account, invite.account_id) if invite.account_id else None
     if account is not None and account.disabled_at:
-        raise Refused(403, "This account has been closed.")
+        raise Refused(403, _("This account has been closed."))
     return account
 
 
@@ -251,7 +252,7 @@ async def _invite(request: Request, db: AsyncSession, token: str) -> Invite:
     found = await people.usable_invite(db, await _identity(request, token))
     if found is None:
         raise Refused(
-            410, "This invite has expired, was withdrawn or has been used: ask its sender for another."
+            410, _("This invite has expired, was withdrawn or has been used: ask its sender for another.")
         )
     return found
 
@@ -266,7 +267,7 @@ async def _identity(request: Request, token: str) -> uuid.UUID:
     except (BadSignature, ValueError) as error:
         # Only guesses are counted: many newcomers may share one address.
         await limited(request.app.state.database, f"invite/{client_address(request)}", 60)
-        raise Refused(404, "This invite link is not complete: copy the whole of it.") from error
+        raise Refused(404, _("This invite link is not complete: copy the whole of it.")) from error
 
 
 async def _enter(

@@ -1,9 +1,12 @@
 """What a judge meets beside the turns of their seats: the instructions, the queue, their calibration."""
 
+from statistics import fmean
+
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from app.records import assignment, drafts, people, seats
+from app.records import assignment, drafts, people, seats, truth
+from app.statistics.scores import points
 from app.web.judge import feedback
 from app.web.judge.completion import completion_for
 from app.web.render import page
@@ -22,7 +25,9 @@ GUESS_MINUTES = 6
 @router.get("/instructions", name="judge_instructions")
 async def instructions(request: Request, who: Who) -> Response:
     """What judging is, with a worked example."""
-    return page(request, "pages/judge_instructions.html", scores=score_table())
+    return page(
+        request, "pages/judge_instructions.html", scores=score_table(), if_b=points(0.85), if_a=points(0.15)
+    )
 
 
 @router.post("/instructions", name="judge_instructed")
@@ -68,8 +73,22 @@ async def take_next(who: Who, db: Db) -> Response:
 # ── afterwards ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@router.get("/feedback", name="judge_feedback")
+async def results(request: Request, who: Who, db: Db) -> Response:
+    """Show what was right, and why, for the verdicts of which this judge may know it."""
+    verdicts = await truth.told(db, who.participant_id)
+    results = [feedback.shown(verdict, await truth.why(db, verdict.seat)) for verdict in reversed(verdicts)]
+    return page(
+        request,
+        "pages/judge_feedback.html",
+        results=results,
+        mean=fmean(result["points"] for result in results) if results else None,
+        later=await truth.waits(db, who.participant_id),
+    )
+
+
 @router.get("/calibration", name="judge_calibration")
 async def calibration(request: Request, who: Who, db: Db) -> Response:
     """Show how often this judge was right at each level of confidence, over the verdicts that may be shown."""
-    verdicts = await seats.told(db, who.participant_id)
+    verdicts = await truth.told(db, who.participant_id)
     return page(request, "pages/judge_calibration.html", **feedback.calibration(verdicts))

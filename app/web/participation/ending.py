@@ -43,6 +43,7 @@ async def done(request: Request, who: Who, db: Db) -> Response:
         link=link,
         host=host(link),
         recruiter=NAMES[part.spec.recruiter.kind],
+        results=part.spec.feedback != "none" and who.role == "judge" and part.ended in DEBRIEFED,
         text=rendered(text.markdown) if text and part.ended in DEBRIEFED else "",
         **await _pay(db, part),
     )

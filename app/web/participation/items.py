@@ -127,9 +127,9 @@ async def place_of(db: AsyncSession, part: Part) -> tuple[str, int, int]:
     if part.page == Page.PRACTICE:
         practice = part.spec.pages.practice
         total = len(practice.items) if practice else 0
-        return "Practice", total - len(await participation.practice_left(db, part)) + 1, total
+        return "practice", total - len(await participation.practice_left(db, part)) + 1, total
     progress = await participation.progress_of(db, part)
-    return "Trial", progress.number, progress.total
+    return "trial", progress.number, progress.total
 
 
 async def standing(db: AsyncSession, who: Account) -> Standing:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.languages import gettext as _
 from app.records import enrolments
 from app.records.database import Database
 from app.services import joining
@@ -18,6 +19,7 @@ from app.services.study_links import study_of_link
 from app.studies.itinerary import check_keys
 from app.studies.pay import money
 from app.studies.spec import StudySpec
+from app.web.accounts.language import meet
 from app.web.accounts.recruiters import PREVIEW, recruited_by, recruiters_id_of, submission_of, tidy
 from app.web.render import page
 from app.web.security.middleware import Db, Visit, Visitor, client_address, set_session
@@ -54,7 +56,14 @@ async def join(
         study = await _study(request, db, token)
     kind = spec_of(study).recruiter.kind
     recruiters_id = recruiters_id_of(recruited) or (tidy(name) if kind != "link" else "")
-    coming = Coming(kind, recruiters_id, submission_of(recruited), tidy(name), word)
+    coming = Coming(
+        kind,
+        recruiters_id,
+        submission_of(recruited),
+        tidy(name),
+        word,
+        meet(request, spec_of(study).languages),
+    )
     try:
         if recruited.get("assignmentId") == PREVIEW or not coming.known_by:
             raise NotIn("no name")
@@ -74,7 +83,9 @@ async def _study(request: Request, db: AsyncSession, token: str) -> Study:
     if study is None:
         # Only guesses are counted: many people may share one address.
         await limited(request.app.state.database, f"study-link/{client_address(request)}", 60)
-        raise Refused(404, "This link is not complete: copy the whole of it, or open it where you found it.")
+        raise Refused(
+            404, _("This link is not complete: copy the whole of it, or open it where you found it.")
+        )
     return study
 
 
@@ -106,6 +117,7 @@ async def _offered(
     problem: str = "",
 ) -> Response:
     spec = spec_of(study)
+    meet(request, spec.languages)
     recruiters_id = recruiters_id_of(recruited)
     known = await enrolments.of_person(db, study.id, recruiters_id)
     closed = problem.removeprefix("shut ") if problem.startswith("shut ") else ""

@@ -17,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.engine import Engine, Turn
 from app.judge_fields import FieldMoment, fields_at, latest, read_fields
+from app.languages import gettext as _
+from app.languages import marked
 from app.protocols.core import ProtocolError
-from app.records import assignment, drafts, live, people, presence, seats, timing
+from app.records import assignment, drafts, live, people, presence, seats, timing, truth
 from app.records.database import Database
 from app.records.eligibility import MOST
 from app.records.presence import Presence, Room
@@ -38,10 +40,10 @@ from models import Account
 router = APIRouter()
 SUBMITS = 30
 """Times that one person may send something in a minute."""
-TOO_MANY = "Not sent: that was a lot in one minute. Wait a moment and send it again; it is saved."
+TOO_MANY = marked("Not sent: that was a lot in one minute. Wait a moment and send it again; it is saved.")
 EXAMPLES_SHOWN, EXAMPLES_READ = "examples_shown", "examples_read"
 """Among a seat's flags: its holder was shown what is false of other texts, and has gone on from there to the trial."""
-UNREADABLE = "This form is not as the page made it: load the page again; what was saved is there."
+UNREADABLE = marked("This form is not as the page made it: load the page again; what was saved is there.")
 
 
 # ── the debaters' instructions and queue ────────────────────────────────────────────────────────────────────────
@@ -227,23 +229,25 @@ async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID, *, let_go: b
     if held.left_as == "absent":
         raise Refused(
             410,
-            "Your time for this turn was over, and the talk went on without you: go to the start for the next one.",
+            _(
+                "Your time for this turn was over, and the talk went on without you: go to the start for the next one."
+            ),
         )
     if held.state == "returned":
-        raise Refused(410, "Your seat went to another person: go to the start for the next one.")
+        raise Refused(410, _("Your seat went to another person: go to the start for the next one."))
     if held.judging and held.over == "cancelled":
         raise Refused(
-            410, "This study has ended, so this trial is not needed any more. Thank you for your work."
+            410, _("This study has ended, so this trial is not needed any more. Thank you for your work.")
         )
     if held.judging and held.over == "failed":
-        raise Refused(409, "This trial cannot go on: go to the start for the next one.")
+        raise Refused(409, _("This trial cannot go on: go to the start for the next one."))
     return held
 
 
 async def _held(db: AsyncSession, who: Account, seat_id: uuid.UUID) -> Held:
     held = await seats.held(db, seat_id, who.participant_id)
     if held is None:
-        raise Refused(404, "There is no such seat among yours: go to the start for the next one.")
+        raise Refused(404, _("There is no such seat among yours: go to the start for the next one."))
     return held
 
 
@@ -272,10 +276,10 @@ async def _turn(request: Request, db: AsyncSession, held: Held, *, lock: bool = 
         turn = await engine.turn(db, held.id, lock=lock)
     except ProtocolError as error:
         raise Refused(
-            409, "This cannot be shown any more: give it back, or write to the person who invited you."
+            409, _("This cannot be shown any more: give it back, or write to the person who invited you.")
         ) from error
     if turn is None:
-        raise Refused(410, "Your seat went to another person: go to the start for the next one.")
+        raise Refused(410, _("Your seat went to another person: go to the start for the next one."))
     return turn
 
 
@@ -312,7 +316,7 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
     """Store the answers to what is asked now, once however often they are sent. An answer to an earlier ask leads to the present one."""
     sent = await _sent(request)
     if step := await items.step_at(request, who, seat_id):
-        return await items.submit(request, who, step, sent, SUBMITS, TOO_MANY)
+        return await items.submit(request, who, step, sent, SUBMITS, _(TOO_MANY))
     async with _database(request).reading() as db:
         place = (await items.standing(db, who)).place
         held = await _mine(db, who, seat_id)
@@ -333,7 +337,7 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
             await assignment.flag(db, held.id, changed)
         clock, others = await _clock(db, held), await _others(db, who, held)
     try:
-        await limited(_database(request), f"submit/{who.id}", SUBMITS, TOO_MANY)
+        await limited(_database(request), f"submit/{who.id}", SUBMITS, _(TOO_MANY))
     except Refused as refused:
         return _turn_page(request, held, turn, sent.entered, clock, others, place=place, refused=refused)
     async with _database(request).session.begin() as db:
@@ -357,7 +361,7 @@ async def _sent(request: Request) -> Sent:
     try:
         return Sent.model_validate(read(pairs))
     except ValidationError as error:
-        raise Refused(422, UNREADABLE) from error
+        raise Refused(422, _(UNREADABLE)) from error
 
 
 async def _record(
@@ -404,7 +408,7 @@ async def give_back(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> R
     try:
         flags = read_fields(await request.form(), fields)
     except ValueError as error:
-        raise Refused(422, UNREADABLE) from error
+        raise Refused(422, _(UNREADABLE)) from error
     await assignment.give_back(db, held.id, who, flags)
     return RedirectResponse("/part" if who.for_study else "/judge" if held.judging else "/", status_code=303)
 
@@ -414,14 +418,16 @@ async def give_back(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> R
 
 async def _thanks(request: Request, db: AsyncSession, who: Account, held: Held) -> Response:
     person = _person(who)
-    verdicts = await seats.told(db, person, held.id)
+    verdicts = await truth.told(db, person, held.id)
+    later = not verdicts and await truth.waits(db, person)
     if who.for_study and not verdicts:
         return RedirectResponse("/part", status_code=303)
     return page(
         request,
         "pages/judge_done.html",
         id=held.id,
-        told=feedback.feedback(verdicts[0]) if verdicts else None,
+        told=feedback.shown(verdicts[0], await truth.why(db, held.id)) if verdicts else None,
+        later=later,
         left=await assignment.left(db, person, "judge"),
         completion=await completion_for(db, who, person),
     )

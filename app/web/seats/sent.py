@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from app.engine import Turn
 from app.judge_fields import FIELDS, FieldValue, read_fields
+from app.languages import gettext as _
+from app.languages import marked, ngettext
 from app.participants.replies import options
 from app.participants.speeches import Unread, marked_speech, written
 from app.protocols.core import (
@@ -257,11 +259,19 @@ def _content(turn: Turn, ask: Ask, view: View, answer: EnteredAnswer) -> AnyCont
 def _words(view: View, answer: EnteredAnswer) -> str:
     said = answer.words.strip()
     if not said:
-        raise Unread("Write something first.")
+        raise Unread(_("Write something first."))
     count, most, unit = count_words(said), view.limits.max_words, view.unit
     if most is not None and count > most:
         has, may = unit.of(count), unit.of(most)
-        raise Unread(f"That has {has} {unit.name} and may have {may}: shorten it by {has - may}.")
+        raise Unread(
+            _(
+                "That has %(has)s %(unit)s and may have %(may)s: shorten it by %(off)s.",
+                has=has,
+                may=may,
+                off=has - may,
+                unit=_(unit.name),
+            )
+        )
     return said
 
 
@@ -269,14 +279,24 @@ def _items(view: View, answer: EnteredAnswer) -> Items:
     lines = [" ".join(line.split()) for line in answer.words.splitlines() if line.strip()]
     least, most = bounds(view.facts)
     if len(lines) < least:
-        raise Unread(f"Write at least {'one line' if least == 1 else f'{least} lines'}.")
+        raise Unread(ngettext("Write at least one line.", "Write at least %(num)s lines.", least))
     if len(lines) > most:
-        raise Unread(f"There are {len(lines)} lines and {most} are taken: leave some out.")
+        raise Unread(
+            _("There are %(has)s lines and %(may)s are taken: leave some out.", has=len(lines), may=most)
+        )
     words, unit = view.limits.max_words, view.unit
     for number, line in enumerate(lines, 1):
         if words is not None and (count := count_words(line)) > words:
             has, may = unit.of(count), unit.of(words)
-            raise Unread(f"Line {number} has {has} {unit.name} and may have {may}: shorten it.")
+            raise Unread(
+                _(
+                    "Line %(number)s has %(has)s %(unit)s and may have %(may)s: shorten it.",
+                    number=number,
+                    has=has,
+                    may=may,
+                    unit=_(unit.name),
+                )
+            )
     return Items(texts=tuple(lines))
 
 
@@ -287,7 +307,7 @@ def bounds(facts: Facts) -> tuple[int, int]:
 
 def _pick(view: View, answer: EnteredAnswer) -> Pick:
     if not answer.pick.isdecimal() or int(answer.pick) >= len(options(view)):
-        raise Unread("Accept or reject every point." if view.kind == "mark" else "Choose one.")
+        raise Unread(_("Accept or reject every point.") if view.kind == "mark" else _("Choose one."))
     return Pick(index=int(answer.pick))
 
 
@@ -297,7 +317,7 @@ def _rating(answer: EnteredAnswer) -> Rating:
     except ValueError:
         value = math.nan
     if not 0 <= value <= 100:
-        raise Unread("Give a number from 0 to 100.")
+        raise Unread(_("Give a number from 0 to 100."))
     return Rating(value=value / 100)
 
 
@@ -307,11 +327,12 @@ def _belief(view: View, answer: EnteredAnswer, *, final: bool) -> Belief:
     total = math.fsum(shares)
     if abs(total - 100) > 1:
         raise _WrongFields(
-            f"The numbers add up to {total:g}: change them so that they add up to 100.", view.letters
+            _("The numbers add up to %(total)g: change them so that they add up to 100.", total=total),
+            view.letters,
         )
     reason = answer.words.strip()
     if final and not reason:
-        raise _WrongFields("Write in a sentence or two what decided it for you.", ["text"])
+        raise _WrongFields(_("Write in a sentence or two what decided it for you."), ["text"])
     p = view.in_trial_order(tuple(share / total for share in shares))
     return Belief(p=p, method="stated", reason=reason)
 
@@ -325,9 +346,12 @@ def _shares(view: View, answer: EnteredAnswer) -> list[float]:
         return [number for number in numbers if number is not None]
     entered = dict(zip(view.letters, given, strict=False))
     said = [
-        f"{letter} has “{_short(entered[letter].strip())}”. " for letter in wrong if entered[letter].strip()
+        _("%(letter)s has “%(entered)s”.", letter=letter, entered=_short(entered[letter].strip()))
+        for letter in wrong
+        if entered[letter].strip()
     ]
-    raise _WrongFields(f"{''.join(said)}Give every answer a number from 0 to 100.", wrong or view.letters)
+    sentence = _("Give every answer a number from 0 to 100.")
+    raise _WrongFields(" ".join([*said, sentence]), wrong or view.letters)
 
 
 def _number(share: str) -> float | None:
@@ -347,19 +371,33 @@ def _doubts(speech: Speech, view: View) -> list[str]:
     doubts = []
     unit, least = view.unit, view.limits.min_words
     if speech.words < least:
-        doubts.append(f"It has {unit.of(speech.words)} {unit.name}; at least {unit.of(least)} are asked for.")
+        doubts.append(
+            _(
+                "It has %(has)s %(unit)s; at least %(least)s are asked for.",
+                has=unit.of(speech.words),
+                least=unit.of(least),
+                unit=_(unit.name),
+            )
+        )
     wrong = [piece for piece in pieces(speech.said) if piece.verified is False]
-    warning = "The quote “{}” would be shown as {}: it is {}."
     return [
         *doubts,
-        *(warning.format(_short(piece.text), _SHOWN_AS[piece.mark], _why(piece)) for piece in wrong),
+        *(
+            _(
+                "The quote “%(words)s” would be shown as “%(mark)s”: it is %(why)s.",
+                words=_short(piece.text),
+                mark=_(_SHOWN_AS[piece.mark]),
+                why=_why(piece),
+            )
+            for piece in wrong
+        ),
     ]
 
 
 _SHOWN_AS = {
-    "u_quote": "not found",
-    "short_quote": "too short to check",
-    "over_limit_quote": "over the limit",
+    "u_quote": marked("not found"),
+    "short_quote": marked("too short to check"),
+    "over_limit_quote": marked("over the limit"),
 }
 
 
@@ -367,10 +405,10 @@ def _why(piece: Piece) -> str:
     assert piece.quote is not None
     match piece.quote.status.value:
         case "too_short":
-            return f"shorter than {MIN_WORDS} words"
+            return _("shorter than %(least)s words", least=MIN_WORDS)
         case "near":
-            return "not word for word what is written there"
-    return piece.status
+            return _("not word for word what is written there")
+    return _(piece.status)
 
 
 def _short(text: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 from app.engine import Turn
 from app.judge_fields import FieldMoment, FieldValue, JudgeField, fields_at, latest
+from app.languages import gettext as _
+from app.languages import marked
 from app.participants.base import ParticipantError
 from app.participants.prompts import Example
 from app.participants.replies import options
@@ -33,44 +35,58 @@ from app.protocols.quotes import MarkedText
 from app.protocols.taking_part import TurnFacts
 from app.protocols.views import Line, View
 from app.records.seats import Held
-from app.statistics.scores import bits
+from app.statistics.scores import points
 from app.web.marked_quotes import Piece, marked_passage, pieces, rendered_pieces
 from app.web.seats.sent import CheckedAnswers, bounds, is_final
 
 log = logging.getLogger(__name__)
 HEADINGS = {
-    "speech": "Your speech",
-    "note": "Your words",
-    "thought": "Your thoughts, for yourself alone",
-    "items": "Your list",
-    "pick": "Your choice",
-    "rating": "Your rating",
-    "belief": "What you believe now",
+    "speech": marked("Your speech"),
+    "note": marked("Your words"),
+    "thought": marked("Your thoughts, for yourself alone"),
+    "items": marked("Your list"),
+    "pick": marked("Your choice"),
+    "rating": marked("Your rating"),
+    "belief": marked("What you believe now"),
 }
 """What an ask is called by what it wants, where its kind says no more."""
 KINDS = {
-    "question": "Your question",
-    "remark": "Your remark",
-    "critic": "Your critique",
-    "sub-questions": "Your sub-questions",
-    "follow-up": "Your further questions, if any",
-    "subclaims": "The parts of your claim",
-    "call": "What you say of the price",
-    "stop": "Go on, or end the talk",
-    "mark": "Does each point name a flaw?",
+    "question": marked("Your question"),
+    "remark": marked("Your remark"),
+    "critic": marked("Your critique"),
+    "sub-questions": marked("Your sub-questions"),
+    "follow-up": marked("Your further questions, if any"),
+    "subclaims": marked("The parts of your claim"),
+    "call": marked("What you say of the price"),
+    "stop": marked("Go on, or end the talk"),
+    "mark": marked("Does each point name a flaw?"),
 }
-NO_REQUEST = (
+UNITS = (marked("words"), marked("characters"))
+"""Names of the units of `app.protocols.writing`."""
+CHOICES = frozenset(
+    {
+        marked("go on"),
+        marked("decide now"),
+        marked("overpriced"),
+        marked("underpriced"),
+        marked("fairly priced"),
+        marked("accept"),
+        marked("reject"),
+    }
+)
+"""Options of protocols that are words of ours."""
+NO_REQUEST = marked(
     "It cannot be shown: the wording that this study brings for it does not fit what is asked here. Go by the heading and "
     "the limits above, and write to the person who invited you."
 )
 """What is shown in the place of the request to a model, where its template fails."""
-EXAMPLES = (1, 10, 25, 50, 75, 90, 99)
-"""Percentages of the table of scores."""
+EXAMPLES = (0, 1, 10, 25, 50, 75, 90, 100)
+"""Percentages of the picture of scores."""
 
 
-def score_table() -> list[tuple[int, float]]:
-    """What some percentages on the right answer score, in bits."""
-    return [(percent, bits(percent / 100)) for percent in EXAMPLES]
+def score_table() -> list[tuple[int, int]]:
+    """Return what some percentages on the right answer score, in points."""
+    return [(percent, points(percent / 100)) for percent in EXAMPLES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +186,7 @@ def _reading(turn: Turn, drafts: Mapping[str, Mapping[str, Any]]) -> dict[str, A
         "stepwise": not turn.each_step and turn.steps > 1 and ask.kind != "mark",
         "step": max((int(draft.get("step", 1)) for draft in drafts.values()), default=1),
         "scores": score_table(),
-        "price": (bits(0.0), bits(0.01)),
+        "price": (points(0.0), points(0.01)),
         "examples": [misled(example) for example in turn.examples],
     }
 
@@ -268,11 +284,16 @@ def _pieces(line: Line, view: View) -> list[Piece]:
             return [Piece("\n".join(line.numbered()))]
         case Belief():
             shares = (f"{letter} {100 * content.p[index]:.3g}" for letter, index in _as_read(view))
-            return [Piece(f"Belief: {', '.join(shares)}" + (f"\n{content.reason}" if content.reason else ""))]
+            return [
+                Piece(
+                    _("Belief: %(shares)s", shares=", ".join(shares))
+                    + (f"\n{content.reason}" if content.reason else "")
+                )
+            ]
         case Rating():
-            return [Piece(f"Finds this {content.value:.0%} likely to be right.")]
+            return [Piece(_("Finds this %(share).0f%% likely to be right.", share=100 * content.value))]
         case Pick():
-            return [Piece(content.said or f"Choice: {_named(content.index, view)}")]
+            return [Piece(content.said or _("Choice: %(choice)s", choice=_named(content.index, view)))]
         case other:
             raise TypeError(f"No page can show a {other.kind} yet.")
 
@@ -314,7 +335,7 @@ def _form(
         "number": number,
         "path": ask.path,
         "wants": "mark" if ask.kind == "mark" else ask.wants,
-        "heading": KINDS.get(ask.kind, HEADINGS[ask.wants]),
+        "heading": _(KINDS.get(ask.kind, HEADINGS[ask.wants])),
         "about": view.label.partition(", ")[2],
         "round": _round(ask.facts),
         "limits": ask.limits,
@@ -340,8 +361,10 @@ def _lines(facts: Facts) -> str:
     """How many lines a list may have, in words."""
     least, most = bounds(facts)
     if not least:
-        return f"One a line, at most {most}; leave it empty for none."
-    return f"One a line, {least if least == most else f'{least} to {most}'} of them."
+        return _("One a line, at most %(most)s; leave it empty for none.", most=most)
+    if least == most:
+        return _("One a line, %(count)s of them.", count=most)
+    return _("One a line, %(least)s to %(most)s of them.", least=least, most=most)
 
 
 def _shares(turn: Turn, view: View, draft: Mapping[str, Any]) -> list[str]:
@@ -364,7 +387,7 @@ def even(count: int) -> list[int]:
 def _options(view: View) -> list[str]:
     """What can be chosen, answers with their words."""
     if isinstance(view.facts, PickFacts) and view.facts.options != "answers":
-        return list(options(view))
+        return [_(option) if option in CHOICES else option for option in options(view)]
     return [f"{letter}: {text}" for _, (letter, text) in _lettered(view)]
 
 
@@ -394,4 +417,4 @@ def _request(turn: Turn, view: View) -> str:
     except ParticipantError as error:
         # Its reason names the template and what is in it: for the researcher.
         log.warning("What %s asks for as %s cannot be shown: %s", turn.protocol, view.kind, error)
-        return NO_REQUEST
+        return _(NO_REQUEST)

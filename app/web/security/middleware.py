@@ -4,7 +4,7 @@ A handler asks for `Who` (a signed-in user) or `Visitor` (perhaps not signed in)
 """
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -16,7 +16,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.records import people
+from app import languages
+from app.languages import gettext as _
+from app.records import enrolments, people
 from app.records.database import Database
 from app.services.refusal import Refused
 from app.settings import Settings
@@ -24,6 +26,10 @@ from app.web.security.permissions import may
 from models import Account, Session
 
 COOKIE = "arena_session"
+LANGUAGE_COOKIE = "arena_language"
+"""The language that was chosen by those who are in no study."""
+SPEAKERS = (None, "judge", "debater")
+"""Roles whose pages speak other languages than English."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY = 64 * 2**20
 """Bytes of a task file or an archive."""
@@ -44,6 +50,8 @@ class Visit:
     """One request: who makes it, if anybody is signed in."""
 
     session: Session | None
+    offered: Sequence[str] = ()
+    """Languages among which they may choose."""
 
     @property
     def account(self) -> Account | None:
@@ -69,35 +77,51 @@ Db = Annotated[AsyncSession, Depends(_db, scope="function")]
 async def visit(request: Request) -> Visit:
     """Who makes this request; refuses what they may not do, and unsafe requests without their session's token."""
     if not hasattr(request.state, "visit"):
-        request.state.visit = Visit(await _session(request))
+        request.state.visit = await _visit(request)
     found: Visit = request.state.visit
     route = request.scope["route"].name
     if not may(found.role, route):
         if found.account is None:
             raise NotSignedIn
-        raise Refused(403, "This page is not for your role.")
+        raise Refused(403, _("This page is not for your role."))
     if request.method not in SAFE_METHODS:
         await _check_origin_and_token(request, found)
     return found
 
 
-async def _session(request: Request) -> Session | None:
+async def _visit(request: Request) -> Visit:
+    """Return who makes a request, and speak their language from here on."""
+    found, enrolled = await _session(request)
+    if (found.account.role if found else None) not in SPEAKERS:
+        return Visit(found)
+    if enrolled is not None:
+        languages.speak(enrolled.language)
+        return Visit(found, enrolled.offered)
+    languages.speak(request.cookies.get(LANGUAGE_COOKIE, ""))
+    return Visit(found, tuple(languages.LANGUAGES))
+
+
+async def _session(request: Request) -> tuple[Session | None, enrolments.Spoken | None]:
+    """Return the session, and the language of a study's participant."""
     token = request.cookies.get(COOKIE)
     if not token:
-        return None
+        return None, None
     database: Database = request.app.state.database
+    spoken = None
     async with database.reading() as db:
         found = await people.session_of(db, token)
+        if found is not None and found.account.role in SPEAKERS:
+            spoken = await enrolments.spoken(db, found.account_id)
     if found is not None:
         async with database.session.begin() as db:
             request.state.new_token = await people.rotate(db, found, token)
-    return found
+    return found, spoken
 
 
 async def _check_origin_and_token(request: Request, found: Visit) -> None:
     """Sessions carry a token of their own; before there is one, the browser's word on the origin must do."""
     if not _from_here(request):
-        raise Refused(403, "This request came from another site and was not carried out.")
+        raise Refused(403, _("This request came from another site and was not carried out."))
     if found.session is None:
         return
     sent = request.headers.get("x-csrf-token")
@@ -106,7 +130,7 @@ async def _check_origin_and_token(request: Request, found: Visit) -> None:
         field = form.get("csrf_token")
         sent = field if isinstance(field, str) else ""
     if not secrets.compare_digest(sent.encode(), found.session.csrf.encode()):
-        raise Refused(403, "This form is out of date: load the page again and send it once more.")
+        raise Refused(403, _("This form is out of date: load the page again and send it once more."))
 
 
 def _from_here(request: Request) -> bool:
@@ -137,7 +161,8 @@ def client_address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _encrypted(request: Request) -> bool:
+def encrypted(request: Request) -> bool:
+    """Return whether the browser speaks to us over an encrypted connection."""
     if public := public_url(request):
         return public.startswith("https:")
     # A proxy that ends the encryption says so. A client that says so without one only locks itself out.
@@ -162,7 +187,7 @@ def set_session(response: Response, request: Request, token: str) -> None:
         max_age=int(people.SESSION_LASTS.total_seconds()),
         httponly=True,
         samesite="lax",
-        secure=_encrypted(request),
+        secure=encrypted(request),
     )
 
 
@@ -180,6 +205,7 @@ class Headers:
         request = Request(scope)
         request.state.nonce = secrets.token_urlsafe(16)
         request.state.new_token = None
+        languages.speak(languages.ENGLISH)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

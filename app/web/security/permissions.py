@@ -16,6 +16,8 @@ JUDGES: frozenset[str] = frozenset({"judge"})
 DEBATERS: frozenset[str] = frozenset({"debater"})
 SITTERS: frozenset[str] = JUDGES | DEBATERS
 """Who may hold a seat: judges those that do not read the passage, debaters the others."""
+NEWCOMERS: frozenset[str] = SITTERS | {"nobody"}
+"""Those whose pages speak other languages than English."""
 RESEARCHERS: frozenset[str] = frozenset({"admin", "researcher"})
 ADMINS: frozenset[str] = frozenset({"admin"})
 
@@ -28,6 +30,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "invite": ANYONE,
     "join": ANYONE,
     "healthz": ANYONE,
+    "language": NEWCOMERS,
     # experiments and reports
     "experiments": RESEARCHERS,
     "experiment": RESEARCHERS,
@@ -96,6 +99,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "judge_instructed": JUDGES,
     "judge_queue": JUDGES,
     "judge_next": JUDGES,
+    "judge_feedback": JUDGES,
     "judge_calibration": JUDGES,
     # arguing
     "talk_instructions": DEBATERS,

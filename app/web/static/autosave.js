@@ -162,7 +162,7 @@ const autosave = (() => {
 
     function saveSoon(wait = 0) {
       dirty = true;
-      if (!submitting) say("Saving …");
+      if (!submitting) say(_("Saving …"));
       later(wait);
     }
 
@@ -201,7 +201,7 @@ const autosave = (() => {
         return refused(response, await sentenceOf(response));
       } catch {
         effort.giveBack(taken);
-        return again("Not saved: no connection, will try again");
+        return again(_("Not saved: no connection, will try again"));
       }
     }
 
@@ -211,14 +211,14 @@ const autosave = (() => {
       if (answer.saved === null) {
         store.clear();
         return end(answer.over && answer.over !== "done"
-          ? "Not saved: this does not go on. Load the page again to see why."
-          : `This was ${page.words.done} already: load the page again to go on.`);
+          ? _("Not saved: this does not go on. Load the page again to see why.")
+          : page.words.already);
       }
       page.saved?.(answer);
       if (dirty) return undefined;
       if ((store.read()?.at ?? 0) <= sent.at) store.clear();
       if (submitting) return undefined;
-      return say(unsent ? `Saved, but not ${page.words.done} yet: ${page.words.again}.` : "Saved", unsent);
+      return say(unsent ? page.words.saved : _("Saved"), unsent);
     }
 
     // What the server says of a refusal; nothing where another program in between refused.
@@ -228,21 +228,24 @@ const autosave = (() => {
     }
 
     function refused(response, sentence) {
-      if (response.status === 429) return again(`Not saved: ${sentence || "that was a lot at once."} It will be tried again.`);
-      if (response.status >= 500) return again("Not saved: the server is in trouble, will try again");
+      const reason = sentence || _("the server does not take this.");
+      if (response.status === 429) {
+        return again(_("Not saved: %(reason)s It will be tried again.", { reason: sentence || _("that was a lot at once.") }));
+      }
+      if (response.status >= 500) return again(_("Not saved: the server is in trouble, will try again"));
       if (response.type === "opaqueredirect" || response.status === 401) {
-        return end("Not saved: you are signed out. What you entered is kept in this browser: open your own link again.");
+        return end(_("Not saved: you are signed out. What you entered is kept in this browser: open your own link again."));
       }
       if (response.status === 404 || response.status === 410) {
         store.clear();
-        return end(`Not saved: ${page.words.lost}. ${sentence || "Go to the start for the next one."}`);
+        return end(`${page.words.lost} ${sentence || _("Go to the start for the next one.")}`);
       }
       if (response.status === 413 || response.status === 422) {
         // The next change may be taken.
-        untaken = `Not saved: ${sentence || "the server does not take this."} Shorten it or change it: it is kept in this browser.`;
+        untaken = _("Not saved: %(reason)s Shorten it or change it: it is kept in this browser.", { reason });
         return say(untaken, true);
       }
-      return end(`Not saved: ${sentence || "the server does not take this."} What you entered is kept in this browser: load the page again.`);
+      return end(_("Not saved: %(reason)s What you entered is kept in this browser: load the page again.", { reason }));
     }
 
     function again(text) {
@@ -286,7 +289,7 @@ const autosave = (() => {
       button.removeAttribute("aria-busy");
       submitting = false;
       unsent = !ended;
-      say(ended || untaken || `Not ${page.words.done} yet: no answer. It is kept here; ${page.words.again}.`, true);
+      say(ended || untaken || page.words.again, true);
     }
 
     form.addEventListener("input", effort.typed);
@@ -307,7 +310,7 @@ const autosave = (() => {
         saveSoon();
       } else {
         store.clear();
-        if (at() > 0) say("Saved");
+        if (at() > 0) say(_("Saved"));
       }
       page.show();
     }

@@ -9,11 +9,20 @@ document.documentElement.classList.add("scripted");
 (() => {
   const TAG = /<\s*\/?\s*quote\s*>/gi;
   const WORST = 1e-4;
-  const WORDS = {
-    judging: { doing: "Submitting …", done: "submitted", again: "submit again", lost: "this trial is no longer with you" },
-    marks: { doing: "Submitting …", done: "submitted", again: "submit again", lost: "this trial is no longer with you" },
-    talk: { doing: "Sending …", done: "sent", again: "send it again", lost: "this seat is no longer yours" },
-  };
+  const trialWords = () => ({
+    doing: _("Submitting …"),
+    already: _("This was submitted already: load the page again to go on."),
+    again: _("Not submitted yet: no answer. It is kept here; submit again."),
+    saved: _("Saved, but not submitted yet: submit again."),
+    lost: _("Not saved: this trial is no longer with you."),
+  });
+  const talkWords = () => ({
+    doing: _("Sending …"),
+    already: _("This was sent already: load the page again to go on."),
+    again: _("Not sent yet: no answer. It is kept here; send it again."),
+    saved: _("Saved, but not sent yet: send it again."),
+    lost: _("Not saved: this seat is no longer yours."),
+  });
   const page = () => document.getElementById("turn");
   // As app/protocols/writing.py counts: words or, in scripts without spaces, characters of which two or three are one.
   const TWO = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Yi}\u30fc\uff70]/u;
@@ -58,7 +67,7 @@ document.documentElement.classList.add("scripted");
     if (passage) passage.scrollTop = scrolled;
     const turn = page().dataset.turn;
     if (turn === "no" || turn === "room") return;
-    const news = turn === "yes" ? "It is your turn." : "This talk has ended.";
+    const news = turn === "yes" ? _("It is your turn.") : _("This talk has ended.");
     document.querySelector("[data-news]").textContent = news;
     document.title = `● ${news} · ${document.title.split(" · ").at(-1)}`;
     begin();
@@ -84,16 +93,18 @@ document.documentElement.classList.add("scripted");
       if (!clock.isConnected) return;
       const left = Math.ceil((end - performance.now()) / 1000);
       if (room) clock.textContent = minutes(Math.max(left, 0));
-      else if (grace === null) clock.textContent = left > 0 ? ` ${left} s left.` : " The time is over.";
+      else if (grace === null) clock.textContent = ` ${left > 0 ? _("%(seconds)s s left.", { seconds: left }) : _("The time is over.")}`;
       else inTurn(left);
       if (left > 0 || grace !== null) setTimeout(show, 1000);
     };
     const inTurn = (left) => {
       clock.previousElementSibling.hidden = true;
-      clock.textContent = left > 0 ? `Time for this turn: ${minutes(left)} left.` : `The time is over: ${Math.max(left + grace, 0)} s to send it.`;
-      if (left <= 0) once("over", `The time is over. You can still send it for ${grace} seconds.`);
-      else if (left <= 10) once("seconds", "Ten seconds left.");
-      else if (left <= 60) once("minute", "One minute left.");
+      clock.textContent = left > 0
+        ? _("Time for this turn: %(minutes)s left.", { minutes: minutes(left) })
+        : _("The time is over: %(seconds)s s to send it.", { seconds: Math.max(left + grace, 0) });
+      if (left <= 0) once("over", _("The time is over. You can still send it for %(seconds)s seconds.", { seconds: grace }));
+      else if (left <= 10) once("seconds", _("Ten seconds left."));
+      else if (left <= 60) once("minute", _("One minute left."));
       if (left + grace < -1) location.reload();
     };
     show();
@@ -134,7 +145,7 @@ document.documentElement.classList.add("scripted");
       step: steps.now,
       hold: steps.unread,
       effort: (efforts) => ({ efforts }),
-      words: WORDS[form.dataset.for],
+      words: form.dataset.for === "talk" ? talkWords() : trialWords(),
     });
 
     function put(kept) {
@@ -178,9 +189,9 @@ document.documentElement.classList.add("scripted");
     const each = Number(part.dataset.each || 1);
     const most = each * Number(part.dataset.most || 0);
     const here = each * counted(text.value);
-    const unit = part.dataset.unit || "words";
-    words.textContent = most ? `${here} of at most ${most} ${unit}` : `${here} ${unit}`;
-    if (most && here > most) words.textContent += `: ${here - most} too many`;
+    const unit = part.dataset.unit;
+    words.textContent = most ? _("%(here)s of at most %(most)s %(unit)s", { here, most, unit }) : `${here} ${unit}`;
+    if (most && here > most) words.textContent += `: ${_("%(count)s too many", { count: here - most })}`;
     words.classList.toggle("over", most > 0 && here > most);
   }
 
@@ -189,8 +200,13 @@ document.documentElement.classList.add("scripted");
     const wrong = part.querySelector("[data-wrong]");
     if (!line || !found) return;
     const most = line.dataset.most;
-    const checked = `${found.found} of ${found.quotes} ${found.quotes === 1 ? "quote" : "quotes"} found`;
-    line.textContent = `· ${checked}, ${found.characters}${most ? ` of ${most}` : ""} new characters`;
+    const checked = found.quotes === 1
+      ? _("%(found)s of 1 quote found", { found: found.found })
+      : _("%(found)s of %(quotes)s quotes found", { found: found.found, quotes: found.quotes });
+    const characters = most
+      ? _("%(count)s of %(most)s new characters", { count: found.characters, most })
+      : _("%(count)s new characters", { count: found.characters });
+    line.textContent = `· ${checked}, ${characters}`;
     wrong.hidden = !found.doubts.length;
     wrong.replaceChildren(...found.doubts.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
   }
@@ -220,11 +236,11 @@ document.documentElement.classList.add("scripted");
       const notice = page().querySelector("[data-quoted]");
       const words = selected();
       if (!words) {
-        notice.textContent = "Select words in the text first.";
+        notice.textContent = _("Select words in the text first.");
         return;
       }
       if (counted(words) < 4) {
-        notice.textContent = "At least four words in a row make a quote: 8 characters of Chinese or Japanese, 12 of Thai.";
+        notice.textContent = _("At least four words in a row make a quote: 8 characters of Chinese or Japanese, 12 of Thai.");
         return;
       }
       const before = speech.value.slice(0, caret[0]);
@@ -240,7 +256,7 @@ document.documentElement.classList.add("scripted");
       speech.focus();
       speech.selectionStart = speech.selectionEnd = before.length + added.length;
       caret = [speech.selectionStart, speech.selectionEnd];
-      notice.textContent = "Quoted.";
+      notice.textContent = _("Quoted.");
       form.elements.confirmed.value = "";
       saving().edited();
     }
@@ -271,7 +287,9 @@ document.documentElement.classList.add("scripted");
       opening.forEach((part) => part.classList.toggle("later", Number(part.dataset.step) > now()));
       if (!onward) return;
       onward.hidden = !more();
-      document.querySelector("[data-progress]").textContent = more() ? `${now()} of ${steps} steps shown` : "All steps are shown.";
+      document.querySelector("[data-progress]").textContent = more()
+        ? _("%(count)s of %(all)s steps shown", { count: now(), all: steps })
+        : _("All steps are shown.");
     }
 
     function goOn() {
@@ -284,7 +302,7 @@ document.documentElement.classList.add("scripted");
 
     function unread() {
       if (!more()) return false;
-      saving().say("There is more to read first: open the next step.", true);
+      saving().say(_("There is more to read first: open the next step."), true);
       onward.focus();
       return true;
     }
@@ -316,10 +334,10 @@ document.documentElement.classList.add("scripted");
 
     function show() {
       shares.forEach((field, at) => {
-        const bits = (Math.log2(Math.max(number(field) / 100, WORST)) + 0).toFixed(2).replace("-", "−");
+        const points = String(Math.round(100 + 50 * Math.log2(Math.max(number(field) / 100, WORST)))).replace("-", "−");
         sliders[at].value = number(field);
-        sliders[at].setAttribute("aria-valuetext", `${neat(number(field))}; ${bits} bits if right`);
-        would[at].querySelector("[data-bits]").textContent = field.value !== "" && field.validity.valid ? bits : "–";
+        sliders[at].setAttribute("aria-valuetext", _("%(share)s; %(points)s points if right", { share: neat(number(field)), points }));
+        would[at].querySelector("[data-points]").textContent = field.value !== "" && field.validity.valid ? points : "–";
       });
       price.textContent = shares.some((field) => field.value !== "" && field.validity.valid && number(field) / 100 <= WORST) ? said : "";
     }
@@ -331,14 +349,14 @@ document.documentElement.classList.add("scripted");
       if (wrong) field.setAttribute("aria-invalid", "true");
       else field.removeAttribute("aria-invalid");
       const letters = shares.flatMap((other, place) => (other.hasAttribute("data-wrong") ? String.fromCharCode(65 + place) : []));
-      const text = letters.length ? `${letters.join(", ")}: give a number from 0 to 100.` : "";
+      const text = letters.length ? _("%(letters)s: give a number from 0 to 100.", { letters: letters.join(", ") }) : "";
       if (wanted.textContent !== text) wanted.textContent = text;
       field.setAttribute("aria-describedby", wanted.id);
     }
 
     function share(moved, value) {
       if (moved !== focused) [focused, base] = [moved, shares.map(number)];
-      const others = shares.map((_, at) => at).filter((at) => at !== moved);
+      const others = shares.map((field, at) => at).filter((at) => at !== moved);
       const before = others.reduce((sum, at) => sum + base[at], 0);
       const unit = Number.isInteger(value) ? 1 : 100;
       let rest = Math.round((100 - value) * 100) / 100;

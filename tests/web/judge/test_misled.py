@@ -77,7 +77,7 @@ async def test_examples_come_first_on_a_page_of_their_own_and_no_clock_runs_ther
     assert "Please decide within 45 seconds" in page
     again = (await browser.get(trial)).text
     assert "data-belief" in again
-    assert "1 about other texts, each for a wrong answer" in again
+    assert "1 about another text, for a wrong answer" in again
     assert (await believe(browser, trial)).status_code == 303
     assert "Your verdict is stored" in (await browser.get(trial)).text
 

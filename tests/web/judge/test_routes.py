@@ -97,7 +97,7 @@ async def test_the_queue_says_how_many_are_left_and_about_how_long(world: World)
     browser = await world.site.browser("judge")
     page = (await browser.get("/judge")).text
     assert "2 trials" in page
-    assert "a guess" in page
+    assert "This is a guess." in page
 
     trial = await next_trial(browser)
     assert trial in (await browser.get("/judge")).text
@@ -107,7 +107,7 @@ async def test_the_queue_says_how_many_are_left_and_about_how_long(world: World)
         await believe(browser, trial, efforts=effort(60))
     page = (await browser.get("/judge")).text
     assert "1 trial" in page
-    assert "going by your last ones" in page
+    assert "goes by your last ones" in page
 
 
 async def test_the_queue_takes_as_many_queries_with_ten_times_more_trials(site: Site) -> None:

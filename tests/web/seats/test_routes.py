@@ -459,7 +459,7 @@ async def test_what_did_not_verify_is_told_before_it_is_final(site: Site) -> Non
     words = "He said: <quote>the moon was made of cheese</quote>."
     page = await say(browser, here, words)
     assert page.status_code == 422
-    assert "the moon was made of cheese” would be shown as not found: it is not in the passage" in page.text
+    assert "the moon was made of cheese” would be shown as “not found”: it is not in the passage" in page.text
     assert await count(site, Move) == 0
     [confirmed] = re.findall(r'name="confirmed" value="([0-9a-f]{64})"', page.text)
     # A word for other words is none for these.
