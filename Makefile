@@ -81,6 +81,7 @@ docs: setup ## Write the generated pages anew
 	$(BIN)/python -m app.exchange.columns > docs/data-dictionary.md
 	$(BIN)/python -m app.exchange.taskfile > docs/formats/tasks.schema.json
 	$(BIN)/python -m app.exchange.archive > docs/formats/archives.schema.json
+	$(BIN)/python -m app.studies.spec > docs/formats/study-files.schema.json
 
 messages: setup ## Collect the words of participants' pages into app/translations/, for translators
 	$(BIN)/python -m scripts.messages

@@ -37,7 +37,7 @@ from app.protocols.flaws import planted_in
 from app.protocols.judging import Reading, judge
 from app.protocols.quotes import IndexedPassage, indexed
 from app.protocols.views import View
-from app.records import plays
+from app.records import live, plays
 from app.records.database import OUTAGE, Database
 from app.records.endpoints import settings_of
 from app.records.experiments import pause
@@ -198,6 +198,7 @@ class Engine:
             opened.play.record(move)
         if isinstance(opened.row, Trial):
             awaited = {ask.seat for ask in opened.play.due}
+            await live.answered(session, seat.id)
             await plays.queue_again(session, opened.row, awaited)
         elif opened.play.finished:
             await self._finish(session, opened, opened.play.outcome)
@@ -248,7 +249,7 @@ class Engine:
         return await self._open_talk(session, row, arm)
 
     async def _open_talk(self, session: AsyncSession, trial: Trial, arm: SeatedArm) -> Opened:
-        people = await plays.people_in(session, trial.id)
+        people, replaced = await plays.people_in(session, trial.id)
         holders = {seat: row.id for seat, row in arm.rows.items()}
         assignment = arm.protocol.balanced(len(trial.answers), holders)[trial.assignment]
         sitting = {seat: row for seat, row in people.items() if row is not None}
@@ -258,7 +259,7 @@ class Engine:
         text = await plays.passage_text(session, trial.question.passage)
         moves = await plays.moves_of(session, trial.id)
         empty = people.keys() - rows.keys()
-        seating = self._seating(arm, trial, rows, text, empty, assignment.role)
+        seating = self._seating(arm, trial, rows, text, empty, assignment.role, replaced)
         play = replay(Play(arm.protocol.script(seating.case), arm.protocol.rights()), moves)
         return Opened(trial, play, seating, moves, rows)
 
@@ -311,9 +312,12 @@ class Engine:
         text: str,
         empty: Collection[str] = (),
         role: str = "",
+        replaced: Collection[str] = (),
     ) -> Seating:
         trial = plays.trial_of(row)
         holders = {seat: self._holder(holder) for seat, holder in rows.items()}
+        # A person's seat is asked as a person is, so that what was asked before stays as it was.
+        holders |= {seat: replace(holders[seat], elicitation=Elicitation()) for seat in replaced}
         holders |= dict.fromkeys(empty, EMPTY_CHAIR)
         case = Case(
             question=trial.question.text,

@@ -29,6 +29,13 @@ class Conceded(StrEnum):
     LEFT_OUT = "left-out"
 
 
+class Excluded(StrEnum):
+    """Whether people count whom the rules of their study, or a researcher, leave out."""
+
+    LEFT_OUT = "left-out"
+    KEPT = "kept"
+
+
 @dataclass(frozen=True, slots=True)
 class Choices:
     """How a report is computed. Without choices it is the one that the rules of figures describe."""
@@ -40,6 +47,7 @@ class Choices:
     """Pairs of arms to compare beside those that the file names."""
     every_contrast: bool = False
     """Whether all pairs of arms are compared."""
+    excluded: Excluded = Excluded.LEFT_OUT
 
     @property
     def recomputed(self) -> bool:
@@ -65,6 +73,7 @@ class Choices:
             "each verdict counts alike (not each question)" if self.unit is Unit.VERDICT else "",
             "ties count as wrong (not as a share)" if self.ties is Ties.WRONG else "",
             "talks with a concession are left out" if self.conceded is Conceded.LEFT_OUT else "",
+            "excluded people count (they are not left out)" if self.excluded is Excluded.KEPT else "",
         ]
         chosen = "; ".join(filter(None, said))
         return [f"Recomputed as the reader chose, not as by default: {chosen}."] if chosen else []
@@ -75,6 +84,7 @@ class Choices:
             "unit": self.unit.value,
             "ties": self.ties.value,
             "conceded_talks": self.conceded.value,
+            "excluded_people": self.excluded.value,
             "contrasts": "all" if self.every_contrast else [list(pair) for pair in self.contrasts],
         }
 

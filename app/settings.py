@@ -72,9 +72,11 @@ class Settings(BaseSettings):
     vllm: str | None = None
     """The command `vllm` that `arena serve --vllm` starts; without it that of `.vllm/`, or the first on the path."""
     key_variables: Listed = ()
-    """Environment variables that an endpoint added in the browser may name for its key, headers and query,
-    besides ARENA_KEY_….
+    """Environment variables that an endpoint added in the browser may name for its key, headers and query, and a
+    study for its recruiter's token and secret, besides ARENA_KEY_….
     """
+    prolific_url: Annotated[str, AfterValidator(_origin)] = "https://api.prolific.com"
+    """Where Prolific's API is. `arena serve` sends requests there only where `allowed_hosts` names it."""
 
 
 def settings() -> Settings:

@@ -381,6 +381,13 @@ PLAYED_TRIAL = func.coalesce(Playing.talk_id, Playing.id)
 """The id of that trial."""
 
 
+WAYS = (
+    *("returned", "absent", "stopped", "withdrawn", "timed_out"),
+    *("failed_checks", "screened_out", "completed"),
+)
+"""How a person left a talk: they gave their seat back, did not answer in time, or ended their part in the study."""
+
+
 class SeatRow(Base):
     """A seat of a play that a person is to hold, and who does. Models need none."""
 
@@ -397,12 +404,19 @@ class SeatRow(Base):
         ),
         Index("ix_seat_open", "play_id", postgresql_where=text("state = 'open'")),
         Index("ix_seat_leased_until", "leased_until", postgresql_where=text("leased_until IS NOT NULL")),
+        Index("ix_seat_closes_at", "closes_at", postgresql_where=text("closes_at IS NOT NULL")),
         CheckConstraint("state IN ('open', 'waiting', 'done', 'returned')", name="state_is_known"),
         CheckConstraint("role IN ('judge', 'debater')", name="role_is_known"),
         CheckConstraint("(state = 'open') = (participant_id IS NULL)", name="open_has_no_holder"),
         CheckConstraint("leased_until IS NULL OR state = 'waiting'", name="leases_end_with_the_work"),
         CheckConstraint("lease_minutes > 0", name="leases_last"),
         CheckConstraint("seconds > 0", name="time_is_positive"),
+        CheckConstraint("closes_at IS NULL OR state = 'waiting'", name="times_end_with_the_work"),
+        CheckConstraint("(ends_at IS NULL) = (closes_at IS NULL)", name="times_have_both_ends"),
+        CheckConstraint(f"left_as IN ({', '.join(repr(way) for way in WAYS)})", name="leaving_is_known"),
+        CheckConstraint("(left_as IS NULL) = (left_at IS NULL)", name="leaving_has_a_time"),
+        CheckConstraint("left_as IS NULL OR state = 'returned'", name="who_left_has_no_seat"),
+        CheckConstraint("replacement_id IS NULL OR left_as IS NOT NULL", name="replacements_follow_leaving"),
     )
 
     id: Mapped[OpaqueId]
@@ -425,6 +439,18 @@ class SeatRow(Base):
     """When a person who does not answer loses it; None while others are awaited."""
     flags: Mapped[JsonObject]
     """What a person marked, and what was shown to them."""
+    seen_at: Mapped[Moment | None]
+    """When the page of a person in a talk was last open, to within some seconds."""
+    ends_at: Mapped[Moment | None]
+    """When the time for a turn is over, or that in a waiting room; None where none is given."""
+    closes_at: Mapped[Moment | None]
+    """When the grace after it is over: from then on no answer is taken."""
+    left_as: Mapped[str | None]
+    """How a person left a talk of a study that had begun; None for others, whose seat goes to the next person."""
+    left_at: Mapped[Moment | None]
+    replacement_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("participant.id"))
+    """The participant that goes on in the seat since then; None where the talk ended."""
 
     play: Mapped[PlayRow] = relationship(lazy="raise")
-    participant: Mapped[Participant | None] = relationship(lazy="raise")
+    participant: Mapped[Participant | None] = relationship(lazy="raise", foreign_keys=[participant_id])
+    replacement: Mapped[Participant | None] = relationship(lazy="raise", foreign_keys=[replacement_id])

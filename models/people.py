@@ -1,6 +1,7 @@
 """Who uses the arena: accounts, invites, sessions, tokens, and the audit trail."""
 
 import uuid
+from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -198,12 +199,14 @@ class Draft(Base):
     active_seconds: Mapped[float] = mapped_column(server_default=text("0"))
     focus_changes: Mapped[int] = mapped_column(server_default=text("0"))
     edits: Mapped[int] = mapped_column(server_default=text("0"))
-    keystrokes: Mapped[int] = mapped_column(server_default=text("0"))
-    """Keys pressed in fields for text: how many, never which."""
-    pastes: Mapped[int] = mapped_column(server_default=text("0"))
-    pasted_characters: Mapped[int] = mapped_column(server_default=text("0"))
-    away_seconds: Mapped[float] = mapped_column(server_default=text("0"))
+    keystrokes: Mapped[int | None]
+    """Keys pressed in fields for text: how many, never which. None, as the three below, where the browser ran no script."""
+    pastes: Mapped[int | None]
+    pasted_characters: Mapped[int | None]
+    away_seconds: Mapped[float | None]
     """With the page open and not in front."""
+    visits: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    """The four counts by the visit and the step that they are of: see `app.records.drafts.Signals`."""
     updated_at: Mapped[Now]
 
 

@@ -167,7 +167,7 @@ class StudyStep(Base):
     draft: Mapped[JsonObject]
     """What was entered and not submitted yet."""
     effort: Mapped[JsonObject]
-    """Active seconds, keystrokes and the like, as of a draft."""
+    """Active seconds, keystrokes and the like, as of a draft; signals by visit are in `visits`."""
 
 
 class Payment(Base):

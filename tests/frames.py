@@ -44,6 +44,7 @@ class Row:
     method: str = "logprobs"
     label_mass: float | None = None
     flags: tuple[str, ...] = ()
+    excluded: str = ""
 
 
 def verdict_frame(rows: Sequence[Row]) -> pl.DataFrame:
@@ -87,6 +88,7 @@ def _verdict(row: Row, talks: Mapping[tuple[str, UUID, str, int], int]) -> dict[
         "label": PEOPLE if row.kind == "person" else row.judge,
         "person": row.judge if row.kind == "person" else "",
         "knows_story": False,
+        "excluded": row.excluded,
         "place": row.place,
         "talk": talks[_talk_of(row)],
         "play": row.judging,

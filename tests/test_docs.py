@@ -20,6 +20,7 @@ from app.participants.base import EndpointSettings, ModelSettings
 from app.protocols import PROTOCOLS
 from app.services.vllm_options import reasoning_parser
 from app.settings import Settings
+from app.studies.spec import parse_study
 from app.web.api.routes import document
 from scripts import api_page, check_page, module_table, preset_pages
 from scripts.protocol_pages import PAGES, by_hand, page
@@ -117,11 +118,13 @@ NAMES = [f"{path.relative_to(ROOT)}-{data['name']}" for path, data in EXAMPLES]
 
 
 @pytest.mark.parametrize(("path", "data"), EXAMPLES, ids=NAMES)
-def test_every_file_shown_can_be_read_as_an_experiment_or_a_panel(
+def test_every_file_shown_can_be_read_as_an_experiment_a_study_or_a_panel(
     path: Path, data: dict[str, Any], tmp_path: Path
 ) -> None:
     if "arms" in data:
         assert parse_spec(data).name == data["name"]
+    elif "people" in data:
+        assert parse_study(data).name == data["name"]
     else:
         file = tmp_path / "panel.yaml"
         file.write_text(yaml.safe_dump(data))

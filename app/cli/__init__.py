@@ -12,7 +12,20 @@ from typing import Annotated
 
 import typer
 
-from app.cli import database, experiments, marks, planning, remote, reproduce, results, serving, tasks, users
+from app.cli import (
+    database,
+    experiments,
+    marks,
+    planning,
+    recruiting,
+    remote,
+    reproduce,
+    results,
+    serving,
+    studies,
+    tasks,
+    users,
+)
 from app.cli.running import Incomplete, Stopped
 from app.errors import ServiceError, UserError
 
@@ -25,6 +38,8 @@ cli = typer.Typer(
 for group in (experiments, results, marks, reproduce, planning, serving, database):
     cli.add_typer(group.commands)
 cli.add_typer(tasks.commands, name="import")
+studies.commands.add_typer(recruiting.commands)
+cli.add_typer(studies.commands, name="study")
 cli.add_typer(users.commands, name="user")
 cli.add_typer(database.upkeep, name="db")
 

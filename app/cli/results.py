@@ -24,7 +24,7 @@ from app.exchange.choices import (
     What,
     kind_of,
 )
-from app.report_choices import MOST, Choices, Conceded, Ties, Unit, check_number, parsed_contrasts
+from app.report_choices import MOST, Choices, Conceded, Excluded, Ties, Unit, check_number, parsed_contrasts
 
 if TYPE_CHECKING:
     from app.client import Remote
@@ -62,6 +62,9 @@ def report_command(
     conceded: Annotated[
         Conceded, typer.Option(help="Whether talks count in which a speech conceded.")
     ] = Conceded.KEPT,
+    excluded: Annotated[
+        Excluded, typer.Option(help="Whether people count whom their study's rules or a researcher exclude.")
+    ] = Excluded.LEFT_OUT,
     contrast: Annotated[
         list[str] | None,
         typer.Option(
@@ -76,7 +79,7 @@ def report_command(
         raise UserError(f"{format.value.upper()} holds one report: name one experiment at a time.")
     names = list(dict.fromkeys(names))
     pairs, every = parsed_contrasts(contrast or ())
-    choices = Choices(unit, ties, conceded, pairs, every)
+    choices = Choices(unit, ties, conceded, pairs, every, excluded)
     remote = remote_arena()
     if remote and choices != Choices():
         raise UserError(
@@ -100,7 +103,7 @@ def report_command(
 
 async def _methods(remote: Remote | None, names: list[str], choices: Choices) -> None:
     from app.cli.local import local_arena
-    from app.cli.work import find_experiment, local_report
+    from app.cli.work import find_outcomes, local_report
     from app.reports.methods import as_text
 
     if remote:
@@ -108,7 +111,7 @@ async def _methods(remote: Remote | None, names: list[str], choices: Choices) ->
             print("\n\n".join([as_text((await remote.report(name))["methods"]) for name in names]))
         return
     async with local_arena() as (database, _):
-        experiments = [await find_experiment(database, name) for name in names]
+        experiments = [await find_outcomes(database, name, "report") for name in names]
         made = [await local_report(database, experiment, choices) for experiment in experiments]
     print("\n\n".join(as_text(result.methods) for result in made))
 
@@ -136,7 +139,7 @@ async def _report_here(names: list[str], format: ReportFormat, choices: Choices,
     from app.cli.overview import SHOWN
     from app.cli.progress import figures
     from app.cli.work import (
-        find_experiment,
+        find_outcomes,
         local_overview,
         local_report,
         print_comparison,
@@ -148,7 +151,7 @@ async def _report_here(names: list[str], format: ReportFormat, choices: Choices,
     from app.services.tags import marked
 
     async with local_arena() as (database, _):
-        experiments = [await find_experiment(database, name) for name in names]
+        experiments = [await find_outcomes(database, name, "report") for name in names]
         if format is ReportFormat.HTML:
             with figures(experiments[0].name) as tell:
                 page = await standing_alone(database, experiments[0], tell, choices)
@@ -204,11 +207,11 @@ def compare_command(
 
 async def _compare_here(names: list[str], asked: list[str], format: ComparisonFormat) -> None:
     from app.cli.local import local_arena
-    from app.cli.work import find_experiment, print_comparison
+    from app.cli.work import find_outcomes, print_comparison
     from app.reports.comparison import comparison_of
 
     async with local_arena() as (database, _):
-        experiments = [await find_experiment(database, name) for name in names]
+        experiments = [await find_outcomes(database, name, "comparison") for name in names]
         made = await comparison_of(database, experiments, asked)
     if format is ComparisonFormat.JSON:
         print(json.dumps(made.as_json(), indent=2))
@@ -317,15 +320,19 @@ def _parts(lists: list[str]) -> frozenset[Part]:
 async def _export(name: str, what: Kind, format: Format, target: Path, options: Options) -> None:
     from app.cli.console import say
     from app.cli.local import local_arena
-    from app.cli.work import find_experiment
+    from app.cli.work import find_experiment, find_outcomes
     from app.exchange.outgoing import send_out
+    from app.services.looking import SHOW_NO_OUTCOME
 
     if remote := remote_arena():
         async with remote:
             rows = await remote.export(name, what, format, target, options)
     else:
         async with local_arena() as (database, _):
-            experiment = await find_experiment(database, name)
+            if what in SHOW_NO_OUTCOME:
+                experiment = await find_experiment(database, name)
+            else:
+                experiment = await find_outcomes(database, name, f"export of {what.value}")
             rows = await send_out(database, experiment, what, format, target, options)
     say(f"{rows} rows of {what.value} written to {'stdout' if str(target) == '-' else target}.")
 
@@ -371,11 +378,11 @@ async def _pgr(
     orders: Orders,
 ) -> None:
     from app.cli.local import local_arena
-    from app.cli.work import find_experiment
+    from app.cli.work import find_outcomes
     from app.exchange.student import student_gap
 
     async with local_arena() as (database, _):
-        experiment = await find_experiment(database, name)
+        experiment = await find_outcomes(database, name, "performance gap recovered")
         async with database.session() as session:
             found = await student_gap(
                 session,

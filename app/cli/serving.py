@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 """The folder of the experiments that the demo runs."""
+STUDY = Path(__file__).parents[1] / "studies" / "demo-study.yaml"
+"""The study that the demo opens."""
 BACKGROUND = 2
 """Trials that the demo plays at once while it serves, so that its pages stay quick."""
 
@@ -152,20 +154,29 @@ async def _show_around(database: Database, chosen: Settings, listener: socket) -
     """Prepare judgements and debates for people and an experiment under way, and serve, with links for visitors."""
     from app.cli.work import begin, work_off
     from app.experiments.spec import read_spec
-    from app.services.demo import visitor
+    from app.services.demo import study_path, visitor
+    from app.studies.spec import Recruiter, read_study
 
     async with database.session.begin() as session:
         await visitor(session, "debater")  # without whom no seat can be kept for people
-    for name in ("demo-people", "demo-debate"):
+    for name in ("demo-people", "demo-debate", "demo-study"):
         await work_off(database, chosen, await begin(database, read_spec(EXPERIMENTS / f"{name}.yaml")))
     await begin(database, read_spec(EXPERIMENTS / "demo-running.yaml"))
-    await serve_visitors(database, chosen.model_copy(update={"concurrency": BACKGROUND}), listener)
+    async with database.session.begin() as session:
+        study = read_study(STUDY).model_copy(update={"recruiter": Recruiter()})
+        joins = {"participant": await study_path(session, study)}
+    calm = chosen.model_copy(update={"concurrency": BACKGROUND})
+    await serve_visitors(database, calm, listener, joins=joins)
 
 
 async def serve_visitors(
-    database: Database, chosen: Settings, listener: socket, roles: Sequence[str] | None = None
+    database: Database,
+    chosen: Settings,
+    listener: socket,
+    roles: Sequence[str] | None = None,
+    joins: Mapping[str, str] | None = None,
 ) -> None:
-    """Serve the pages, with a link that signs in once for each of the roles (all where None)."""
+    """Serve the pages, with a link that signs in once for each of the roles (all where None). `joins`: paths of studies."""
     from app.cli.console import say
     from app.services.demo import ROLES, links
     from app.web.server import serving
@@ -176,6 +187,9 @@ async def serve_visitors(
     def welcome(address: str) -> None:
         say(f"{_place(chosen, address)}; Ctrl-C stops it. Each of these links signs in once:")
         for role, path in paths.items():
-            say(f"  {role + ':':<12}{chosen.public_url or address}{path}")
+            say(f"  {role + ':':<13}{chosen.public_url or address}{path}")
+        for who, path in (joins or {}).items():
+            say("This one joins the study demo-study, as often as you like (use a private window):")
+            say(f"  {who + ':':<13}{chosen.public_url or address}{path}")
 
     await serving(database, chosen, listener, welcome)

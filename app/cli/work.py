@@ -20,6 +20,7 @@ from app.reports.comparison import Comparison
 from app.reports.report import Report, notes, report
 from app.reports.tables import as_tables
 from app.services.caps import change_cap
+from app.services.looking import look_here, sight
 from app.services.tags import Marked, marked
 from app.settings import Settings
 from models import Experiment
@@ -34,6 +35,14 @@ async def find_experiment(database: Database, name: str) -> Experiment:
             there = f"there are {', '.join(names)}" if names else "there is none yet"
             raise UserError(f"There is no experiment {name} ({there}): start one with `arena run SPEC.yaml`.")
         return found
+
+
+async def find_outcomes(database: Database, name: str, what: str) -> Experiment:
+    """Return an experiment whose outcomes may be seen, and note the look where it is to be noted. Raise UserError."""
+    found = await find_experiment(database, name)
+    async with database.session.begin() as session:
+        await look_here(session, found, what)
+    return found
 
 
 async def begin(
@@ -86,7 +95,14 @@ async def remote_overview(remote: Remote, name: str) -> Overview:
 
 
 async def print_local_report(database: Database, experiment: Experiment, address: str | None = None) -> None:
-    """Print the report of an experiment of this machine on one screen; `address` is that of its page, if it is served."""
+    """Print the report of an experiment of this machine on one screen; `address` is that of its page, if it is served.
+
+    While a study hides outcomes, say so instead.
+    """
+    async with database.session.begin() as session:
+        if hidden := (await sight(session, None, experiment, "report")).hidden:
+            say(hidden)
+            return
     result = await local_report(database, experiment, only=SHOWN)
     print_overview([await local_overview(database, result, address)])
 

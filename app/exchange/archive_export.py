@@ -1,6 +1,7 @@
 """An experiment as an archive: a file from which another arena has it whole, with the same report."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -289,15 +290,7 @@ class _Lines:
             lease_minutes=row.lease_minutes,
             seconds=row.seconds,
             flags=row.flags,
-            efforts=tuple(
-                EffortRecord(
-                    path=path,
-                    active_seconds=effort.active_seconds,
-                    focus_changes=effort.focus_changes,
-                    edits=effort.edits,
-                )
-                for path, effort in seat.efforts.items()
-            ),
+            efforts=tuple(EffortRecord(path=path, **asdict(effort)) for path, effort in seat.efforts.items()),
         )
 
     def _verdict(self, row: Verdict, trial: str, judging: PlayRow | None, panel: str | None) -> VerdictLine:

@@ -107,6 +107,10 @@ class EffortRecord(Shape):
     active_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     focus_changes: Small
     edits: Small
+    keystrokes: Small | None = None
+    pastes: Small | None = None
+    pasted_characters: Small | None = None
+    away_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
 class SeatRecord(Shape):

@@ -10,6 +10,7 @@ from app.records.columns import (
     EXPERIMENT,
     JSON,
     NUMBER,
+    SIGNALS,
     TEXT,
     TIME,
     TRIAL,
@@ -98,10 +99,11 @@ _PERSON = Parts(
                         Column("active_seconds", NUMBER, "Seconds at work."),
                         Column("focus_changes", WHOLE, "How often the person left the page or came back."),
                         Column("edits", WHOLE, "Changes to the entries."),
+                        *SIGNALS,
                     ]
                 )
             ),
-            "The effort for each answer, in the order of asking; zeros where the browser ran no script.",
+            "The effort for each answer, in the order of asking; zeros, and no signals, where the browser ran no script.",
         ),
     ]
 )  # fmt: skip

@@ -18,6 +18,7 @@ from app.exchange.tabular import ExportRefused
 from app.participants.base import PEOPLE
 from app.records import exports
 from app.records.database import Database
+from app.studies.looking import refuse_hidden
 from models import Arm, Experiment, Participant, Playing, Verdict
 
 
@@ -31,9 +32,12 @@ async def send_out(
 ) -> int:
     """Write what is asked for to `target` and return its number of rows.
 
-    Raise ExportRefused where it cannot be written, and for arms or judges that the experiment does not have.
+    Raise ExportRefused where it cannot be written, and for arms or judges that the experiment does not have. Raise OutcomesHidden
+    while a study runs whose file does not allow looking.
     """
     async with database.session() as session:
+        if what not in (What.CALLS, What.GOLD_LABELS):
+            await refuse_hidden(session, experiment.id)
         await refuse_unknown(session, experiment, options)
     if isinstance(what, What):
         return await export(database, experiment, what, form, target, options=options)

@@ -31,6 +31,7 @@ from app.statistics.intervals import FloatArray
 from app.statistics.pgr import METHOD, Gap, gap_recovered
 from app.statistics.readings import Figures
 from app.statistics.scores import credit
+from app.studies.looking import refuse_hidden
 from models import Experiment
 
 _TOLERANCE = 1e-6
@@ -145,8 +146,9 @@ async def student_gap(
 
     Floor and ceiling are arms, whose verdicts become labels as `orders` says, or files of predictions; the naive and the
     expert arm where None. The three terms are resampled together over passages. Raise PgrRefused for files with bad lines, and for
-    arms and judges that are not there.
+    arms and judges that are not there. Raise OutcomesHidden while a study runs whose file does not allow looking.
     """
+    await refuse_hidden(session, experiment.id)
     frame = await exports.frame(session, experiment)
     gold = {
         item.question.key: item

@@ -16,7 +16,7 @@ from app.judge_fields import FIELDS, KNOWS_STORY, FieldKind, JudgeField
 from app.protocols.flaws import GRADES
 from app.protocols.marks import MARKS, marked_place
 from app.records.columns import VERDICTS, Column, ColumnKind, ListOf, Parts, Scalar
-from app.records.drafts import Effort, by_step
+from app.records.drafts import SIGNALS, Effort, by_step
 from app.records.exports import Frame
 from app.records.frames import belief_columns, lists, places
 from app.records.verdict_pieces import Piece, Setting, field_column
@@ -190,6 +190,13 @@ def _filled(name: str, height: int, at: pl.Series, values: Sequence[Any]) -> pl.
     return series_of(name, [*values, []], _DECLARED[name])[place]
 
 
+def _some(name: str, height: int, at: pl.Series, values: Sequence[Any]) -> pl.Series:
+    """Return a declared column with these values in the rows `at`, and null elsewhere."""
+    place = np.full(height, len(values))
+    place[at.to_numpy()] = np.arange(len(values))
+    return series_of(name, [*values, None], _DECLARED[name])[place]
+
+
 def _decoded(texts: pl.Series, read: Callable[[str], Any], kind: ColumnKind) -> pl.Series:
     """Return texts as what `read` makes of them, each once; null for null."""
     own = texts.unique().drop_nulls()
@@ -292,12 +299,18 @@ def _efforts(rows: pl.DataFrame) -> Iterator[pl.Series]:
     at = (person & rows["drafts"].is_not_null()).arg_true()
     active = np.where(person.to_numpy(), 0.0, np.nan)
     seconds, efforts = [], []
+    signals: dict[str, list[Any]] = {name: [] for name in SIGNALS}
     for drafts, judging in rows[at].select("drafts", "judging").iter_rows():
         entered: Mapping[Any, Effort] = {path: Effort(*own) for path, *own in orjson.loads(drafts)}
         steps = by_step(entered) if judging else {}
         worked = steps if judging else entered
         seconds.append(math.fsum(effort.active_seconds for effort in worked.values()))
+        whole = sum(worked.values(), Effort())
+        for name, column in signals.items():
+            column.append(getattr(whole, name))
         efforts.append([{"step": step, **asdict(effort)} for step, effort in steps.items()])
     active[at.to_numpy()] = seconds
     yield pl.Series("active_seconds", active).fill_nan(None)
+    for name, column in signals.items():
+        yield _some(name, rows.height, at, column)
     yield _filled("effort", rows.height, at, efforts)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     exists,
     func,
     inspect,
+    literal_column,
     not_,
     or_,
     select,
@@ -30,9 +31,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.protocols.judging import last_places
-from app.records import plays
+from app.records import live, plays
 from app.records.eligibility import (
     COUNTED,
+    ENROLLED,
     FREE,
     GOES_ON,
     IN_HAND,
@@ -51,6 +53,7 @@ from app.records.summaries import summarise
 from models import (
     Account,
     Draft,
+    Enrolment,
     Experiment,
     Exposure,
     Judgement,
@@ -119,7 +122,8 @@ _FINISHED = _finished()
 async def claim(session: AsyncSession, account_id: uuid.UUID, role: str) -> uuid.UUID | None:
     """Give a person their next seat: one in hand where they are awaited, else an open one; None where none is left.
 
-    Arms are evened out for this person first and over everybody second; then judgings go before talks. Of judgings,
+    A talk in which another person of the same study waits goes first; so does, for these people, one that they have in
+    hand. Else arms are evened out for this person first and over everybody second; then judgings go before talks. Of judgings,
     those of trials with fewer verdicts go first, then those on a question that others have judged under another
     assignment: so honest and dishonest ones stay even. Of talks, those go first in which others sit already; then those
     on a question with fewer talks taken. The rest is decided by a hash. Gold has no part in it: what comes next must
@@ -127,6 +131,7 @@ async def claim(session: AsyncSession, account_id: uuid.UUID, role: str) -> uuid
     """
     # Two claims of one person wait for each other here, so that they cannot take two seats.
     account = await lock_human(session, account_id)
+    await live.one_at_a_time(session, account_id)
     person = await participant_of(session, account)
     mine = {"person": person, "role": role}
     awaited: uuid.UUID | None = (await session.scalars(_AWAITED, mine)).first()
@@ -144,11 +149,11 @@ async def claim(session: AsyncSession, account_id: uuid.UUID, role: str) -> uuid
 
 _AWAITED = (
     with_all(select(SeatRow.id))
-    .where(SeatRow.role == ROLE, *IN_HAND, SeatRow.leased_until.is_not(None))
+    .where(SeatRow.role == ROLE, *IN_HAND, or_(SeatRow.leased_until.is_not(None), and_(IS_TALK, ENROLLED)))
     .order_by(IS_TALK, SeatRow.id)
     .limit(1)
 )
-"""A seat of PERSON where they are awaited."""
+"""A seat of PERSON where they are awaited; of a study's people, who have one talk at a time, any talk."""
 
 
 def _arms() -> CTE:
@@ -186,6 +191,32 @@ def _judged_the_other_way() -> ColumnElement[int]:
         .correlate(Trial)
         .scalar_subquery()
     )
+
+
+_NEVER: ColumnElement[Any] = literal_column("'infinity'::timestamptz")
+
+
+def _partner(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a value of the other people of studies who wait in the talk; null for judgings, and where no one waits.
+
+    PERSON can have a seat there only if they are of the same study.
+    """
+    waiting = (
+        select(value)
+        .select_from(_beside)
+        .join(Account, Account.participant_id == _beside.participant_id)
+        .join(Enrolment, Enrolment.account_id == Account.id)
+        .where(_beside.play_id == Trial.id, _beside.state == "waiting")
+    )
+    return case((IS_TALK, waiting.correlate(Trial).scalar_subquery()))
+
+
+_beside = aliased(SeatRow)
+_is_here = _beside.seen_at > func.now() - live.FRESH
+_PARTNER_WAITS = _partner(func.min(func.coalesce(_beside.ends_at, _NEVER)).filter(_is_here))
+"""Until when another person waits in the talk, with the page open."""
+_PARTNER_IS_AWAY = func.coalesce(_partner(func.bool_or(not_(_is_here))), False)
+"""Whether another person waits there and has closed the page: they may come back, but no one is made to wait for that."""
 
 
 def _others_in_talk() -> ColumnElement[int]:
@@ -226,6 +257,8 @@ def _first_open() -> Statement:
     return (
         found.where(*MAY_HAVE, MAY_BEGIN, SeatRow.state == "open", Experiment.state == "running")
         .order_by(
+            _PARTNER_WAITS.nulls_last(),
+            _PARTNER_IS_AWAY,
             mine,
             everybody,
             IS_TALK,
@@ -260,17 +293,21 @@ async def _take(session: AsyncSession, person: uuid.UUID, found: Any) -> None:
     await session.execute(row)
     until = func.now() + timedelta(minutes=found.minutes)
     taken = update(SeatRow).where(SeatRow.id == found.id)
-    await session.execute(taken.values(state="waiting", participant_id=person, leased_until=until))
+    await session.execute(
+        taken.values(state="waiting", participant_id=person, leased_until=until, seen_at=func.now())
+    )
     if found.kind == "judging":
         judging = update(Judgement).where(Judgement.id == found.play_id)
         await session.execute(judging.values(state="waiting", judge_id=person))
+    elif await live.sat_down(session, found.id, found.play_id, found.experiment):
+        await enqueue(session, found.experiment, [found.play_id], Before.AWAITED)
 
 
 # ── keeping it, and giving it back ──────────────────────────────────────────────────────────────────────────────
 
 
 async def keep(session: AsyncSession, seat: uuid.UUID, person: uuid.UUID, *, turn: bool = True) -> bool:
-    """Let the lease of a seat begin anew, or rest where others are awaited; False where it is not the person's."""
+    """Let the lease of a seat begin anew, or rest where others are awaited; False where it is not the person's, or too late."""
     theirs = SeatRow.id == seat, SeatRow.participant_id == person, SeatRow.state == "waiting"
     goes_on = exists(
         select(1).where(
@@ -278,9 +315,10 @@ async def keep(session: AsyncSession, seat: uuid.UUID, person: uuid.UUID, *, tur
             case((IS_TALK, Playing.state.in_(IN_PLAY)), else_=Playing.state == "waiting"),
         )
     )
+    in_time = or_(SeatRow.closes_at.is_(None), SeatRow.closes_at > func.now())
     kept = await session.execute(
         update(SeatRow)
-        .where(*theirs, *([goes_on] if turn else []))
+        .where(*theirs, *([goes_on, in_time] if turn else []))
         .values(leased_until=lease_end() if turn else None)
         .returning(SeatRow.id),
         execution_options=_PLAIN,
@@ -299,7 +337,7 @@ async def give_back(
 ) -> bool:
     """Return a seat to the others, never to be shown to this person again; False where it is not in their hands.
 
-    A judging ends with it, and a fresh one is opened; a talk goes on with the next holder.
+    A judging ends with it, and a fresh one is opened; a talk goes on with the next holder, or as its study says.
     """
     found = await plays.load_seat(session, seat_id, lock=True)
     if found is None:
@@ -309,14 +347,22 @@ async def give_back(
     if not in_hand or seat.participant_id != account.participant_id:
         return False
     seat.flags = {**seat.flags, **flags}
-    await _replace(session, seat, play)
+    await _vacate(session, seat, play, "returned")
     await note(session, account.id, "gave back", "seat", seat_id, flags)
     return True
 
 
-async def release(session: AsyncSession, account: Account, *, also_done: bool) -> None:
+async def leave_late(session: AsyncSession, seat: SeatRow, talk: Trial) -> None:
+    """Take a seat from a person who did not answer in time. The caller has locked both."""
+    await _vacate(session, seat, talk, "absent")
+    await note(session, None, "time over", "seat", seat.id)
+    await session.flush()
+
+
+async def release(session: AsyncSession, account: Account, how: str, *, also_done: bool) -> None:
     """Give the others what a person has in hand, and what they have judged too where `also_done`. No talk is played anew.
 
+    `how` is the end of the person's part in a study.
     Of a judging that was done the moves stay; the verdict that follows from them goes, so that only judgings that are
     done have one.
     """
@@ -329,7 +375,7 @@ async def release(session: AsyncSession, account: Account, *, also_done: bool) -
     )
     in_hand = mine.where(SeatRow.state == "waiting", Playing.state.in_(("waiting", *IN_PLAY)))
     for seat, play in (await session.execute(in_hand)).all():
-        await _put_back(session, seat, play, "released")
+        await _put_back(session, seat, play, "released", how)
     if also_done:
         for seat, play in (await session.execute(mine.where(SeatRow.state == "done", not_(IS_TALK)))).all():
             assert isinstance(play, Judgement)
@@ -382,7 +428,9 @@ async def reopen_failed(session: AsyncSession, experiment: uuid.UUID) -> int:
     return queued
 
 
-async def _put_back(session: AsyncSession, seat: SeatRow, play: PlayRow, why: str) -> bool:
+async def _put_back(
+    session: AsyncSession, seat: SeatRow, play: PlayRow, why: str, how: str = "absent"
+) -> bool:
     """Bring back one seat from its holder, and note why; False where nothing is left to do in it."""
     if isinstance(play, Judgement) and await _made_by_worker(session, seat, play):
         return False
@@ -390,7 +438,7 @@ async def _put_back(session: AsyncSession, seat: SeatRow, play: PlayRow, why: st
         play.state, play.judge_id = "open", None
         seat.state, seat.participant_id, seat.leased_until = "open", None, None
     else:
-        await _replace(session, seat, play)
+        await _vacate(session, seat, play, how)
     await note(session, None, why, "seat", seat.id)
     return True
 
@@ -416,9 +464,15 @@ async def _is_untouched(session: AsyncSession, seat: SeatRow) -> bool:
     return not seat.flags and not await session.scalar(select(or_(moved, drafted)))
 
 
+async def _vacate(session: AsyncSession, seat: SeatRow, play: PlayRow, how: str) -> None:
+    """Let a person leave a seat: a talk of a study that has begun goes on or ends as its file says."""
+    if not isinstance(play, Trial) or not await plays.left(session, play, seat, how):
+        await _replace(session, seat, play)
+
+
 async def _replace(session: AsyncSession, seat: SeatRow, play: PlayRow) -> None:
     """Keep what a person did as a returned seat, and open the same seat afresh."""
-    seat.state, seat.leased_until = "returned", None
+    seat.state, seat.leased_until, seat.ends_at, seat.closes_at = "returned", None, None, None
     play_id = seat.play_id
     if isinstance(play, Judgement):
         play.state = "returned"

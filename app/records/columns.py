@@ -105,6 +105,14 @@ TRIAL = (
     Column("seed", WHOLE, "Seed of the trial."),
 )
 
+SIGNALS = (
+    maybe("keystrokes", WHOLE, "Keys pressed in fields for text: how many, never which. Words that were dictated, swiped or filled in count as one."),
+    maybe("pastes", WHOLE, "How often text was pasted or dropped into these fields."),
+    maybe("pasted_characters", WHOLE, "Characters of these texts."),
+    maybe("away_seconds", NUMBER, "Seconds with the page open and not in front."),
+)  # fmt: skip
+"""What tells who wrote a text without its content; absent, and not zero, where the browser ran no script."""
+
 VERDICTS = (
         *EXPERIMENT,
         maybe("round", TEXT, "Judging round; absent where the judge took part in the talk."),
@@ -156,6 +164,7 @@ VERDICTS = (
         ),
         *map(_field_of_verdict, FIELDS),
         maybe("active_seconds", NUMBER, "Seconds that a person worked on it up to the last belief, with the page in front and activity in the last 30 s. Absent for others."),
+        *SIGNALS,
         Column(
             "effort",
             ListOf(
@@ -165,10 +174,11 @@ VERDICTS = (
                         Column("active_seconds", NUMBER, "Seconds at work."),
                         Column("focus_changes", WHOLE, "How often the person left the page or came back."),
                         Column("edits", WHOLE, "Changes to the entries."),
+                        *SIGNALS,
                     ]
                 )
             ),
-            "A person's effort at each step, in order; zeros where the browser ran no script. Empty for others, and for people who took part in the talk: see `people` of its transcript.",
+            "A person's effort at each step, in order; zeros, and no signals, where the browser ran no script. Empty for others, and for people who took part in the talk: see `people` of its transcript.",
         ),
         maybe("seconds_allowed", WHOLE, "Seconds in which a person was asked to decide; absent where there was no time limit."),
         maybe("seconds_taken", NUMBER, "Seconds from the first showing of the trial to the verdict, by the server's clock; absent where there was no time limit. Of an imported verdict, the time that its archive gives."),

@@ -88,6 +88,10 @@ def _enrolled() -> Condition:
     return mine.where(Account.participant_id == PERSON).exists().correlate(None)
 
 
+ENROLLED = _enrolled()
+"""Whether PERSON's account was made for a study."""
+
+
 def _promised() -> Condition:
     """Whether the experiment is of the study that PERSON takes part in, on its trials, and fewer are taken than promised."""
     seat = aliased(SeatRow)
@@ -113,7 +117,7 @@ def _kept_for_study() -> Condition:
 
 
 def _works_for() -> Condition:
-    return case((_enrolled(), _promised()), else_=and_(not_(_kept_for_study()), _invited()))
+    return case((ENROLLED, _promised()), else_=and_(not_(_kept_for_study()), _invited()))
 
 
 def _invited() -> Condition:

@@ -11,18 +11,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Uuid, bindparam, delete, func, or_, select, update
+from sqlalchemy import Uuid, and_, bindparam, delete, func, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
 from app.records import assignment, people
+from app.records.live import LET_GO
 from app.records.people import note
+from app.records.plays import IN_PLAY
 from models import (
     Account,
     Draft,
     Enrolment,
-    Judging,
+    Playing,
     SeatRow,
     Study,
     StudyStep,
@@ -230,9 +232,15 @@ async def _trials_free(session: AsyncSession, study: uuid.UUID) -> int:
     free = (
         select(func.count())
         .select_from(SeatRow)
-        .join(Judging, Judging.id == SeatRow.play_id)
-        .join(study_experiment, study_experiment.c.experiment_id == Judging.experiment_id)
-        .where(study_experiment.c.study_id == study, SeatRow.state == "open")
+        .join(Playing, Playing.id == SeatRow.play_id)
+        .join(study_experiment, study_experiment.c.experiment_id == Playing.experiment_id)
+        .join(Study, Study.id == study_experiment.c.study_id)
+        .where(
+            Study.id == study,
+            SeatRow.state == "open",
+            SeatRow.role == func.coalesce(Study.spec["role"].astext, "judge"),
+            or_(Playing.kind == "judging", Playing.state.in_(IN_PLAY)),
+        )
     )
     promised = select(func.coalesce(func.sum(Enrolment.promised), 0)).where(
         Enrolment.study_id == study, Enrolment.ended_as.is_(None)
@@ -253,23 +261,31 @@ async def _trials_free(session: AsyncSession, study: uuid.UUID) -> int:
 
 
 async def trials_done(session: AsyncSession, enrolment: Enrolment) -> int:
-    """Return how many of the promised trials a person has done."""
+    """Return how many of the promised trials a person has done; a talk that failed counts, since it was not their fault."""
+    failed = and_(SeatRow.state == "waiting", Playing.kind == "talk", Playing.state == "failed")
     found = (
         select(func.count())
         .select_from(SeatRow)
+        .join(Playing, Playing.id == SeatRow.play_id)
         .join(Account, Account.participant_id == SeatRow.participant_id)
-        .where(Account.id == enrolment.account_id, SeatRow.state == "done")
+        .where(Account.id == enrolment.account_id, or_(SeatRow.state == "done", failed))
     )
     return int(await session.scalar(found) or 0)
 
 
 async def trials_returned(session: AsyncSession, enrolment: Enrolment) -> int:
-    """Return how many trials a person has had and has no more: given back, or left for too long."""
+    """Return how many trials a person has had and has no more: given back, or left for too long. One for which no partner
+    came does not count.
+    """
     found = (
         select(func.count())
         .select_from(SeatRow)
         .join(Account, Account.participant_id == SeatRow.participant_id)
-        .where(Account.id == enrolment.account_id, SeatRow.state == "returned")
+        .where(
+            Account.id == enrolment.account_id,
+            SeatRow.state == "returned",
+            not_(SeatRow.flags.has_key(LET_GO)),
+        )
     )
     return int(await session.scalar(found) or 0)
 
@@ -347,6 +363,8 @@ async def answer(
 async def steps(session: AsyncSession, enrolment: uuid.UUID, page: str | None = None) -> list[StudyStep]:
     """Return what a person was shown and answered, on one page or on all, in that order."""
     found = select(StudyStep).where(StudyStep.enrolment_id == enrolment).order_by(StudyStep.id)
+    # `answer` writes past the objects of the session.
+    found = found.execution_options(populate_existing=True)
     return list((await session.scalars(found if page is None else found.where(StudyStep.page == page))).all())
 
 
@@ -376,7 +394,7 @@ async def end(session: AsyncSession, enrolment: Enrolment, how: str) -> bool:
     await session.refresh(enrolment, ["ended_as", "ended_at"])
     account = await session.get_one(Account, enrolment.account_id)
     if account.participant_id is not None:
-        await assignment.release(session, account, also_done=how not in COUNTED)
+        await assignment.release(session, account, how, also_done=how not in COUNTED)
     await note(session, account.id, how, "enrolment", enrolment.id)
     return True
 
@@ -393,6 +411,33 @@ async def forget_answers(session: AsyncSession, enrolment: Enrolment) -> None:
     """Delete what a person answered on pages and items, and what they entered for trials and did not submit."""
     await session.execute(delete(StudyStep).where(StudyStep.enrolment_id == enrolment.id))
     await session.execute(delete(Draft).where(Draft.account_id == enrolment.account_id))
+
+
+async def let_go(session: AsyncSession, enrolment: Enrolment) -> None:
+    """Let a person go on to what follows the trials, for whom no partner came: they are paid as for all trials."""
+    study = await session.get_one(Study, enrolment.study_id)
+    pages = study.spec.get("pages") or {}
+    onward = next((page for page in ("questionnaire", "debriefing") if pages.get(page)), "done")
+    await note(session, enrolment.account_id, "let go", "enrolment", enrolment.id)
+    await turn_to(session, enrolment, onward)
+    if onward == "done":
+        await end(session, enrolment, "completed")
+
+
+async def running_late(session: AsyncSession) -> list[uuid.UUID]:
+    """Return the studies in which a person has run out of time."""
+    late = select(Enrolment.study_id).where(Enrolment.ended_as.is_(None), Enrolment.expires_at < func.now())
+    return list(await session.scalars(late.distinct()))
+
+
+async def end_otherwise(session: AsyncSession, enrolment: Enrolment, how: str) -> None:
+    """Change how a person's part ended to an end that does not count, and give back what they have judged."""
+    enrolment.ended_as, enrolment.ended_at = how, func.now()
+    await session.flush()
+    account = await session.get_one(Account, enrolment.account_id)
+    if account.participant_id is not None:
+        await assignment.release(session, account, how, also_done=True)
+    await note(session, account.id, how, "enrolment", enrolment.id)
 
 
 async def end_overdue(session: AsyncSession, study: uuid.UUID) -> int:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import EndpointSettings
 from app.records.assignment import reopen_failed
 from app.records.eligibility import role_for
+from app.records.live import ABANDONED
 from app.records.queue import enqueue, enqueue_orphans, unqueue
 from app.records.texts import keep
 from models import (
@@ -422,7 +423,7 @@ async def one_at_a_time(session: AsyncSession, what: str) -> None:
 async def resume(session: AsyncSession, experiment: uuid.UUID, *, retry_failed: bool) -> int:
     """Queue all work without a job, and on request failed work. Return the number of jobs.
 
-    Failed work of a person is open to all people again.
+    Failed work of a person is open to all people again. A talk that ended because a person left it stays ended.
     """
     if not retry_failed:
         return await enqueue_orphans(session, experiment)
@@ -430,7 +431,7 @@ async def resume(session: AsyncSession, experiment: uuid.UUID, *, retry_failed: 
     model_judged = or_(PlayRow.kind == "talk", PlayRow.place == 0)
     await session.execute(
         update(PlayRow)
-        .where(PlayRow.experiment_id == experiment, PlayRow.state == "failed", model_judged)
+        .where(PlayRow.experiment_id == experiment, PlayRow.state == "failed", model_judged, not_(ABANDONED))
         .values(state="queued", error=None)
     )
     queued = await reopen_failed(session, experiment)

@@ -96,6 +96,12 @@ class Wanted:
         return {key: str(value) for key, value in asdict(self).items() if value not in ("", None)}
 
     @property
+    def by_outcome(self) -> bool:
+        """Return whether a filter or the order depends on what judges came to believe."""
+        ordered = self.sort not in ("", "longest", "shortest")
+        return bool(self.judged or self.split or ordered) or (self.gold_min, self.gold_max) != (None, None)
+
+    @property
     def has_bare_words(self) -> bool:
         """Return whether there are words, and none in quotation marks, so that they may be looked for within words."""
         return bool(self.text) and '"' not in self.text

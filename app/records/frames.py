@@ -64,6 +64,11 @@ COLUMNS: tuple[Column, ...] = (
         YES_NO,
         "Whether a person marked that they know the story, as the judge or in a seat of the talk without the passage.",
     ),
+    Column(
+        "excluded",
+        TEXT,
+        "Why figures leave the person out: the rules of their study's file, or a researcher; empty where they do not.",
+    ),
     Column("place", WHOLE, "Which of the people wanted the judge is, from 1; 0 for models."),
     Column("talk", WHOLE, "Row of the talk in the frame of talks."),
     Column(
@@ -306,6 +311,7 @@ def _arranged(
     del found, placed, talk
     gold = talks["gold"].to_numpy()[ordered["talk"].to_numpy()]
     added = (
+        pl.repeat("", ordered.height, dtype=pl.Categorical, eager=True).alias("excluded"),
         _knowing(ordered, knowing),
         *_names(ordered, judges, rounds),
         *belief_columns(ordered, gold, width),
@@ -437,6 +443,18 @@ def with_people(rows: pl.DataFrame, humans: Mapping[str, str]) -> pl.DataFrame:
         .join(first, on="person", how="left", maintain_order="left")["first"]
         .alias("person")
     )
+
+
+def with_excluded(rows: pl.DataFrame, excluded: Mapping[str, str]) -> pl.DataFrame:
+    """Return the frame of verdicts with why figures leave people out: `excluded` has it by the pseudonym of the account."""
+    if not excluded:
+        return rows
+    why = pl.col("judge").cast(pl.String).replace_strict(dict(excluded), default="").cast(pl.Categorical)
+    judges = rows.select("judge").unique()
+    found = rows.select("judge").join(
+        judges.with_columns(why.alias("why")), on="judge", how="left", maintain_order="left"
+    )
+    return rows.with_columns(found["why"].alias("excluded"))
 
 
 # ── marks ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -90,7 +90,7 @@ class ImportedSeat:
     """Columns of the row, without ids."""
     participant: str | None
     efforts: Sequence[Mapping[str, Any]]
-    """By path: active seconds, focus changes and edits, in the order of asking."""
+    """By path: active seconds, focus changes, edits and signals, in the order of asking."""
 
 
 @dataclass(frozen=True, slots=True)

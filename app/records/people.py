@@ -65,6 +65,12 @@ async def add_account(
     return account
 
 
+async def account_of(session: AsyncSession, participant: uuid.UUID | None) -> uuid.UUID | None:
+    """Return the account whose participant this is; None where it is no person's."""
+    found = select(Account.id).where(Account.participant_id == participant)
+    return (await session.scalars(found)).one_or_none()
+
+
 async def participant_of(session: AsyncSession, account: Account) -> uuid.UUID:
     """Return the participant that a person is; made the first time."""
     if account.participant_id is None:
@@ -332,3 +338,17 @@ async def note(
         detail=dict(detail or {}),
     )
     await session.execute(row)
+
+
+async def noted_lately(
+    session: AsyncSession, account: uuid.UUID | None, action: str, identity: str, what: str
+) -> bool:
+    """Return whether the trail has the same from the last hour: who did it to which object, and `what` of its detail."""
+    same = (
+        Audit.at > func.now() - timedelta(hours=1),
+        Audit.account_id.is_not_distinct_from(account),
+        Audit.action == action,
+        Audit.object_id == identity,
+        Audit.detail["what"].astext == what,
+    )
+    return bool(await session.scalar(select(exists().where(*same))))

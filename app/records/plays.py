@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
 from app.protocols.core import Move, Shown, parse_content
 from app.protocols.judging import Reading
+from app.records import live
 from app.records.queue import Before, enqueue, is_wanted
 from app.records.summaries import summarise
 from app.records.texts import bodies
@@ -113,14 +114,24 @@ async def load_seat(
     return seat, row
 
 
-async def people_in(session: AsyncSession, play_id: uuid.UUID) -> dict[str, Participant | None]:
-    """Return who has each seat for people; None where a seat is open."""
+async def people_in(
+    session: AsyncSession, play_id: uuid.UUID
+) -> tuple[dict[str, Participant | None], frozenset[str]]:
+    """Return who has each seat for people, None where it is open; and the seats in which a participant replaces a person."""
     rows = await session.scalars(
         select(SeatRow)
-        .where(SeatRow.play_id == play_id, SeatRow.state != "returned")
-        .options(joinedload(SeatRow.participant).joinedload(Participant.endpoint))
+        .where(
+            SeatRow.play_id == play_id,
+            or_(SeatRow.state != "returned", SeatRow.replacement_id.is_not(None)),
+        )
+        .options(
+            joinedload(SeatRow.participant).joinedload(Participant.endpoint),
+            joinedload(SeatRow.replacement).joinedload(Participant.endpoint),
+        )
     )
-    return {row.seat: row.participant for row in rows}
+    found = {row.seat: (row.participant, row.replacement) for row in rows}
+    replaced = frozenset(seat for seat, (_, successor) in found.items() if successor is not None)
+    return {seat: successor or person for seat, (person, successor) in found.items()}, replaced
 
 
 async def state_of(session: AsyncSession, experiment: uuid.UUID) -> str:
@@ -215,7 +226,7 @@ async def _vacate(session: AsyncSession, play_id: uuid.UUID, state: str) -> None
     await session.execute(
         update(SeatRow)
         .where(SeatRow.play_id == play_id, SeatRow.state == "waiting")
-        .values(state=state, leased_until=None),
+        .values(state=state, leased_until=None, ends_at=None, closes_at=None),
         execution_options=_PLAIN,
     )
 
@@ -270,6 +281,22 @@ async def rest(session: AsyncSession, row: AnyPlay, known: int, awaited: Collect
         await _lease(session, row.id, awaited)
 
 
+async def left(session: AsyncSession, trial: Trial, seat: SeatRow, how: str) -> bool:
+    """See to a talk that a person of a study leaves once it has begun; False where it goes on with the next person.
+
+    Either a participant goes on in the seat, or the talk ends and the others are done with it. The caller has locked both.
+    """
+    became = await live.leave(session, seat, trial, how)
+    if became == "ended":
+        await mark(session, trial, "failed", live.reason(how))
+        await _vacate(session, trial.id, "done")
+    elif became == "replaced":
+        await mark(session, trial, "queued")
+        if await is_wanted(session, trial.experiment_id):
+            await enqueue(session, trial.experiment_id, [trial.id], Before.AWAITED)
+    return bool(became)
+
+
 async def queue_again(session: AsyncSession, trial: Trial, awaited: Collection[str]) -> None:
     """Queue a trial after a person has answered; the seats `awaited` are asked next."""
     await mark(session, trial, "queued")
@@ -279,7 +306,8 @@ async def queue_again(session: AsyncSession, trial: Trial, awaited: Collection[s
 
 
 async def _lease(session: AsyncSession, play_id: uuid.UUID, awaited: Collection[str]) -> None:
-    """Leases run for the people who are awaited, and rest for those who wait for others."""
+    """Leases run for the people who are awaited, and rest for those who wait for others; so do the times of turns."""
+    await live.turns(session, play_id, awaited)
     taken = SeatRow.play_id == play_id, SeatRow.state == "waiting"
     begins = SeatRow.seat.in_(awaited), SeatRow.leased_until.is_(None)
     await session.execute(

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Uuid, bindparam, exists, func, not_, select, update
+from sqlalchemy import Float, Uuid, and_, bindparam, cast, exists, func, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.records.eligibility import IN_HAND, IS_TALK, with_all
+from app.records.eligibility import ENROLLED, IN_HAND, IS_TALK, with_all
 from app.records.humans import PERSON
 from app.records.people import note
 from app.records.plays import IN_PLAY
@@ -42,6 +42,24 @@ class Held:
     seconds: int | None
     """The time that the panel gives; None where it gives none."""
     flags: Mapping[str, Any]
+    experiment: uuid.UUID
+    enrolled: bool
+    """Whether the person takes part in a study."""
+    unmatched: bool = False
+    """Whether it is a seat of a talk that still lacks a person."""
+    abandoned: bool = False
+    """Whether it is a seat of a talk that a person of a study left, and in which no one went on for them."""
+    left_as: str | None = None
+    """How this person left it, where they did."""
+    time: float | None = None
+    """Seconds that are left for the turn, or in a waiting room, below 0 after that; None where no time is given."""
+    grace: float | None = None
+    """Seconds after that in which an answer is still taken."""
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is over, with its grace."""
+        return self.time is not None and self.grace is not None and self.time + self.grace < 0
 
     @property
     def over(self) -> str:
@@ -73,6 +91,20 @@ def _handed_on() -> Any:
     )
 
 
+def _unmatched() -> Any:
+    beside = aliased(SeatRow)
+    return exists(select(1).where(beside.play_id == SeatRow.play_id, beside.state == "open"))
+
+
+def _abandoned() -> Any:
+    left = aliased(SeatRow)
+    return exists(
+        select(1).where(
+            left.play_id == SeatRow.play_id, left.left_as.is_not(None), left.replacement_id.is_(None)
+        )
+    )
+
+
 _MINE = with_all(
     select(
         SeatRow.id,
@@ -87,6 +119,13 @@ _MINE = with_all(
         _handed_on(),
         SeatRow.seconds,
         SeatRow.flags,
+        Playing.experiment_id,
+        ENROLLED,
+        and_(IS_TALK, _unmatched()),
+        _abandoned(),
+        SeatRow.left_as,
+        cast(func.extract("epoch", SeatRow.ends_at - func.now()), Float),
+        cast(func.extract("epoch", SeatRow.closes_at - SeatRow.ends_at), Float),
     )
 ).where(SeatRow.participant_id == PERSON)
 _ONE = _MINE.where(SeatRow.id == bindparam("seat", type_=Uuid()))

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.judge_fields import FIELDS, KNOWS_STORY
 from app.protocols.marks import MARKING
+from app.records.drafts import SIGNALS
 from app.records.frames import copied, copied_pieces, key_of
 from app.records.timing import TAKEN
 from models import Arm, JudgingRound, Participant, Trial
@@ -127,7 +128,7 @@ def _verdicts(answers: int) -> str:
                 HAVING count(*) > 0
             ) END,
             CASE WHEN seat_id IS NOT NULL THEN (
-                SELECT json_agg(json_build_array(path, active_seconds, focus_changes, edits) ORDER BY id)
+                SELECT json_agg(json_build_array(path, active_seconds, focus_changes, edits, {", ".join(SIGNALS)}) ORDER BY id)
                 FROM draft WHERE draft.seat_id = found.seat_id
             ) END, {beliefs}
         FROM (

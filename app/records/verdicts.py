@@ -177,6 +177,12 @@ _VERSION = text(
         UNION ALL SELECT hashtextextended(draft.ctid::text || ' ' || draft.xmin::text, 5)
             FROM draft JOIN seat ON seat.id = draft.seat_id
             JOIN mine ON mine.id = seat.play_id WHERE mine.kind = 'judging' AND mine.state = 'done'
+        UNION ALL SELECT hashtextextended(part.id::text || coalesce(part.ended_as, '') || part.excluded_because, 6)
+            FROM enrolment AS part JOIN study_experiment AS kept ON kept.study_id = part.study_id
+            WHERE kept.experiment_id = :experiment
+        UNION ALL SELECT hashtextextended(step.ctid::text || ' ' || step.xmin::text, 7)
+            FROM study_step AS step JOIN enrolment AS part ON part.id = step.enrolment_id
+            JOIN study_experiment AS kept ON kept.study_id = part.study_id WHERE kept.experiment_id = :experiment
     )
     SELECT count(*) || ' ' || sum(row) FROM rows
     """

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
+import polars as pl
 
 from app.judge_fields import KNOWS_STORY
 from app.protocols import FLOOR
 from app.records.verdicts import ArmCount
-from app.report_choices import Conceded, Ties, Unit
+from app.report_choices import Conceded, Excluded, Ties, Unit
 from app.reports.facts import Facts
 from app.reports.talks import Talks, talks_of
 from app.reports.twins import Floor, floors
@@ -66,7 +67,7 @@ def evidence_of(facts: Facts) -> Evidence:
     if choices.ties is Ties.WRONG:
         held = table.verdicts
         table = replace(table, verdicts=replace(held, right=(held.right == 1).astype(np.float64)))
-    given = ~facts.verdicts[KNOWS_STORY.name].to_numpy()
+    given = ~knew_story(facts) & ~left_out(facts)
     if choices.conceded is Conceded.LEFT_OUT:
         given &= ~has_conceded(facts)
     counted = all_that_count(facts, table, given)
@@ -81,6 +82,24 @@ def evidence_of(facts: Facts) -> Evidence:
     found = Evidence(facts, counted, talks_of(facts.talks), readings, scored)
     fixed = {place: constant(scored[place], floor.shown) for place, floor in found.once(floors_of).items()}
     return replace(found, cells={**scored, **fixed}) if fixed else found
+
+
+def knew_story(facts: Facts) -> BoolArray:
+    """Return which verdicts are of people who knew the story, or on talks with such people."""
+    return facts.verdicts[KNOWS_STORY.name].to_numpy()
+
+
+def left_out(facts: Facts) -> BoolArray:
+    """Return which verdicts are of people whom their study's rules or a researcher leave out; none where the reader counts them."""
+    if facts.choices.excluded is Excluded.KEPT:
+        return np.zeros(facts.verdicts.height, dtype=np.bool_)
+    return (facts.verdicts["excluded"].cast(pl.String) != "").to_numpy()
+
+
+def with_everyone(evidence: Evidence) -> Evidence:
+    """Return what figures are computed from where excluded people count too."""
+    facts = evidence.facts
+    return evidence_of(replace(facts, choices=replace(facts.choices, excluded=Excluded.KEPT)))
 
 
 def has_conceded(facts: Facts) -> BoolArray:

@@ -21,6 +21,8 @@ from app.records.verdicts import ArmCount, JudgeCount
 from app.report_choices import DEFAULT, Choices
 from app.reports.leagues import leagues
 from app.reports.verdict_table import Partners
+from app.studies.exclusions import Sample, sample_of
+from app.studies.looking import refuse_hidden
 from models import Experiment
 
 
@@ -62,18 +64,22 @@ class Facts:
     """As `app.records.frames.spoken_frame`."""
     fixed: FixedAnswers | None = None
     """The two answers that every question has, if they are the same."""
+    sample: Sample = Sample()  # noqa: RUF009 - it is frozen
+    """The people of studies, and which of them the figures leave out."""
 
 
 async def facts(session: AsyncSession, experiment: Experiment, choices: Choices | None = None) -> Facts:
-    """Read the data of a report."""
+    """Read the data of a report. Raise OutcomesHidden while a study runs whose file does not allow looking."""
+    await refuse_hidden(session, experiment.id)
     talks = await frames.talk_frame(session, experiment.id)
     rows = await frames.verdict_frame(session, experiment.id, talks)
     humans = await first_names(session, set(rows["person"].unique().to_list()) - {""})
+    sample = await sample_of(session, experiment.id)
     return Facts(
         experiment=experiment,
         arms={count.arm: count for count in await verdicts.arm_counts(session, experiment.id)},
         judges=await verdicts.judge_counts(session, experiment.id),
-        verdicts=frames.with_people(rows, humans),
+        verdicts=frames.with_excluded(frames.with_people(rows, humans), sample.excluded),
         failures=await failures(session, experiment.id),
         talks=talks,
         marks=await frames.mark_frame(session, experiment.id),
@@ -92,6 +98,7 @@ async def facts(session: AsyncSession, experiment: Experiment, choices: Choices 
         difficulty=await difficulty(session, experiment.id),
         conceded=await conceded_talks(session, experiment.id),
         choices=choices or DEFAULT,
+        sample=sample,
     )
 
 

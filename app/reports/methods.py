@@ -22,7 +22,9 @@ from app.reports.as_published import differences
 if TYPE_CHECKING:
     from app.records.provenance import AnsweredModel, Provenance, Round
     from app.reports.figures.accuracy import ReportRow
+    from app.reports.figures.exclusions import ExclusionRow
     from app.reports.report import Report
+    from app.studies.exclusions import StudySample
 
 DISTRIBUTION = "oversight-arena"
 ROOT = Path(__file__).resolve().parents[2]
@@ -300,12 +302,68 @@ def _sample(report: Report) -> Iterator[str]:
         yield from map(_line, report.lines)
     left = [f"{totals[key]:,} {reason}" for key, reason in LEFT_OUT if totals.get(key)]
     yield f"Left out are {_listed(left)}." if left else "No verdict is left out."
+    for study in report.sample.studies:
+        yield from _recruited(study)
+    yield from _excluded_by_arm(report)
     if totals["returned"]:
         yield f"People returned a trial, or let its lease end, {_count(totals['returned'], 'time')}; each was given to another person."
     for key, text in (("refusals", "a refusal to argue"), ("concessions", "a concession")):
         if totals[key]:
             yield f"{_count(totals[key], 'speech', 'speeches')} contain {text}; they stay in the sample."
 
+
+def _recruited(study: StudySample) -> Iterator[str]:
+    """Yield whom a study recruited, its rules of exclusion, and whom they leave out."""
+    ends = [f"{count:,} {_ENDS.get(end, end)}" for end, count in sorted(study.ends.items())]
+    yield f"The study {study.name} recruited {_count(sum(study.ends.values()), 'person', 'people')}{': ' if ends else ''}{_listed(ends)}."
+    if not study.rules:
+        yield "Its file, fixed before it opened, has no rule of exclusion."
+    else:
+        yield f"Its file, fixed before it opened, excludes {_listed(list(study.rules))}."
+    why = Counter(reason for reasons in study.excluded.values() for reason in reasons.split(", "))
+    if why:
+        named = [f"{reason.replace('_', ' ')}: {count:,}" for reason, count in sorted(why.items())]
+        yield f"{_count(len(study.excluded), 'person is', 'people are')} excluded ({'; '.join(named)})."
+    if study.reasons:
+        said = "; ".join(f"“{reason}”" for reason in study.reasons)
+        yield f"Reasons of researchers who excluded people: {said}."
+
+
+_ENDS = {
+    "under way": "taking part still",
+    "completed": "completed it",
+    "stopped": "stopped early",
+    "screened_out": "were screened out",
+    "failed_checks": "ended with failed checks",
+    "withdrawn": "withdrew",
+    "returned": "returned the submission",
+    "timed_out": "ran out of time",
+}
+
+
+def _excluded_by_arm(report: Report) -> Iterator[str]:
+    rows: Sequence[ExclusionRow] = report.figures.get("exclusions", ())
+    if report.sample.excluded and rows:
+        by_arm = [
+            f"{row.arm}, {row.judge}: {_count(row.people_out, 'person', 'people')} with {_count(row.verdicts_out, 'verdict')}"
+            for row in rows
+        ]
+        yield f"By arm, these are {'; '.join(by_arm)}; figures with them stand beside those without."
+    given_back = [
+        f"{item.arm}: {_count(item.verdicts, 'verdict')} of {_count(item.people, 'person', 'people')} who {_WHO.get(item.end, item.end)}"
+        for item in report.sample.released
+    ]
+    if given_back:
+        yield f"Verdicts of parts that do not count were given to other people anew: {'; '.join(given_back)}."
+
+
+_WHO = {
+    "screened_out": "were screened out",
+    "failed_checks": "failed checks",
+    "withdrawn": "withdrew",
+    "returned": "returned the submission",
+    "timed_out": "ran out of time",
+}
 
 LEFT_OUT = (
     ("excluded", "verdicts on questions that lack a verdict under another assignment"),
@@ -314,6 +372,7 @@ LEFT_OUT = (
         "knew_story",
         "verdicts of people who knew the story, or from talks in which such people judged or asked",
     ),
+    ("excluded_people", "verdicts of people who are excluded"),
 )
 """Reasons why verdicts do not count, by key of the totals."""
 MOST_LINES = 16

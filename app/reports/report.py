@@ -19,7 +19,7 @@ from app.records.verdicts import ArmCount
 from app.report_choices import DEFAULT, Choices, Unit
 from app.reports.answer import Answer, answer
 from app.reports.as_published import differences
-from app.reports.evidence import Evidence, evidence_of
+from app.reports.evidence import Evidence, evidence_of, knew_story, left_out
 from app.reports.facts import Facts, facts
 from app.reports.figures import certainty, every_figure
 from app.reports.figures.accuracy import ACCURACY, ReportRow
@@ -30,6 +30,7 @@ from app.reports.methods import methods
 from app.reports.written import starred
 from app.statistics.contrasts import Contrast
 from app.statistics.metrics import Measured
+from app.studies.exclusions import Sample
 from models import Experiment
 
 RULES = 2
@@ -64,6 +65,8 @@ class Report:
     """What the methods section names beside."""
     choices: Choices = DEFAULT
     """How it was computed."""
+    sample: Sample = Sample()  # noqa: RUF009 - it is frozen
+    """The people of studies, and which of them the figures leave out."""
 
     @property
     def methods(self) -> list[dict[str, str]]:
@@ -137,6 +140,7 @@ class Report:
                 for figure in every_figure()
                 if figure.as_json
             },
+            **({"studies": [asdict(study) for study in self.sample.studies]} if self.sample.studies else {}),
             "failures": [asdict(failure) for failure in self.failures],
             "methods": self.methods,
         }
@@ -218,6 +222,7 @@ def quick(evidence: Evidence, tell: Tell = silent) -> Report:
         changed=facts.changed,
         provenance=facts.provenance,
         choices=facts.choices,
+        sample=facts.sample,
     )
 
 
@@ -269,11 +274,19 @@ def _totals(evidence: Evidence) -> dict[str, int]:
         "excluded": counted.excluded.total(),
         "without_twin": counted.without_twin.total(),
         "knew_story": int(facts.verdicts[KNOWS_STORY.name].sum()),
+        **_people_left_out(evidence),
         "returned": sum(judge.returned for judge in facts.judges),
         "failures": sum(failure.count for failure in facts.failures),
         "refusals": sum(arm.refusals_gold + arm.refusals_other for arm in arms),
         "concessions": sum(arm.concessions_gold + arm.concessions_other for arm in arms),
     }
+
+
+def _people_left_out(evidence: Evidence) -> dict[str, int]:
+    """Return how many verdicts are of excluded people; nothing where no study recruited people."""
+    facts = evidence.facts
+    out = left_out(facts) & ~knew_story(facts)
+    return {"excluded_people": int(out.sum())} if facts.sample.studies else {}
 
 
 # ── its notes ───────────────────────────────────────────────────────────────────────────────────────────────────

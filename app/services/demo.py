@@ -1,4 +1,4 @@
-"""Who looks around in the demo: an admin, a researcher, a judge and a debater with work, and their links."""
+"""Who looks around in the demo: an admin, a researcher, a judge and a debater with work, and their links; and its study."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -7,8 +7,12 @@ from itertools import count
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import assignment, people, seats
+from app.records import studies as records
 from app.records.eligibility import ROLES as SEATED
+from app.services import studies
 from app.services.invites import invite_path
+from app.services.study_links import join_path
+from app.studies.spec import StudySpec
 from models import Account
 
 ROLES = ("researcher", "judge", "debater", "admin")
@@ -44,3 +48,12 @@ async def _of_use(session: AsyncSession, account: Account, role: str) -> bool:
         return True
     person = await people.participant_of(session, account)
     return bool(await seats.in_hand(session, person) or await assignment.left(session, person, role))
+
+
+async def study_path(session: AsyncSession, spec: StudySpec) -> str:
+    """Return the path of the link of the demo's study, which is made and opened where it was not. A closed one stays so."""
+    study = await records.by_name(session, spec.name)
+    if study is None:
+        await studies.create(session, None, spec)
+        study = await studies.steer(session, None, spec.name, "open")
+    return await join_path(session, study)

@@ -4,19 +4,23 @@ A study recruits people for one experiment or several. It says what is promised 
 is asked there, how careless work is recognised, and what is paid. It knows no table and no page.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
 
-from app.experiments.spec import NAME, Part, load_yaml, parse_part
+from app.experiments.spec import NAME, Part, SpecError, first_mistake, load_yaml, one_of
 
+FILE = "the study's file"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 CODE = r"^[A-Za-z0-9_-]{1,100}$"
 MOST_TEXT = 40_000
@@ -205,6 +209,14 @@ class Recruiter(Part):
     return_url: str = Field("", max_length=500)
     """Where people go in the end; empty: Prolific's own address, and none for others."""
 
+    @model_validator(mode="after")
+    def _returns_safely(self) -> Self:
+        if self.return_url and not _is_safe(self.return_url):
+            raise ValueError(
+                f"return_url is '{self.return_url}': it must begin with https:// and name a host"
+            )
+        return self
+
 
 class Money(Part):
     """A sum of money."""
@@ -226,6 +238,19 @@ class Bonus(Part):
     """What a perfect score pays, in the currency of the reward."""
     binarised: bool = False
     """Whether the score is the chance of the whole sum, drawn for each person from one verdict (Hossain and Okui 2013)."""
+
+
+class SmallerPay(Part):
+    """What is paid, in the currency of the reward, to those whose part ends before the trials. Nothing, unless the file says more."""
+
+    screened_out: Decimal = Field(Decimal(0), ge=0, le=10_000, decimal_places=2)
+    """For those who did not pass the comprehension questions, or did not consent."""
+    failed_checks: Decimal = Field(Decimal(0), ge=0, le=10_000, decimal_places=2)
+    """For those whose part ended with failed attention checks."""
+
+    def minor(self, end: str) -> int:
+        """Return the sum for an end in hundredths; 0 for other ends."""
+        return int(getattr(self, end, Decimal(0)) * 100) if end in type(self).model_fields else 0
 
 
 class Flag(StrEnum):
@@ -318,6 +343,7 @@ class StudySpec(Part):
     time_limit: int | None = Field(None, ge=1, le=100_000)
     """Minutes from joining after which a person has run out of time; no limit where absent."""
     reward: Money
+    smaller_pay: SmallerPay = SmallerPay()
     bonus: Bonus | None = None
     opens: When = None
     closes: When = None
@@ -342,6 +368,8 @@ class StudySpec(Part):
         _differ(self.experiments, "experiments")
         _differ((item.key for item in self.items), "items")
         _differ((rule.flag for rule in self.exclude), "exclude")
+        if max(self.smaller_pay.screened_out, self.smaller_pay.failed_checks) > self.reward.amount:
+            raise ValueError("smaller_pay: it is at most the reward")
         if self.checks.failed_ends and self.checks.failed_ends > len(self.checks.attention):
             raise ValueError(
                 f"checks.failed_ends is more than the {len(self.checks.attention)} attention checks"
@@ -378,10 +406,60 @@ def read_study(path: Path) -> StudySpec:
 
 def parse_study(data: Any) -> StudySpec:
     """Return the study described by plain data. Raise SpecError."""
-    return parse_part(StudySpec, data, "the study's file")
+    if not isinstance(data, Mapping):
+        raise SpecError(f"{FILE} must have keys with values, such as `name: pilot`.")
+    _check_keys(data, schema(), FILE)
+    try:
+        return StudySpec.model_validate(dict(data))
+    except ValidationError as error:
+        raise SpecError(first_mistake(error)) from error
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of the file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **StudySpec.model_json_schema(mode="validation"),
+    }
+
+
+def schema_text() -> str:
+    """Return the schema as in docs/formats/study-files.schema.json."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _check_keys(data: Any, shape: Mapping[str, Any], where: str) -> None:
+    """Refuse a key that no part of the file has, and name the nearest that there is. Raise SpecError."""
+    for inner in shape.get("anyOf", ()):
+        _check_keys(data, inner, where)
+    if "$ref" in shape:
+        _check_keys(data, schema()["$defs"][shape["$ref"].rpartition("/")[2]], where)
+    elif isinstance(data, Mapping) and "properties" in shape:
+        for key, value in data.items():
+            one_of(str(key), shape["properties"], where, "key")
+            _check_keys(value, shape["properties"][key], str(key) if where == FILE else f"{where}.{key}")
+    elif isinstance(data, list) and "items" in shape:
+        for place, value in enumerate(data):
+            _check_keys(value, shape["items"], f"{where}.{place}")
+
+
+def _is_safe(url: str) -> bool:
+    """Return whether an address is one of https, without a user's name or a password in it."""
+    try:
+        found = urlsplit(url)
+        return (
+            found.scheme == "https" and bool(found.hostname) and "@" not in found.netloc and url.isprintable()
+        )
+    except ValueError:
+        return False
 
 
 def _differ(names: Iterable[str], where: str) -> None:
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise ValueError(f"{where}: {repeated[0]} is named twice")
+
+
+if __name__ == "__main__":
+    print(schema_text(), end="")

@@ -40,10 +40,14 @@ from app.web.participation import pages as participation
 from app.web.render import page
 from app.web.reports.comparison import router as comparisons
 from app.web.reports.routes import router as reports
+from app.web.seats import overdue
 from app.web.seats.routes import router as seats
 from app.web.security import middleware
 from app.web.security.middleware import NotSignedIn
 from app.web.security.permissions import check_complete
+from app.web.studies import events, payments
+from app.web.studies.people import router as study_people
+from app.web.studies.routes import router as studies
 from app.web.tasks.routes import router as tasks
 
 log = logging.getLogger(__name__)
@@ -61,6 +65,10 @@ ROUTERS = (
     joining.router,
     participation.router,
     ending.router,
+    study_people,
+    payments.router,
+    events.router,
+    studies,
     judge,
     seats,
     people.router,
@@ -86,6 +94,7 @@ def create_app(database: Database, settings: Settings, *, worker: bool = True) -
             if worker:
                 roster = GuardedParticipantFactory(allow_list(settings), Patience(hours=settings.patience))
                 await stack.enter_async_context(working(database, settings, roster=roster))
+                await stack.enter_async_context(overdue.watching(app.state.engine, database))
             yield
             await app.state.engine.close()
 

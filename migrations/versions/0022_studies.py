@@ -1,4 +1,4 @@
-"""Studies with recruited people, and what autosave counts of typing and of time away."""
+"""Studies with recruited people, what autosave counts of typing and of time away, and live talks."""
 
 from collections.abc import Sequence
 
@@ -143,10 +143,11 @@ CREATE TABLE recruiter_event (
 """
 DRAFT = """
 ALTER TABLE draft
-    ADD COLUMN keystrokes INTEGER NOT NULL DEFAULT 0,
-    ADD COLUMN pastes INTEGER NOT NULL DEFAULT 0,
-    ADD COLUMN pasted_characters INTEGER NOT NULL DEFAULT 0,
-    ADD COLUMN away_seconds DOUBLE PRECISION NOT NULL DEFAULT 0,
+    ADD COLUMN keystrokes INTEGER,
+    ADD COLUMN pastes INTEGER,
+    ADD COLUMN pasted_characters INTEGER,
+    ADD COLUMN away_seconds DOUBLE PRECISION,
+    ADD COLUMN visits JSONB,
     DROP CONSTRAINT ck_draft_effort_is_not_negative,
     ADD CONSTRAINT ck_draft_effort_is_not_negative CHECK (
         active_seconds >= 0 AND focus_changes >= 0 AND edits >= 0 AND keystrokes >= 0
@@ -160,21 +161,54 @@ ALTER TABLE draft
     DROP COLUMN pastes,
     DROP COLUMN pasted_characters,
     DROP COLUMN away_seconds,
+    DROP COLUMN visits,
     ADD CONSTRAINT ck_draft_effort_is_not_negative CHECK (active_seconds >= 0 AND focus_changes >= 0 AND edits >= 0)
+"""
+WAYS = (
+    "'returned', 'absent', 'stopped', 'withdrawn', 'timed_out', 'failed_checks', 'screened_out', 'completed'"
+)
+SEAT = f"""
+ALTER TABLE seat
+    ADD COLUMN seen_at TIMESTAMP WITH TIME ZONE,
+    ADD COLUMN ends_at TIMESTAMP WITH TIME ZONE,
+    ADD COLUMN closes_at TIMESTAMP WITH TIME ZONE,
+    ADD COLUMN left_as TEXT,
+    ADD COLUMN left_at TIMESTAMP WITH TIME ZONE,
+    ADD COLUMN replacement_id UUID,
+    ADD CONSTRAINT ck_seat_times_end_with_the_work CHECK (closes_at IS NULL OR state = 'waiting'),
+    ADD CONSTRAINT ck_seat_times_have_both_ends CHECK ((ends_at IS NULL) = (closes_at IS NULL)),
+    ADD CONSTRAINT ck_seat_leaving_is_known CHECK (left_as IN ({WAYS})),
+    ADD CONSTRAINT ck_seat_leaving_has_a_time CHECK ((left_as IS NULL) = (left_at IS NULL)),
+    ADD CONSTRAINT ck_seat_who_left_has_no_seat CHECK (left_as IS NULL OR state = 'returned'),
+    ADD CONSTRAINT ck_seat_replacements_follow_leaving CHECK (replacement_id IS NULL OR left_as IS NOT NULL),
+    ADD CONSTRAINT fk_seat_replacement_id_participant FOREIGN KEY(replacement_id) REFERENCES participant (id)
+"""
+SEAT_INDEX = "CREATE INDEX ix_seat_closes_at ON seat (closes_at) WHERE closes_at IS NOT NULL"
+SEAT_BEFORE = """
+ALTER TABLE seat
+    DROP COLUMN seen_at,
+    DROP COLUMN ends_at,
+    DROP COLUMN closes_at,
+    DROP COLUMN replacement_id,
+    DROP COLUMN left_as,
+    DROP COLUMN left_at
 """
 NAMES = "study, study_experiment, study_text, enrolment, submission, study_step, payment, recruiter_event"
 
 
 def upgrade() -> None:
-    """Make the tables of studies."""
+    """Make the tables of studies, and the columns of effort and of live talks."""
     for statement in TABLES.split(";\n"):
         op.execute(statement)
     op.execute("ALTER TABLE account ADD COLUMN for_study BOOLEAN NOT NULL DEFAULT false")
     op.execute(DRAFT)
+    op.execute(SEAT)
+    op.execute(SEAT_INDEX)
 
 
 def downgrade() -> None:
-    """Remove the tables of studies, with everything in them."""
+    """Remove the tables of studies and these columns, with everything in them."""
     op.execute(f"DROP TABLE {NAMES} CASCADE")
     op.execute("ALTER TABLE account DROP COLUMN for_study")
     op.execute(DRAFT_BEFORE)
+    op.execute(SEAT_BEFORE)

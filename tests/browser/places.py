@@ -1,20 +1,28 @@
 """Every page there is, with what has to be on record to look at it: generated from the routes, so that none is left out."""
 
+import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 from fastapi.routing import APIRoute
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import admin, assignment, experiments
+from app.services import studies
 from app.services.invites import invite_path
+from app.studies.spec import Page
 from app.web.app import ROUTERS
 from app.web.security.permissions import PERMISSIONS, needs_token
-from models import Account, Arm, ModelCall, Participant, Question, Trial
+from models import Account, Arm, Enrolment, ModelCall, Participant, Question, Trial
 from tests.factories import finished, imported, market, passage, played, started
 from tests.servers import Script, ScriptedServer
+from tests.studies import study_spec
+from tests.studies.made_up import CAST, Made, made_up, opened
+from tests.studies.made_up import study_file as watched_file
+from tests.studies.paid import with_people
 from tests.test_jobs import modelled
 from tests.web.judge.test_routes import judged, next_trial
 from tests.web.participation.study import experiment_file, joined, study_file, study_on
@@ -38,6 +46,10 @@ FILES = {
     "experiment_report_json",
     "experiment_report_progress",
     "experiment_export",
+    "study_plot",
+    "seat_others",
+    "study_payments_export",
+    "study_file",
 }
 """What is got by a browser and is no page."""
 PLACES: Mapping[str, tuple[str, ...]] = {
@@ -71,6 +83,24 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "trial_unshown": ("/trials/{market}/unshown?step=t1",),
     "trial_calls": ("/trials/{called}/calls?path={path}",),
     "archive_form": ("/archives",),
+    "study_people": (
+        "/studies/watched/people",
+        "/studies/watched/people?flag=any&sort=flags",
+        "/studies/watched/people?status=excluded",
+        "/studies/blind/people",
+    ),
+    "study_person": ("/studies/watched/people/{careless}", "/studies/watched/people/{at_work}"),
+    "study_payments": (
+        "/studies/paid/payments",
+        "/studies/at-prolific/payments",
+        "/studies/unlinked/payments",
+    ),
+    "studies": ("/studies",),
+    "study_new": ("/studies/new",),
+    "study": ("/studies/draft", "/studies/running"),
+    "study_change_form": ("/studies/draft/change",),
+    "study_text": ("/studies/running/texts/consent", "/studies/running/texts/consent?version=1"),
+    "study_preview": tuple(f"/studies/running/preview/{page.value}" for page in Page),
     "tasks": ("/tasks", "/tasks?q=nothing"),
     "task_set": ("/tasks/ferries",),
     "task_questions": ("/tasks/ferries/questions",),
@@ -124,7 +154,40 @@ async def busy(site: Site) -> World:
     async with ScriptedServer(Script()) as server:
         await finished(site.database, passage("Corona", 1), data=modelled(server.base_url))
     await begun(site, talks(), "Dorade", "Elbe")
+    await _watched(site)
+    async with site.database.session.begin() as db:
+        alice = site.cast["alice"].id
+        await with_people(db, "paid", alice, "for-people", kind="mturk")
+        named = {"kind": "prolific", "token": "ARENA_KEY_NOT_SET"}
+        await with_people(db, "at-prolific", alice, "for-people", "study1", **named)
+        await with_people(db, "unlinked", alice, "for-people", **named)
+    await _studies(site)
     return world
+
+
+async def _watched(site: Site) -> None:
+    """A study with people of mixed diligence, one of them at work; and one in which no one is yet, whose outcomes are hidden."""
+    few = [one for one in CAST if one.name in ("ada", "dee", "kim")] + [
+        Made("lea", 1, page="trials", end=None, holds=True)
+    ]
+    alice = site.cast["alice"].id
+    file = watched_file("judged", name="watched", looking=True)
+    await made_up(site.database, few, file, name="judged", owner=alice)
+    blind = {**for_people(), "name": "blind", "arms": {"naive": {"protocol": "naive"}}}
+    await finished(site.database, passage("Fauna", 1), data=blind)
+    await opened(site.database, watched_file("blind", name="blind"), alice)
+
+
+async def _studies(site: Site) -> None:
+    """A draft, and a study that is open on an experiment of its own."""
+    arms = {"debate": for_people()["arms"]["debate"]}
+    await finished(site.database, passage("Flora", 1), data={**for_people(), "name": "kept", "arms": arms})
+    small = {"people": 1, "trials": 1}
+    async with site.database.session.begin() as db:
+        alice = site.cast["alice"]
+        await studies.create(db, alice, study_spec(name="draft", experiments=["for-people"], **small))
+        await studies.create(db, alice, study_spec(name="running", experiments=["kept"], **small))
+        await studies.steer(db, alice, "running", "open")
 
 
 def talks() -> dict[str, Any]:
@@ -150,6 +213,12 @@ async def _seats(site: Site, who: str) -> dict[str, str]:
         turn = await assignment.claim(db, account.id, who)
     assert turn is not None
     return {f"waits_of_{who}": address, f"turn_of_{who}": f"/seat/{turn}"}
+
+
+async def _part(db: AsyncSession, *where: ColumnElement[bool]) -> uuid.UUID:
+    """The newest part in a study of which this holds."""
+    found = select(Enrolment.id).where(*where).order_by(Enrolment.created_at.desc()).limit(1)
+    return (await db.scalars(found)).one()
 
 
 async def _pause_with_a_failure(site: Site) -> None:
@@ -212,5 +281,9 @@ async def found(world: World) -> dict[str, str]:
             "participant": str(
                 (await db.scalars(select(Participant.id).where(Participant.kind == "builtin").limit(1))).one()
             ),
+            "careless": str(
+                await _part(db, Enrolment.excluded_at.is_(None), Enrolment.ended_as == "completed")
+            ),
+            "at_work": str(await _part(db, Enrolment.ended_as.is_(None))),
             "failed": str((await db.scalars(select(Trial.id).where(Trial.state == "failed"))).one()),
         }

@@ -30,8 +30,8 @@ from tests.factories import passage
 from tests.servers import Script, ScriptedServer
 from tests.web.world import World, opened
 
-BY_SCRIPT = {"seat_draft"}
-"""What only a script sends: the forms hold the same."""
+BY_SCRIPT = {"seat_draft", "prolific_events"}
+"""What no form sends: a script, where the forms hold the same, or a recruiter."""
 
 
 @pytest.fixture
@@ -190,13 +190,28 @@ async def test_a_researcher_does_everything_without_script(
     await _steer(forms)
     await _export(page, tmp_path)
     await _write_tags(forms)
+    await _pay_people(stage, forms)
     await _bring_in_an_archive(forms, tmp_path)
     with stage.watch.allowing("status of 422"):
         await _bring_in_tasks(forms)
+    await _make_and_steer_a_study(forms)
     await _look_after_people(forms)
     await _make_and_revoke_a_token(forms)
     await _add_and_try_a_model(forms)
+    await _watch_a_studys_people(forms, await found(stage.world))
     forms.check(RESEARCHERS)
+
+
+async def _watch_a_studys_people(forms: Forms, ids: dict[str, str]) -> None:
+    page = forms.page
+    await forms.open(f"/studies/watched/people/{ids['at_work']}")
+    await forms.press("Give back what they hold")
+    await page.get_by_label("Why this person is excluded").fill("They wrote that they guessed.")
+    await forms.press("Exclude")
+    await expect(page.get_by_text("They wrote that they guessed.")).to_be_visible()
+    await page.get_by_label("Why the exclusion is taken back").fill("It was another person.")
+    await forms.press("Take the exclusion back")
+    await expect(page.get_by_text("The figures count this person.")).to_be_visible()
 
 
 async def _write_and_start(forms: Forms) -> None:
@@ -237,6 +252,31 @@ async def _steer(forms: Forms) -> None:
     await expect(page.locator("#progress .state")).to_have_text("cancelled")
 
 
+async def _pay_people(stage: Stage, forms: Forms) -> None:
+    page = forms.page
+    await forms.open("/studies/paid/payments")
+    await forms.press("Approve all who completed")
+    await page.get_by_text("Reject…").first.click()
+    await page.get_by_label("Reason").first.fill("Nothing was done.")
+    await forms.press("Reject person-")
+    await forms.press("Record £")
+    await expect(page.get_by_role("status")).to_have_text("Recorded 2 payments.")
+    await forms.press("Mark all as paid")
+    csv = {"name": "paid.csv", "mimeType": "text/csv", "buffer": b"part,paid\nx,yes\n"}
+    await page.get_by_label("The file that came back").set_input_files(files=csv)
+    with stage.watch.allowing("status of 422"):
+        await forms.press("Bring it back")
+    await expect(page.get_by_text("there is no part x in this study")).to_be_visible()
+    await forms.open("/studies/at-prolific/payments")
+    with stage.watch.allowing("status of 409"):
+        await forms.press("Look at Prolific now")
+        await expect(page.get_by_role("alert")).to_contain_text("ARENA_KEY_NOT_SET is not set")
+        await page.get_by_text("Publish at Prolific").click()
+        await page.get_by_label("People may be recruited and paid").check()
+        await forms.press("Publish")
+    await expect(page.get_by_role("alert")).to_contain_text("Open the study here first")
+
+
 async def _write_tags(forms: Forms) -> None:
     await forms.page.locator("input[name=tags]").fill("first draft")
     await forms.press("Save tags and note")
@@ -269,6 +309,32 @@ async def _bring_in_tasks(forms: Forms) -> None:
     await page.get_by_label("File", exact=True).set_input_files(files=file)
     await forms.press("Bring it in")
     await expect(page.get_by_text("2 questions were added")).to_be_visible()
+    await forms.open("/tasks")
+    await forms.press("Bring in the sample")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("sample")
+
+
+async def _make_and_steer_a_study(forms: Forms) -> None:
+    page = forms.page
+    await forms.open("/studies/new")
+    await page.get_by_label("Name", exact=True).fill("mine")
+    await page.get_by_label("Title").fill("Which answer is right?")
+    await page.get_by_label("for-people").check()
+    await page.get_by_label("Trials for each person").fill("1")
+    await page.get_by_label("People wanted").fill("1")
+    await forms.press("Save as draft")
+    await page.get_by_role("button", name="Change", exact=True).click()
+    await forms.press("Save as draft")
+    await page.get_by_role("link", name="Edit the text of consent").click()
+    await page.get_by_label("Text in Markdown").fill("**Agree?**")
+    await forms.press("Preview")
+    await expect(page.locator("#preview strong")).to_have_text("Agree?")
+    await forms.press("Save")
+    await forms.open("/studies/draft")
+    await forms.press("Delete the draft")
+    await forms.open("/studies/running")
+    await forms.press("Pause")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("paused")
 
 
 async def _look_after_people(forms: Forms) -> None:

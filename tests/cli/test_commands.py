@@ -313,7 +313,10 @@ def invitations(process: Process) -> dict[str, str]:
 def demo_served(arena: Arena) -> Iterator[dict[str, str]]:
     """The links of a demo that serves until it is stopped as by Ctrl-C."""
     process = arena.start("demo", "--serve")
-    until(lambda: len(invitations(process)) == 4, process, every=0.1)
+    until(lambda: "/join/" in process.err, process, every=0.1)
+    assert len(invitations(process)) == 4
+    [join] = re.findall(r"^  participant: +(http://\S+/join/\S+)$", process.err, re.MULTILINE)
+    assert "Which answer is right?" in httpx.get(join).text
     yield invitations(process)
     process.signal(signal.SIGINT)
     ended = process.wait()
@@ -340,10 +343,10 @@ def test_the_demo_prints_its_table_and_serves_only_where_it_is_told_to(
             with Visitor() as researcher:
                 researcher.get(links["researcher"])
                 listed = researcher.get(httpx.URL(links["researcher"]).join("/experiments"))
-                for name in ("demo", "demo-people", "demo-debate", "demo-running"):
+                for name in ("demo", "demo-people", "demo-debate", "demo-running", "demo-study"):
                     assert f'href="/experiments/{name}"' in listed.text
         before = {table: records.count(table) for table in ("account", "experiment", "trial", "judgement")}
-        assert before["experiment"] == 4
+        assert before["experiment"] == 5
         unused = links["admin"]
 
         with demo_served(arena) as again, Visitor() as visitor:

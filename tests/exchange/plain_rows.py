@@ -14,7 +14,7 @@ from app.exchange.tabular import Row
 from app.judge_fields import FIELDS, KNOWS_STORY
 from app.protocols.flaws import GRADES
 from app.records import exports
-from app.records.drafts import Effort
+from app.records.drafts import SIGNALS, Effort
 from app.records.exports import ThoughtVerdict
 from app.records.timing import TAKEN
 from app.records.verdicts import VerdictRow
@@ -118,14 +118,21 @@ def _effort(item: ThoughtVerdict) -> Row:
             **dict.fromkeys(field.name for field in FIELDS),
             KNOWS_STORY.name: item.row.knows_story or None,
         }
-        return {**entered, "active_seconds": None, "effort": []}
+        return {**entered, "active_seconds": None, **dict.fromkeys(SIGNALS), "effort": []}
     flags = item.row.seat.flags if item.row.seat else {}
+    worked = item.efforts if item.row.judgement else item.in_seat
     return {
         **{field.name: field.exported(flags) for field in FIELDS},
         KNOWS_STORY.name: item.row.knows_story,
-        "active_seconds": _active(item.efforts if item.row.judgement else item.in_seat),
+        "active_seconds": _active(worked),
+        **{name: _signal(worked, name) for name in SIGNALS},
         "effort": [{"step": step, **asdict(effort)} for step, effort in item.efforts.items()],
     }
+
+
+def _signal(efforts: Mapping[Any, Effort], name: str) -> float | None:
+    known = [value for effort in efforts.values() if (value := getattr(effort, name)) is not None]
+    return sum(known) if known else None
 
 
 def _active(efforts: Mapping[Any, Effort]) -> float:

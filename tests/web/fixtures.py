@@ -13,11 +13,14 @@ from app.records import assignment, enrolments, people, spec_drafts
 from app.records.database import Database
 from app.records.enrolments import Newcomer
 from app.records.tokens import new_token
+from app.services import studies as study_service
 from app.services.invites import invite_path
 from app.services.passwords import hasher
 from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, SeatRow, Trial
 from tests.database import Server
 from tests.factories import TASKS, spec, started
+from tests.studies import study_spec
+from tests.studies.made_up import enrolled
 from tests.web.participation.study import opened_study, study_file
 from tests.web.routes import ROUTES, Route
 from tests.web.world import Browser, Site, connected, furnished, opened
@@ -28,6 +31,7 @@ MISSING: Mapping[str, object] = {
     "link": "no-such-link",
     "study_link": "no-such-link",
     "set": "no-such-set",
+    "study": "no-such-study",
     **{
         kind: uuid.UUID(int=7)
         for kind in (
@@ -40,6 +44,7 @@ MISSING: Mapping[str, object] = {
             "question",
             "endpoint",
             "participant",
+            "enrolment",
         )
     },
 }
@@ -118,8 +123,14 @@ async def _things(site: Site) -> dict[str, Any]:
             .where(Account.id == alice.id)
             .values(password_hash=hasher.hash(PASSWORD), email="alice@arena.test")
         )
+        spec_of_hers = study_spec(
+            name="hers", experiments=["for-people"], people=1, trials=1, recruiter={"kind": "link"}
+        )
+        study = await study_service.create(db, alice, spec_of_hers)
         return {
             "experiment": experiment.name,
+            "study": study.name,
+            "enrolment": await enrolled(db, study, "Worker"),
             "trial": (await db.scalars(spoken.limit(1))).one(),
             "seat": seat,
             "talks": list(await db.scalars(select(SeatRow.play_id).where(SeatRow.role == "debater"))),

@@ -4,6 +4,7 @@ The tests of access, forgery, the trail, blinding and hostile texts go through t
 makes them fail. `{experiment}` and the like in an address stand for things of somebody (see OWNERS).
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from starlette.routing import Match
 from app.web.app import ROUTERS
 from tests.exchange.archives import lines
 from tests.factories import passage, spec
+from tests.studies import study_file
 from tests.web.world import CAST, WHO
 
 ANYONE = ("nobody", "admin", "researcher", "judge", "debater")
@@ -32,6 +34,7 @@ OWNERS = {
     "person": ("alice", ("charlie",)),
     "token": ("alice", ("charlie", "bob")),
     "draft": ("alice", ("charlie", "bob")),
+    "study": ("alice", ("charlie",)),
     "seat": ("debater", ("judge", "rival")),
 }
 """Kinds of things that are somebody's: whose they are in the tests, and for whom they are not there."""
@@ -44,7 +47,7 @@ class Route:
     who: tuple[str, ...]
     """The roles that may make it."""
     address: str
-    method: Literal["GET", "POST", "DELETE"] = "GET"
+    method: Literal["GET", "POST", "PUT", "DELETE"] = "GET"
     form: Mapping[str, Any] | None = None
     json: Any = None
     text: str = ""
@@ -61,6 +64,8 @@ class Route:
     """Who of the cast makes it, where neither the owner of the thing nor somebody of the first role will do."""
     first: str = ""
     """What has to be so before, as SQL."""
+    answers: int = 0
+    """The status with which it is refused, where what it needs is not at hand in these tests."""
 
     @property
     def unsafe(self) -> bool:
@@ -113,6 +118,8 @@ BELIEF = {"path": "judging/order0/step0", "p": ["70", "30"], "text": "A quote sa
 SPEECH = {"path": "r1/debater_a", "text": "He had the mate sign below it: that was the pilot."}
 PANEL = {"name": "again", "participants": spec()["participants"], "judges": ["dice"]}
 LINE = passage("Cape", 1)
+NOTHING_DUE = hashlib.sha256(b"[]").hexdigest()[:32]
+"""Digest of a preview of payments in which nothing is due."""
 
 ARCHIVE = "\n".join(json.dumps(line) for line in lines())
 
@@ -224,9 +231,113 @@ ROUTES: dict[str, Route] = {
         file=ARCHIVE,
         leaves="imported",
     ),
+    "import_sample": Route(RESEARCHERS, "/tasks/sample", method="POST", leaves="imported"),
     "task_set": Route(RESEARCHERS, "/tasks/{set}"),
     "task_questions": Route(RESEARCHERS, "/tasks/{set}/questions"),
     "task_question": Route(RESEARCHERS, "/tasks/{set}/questions/{question}"),
+    # people of studies
+    "study_people": Route(RESEARCHERS, "/studies/{study}/people"),
+    "study_plot": Route(RESEARCHERS, "/studies/{study}/people/recruitment.svg"),
+    "study_person": Route(RESEARCHERS, "/studies/{study}/people/{enrolment}"),
+    "study_exclude": Route(
+        RESEARCHERS,
+        "/studies/{study}/people/{enrolment}/exclude",
+        method="POST",
+        form={"reason": "They said that they guessed."},
+        leaves="excluded",
+    ),
+    "study_take_back": Route(
+        RESEARCHERS,
+        "/studies/{study}/people/{enrolment}/take-back",
+        method="POST",
+        form={"reason": "They did not."},
+        leaves="took back an exclusion",
+        first="UPDATE enrolment SET excluded_at = now(), excluded_because = 'They guessed.'",
+    ),
+    "study_release": Route(
+        RESEARCHERS, "/studies/{study}/people/{enrolment}/release", method="POST", leaves="released"
+    ),
+    # paying people of studies
+    "study_payments": Route(RESEARCHERS, "/studies/{study}/payments"),
+    "study_pay": Route(
+        RESEARCHERS,
+        "/studies/{study}/payments",
+        method="POST",
+        form={"digest": NOTHING_DUE},
+        leaves="recorded payments",
+    ),
+    "study_send": Route(
+        RESEARCHERS, "/studies/{study}/payments/send", method="POST", form={"do": "outside"}, leaves="paid"
+    ),
+    "study_review": Route(
+        RESEARCHERS,
+        "/studies/{study}/payments/review",
+        method="POST",
+        form={"do": "approve-all"},
+        quiet="nobody waits here; each review is noted, as tests/services/test_recruitment.py shows",
+    ),
+    "study_sync": Route(RESEARCHERS, "/studies/{study}/payments/sync", method="POST", leaves="synced"),
+    "study_prolific": Route(
+        RESEARCHERS,
+        "/studies/{study}/payments/prolific",
+        method="POST",
+        form={"do": "draft"},
+        answers=409,
+        quiet="this study does not recruit there; it is noted, as tests/services/test_recruitment.py shows",
+    ),
+    "study_payments_export": Route(
+        RESEARCHERS, "/studies/{study}/payments/export", leaves="exported payments"
+    ),
+    "study_payments_import": Route(
+        RESEARCHERS,
+        "/studies/{study}/payments/import",
+        method="POST",
+        form={"do": "import"},
+        file="part,paid\n",
+        answers=422,
+        quiet="this file has no line; it is noted, as tests/web/studies/test_payments.py shows",
+    ),
+    "prolific_events": Route(
+        ANYONE,
+        "/recruiters/prolific/events",
+        method="POST",
+        json={"event_type": "submission.status.change", "resource_id": "x", "status": "RETURNED"},
+        answers=401,
+        quiet="it is not signed here; what an event changes is noted, as tests/services/test_recruitment.py shows",
+    ),
+    # studies
+    "studies": Route(RESEARCHERS, "/studies"),
+    "study_new": Route(RESEARCHERS, "/studies/new"),
+    "study_make": Route(
+        RESEARCHERS,
+        "/studies/new",
+        method="POST",
+        form={"do": "check"},
+        quiet="changes what stands in a form; making is noted by app/services/studies.py, as for `api_make_study`",
+    ),
+    "study": Route(RESEARCHERS, "/studies/{study}"),
+    "study_change_form": Route(RESEARCHERS, "/studies/{study}/change"),
+    "study_change": Route(
+        RESEARCHERS,
+        "/studies/{study}/change",
+        method="POST",
+        form={"do": "check"},
+        quiet="changes what stands in a form; changing is noted by app/services/studies.py, as for `api_change_study`",
+    ),
+    "study_steer": Route(
+        RESEARCHERS, "/studies/{study}/steer", method="POST", form={"action": "open"}, leaves="open"
+    ),
+    "study_delete": Route(RESEARCHERS, "/studies/{study}/delete", method="POST", leaves="deleted"),
+    "study_file": Route(RESEARCHERS, "/studies/{study}/file"),
+    "study_text": Route(RESEARCHERS, "/studies/{study}/texts/consent"),
+    "study_text_write": Route(
+        RESEARCHERS,
+        "/studies/{study}/texts/consent",
+        method="POST",
+        form={"markdown": "Do you agree, too?"},
+        leaves="wrote a text of",
+    ),
+    "study_preview": Route(RESEARCHERS, "/studies/{study}/preview/consent"),
     # judging
     "judge_instructions": Route(JUDGES, "/judge/instructions"),
     "judge_instructed": Route(
@@ -259,6 +370,7 @@ ROUTES: dict[str, Route] = {
     ),
     # the turn of a seat
     "seat": Route(SITTERS, "/seat/{seat}", quiet="prolongs the lease"),
+    "seat_others": Route(SITTERS, "/seat/{seat}/others", quiet="notes that the page is open"),
     "seat_submit": Route(
         SITTERS,
         "/seat/{seat}",
@@ -450,6 +562,48 @@ ROUTES: dict[str, Route] = {
     ),
     "api_import_archive": Route(
         RESEARCHERS, "/api/v1/archives/others", method="POST", text=ARCHIVE, leaves="imported", scope="write"
+    ),
+    "api_studies": Route(RESEARCHERS, "/api/v1/studies", scope="read"),
+    "api_make_study": Route(
+        RESEARCHERS,
+        "/api/v1/studies",
+        method="POST",
+        json=study_file(experiments=["for-people"]),
+        leaves="made",
+        scope="write",
+        by="alice",
+    ),
+    "api_check_study": Route(
+        RESEARCHERS,
+        "/api/v1/studies/check",
+        method="POST",
+        json=study_file(experiments=["for-people"]),
+        quiet="says what is wrong, and stores nothing",
+        scope="read",
+        by="alice",
+    ),
+    "api_study": Route(RESEARCHERS, "/api/v1/studies/{study}", scope="read"),
+    "api_change_study": Route(
+        RESEARCHERS,
+        "/api/v1/studies/{study}",
+        method="PUT",
+        json=study_file(experiments=["for-people"]),
+        leaves="changed",
+        scope="write",
+    ),
+    "api_delete_study": Route(
+        RESEARCHERS, "/api/v1/studies/{study}", method="DELETE", leaves="deleted", scope="write"
+    ),
+    "api_write_text": Route(
+        RESEARCHERS,
+        "/api/v1/studies/{study}/texts/consent",
+        method="POST",
+        json={"markdown": "Do you agree, too?"},
+        leaves="wrote a text of",
+        scope="write",
+    ),
+    "api_steer_study": Route(
+        RESEARCHERS, "/api/v1/studies/{study}/open", method="POST", leaves="open", scope="write"
     ),
     "api_participants": Route(RESEARCHERS, "/api/v1/participants", scope="read"),
     "api_add_participant": Route(

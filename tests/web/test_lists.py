@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exchange.taskfile import TaskPassage
-from app.records import people, spec_drafts, tasks, tokens
+from app.records import people, spec_drafts, studies, tasks, tokens
 from app.records.paging import PER_PAGE
 from app.records.people import INVITE_LASTS, note
 from app.web.app import ROUTERS
@@ -24,6 +24,7 @@ from models import (
     Account,
     Arm,
     Endpoint,
+    Enrolment,
     Judgement,
     JudgingRound,
     Participant,
@@ -33,6 +34,9 @@ from models import (
 )
 from models.base import Base
 from tests.factories import TASKS, passage
+from tests.studies import study_file as plain_file
+from tests.studies.made_up import enrolled, study_file
+from tests.studies.paid import file as paid_file
 from tests.web.world import Browser, Site, World, statements
 
 Row = TypeVar("Row", bound=Base)
@@ -105,6 +109,15 @@ async def more_people(db: AsyncSession, world: World, numbers: Numbers) -> None:
         )
 
 
+async def more_parts(db: AsyncSession, world: World, numbers: Numbers) -> None:
+    study = await studies.by_name(db, "hers")
+    if study is None:
+        file = study_file("for-people", name="hers")
+        study = await studies.add(db, "hers", file, {}, world.site.cast["alice"].id)
+    for number in numbers:
+        await enrolled(db, study, f"Worker {number}")
+
+
 async def more_invites(db: AsyncSession, world: World, numbers: Numbers) -> None:
     alice = world.site.cast["alice"].id
     for number in numbers:
@@ -152,6 +165,47 @@ async def more_passages(db: AsyncSession, world: World, numbers: Numbers) -> Non
     await tasks.save(db, TASKS, [_line(number) for number in numbers])
 
 
+async def more_ended_parts(db: AsyncSession, world: World, numbers: Numbers) -> None:
+    study = await studies.by_name(db, "hers")
+    if study is None:
+        hers = paid_file(name="hers", recruiter={"kind": "link"}, experiments=[world.experiment.name])
+        study = await studies.add(db, "hers", hers, {}, world.site.cast["alice"].id)
+    for number in numbers:
+        account = Account(id=uuid.uuid4(), name=f"Recruit {number}", role="judge")
+        db.add(account)
+        await db.flush()
+        await people.participant_of(db, account)
+        part = Enrolment(study_id=study.id, account_id=account.id, person_key=uuid.uuid4().bytes * 2)
+        part.seed, part.promised, part.page = number, 2, "done"
+        part.ended_as, part.ended_at = "completed", func.now()
+        db.add(part)
+
+
+async def more_studies(db: AsyncSession, world: World, numbers: Numbers) -> None:
+    """Each with people who take part and people whose parts have ended."""
+    for number in numbers:
+        row = await studies.add(db, f"study-{number}", plain_file(), {}, world.site.cast["alice"].id)
+        for end in (None, "completed", "returned"):
+            account = Account(id=uuid.uuid4(), name=f"{number}", role="judge")
+            db.add(account)
+            await db.flush()
+            part = Enrolment(study_id=row.id, account_id=account.id, person_key=account.id.bytes * 2)
+            part.seed, part.promised, part.page, part.ended_as = 1, 1, "trials", end
+            part.ended_at = None if end is None else func.now()
+            db.add(part)
+            await db.flush()
+
+
+async def more_versions(db: AsyncSession, world: World, numbers: Numbers) -> None:
+    owner = world.site.cast["alice"].id
+    row = await studies.by_name(db, "versions")
+    if row is None:
+        spec = plain_file(name="versions", experiments=["for-people"])
+        row = await studies.add(db, "versions", spec, {}, owner)
+    for number in numbers:
+        await studies.write_text(db, row.id, "consent", f"Version {number}.", owner)
+
+
 def _line(number: int) -> dict[str, Any]:
     return TaskPassage.model_validate(passage(f"P{number}", 1), by_name=False).model_dump()
 
@@ -173,10 +227,14 @@ LISTS = {
     "drafts": Listing("/drafts", more_drafts),
     "experiments": Listing("/experiments", more_experiments),
     "experiment_trials": Listing("/experiments/for-people/trials", more_trials),
+    "study_payments": Listing("/studies/hers/payments", more_ended_parts),
     "tasks": Listing("/tasks", more_sets),
     "task_set": Listing(f"/tasks/{TASKS}", more_passages),
     "task_questions": Listing(f"/tasks/{TASKS}/questions", more_passages),
+    "studies": Listing("/studies", more_studies),
+    "study_text": Listing("/studies/versions/texts/consent", more_versions),
     "people": Listing("/people", more_people),
+    "study_people": Listing("/studies/hers/people", more_parts),
     "invites": Listing("/people/invites", more_invites),
     "endpoints": Listing("/endpoints", more_endpoints, "bob"),
     "participants": Listing("/participants", more_participants),
@@ -187,6 +245,7 @@ LISTS = {
     "api_rounds": Listing("/api/v1/experiments/for-people/rounds", more_rounds),
     "api_tasks": Listing("/api/v1/tasks", more_sets),
     "api_participants": Listing("/api/v1/participants", more_participants),
+    "api_studies": Listing("/api/v1/studies", more_studies),
     "api_people": Listing("/api/v1/people", more_people),
     "api_invites": Listing("/api/v1/invites", more_invites),
     "api_endpoints": Listing("/api/v1/endpoints", more_endpoints, "bob"),
@@ -200,6 +259,7 @@ NO_LISTS = {
     "healthz",
     "experiment",
     "experiment_export",
+    "study_payments_export",
     "experiment_report",
     "experiment_report_progress",
     "experiment_report_json",
@@ -210,11 +270,19 @@ NO_LISTS = {
     "build",
     "round_form",
     "experiment_plot",
+    "study_plot",
+    "study_person",
     "archive_form",
     "trial",
     "trial_unshown",
     "trial_calls",
     "task_question",
+    "study_new",
+    "study",
+    "study_change_form",
+    "study_file",
+    "study_preview",
+    "api_study",
     "new_participant",
     "participant",
     "judge_instructions",
@@ -234,6 +302,7 @@ NO_LISTS = {
     "talk_instructions",
     "talk_queue",
     "seat",
+    "seat_others",
     "seat_return_form",
     "api_docs",
     "api_openapi",

@@ -14,6 +14,7 @@ from app.reports.figures.contrasts import CONTRASTS
 from app.reports.figures.core import Figure, Section
 from app.reports.figures.equal_words import EQUAL_WORDS
 from app.reports.figures.evidence import QUOTE_TRUST, SIDES_SAID
+from app.reports.figures.exclusions import EXCLUSION_CONTRASTS, EXCLUSIONS, PARTS_NOT_COUNTED
 from app.reports.figures.exploratory import EXPLORATORY
 from app.reports.figures.groups import GROUPS
 from app.reports.figures.incentives import INCENTIVES, WIN_RATES
@@ -40,10 +41,13 @@ FIGURES: tuple[Figure[Any], ...] = (
     ACCURACY,
     PGR,
     METRICS,
+    EXCLUSIONS,
+    PARTS_NOT_COUNTED,
     SENSITIVITY,
     ACCEPT_REJECT,
     # Comparisons
     CONTRASTS,
+    EXCLUSION_CONTRASTS,
     EXPLORATORY,
     BUDGETS,
     EQUAL_WORDS,

@@ -9,10 +9,9 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from app.judge_fields import KNOWS_STORY
 from app.records.verdicts import ArmCount, JudgeCount
 from app.reports.charts import PlainRow, dots_with_whiskers
-from app.reports.evidence import all_that_count, floors_of
+from app.reports.evidence import all_that_count, floors_of, knew_story, left_out
 from app.reports.figures import certainty
 from app.reports.figures.certainty import Certainty, certainties
 from app.reports.figures.core import Chart, Evidence, Figure, Names, Section
@@ -120,7 +119,7 @@ class ReportRow:
 def _rows(evidence: Evidence) -> list[ReportRow]:
     """Return a row for every arm and judge, without PGR."""
     facts, counted = evidence.facts, evidence.counted
-    knew = counted.table.named(np.flatnonzero(facts.verdicts[KNOWS_STORY.name].to_numpy()))
+    knew = counted.table.named(np.flatnonzero(knew_story(facts)))
     with_them = _with_them(evidence, knew)
     sure, fixed = evidence.once(certainties), evidence.once(floors_of)
     return [
@@ -145,7 +144,7 @@ def _with_them(evidence: Evidence, knew: Mapping[Place, int]) -> dict[Place, flo
     if not knew:
         return {}
     table = evidence.counted.table
-    whole = all_that_count(evidence.facts, table, table.everything)
+    whole = all_that_count(evidence.facts, table, ~left_out(evidence.facts))
     found = ((place, table.alone(whole.kept, place)) for place in knew)
     return {place: accuracy_of(own) for place, own in found if own is not None}
 

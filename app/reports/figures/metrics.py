@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from app.judge_fields import KNOWS_STORY
 from app.protocols import PROTOCOLS
 from app.protocols.core import Protocol
+from app.reports.evidence import knew_story, left_out
 from app.reports.figures.core import Evidence, Figure, Names, Section, place_columns
 from app.reports.written import shown_figure
 from app.shown_table import Column, Kind, ShownTable
@@ -56,10 +56,10 @@ def _measures(evidence: Evidence) -> list[Measured]:
 
 
 def _of_talks(evidence: Evidence) -> Iterator[TrialMeasures]:
-    """Yield the measures of the talks without a judging person who knows the story."""
+    """Yield the measures of the talks without a judging person who knows the story or is excluded."""
     facts = evidence.facts
-    knew = facts.verdicts.filter(pl.col(KNOWS_STORY.name) & ~pl.col("reads"))
-    known = set(knew["talk"].to_list())
+    out = pl.Series(knew_story(facts) | left_out(facts))
+    known = set(facts.verdicts.filter(out & ~facts.verdicts["reads"])["talk"].to_list())
     columns = ("arm", "judge", "family", "question", "assignment", "replicate")
     for talk, place in enumerate(facts.talks.select(columns).iter_rows()):
         if talk not in known:

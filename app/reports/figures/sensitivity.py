@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.judge_fields import KNOWS_STORY
-from app.reports.evidence import all_that_count, has_conceded
+from app.reports.evidence import all_that_count, has_conceded, knew_story, left_out
 from app.reports.figures.core import Evidence, Figure, Names, Section, place_columns
 from app.reports.written import between, share
 from app.shown_table import Column, Kind, ShownTable
@@ -15,6 +14,7 @@ from app.statistics.readings import Place, Readings
 
 WITHOUT_CONCEDED = "without talks with a concession"
 WITH_KNOWING = "with people who knew the story"
+WITH_EXCLUDED = "with people who are excluded"
 TIES_WRONG = "ties count as wrong"
 BY_VERDICT = "each verdict counts alike"
 
@@ -58,18 +58,21 @@ def _rows(evidence: Evidence) -> list[Sensitivity]:
 
 def _variants(evidence: Evidence) -> Iterator[tuple[str, Mapping[Place, Cell]]]:
     table, facts = evidence.counted.table, evidence.facts
-    known = facts.verdicts[KNOWS_STORY.name].to_numpy()
+    known, out = knew_story(facts), left_out(facts)
     conceded = has_conceded(facts)
     if (conceded & evidence.counted.kept).any():
-        less = all_that_count(facts, table, ~known & ~conceded).readings
+        less = all_that_count(facts, table, ~known & ~out & ~conceded).readings
         touched = table.named(np.flatnonzero(conceded & evidence.counted.kept))
         yield WITHOUT_CONCEDED, _cells(less, touched)
-    if known.any():
+    if (known & ~out).any():
         yield (
             WITH_KNOWING,
-            _cells(
-                all_that_count(facts, table, table.everything).readings, table.named(np.flatnonzero(known))
-            ),
+            _cells(all_that_count(facts, table, ~out).readings, table.named(np.flatnonzero(known & ~out))),
+        )
+    if out.any():
+        yield (
+            WITH_EXCLUDED,
+            _cells(all_that_count(facts, table, ~known).readings, table.named(np.flatnonzero(out))),
         )
     tied = [place for place, cell in evidence.cells.items() if cell.ties and not cell.fixed]
     yield TIES_WRONG, _cells({place: ties_wrong(evidence.readings[place]) for place in tied}, tied)
@@ -109,7 +112,7 @@ def _table(rows: Sequence[Sensitivity], names: Names) -> ShownTable[Sensitivity]
     )
     about = (
         "The same accuracies, computed in another way where that can change them; the change is from the accuracy above. "
-        "`arena report` recomputes the whole report with --ties wrong, --unit verdict or --conceded left-out."
+        "`arena report` recomputes the whole report with --ties wrong, --unit verdict, --conceded left-out or --excluded kept."
     )
     return ShownTable("Sensitivity of accuracy", columns, rows, about=about)
 
@@ -117,13 +120,13 @@ def _table(rows: Sequence[Sensitivity], names: Names) -> ShownTable[Sensitivity]
 SENSITIVITY = Figure(
     name="sensitivity",
     title="Sensitivity of accuracy",
-    about="The accuracy of each judge without talks with a concession, with people who knew the story, with ties as wrong, and by verdict.",
+    about="The accuracy of each judge without talks with a concession, with people who knew the story, with excluded people, with ties as wrong, and by verdict.",
     source="Intervals as for accuracy.",
-    needs="concessions, people who knew the story, ties, or questions with unlike numbers of verdicts",
+    needs="concessions, people who knew the story or are excluded, ties, or questions with unlike numbers of verdicts",
     rows=_rows,
     table=_table,
     section=Section.ACCURACY,
-    methods="The sensitivity of accuracies was checked against leaving out talks with a concession, keeping people who knew the story, counting "
+    methods="The sensitivity of accuracies was checked against leaving out talks with a concession, keeping people who knew the story, keeping excluded people, counting "
     "ties as wrong, and counting each verdict alike, where these apply.",
     slow=True,
 )

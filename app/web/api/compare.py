@@ -12,6 +12,7 @@ from app.errors import UserError
 from app.records.database import Database
 from app.report_choices import MOST
 from app.reports.comparison import Comparison, comparison_of
+from app.services.looking import look
 from app.services.refusal import Refused
 from app.services.visibility import visible
 from app.web.api import schemas
@@ -38,8 +39,10 @@ Asked = Annotated[
 async def _compared(request: Request, caller: Account, names: list[str], asked: list[str]) -> Comparison:
     database: Database = request.app.state.database
     names = list(dict.fromkeys(names))
-    async with database.session() as db:
+    async with database.session.begin() as db:
         experiments = [await visible(db, caller, name) for name in names]
+        for own in experiments:
+            await look(db, caller, own, "comparison")
     try:
         return await comparison_of(database, experiments, asked, limit=request.app.state.comparing)
     except UserError as error:

@@ -27,6 +27,7 @@ from app.reports.report_cache import ReportCache
 from app.reports.tables import as_tables
 from app.services.caps import change_cap
 from app.services.experiments import Action, change, judge_for, start_for
+from app.services.looking import look, look_at_export
 from app.services.refusal import Refused
 from app.services.tags import mark, marked
 from app.services.untrusted_spec import outside_panel, outside_spec, recorded
@@ -126,7 +127,11 @@ async def get_report(request: Request, caller: Caller, name: str) -> Response:
 
 async def _report(request: Request, caller: Account, name: str) -> Report:
     reports: ReportCache = request.app.state.reports
-    return (await reports.of(await _found(request, caller, name))).report
+    experiment = await _found(request, caller, name)
+    database: Database = request.app.state.database
+    async with database.session.begin() as db:
+        await look(db, caller, experiment, "report")
+    return (await reports.of(experiment)).report
 
 
 async def _found(request: Request, caller: Account, name: str) -> Experiment:
@@ -161,6 +166,8 @@ async def get_export(
     """A table of verdicts, beliefs, transcripts, model calls, pairs or labels; an archive; or a zip of logs or of a data set."""
     database: Database = request.app.state.database
     experiment = await _found(request, caller, name)
+    async with database.session.begin() as db:
+        await look_at_export(db, caller, experiment, what)
     ending = suffix(what, format)
     folder = Path(tempfile.mkdtemp(prefix="arena-export-"))
     try:

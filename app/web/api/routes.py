@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 
-from app.web.api import archives, compare, experiments, participants, people, tasks, trials
+from app.web.api import archives, compare, experiments, participants, people, studies, tasks, trials
 from app.web.api.authentication import PREFIX
 from app.web.api.openapi import operations, shapes
 from app.web.render import page
@@ -26,6 +26,7 @@ PARTS = (
     compare.router,
     trials.router,
     archives.router,
+    studies.router,
     tasks.router,
     participants.router,
     people.router,

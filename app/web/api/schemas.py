@@ -11,6 +11,7 @@ from app.experiments.spec import MOST, NAME
 from app.participants.base import ModelSettings
 from app.records.paging import Page
 from app.services.completion_code import MOST_CODE, MOST_URL
+from app.studies.spec import MOST_TEXT
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -508,3 +509,59 @@ class Link(Shape):
 
     invite: Invite
     link: str
+
+
+class Study(Shape):
+    """A study with people."""
+
+    name: str
+    title: str
+    state: str
+    """`draft`, `open`, `paused` or `closed`."""
+    people: int
+    """People wanted."""
+    taken: int
+    """Places that are taken: by people who take part, and by those whose judgements count."""
+    taking_part: int
+    ended: Mapping[str, int]
+    """Number of people by how their part ended: `completed`, `screened_out` and so on."""
+    created_at: datetime
+    opened_at: datetime | None
+    closed_at: datetime | None
+
+
+class StudyInFull(Study):
+    """A study with its file, its codes and its link."""
+
+    spec: dict[str, Any]
+    """The file, every default written out, with the texts as they are now."""
+    codes: Mapping[str, str]
+    """Code of the recruiter by end; empty before it is opened."""
+    link: str
+    """The link for the recruiter, with the placeholders that it fills in."""
+
+
+class CheckedStudy(Shape):
+    """What prevents opening a study."""
+
+    problems: list[str]
+    """What would be refused, each in a sentence."""
+    warnings: list[str]
+    """What should be thought over."""
+
+
+class NewText(Shape):
+    """A text of a page."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    markdown: str = Field(max_length=MOST_TEXT)
+
+
+class WrittenText(Shape):
+    """A version of a text."""
+
+    page: str
+    version: int
+    markdown: str
+    created_at: datetime

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 
 from app.records import browse, finding
 from app.records.browse import JudgedTrial, Transcript
+from app.services.looking import look
 from app.services.visibility import visible_trial
 from app.web.api import schemas
 from app.web.api.authentication import PREFIX, REFUSALS, Caller
@@ -20,12 +21,14 @@ router = APIRouter(prefix=PREFIX, responses=REFUSALS, tags=["experiments"])
 
 @router.get("/experiments/{name}/trials", name="api_trials")
 async def list_trials(
+    caller: Caller,
     db: Db,
     experiment: Theirs,
     wanted: TrialFilter,
     number: PageNumber = 1,
 ) -> schemas.Listed[schemas.Trial]:
     """Trials of an experiment, as they are played or in the order of `sort`."""
+    await look(db, caller, experiment, "trials")
     found = await finding.trials(db, experiment.id, wanted, number)
     return schemas.listed(found.listed, _row)
 
@@ -60,6 +63,7 @@ async def get_trial(
     """A trial with its transcript, every move beside it, and its verdicts."""
     await visible_trial(db, caller, trial)
     found = await browse.transcript(db, trial)
+    await look(db, caller, found.experiment, "trials")
     outcome = found.trial.outcome or {"transcript": None, "measures": {}}
     return schemas.TrialInFull(
         id=found.trial.id,

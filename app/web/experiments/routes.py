@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.background import BackgroundTask
 
 from app.exchange.choices import Document, Format, Part, What, media_type, suffix
@@ -21,15 +22,24 @@ from app.protocols import PROTOCOLS
 from app.protocols.core import parse_content
 from app.protocols.views import LETTERS
 from app.records import browse, finding, people
+from app.records.browse import Transcript
 from app.records.database import Database
 from app.records.endpoints import notices
-from app.records.finding import CONFIDENT, FLAGS, PRESETS, Sort
+from app.records.finding import CONFIDENT, FLAGS, Sort
 from app.records.progress import failures
 from app.records.queue import sharing
 from app.records.spending import spent_by
 from app.records.tags import MOST_NOTE, tags_of
 from app.services.caps import CapRefused, change_cap
 from app.services.experiments import Action, change
+from app.services.looking import (
+    look,
+    look_at_export,
+    presets_shown,
+    refuse_by_outcome,
+    sight,
+    without_outcomes,
+)
 from app.services.refusal import Refused
 from app.services.tags import TagRefused, mark
 from app.services.visibility import sees_only, visible, visible_trial
@@ -41,6 +51,7 @@ from app.web.fields import read
 from app.web.parameters import ExportOptions, PageNumber, Search, TrialFilter
 from app.web.render import page, turned
 from app.web.security.middleware import Db, Who
+from models import Account
 
 router = APIRouter()
 FirstTurn = Annotated[int, Query(alias="from", ge=1, le=100_000)]
@@ -153,6 +164,7 @@ async def exported(
     options = replace(asked, include_passages=asked.include_passages or passage)
     async with database.session.begin() as db:
         found = await visible(db, who, name)
+        await look_at_export(db, who, found, what)
         detail = {"what": what.value, **options.said()}
         await people.note(db, who.id, "exported", "experiment", found.id, detail)
     # An export may be long: it reads in a separate transaction, into a file that is deleted when it has been sent.
@@ -194,6 +206,8 @@ async def trials(
 ) -> Response:
     """The trials of an experiment that fit what is wanted."""
     found = await visible(db, who, name)
+    hidden = (await sight(db, who, found, "trials")).hidden
+    refuse_by_outcome(wanted, hidden)
     address = turned(f"/experiments/{name}/trials", **wanted.asked()).rstrip("?&")
     if not all(request.query_params.values()) and "hx-request" not in request.headers:
         # A form sends its empty fields too: the address that is shared goes without them.
@@ -206,7 +220,8 @@ async def trials(
         listed=listed.listed,
         inside=listed.inside,
         wanted=wanted,
-        presets=PRESETS,
+        presets=presets_shown(hidden),
+        hidden=hidden,
         counts=await finding.preset_counts(db, found.id),
         arms=[row.name for row in await browse.arms_of(db, found.id)],
         judges=await finding.judges_of(db, found.id),
@@ -223,6 +238,14 @@ async def trials(
     return shown
 
 
+async def _shown_trial(db: AsyncSession, who: Account, trial: uuid.UUID) -> tuple[Transcript, str]:
+    """Return a trial as the account may see it, and why it is without outcomes, if it is."""
+    await visible_trial(db, who, trial)
+    found = await browse.transcript(db, trial)
+    hidden = (await sight(db, who, found.experiment, "trials")).hidden
+    return (without_outcomes(found) if hidden else found), hidden
+
+
 @router.get("/trials/{trial}", name="trial")
 async def transcript(
     request: Request,
@@ -233,15 +256,17 @@ async def transcript(
     first: FirstTurn = 1,
 ) -> Response:
     """A trial in its list: question, answers, verdicts, what judges read from one turn on, and the passage beside it."""
-    await visible_trial(db, who, trial)
-    found = await browse.transcript(db, trial)
+    found, hidden = await _shown_trial(db, who, trial)
+    refuse_by_outcome(wanted, hidden)
     story = told(found)
     passage, speeches = quoted_passage(found.text, story.shown)
-    measures = (found.trial.outcome or {}).get("measures", {})
+    # What is measured of a judge who took part may be their score.
+    measures = {} if hidden and found.trial.judge_id else (found.trial.outcome or {}).get("measures", {})
     return page(
         request,
         "pages/transcript.html",
         found=found,
+        hidden=hidden,
         gold=found.trial.answers.index(found.question.gold),
         letters=LETTERS,
         labels=labels(found.arm, found.trial),
@@ -276,8 +301,7 @@ async def unshown(
     first: FirstTurn = 1,
 ) -> Response:
     """What was made in one step of a talk and not shown to judges: as a piece of the transcript's page, or as a page."""
-    await visible_trial(db, who, trial)
-    made = told(await browse.transcript(db, trial)).aside(step).turns
+    made = told((await _shown_trial(db, who, trial))[0]).aside(step).turns
     whole = "hx-request" not in request.headers
     template = "pages/transcript_unshown.html" if whole else "fragments/_transcript_unshown.html"
     return page(
@@ -303,6 +327,8 @@ async def calls(
 ) -> Response:
     """The model calls behind one move: as a piece of the transcript's page, or as a separate page."""
     await visible_trial(db, who, trial)
+    if judgement is not None:
+        await look(db, who, (await browse.transcript(db, trial)).experiment, "trials")
     made = await browse.calls(db, trial, path, judgement)
     whole = "hx-request" not in request.headers
     template = "pages/transcript_calls.html" if whole else "fragments/_transcript_calls.html"

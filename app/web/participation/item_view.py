@@ -117,6 +117,9 @@ def held_of(step: StudyStep, item: Item, seconds: int | None) -> Held:
         handed_on=False,
         seconds=seconds,
         flags={},
+        # No experiment has it: an item is of none.
+        experiment=step.address,
+        enrolled=True,
     )
 
 

@@ -19,7 +19,7 @@ from app.protocols.core import Belief
 from app.protocols.views import LETTERS
 from app.records import enrolments
 from app.records.database import Database
-from app.records.drafts import SLACK, Effort
+from app.records.drafts import SLACK, Effort, merged, totals
 from app.records.study_look import look_of
 from app.records.timing import Clock
 from app.services import participation
@@ -186,7 +186,9 @@ def _more(step: StudyStep, sent: Sent) -> dict[str, Any]:
     for put_in in sent.put_in:
         total += put_in
     passed = (datetime.now(UTC) - step.shown_at).total_seconds() + SLACK
-    return {**asdict(total), "active_seconds": round(min(total.active_seconds, passed), 3)}
+    visits = merged(step.effort.get("visits", {}), sent.signals)
+    signals = {"visits": visits, **totals(visits)} if visits else {}
+    return {**asdict(total), "active_seconds": round(min(total.active_seconds, passed), 3), **signals}
 
 
 async def submit(

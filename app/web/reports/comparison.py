@@ -10,12 +10,13 @@ from fastapi.responses import Response
 from app.errors import UserError
 from app.records import browse
 from app.records.database import Database
-from app.report_choices import MOST, Choices, Conceded, Ties, Unit, check_number
+from app.report_choices import MOST, Choices, Conceded, Excluded, Ties, Unit, check_number
 from app.reports.comparison import comparison_of, pictures
 from app.reports.page_parts import page_parts
 from app.reports.plots import embedded_figures
 from app.reports.report import notes
 from app.reports.report_cache import made_of
+from app.services.looking import look
 from app.services.visibility import sees_only, visible
 from app.statistics.scores import BELIEF_FLOOR
 from app.web.render import page
@@ -30,9 +31,11 @@ async def compare(request: Request, who: Who, name: Names = []) -> Response:  # 
     """Several experiments in one table and plot, contrasts on common questions, and what differs between their specs."""
     database: Database = request.app.state.database
     names = list(dict.fromkeys(name))
-    async with database.session() as db:
+    async with database.session.begin() as db:
         listed = await browse.experiments(db, owner=sees_only(who), search="", number=1)
         chosen = [await visible(db, who, own) for own in names]
+        for own in chosen:
+            await look(db, who, own, "comparison")
     made, sentence = None, ""
     drawn: dict[str, str] = {}
     try:
@@ -64,13 +67,15 @@ async def recomputed(
     unit: Unit = Unit.QUESTION,
     ties: Ties = Ties.HALF,
     conceded: Conceded = Conceded.KEPT,
+    excluded: Excluded = Excluded.LEFT_OUT,
     contrasts: Literal["named", "all"] = "named",
 ) -> Response:
     """The whole report by other rules, with its plots in it."""
     database: Database = request.app.state.database
-    async with database.session() as db:
+    async with database.session.begin() as db:
         found = await visible(db, who, name)
-    choices = Choices(unit, ties, conceded, every_contrast=contrasts == "all")
+        await look(db, who, found, "report")
+    choices = Choices(unit, ties, conceded, every_contrast=contrasts == "all", excluded=excluded)
     limit: CapacityLimiter = request.app.state.comparing
     async with limit:
         made = await made_of(database, found, choices=choices)

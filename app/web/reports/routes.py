@@ -12,6 +12,7 @@ from app.reports.page_parts import page_parts
 from app.reports.plots import follows_theme
 from app.reports.report import notes
 from app.reports.report_cache import PlotFormat, Present, ReportCache, Width
+from app.services.looking import look
 from app.services.refusal import Refused
 from app.services.visibility import visible
 from app.statistics.scores import BELIEF_FLOOR
@@ -31,10 +32,12 @@ TYPES: dict[PlotFormat, str] = {
 
 
 async def _asked_for(request: Request, who: Account, name: str) -> Experiment:
-    """Return the experiment; no connection is kept open while its report is made."""
+    """Return the experiment, whose outcomes may be seen; no connection is kept open while its report is made."""
     database: Database = request.app.state.database
-    async with database.session() as db:
-        return await visible(db, who, name)
+    async with database.session.begin() as db:
+        found = await visible(db, who, name)
+        await look(db, who, found, "report")
+    return found
 
 
 @router.get("/experiments/{name}/report", name="experiment_report")

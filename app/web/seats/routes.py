@@ -4,8 +4,10 @@ Everything about a play comes from the views of one's own seat; nothing here kno
 answer, nor whether the others are models or people, but for what the records allow a judge to be shown afterwards.
 """
 
+import math
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -18,9 +20,10 @@ from app.judge_fields import FieldMoment, fields_at, latest, read_fields
 from app.languages import gettext as _
 from app.languages import marked
 from app.protocols.core import ProtocolError
-from app.records import assignment, drafts, people, seats, timing, truth
+from app.records import assignment, drafts, live, people, presence, seats, timing, truth
 from app.records.database import Database
 from app.records.eligibility import MOST
+from app.records.presence import Presence, Room
 from app.records.seats import Held
 from app.records.timing import Clock
 from app.services.rate_limit import limited
@@ -29,7 +32,7 @@ from app.web.judge import feedback
 from app.web.judge.completion import completion_for
 from app.web.participation import items
 from app.web.render import page
-from app.web.seats import turn_page
+from app.web.seats import overdue, turn_page
 from app.web.seats.sent import CheckedAnswers, Sent, counts, is_final, read, taken
 from app.web.security.middleware import Db, Who
 from models import Account
@@ -100,18 +103,34 @@ async def seat(request: Request, who: Who, seat_id: uuid.UUID, read: bool = Fals
     """The play as far as this seat sees it, and what it is asked now; nothing new is an empty answer to a page that waits.
 
     A judging that is over thanks its judge. Where the arm has examples they come first, on a page that no clock counts,
-    until they were `read`.
+    until they were `read`. A talk of a study that lacks a person shows its waiting room.
     """
     if step := await items.step_at(request, who, seat_id):
         return await items.shown(request, who, step)
+    shown = await _seat(request, who, seat_id, read)
+    if shown is None:
+        await overdue.settle(_engine(request), _database(request), seat_id)
+        shown = await _seat(request, who, seat_id, read)
+    return shown or RedirectResponse(address(seat_id), status_code=303)
+
+
+async def _seat(request: Request, who: Account, seat_id: uuid.UUID, read: bool) -> Response | None:
+    """The page; None where the time for the turn is over, and that is to be seen to first."""
     async with _database(request).session.begin() as db:
         standing = await items.standing(db, who)
+        held = await _mine(db, who, seat_id, let_go=True)
+        if held.late and not held.over:
+            return None
+        if held.state == "returned":
+            return page(request, "pages/turn_unmatched.html", id=held.id)
         if standing.over:
             return RedirectResponse("/part", status_code=303)
-        held = await _mine(db, who, seat_id)
         if held.judging and held.over == "done":
             return await _thanks(request, db, who, held)
-        if request.headers.get("hx-request") and not held.turn and not held.over:
+        others = await _others(db, who, held)
+        if await _in_waiting_room(db, held):
+            return _waiting_room(request, held, await presence.room(db, held.id))
+        if _brings_nothing(request, held):
             return Response(status_code=204)
         turn = await _turn(request, db, held)
         await assignment.keep(db, held.id, _person(who), turn=held.judging or bool(turn.due))
@@ -124,7 +143,43 @@ async def seat(request: Request, who: Who, seat_id: uuid.UUID, read: bool = Fals
         return _examples_page(request, held, turn)
     if held.judging and not turn.due:
         return await _finished(request, who, held)
-    return _turn_page(request, held, turn, entered, clock, place=standing.place)
+    return _turn_page(request, held, turn, entered, clock, others, place=standing.place)
+
+
+def _brings_nothing(request: Request, held: Held) -> bool:
+    """Whether a page that waits for its turn still does; one of a waiting room has left that."""
+    waits = "hx-request" in request.headers and "room" not in request.query_params
+    return waits and not held.turn and not held.over
+
+
+async def _others(db: AsyncSession, who: Account, held: Held) -> Presence | None:
+    """Note that the page of a talk is open; return who else is there, as far as that is shown."""
+    if held.judging or held.over:
+        return None
+    return await presence.others(db, held.id, _person(who))
+
+
+async def _in_waiting_room(db: AsyncSession, held: Held) -> bool:
+    waits = held.enrolled and held.unmatched and not held.judging and not held.over
+    return waits and await live.shows_presence(db, held.experiment)
+
+
+def _waiting_room(request: Request, held: Held, room: Room) -> Response:
+    """The waiting room; an empty answer to a page that shows the same already."""
+    minutes = max(1, math.ceil(room.left / 60))
+    now = f"{room.people}-{minutes}"
+    if "hx-request" in request.headers and request.query_params.get("room") == now:
+        return Response(status_code=204)
+    return page(request, "pages/waiting_room.html", id=held.id, room=room, minutes=minutes, now=now)
+
+
+@router.get("/seat/{seat_id}/others", name="seat_others")
+async def seat_others(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> Response:
+    """Who else is there in a talk, as far as that is shown; asked by an open page every so often."""
+    found = await presence.others(db, seat_id, _person(who))
+    if found is None:
+        await _held(db, who, seat_id)  # refuses a seat that is not theirs
+    return page(request, "fragments/_turn_others.html", id=seat_id, others=found)
 
 
 def _examples_page(request: Request, held: Held, turn: Turn) -> Response:
@@ -149,18 +204,31 @@ def _turn_page(
     turn: Turn,
     entered: Mapping[str, Mapping[str, Any]],
     clock: Clock | None,
+    others: Presence | None,
     outcome: CheckedAnswers | None = None,
     confirmed: str = "",
     place: tuple[str, int, int] | None = None,
 ) -> Response:
     shown = turn_page.shown(held, turn, entered, outcome)
-    also = {"clock": clock, "confirmed": confirmed, "place": place}
+    also = {"clock": clock, "confirmed": confirmed, "others": others, "place": place}
     return page(request, "pages/turn.html", status=422 if outcome else 200, **shown, **also)
 
 
-async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID) -> Held:
-    """A seat of theirs that can be seen; others do not exist for them."""
+async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID, *, let_go: bool = False) -> Held:
+    """A seat of theirs that can be seen, with `let_go` also one in which no partner came; others do not exist for them."""
     held = await _held(db, who, seat_id)
+    if held.state == "returned" and let_go and held.flags.get(live.LET_GO):
+        return held
+    if held.abandoned and not await live.shows_presence(db, held.experiment):
+        # That a person left would tell that there was one.
+        held = replace(held, abandoned=False)
+    if held.left_as == "absent":
+        raise Refused(
+            410,
+            _(
+                "Your time for this turn was over, and the talk went on without you: go to the start for the next one."
+            ),
+        )
     if held.state == "returned":
         raise Refused(410, _("Your seat went to another person: go to the start for the next one."))
     if held.judging and held.over == "cancelled":
@@ -182,6 +250,11 @@ async def _held(db: AsyncSession, who: Account, seat_id: uuid.UUID) -> Held:
 def _person(who: Account) -> uuid.UUID:
     assert who.participant_id is not None
     return who.participant_id
+
+
+def _engine(request: Request) -> Engine:
+    engine: Engine = request.app.state.engine
+    return engine
 
 
 def _database(request: Request) -> Database:
@@ -225,10 +298,10 @@ async def _keep(db: AsyncSession, who: Account, turn: Turn, sent: Sent) -> bool:
     seat = turn.seat
     if not sent.answers_to(turn) or not await assignment.keep(db, seat.id, _person(who)):
         return False
-    efforts = sent.efforts_at(turn)
+    efforts, signals = sent.efforts_at(turn), sent.signals_at(turn)
     for number, (path, content) in enumerate(sent.entered.items()):
-        put_in = {} if number else efforts
-        if not await drafts.save(db, seat.id, seat.play_id, who.id, path, content, put_in):
+        put_in = ({}, {}) if number else (efforts, signals)
+        if not await drafts.save(db, seat.id, seat.play_id, who.id, path, content, *put_in):
             return False
     return True
 
@@ -239,9 +312,13 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
     sent = await _sent(request)
     if step := await items.step_at(request, who, seat_id):
         return await items.submit(request, who, step, sent, SUBMITS, _(TOO_MANY))
-    async with _database(request).session.begin() as db:
+    async with _database(request).reading() as db:
         place = (await items.standing(db, who)).place
         held = await _mine(db, who, seat_id)
+    if held.late and not held.over:
+        await overdue.settle(_engine(request), _database(request), seat_id)
+        return RedirectResponse(address(seat_id), status_code=303)
+    async with _database(request).session.begin() as db:
         onward = RedirectResponse(f"{address(seat_id)}#{'new' if held.judging else 'now'}", status_code=303)
         turn = await _turn(request, db, held)
         # Before anything else: what was sent is safe now, and the seat is theirs while it is stored.
@@ -253,7 +330,7 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
         }
         if changed:
             await assignment.flag(db, held.id, changed)
-        clock = await _clock(db, held)
+        clock, others = await _clock(db, held), await _others(db, who, held)
     await limited(_database(request), f"submit/{who.id}", SUBMITS, _(TOO_MANY))
     async with _database(request).session.begin() as db:
         turn = await _turn(request, db, held, lock=True)
@@ -267,7 +344,7 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
         return onward
     # The page is made after the transaction, so that the seat is not locked meanwhile.
     confirmed = "" if outcome.errors else sent.digest
-    return _turn_page(request, held, turn, sent.entered, clock, outcome, confirmed, place)
+    return _turn_page(request, held, turn, sent.entered, clock, others, outcome, confirmed, place)
 
 
 async def _sent(request: Request) -> Sent:

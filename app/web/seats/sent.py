@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ from app.protocols.marks import MARKING
 from app.protocols.quotes import MIN_WORDS, IndexedPassage
 from app.protocols.views import LETTERS, View
 from app.protocols.writing import count_words
-from app.records.drafts import Effort
+from app.records.drafts import Effort, Signals
 from app.web.marked_quotes import Piece, pieces
 
 ITEMS = 50
@@ -71,6 +71,20 @@ class _StepEffort(BaseModel):
     active_seconds: float = Field(0, ge=0, le=86_400, allow_inf_nan=False)
     focus_changes: int = Field(0, ge=0, le=10_000)
     edits: int = Field(0, ge=0, le=100_000)
+    visit: int | None = Field(None, ge=0, le=2**53)
+    """Number that the page drew when it was loaded. What follows is counted from then on, not since the last save."""
+    keystrokes: int = Field(0, ge=0, le=1_000_000)
+    pastes: int = Field(0, ge=0, le=10_000)
+    pasted_characters: int = Field(0, ge=0, le=100_000_000)
+    away_seconds: float = Field(0, ge=0, le=10_000_000, allow_inf_nan=False)
+
+    @property
+    def signals(self) -> Signals | None:
+        """Return the signals of the visit; None where the page counts none."""
+        if self.visit is None:
+            return None
+        counts = (self.keystrokes, self.pastes, self.pasted_characters, self.away_seconds)
+        return Signals(f"{self.visit}/{self.step}", *counts)
 
 
 class Sent(BaseModel):
@@ -124,19 +138,35 @@ class Sent(BaseModel):
 
     def efforts_at(self, turn: Turn) -> dict[str, Effort]:
         """Effort by path: that of the step being read, where a judge has the whole transcript; else the first path."""
-        first = self.answers[0].path
-        by_step = turn.judging and not turn.each_step and not first.startswith(MARKING)
         found: dict[str, Effort] = {}
-        for item in self.efforts:
-            path = place(0, min(item.step, turn.steps)) if by_step else first
+        for path, item in self._placed(turn):
             put_in = Effort(item.active_seconds, item.focus_changes, item.edits)
             found[path] = found.get(path, Effort()) + put_in
         return found
+
+    def signals_at(self, turn: Turn) -> dict[str, list[Signals]]:
+        """Signals by path, as efforts; none where the browser ran no script."""
+        found: dict[str, list[Signals]] = {}
+        for path, item in self._placed(turn):
+            if item.signals is not None:
+                found.setdefault(path, []).append(item.signals)
+        return found
+
+    def _placed(self, turn: Turn) -> Iterator[tuple[str, _StepEffort]]:
+        first = self.answers[0].path
+        by_step = turn.judging and not turn.each_step and not first.startswith(MARKING)
+        for item in self.efforts:
+            yield place(0, min(item.step, turn.steps)) if by_step else first, item
 
     @property
     def put_in(self) -> list[Effort]:
         """Return all efforts, whatever they went into."""
         return [Effort(item.active_seconds, item.focus_changes, item.edits) for item in self.efforts]
+
+    @property
+    def signals(self) -> list[Signals]:
+        """Return all signals, whatever they are of; none where the browser ran no script."""
+        return [item.signals for item in self.efforts if item.signals is not None]
 
     @property
     def digest(self) -> str:

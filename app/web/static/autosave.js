@@ -8,6 +8,8 @@ const autosave = (() => {
   const TIMEOUT = 15_000;
   const IDLE = 30_000;
   const MEASURES = ["active_seconds", "focus_changes", "edits"];
+  // Fields in which people write: what is pressed and pasted in others tells nothing.
+  const TEXTS = "textarea, input[type=text], input:not([type])";
 
   // ── the page ────────────────────────────────────────────────────────────────────────────────────────────────
   // One set of listeners, however many forms come and go: they call the last form that began.
@@ -46,23 +48,55 @@ const autosave = (() => {
   }
 
   // ── effort ──────────────────────────────────────────────────────────────────────────────────────────────────
+  // What is measured is sent in parts, each once. Signals (how much was typed and pasted, how long the page was left: never what)
+  // are sent whole, counted from the loading of the page: so the server knows a save that came twice, and misses none.
   function effortsBy(step) {
     const efforts = new Map();
+    const signals = new Map();
+    const visit = Math.floor(Math.random() * 2 ** 52);
     let lastTick = Date.now();
+    let present = document.hasFocus();
+    const tenths = (seconds) => Math.round(seconds * 10) / 10;
 
     function now(at = step()) {
       if (!efforts.has(at)) efforts.set(at, { step: at, active_seconds: 0, focus_changes: 0, edits: 0 });
       return efforts.get(at);
     }
+    function signal() {
+      const at = now().step;
+      if (!signals.has(at)) signals.set(at, { keystrokes: 0, pastes: 0, pasted_characters: 0, away_seconds: 0 });
+      return signals.get(at);
+    }
     function tick() {
       const time = Date.now();
+      const here = document.hasFocus();
       // A machine that slept makes one long tick: that was no activity.
-      if (document.hasFocus() && time - lastSign < IDLE) now().active_seconds += Math.min(time - lastTick, 2000) / 1000;
+      if (here && time - lastSign < IDLE) now().active_seconds += Math.min(time - lastTick, 2000) / 1000;
+      if (!present) signal().away_seconds += (time - lastTick) / 1000;
+      present = here;
       lastTick = time;
+    }
+    function sent(some) {
+      const own = signals.get(some.step) ?? { away_seconds: 0 };
+      const rounded = { active_seconds: tenths(some.active_seconds), away_seconds: tenths(own.away_seconds) };
+      return { ...some, visit, ...own, ...rounded };
+    }
+    function typed(event) {
+      const kind = event.inputType ?? "";
+      const pasted = kind.startsWith("insertFrom");
+      if (!event.isTrusted || !event.target.matches(TEXTS) || pasted) return;
+      if (kind.startsWith("insert") || kind.startsWith("delete")) signal().keystrokes += 1;
+    }
+    function pasted(event) {
+      if (!event.isTrusted || !event.target.matches?.(TEXTS)) return;
+      const text = (event.clipboardData ?? event.dataTransfer)?.getData("text") ?? "";
+      signal().pastes += 1;
+      signal().pasted_characters += text.length;
     }
     function take() {
       tick();
-      const taken = [...efforts.values()].map((some) => ({ ...some, active_seconds: Math.round(some.active_seconds * 10) / 10 }));
+      now();
+      const taken = [...efforts.values()].map(sent);
       efforts.clear();
       return taken;
     }
@@ -73,7 +107,7 @@ const autosave = (() => {
       }
     }
     const spent = () => [...efforts.values()].reduce((sum, some) => sum + some.active_seconds, 0);
-    return { now, tick, take, giveBack, spent };
+    return { now, tick, take, giveBack, spent, typed, pasted };
   }
 
   // ── one form ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -232,6 +266,8 @@ const autosave = (() => {
       say(ended || page.words.again, true);
     }
 
+    form.addEventListener("input", effort.typed);
+    for (const way of ["paste", "drop"]) form.addEventListener(way, effort.pasted);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (form.dataset.sent || page.hold?.()) return;

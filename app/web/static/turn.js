@@ -47,8 +47,7 @@ document.documentElement.classList.add("scripted");
   addEventListener("DOMContentLoaded", () => {
     try {
       begin();
-      const clock = document.querySelector("[data-clock]");
-      if (clock) countDown(clock);
+      clocks();
     } catch (error) {
       document.documentElement.classList.remove("scripted");
       throw error;
@@ -59,27 +58,56 @@ document.documentElement.classList.add("scripted");
   // htmx brings the new page; here it is announced to screen readers, and the text stays where it was scrolled to.
   let scrolled = 0;
   addEventListener("htmx:beforeSwap", () => { scrolled = page().querySelector("[data-passage]")?.scrollTop ?? 0; });
-  addEventListener("htmx:afterSettle", () => {
+  addEventListener("htmx:afterSettle", (event) => {
+    if (event.target.id === "others") return;
+    clocks();
     const passage = page().querySelector("[data-passage]");
     if (passage) passage.scrollTop = scrolled;
     const turn = page().dataset.turn;
-    if (turn === "no") return;
+    if (turn === "no" || turn === "room") return;
     const news = turn === "yes" ? _("It is your turn.") : _("This talk has ended.");
     document.querySelector("[data-news]").textContent = news;
     document.title = `● ${news} · ${document.title.split(" · ").at(-1)}`;
     begin();
   });
 
-  // The seconds left, without alarm; the server counts for itself.
+  // The time left, without alarm; the server counts for itself. Where a time has a grace, what follows is said once, and the
+  // page is loaded anew after it.
+  const told = (text) => { document.querySelector("[data-news]").textContent = text; };
+  const clocks = () => document.querySelectorAll("[data-clock]").forEach(countDown);
+
   function countDown(clock) {
+    if (clock.dataset.runs) return;
+    clock.dataset.runs = "yes";
     const end = performance.now() + 1000 * Number(clock.dataset.clock);
+    const grace = clock.dataset.grace === undefined ? null : Number(clock.dataset.grace);
+    const room = clock.closest(".room") !== null;
+    let said = "";
+    const once = (key, text) => {
+      if (said !== key) told(text);
+      said = key;
+    };
     const show = () => {
+      if (!clock.isConnected) return;
       const left = Math.ceil((end - performance.now()) / 1000);
-      clock.textContent = ` ${left > 0 ? _("%(seconds)s s left.", { seconds: left }) : _("The time is over.")}`;
-      if (left > 0) setTimeout(show, 1000);
+      if (room) clock.textContent = minutes(Math.max(left, 0));
+      else if (grace === null) clock.textContent = ` ${left > 0 ? _("%(seconds)s s left.", { seconds: left }) : _("The time is over.")}`;
+      else inTurn(left);
+      if (left > 0 || grace !== null) setTimeout(show, 1000);
+    };
+    const inTurn = (left) => {
+      clock.previousElementSibling.hidden = true;
+      clock.textContent = left > 0
+        ? _("Time for this turn: %(time)s left.", { time: minutes(left) })
+        : _("The time is over: %(seconds)s s to send it.", { seconds: Math.max(left + grace, 0) });
+      if (left <= 0) once("over", _("The time is over. You can still send it for %(seconds)s seconds.", { seconds: grace }));
+      else if (left <= 10) once("seconds", _("Ten seconds left."));
+      else if (left <= 60) once("minute", _("One minute left."));
+      if (left + grace < -1) location.reload();
     };
     show();
   }
+  const minutes = (left) => `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
 
   // ── one form ────────────────────────────────────────────────────────────────────────────────────────────────
   function begin() {

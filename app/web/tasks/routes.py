@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exchange.importers import IMPORTERS, Importer, ImportOption
-from app.exchange.importing import ImportRefused
-from app.exchange.taskfile import Problem
+from app.exchange.importing import SAMPLE, ImportRefused
+from app.exchange.taskfile import Problem, read_tasks
 from app.experiments.spec import NAME
 from app.records import tasks as records
 from app.records.tasks import SetRow
@@ -25,6 +25,8 @@ from app.web.security.middleware import MAX_BODY, Db, Who
 from app.web.uploads import kept, shown
 
 router = APIRouter()
+SAMPLE_NAME = "sample"
+"""Name of the task set that ships with the arena."""
 
 
 class Upload(BaseModel):
@@ -75,6 +77,7 @@ async def tasks(request: Request, who: Who, db: Db, q: Search = "", number: Page
         listed=await records.sets_page(db, q.strip(), number),
         q=q,
         turned=turned("/tasks", q=q),
+        sample=await records.find_set(db, SAMPLE_NAME) is None,
         **_form(Upload()),
     )
 
@@ -114,6 +117,15 @@ def _refused(request: Request, given: Upload, sentence: str, problems: tuple[Pro
         **shown(problems),
         **_form(given),
     )
+
+
+@router.post("/tasks/sample", name="import_sample")
+async def import_sample(request: Request, who: Who) -> Response:
+    """Bring in the task set that ships with the arena, so that a first experiment needs no file and no one else."""
+    await limited(request.app.state.database, f"import/{who.id}", 20)
+    file = await run_in_threadpool(read_tasks, SAMPLE)
+    await save_tasks(request.app.state.database, who, file, SAMPLE_NAME, skip_bad=False)
+    return RedirectResponse(f"/tasks/{SAMPLE_NAME}", status_code=303)
 
 
 # ── looking through ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -17,6 +17,7 @@ from app.exchange.choices import Format, What
 from app.exchange.export import export
 from app.protocols.quotes import indexed, mark
 from app.records import people, seats
+from app.records.drafts import SIGNALS
 from app.reports.report import notes, report
 from app.templating import environment, plain
 from app.web.marked_quotes import pieces
@@ -328,6 +329,47 @@ async def test_what_was_entered_is_there_after_a_reload_and_elsewhere(world: Wor
     assert (draft.active_seconds, draft.focus_changes, draft.edits) == (3.5, 2, 7)
 
 
+async def test_signals_count_once_however_often_a_save_comes_and_a_lost_one_is_made_good(
+    world: World,
+) -> None:
+    browser = await world.site.browser("judge")
+    trial = await next_trial(browser)
+
+    def typed(visit: int, keys: int, pasted: int = 0, away: float = 0, step: int = 1) -> list[dict[str, Any]]:
+        signals = {
+            "keystrokes": keys,
+            "pastes": int(pasted > 0),
+            "pasted_characters": pasted,
+            "away_seconds": away,
+        }
+        return [{"step": step, "visit": visit, **signals}]
+
+    for efforts in (
+        typed(7, 3),
+        typed(7, 5, 40, 2.5),
+        typed(7, 5, 40, 2.5),
+        typed(7, 4),
+        typed(8, 10, away=1),
+    ):
+        await autosave(browser, trial, efforts=efforts)
+    await believe(browser, trial, efforts=json.dumps(typed(8, 12, away=1, step=2)))
+    async with world.site.database.session() as db:
+        rows = (await db.scalars(select(Draft).order_by(Draft.id))).all()
+    by_path = [
+        (row.keystrokes, row.pastes, row.pasted_characters, row.away_seconds) for row in rows if row.visits
+    ]
+    # 5 keys of the first visit, 10 and 12 of the steps of the second.
+    assert by_path == [(27, 1, 40, 4.5)]
+
+
+async def test_without_a_script_signals_are_absent_and_not_zero(world: World) -> None:
+    browser = await world.site.browser("judge")
+    trial = await next_trial(browser)
+    await believe(browser, trial, efforts="")
+    draft = await one(world.site, Draft)
+    assert (draft.keystrokes, draft.pastes, draft.pasted_characters, draft.away_seconds) == (None,) * 4
+
+
 async def test_an_older_state_does_not_replace_a_newer_one(world: World) -> None:
     browser = await world.site.browser("judge")
     trial = await next_trial(browser)
@@ -418,8 +460,8 @@ async def test_effort_is_exported_by_step_with_what_was_marked(site: Site, tmp_p
     [mine] = [row for row in rows if row["judge_kind"] == "person"]
     assert (mine["knows_story"], mine["active_seconds"]) == (True, 51.5)
     assert mine["effort"] == [
-        {"step": 1, "active_seconds": 20, "focus_changes": 1, "edits": 0},
-        {"step": 2, "active_seconds": 31.5, "focus_changes": 0, "edits": 3},
+        {"step": 1, "active_seconds": 20, "focus_changes": 1, "edits": 0, **dict.fromkeys(SIGNALS)},
+        {"step": 2, "active_seconds": 31.5, "focus_changes": 0, "edits": 3, **dict.fromkeys(SIGNALS)},
     ]
     assert {(row["knows_story"], row["active_seconds"]) for row in rows if row is not mine} == {(None, None)}
 

@@ -207,10 +207,16 @@ async def test_practice_says_what_was_right_and_why_and_ends_no_ones_part(
     assert await verdicts(opened) == 0
 
 
-async def test_failed_attention_ends_the_part_with_its_code_and_gives_the_trials_back(site: Site) -> None:
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_failed_attention_ends_the_part_with_its_code_and_gives_the_trials_back(
+    site: Site, seed: int
+) -> None:
+    """The check comes before or after the gold item, by the seed."""
     opened = await opened_study(site)
     free = await seats_in(site.database, "open")
     ada = await joined(opened)
+    async with site.database.session.begin() as db:
+        await db.execute(update(Enrolment).values(seed=seed))
     await ada.to_trials()
     await ada.all_trials({"attend": WRONG})
     assert ada.at == "/part/done"

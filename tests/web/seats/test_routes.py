@@ -19,6 +19,7 @@ from app.exchange.choices import Format, What
 from app.exchange.export import export
 from app.participants.base import PEOPLE
 from app.records import people
+from app.records.drafts import SIGNALS
 from app.reports.report import report
 from models import Account, Draft, Experiment, Move, Participant, SeatRow, Trial
 from tests.exchange.test_export import rows_of
@@ -397,10 +398,22 @@ async def test_what_people_put_in_is_exported_by_seat_also_of_who_gave_it_back(s
         {"state": "waiting", "active_seconds": 0, "knows_story": False},
     ]
     assert dora["effort"] == [
-        {"path": f"r1/{dora['seat']}", "active_seconds": 4.0, "focus_changes": 0, "edits": 9}
+        {
+            "path": f"r1/{dora['seat']}",
+            "active_seconds": 4.0,
+            "focus_changes": 0,
+            "edits": 9,
+            **dict.fromkeys(SIGNALS),
+        }
     ]
     assert emil["effort"] == [
-        {"path": f"r1/{emil['seat']}", "active_seconds": 0.5, "focus_changes": 0, "edits": 1}
+        {
+            "path": f"r1/{emil['seat']}",
+            "active_seconds": 0.5,
+            "focus_changes": 0,
+            "edits": 1,
+            **dict.fromkeys(SIGNALS),
+        }
     ]
 
 

@@ -408,7 +408,7 @@ async def test_whatever_changes_something_is_on_the_trail_with_who_did_it(stage:
         browser = await site.browser("nobody" if headers else route.maker)
         before = await entries(site.database)
         answer = await ask(browser, route, stage.things, headers)
-        assert answer.status_code < 400, answer.text
+        assert answer.status_code < 400 or answer.status_code == route.answers, answer.text
         new = (await entries(site.database))[len(before) :]
     assert [entry.action for entry in new] == ([route.leaves] if route.leaves else [])
     who = None if route.maker == "nobody" else site.cast[route.maker].id

@@ -227,7 +227,7 @@ def test_judges_and_debaters_open_nothing_but_their_own_seats() -> None:
     theirs = {
         *("judge_instructions", "judge_instructed", "judge_queue", "judge_next", "judge_calibration"),
         *("talk_instructions", "talk_instructed", "talk_queue", "talk_next"),
-        *("seat", "seat_submit", "seat_draft", "seat_return_form", "seat_return"),
+        *("seat", "seat_others", "seat_submit", "seat_draft", "seat_return_form", "seat_return"),
         *("part", "part_next", "part_enough", "part_done", "part_consent", "part_agree", "part_instructions"),
         *("part_comprehension", "part_answers", "part_practice", "part_questionnaire", "part_fill_in"),
         *("part_debriefing", "part_stop", "part_stopped", "part_withdraw", "part_withdrawn"),

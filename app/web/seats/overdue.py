@@ -1,0 +1,133 @@
+"""Sees to people who are late in live talks: takes what they have written, or lets the talk do without them.
+
+Every process that serves pages looks every two seconds, and a page looks before it is shown. Each seat is seen to in a
+transaction that has locked it, and only if it is still late then: so it does not matter how many processes look, nor
+when one of them is killed.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.engine import Engine, Turn
+from app.protocols.core import AnyContent, ProtocolError
+from app.records import assignment, drafts, enrolments, live, people, plays
+from app.records.database import OUTAGE, Database
+from app.web.seats.sent import EnteredAnswer, Sent, taken
+from models import SeatRow, Trial
+
+log = logging.getLogger(__name__)
+EVERY = 2.0
+"""Seconds between two looks."""
+ENTERED = ("text", "p", "pick", "rating")
+
+
+@asynccontextmanager
+async def watching(engine: Engine, database: Database) -> AsyncIterator[None]:
+    """Look every so often while the context is open."""
+    watcher = asyncio.create_task(_watch(engine, database))
+    try:
+        yield
+    finally:
+        watcher.cancel()
+        with suppress(asyncio.CancelledError, *OUTAGE):
+            await watcher
+
+
+async def _watch(engine: Engine, database: Database) -> None:
+    this = asyncio.current_task()
+    while this is not None and not this.cancelling():
+        try:
+            await look(engine, database)
+        except OUTAGE as error:
+            log.warning(
+                "Looking for people who are late failed (%s); another look follows", type(error).__name__
+            )
+        await asyncio.sleep(EVERY)
+
+
+async def look(engine: Engine, database: Database) -> int:
+    """See to everybody who is late now, in a turn, a waiting room or a study; return how many they were."""
+    async with database.reading() as db:
+        found, studies = await live.late(db), await enrolments.running_late(db)
+    count = 0
+    for seat in found:
+        count += await settle(engine, database, seat)
+    for study in studies:
+        async with database.session.begin() as db:
+            count += await enrolments.end_overdue(db, study)
+    return count
+
+
+async def settle(engine: Engine, database: Database, seat_id: uuid.UUID) -> bool:
+    """See to one seat; False where its holder is not late, or another process was quicker."""
+    async with database.session.begin() as db:
+        found = await plays.load_seat(db, seat_id, lock=True)
+        if found is None or not await live.late(db, seat_id):
+            return False
+        seat, talk = found
+        assert isinstance(talk, Trial), "only talks have a time for turns"
+        if await live.is_waiting_room(db, talk.id, talk.experiment_id):
+            await _let_go(db, seat, talk)
+            return True
+        try:
+            turn = await engine.turn(db, seat_id)
+        except ProtocolError as error:
+            await plays.mark(db, talk, "failed", str(error))
+            return True
+        assert turn is not None, "the seat is locked"
+        await _close(engine, db, turn, talk)
+    return True
+
+
+async def _close(engine: Engine, db: AsyncSession, turn: Turn, talk: Trial) -> None:
+    """End a turn whose time is over, or the wait for a partner who did not come."""
+    seat = turn.seat
+    if turn.due:
+        contents = from_drafts(turn, await drafts.find(db, seat.id))
+        if contents is None:
+            await assignment.leave_late(db, seat, talk)
+        else:
+            await _submit(engine, db, turn, contents)
+    elif await live.has_open_seat(db, talk.id):
+        await _let_go(db, seat, talk)
+    else:
+        await live.answered(db, seat.id)
+
+
+async def _let_go(db: AsyncSession, seat: SeatRow, talk: Trial) -> None:
+    """Give a seat back for a person for whom no partner came, and let them go on to the end of the study."""
+    account = await people.account_of(db, seat.participant_id)
+    part = None if account is None else await enrolments.of_account(db, account, lock=True)
+    await assignment.flag(db, seat.id, {live.LET_GO: True})
+    await db.refresh(seat)
+    await assignment.leave_late(db, seat, talk)
+    if part is not None and part.ended_as is None:
+        await enrolments.let_go(db, part)
+
+
+async def _submit(engine: Engine, db: AsyncSession, turn: Turn, contents: Mapping[str, AnyContent]) -> None:
+    await engine.submit(db, turn, contents)
+    account = await people.account_of(db, turn.seat.participant_id)
+    for path in contents:
+        if await drafts.close(db, turn.seat.id, path):
+            await people.note(
+                db, account, "submitted", "seat", turn.seat.id, {"path": path, "time_over": True}
+            )
+
+
+def from_drafts(turn: Turn, entered: Mapping[str, Mapping[str, Any]]) -> Mapping[str, AnyContent] | None:
+    """Return what a person has written as answers to all that is due; None where it is not complete, or not valid."""
+    answers = []
+    for ask, _ in turn.due:
+        draft = entered.get(ask.path, {})
+        if not draft.get("at"):  # A page that was only looked at is saved too, for the effort.
+            return None
+        answers.append(EnteredAnswer(path=ask.path, **{key: draft[key] for key in ENTERED if key in draft}))
+    outcome = taken(turn, Sent(answers=answers))
+    return None if outcome.errors else outcome.contents

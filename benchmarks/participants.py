@@ -1,0 +1,450 @@
+"""Simulated participants of mixed diligence, from a study's link to the completion code, on a real `arena serve`.
+
+    python -m benchmarks.participants --people 60
+
+Each goes through all pages over HTTP, with its own browser's cookie, thinking and typing as its kind does. What is on record in the
+end is compared with what each of them did, and the flags with the kinds. docs/benchmarks.md says how to read the output.
+"""
+
+import argparse
+import asyncio
+import html
+import random
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from sqlalchemy import func, select
+
+from app.exchange.importing import take_sample
+from app.experiments.freeze import start
+from app.experiments.spec import parse_spec
+from app.jobs import follow
+from app.records import judge_quality, studies
+from app.records.database import Database, open_database
+from app.reports.report import report
+from app.services.study_links import join_path
+from app.settings import Settings
+from app.studies.exclusions import flags_of, why_excluded
+from app.studies.spec import Flag, StudySpec, parse_study
+from benchmarks.load import served
+from models import Account, Enrolment, Experiment, Question, SeatRow, Study, Verdict
+
+TRIALS = 6
+AT_ONCE = 20
+"""People at work at one time."""
+EXPERIMENT = {
+    "name": "for-people",
+    "tasks": {"set": "sample", "passages": 6, "per_passage": 3},
+    "participants": {"debater": {"kind": "builtin", "name": "extractive-debater"}},
+    "arms": {
+        "debate": {"protocol": "debate", "rounds": 1, "seats": {"debaters": "debater"}},
+        "consultancy": {
+            "protocol": "consultancy",
+            "questions": "none",
+            "rounds": 1,
+            "seats": {"consultants": "debater"},
+        },
+    },
+    "judges": [{"humans": 6, "once_per_passage": False}],
+    "elicit": "final",
+}
+
+
+class Kind(StrEnum):
+    """How a simulated person works."""
+
+    DILIGENT = "diligent"
+    """Reads, types a reason, and is right three times out of four."""
+    HASTY = "hasty"
+    """Leaves the answers even, gives "ok" as the reason, and takes no time."""
+    ONE_SIDED = "one-sided"
+    """Gives the first answer 90 each time, and the same reason."""
+    PASTING = "pasting"
+    """Pastes long reasons that were written elsewhere."""
+    LOST = "lost"
+    """Answers the comprehension questions wrong."""
+    STOPPING = "stopping"
+    """Diligent, and stops after two trials."""
+    WITHDRAWING = "withdrawing"
+    """Diligent, and withdraws after two trials."""
+
+
+CARELESS = frozenset({Kind.HASTY, Kind.ONE_SIDED, Kind.PASTING})
+SHARES: Mapping[Kind, float] = {
+    Kind.DILIGENT: 0.5,
+    Kind.HASTY: 0.1,
+    Kind.ONE_SIDED: 0.1,
+    Kind.PASTING: 0.1,
+    Kind.LOST: 0.07,
+    Kind.STOPPING: 0.07,
+    Kind.WITHDRAWING: 0.06,
+}
+WORDS = [
+    "the",
+    "quote",
+    "says",
+    "that",
+    "she",
+    "left",
+    "before",
+    "he",
+    "came",
+    "so",
+    "the",
+    "other",
+    "account",
+    "cannot",
+    "be",
+    "right",
+    "about",
+    "the",
+    "hour",
+]
+
+
+def study_file(people: int) -> dict[str, Any]:
+    """Return the file of the study, with every page, two attention checks and a gold item."""
+    return {
+        "name": "simulated",
+        "title": "Who is right?",
+        "experiments": ["for-people"],
+        "trials": TRIALS,
+        "people": people,
+        "minutes": 20,
+        "reward": {"amount": "4.00"},
+        "pages": {
+            "consent": {"text": "You take part freely."},
+            "instructions": {"text": "Read what is said, and decide."},
+            "comprehension": {
+                "questions": [
+                    {
+                        "question": "Do you see the text?",
+                        "answers": ["Yes", "No"],
+                        "right": 1,
+                        "why": "It is hidden.",
+                    }
+                ]
+            },
+            "practice": {"items": [item("practice")]},
+            "questionnaire": {
+                "fields": [
+                    {"name": "ease", "kind": "scale", "label": "How easy?", "choices": ["hard", "easy"]}
+                ]
+            },
+            "debriefing": {"text": "Half of the speakers argued for what is wrong."},
+        },
+        "checks": {
+            "attention": [item("gate"), item("mill")],
+            "gold": [item("bridge")],
+            "minimum_seconds": 1.5,
+        },
+        "exclude": [
+            {"flag": "attention_failed", "at_least": 2},
+            {"flag": "too_fast", "at_least": 3},
+            {"flag": "pasted", "at_least": 3},
+            {"flag": "straight_lining", "at_least": 5},
+        ],
+    }
+
+
+def item(key: str) -> dict[str, Any]:
+    """Return an item whose right answer is the second, as its text says."""
+    return {
+        "key": key,
+        "question": f"Who opened the {key}?",
+        "answers": [f"The miller opened the {key}.", f"The smith opened the {key}."],
+        "right": 1,
+        "speeches": [
+            {"speaker": "Debater A", "text": "It was the miller, I am sure of it."},
+            {
+                "speaker": "Debater B",
+                "text": "<v_quote>I saw the smith turn the key with my own eyes</v_quote>.",
+            },
+        ],
+    }
+
+
+# ── a person ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class Person:
+    """A simulated person, with a browser."""
+
+    name: str
+    kind: Kind
+    http: aiohttp.ClientSession
+    golds: Mapping[str, str]
+    """The right answer of each question: a diligent person is right by it more often than not."""
+    dice: random.Random
+    done: int = 0
+    """Trials, items left out, that were submitted."""
+    end: str = ""
+    """What the last page said."""
+    errors: list[str] = field(default_factory=list)
+    believed: Counter[str] = field(default_factory=Counter)
+
+    async def takes_part(self, link: str) -> None:
+        """Go from the link to the last page."""
+        page = await self._send(link, PROLIFIC_PID=self.name, SESSION_ID=f"session-{self.name}", STUDY_ID="s")
+        for _ in range(80):
+            step = re.search(r"/part/(\w+)|/seat/|/part$", page.path)
+            if page.path == "/part/done":
+                self.end = page.title
+                return
+            if step is None:
+                break
+            page = await self._answers(page, step[1] or "trial")
+        self.errors.append(f"came no further than {page.path}")
+
+    async def _answers(self, page: "Shown", step: str) -> "Shown":
+        match step:
+            case "consent":
+                return await self._send("/part/consent", csrf_token=page.csrf, text=page.field("text"))
+            case "comprehension":
+                right = "0" if self.kind is Kind.LOST else "1"
+                return await self._send("/part/comprehension", csrf_token=page.csrf, q0=right)
+            case "questionnaire":
+                return await self._send("/part/questionnaire", csrf_token=page.csrf, ease="0")
+            case "trial" if page.field("0.path"):
+                return await self._judges(page)
+            case "trial" if self.done >= 2 and self.kind in (Kind.STOPPING, Kind.WITHDRAWING):
+                leave = "/part/stop" if self.kind is Kind.STOPPING else "/part/withdraw"
+                return await self._send(leave, csrf_token=page.csrf, sure="yes")
+            case _:
+                return await self._send("/part/next", csrf_token=page.csrf, page=page.field("page"))
+
+    async def _judges(self, page: "Shown") -> "Shown":
+        first, reason, effort = self._work(page)
+        await asyncio.sleep(effort["active_seconds"])
+        answer = {"path": page.field("0.path"), "p": [str(first), str(100 - first)], "text": reason}
+        at = int(time.time() * 1000)
+        saved = {
+            "answers": [answer],
+            "at": at,
+            "efforts": [{"step": 1, "visit": at, "focus_changes": 0, **effort}],
+        }
+        headers = {"X-CSRF-Token": page.csrf}
+        async with self.http.post(f"{page.path}/draft", json=saved, headers=headers) as response:
+            if response.status != 200:
+                self.errors.append(f"draft: {response.status}")
+        entered = {"0.path": answer["path"], "0.p": answer["p"], "0.text": reason, "at": str(at)}
+        found = await self._send(page.path, csrf_token=page.csrf, **entered)
+        if page.question in self.golds:
+            self.done += 1
+        return found
+
+    def _work(self, page: "Shown") -> tuple[int, str, dict[str, Any]]:
+        """Return the share of the first answer, the reason, and the effort of getting there."""
+        match self.kind:
+            case Kind.HASTY:
+                return 50, "ok", _effort(0.2, keystrokes=2)
+            case Kind.ONE_SIDED:
+                return 90, "The first one seems right.", _effort(1.8, keystrokes=30)
+            case Kind.PASTING:
+                reason = " ".join(self.dice.choices(WORDS, k=40))
+                return (
+                    self.dice.randint(10, 90),
+                    reason,
+                    _effort(1.8, keystrokes=3, pastes=1, pasted_characters=len(reason)),
+                )
+        gold = self.golds.get(page.question, "The smith")
+        is_first = page.answers[0].startswith(gold)
+        knows = page.question not in self.golds or self.dice.random() < 0.75
+        sure = self.dice.randint(60, 95)
+        reason = " ".join(self.dice.choices(WORDS, k=self.dice.randint(8, 14)))
+        effort = _effort(
+            self.dice.uniform(1.7, 3.5), keystrokes=int(len(reason) * self.dice.uniform(0.95, 1.2))
+        )
+        return sure if is_first == knows else 100 - sure, reason, effort
+
+    async def _send(self, path: str, **form: Any) -> "Shown":
+        """Send a form, and follow to the page that comes of it."""
+        pairs = [
+            (key, one)
+            for key, value in form.items()
+            for one in ([value] if isinstance(value, str) else value)
+        ]
+        async with self.http.post(path, data=pairs) as response:
+            text, status = await response.text(), response.status
+        if status >= 400:
+            self.errors.append(f"{path}: {status}")
+        return Shown(response.url.path, text)
+
+
+def _effort(seconds: float, **signals: int) -> dict[str, Any]:
+    return {"active_seconds": round(seconds, 2), "edits": 3, **signals}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page."""
+
+    path: str
+    text: str
+
+    def field(self, name: str) -> str:
+        """Return the value of a hidden field of the page, or an empty string."""
+        found = re.search(rf'name="{re.escape(name)}" value="([^"]*)"', self.text)
+        return html.unescape(found[1]) if found else ""
+
+    @property
+    def csrf(self) -> str:
+        """Return the token that its forms send."""
+        return self.field("csrf_token")
+
+    @property
+    def title(self) -> str:
+        """Return its heading."""
+        found = re.search(r"<h1>(.*?)</h1>", self.text, re.DOTALL)
+        return found[1].strip() if found else ""
+
+    @property
+    def question(self) -> str:
+        """Return the question of a trial."""
+        found = re.search(r'<p class="asked">(.*?)</p>', self.text, re.DOTALL)
+        return html.unescape(found[1]) if found else ""
+
+    @property
+    def answers(self) -> list[str]:
+        """Return the answers in the order in which they are shown."""
+        found = re.findall(r'<span class="letter">\w</span> <span>(.*?)</span></li>', self.text, re.DOTALL)
+        return [html.unescape(answer) for answer in found]
+
+
+# ── the run ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def furnish(database: Database, settings: Settings, people: int) -> tuple[Study, str]:
+    """Play the experiment and open the study; return it with its link."""
+    async with database.session.begin() as session:
+        await take_sample(session)
+        experiment = (await start(session, parse_spec(EXPERIMENT))).experiment
+    async for _ in follow(database, settings, experiment.id):
+        pass
+    spec = parse_study(study_file(people))
+    async with database.session.begin() as session:
+        texts = {page.value: text for page, text in spec.texts.items()}
+        study = await studies.add(session, spec.name, spec.normalised(), texts, None)
+        await studies.keep_seats(session, study.id, [experiment.id])
+        study.codes = {"completed": "DONE", "screened_out": "OUT", "failed_checks": "FAILED"}
+        await studies.set_state(session, study, "open", None)
+        return study, await join_path(session, study)
+
+
+def kinds(people: int) -> list[Kind]:
+    """Return the kind of each person: shares as stated, the rest diligent."""
+    found = [
+        kind
+        for kind, share in SHARES.items()
+        if kind is not Kind.DILIGENT
+        for _ in range(round(share * people))
+    ]
+    return [*found, *[Kind.DILIGENT] * (people - len(found))]
+
+
+async def run(people: int, seed: int) -> bool:
+    """Let everybody through, check what is on record, and print it. Return whether all is accounted for."""
+    async with AsyncExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="arena-people-", dir="/tmp")))
+        settings = Settings(home=home, DATABASE_URL=None)
+        database = await stack.enter_async_context(open_database(settings))
+        study, link = await furnish(database, settings, people)
+        async with database.session() as session:
+            rows = await session.execute(select(Question.text, Question.answers, Question.gold))
+            golds = {text: answers[gold] for text, answers, gold in rows}
+        address, _ = await stack.enter_async_context(served(home))
+        dice = random.Random(seed)
+        order = kinds(people)
+        dice.shuffle(order)
+        began = time.perf_counter()
+        crowd = await _all(address, link, order, golds, seed)
+        took = time.perf_counter() - began
+        return await _report(database, study, crowd, took)
+
+
+async def _all(
+    address: str, link: str, order: Sequence[Kind], golds: Mapping[str, str], seed: int
+) -> list[Person]:
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int, kind: Kind) -> Person:
+        async with room, aiohttp.ClientSession(address, timeout=aiohttp.ClientTimeout(total=60)) as http:
+            person = Person(f"pid-{number:03}", kind, http, golds, random.Random(f"{seed}/{number}"))
+            await person.takes_part(link)
+            return person
+
+    return list(await asyncio.gather(*(one(number, kind) for number, kind in enumerate(order))))
+
+
+# ── what is on record ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _report(database: Database, study: Study, crowd: Sequence[Person], took: float) -> bool:
+    spec = parse_study(study.spec)
+    async with database.session.begin() as session:
+        # Outcomes are hidden as long as a study runs.
+        await studies.set_state(session, await session.merge(study, load=False), "closed", None)
+    async with database.session() as session:
+        names = dict((await session.execute(select(Account.id, Account.name))).all())
+        found_parts = await judge_quality.parts_of(session, study.id)
+        parts = {names[part.enrolment.account_id]: part for part in found_parts}
+        verdicts = int(await session.scalar(select(func.count()).select_from(Verdict)) or 0)
+        states = Counter((await session.scalars(select(SeatRow.state))).all())
+        ends = Counter((await session.scalars(select(Enrolment.ended_as))).all())
+        experiment = (await session.scalars(select(Experiment))).one()
+        found = await report(session, experiment)
+    print(f"{len(crowd)} people, {AT_ONCE} at once, {took:.0f} s\n")
+    print("| kind | people | ends | flagged | left out by the file's rules |\n|---|--:|---|--:|--:|")
+    for kind in Kind:
+        print(_row(kind, [person for person in crowd if person.kind is kind], parts, spec))
+    counted = [person for person in crowd if person.kind not in (Kind.LOST, Kind.WITHDRAWING)]
+    wanted = sum(person.done for person in counted)
+    exact = all(len(parts[person.name].trials) == person.done for person in counted)
+    whole = all(person.done == TRIALS for person in counted if person.kind is not Kind.STOPPING)
+    errors = [error for person in crowd for error in person.errors]
+    print(
+        f"\n{verdicts} verdicts on record, {wanted} submitted by people who count; each person's own: {'yes' if exact else 'NO'}."
+    )
+    print(f"All who went to the end had the {TRIALS} trials they were promised: {'yes' if whole else 'NO'}.")
+    print(f"Seats: {dict(states)}. Ends: {dict(ends)}. Errors: {errors or 'none'}.\n")
+    print(
+        "| arm | people left out | verdicts left out | accuracy without them | with them |\n|---|--:|--:|--:|--:|"
+    )
+    for row in found.figures["exclusions"]:
+        without = f"{row.accuracy:.1%} [{row.low:.1%}, {row.high:.1%}]"
+        kept = f"{row.accuracy_with:.1%} [{row.low_with:.1%}, {row.high_with:.1%}]"
+        print(f"| {row.arm} | {row.people_out} | {row.verdicts_out} | {without} | {kept} |")
+    return verdicts == wanted and exact and whole and not errors
+
+
+def _row(kind: Kind, own: Sequence[Person], parts: Mapping[str, Any], spec: StudySpec) -> str:
+    flags = {person.name: flags_of(parts[person.name], spec) for person in own}
+    careless = [name for name, raised in flags.items() if any(one.flag is not Flag.AWAY for one in raised)]
+    left = [name for name, raised in flags.items() if why_excluded(parts[name], raised, spec)]
+    ends = Counter(person.end for person in own)
+    said = "; ".join(f"{count} × {end}" for end, count in ends.items())
+    return f"| {kind} | {len(own)} | {said} | {len(careless)} | {len(left)} |"
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(description="Simulated participants of a study.")
+    parser.add_argument("--people", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args()
+    sys.exit(not asyncio.run(run(chosen.people, chosen.seed)))
+
+
+if __name__ == "__main__":
+    main()
