@@ -100,7 +100,7 @@ document.documentElement.classList.add("scripted");
     const inTurn = (left) => {
       clock.previousElementSibling.hidden = true;
       clock.textContent = left > 0
-        ? _("Time for this turn: %(minutes)s left.", { minutes: minutes(left) })
+        ? _("Time for this turn: %(time)s left.", { time: minutes(left) })
         : _("The time is over: %(seconds)s s to send it.", { seconds: Math.max(left + grace, 0) });
       if (left <= 0) once("over", _("The time is over. You can still send it for %(seconds)s seconds.", { seconds: grace }));
       else if (left <= 10) once("seconds", _("Ten seconds left."));
