@@ -408,7 +408,8 @@ def test_a_compressed_file_is_read_and_one_that_breaks_off_is_named(file: Path, 
 
 CARRIED: dict[Any, tuple[Any, set[str]]] = {
     CallAttempt: (AttemptRecord, {"id", "call_id"}),
-    Draft: (EffortRecord, {"id", "seat_id", "account_id", "content", "updated_at"}),
+    # Signals travel as sums; visits are only for further saves.
+    Draft: (EffortRecord, {"id", "seat_id", "account_id", "content", "updated_at", "visits"}),
     # A lease ends where the seat is left behind.
     SeatRow: (SeatRecord, {"id", "play_id", "participant_id", "leased_until"}),
 }
