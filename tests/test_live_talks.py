@@ -103,7 +103,10 @@ class Talks:
 async def next_talk(browser: Browser) -> str:
     """Take a seat; returns the address of the talk."""
     assert browser.account is not None
-    answer = await browser.submit("/part/next" if browser.account.for_study else "/talk/next")
+    if browser.account.for_study:
+        answer = await browser.submit("/part/next", {"page": "trials"})
+    else:
+        answer = await browser.submit("/talk/next")
     assert answer.headers["location"].startswith("/seat/")
     return answer.headers["location"]
 
@@ -492,7 +495,8 @@ def anonymous(page: str) -> list[str]:
     page = re.sub(r"debater_[ab]|Debater [AB]", "SIDE", page)
     page = re.sub("Alba|Brise", "FERRY", page)
     # The answer that one argues for is marked in the list, and named in the request.
-    page = re.sub(r'<li class="argued">|<strong>– you argue for this</strong>', "", page).replace("<li>", "")
+    page = re.sub(r'<li class="argued">|\s*<strong>– you argue for this</strong>|<li>', "", page)
+    page = re.sub(r"The pilot had overslept\.|Fog had held the ferry back\.", "ANSWER", page)
     return [re.sub(r"argues? (that|for).*", "ARGUES", line).strip() for line in page.splitlines()]
 
 

@@ -352,3 +352,14 @@ async def _participant(session: AsyncSession, experiment: uuid.UUID, name: str) 
         or_(Participant.id.in_(seated), Participant.id.in_(judging)),
     )
     return (await session.scalars(found.limit(1))).first()
+
+
+async def replaced_talks(session: AsyncSession, experiment: uuid.UUID) -> list[int]:
+    """Return the talks in which a participant went on for a person who left, by their hash in the frame of talks."""
+    rows = await session.scalars(
+        select(func.uuid_hash_extended(SeatRow.play_id, 0))
+        .join(PlayRow, PlayRow.id == SeatRow.play_id)
+        .where(PlayRow.experiment_id == experiment, SeatRow.replacement_id.is_not(None))
+        .distinct()
+    )
+    return sorted(rows)

@@ -159,7 +159,11 @@ async def _others(db: AsyncSession, who: Account, held: Held) -> Presence | None
 
 async def _in_waiting_room(db: AsyncSession, held: Held) -> bool:
     waits = held.enrolled and held.unmatched and not held.judging and not held.over
-    return waits and await live.shows_presence(db, held.experiment)
+    return waits and await _shows_presence(db, held)
+
+
+async def _shows_presence(db: AsyncSession, held: Held) -> bool:
+    return held.experiment is not None and await live.shows_presence(db, held.experiment)
 
 
 def _waiting_room(request: Request, held: Held, room: Room) -> Response:
@@ -217,7 +221,7 @@ async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID, *, let_go: b
     held = await _held(db, who, seat_id)
     if held.state == "returned" and let_go and held.flags.get(live.LET_GO):
         return held
-    if held.abandoned and not await live.shows_presence(db, held.experiment):
+    if held.abandoned and not await _shows_presence(db, held):
         # That a person left would tell that there was one.
         held = replace(held, abandoned=False)
     if held.left_as == "absent":
