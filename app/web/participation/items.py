@@ -102,7 +102,10 @@ async def _page(
     entered = sent.entered if sent else ({turn.due[0][0].path: step.draft} if step.draft else {})
     held = held_of(step, item, look.seconds)
     content = turn_page.shown(held, turn, entered, outcome)
-    also = {"clock": _clock(step, look.seconds), "confirmed": "", "place": await place_of(db, part)}
+    also = {
+        **{"clock": _clock(step, look.seconds), "confirmed": "", "others": None},
+        "place": await place_of(db, part),
+    }
     return page(request, "pages/turn.html", status=422 if outcome else 200, **content, **also)
 
 

@@ -100,7 +100,6 @@ def shown(
         "id": held.id,
         "judging": held.judging,
         "over": held.over,
-        "others": None,
         "enrolled": held.enrolled,
         "left": held.abandoned,
         "time": held.time if turn.due and not turn.judging else None,
