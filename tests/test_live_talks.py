@@ -172,8 +172,9 @@ async def test_a_person_waits_until_a_second_one_comes_and_then_it_goes_on_by_it
     assert await news(one, here, room=at) == 204
 
     two, there, _ = await talks.sit("Emil")
-    await advanced(site)
     assert await news(one, here, room=at) == 200
+    assert "Time for this turn: 2:00" in (await one.get(here)).text, "before a worker has looked"
+    await advanced(site)
     for browser, seat in ((one, here), (two, there)):
         page = await browser.get(seat)
         assert asked(page)
@@ -473,7 +474,7 @@ async def test_a_model_goes_on_where_the_study_says_so(site: Site, how: str) -> 
 async def test_the_report_counts_talks_in_which_a_person_was_replaced_and_can_leave_them_out(
     site: Site,
 ) -> None:
-    talks = await live(site, REPLACE)
+    talks = await live(site, REPLACE, looking=True)
     (one, here, part), (two, there, _) = await talks.pair()
     await leave(talks, "returned", one, here, part)
     await say(two, there, "Alone with a machine.")

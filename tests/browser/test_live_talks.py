@@ -100,7 +100,9 @@ async def test_when_one_leaves_the_other_is_told_so_and_goes_on(stage: Stage, re
 
 
 @pytest.mark.parametrize("saved", [True, False])
-async def test_when_the_time_is_over_what_was_saved_is_sent_or_the_talk_ends(stage: Stage, saved: bool) -> None:
+async def test_when_the_time_is_over_what_was_saved_is_sent_or_the_talk_ends(
+    stage: Stage, saved: bool
+) -> None:
     one, two = await pair(stage, await opened(stage, turn_seconds=20, grace_seconds=2))
     await two.locator("[data-quotable]").fill("There was fog, as the log says.")
     async with two.expect_navigation():
