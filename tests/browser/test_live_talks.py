@@ -26,8 +26,15 @@ async def opened(stage: Stage, **live: Any) -> Study:
     rules = {"turn_seconds": 300, "grace_seconds": 30, "waiting_minutes": 5, **live}
     file = parse_study(
         {
-            **{"name": "live", "title": "Two readers", "experiments": [experiment.name], "role": "debater"},
-            **{"trials": 1, "people": 20, "minutes": 20, "reward": {"amount": "3.00"}, "live": rules},
+            "name": "live",
+            "title": "Two readers",
+            "experiments": [experiment.name],
+            "role": "debater",
+            "trials": 1,
+            "people": 20,
+            "minutes": 20,
+            "reward": {"amount": "3.00"},
+            "live": rules,
         }
     )
     async with database.session.begin() as db:

@@ -103,7 +103,9 @@ async def _page(
     held = held_of(step, item, look.seconds)
     content = turn_page.shown(held, turn, entered, outcome)
     also = {
-        **{"clock": _clock(step, look.seconds), "confirmed": "", "others": None},
+        "clock": _clock(step, look.seconds),
+        "confirmed": "",
+        "others": None,
         "place": await place_of(db, part),
     }
     return page(request, "pages/turn.html", status=422 if outcome else 200, **content, **also)
