@@ -36,6 +36,13 @@ class Excluded(StrEnum):
     KEPT = "kept"
 
 
+class Replaced(StrEnum):
+    """Whether talks count in which a participant went on for a person who left."""
+
+    KEPT = "kept"
+    LEFT_OUT = "left-out"
+
+
 @dataclass(frozen=True, slots=True)
 class Choices:
     """How a report is computed. Without choices it is the one that the rules of figures describe."""
@@ -48,6 +55,7 @@ class Choices:
     every_contrast: bool = False
     """Whether all pairs of arms are compared."""
     excluded: Excluded = Excluded.LEFT_OUT
+    replaced: Replaced = Replaced.KEPT
 
     @property
     def recomputed(self) -> bool:
@@ -74,6 +82,7 @@ class Choices:
             "ties count as wrong (not as a share)" if self.ties is Ties.WRONG else "",
             "talks with a concession are left out" if self.conceded is Conceded.LEFT_OUT else "",
             "excluded people count (they are not left out)" if self.excluded is Excluded.KEPT else "",
+            "talks in which a person was replaced are left out" if self.replaced is Replaced.LEFT_OUT else "",
         ]
         chosen = "; ".join(filter(None, said))
         return [f"Recomputed as the reader chose, not as by default: {chosen}."] if chosen else []
@@ -85,6 +94,7 @@ class Choices:
             "ties": self.ties.value,
             "conceded_talks": self.conceded.value,
             "excluded_people": self.excluded.value,
+            "replaced_talks": self.replaced.value,
             "contrasts": "all" if self.every_contrast else [list(pair) for pair in self.contrasts],
         }
 

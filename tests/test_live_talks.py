@@ -10,13 +10,18 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text
 
+from app.exchange.choices import What
 from app.records import assignment, enrolments, experiments, studies
 from app.records.database import Database
 from app.records.enrolments import Newcomer
 from app.records.live import LiveRules
+from app.report_choices import Choices, Replaced
+from app.reports.report import Report, notes, report
 from app.studies.spec import Live, parse_study
 from app.web.seats import overdue
 from models import Enrolment, Experiment, Move, Participant, SeatRow, Study, Trial
+from tests.exchange.test_export import rows_of
+from tests.factories import played
 from tests.web.seats.test_routes import advanced, asked, begun, debate, say
 from tests.web.world import Browser, Site, opened, statements
 
@@ -103,7 +108,10 @@ class Talks:
 async def next_talk(browser: Browser) -> str:
     """Take a seat; returns the address of the talk."""
     assert browser.account is not None
-    answer = await browser.submit("/part/next" if browser.account.for_study else "/talk/next")
+    if browser.account.for_study:
+        answer = await browser.submit("/part/next", {"page": "trials"})
+    else:
+        answer = await browser.submit("/talk/next")
     assert answer.headers["location"].startswith("/seat/")
     return answer.headers["location"]
 
@@ -164,8 +172,9 @@ async def test_a_person_waits_until_a_second_one_comes_and_then_it_goes_on_by_it
     assert await news(one, here, room=at) == 204
 
     two, there, _ = await talks.sit("Emil")
-    await advanced(site)
     assert await news(one, here, room=at) == 200
+    assert "Time for this turn: 2:00" in (await one.get(here)).text, "before a worker has looked"
+    await advanced(site)
     for browser, seat in ((one, here), (two, there)):
         page = await browser.get(seat)
         assert asked(page)
@@ -452,6 +461,37 @@ async def test_a_model_goes_on_where_the_study_says_so(site: Site, how: str) -> 
             (f"r1/{left.seat}", "person"),
             (f"r2/{left.seat}", "builtin"),
         ]
+    [row] = await rows_of(site.database, talks.experiment, What.TRANSCRIPTS)
+    found = {person["seat"]: person for person in row["people"]}
+    assert (found[left.seat]["left_as"], found[left.seat]["replaced_by"]) == (how, "advocate")
+    assert [person["left_as"] for seat, person in found.items() if seat != left.seat] == [None]
+    by_seat = [
+        move["participant"] for move in row["moves"] if move["seat"] == left.seat and move["kind"] == "speech"
+    ]
+    assert by_seat == [found[left.seat]["participant"], "advocate"]
+
+
+async def test_the_report_counts_talks_in_which_a_person_was_replaced_and_can_leave_them_out(
+    site: Site,
+) -> None:
+    talks = await live(site, REPLACE, looking=True)
+    (one, here, part), (two, there, _) = await talks.pair()
+    await leave(talks, "returned", one, here, part)
+    await say(two, there, "Alone with a machine.")
+    await advanced(site)
+    await played(site.database, talks.experiment)
+
+    async def reported(**choices: Any) -> Report:
+        async with site.database.session() as db:
+            experiment = await db.get_one(Experiment, talks.experiment.id)
+            return await report(db, experiment, choices=Choices(**choices))
+
+    whole, less = await reported(), await reported(replaced=Replaced.LEFT_OUT)
+    assert whole.totals["replaced"] == less.totals["replaced"] == 1
+    assert [line.cell is None for line in whole.lines] == [False]
+    assert [line.cell is None for line in less.lines] == [True]
+    assert [note for note in notes(whole) if note.startswith("In 1 talk a person left")]
+    assert "a person was replaced are left out" in less.warnings[0]
 
 
 async def test_both_may_be_replaced_by_the_same_participant(site: Site) -> None:
@@ -492,7 +532,8 @@ def anonymous(page: str) -> list[str]:
     page = re.sub(r"debater_[ab]|Debater [AB]", "SIDE", page)
     page = re.sub("Alba|Brise", "FERRY", page)
     # The answer that one argues for is marked in the list, and named in the request.
-    page = re.sub(r'<li class="argued">|<strong>– you argue for this</strong>', "", page).replace("<li>", "")
+    page = re.sub(r'<li class="argued">|\s*<strong>– you argue for this</strong>|<li>', "", page)
+    page = re.sub(r"The pilot had overslept\.|Fog had held the ferry back\.", "ANSWER", page)
     return [re.sub(r"argues? (that|for).*", "ARGUES", line).strip() for line in page.splitlines()]
 
 

@@ -24,7 +24,17 @@ from app.exchange.choices import (
     What,
     kind_of,
 )
-from app.report_choices import MOST, Choices, Conceded, Excluded, Ties, Unit, check_number, parsed_contrasts
+from app.report_choices import (
+    MOST,
+    Choices,
+    Conceded,
+    Excluded,
+    Replaced,
+    Ties,
+    Unit,
+    check_number,
+    parsed_contrasts,
+)
 
 if TYPE_CHECKING:
     from app.client import Remote
@@ -65,6 +75,9 @@ def report_command(
     excluded: Annotated[
         Excluded, typer.Option(help="Whether people count whom their study's rules or a researcher exclude.")
     ] = Excluded.LEFT_OUT,
+    replaced: Annotated[
+        Replaced, typer.Option(help="Whether talks count in which a participant replaced a person who left.")
+    ] = Replaced.KEPT,
     contrast: Annotated[
         list[str] | None,
         typer.Option(
@@ -79,7 +92,7 @@ def report_command(
         raise UserError(f"{format.value.upper()} holds one report: name one experiment at a time.")
     names = list(dict.fromkeys(names))
     pairs, every = parsed_contrasts(contrast or ())
-    choices = Choices(unit, ties, conceded, pairs, every, excluded)
+    choices = Choices(unit, ties, conceded, pairs, every, excluded, replaced)
     remote = remote_arena()
     if remote and choices != Choices():
         raise UserError(

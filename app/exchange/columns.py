@@ -88,6 +88,9 @@ _PERSON = Parts(
         Column("seat", TEXT, "Name of the seat."),
         Column("participant", TEXT, "Name of the person."),
         Column("state", TEXT, "`waiting` while the talk goes on, and where it failed or was cancelled, `done` with it, or `returned` (by the person, or when the lease expired)."),
+        maybe("left_as", TEXT, "How the person left a talk of a study that had begun: `returned`, `absent`, `stopped`, `withdrawn`, `timed_out` or another end of their part; absent for others."),
+        maybe("left_at", TIME, "When they left; moves of the seat after that are their replacement's."),
+        maybe("replaced_by", TEXT, "Name of the participant that went on in the seat; absent where the talk ended, or the next person went on."),
         *map(_field, FIELDS),
         Column("active_seconds", NUMBER, "Seconds of work, with the page in front and activity in the last 30 s."),
         Column(

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.participants.base import Segment
 from app.protocols import TAKE_EXAMPLES
@@ -237,6 +238,8 @@ class Sat:
     place: SeatRow
     person: Participant
     efforts: Mapping[str, Effort]
+    successor: str | None = None
+    """Name of the participant that went on in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,18 +296,20 @@ async def trials(
 
 
 async def _people(session: AsyncSession, trials: Collection[uuid.UUID]) -> Mapping[uuid.UUID, list[Sat]]:
+    successor = aliased(Participant)
     rows = (
         await session.execute(
-            select(SeatRow, Participant)
+            select(SeatRow, Participant, successor.name)
             .join(Participant, Participant.id == SeatRow.participant_id)
+            .outerjoin(successor, successor.id == SeatRow.replacement_id)
             .where(SeatRow.play_id.in_(trials))
             .order_by(SeatRow.seat, SeatRow.state == "returned", Participant.name, SeatRow.id)
         )
     ).all()
-    put_in = await efforts(session, {place.id for place, _ in rows})
+    put_in = await efforts(session, {place.id for place, _, _ in rows})
     found: dict[uuid.UUID, list[Sat]] = defaultdict(list)
-    for place, person in rows:
-        found[place.play_id].append(Sat(place, person, put_in[place.id]))
+    for place, person, name in rows:
+        found[place.play_id].append(Sat(place, person, put_in[place.id], name))
     return found
 
 

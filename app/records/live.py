@@ -230,6 +230,16 @@ _SEATED = (
 """The people of studies in a talk."""
 
 
+async def begin(session: AsyncSession, seat: uuid.UUID, person: uuid.UUID) -> LiveRules | None:
+    """Begin the time of a turn that is shown before a worker has begun it; return its rules, None where there is no time."""
+    rules = await rules_of(session, person)
+    if rules is None or rules.turn is None:
+        return None
+    ends = datetime.now(UTC) + rules.turn
+    await _set_times(session, and_(SeatRow.id == seat, SeatRow.ends_at.is_(None)), ends, ends + rules.grace)
+    return rules
+
+
 async def answered(session: AsyncSession, seat: uuid.UUID) -> None:
     """End the time of a turn: what is asked next is another one."""
     await _set_times(session, SeatRow.id == seat, None, None)
@@ -352,3 +362,14 @@ async def _participant(session: AsyncSession, experiment: uuid.UUID, name: str) 
         or_(Participant.id.in_(seated), Participant.id.in_(judging)),
     )
     return (await session.scalars(found.limit(1))).first()
+
+
+async def replaced_talks(session: AsyncSession, experiment: uuid.UUID) -> list[int]:
+    """Return the talks in which a participant went on for a person who left, by their hash in the frame of talks."""
+    rows = await session.scalars(
+        select(func.uuid_hash_extended(SeatRow.play_id, 0))
+        .join(PlayRow, PlayRow.id == SeatRow.play_id)
+        .where(PlayRow.experiment_id == experiment, SeatRow.replacement_id.is_not(None))
+        .distinct()
+    )
+    return sorted(rows)

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
-from models import Account, Audit, Invite, Participant, RateCount, Secret, Session
+from models import Account, Audit, Invite, Participant, RateCount, SeatRow, Secret, Session
 
 SESSION_LASTS = timedelta(days=30)
 ROTATE_AFTER = timedelta(hours=12)
@@ -65,10 +65,10 @@ async def add_account(
     return account
 
 
-async def account_of(session: AsyncSession, participant: uuid.UUID | None) -> uuid.UUID | None:
-    """Return the account whose participant this is; None where it is no person's."""
-    found = select(Account.id).where(Account.participant_id == participant)
-    return (await session.scalars(found)).one_or_none()
+async def account_in(session: AsyncSession, seat: uuid.UUID) -> uuid.UUID | None:
+    """Return the account of the person who has a seat; None where nobody has it."""
+    found = select(Account.id).join(SeatRow, SeatRow.participant_id == Account.participant_id)
+    return (await session.scalars(found.where(SeatRow.id == seat))).one_or_none()
 
 
 async def participant_of(session: AsyncSession, account: Account) -> uuid.UUID:

@@ -42,8 +42,9 @@ class Held:
     seconds: int | None
     """The time that the panel gives; None where it gives none."""
     flags: Mapping[str, Any]
-    experiment: uuid.UUID
-    enrolled: bool
+    experiment: uuid.UUID | None = None
+    """None of what is no seat of an experiment: an item of a study."""
+    enrolled: bool = False
     """Whether the person takes part in a study."""
     unmatched: bool = False
     """Whether it is a seat of a talk that still lacks a person."""

@@ -10,7 +10,13 @@ import polars as pl
 from app.judge_fields import KNOWS_STORY
 from app.protocols import FLOOR
 from app.records.verdicts import ArmCount
-from app.report_choices import Conceded, Excluded, Ties, Unit
+from app.report_choices import (
+    Conceded,
+    Excluded,
+    Replaced,
+    Ties,
+    Unit,
+)
 from app.reports.facts import Facts
 from app.reports.talks import Talks, talks_of
 from app.reports.twins import Floor, floors
@@ -70,6 +76,8 @@ def evidence_of(facts: Facts) -> Evidence:
     given = ~knew_story(facts) & ~left_out(facts)
     if choices.conceded is Conceded.LEFT_OUT:
         given &= ~has_conceded(facts)
+    if choices.replaced is Replaced.LEFT_OUT:
+        given &= ~_on_talks(facts, facts.replaced)
     counted = all_that_count(facts, table, given)
     readings = counted.readings
     scored = {(cell.arm, cell.judge): cell for cell in cells(readings, arms=list(facts.arms))}
@@ -104,7 +112,11 @@ def with_everyone(evidence: Evidence) -> Evidence:
 
 def has_conceded(facts: Facts) -> BoolArray:
     """Return which verdicts are on a talk with a concession."""
-    talks = np.flatnonzero(np.isin(facts.talks["hash"].to_numpy(), np.array(facts.conceded, dtype=np.int64)))
+    return _on_talks(facts, facts.conceded)
+
+
+def _on_talks(facts: Facts, hashes: Sequence[int]) -> BoolArray:
+    talks = np.flatnonzero(np.isin(facts.talks["hash"].to_numpy(), np.array(hashes, dtype=np.int64)))
     return np.isin(facts.verdicts["talk"].to_numpy(), talks)
 
 

@@ -11,6 +11,7 @@ from app.records.difficulty import Difficulty, conceded_talks, difficulty
 from app.records.fixed_answers import FixedAnswers, fixed_answers
 from app.records.humans import first_names
 from app.records.judging_costs import JudgingCost, judging_costs
+from app.records.live import replaced_talks
 from app.records.progress import FailureCount, failures
 from app.records.prompt_sizes import CutPrompts, cut_prompts
 from app.records.provenance import Provenance, provenance
@@ -54,6 +55,8 @@ class Facts:
     difficulty: Difficulty = Difficulty()  # noqa: RUF009 - it is frozen
     conceded: Sequence[int] = ()
     """Hashes of the talks with a concession."""
+    replaced: Sequence[int] = ()
+    """Hashes of the talks in which a participant went on for a person who left."""
     choices: Choices = DEFAULT
     """How the report is to be computed."""
     words: pl.DataFrame = field(default_factory=no_words)
@@ -97,6 +100,7 @@ async def facts(session: AsyncSession, experiment: Experiment, choices: Choices 
         provenance=await provenance(session, experiment),
         difficulty=await difficulty(session, experiment.id),
         conceded=await conceded_talks(session, experiment.id),
+        replaced=await replaced_talks(session, experiment.id),
         choices=choices or DEFAULT,
         sample=sample,
     )

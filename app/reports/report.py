@@ -16,7 +16,7 @@ from app.records.prompt_sizes import CutPrompts
 from app.records.provenance import Provenance
 from app.records.revisions import ChangedModel
 from app.records.verdicts import ArmCount
-from app.report_choices import DEFAULT, Choices, Unit
+from app.report_choices import DEFAULT, Choices, Replaced, Unit
 from app.reports.answer import Answer, answer
 from app.reports.as_published import differences
 from app.reports.evidence import Evidence, evidence_of, knew_story, left_out
@@ -279,6 +279,7 @@ def _totals(evidence: Evidence) -> dict[str, int]:
         "failures": sum(failure.count for failure in facts.failures),
         "refusals": sum(arm.refusals_gold + arm.refusals_other for arm in arms),
         "concessions": sum(arm.concessions_gold + arm.concessions_other for arm in arms),
+        **({"replaced": len(facts.replaced)} if facts.replaced else {}),
     }
 
 
@@ -300,6 +301,7 @@ def notes(report: Report) -> list[str]:
         *imported_notes(report.experiment.spec),
         *(["* a built-in baseline, not a language model."] if baseline else []),
         *_failure_notes(report),
+        *_replaced_notes(report),
         *_preset_notes(report),
         *_prompt_notes(report),
         *_silent_notes(report),
@@ -315,6 +317,14 @@ def _failure_notes(report: Report) -> Iterator[str]:
         yield f"{item.count} × {item.kind} failed in {item.arm}: {item.error}"
     if len(report.failures) > REASONS:
         yield f"… and {len(report.failures) - REASONS} more reasons, all in --format json."
+
+
+def _replaced_notes(report: Report) -> Iterator[str]:
+    """Yield in how many talks a participant went on for a person."""
+    if count := report.totals.get("replaced"):
+        counted = "not counted" if report.choices.replaced is Replaced.LEFT_OUT else "counted"
+        talks = "1 talk" if count == 1 else f"{count} talks"
+        yield f"In {talks} a person left and a participant went on in the seat: {counted} (--replaced left-out leaves such talks out)."
 
 
 def _preset_notes(report: Report) -> list[str]:

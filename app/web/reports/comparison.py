@@ -10,7 +10,16 @@ from fastapi.responses import Response
 from app.errors import UserError
 from app.records import browse
 from app.records.database import Database
-from app.report_choices import MOST, Choices, Conceded, Excluded, Ties, Unit, check_number
+from app.report_choices import (
+    MOST,
+    Choices,
+    Conceded,
+    Excluded,
+    Replaced,
+    Ties,
+    Unit,
+    check_number,
+)
 from app.reports.comparison import comparison_of, pictures
 from app.reports.page_parts import page_parts
 from app.reports.plots import embedded_figures
@@ -68,6 +77,7 @@ async def recomputed(
     ties: Ties = Ties.HALF,
     conceded: Conceded = Conceded.KEPT,
     excluded: Excluded = Excluded.LEFT_OUT,
+    replaced: Replaced = Replaced.KEPT,
     contrasts: Literal["named", "all"] = "named",
 ) -> Response:
     """The whole report by other rules, with its plots in it."""
@@ -75,7 +85,9 @@ async def recomputed(
     async with database.session.begin() as db:
         found = await visible(db, who, name)
         await look(db, who, found, "report")
-    choices = Choices(unit, ties, conceded, every_contrast=contrasts == "all", excluded=excluded)
+    choices = Choices(
+        unit, ties, conceded, every_contrast=contrasts == "all", excluded=excluded, replaced=replaced
+    )
     limit: CapacityLimiter = request.app.state.comparing
     async with limit:
         made = await made_of(database, found, choices=choices)

@@ -19,7 +19,7 @@ from app.protocols.core import AnyContent, ProtocolError
 from app.records import assignment, drafts, enrolments, live, people, plays
 from app.records.database import OUTAGE, Database
 from app.web.seats.sent import EnteredAnswer, Sent, taken
-from models import SeatRow, Trial
+from models import Enrolment, SeatRow, Trial
 
 log = logging.getLogger(__name__)
 EVERY = 2.0
@@ -67,13 +67,16 @@ async def look(engine: Engine, database: Database) -> int:
 async def settle(engine: Engine, database: Database, seat_id: uuid.UUID) -> bool:
     """See to one seat; False where its holder is not late, or another process was quicker."""
     async with database.session.begin() as db:
+        # First the part in the study, as pages do: so that none waits for the other.
+        account = await people.account_in(db, seat_id)
+        part = None if account is None else await enrolments.of_account(db, account, lock=True)
         found = await plays.load_seat(db, seat_id, lock=True)
         if found is None or not await live.late(db, seat_id):
             return False
         seat, talk = found
         assert isinstance(talk, Trial), "only talks have a time for turns"
         if await live.is_waiting_room(db, talk.id, talk.experiment_id):
-            await _let_go(db, seat, talk)
+            await _let_go(db, seat, talk, part)
             return True
         try:
             turn = await engine.turn(db, seat_id)
@@ -81,11 +84,11 @@ async def settle(engine: Engine, database: Database, seat_id: uuid.UUID) -> bool
             await plays.mark(db, talk, "failed", str(error))
             return True
         assert turn is not None, "the seat is locked"
-        await _close(engine, db, turn, talk)
+        await _close(engine, db, turn, talk, part)
     return True
 
 
-async def _close(engine: Engine, db: AsyncSession, turn: Turn, talk: Trial) -> None:
+async def _close(engine: Engine, db: AsyncSession, turn: Turn, talk: Trial, part: Enrolment | None) -> None:
     """End a turn whose time is over, or the wait for a partner who did not come."""
     seat = turn.seat
     if turn.due:
@@ -93,17 +96,15 @@ async def _close(engine: Engine, db: AsyncSession, turn: Turn, talk: Trial) -> N
         if contents is None:
             await assignment.leave_late(db, seat, talk)
         else:
-            await _submit(engine, db, turn, contents)
+            await _submit(engine, db, turn, contents, part)
     elif await live.has_open_seat(db, talk.id):
-        await _let_go(db, seat, talk)
+        await _let_go(db, seat, talk, part)
     else:
         await live.answered(db, seat.id)
 
 
-async def _let_go(db: AsyncSession, seat: SeatRow, talk: Trial) -> None:
+async def _let_go(db: AsyncSession, seat: SeatRow, talk: Trial, part: Enrolment | None) -> None:
     """Give a seat back for a person for whom no partner came, and let them go on to the end of the study."""
-    account = await people.account_of(db, seat.participant_id)
-    part = None if account is None else await enrolments.of_account(db, account, lock=True)
     await assignment.flag(db, seat.id, {live.LET_GO: True})
     await db.refresh(seat)
     await assignment.leave_late(db, seat, talk)
@@ -111,9 +112,15 @@ async def _let_go(db: AsyncSession, seat: SeatRow, talk: Trial) -> None:
         await enrolments.let_go(db, part)
 
 
-async def _submit(engine: Engine, db: AsyncSession, turn: Turn, contents: Mapping[str, AnyContent]) -> None:
+async def _submit(
+    engine: Engine,
+    db: AsyncSession,
+    turn: Turn,
+    contents: Mapping[str, AnyContent],
+    part: Enrolment | None,
+) -> None:
     await engine.submit(db, turn, contents)
-    account = await people.account_of(db, turn.seat.participant_id)
+    account = None if part is None else part.account_id
     for path in contents:
         if await drafts.close(db, turn.seat.id, path):
             await people.note(

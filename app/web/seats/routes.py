@@ -134,6 +134,7 @@ async def _seat(request: Request, who: Account, seat_id: uuid.UUID, read: bool) 
             return Response(status_code=204)
         turn = await _turn(request, db, held)
         await assignment.keep(db, held.id, _person(who), turn=held.judging or bool(turn.due))
+        held = await _timed(db, who, held, turn)
         unread = bool(turn.examples) and EXAMPLES_READ not in held.flags
         if unread:
             await assignment.flag(db, held.id, {EXAMPLES_READ if read else EXAMPLES_SHOWN: True})
@@ -144,6 +145,16 @@ async def _seat(request: Request, who: Account, seat_id: uuid.UUID, read: bool) 
     if held.judging and not turn.due:
         return await _finished(request, who, held)
     return _turn_page(request, held, turn, entered, clock, others, place=standing.place)
+
+
+async def _timed(db: AsyncSession, who: Account, held: Held, turn: Turn) -> Held:
+    """Let the time of a turn in a study begin, where the page comes before the worker who would begin it."""
+    if held.judging or not held.enrolled or not turn.due or held.time is not None:
+        return held
+    rules = await live.begin(db, held.id, _person(who))
+    if rules is None or rules.turn is None:
+        return held
+    return replace(held, time=rules.turn.total_seconds(), grace=rules.grace.total_seconds())
 
 
 def _brings_nothing(request: Request, held: Held) -> bool:
@@ -161,7 +172,11 @@ async def _others(db: AsyncSession, who: Account, held: Held) -> Presence | None
 
 async def _in_waiting_room(db: AsyncSession, held: Held) -> bool:
     waits = held.enrolled and held.unmatched and not held.judging and not held.over
-    return waits and await live.shows_presence(db, held.experiment)
+    return waits and await _shows_presence(db, held)
+
+
+async def _shows_presence(db: AsyncSession, held: Held) -> bool:
+    return held.experiment is not None and await live.shows_presence(db, held.experiment)
 
 
 def _waiting_room(request: Request, held: Held, room: Room) -> Response:
@@ -223,7 +238,7 @@ async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID, *, let_go: b
     held = await _held(db, who, seat_id)
     if held.state == "returned" and let_go and held.flags.get(live.LET_GO):
         return held
-    if held.abandoned and not await live.shows_presence(db, held.experiment):
+    if held.abandoned and not await _shows_presence(db, held):
         # That a person left would tell that there was one.
         held = replace(held, abandoned=False)
     if held.left_as == "absent":
