@@ -104,7 +104,8 @@ async def _page(
     entered = sent.entered if sent else ({turn.due[0][0].path: step.draft} if step.draft else {})
     held = held_of(step, item, look.seconds)
     content = turn_page.shown(held, turn, entered, outcome)
-    also = {"clock": _clock(step, look.seconds), "confirmed": "", "place": await place_of(db, part)}
+    place = await place_of(db, part)
+    also = {"clock": _clock(step, look.seconds), "confirmed": "", "others": None, "place": place}
     if refused:
         content["notice"] = refused.sentence
     status = refused.status if refused else 422 if outcome else 200
