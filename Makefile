@@ -77,6 +77,7 @@ docs: setup ## Write the generated pages anew
 	$(BIN)/python -m scripts.api_page
 	$(BIN)/python -m scripts.check_page
 	$(BIN)/python -m scripts.figure_page
+	$(BIN)/python -m scripts.privacy_page
 	$(BIN)/python -m scripts.module_table
 	$(BIN)/python -m app.exchange.columns > docs/data-dictionary.md
 	$(BIN)/python -m app.exchange.taskfile > docs/formats/tasks.schema.json

@@ -20,7 +20,7 @@ from app.engine import Engine
 from app.participants.base import EndpointSettings, NoKey
 from app.participants.outages import EndpointPaused, EndpointState, Patience
 from app.participants.participant_factory import ParticipantFactory
-from app.records import plays
+from app.records import personal_data, plays
 from app.records.database import OUTAGE, Database, DatabaseError
 from app.records.endpoints import DialectStore, heard, publish
 from app.records.progress import Progress, progress
@@ -54,6 +54,8 @@ FORSAKEN = (
 )
 FINISHING = 600.0
 """Longest wait for what is in hand when an experiment is paused, in seconds."""
+SWEEP = 3600.0
+"""Seconds between two looks for data of people that have been kept for their time."""
 POLL = 1.0
 """Seconds after which a worker looks for jobs that it was not notified of."""
 
@@ -104,6 +106,7 @@ async def working(
         helpers = (
             asyncio.create_task(Rescue(queue, hands, database, settings, experiments or ()).run()),
             asyncio.create_task(EndpointReporter(roster, database, settings, experiments).run()),
+            *([asyncio.create_task(sweep_people(database))] if experiments is None else []),
         )
         try:
             yield worker
@@ -113,6 +116,21 @@ async def working(
                 helper.cancel()
             await _end(*helpers, worker)
             await engine.close()
+
+
+async def sweep_people(database: Database) -> None:
+    """Remove data of people that have been kept for their time, every so often, until cancelled."""
+    this = asyncio.current_task()
+    assert this is not None
+    while not this.cancelling():
+        try:
+            async with database.session.begin() as session:
+                await personal_data.sweep(session)
+        except OUTAGE as error:
+            log.warning(
+                "Looking for old data of people failed (%s); another look follows", type(error).__name__
+            )
+        await asyncio.sleep(SWEEP)
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:

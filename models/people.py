@@ -42,6 +42,16 @@ class Account(Base):
     """The id under which a recruiting site sent this person. A claim."""
     address: Mapped[str | None] = mapped_column(Computed(_ADDRESS, persisted=True), index=True)
     """The e-mail address in lower case, or the name where that is one."""
+    recruiter_digest: Mapped[bytes | None] = mapped_column(index=True)
+    """Keyed digest of `recruiter_id`. The database keeps the three of them, also when the names are removed: accounts
+    of one human are found by them.
+    """
+    name_digest: Mapped[bytes | None] = mapped_column(index=True)
+    """The same of `name`, made in the same way, so that an id that was typed as a name is found."""
+    address_digest: Mapped[bytes | None] = mapped_column(index=True)
+    """The same of `address`."""
+    forgotten_at: Mapped[Moment | None]
+    """When name, recruiter's id and address were removed; the name is the pseudonym since."""
     was_researcher: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether the account once had a role that opens every text, and has another now."""
     for_study: Mapped[bool] = mapped_column(server_default=text("false"))
@@ -143,7 +153,7 @@ class ApiToken(Base):
 
 
 class Audit(Base):
-    """Who did what. The database refuses to change or delete a row."""
+    """Who did what. The database refuses to change or delete a row; but a row may lose its detail, and then says so."""
 
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_at", "at"),)

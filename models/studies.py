@@ -115,6 +115,8 @@ class Enrolment(Base):
     excluded_at: Mapped[Moment | None]
     """Since when a researcher leaves them out of the figures."""
     excluded_because: Mapped[str] = mapped_column(server_default="")
+    deletion_asked_at: Mapped[Moment | None]
+    """When the person asked for the deletion of their data, which waits until they are paid."""
     deleted_at: Mapped[Moment | None]
     """When what was kept of the person was deleted."""
 

@@ -22,7 +22,7 @@ from app.services.vllm_options import reasoning_parser
 from app.settings import Settings
 from app.studies.spec import parse_study
 from app.web.api.routes import document
-from scripts import api_page, check_page, module_table, preset_pages
+from scripts import api_page, check_page, module_table, preset_pages, privacy_page
 from scripts.protocol_pages import PAGES, by_hand, page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,6 +96,11 @@ def test_a_published_figure_names_the_preset_with_its_settings(name: str) -> Non
 
 def test_the_page_of_the_api_is_what_its_description_says() -> None:
     assert read("docs/api.md") == api_page.page(document()), "run `make docs`"
+
+
+def test_the_table_on_privacy_is_what_is_declared() -> None:
+    written = read("docs/privacy.md")
+    assert written == privacy_page.page(written), "run `make docs`"
 
 
 def test_the_page_of_the_pre_flight_is_current() -> None:

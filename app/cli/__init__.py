@@ -16,6 +16,7 @@ from app.cli import (
     database,
     experiments,
     marks,
+    people,
     planning,
     recruiting,
     remote,
@@ -39,8 +40,10 @@ for group in (experiments, results, marks, reproduce, planning, serving, databas
     cli.add_typer(group.commands)
 cli.add_typer(tasks.commands, name="import")
 studies.commands.add_typer(recruiting.commands)
+studies.commands.command("sweep")(people.sweep_people)
 cli.add_typer(studies.commands, name="study")
 cli.add_typer(users.commands, name="user")
+cli.add_typer(people.commands, name="people")
 cli.add_typer(database.upkeep, name="db")
 
 

@@ -83,6 +83,11 @@ async def of_account(session: AsyncSession, account: uuid.UUID, *, lock: bool = 
     return (await session.scalars(found.with_for_update(of=Enrolment) if lock else found)).one_or_none()
 
 
+async def by_id(session: AsyncSession, identity: uuid.UUID) -> Enrolment | None:
+    """Return a part by its id, with account and study."""
+    return (await session.scalars(_PARTS.where(Enrolment.id == identity))).one_or_none()
+
+
 _PARTS = (
     select(Enrolment)
     .join(Enrolment.account)

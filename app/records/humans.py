@@ -1,7 +1,8 @@
 """Which accounts are one human: those with the same recruiter's id or e-mail address, and those linked through others.
 
 A recruiter's id that one account was sent with and another gave as its name is the same, and so is an address given as
-a name. Nothing else is guessed: neither names, nor browsers, nor network addresses. Every condition on what a person
+a name. They are compared by keyed digests, which the database makes of them and keeps when the names themselves are
+removed. Nothing else is guessed: neither names, nor browsers, nor network addresses. Every condition on what a person
 has seen goes by `is_person`, over all accounts of the human.
 """
 
@@ -23,15 +24,21 @@ PERSON = bindparam("person", type_=Uuid())
 
 def _says(account: type[Account]) -> tuple[Any, ...]:
     """Return what an account says of who has it."""
-    return account.id, account.participant_id, account.name, account.recruiter_id, account.address
+    return (
+        account.id,
+        account.participant_id,
+        account.name_digest,
+        account.recruiter_digest,
+        account.address_digest,
+    )
 
 
 def _same(other: type[Account], known: CTE) -> ColumnElement[bool]:
     """Return whether an account says that it is of the same human as a known one."""
     return or_(
-        other.recruiter_id.in_((known.c.recruiter_id, known.c.name)),
-        other.name == known.c.recruiter_id,
-        other.address == known.c.address,
+        other.recruiter_digest.in_((known.c.recruiter_digest, known.c.name_digest)),
+        other.name_digest == known.c.recruiter_digest,
+        other.address_digest == known.c.address_digest,
     )
 
 

@@ -159,13 +159,13 @@ async def new_invite(
 
 async def has_joined(session: AsyncSession, invite: Invite, name: str) -> bool:
     """Return whether a person of this name has joined by the invite, or by another of the same researcher and
-    label.
+    label, also where their data were deleted since.
     """
     found = (
         select(Account.id)
         .join(Invite, Invite.account_id == Account.id)
         .where(
-            Account.name == name,
+            Account.name_digest == func.keyed_digest(f"id/{name}"),
             Invite.label == invite.label,
             Invite.created_by.is_not_distinct_from(invite.created_by),
         )
@@ -319,6 +319,18 @@ async def within_limit(session: AsyncSession, key: str, most: int, seconds: int)
     if count == 1:
         await session.execute(delete(RateCount).where(RateCount.key == key, RateCount.window < window))
     return (count or 0) <= most
+
+
+_HOURS = 10_000_000
+"""A number that counts of hours since 1970 stay below, and those of minutes are above."""
+
+
+async def forget_old_counts(session: AsyncSession) -> None:
+    """Delete counts of tries that are older than a day. Windows are a minute or an hour long."""
+    now = func.extract("epoch", func.now())
+    of_hours = and_(RateCount.window < _HOURS, RateCount.window < now / 3600 - 24)
+    of_minutes = and_(RateCount.window >= _HOURS, RateCount.window < now / 60 - 24 * 60)
+    await session.execute(delete(RateCount).where(or_(of_hours, of_minutes)))
 
 
 async def note(

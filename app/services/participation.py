@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.records import assignment, enrolments, people, seats, studies
+from app.records import assignment, enrolments, people, personal_data, seats, studies
 from app.services.refusal import Refused
 from app.studies import itinerary
 from app.studies.itinerary import DONE, TRIAL, Progress
@@ -248,5 +248,4 @@ async def stop(db: AsyncSession, part: Part) -> None:
 
 async def withdraw(db: AsyncSession, part: Part) -> None:
     """End a part so that nothing of it counts, and delete what the person answered and entered."""
-    if await enrolments.end(db, part.enrolment, End.WITHDRAWN):
-        await enrolments.forget_answers(db, part.enrolment)
+    await personal_data.withdraw(db, part.enrolment)

@@ -36,6 +36,8 @@ from app.web.experiments.routes import router as experiments
 from app.web.judge.routes import router as judge
 from app.web.participation import ending, joining
 from app.web.participation import pages as participation
+from app.web.privacy import people as personal_data
+from app.web.privacy import routes as privacy
 from app.web.render import page
 from app.web.reports.comparison import router as comparisons
 from app.web.reports.routes import router as reports
@@ -71,6 +73,8 @@ ROUTERS = (
     studies,
     judge,
     seats,
+    privacy.router,
+    personal_data.router,
     people.router,
     endpoints.router,
     participants.router,

@@ -72,6 +72,7 @@ CREATE TABLE enrolment (
     review_reason TEXT DEFAULT '' NOT NULL,
     excluded_at TIMESTAMP WITH TIME ZONE,
     excluded_because TEXT DEFAULT '' NOT NULL,
+    deletion_asked_at TIMESTAMP WITH TIME ZONE,
     deleted_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_enrolment PRIMARY KEY (id),
     CONSTRAINT uq_enrolment_account_id UNIQUE (account_id),
@@ -193,6 +194,77 @@ ALTER TABLE seat
     DROP COLUMN left_as,
     DROP COLUMN left_at
 """
+FORGETTING = (
+    """
+    CREATE FUNCTION keyed_digest(said text) RETURNS bytea LANGUAGE sql STABLE AS
+    $$ SELECT sha256(value || sha256(value || convert_to(said, 'UTF8'))) FROM secret WHERE name = 'signing' $$
+    """,
+    """
+    ALTER TABLE account
+        ADD COLUMN recruiter_digest BYTEA,
+        ADD COLUMN name_digest BYTEA,
+        ADD COLUMN address_digest BYTEA,
+        ADD COLUMN forgotten_at TIMESTAMP WITH TIME ZONE
+    """,
+    # A generated column is not known yet when the trigger runs, so that the address is made once more.
+    r"""
+    CREATE FUNCTION account_keeps_digests() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.forgotten_at IS NULL THEN
+            NEW.recruiter_digest := keyed_digest('id/' || NEW.recruiter_id);
+            NEW.name_digest := keyed_digest('id/' || NEW.name);
+            NEW.address_digest := keyed_digest('address/' || COALESCE(
+                NEW.email, CASE WHEN NEW.name ~ '^[^@\s]+@[^@\s]+$' THEN lower(NEW.name) END));
+        END IF;
+        RETURN NEW;
+    END $$
+    """,
+    """
+    CREATE TRIGGER account_keeps_digests BEFORE INSERT OR UPDATE ON account
+    FOR EACH ROW EXECUTE FUNCTION account_keeps_digests()
+    """,
+    "UPDATE account SET name = name",
+    "CREATE INDEX ix_account_recruiter_digest ON account (recruiter_digest)",
+    "CREATE INDEX ix_account_name_digest ON account (name_digest)",
+    "CREATE INDEX ix_account_address_digest ON account (address_digest)",
+    "DROP TRIGGER audit_is_append_only ON audit",
+    """
+    CREATE TRIGGER audit_is_append_only BEFORE DELETE OR TRUNCATE ON audit
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()
+    """,
+    """
+    CREATE FUNCTION audit_loses_detail_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        OLD.detail := '{"removed": true}';
+        IF NEW IS NOT DISTINCT FROM OLD THEN
+            RETURN NEW;
+        END IF;
+        RAISE EXCEPTION 'the audit trail can only be added to';
+    END $$
+    """,
+    """
+    CREATE TRIGGER audit_loses_detail_only BEFORE UPDATE ON audit
+    FOR EACH ROW EXECUTE FUNCTION audit_loses_detail_only()
+    """,
+)
+"""Digests by which accounts of one human are found without their names, and a trail whose texts can be removed."""
+FORGETTING_BEFORE = (
+    "DROP TRIGGER audit_loses_detail_only ON audit",
+    "DROP FUNCTION audit_loses_detail_only()",
+    "DROP TRIGGER audit_is_append_only ON audit",
+    """
+    CREATE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()
+    """,
+    "DROP TRIGGER account_keeps_digests ON account",
+    "DROP FUNCTION account_keeps_digests()",
+    """
+    ALTER TABLE account
+        DROP COLUMN recruiter_digest,
+        DROP COLUMN name_digest,
+        DROP COLUMN address_digest,
+        DROP COLUMN forgotten_at
+    """,
+    "DROP FUNCTION keyed_digest(text)",
+)
 NAMES = "study, study_experiment, study_text, enrolment, submission, study_step, payment, recruiter_event"
 
 
@@ -204,6 +276,8 @@ def upgrade() -> None:
     op.execute(DRAFT)
     op.execute(SEAT)
     op.execute(SEAT_INDEX)
+    for statement in FORGETTING:
+        op.execute(statement)
 
 
 def downgrade() -> None:
@@ -212,3 +286,5 @@ def downgrade() -> None:
     op.execute("ALTER TABLE account DROP COLUMN for_study")
     op.execute(DRAFT_BEFORE)
     op.execute(SEAT_BEFORE)
+    for statement in FORGETTING_BEFORE:
+        op.execute(statement)

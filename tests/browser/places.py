@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.records import admin, assignment, experiments
+from app.records import admin, assignment, experiments, people
 from app.services import studies
 from app.services.invites import invite_path
 from app.studies.spec import Page
@@ -50,6 +50,9 @@ FILES = {
     "seat_others",
     "study_payments_export",
     "study_file",
+    "own_data",
+    "study_person_copy",
+    "person_copy",
 }
 """What is got by a browser and is no page."""
 PLACES: Mapping[str, tuple[str, ...]] = {
@@ -116,6 +119,10 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "talk_queue": ("/talk",),
     "seat": ("{turn_of_WHO}", "{waits_of_WHO}", "{in_hand_of_WHO}", "{done_of_WHO}"),
     "seat_return_form": ("{turn_of_WHO}/return", "{in_hand_of_WHO}/return"),
+    "privacy": ("/privacy",),
+    "part_privacy": ("/part/privacy",),
+    "study_person_data": ("/studies/watched/people/{careless}/data",),
+    "person_data": ("/people/{person}/data",),
     "people": ("/people",),
     "invites": ("/people/invites",),
     "endpoints": ("/endpoints",),
@@ -253,6 +260,9 @@ async def found(world: World) -> dict[str, str]:
     sitting = {**await _seats(site, "debater"), **await _seats(site, "judge")}
     async with site.database.session.begin() as db:
         alice = site.cast["alice"]
+        hers, _ = await people.join(
+            db, await people.new_invite(db, role="judge", shared=False, created_by=alice.id), "Erin"
+        )
         invite = await admin.invite(db, alice, "judge", shared=True, label="all", lasts=timedelta(days=1))
         hired = await admin.invite(db, alice, "researcher", shared=False, label="", lasts=timedelta(days=1))
         called = select(ModelCall.play_id, ModelCall.path).where(ModelCall.play_id.is_not(None))
@@ -271,6 +281,7 @@ async def found(world: World) -> dict[str, str]:
                 f"in_hand_of_{who}": place
                 for who, place in (("judge", in_hand), ("debater", sitting["turn_of_debater"]))
             },
+            "person": str(hers.id),
             "invite": await invite_path(db, invite),
             "hired": await invite_path(db, hired),
             "called": str(trial),

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from playwright.async_api import Page, Request, expect
 
-from app.records import people
+from app.records import people, studies
 from app.records.database import Database
 from app.services.passwords import hasher
 from app.web.security.permissions import (
@@ -28,6 +28,7 @@ from tests.browser.served import Stage, faults
 from tests.exchange.archives import lines, written
 from tests.factories import passage
 from tests.servers import Script, ScriptedServer
+from tests.studies.made_up import enrolled
 from tests.web.world import World, opened
 
 BY_SCRIPT = {"seat_draft", "prolific_events"}
@@ -154,7 +155,17 @@ async def test_a_judge_judges_without_script(stage: Stage, forms: Forms) -> None
         await _say(page, "70", "30")
         await forms.press("Submit")
     await expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    await _delete_own_data(forms)
     forms.check(JUDGES, SITTERS, NEWCOMERS)
+
+
+async def _delete_own_data(forms: Forms) -> None:
+    page = forms.page
+    await page.get_by_role("link", name="Privacy").click()
+    await page.get_by_text("Delete my data", exact=True).first.click()
+    await page.get_by_label("Yes, delete my data").check()
+    await forms.press("Delete my data")
+    await expect(page.get_by_role("heading", name="Your data are deleted")).to_be_visible()
 
 
 async def test_a_debater_argues_without_script(stage: Stage, forms: Forms) -> None:
@@ -172,6 +183,7 @@ async def test_a_debater_argues_without_script(stage: Stage, forms: Forms) -> No
     await expect(page.get_by_role("alert")).to_contain_text("it is not in the passage")
     await forms.press("Send it as it is")
     await expect(page.get_by_role("heading", name="Your speech · round 2 of 2")).to_be_visible()
+    await _delete_own_data(forms)
     forms.check(DEBATERS, SITTERS)
 
 
@@ -197,7 +209,7 @@ async def test_a_researcher_does_everything_without_script(
     with stage.watch.allowing("status of 422"):
         await _bring_in_tasks(forms)
     await _make_and_steer_a_study(forms)
-    await _look_after_people(forms)
+    await _look_after_people(forms, stage.world)
     await _make_and_revoke_a_token(forms)
     await _add_and_try_a_model(forms)
     await _watch_a_studys_people(forms, await found(stage.world))
@@ -339,7 +351,7 @@ async def _make_and_steer_a_study(forms: Forms) -> None:
     await expect(page.get_by_role("heading", level=1)).to_contain_text("paused")
 
 
-async def _look_after_people(forms: Forms) -> None:
+async def _look_after_people(forms: Forms, world: World) -> None:
     page = forms.page
     await forms.open("/people")
     await page.get_by_label("Label").fill("Ada")
@@ -359,6 +371,16 @@ async def _look_after_people(forms: Forms) -> None:
     await forms.open("/people")
     await forms.press("Close account of Ada")
     await forms.press("Open again the account of Ada")
+    async with world.site.database.session.begin() as db:
+        study = await studies.add(db, "hers", {}, {}, world.site.cast["alice"].id)
+        part = await enrolled(db, study, "Worker")
+    for place in ("/people", f"/studies/hers/people/{part}/data"):
+        await forms.open(place)
+        if place == "/people":
+            await page.get_by_role("link", name="Data of Ada").click()
+        await page.get_by_text("Delete their data", exact=True).first.click()
+        await page.get_by_label("Yes, delete them").check()
+        await forms.press("Delete their data")
 
 
 async def _make_and_revoke_a_token(forms: Forms) -> None:

@@ -16,7 +16,16 @@ from app.records.tokens import new_token
 from app.services import studies as study_service
 from app.services.invites import invite_path
 from app.services.passwords import hasher
-from models import Account, ApiToken, Endpoint, Experiment, Participant, Question, SeatRow, Trial
+from models import (
+    Account,
+    ApiToken,
+    Endpoint,
+    Experiment,
+    Participant,
+    Question,
+    SeatRow,
+    Trial,
+)
 from tests.database import Server
 from tests.factories import TASKS, spec, started
 from tests.studies import study_spec
@@ -32,6 +41,7 @@ MISSING: Mapping[str, object] = {
     "study_link": "no-such-link",
     "set": "no-such-set",
     "study": "no-such-study",
+    "sure": "no",
     **{
         kind: uuid.UUID(int=7)
         for kind in (
@@ -128,6 +138,7 @@ async def _things(site: Site) -> dict[str, Any]:
         )
         study = await study_service.create(db, alice, spec_of_hers)
         return {
+            "sure": "yes",
             "experiment": experiment.name,
             "study": study.name,
             "enrolment": await enrolled(db, study, "Worker"),

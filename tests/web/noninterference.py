@@ -510,7 +510,11 @@ class Judge:
             )
         await self.ask("cut", "GET", link[:-3], browser=nobody)
         await self.ask("in", "POST", "/judge/instructions")
-        await self.ask("out", "POST", "/sign-out")
+        again = await self.site.browser("judge")
+        await self.ask("out", "POST", "/sign-out", browser=again)
+        await self.ask("out", "GET", "/judge", browser=again)
+        await self.ask("unsure", "POST", "/privacy/delete")
+        await self.ask("deleted", "POST", "/privacy/delete", data={"sure": "yes"})
         await self.ask("out", "GET", "/judge")
 
 

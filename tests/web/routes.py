@@ -449,6 +449,33 @@ ROUTES: dict[str, Route] = {
     "part_withdrawn": Route(
         SITTERS, "/part/withdraw", method="POST", form={"sure": "yes"}, by="recruit", leaves="withdrawn"
     ),
+    # what is kept of a person
+    "privacy": Route(ANYONE, "/privacy"),
+    "part_privacy": Route(SITTERS, "/part/privacy"),
+    "own_data": Route(SITTERS, "/privacy/data.json"),
+    "own_data_delete": Route(
+        SITTERS, "/privacy/delete", method="POST", form={"sure": "{sure}"}, leaves="deleted the data of"
+    ),
+    "study_person_data": Route(RESEARCHERS, "/studies/{study}/people/{enrolment}/data"),
+    "study_person_copy": Route(
+        RESEARCHERS, "/studies/{study}/people/{enrolment}/data.json", leaves="read the data of"
+    ),
+    "study_person_delete": Route(
+        RESEARCHERS,
+        "/studies/{study}/people/{enrolment}/data/delete",
+        method="POST",
+        form={"sure": "yes"},
+        leaves="deleted the data of",
+    ),
+    "person_data": Route(RESEARCHERS, "/people/{person}/data"),
+    "person_copy": Route(RESEARCHERS, "/people/{person}/data.json", leaves="read the data of"),
+    "person_delete": Route(
+        RESEARCHERS,
+        "/people/{person}/data/delete",
+        method="POST",
+        form={"sure": "yes"},
+        leaves="deleted the data of",
+    ),
     # people, endpoints, participants, tokens and the trail
     "people": Route(RESEARCHERS, "/people"),
     "invites": Route(RESEARCHERS, "/people/invites"),
@@ -618,6 +645,29 @@ ROUTES: dict[str, Route] = {
         RESEARCHERS, "/api/v1/participants/{participant}/try", method="POST", leaves="tried", scope="write"
     ),
     "api_people": Route(RESEARCHERS, "/api/v1/people", scope="read"),
+    "api_person_data": Route(
+        RESEARCHERS, "/api/v1/people/{person}/data", leaves="read the data of", scope="read"
+    ),
+    "api_delete_person": Route(
+        RESEARCHERS,
+        "/api/v1/people/{person}/delete",
+        method="POST",
+        leaves="deleted the data of",
+        scope="write",
+    ),
+    "api_study_person_data": Route(
+        RESEARCHERS,
+        "/api/v1/studies/{study}/people/{enrolment}/data",
+        leaves="read the data of",
+        scope="read",
+    ),
+    "api_delete_study_person": Route(
+        RESEARCHERS,
+        "/api/v1/studies/{study}/people/{enrolment}/delete",
+        method="POST",
+        leaves="deleted the data of",
+        scope="write",
+    ),
     "api_new_link": Route(
         RESEARCHERS,
         "/api/v1/people/{person}/link",

@@ -30,15 +30,23 @@ router = APIRouter(prefix=PREFIX, responses=REFUSALS)
 
 
 @router.get("/people", name="api_people", tags=["people"])
-async def list_people(caller: Caller, db: Db, number: PageNumber = 1) -> schemas.Listed[schemas.Person]:
-    """People whom the caller manages: all for an admin, otherwise the judges and debaters they invited."""
-    return schemas.listed(await admin.people_page(db, caller, number), _person)
+async def list_people(
+    caller: Caller, db: Db, number: PageNumber = 1, ids: bool = False
+) -> schemas.Listed[schemas.Person]:
+    """People whom the caller manages: all for an admin, otherwise the judges and debaters they invited.
+
+    Of people whom a recruiter sent, the name is the pseudonym; with `ids`, it is as they have it, which is the recruiter's id.
+    """
+    return schemas.listed(
+        await admin.people_page(db, caller, number), lambda row: _person(row, recruiters_ids=ids)
+    )
 
 
-def _person(row: Account) -> schemas.Person:
+def _person(row: Account, *, recruiters_ids: bool) -> schemas.Person:
+    pseudonym = row.participant.name if row.participant else "recruited"
     return schemas.Person(
         id=row.id,
-        name=row.name,
+        name=pseudonym if row.recruiter_id and not recruiters_ids else row.name,
         role=row.role,
         pseudonym=row.participant.name if row.participant else None,
         closed=row.disabled_at is not None,

@@ -8,7 +8,17 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 
-from app.web.api import archives, compare, experiments, participants, people, studies, tasks, trials
+from app.web.api import (
+    archives,
+    compare,
+    experiments,
+    participants,
+    people,
+    personal_data,
+    studies,
+    tasks,
+    trials,
+)
 from app.web.api.authentication import PREFIX
 from app.web.api.openapi import operations, shapes
 from app.web.render import page
@@ -30,6 +40,7 @@ PARTS = (
     tasks.router,
     participants.router,
     people.router,
+    personal_data.router,
 )
 """The contents of the document. A new part of the API is a module with a router, named here."""
 ROUTERS = (*PARTS, router)
