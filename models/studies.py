@@ -159,7 +159,7 @@ class StudyStep(Base):
     item: Mapped[str] = mapped_column(server_default="")
     """Key of the item; empty for the page itself."""
     address: Mapped[uuid.UUID] = mapped_column(default=uuid.uuid4)
-    """Stands for the item in its address, as the id of a seat does for a trial: the two look the same."""
+    """The item in its address, as the id of a seat does for a trial: the two look the same."""
     attempt: Mapped[int] = mapped_column(server_default=text("1"))
     shown_at: Mapped[Now]
     submitted_at: Mapped[Moment | None]

@@ -66,7 +66,7 @@ async def add_account(
 
 
 async def account_in(session: AsyncSession, seat: uuid.UUID) -> uuid.UUID | None:
-    """Return the account of the person who has a seat; None where nobody has it."""
+    """Return the account of the person who has a seat; None where no one has it."""
     found = select(Account.id).join(SeatRow, SeatRow.participant_id == Account.participant_id)
     return (await session.scalars(found.where(SeatRow.id == seat))).one_or_none()
 

@@ -28,7 +28,7 @@ class Present:
 
     label: str
     state: str
-    """`writing`, `here`, `away`, `free` (nobody has come yet), `gone` (the next person is awaited), or `new` (they left, and
+    """`writing`, `here`, `away`, `free` (no one has come yet), `gone` (the next person is awaited), or `new` (they left, and
     another participant goes on).
     """
     minutes: int = 0
@@ -104,7 +104,7 @@ _OTHERS = (
 
 
 async def others(session: AsyncSession, seat: uuid.UUID, person: uuid.UUID) -> Presence | None:
-    """Note that a person's page is open, and return who else is there; None where that is not shown, or nobody else is a person."""
+    """Note that a person's page is open, and return who else is there; None where that is not shown, or no other is a person."""
     rows = (await session.execute(_OTHERS, {"seat": seat, "person": person})).all()
     if not rows:
         return None

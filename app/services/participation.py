@@ -20,7 +20,7 @@ from models import Account, Enrolment, Study, StudyStep, StudyText
 WAITING = "waiting"
 """The page of the steps that note since when a person waits for a trial."""
 RETURNED = {"returned": True}
-"""What stands for the answer of an item that a person gave back, as they may give back a trial."""
+"""What is stored as the answer of an item that a person gave back, as they may give back a trial."""
 
 
 class TakesNoPart(Refused):
@@ -142,7 +142,7 @@ async def _how_done(db: AsyncSession, part: Part) -> End:
 
 
 async def next_seat(db: AsyncSession, part: Part) -> uuid.UUID | None:
-    """Return what stands in the address of the trial or item that comes next; None where there is none to have now.
+    """Return what is in the address of the trial or item that comes next; None where there is none to have now.
 
     On the page of practice these are its items, afterwards the trials with items between them.
     """

@@ -13,7 +13,7 @@ from app.studies.spec import Page, StudySpec
 DONE = "done"
 """Where a person is after the last page."""
 TRIAL = ""
-"""Stands for a trial among the keys of items."""
+"""A trial among the keys of items."""
 
 
 def check_keys(spec: StudySpec) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from app.studies.spec import Recruiter
 PROLIFIC = "https://app.prolific.com/submissions/complete?cc={code}"
 """Where Prolific takes a completion code."""
 PLACE = "{code}"
-"""What stands for the code in a study's `return_url`."""
+"""What is replaced by the code in a study's `return_url`."""
 
 
 def return_link(recruiter: Recruiter, code: str) -> str:

@@ -14,7 +14,7 @@ from app.studies.returning import code_of, host, return_link
 from app.studies.spec import End, Page
 from app.web.markdown import rendered
 from app.web.participation.joining import NAMES
-from app.web.participation.stand import stand
+from app.web.participation.page_head import page_head
 from app.web.render import page
 from app.web.security.middleware import Db, Who
 
@@ -71,7 +71,7 @@ async def stop_form(request: Request, who: Who, db: Db) -> Response:
     if part.ended is not None:
         return RedirectResponse("/part/done", status_code=303)
     declines = participation.stops_as(part) is End.SCREENED_OUT
-    return page(request, "pages/part_stop.html", stand=stand(part), declines=declines, **await _pay(db, part))
+    return page(request, "pages/part_stop.html", page_head=page_head(part), declines=declines, **await _pay(db, part))
 
 
 @router.post("/stop", name="part_stopped")
@@ -89,7 +89,7 @@ async def withdraw_form(request: Request, who: Who, db: Db) -> Response:
     part = await part_of(db, who)
     if part.ended is not None:
         return RedirectResponse("/part/done", status_code=303)
-    return page(request, "pages/part_withdraw.html", stand=stand(part), again=False)
+    return page(request, "pages/part_withdraw.html", page_head=page_head(part), again=False)
 
 
 @router.post("/withdraw", name="part_withdrawn")
@@ -99,7 +99,7 @@ async def withdraw(
     """Ask a second time, and then withdraw."""
     part = await part_of(db, who)
     if part.ended is None and sure != "yes":
-        return page(request, "pages/part_withdraw.html", stand=stand(part), again=True)
+        return page(request, "pages/part_withdraw.html", page_head=page_head(part), again=True)
     if part.ended is None:
         await participation.withdraw(db, part)
     return RedirectResponse("/part/done", status_code=303)

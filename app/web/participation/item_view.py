@@ -103,7 +103,7 @@ def _evidence(lines: Sequence[Line]) -> tuple[tuple[int, int], ...]:
 
 
 def held_of(step: StudyStep, item: Item, seconds: int | None) -> Held:
-    """Return what `app.records.seats.held` returns of a trial in hand."""
+    """Return an item as the seat of a trial in hand, as `app.records.seats` has it."""
     return Held(
         id=step.address,
         play=step.address,

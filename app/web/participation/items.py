@@ -29,7 +29,7 @@ from app.services.refusal import Refused
 from app.studies.spec import Item, Page
 from app.web.markdown import rendered
 from app.web.participation.item_view import answers_of, held_of, turn_of
-from app.web.participation.stand import stand
+from app.web.participation.page_head import page_head
 from app.web.render import page
 from app.web.seats import turn_page
 from app.web.seats.sent import CheckedAnswers, Sent, taken
@@ -49,7 +49,7 @@ class Standing:
 
 
 async def step_at(request: Request, who: Account, address: uuid.UUID) -> StudyStep | None:
-    """Return the item that a person was shown at this address; None where it stands for a trial, or for nothing."""
+    """Return the item that a person was shown at this address; None where it is that of a trial, or of nothing."""
     if not who.for_study:
         return None
     database: Database = request.app.state.database
@@ -134,7 +134,7 @@ async def place_of(db: AsyncSession, part: Part) -> tuple[str, int, int]:
 
 
 async def standing(db: AsyncSession, who: Account) -> Standing:
-    """Return where somebody is who looks at a trial; it says nothing of those who take part in no study."""
+    """Return where a person is who looks at a trial; it says nothing of those who take part in no study."""
     if not who.for_study:
         return Standing(over=False, place=None)
     part = await part_of(db, who)
@@ -149,7 +149,7 @@ async def _why(request: Request, db: AsyncSession, part: Part, step: StudyStep) 
     return page(
         request,
         "pages/part_practice_answer.html",
-        stand=stand(part),
+        page_head=page_head(part),
         question=item.question,
         answers=[(letter, text, p, at == item.right) for at, (letter, text, p) in enumerate(belief)],
         passed=step.passed,

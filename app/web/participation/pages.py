@@ -15,7 +15,7 @@ from app.services.participation import Part, go_on, part_of
 from app.studies.pages import Sent, read_comprehension, read_questionnaire
 from app.studies.spec import Comprehension, End, Page
 from app.web.markdown import rendered
-from app.web.participation.stand import stand
+from app.web.participation.page_head import page_head
 from app.web.render import page
 from app.web.security.middleware import Db, Who
 
@@ -40,7 +40,7 @@ async def _shown(request: Request, db: AsyncSession, part: Part, template: str, 
     text = await participation.text_of(db, part, Page(part.page))
     await enrolments.show(db, part.enrolment, part.page)
     shown = {
-        "stand": stand(part),
+        "page_head": page_head(part),
         "text": rendered(text.markdown) if text else "",
         "text_id": text.id if text else 0,
     }
@@ -60,7 +60,7 @@ async def part(request: Request, who: Who, db: Db) -> Response:
     if trials is None:
         await go_on(db, mine)
         return _here()
-    return page(request, "pages/part_trials.html", stand=stand(mine), trials=trials)
+    return page(request, "pages/part_trials.html", page_head=page_head(mine), trials=trials)
 
 
 @router.post("/next", name="part_next")

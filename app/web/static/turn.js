@@ -75,7 +75,7 @@ document.documentElement.classList.add("scripted");
 
   // The time left, without alarm; the server counts for itself. Where a time has a grace, what follows is said once, and the
   // page is loaded anew after it.
-  const told = (text) => { document.querySelector("[data-news]").textContent = text; };
+  const announce = (text) => { document.querySelector("[data-news]").textContent = text; };
   const clocks = () => document.querySelectorAll("[data-clock]").forEach(countDown);
 
   function countDown(clock) {
@@ -86,7 +86,7 @@ document.documentElement.classList.add("scripted");
     const room = clock.closest(".room") !== null;
     let said = "";
     const once = (key, text) => {
-      if (said !== key) told(text);
+      if (said !== key) announce(text);
       said = key;
     };
     const show = () => {

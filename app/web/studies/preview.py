@@ -9,7 +9,7 @@ from app.studies.spec import Item, ItemSpeech, Page, StudySpec
 from app.templating import environment
 from app.web.markdown import rendered
 from app.web.marked_quotes import Piece, rendered_pieces
-from app.web.participation.stand import Stand
+from app.web.participation.page_head import PageHead
 
 ShownItem = tuple[Item, list[tuple[str, list[Piece]]], Markup]
 """An item, the speakers and stretches of its speeches, and why its answer is right."""
@@ -53,9 +53,9 @@ def _more(spec: StudySpec, part: Page) -> Mapping[str, Any]:
     return {}
 
 
-def head_of(spec: StudySpec, part: Page) -> Stand:
+def head_of(spec: StudySpec, part: Page) -> PageHead:
     """Return what the head of a page says."""
-    return Stand(spec.title, spec.path.index(part) + 1, len(spec.path), spec.time_limit)
+    return PageHead(spec.title, spec.path.index(part) + 1, len(spec.path), spec.time_limit)
 
 
 def items_of(spec: StudySpec, part: Page) -> list[ShownItem]:

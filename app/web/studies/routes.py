@@ -389,7 +389,7 @@ async def preview(request: Request, who: Who, db: Db, name: str, part: Page) -> 
         spec=spec,
         part=part,
         shown=previewed(spec, part),
-        stand=head_of(spec, part),
+        page_head=head_of(spec, part),
         items=items_of(spec, part),
         before=spec.path[place - 1] if place else None,
         after=spec.path[place + 1] if place + 1 < len(spec.path) else None,

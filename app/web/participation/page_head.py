@@ -1,4 +1,4 @@
-"""Where a participant stands among the pages of a study, for the head of each."""
+"""The head of a participant's pages: the study, the number of the page, and the time left."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,8 +8,8 @@ from app.services.participation import Part
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
-    """Where a person stands."""
+class PageHead:
+    """The head of a page."""
 
     title: str
     number: int
@@ -19,10 +19,10 @@ class Stand:
     """Minutes until they run out of time; None where there is no limit."""
 
 
-def stand(part: Part) -> Stand:
-    """Return where a person stands."""
+def page_head(part: Part) -> PageHead:
+    """Return the head of the page that a person is on."""
     path = [str(one) for one in part.spec.path]
     expires = part.enrolment.expires_at
     left = None if expires is None else ceil((expires - datetime.now(UTC)).total_seconds() / 60)
     number = path.index(part.page) + 1 if part.page in path else len(path)
-    return Stand(part.spec.title, number, len(path), left)
+    return PageHead(part.spec.title, number, len(path), left)
