@@ -118,6 +118,8 @@ async def _seat(request: Request, who: Account, seat_id: uuid.UUID, read: bool) 
     """The page; None where the time for the turn is over, and that is to be seen to first."""
     async with _database(request).session.begin() as db:
         standing = await items.standing(db, who)
+        if standing.over and await seats.held(db, seat_id, who.participant_id) is None:
+            return RedirectResponse("/part", status_code=303)
         held = await _mine(db, who, seat_id, let_go=True)
         if held.late and not held.over:
             return None
