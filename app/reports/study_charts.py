@@ -37,7 +37,7 @@ def _attrition(rows: list[PlainRow], width: int) -> alt.TopLevelMixin:
     """Draw a bar for each page: how many came, and of these how many ended there."""
     pages = list(dict.fromkeys(row["page"] for row in rows))
     order = ["went on", "on it now", "left there"]
-    legend = alt.Legend(title=None, orient="bottom", columns=3)
+    legend = alt.Legend(title=None, orient="bottom", columns=1 if width < 400 else 3)
     colours = alt.Scale(domain=order, range=[COLOURS[0], COLOURS[4], COLOURS[1]])
     bars = (
         chart_of(rows)
