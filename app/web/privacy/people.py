@@ -21,7 +21,7 @@ Sure = Annotated[str, Form(max_length=10)]
 def _page(
     request: Request, person: Person, here: str, back: str, status: int = 200, error: str = ""
 ) -> Response:
-    shown = {"person": person, "here": here, "back": back, "wait": personal_data.WAIT_DAYS, "error": error}
+    shown = {"person": person, "address": here, "back": back, "wait": personal_data.WAIT_DAYS, "error": error}
     return page(request, "pages/person_data.html", status=status, **shown)
 
 
