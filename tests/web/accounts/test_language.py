@@ -7,8 +7,10 @@ import pytest
 
 from app.records import enrolments, studies
 from app.records.enrolments import Newcomer
+from app.studies.spec import parse_study
 from models import Enrolment
 from tests.web.judge.test_routes import next_trial
+from tests.web.participation.study import bare
 from tests.web.world import Browser, Site, World
 
 
@@ -21,7 +23,7 @@ async def chosen(browser: Browser, language: str, to: str = "/judge") -> None:
 async def enrolled(site: Site, languages: list[str], language: str = "en") -> Browser:
     """Return the browser of a participant of a study in these languages."""
     async with site.database.session.begin() as db:
-        spec = {"people": 2, "languages": languages}
+        spec = parse_study(bare(languages=languages)).normalised()
         study = await studies.add(db, "a-study", spec, {}, None)
         experiments = await studies.experiments_of(db, ["for-people"])
         await studies.keep_seats(db, study.id, [found.id for found in experiments.values()])

@@ -10,10 +10,12 @@ from app.records import enrolments, people, studies
 from app.records.enrolments import Newcomer
 from app.services.invites import invite_path
 from app.statistics.scores import bits, points
+from app.studies.spec import parse_study
 from app.web.judge.feedback import AROUND, excerpts, stretches
 from models import Account, Experiment
 from tests.factories import finished, passage
 from tests.web.judge.test_routes import judged, only
+from tests.web.participation.study import Person, bare
 from tests.web.world import Browser, Site
 
 EVIDENCE = "Nobody on board had seen any fog."
@@ -41,7 +43,9 @@ async def shown_evidence(site: Site, **people: object) -> Experiment:
 async def participant(site: Site, experiment: Experiment, feedback: str) -> Browser:
     """The browser of a study's participant, on the trials."""
     async with site.database.session.begin() as db:
-        study = await studies.add(db, "a-study", {"people": 9, "feedback": feedback}, {}, None)
+        study = await studies.add(
+            db, "a-study", parse_study(bare(people=9, feedback=feedback)).normalised(), {}, None
+        )
         await studies.keep_seats(db, study.id, [experiment.id])
         await studies.set_state(db, study, "open", None)
         found = await enrolments.join(
@@ -119,12 +123,19 @@ async def test_nothing_of_the_text_is_shown_where_the_truth_is_not(site: Site) -
         assert "points</strong>" not in page
 
 
+async def trial_of(browser: Browser) -> str:
+    """The address of a trial that a participant judged."""
+    person = Person(browser)
+    await person.go_on()
+    trial = person.at
+    await person.judge()
+    return trial
+
+
 async def test_a_participant_is_told_later_while_others_are_to_judge(site: Site) -> None:
     browser = await participant(site, await shown_evidence(site, humans=2), "each")
-    trial = await judged(browser)
-    page = (await browser.get(trial)).text
-    assert "the right answer" not in page
-    assert EVIDENCE not in page
+    trial = await trial_of(browser)
+    assert (await browser.get(trial)).headers["location"] == "/part"
     results = (await browser.get("/judge/feedback")).text
     assert "There is nothing to show yet." in results
     assert EVIDENCE not in results
@@ -132,8 +143,7 @@ async def test_a_participant_is_told_later_while_others_are_to_judge(site: Site)
 
 async def test_a_participant_is_told_at_once_where_no_one_else_judges(site: Site) -> None:
     browser = await participant(site, await shown_evidence(site), "each")
-    trial = await judged(browser)
-    assert "the right answer" in (await browser.get(trial)).text
+    assert "the right answer" in (await browser.get(await trial_of(browser))).text
 
 
 async def test_a_judge_reads_at_most_250_words_before_the_first_judgement(site: Site) -> None:
