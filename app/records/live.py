@@ -335,7 +335,9 @@ async def leave(session: AsyncSession, seat: SeatRow, talk: Trial, how: str) -> 
     if rules.replacement is not None and not await _is_judges(session, seat, talk):
         successor = await _participant(session, talk.experiment_id, rules.replacement)
         if successor is None:
-            log.warning("No participant replaces a person: no seat of the experiment is of %s", rules.replacement)
+            log.warning(
+                "No participant replaces a person: no seat of the experiment is of %s", rules.replacement
+            )
     seat.state, seat.leased_until, seat.ends_at, seat.closes_at = "returned", None, None, None
     seat.left_as, seat.left_at, seat.replacement_id = how, func.now(), successor
     await session.flush()

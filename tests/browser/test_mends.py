@@ -108,7 +108,7 @@ async def test_pasted_text_that_is_cut_says_how_much(stage: Stage) -> None:
     await paste(page, "Twenty characters and five more.")
     await expect(reason).to_have_value("Twenty characters an")
     await expect(page.locator("[data-cut]")).to_have_text(
-        "The last 12 characters of what you pasted did not fit and were cut: this field takes 20."
+        "What you pasted did not fit: characters cut at its end: 12. This field takes 20."
     )
     await reason.fill("")
     await paste(page, "It fits.")

@@ -71,7 +71,9 @@ async def stop_form(request: Request, who: Who, db: Db) -> Response:
     if part.ended is not None:
         return RedirectResponse("/part/done", status_code=303)
     declines = participation.stops_as(part) is End.SCREENED_OUT
-    return page(request, "pages/part_stop.html", page_head=page_head(part), declines=declines, **await _pay(db, part))
+    return page(
+        request, "pages/part_stop.html", page_head=page_head(part), declines=declines, **await _pay(db, part)
+    )
 
 
 @router.post("/stop", name="part_stopped")

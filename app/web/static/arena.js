@@ -36,7 +36,8 @@ document.addEventListener("beforeinput", (event) => {
   const note = said ?? Object.assign(document.createElement("small"), { className: "error" });
   note.dataset.cut = "";
   note.setAttribute("role", "alert");
-  const count = (number) => number.toLocaleString("en");
-  note.textContent = `The last ${count(over)} ${over === 1 ? "character" : "characters"} of what you pasted did not fit and were cut: this field takes ${count(field.maxLength)}.`;
+  const count = (number) => number.toLocaleString(document.documentElement.lang);
+  const values = { cut: count(over), most: count(field.maxLength) };
+  note.textContent = _("What you pasted did not fit: characters cut at its end: %(cut)s. This field takes %(most)s.", values);
   field.after(note);
 });

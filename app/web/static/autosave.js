@@ -173,7 +173,7 @@ const autosave = (() => {
 
     const request = (sent, taken, options) => fetch(address, {
       method: "POST",
-      headers: { "Accept": "application/json", "Content-Type": "application/json", "X-CSRF-Token": form.elements.csrf_token.value },
+      headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRF-Token": form.elements.csrf_token.value },
       body: JSON.stringify({ ...sent, ...page.effort(taken) }),
       redirect: "manual",
       ...options,

@@ -249,7 +249,7 @@ document.documentElement.classList.add("scripted");
       const added = `${space}<quote>${words.replace(/\s+/g, " ")}</quote>`;
       const over = before.length + added.length + after.length - speech.maxLength;
       if (speech.maxLength > 0 && over > 0) {
-        notice.textContent = `There is no room for it: your text would be ${over} characters too long.`;
+        notice.textContent = _("There is no room for it: your text would be %(over)s characters too long.", { over });
         return;
       }
       speech.value = before + added + after;
