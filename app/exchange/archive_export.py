@@ -291,6 +291,9 @@ class _Lines:
             seconds=row.seconds,
             flags=row.flags,
             efforts=tuple(EffortRecord(path=path, **asdict(effort)) for path, effort in seat.efforts.items()),
+            left_as=row.left_as,
+            left_at=row.left_at,
+            replacement=self._name(row.replacement_id),
         )
 
     def _verdict(self, row: Verdict, trial: str, judging: PlayRow | None, panel: str | None) -> VerdictLine:

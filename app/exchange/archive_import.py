@@ -389,8 +389,9 @@ def _play(record: PlayRecord, state: str, **more: Any) -> records.PlayRecord:
 
 
 def _seat(seat: SeatRecord) -> records.ImportedSeat:
-    values = seat.model_dump(exclude={"participant", "efforts"})
-    return records.ImportedSeat(values, seat.participant, [effort.model_dump() for effort in seat.efforts])
+    values = seat.model_dump(exclude={"participant", "efforts", "replacement"})
+    efforts = [effort.model_dump() for effort in seat.efforts]
+    return records.ImportedSeat(values, seat.participant, efforts, seat.replacement)
 
 
 def _moves(record: PlayRecord) -> list[records.ImportedMove]:

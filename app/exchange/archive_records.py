@@ -126,6 +126,23 @@ class SeatRecord(Shape):
     seconds: Annotated[int, Field(strict=True, ge=1, lt=2**31)] | None = None
     flags: Meta = Field(default_factory=dict)
     efforts: tuple[EffortRecord, ...] = ()
+    left_as: (
+        Literal[
+            "returned",
+            "absent",
+            "stopped",
+            "withdrawn",
+            "timed_out",
+            "failed_checks",
+            "screened_out",
+            "completed",
+        ]
+        | None
+    ) = None
+    """How its holder left a live talk that had begun."""
+    left_at: AwareDatetime | None = None
+    replacement: Key | None = None
+    """The participant that went on in the seat."""
 
 
 class PlayRecord(Shape):

@@ -26,7 +26,7 @@ def named_in(record: PlayRecord) -> list[str]:
     """Return the participants that a play names."""
     return [
         *(move.by for move in record.moves),
-        *(seat.participant for seat in record.seats if seat.participant),
+        *(who for seat in record.seats for who in (seat.participant, seat.replacement) if who),
     ]
 
 
@@ -147,6 +147,11 @@ class RecordChecks:
         for seat in record.seats:
             if (seat.state == "open") != (seat.participant is None):
                 yield f'{name}seats: the seat "{seat.seat}" is open where it has no holder, and only there'
+            left = seat.left_as is not None
+            if left != (seat.left_at is not None) or (left and seat.state != "returned"):
+                yield f'{name}seats: the seat "{seat.seat}" was left at a time and is returned, or neither'
+            if seat.replacement and not left:
+                yield f'{name}seats: the seat "{seat.seat}" has a replacement, but no one left it'
 
     def _once(self, key: tuple[Any, ...], reason: str) -> Iterator[str]:
         if key in self._taken:

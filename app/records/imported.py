@@ -91,6 +91,8 @@ class ImportedSeat:
     participant: str | None
     efforts: Sequence[Mapping[str, Any]]
     """By path: active seconds, focus changes, edits and signals, in the order of asking."""
+    replacement: str | None = None
+    """The participant that went on in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,8 +418,11 @@ class _Rows:
     def _seat(self, play: uuid.UUID, record: PlayRecord) -> None:
         for seat in record.seats:
             own = uuid.uuid4()
-            holder = None if seat.participant is None else self.people[seat.participant]
-            self.seats.append({"id": own, "play_id": play, "participant_id": holder, **seat.values})
+            holder, other = (
+                None if who is None else self.people[who] for who in (seat.participant, seat.replacement)
+            )
+            people = {"participant_id": holder, "replacement_id": other}
+            self.seats.append({"id": own, "play_id": play, **people, **seat.values})
             self.efforts += [{"seat_id": own, "content": {}, **effort} for effort in seat.efforts]
 
     def _recorded(self, talk_id: uuid.UUID, judging: ImportedJudging, record: PlayRecord) -> None:

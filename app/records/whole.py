@@ -154,6 +154,7 @@ async def _participants(session: AsyncSession, experiment: uuid.UUID) -> list[Pa
     parts = (
         select(PlayRow.judge_id).where(PlayRow.experiment_id == experiment),
         select(SeatRow.participant_id).where(SeatRow.play_id.in_(plays)),
+        select(SeatRow.replacement_id).where(SeatRow.play_id.in_(plays)),
         select(Move.participant_id).where(Move.play_id.in_(plays)),
         select(Verdict.participant_id).where(Verdict.play_id.in_(plays)),
         select(ArmSeat.participant_id).where(ArmSeat.arm_id.in_(arms)),

@@ -411,7 +411,13 @@ CARRIED: dict[Any, tuple[Any, set[str]]] = {
     # Signals travel as sums; visits are only for further saves.
     Draft: (EffortRecord, {"id", "seat_id", "account_id", "content", "updated_at", "visits"}),
     # A lease ends where the seat is left behind.
-    SeatRow: (SeatRecord, {"id", "play_id", "participant_id", "leased_until"}),
+    SeatRow: (
+        SeatRecord,
+        {
+            *("id", "play_id", "participant_id", "replacement_id"),
+            *("leased_until", "seen_at", "ends_at", "closes_at"),
+        },
+    ),
 }
 """Rows, the records that carry them, and what is of this database alone."""
 
