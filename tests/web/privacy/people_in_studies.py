@@ -54,6 +54,7 @@ async def study_on(world: World, name: str = "ferry-study") -> Opened:
         pages=before,
         checks={},
         keep_days=30,
+        looking=True,
     )
     opened = await opened_on(world.site, world.experiment, file)
     async with world.site.database.session.begin() as db:

@@ -178,6 +178,8 @@ async def test_the_api_gives_no_recruiters_id_unless_it_is_asked_for_it(world: W
         "trial": await _trial(site),
         "person": ada.account.id,
         "set": "ferries",
+        "study": ada.study.name,
+        "enrolment": ada.enrolment.id,
     }
     browser = await site.browser()
     for name, route in ROUTES.items():
