@@ -35,6 +35,6 @@ def page(request: Request, template: str, /, *, status: int = 200, **context: An
             nonce=request.state.nonce,
             path=request.url.path,
             here=f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
-            offered=found.offered if PARTICIPANTS.fullmatch(template) else (),
+            languages_offered=found.offered if PARTICIPANTS.fullmatch(template) else (),
         )
     return HTMLResponse(html, status_code=status)

@@ -201,6 +201,7 @@ async def test_a_researcher_does_everything_without_script(
     await stage.sign_in(page, stage.world.site.cast["alice"])
     await _write_and_start(forms)
     await _judge_again(forms)
+    await _make_and_steer_a_study(forms)
     await _steer(forms)
     await _export(page, tmp_path)
     await _write_tags(forms)
@@ -208,7 +209,6 @@ async def test_a_researcher_does_everything_without_script(
     await _bring_in_an_archive(forms, tmp_path)
     with stage.watch.allowing("status of 422"):
         await _bring_in_tasks(forms)
-    await _make_and_steer_a_study(forms)
     await _look_after_people(forms, stage.world)
     await _make_and_revoke_a_token(forms)
     await _add_and_try_a_model(forms)

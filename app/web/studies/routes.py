@@ -98,7 +98,7 @@ async def _shown(editor: Editor, *, error: str = "", status: int = 200) -> Respo
         attempts=form.attempts_of(editor.sheet),
         languages=form.languages_of(editor.sheet),
         field_kinds=form.KINDS,
-        offered=await records.with_seats(editor.db, service.owner_seen(editor.who), form.LISTED),
+        with_seats=await records.with_seats(editor.db, service.owner_seen(editor.who), form.LISTED),
         checked=checked,
         reason=reason,
         error=error,
