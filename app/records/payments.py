@@ -26,6 +26,7 @@ from models import (
     RecruiterEvent,
     SeatRow,
     Study,
+    StudyStep,
     Submission,
     Trial,
     Verdict,
@@ -51,6 +52,8 @@ class Part:
     promised: int
     done: int
     """Trials."""
+    checks: int
+    """Items between the trials that were answered."""
     seed: int
     review: str | None
     review_reason: str
@@ -62,11 +65,23 @@ _DONE = (
     .correlate(Account)
     .scalar_subquery()
 )
+_CHECKS = (
+    select(func.count())
+    .where(
+        StudyStep.enrolment_id == Enrolment.id,
+        StudyStep.page == "trials",
+        StudyStep.item != "",
+        StudyStep.submitted_at.is_not(None),
+        StudyStep.answers.op("?")("p"),
+    )
+    .correlate(Enrolment)
+    .scalar_subquery()
+)
 
 
-def _parts(study: uuid.UUID) -> Select[Enrolment, str, str | None, Submission, int]:
+def _parts(study: uuid.UUID) -> Select[Enrolment, str, str | None, Submission, int, int]:
     return (
-        select(Enrolment, Participant.name, Account.recruiter_id, Submission, _DONE)
+        select(Enrolment, Participant.name, Account.recruiter_id, Submission, _DONE, _CHECKS)
         .join(Account, Account.id == Enrolment.account_id)
         .outerjoin(Participant, Participant.id == Account.participant_id)
         .outerjoin(Submission, Submission.enrolment_id == Enrolment.id)
@@ -76,7 +91,12 @@ def _parts(study: uuid.UUID) -> Select[Enrolment, str, str | None, Submission, i
 
 
 def _part(
-    enrolment: Enrolment, pseudonym: str | None, person: str | None, submission: Submission | None, done: int
+    enrolment: Enrolment,
+    pseudonym: str | None,
+    person: str | None,
+    submission: Submission | None,
+    done: int,
+    checks: int,
 ) -> Part:
     return Part(
         enrolment.id,
@@ -90,6 +110,7 @@ def _part(
         enrolment.ended_at,
         enrolment.promised,
         done,
+        checks,
         enrolment.seed,
         enrolment.review,
         enrolment.review_reason,

@@ -24,6 +24,7 @@ from app.services.refusal import Refused
 from app.services.studies import Who
 from app.statistics.bonus import Earned
 from app.studies.earnings import Verdict, base_pay, bonus_pay
+from app.studies.itinerary import check_keys
 from app.studies.prolific import MOST_BONUSES, Declined, NotSent, Prolific, Received
 from app.studies.spec import StudySpec
 from models import Payment, Study, Submission
@@ -123,7 +124,8 @@ async def lines_of(db: AsyncSession, study: Study, spec: StudySpec, parts: Seque
 def _line(spec: StudySpec, part: Part, verdicts: Sequence[Verdict], recorded: Mapping[str, Payment]) -> Line:
     end = part.ended_as or ""
     pays = bool(end) and part.review != "rejected"
-    base = base_pay(spec, end, part.done, part.promised) if pays else 0
+    checks = len(check_keys(spec))
+    base = base_pay(spec, end, part.done + part.checks, part.promised + checks) if pays else 0
     bonus, earned = bonus_pay(spec.bonus, end, verdicts, part.promised, part.seed) if pays else (0, None)
     by = _base_by(spec, part, recorded)
     wait = _wait(spec, part) if base or bonus else ""

@@ -9,10 +9,12 @@ from typing import Any
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.records import admin, enrolments, people, personal_data, studies
+from app.records import admin, enrolments, judge_quality, people, personal_data, studies
 from app.records.own_data import own_data
 from app.services.people import person_in_care
 from app.services.refusal import Refused
+from app.studies.exclusions import flags_of, why_excluded
+from app.studies.spec import parse_study
 from models import Account, Enrolment, Study
 from models.kept import KEPT, Fate, Kept, Until, Whose
 
@@ -118,6 +120,7 @@ async def delete_own(db: AsyncSession, person: Person) -> bool:
     enrolment = person.enrolment
     if enrolment is not None:
         await personal_data.withdraw(db, enrolment)
+        await _keep_exclusion(db, enrolment)
         if not await personal_data.is_settled(db, enrolment.id):
             await personal_data.ask_for_deletion(db, enrolment)
             return False
@@ -141,7 +144,19 @@ async def delete(db: AsyncSession, person: Person, by: uuid.UUID | None, *, unpa
                 "This person's work is not reviewed or not paid yet, and without their ids they cannot be paid: "
                 "settle that first, or confirm that they are not to be paid by the arena.",
             )
+    if enrolment is not None and enrolment.deleted_at is None:
+        await _keep_exclusion(db, enrolment)
     return await personal_data.erase(db, person.account, enrolment, by)
+
+
+async def _keep_exclusion(db: AsyncSession, enrolment: Enrolment) -> None:
+    """Keep that the rules of the study leave a person out of the figures: after a deletion they find no words to go by."""
+    if enrolment.excluded_at is not None:
+        return
+    spec = parse_study((await db.get_one(Study, enrolment.study_id)).spec)
+    [part] = await judge_quality.parts_of(db, enrolment.study_id, [enrolment.id])
+    if why := why_excluded(part, flags_of(part, spec), spec):
+        await judge_quality.exclude(db, enrolment, f"by rule, kept at the deletion: {', '.join(why)}", None)
 
 
 # ── what is kept ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -24,7 +24,8 @@ class Verdict:
 def base_pay(spec: StudySpec, ended_as: str, done: int, promised: int) -> int:
     """Return what is paid for a part that ended so, whatever the verdicts were.
 
-    Completed: the reward. Stopped: in proportion to the trials that were done. Screened out and failed checks: what the study's file
+    `done` and `promised` count trials and the items between them alike, as on the participant's page, so that no sum tells them apart.
+    Completed: the reward. Stopped: in proportion to what was done. Screened out and failed checks: what the study's file
     says. Others: nothing.
     """
     if ended_as == "completed":
