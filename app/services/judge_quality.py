@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.records import assignment, judge_quality, studies
 from app.services.looking import sight
 from app.services.refusal import Refused
+from app.services.studies import visible_study
 from app.studies.people import Person, people_of
 from app.studies.spec import StudySpec, parse_study
 from models import Account, Enrolment, Study
@@ -27,20 +28,6 @@ class StudyPeople:
     """In the order of joining."""
     hidden: str
     """Why outcomes are not shown; empty where they are."""
-
-
-async def visible_study(db: AsyncSession, who: Account | None, name: str) -> Study:
-    """Return the study of this name: one of the account's own or without an owner; any for an admin and for the command line (None).
-
-    Raise Refused, all the same, where there is none and where it is another's.
-    """
-    found = await studies.by_name(db, name)
-    seen = found is not None and (
-        who is None or who.role == "admin" or (who.role == "researcher" and found.owner_id in (None, who.id))
-    )
-    if found is None or not seen:
-        raise Refused(404, f"There is no study {name} here: see the list of studies.")
-    return found
 
 
 async def study_people(db: AsyncSession, who: Account | None, name: str) -> StudyPeople:

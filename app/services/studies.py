@@ -1,7 +1,7 @@
 """Making and steering studies on behalf of an account, or of the command line."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -198,6 +198,7 @@ async def check(db: AsyncSession, who: Who, spec: StudySpec, study: uuid.UUID | 
             for other in await records.taken_by_others(db, study or uuid.UUID(int=0), list(ids))
         ],
         *_seats(spec, {name: seats.get(row.id, NO_SEATS) for name, row in found.items()}),
+        *_replacement(spec, found.values()),
     ]
     waiting = sum(one.free - one.ready for one in seats.values())
     return Checked(tuple(problems), (*pay_warnings(spec), *_warnings(spec), *_waiting(waiting)))
@@ -240,6 +241,15 @@ def _seats(spec: StudySpec, seats: Mapping[str, Seats]) -> list[str]:
             "meets a passage twice: lower trials, or add passages."
         )
     return problems
+
+
+def _replacement(spec: StudySpec, experiments: Iterable[Experiment]) -> list[str]:
+    name = spec.live.replacement
+    return [
+        f"live.replacement: {row.name} has no participant {name}: name one of its file, or let talks end."
+        for row in experiments
+        if name is not None and name not in row.spec.get("participants", {})
+    ][:1]
 
 
 def counted(number: int, one: str, more: str = "") -> str:

@@ -152,6 +152,14 @@ async def test_more_trials_than_one_person_can_have_are_refused_with_both_number
     assert said.startswith("trials: 3 are promised to each person, but one person can have 2 at most")
 
 
+async def test_a_replacement_that_the_experiment_does_not_name_is_refused(database: Database) -> None:
+    await judged_by_people(database)
+    said = await refusal_to_open(database, live={"leaves": "replace", "replacement": "someone"})
+    assert (
+        said == "live.replacement: small has no participant someone: name one of its file, or let talks end."
+    )
+
+
 async def test_a_time_that_is_over_is_refused(database: Database) -> None:
     await judged_by_people(database)
     said = await refusal_to_open(database, closes=AT)

@@ -24,7 +24,6 @@ from app.web.markdown import rendered
 from app.web.parameters import PageNumber
 from app.web.render import page, turned
 from app.web.security.middleware import Db, Who, base_url
-from app.web.security.permissions import PERMISSIONS
 from app.web.studies import form
 from app.web.studies.form import Sheet
 from app.web.studies.preview import head_of, items_of, previewed
@@ -32,8 +31,6 @@ from models import Account, Study
 
 router = APIRouter()
 HERE = "/studies/new"
-ELSEWHERE = (("study_people", "people", "People"), ("study_payments", "payments", "Payments"))
-"""Pages of a study that other modules serve: name of the route, last part of the address, and label."""
 
 
 # ── the list ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -240,7 +237,6 @@ async def _study_page(
         minutes=await records.minutes_taken(db, found.id),
         texts=await records.texts(db, found.id),
         pay=_pay(spec),
-        places=_places(name),
         error=error,
     )
 
@@ -255,12 +251,6 @@ def _pay(spec: StudySpec) -> dict[str, str]:
             (spec.reward.amount + (spec.bonus.most if spec.bonus else 0)) * spec.people, currency
         ),
     }
-
-
-def _places(name: str) -> list[tuple[str, str]]:
-    """Return address and label of each page of a study that is served."""
-    there = [(f"/studies/{name}/{end}", label) for route, end, label in ELSEWHERE if route in PERMISSIONS]
-    return [(f"/studies/{name}", "Study"), *there]
 
 
 @router.post("/studies/{name}/steer", name="study_steer")
@@ -342,7 +332,6 @@ async def _text_page(
         error=error,
         most_text=MOST_TEXT,
         pages=list(service.spec_of(study).texts),
-        places=_places(study.name),
     )
 
 
