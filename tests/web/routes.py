@@ -56,6 +56,8 @@ class Route:
     """What is uploaded, as a file of the field `file`."""
     leaves: str = ""
     """The action that it leaves on the audit trail."""
+    besides: tuple[str, ...] = ()
+    """Actions that follow from it, and are not noted as of the one who asked."""
     quiet: str = ""
     """Why it leaves nothing there, although it changes something."""
     scope: str = ""
@@ -454,7 +456,12 @@ ROUTES: dict[str, Route] = {
     "part_privacy": Route(SITTERS, "/part/privacy"),
     "own_data": Route(SITTERS, "/privacy/data.json"),
     "own_data_delete": Route(
-        SITTERS, "/privacy/delete", method="POST", form={"sure": "{sure}"}, leaves="deleted the data of"
+        SITTERS,
+        "/privacy/delete",
+        method="POST",
+        form={"sure": "{sure}"},
+        leaves="deleted the data of",
+        besides=("released", "withdrawn"),
     ),
     "study_person_data": Route(RESEARCHERS, "/studies/{study}/people/{enrolment}/data"),
     "study_person_copy": Route(
@@ -466,6 +473,7 @@ ROUTES: dict[str, Route] = {
         method="POST",
         form={"sure": "yes"},
         leaves="deleted the data of",
+        besides=("released", "withdrawn"),
     ),
     "person_data": Route(RESEARCHERS, "/people/{person}/data"),
     "person_copy": Route(RESEARCHERS, "/people/{person}/data.json", leaves="read the data of"),
@@ -475,6 +483,7 @@ ROUTES: dict[str, Route] = {
         method="POST",
         form={"sure": "yes"},
         leaves="deleted the data of",
+        besides=("released", "withdrawn"),
     ),
     # people, endpoints, participants, tokens and the trail
     "people": Route(RESEARCHERS, "/people"),
@@ -653,6 +662,7 @@ ROUTES: dict[str, Route] = {
         "/api/v1/people/{person}/delete",
         method="POST",
         leaves="deleted the data of",
+        besides=("released", "withdrawn"),
         scope="write",
     ),
     "api_study_person_data": Route(
@@ -666,6 +676,7 @@ ROUTES: dict[str, Route] = {
         "/api/v1/studies/{study}/people/{enrolment}/delete",
         method="POST",
         leaves="deleted the data of",
+        besides=("released", "withdrawn"),
         scope="write",
     ),
     "api_new_link": Route(

@@ -15,13 +15,13 @@ ShownItem = tuple[Item, list[tuple[str, list[Piece]]], Markup]
 """An item, the speakers and stretches of its speeches, and why its answer is right."""
 
 
-def previewed(spec: StudySpec, part: Page) -> Markup:
+def previewed(spec: StudySpec, part: Page, csrf_token: str) -> Markup:
     """Return what a participant first sees of a page, without the head of the page. The trials have no page of their own."""
     if part is Page.TRIALS:
         return Markup()
     template = environment.get_template(f"pages/part_{part}.html")
     context = template.new_context(
-        {"csrf_token": "", "text": rendered(spec.texts[part]), **_more(spec, part)}
+        {"csrf_token": csrf_token, "text": rendered(spec.texts[part]), **_more(spec, part)}
     )
     shown = "".join(template.blocks["part"](context))
     # Links within a part would lead to pages that are for participants alone.

@@ -23,7 +23,7 @@ from app.web.fields import written
 from app.web.markdown import rendered
 from app.web.parameters import PageNumber
 from app.web.render import page, turned
-from app.web.security.middleware import Db, Who, base_url
+from app.web.security.middleware import Db, Visitor, Who, base_url
 from app.web.studies import form
 from app.web.studies.form import Sheet
 from app.web.studies.preview import head_of, items_of, previewed
@@ -364,7 +364,7 @@ async def write_text(
 
 
 @router.get("/studies/{name}/preview/{part}", name="study_preview")
-async def preview(request: Request, who: Who, db: Db, name: str, part: Page) -> Response:
+async def preview(request: Request, visitor: Visitor, who: Who, db: Db, name: str, part: Page) -> Response:
     """A participant's page, shown to a researcher. No one is enrolled, and nothing that is entered is kept."""
     study = await service.visible_study(db, who, name)
     spec = await service.written_spec(db, study)
@@ -377,7 +377,7 @@ async def preview(request: Request, who: Who, db: Db, name: str, part: Page) -> 
         study=study,
         spec=spec,
         part=part,
-        shown=previewed(spec, part),
+        shown=previewed(spec, part, visitor.session.csrf if visitor.session else ""),
         page_head=head_of(spec, part),
         items=items_of(spec, part),
         before=spec.path[place - 1] if place else None,

@@ -391,8 +391,8 @@ async def test_what_people_put_in_is_exported_by_seat_also_of_who_gave_it_back(s
     dora, emil, finn = sorted(row["people"], key=lambda item: -item["active_seconds"])
     assert dora["seat"] != emil["seat"] == finn["seat"]
     assert len({item["participant"] for item in row["people"]}) == 3
-    told = {"participant", "seat", "effort"}
-    assert [{key: item[key] for key in item.keys() - told} for item in (dora, emil, finn)] == [
+    apart = {"participant", "seat", "effort", "left_as", "left_at", "replaced_by"}
+    assert [{key: item[key] for key in item.keys() - apart} for item in (dora, emil, finn)] == [
         {"state": "waiting", "active_seconds": 4.0, "knows_story": False},
         {"state": "returned", "active_seconds": 0.5, "knows_story": False},
         {"state": "waiting", "active_seconds": 0, "knows_story": False},
