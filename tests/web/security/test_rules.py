@@ -222,7 +222,15 @@ def test_judges_and_debaters_open_nothing_but_their_own_seats() -> None:
     sitters = permissions.SITTERS
     open_to_all = {
         *("home", "sign_in_form", "sign_in", "sign_out", "invite", "join", "healthz"),
-        *("api_docs", "api_openapi", "study_join_form", "study_join"),
+        *(
+            "api_docs",
+            "api_openapi",
+            "study_join_form",
+            "study_join",
+            "language",
+            "privacy",
+            "prolific_events",
+        ),
     }
     theirs = {
         *("judge_instructions", "judge_instructed", "judge_queue", "judge_next", "judge_calibration"),
@@ -231,6 +239,8 @@ def test_judges_and_debaters_open_nothing_but_their_own_seats() -> None:
         *("part", "part_next", "part_enough", "part_done", "part_consent", "part_agree", "part_instructions"),
         *("part_comprehension", "part_answers", "part_practice", "part_questionnaire", "part_fill_in"),
         *("part_debriefing", "part_stop", "part_stopped", "part_withdraw", "part_withdrawn"),
+        # What was right, once no one can learn from it any more; and what is kept of themselves.
+        *("judge_feedback", "part_privacy", "own_data", "own_data_delete"),
     }
     allowed = {name for name, who in permissions.PERMISSIONS.items() if who & sitters}
     assert allowed == open_to_all | theirs
