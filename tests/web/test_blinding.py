@@ -98,7 +98,8 @@ async def test_who_is_told_the_truth_learns_it_where_it_is_told_and_nowhere_else
     twin = await read(telling, TWINS[secret], everything=False)
     assert twin.taken == told.taken, "whoever knows the truth of one trial learns nothing of the next"
     told_of = set(differing(told, twin))
-    assert bool(told_of) == (secret == "truth")
+    # Why an answer is right is shown by quotes of the side that argued for it.
+    assert bool(told_of) == (secret in ("truth", "sides"))
     telling_pages = (b"Your verdict is stored", b"<title>My calibration")
     tells = {item.label for item in told.answers if any(page in item.body for page in telling_pages)}
     assert told_of <= tells
@@ -109,8 +110,8 @@ async def test_the_judge_asks_every_route_and_gets_what_judges_may_have(plain: R
     assert plain.asked >= set(PERMISSIONS)
     wanted = {name for name, roles in PERMISSIONS.items() if "judge" in roles}
     # Nobody knows a password; what judges get in the seats of talks is compared by `test_blinding_seats`, and what
-    # participants of a study get by `test_blinding_parts`.
-    assert wanted - plain.routes <= {"sign_in", "study_join", "study_join_form"}
+    # participants of a study get by `test_blinding_parts`. Events are signed by a recruiter's secret.
+    assert wanted - plain.routes <= {"sign_in", "study_join", "study_join_form", "prolific_events"}
 
 
 async def test_the_judge_reads_every_shape_of_transcript(silent: Original, plain: Read) -> None:
@@ -160,7 +161,9 @@ def test_the_passage_is_shown_in_the_arm_that_grants_it_and_nowhere_else(
     holding = {item.label for item in answers if b"-Open sacks" in item.body or _holds_open(item)}
     trials = {label.split()[2].removesuffix("/return") for label in holding}
     assert len(trials) == 1, "the one trial whose arm shows its text"
-    assert {label.partition(":")[0] for label in holding} <= {"trial", "fragment", "mistake"}
+    # Those who learn why an answer is right read the words of the text that show it.
+    after = {"afterwards"} if policy == "told" else set()
+    assert {label.partition(":")[0] for label in holding} <= {"trial", "fragment", "mistake", *after}
 
 
 def _holds_open(item: Heard) -> bool:
