@@ -300,7 +300,7 @@ async def test_outside_studies_people_see_each_other_too_and_have_no_clock(site:
     await say(two, there)
     await two.submit(f"{there}/return")
     assert [line.split(" ", 2)[2] for line in await present(one, here)] == [
-        "has left: somebody else is awaited in this seat."
+        "has left: another person is awaited in this seat."
     ]
 
 
@@ -313,7 +313,7 @@ async def test_a_judge_in_a_talk_sees_no_seat_and_no_minutes(site: Site) -> None
         for name, role in (("J", "judge"), ("D", "debater"))
     ]
     here = (await asker.submit("/judge/next")).headers["location"]
-    assert "Somebody else is away at the moment." in (await asker.get(here)).text
+    assert "Another person is away at the moment." in (await asker.get(here)).text
     await next_talk(other)
     page = (await asker.get(here)).text
     assert "Everybody else is here." in page
@@ -423,7 +423,7 @@ async def test_where_the_study_ends_such_talks_the_other_is_paid_and_the_talk_is
     assert talk.error is not None
     assert "the others are paid for it" in talk.error
     page = (await two.get(there)).text
-    assert "Somebody has left this talk" in page
+    assert "The other side has left this talk" in page
     assert "it counts as done for you" in page
     assert await talks.part(other) == ("trials", None, 1)
     [left] = [seat for seat in await talks.seats(play_id=talk.id) if seat.left_as]

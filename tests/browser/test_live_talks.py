@@ -121,5 +121,5 @@ async def test_when_the_time_is_over_what_was_saved_is_sent_or_the_talk_ends(
         await expect(one.get_by_role("heading", name="This talk has ended")).to_be_visible()
     else:
         with stage.watch.allowing("410 (Gone)"):
-            await expect(two.locator("#now")).to_contain_text("Somebody has left this talk")
+            await expect(two.locator("#now")).to_contain_text("The other side has left this talk")
             await expect(one.locator("main")).to_contain_text("Your time for this turn was over")
