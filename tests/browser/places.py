@@ -16,7 +16,7 @@ from app.services.invites import invite_path
 from app.studies.spec import Page
 from app.web.app import ROUTERS
 from app.web.security.permissions import PERMISSIONS, needs_token
-from models import Account, Arm, Enrolment, ModelCall, Participant, Question, Trial
+from models import Account, Arm, Enrolment, ModelCall, Participant, Question, Study, Trial
 from tests.factories import finished, imported, market, passage, played, started
 from tests.servers import Script, ScriptedServer
 from tests.studies import study_spec
@@ -223,8 +223,14 @@ async def _seats(site: Site, who: str) -> dict[str, str]:
 
 
 async def _part(db: AsyncSession, *where: ColumnElement[bool]) -> uuid.UUID:
-    """The newest part in a study of which this holds."""
-    found = select(Enrolment.id).where(*where).order_by(Enrolment.created_at.desc()).limit(1)
+    """The newest part in the study that is watched of which this holds."""
+    watched = select(Study.id).where(Study.name == "watched").scalar_subquery()
+    found = (
+        select(Enrolment.id)
+        .where(Enrolment.study_id == watched, *where)
+        .order_by(Enrolment.created_at.desc())
+        .limit(1)
+    )
     return (await db.scalars(found)).one()
 
 

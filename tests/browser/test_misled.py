@@ -37,7 +37,7 @@ async def test_examples_are_read_first_and_can_be_opened_again(stage: Stage, wid
     assert await faults(page) == []
     await page.get_by_role("button", name="Go on to the trial").press("Enter")
     await expect(page.get_by_role("heading", name="Your final belief")).to_be_visible()
-    await page.get_by_text("1 about other texts").click()
+    await page.get_by_text("1 about another text").click()
     await expect(page.get_by_text("Who rang the <bell>?")).to_be_visible()
     assert await faults(page) == []
     assert stage.watch.problems == []

@@ -65,6 +65,7 @@ def expected(row: verdicts.VerdictRow) -> dict[str, Any]:
         "label": f"{name} ({row.round.name})" if row.round and added else name,
         "person": row.judge.name if person else "",
         KNOWS_STORY.name: row.knows_story,
+        "excluded": "",
         "place": row.judgement.place if row.judgement else trial.place,
         "reads": row.judgement is not None,
         "took_part": str(trial.judge_id or ""),
