@@ -99,7 +99,7 @@ class FakeProlific:
     # ── what is there ───────────────────────────────────────────────────────────────────────────────────────────
 
     def add_study(self, study: str = "study1", **more: Any) -> str:
-        """Put a study there that somebody made on the website."""
+        """Put a study there that was made on the website."""
         self.studies[study] = {"id": study, "status": "UNPUBLISHED", **more}
         return study
 
@@ -244,8 +244,8 @@ class FakeProlific:
             return _error(400, "At most 200.")
         identity = self._new("bonus")
         self.bonuses[identity] = found
-        told = {"id": identity, "study": body["study_id"], "amount": self.reads_bonuses(sum(found.values()))}
-        return web.json_response(told, status=201)
+        sent = {"id": identity, "study": body["study_id"], "amount": self.reads_bonuses(sum(found.values()))}
+        return web.json_response(sent, status=201)
 
     async def _pay(self, request: web.Request) -> web.Response:
         found = self.bonuses.get(request.match_info["id"])

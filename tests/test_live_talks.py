@@ -119,7 +119,7 @@ async def next_talk(browser: Browser) -> str:
 async def live(
     site: Site, rules: Mapping[str, Any], data: Mapping[str, Any] | None = None, *keys: str, **spec: Any
 ) -> Talks:
-    """A study with these rules on an experiment, of debates between two people unless told."""
+    """A study with these rules on an experiment, of debates between two people by default."""
     experiment = await begun(site, data or debate(rounds=1), *keys)
     async with site.database.session.begin() as db:
         file = parse_study(
@@ -538,7 +538,7 @@ def anonymous(page: str) -> list[str]:
 
 
 async def test_where_models_argue_too_nothing_tells_them_from_people(site: Site) -> None:
-    """A person meets a person or a model, with the same pages: before the other comes and after, whoever is away."""
+    """A person meets a person or a model, with the same pages: before the other comes and after, also while one is away."""
     data = debate(rounds=1)
     data["arms"]["beside"] = {**data["arms"]["debate"], "seats": BESIDE}
     talks = await live(site, {"turn_seconds": 600}, data, "Alba", "Brise")

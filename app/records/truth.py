@@ -38,7 +38,7 @@ AFTER_TRIALS = ("questionnaire", "debriefing", "done")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Revealed:
     """A verdict, and what is true."""
 
     seat: uuid.UUID
@@ -114,7 +114,9 @@ async def _rule(session: AsyncSession, person: uuid.UUID | None) -> _Rule | None
     return None if row is None else _Rule(row[0] or "none", row[1])
 
 
-async def told(session: AsyncSession, person: uuid.UUID | None, seat: uuid.UUID | None = None) -> list[Told]:
+async def revealed(
+    session: AsyncSession, person: uuid.UUID | None, seat: uuid.UUID | None = None
+) -> list[Revealed]:
     """Return a person's verdicts (or the one of a seat) with the truth, where the policy shows it.
 
     Never before their last possible verdict on the passage, in whatever experiment; who is shown it gets no trial on
@@ -136,7 +138,7 @@ async def told(session: AsyncSession, person: uuid.UUID | None, seat: uuid.UUID 
         if not flags.get("told"):
             await flag(session, mine, {"told": True})
     return [
-        Told(
+        Revealed(
             mine,
             question.text,
             tuple(question.answers[index] for index in trial.answers),
@@ -153,10 +155,10 @@ async def waits(session: AsyncSession, person: uuid.UUID | None) -> bool:
     rule = await _rule(session, person)
     if rule is None or rule.when == "none":
         return False
-    untold = _AWAITED.where(SeatRow.flags["told"].as_boolean().is_not(True)).order_by(None)
+    unrevealed = _AWAITED.where(SeatRow.flags["told"].as_boolean().is_not(True)).order_by(None)
     if rule.now:
-        untold = untold.where(or_(MAY_STILL_JUDGE, OTHERS_MAY_LEARN))
-    return bool(await session.scalar(select(exists(untold)), {"person": person}))
+        unrevealed = unrevealed.where(or_(MAY_STILL_JUDGE, OTHERS_MAY_LEARN))
+    return bool(await session.scalar(select(exists(unrevealed)), {"person": person}))
 
 
 async def why(session: AsyncSession, seat: uuid.UUID) -> Why:

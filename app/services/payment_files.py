@@ -76,7 +76,7 @@ def _amount(minor: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Reported:
     """A line of a file that came back."""
 
     number: int
@@ -102,20 +102,20 @@ class Taken:
 async def taken(at: Recruitment, who: Who, name: str, data: bytes) -> Taken:
     """Take what a file says of statuses, reviews and payments; all of it or nothing. Raise ImportRefused or Refused."""
     async with at.study(who, name) as (db, study, spec):
-        told = _read(data, {str(part.id): part for part in await payments.parts(db, study.id)}, spec)
+        reported = _read(data, {str(part.id): part for part in await payments.parts(db, study.id)}, spec)
         changed = reviewed = 0
-        for line in told:
+        for line in reported:
             changed += await _report(db, spec, line)
             reviewed += await _review(db, who, line)
         await db.flush()
-        paid = await _pay(db, study, spec, [line.part.id for line in told if line.paid])
-        found = Taken(len(told), changed, reviewed, paid)
+        paid = await _pay(db, study, spec, [line.part.id for line in reported if line.paid])
+        found = Taken(len(reported), changed, reviewed, paid)
         detail = {"lines": found.lines, "changed": changed, "reviewed": reviewed, "paid": paid}
         await note(db, identity(who), "imported payments", "study", study.id, detail)
         return found
 
 
-def _read(data: bytes, parts: Mapping[str, Part], spec: StudySpec) -> list[Told]:
+def _read(data: bytes, parts: Mapping[str, Part], spec: StudySpec) -> list[Reported]:
     try:
         rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -128,7 +128,7 @@ def _read(data: bytes, parts: Mapping[str, Part], spec: StudySpec) -> list[Told]
         )
     if len(rows) > MOST_LINES:
         raise ImportRefused(f"The file has {len(rows):,} lines: at most {MOST_LINES:,} are taken.")
-    told, problems, seen = [], [], set[str]()
+    reported, problems, seen = [], [], set[str]()
     for number, row in enumerate(rows, start=2):
         cells = {key: _plain(row.get(key)) for key in READ}
         wrong = _problem(cells, parts, spec, seen)
@@ -137,8 +137,8 @@ def _read(data: bytes, parts: Mapping[str, Part], spec: StudySpec) -> list[Told]
             problems.append(Problem(line=number, where="the file", reason=wrong.rstrip(".")))
             continue
         part = parts[cells["part"]]
-        told.append(
-            Told(
+        reported.append(
+            Reported(
                 number,
                 part,
                 cells["status"],
@@ -149,7 +149,7 @@ def _read(data: bytes, parts: Mapping[str, Part], spec: StudySpec) -> list[Told]
         )
     if problems:
         raise ImportRefused(f"Nothing was taken: {len(problems)} lines are wrong.", tuple(problems))
-    return told
+    return reported
 
 
 def _plain(cell: object) -> str:
@@ -189,7 +189,7 @@ def _problem(cells: Mapping[str, str], parts: Mapping[str, Part], spec: StudySpe
     return ""
 
 
-async def _report(db: AsyncSession, spec: StudySpec, line: Told) -> int:
+async def _report(db: AsyncSession, spec: StudySpec, line: Reported) -> int:
     """Take a status; 1 where it is another than before."""
     if not line.status or line.status == line.part.status:
         return 0
@@ -199,7 +199,7 @@ async def _report(db: AsyncSession, spec: StudySpec, line: Told) -> int:
     return 1
 
 
-async def _review(db: AsyncSession, who: Who, line: Told) -> int:
+async def _review(db: AsyncSession, who: Who, line: Reported) -> int:
     """Take a review; 1 where there was none before."""
     enrolment = await db.get_one(Enrolment, line.part.id)
     if not line.review or enrolment.review is not None:

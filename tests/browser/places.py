@@ -186,7 +186,7 @@ async def _watched(site: Site) -> None:
 
 
 async def _studies(site: Site) -> None:
-    """A draft, and a study that is open on an experiment of its own."""
+    """A draft, and a study that is open on its own experiment."""
     arms = {"debate": for_people()["arms"]["debate"]}
     await finished(site.database, passage("Flora", 1), data={**for_people(), "name": "kept", "arms": arms})
     small = {"people": 1, "trials": 1}

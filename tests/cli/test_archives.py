@@ -84,6 +84,6 @@ def test_figures_that_differ_end_with_1(arena: Arena, records: Records, tmp_path
 
 
 def test_an_unknown_study_is_refused(arena: Arena, tmp_path: Path) -> None:
-    ended = arena.run("reproduce", "nobody-1999", tmp_path)
+    ended = arena.run("reproduce", "unknown-1999", tmp_path)
     assert ended.code == 2
     assert "choose from nyu-2023, llmbar-2023, khan-2024" in ended.err

@@ -510,16 +510,16 @@ async def test_a_verdict_that_comes_after_the_place_went_back_does_not_count(dat
 # ── what is told ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def told(database: Database, judge: Account) -> list[truth.Told]:
+async def revealed(database: Database, judge: Account) -> list[truth.Revealed]:
     async with database.session.begin() as session:
-        return await truth.told(session, judge.participant_id)
+        return await truth.revealed(session, judge.participant_id)
 
 
 async def test_nothing_is_told_where_the_policy_is_none(database: Database) -> None:
     await finished(database, data=for_people())
     [judge] = await judges(database, 1)
     await judge_on(database, await take(database, judge))
-    assert await told(database, judge) == []
+    assert await revealed(database, judge) == []
 
 
 async def test_the_truth_is_told_where_no_second_trial_on_the_passage_can_come(database: Database) -> None:
@@ -528,7 +528,7 @@ async def test_the_truth_is_told_where_no_second_trial_on_the_passage_can_come(d
     held = await take(database, judge)
     await judge_on(database, held)
 
-    [verdict] = await told(database, judge)
+    [verdict] = await revealed(database, judge)
     assert verdict.answers[verdict.gold] == "The pilot had overslept."
     assert verdict.belief == (0.75, 0.25)
 
@@ -541,22 +541,22 @@ async def test_the_truth_waits_for_the_last_possible_verdict_on_the_passage(data
     await judge_on(database, await take(database, judge))
     theirs = await take(database, other)
     # The other trial is in another's hands, from where it may come back.
-    assert await told(database, judge) == []
+    assert await revealed(database, judge) == []
     await judge_on(database, theirs)
-    assert len(await told(database, judge)) == 1
+    assert len(await revealed(database, judge)) == 1
 
 
 async def test_who_was_told_gets_no_trial_on_the_passage_any_more(database: Database) -> None:
     await finished(database, passage("Alba", 1), data=for_people(judges=[{"humans": 1, "feedback": "score"}]))
     [judge] = await judges(database, 1)
     await judge_on(database, await take(database, judge))
-    assert len(await told(database, judge)) == 1
+    assert len(await revealed(database, judge)) == 1
 
     later = await started(database, for_people(name="later", judges=wanted()))
     await played(database, later)
 
     assert await claimed(database, judge) is None
-    assert len(await told(database, judge)) == 1
+    assert len(await revealed(database, judge)) == 1
 
 
 # ── drafts ──────────────────────────────────────────────────────────────────────────────────────────────────────

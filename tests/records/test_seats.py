@@ -299,10 +299,10 @@ async def test_nobody_is_told_what_is_true_while_they_judge_in_a_talk_on_the_tex
     assert judging is not None
     await judge_on(database, judging)
     async with database.session.begin() as session:
-        assert await truth.told(session, one.participant_id) == []
+        assert await truth.revealed(session, one.participant_id) == []
     await change(database, "UPDATE experiment SET state = 'cancelled' WHERE name = 'talks'")
     async with database.session.begin() as session:
-        assert len(await truth.told(session, one.participant_id)) == 1
+        assert len(await truth.revealed(session, one.participant_id)) == 1
 
 
 # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────────

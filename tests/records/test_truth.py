@@ -40,9 +40,9 @@ async def part(database: Database, study: Study, who: str = "ada", trials: int =
     return found
 
 
-async def told(database: Database, enrolment: Enrolment) -> list[truth.Told]:
+async def revealed(database: Database, enrolment: Enrolment) -> list[truth.Revealed]:
     async with database.session.begin() as session:
-        return await truth.told(session, enrolment.account.participant_id)
+        return await truth.revealed(session, enrolment.account.participant_id)
 
 
 async def waits(database: Database, enrolment: Enrolment) -> bool:
@@ -59,14 +59,14 @@ async def test_a_study_that_shows_nothing_rules_over_its_experiments(database: D
     ada = await part(database, await studied(database, "none"))
     await judged(database, ada)
     await turned(database, ada, "done")
-    assert await told(database, ada) == []
+    assert await revealed(database, ada) == []
     assert not await waits(database, ada)
 
 
 async def test_after_each_trial_one_is_told_where_no_one_else_can_learn_it(database: Database) -> None:
     ada = await part(database, await studied(database, "each"))
     seat = await judged(database, ada)
-    [verdict] = await told(database, ada)
+    [verdict] = await revealed(database, ada)
     assert verdict.seat == seat
     assert verdict.answers[verdict.gold] == "The pilot had overslept."
     assert not await waits(database, ada)
@@ -76,13 +76,13 @@ async def test_no_one_is_told_while_another_is_still_to_judge_the_passage(databa
     study = await studied(database, "each", humans=2)
     ada, bob = await part(database, study, "ada"), await part(database, study, "bob")
     await judged(database, ada)
-    assert await told(database, ada) == []
+    assert await revealed(database, ada) == []
     assert await waits(database, ada)
     seat = await claimed(database, bob.account)
     assert seat is not None
-    assert await told(database, ada) == [], "a seat in hand is one to judge"
+    assert await revealed(database, ada) == [], "a seat in hand is one to judge"
     await judge_on(database, seat)
-    assert len(await told(database, ada)) == len(await told(database, bob)) == 1
+    assert len(await revealed(database, ada)) == len(await revealed(database, bob)) == 1
     assert not await waits(database, ada)
 
 
@@ -93,7 +93,7 @@ async def test_a_place_that_is_given_back_is_one_to_judge_again(database: Databa
     await judged(database, ada)
     await judged(database, bob)
     assert await ended(database, bob, how)
-    assert await told(database, ada) == []
+    assert await revealed(database, ada) == []
 
 
 async def test_a_seat_on_the_same_text_elsewhere_or_on_its_twin_keeps_the_truth_back(
@@ -104,10 +104,10 @@ async def test_a_seat_on_the_same_text_elsewhere_or_on_its_twin_keeps_the_truth_
     study = await on(database, "each", one)
     ada = await part(database, study)
     await judged(database, ada)
-    assert await told(database, ada) == [], "the twin's trial is open"
+    assert await revealed(database, ada) == [], "the twin's trial is open"
     bob = await part(database, study, "bob")
     await judged(database, bob)
-    assert len(await told(database, ada)) == 1
+    assert len(await revealed(database, ada)) == 1
 
 
 async def test_an_experiment_outside_of_the_study_keeps_the_truth_back(database: Database) -> None:
@@ -115,42 +115,42 @@ async def test_an_experiment_outside_of_the_study_keeps_the_truth_back(database:
     await started(database, for_people(name="elsewhere", judges=wanted(), arms=CONSULTANCY))
     ada = await part(database, study)
     await judged(database, ada)
-    assert await told(database, ada) == []
+    assert await revealed(database, ada) == []
     async with database.session.begin() as session:
         await session.execute(
             update(Experiment).where(Experiment.name == "elsewhere").values(state="cancelled")
         )
-    assert len(await told(database, ada)) == 1
+    assert len(await revealed(database, ada)) == 1
 
 
 @pytest.mark.parametrize("over", ["questionnaire", "debriefing", "done"])
 async def test_at_the_end_means_after_the_last_trial(database: Database, over: str) -> None:
     ada = await part(database, await studied(database, "end"))
     await judged(database, ada)
-    assert await told(database, ada) == []
+    assert await revealed(database, ada) == []
     assert await waits(database, ada)
     await turned(database, ada, over)
-    assert len(await told(database, ada)) == 1
+    assert len(await revealed(database, ada)) == 1
 
 
 async def test_who_stops_early_is_told_of_what_they_did(database: Database) -> None:
     ada = await part(database, await studied(database, "end"))
     await judged(database, ada)
     assert await ended(database, ada, "stopped")
-    assert len(await told(database, ada)) == 1
+    assert len(await revealed(database, ada)) == 1
 
 
 async def test_who_was_told_gets_no_trial_on_the_text_any_more(database: Database) -> None:
     ada = await part(database, await studied(database, "each"), trials=1)
     await judged(database, ada)
-    assert len(await told(database, ada)) == 1
+    assert len(await revealed(database, ada)) == 1
     async with database.session.begin() as session:
         await session.execute(update(Enrolment).values(promised=5))
     later = await started(database, for_people(name="later", judges=wanted(2), arms=EXPERT))
     async with database.session.begin() as session:
         await studies.keep_seats(session, ada.study_id, [later.id])
     assert await claimed(database, ada.account) is None
-    assert len(await told(database, ada)) == 1, "what was shown stays shown"
+    assert len(await revealed(database, ada)) == 1, "what was shown stays shown"
 
 
 async def test_judges_outside_of_studies_are_told_as_their_round_says(database: Database) -> None:
@@ -162,7 +162,7 @@ async def test_judges_outside_of_studies_are_told_as_their_round_says(database: 
     assert seat is not None
     await judge_on(database, seat)
     async with database.session.begin() as session:
-        assert len(await truth.told(session, judge.participant_id)) == 1
+        assert len(await truth.revealed(session, judge.participant_id)) == 1
         assert not await truth.waits(session, judge.participant_id)
 
 

@@ -50,15 +50,15 @@ async def test_a_draft_at_prolific_has_the_codes_and_pays_and_rejects_nobody_by_
 ) -> None:
     async with paying(database, monkeypatch, there="", time_limit=60) as paid:
         made = await recruitment.make_draft(paid.at, None, "paid", "https://arena.test/join/x")
-        told = paid.prolific.studies[made]
-        assert (told["reward"], told["total_available_places"], told["status"]) == (450, 3, "UNPUBLISHED")
-        assert told["external_study_url"] == (
+        sent = paid.prolific.studies[made]
+        assert (sent["reward"], sent["total_available_places"], sent["status"]) == (450, 3, "UNPUBLISHED")
+        assert sent["external_study_url"] == (
             "https://arena.test/join/x?PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
         )
-        assert (told["estimated_completion_time"], told["maximum_allowed_time"]) == (20, 60)
+        assert (sent["estimated_completion_time"], sent["maximum_allowed_time"]) == (20, 60)
         [study] = await rows(database, "study")
-        assert [code["code"] for code in told["completion_codes"]] == [study["codes"][end] for end in ENDS]
-        assert all(code["actions"] == [{"action": "MANUALLY_REVIEW"}] for code in told["completion_codes"])
+        assert [code["code"] for code in sent["completion_codes"]] == [study["codes"][end] for end in ENDS]
+        assert all(code["actions"] == [{"action": "MANUALLY_REVIEW"}] for code in sent["completion_codes"])
         assert study["recruiters_study"] == made
         with pytest.raises(Refused, match="linked already"):
             await recruitment.make_draft(paid.at, None, "paid", "https://arena.test/join/x")
@@ -245,13 +245,13 @@ async def test_an_event_ends_a_part_once(paid: Paid) -> None:
 async def test_an_event_that_is_not_signed_changes_nothing(paid: Paid) -> None:
     part = await paid.joined("ada")
     old = (datetime.now(UTC) - timedelta(hours=1)).timestamp()
-    told = {"event_type": EVENT, "resource_id": "subada", "participant_id": "ada", "status": "RETURNED"}
+    sent = {"event_type": EVENT, "resource_id": "subada", "participant_id": "ada", "status": "RETURNED"}
     for body, headers in (
-        signed(told, secret="wrong"),
-        signed(told, secret=""),
-        signed(told, secret=TOKEN),
-        signed(told, secret=SECRET, at=old),
-        (json.dumps(told).encode(), {}),
+        signed(sent, secret="wrong"),
+        signed(sent, secret=""),
+        signed(sent, secret=TOKEN),
+        signed(sent, secret=SECRET, at=old),
+        (json.dumps(sent).encode(), {}),
     ):
         with pytest.raises(Refused) as refused:
             await take(paid, body, headers)
@@ -262,17 +262,17 @@ async def test_an_event_that_is_not_signed_changes_nothing(paid: Paid) -> None:
 
 async def test_older_events_and_those_of_others_change_nothing(paid: Paid) -> None:
     part = await paid.joined("ada")
-    told: dict[str, Any] = {"event_type": EVENT, "resource_id": "subada", "participant_id": "ada"}
+    sent: dict[str, Any] = {"event_type": EVENT, "resource_id": "subada", "participant_id": "ada"}
     now = datetime.now(UTC).timestamp()
-    body, headers = signed(told | {"status": "AWAITING REVIEW"}, secret=SECRET, event_id="two")
+    body, headers = signed(sent | {"status": "AWAITING REVIEW"}, secret=SECRET, event_id="two")
     assert await take(paid, body, headers) == "taken"
-    body, headers = signed(told | {"status": "RETURNED"}, secret=SECRET, event_id="one")
+    body, headers = signed(sent | {"status": "RETURNED"}, secret=SECRET, event_id="one")
     headers["X-Timestamp"] = str(now - 60)
     assert await take(paid, body, headers) == "no change"
     for number, changes in enumerate(
         [{"participant_id": "eve"}, {"resource_id": "other"}, {"event_type": "study.status.change"}]
     ):
-        body, headers = signed(told | {"status": "RETURNED"} | changes, secret=SECRET, event_id=f"x{number}")
+        body, headers = signed(sent | {"status": "RETURNED"} | changes, secret=SECRET, event_id=f"x{number}")
         assert await take(paid, body, headers) in ("not of this person", "unknown", "noted")
     assert (await paid.now(part)).ended_as is None
     with pytest.raises(Refused, match="no event"):

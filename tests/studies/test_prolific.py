@@ -62,9 +62,9 @@ async def test_a_payment_that_met_a_limit_or_no_server_was_not_made() -> None:
 
 async def test_a_study_is_not_made_twice() -> None:
     async with FakeProlific(deque(["drop after"])) as server, client(server) as prolific:
-        told = {"name": "n", "description": "d", "reward": 1, "total_available_places": 1}
+        sent = {"name": "n", "description": "d", "reward": 1, "total_available_places": 1}
         with pytest.raises(Unclear):
-            await prolific.create_study(told)
+            await prolific.create_study(sent)
         assert len(server.studies) == 1
 
 

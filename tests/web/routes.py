@@ -276,7 +276,7 @@ ROUTES: dict[str, Route] = {
         "/studies/{study}/payments/review",
         method="POST",
         form={"do": "approve-all"},
-        quiet="nobody waits here; each review is noted, as tests/services/test_recruitment.py shows",
+        quiet="no one waits here; each review is noted, as tests/services/test_recruitment.py shows",
     ),
     "study_sync": Route(RESEARCHERS, "/studies/{study}/payments/sync", method="POST", leaves="synced"),
     "study_prolific": Route(

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.protocols.evidence import Span
 from app.protocols.views import LETTERS
-from app.records.truth import Told, Why
+from app.records.truth import Revealed, Why
 from app.statistics.calibration import reliability
 from app.statistics.scores import credit, points
 
@@ -27,7 +27,7 @@ class Stretch:
     marked: bool
 
 
-def shown(verdict: Told, why: Why) -> dict[str, Any]:
+def shown(verdict: Revealed, why: Why) -> dict[str, Any]:
     """Return what `fragments/_feedback.html` shows: the answers in the order in which they were read, and why one is right."""
     return {
         "question": verdict.question,
@@ -88,7 +88,7 @@ def _words_to(passage: str, place: int) -> int:
     return place if space < 0 else space
 
 
-def calibration(verdicts: Sequence[Told]) -> dict[str, Any]:
+def calibration(verdicts: Sequence[Revealed]) -> dict[str, Any]:
     """What `pages/judge_calibration.html` shows."""
     scores = [points(verdict.belief[verdict.gold]) for verdict in verdicts]
     even = [points(1 / len(verdict.belief)) for verdict in verdicts]
@@ -106,6 +106,6 @@ def _mean(figures: Sequence[float]) -> float | None:
     return math.fsum(figures) / len(figures) if figures else None
 
 
-def _rightness(verdict: Told) -> float:
+def _rightness(verdict: Revealed) -> float:
     others = verdict.belief[: verdict.gold] + verdict.belief[verdict.gold + 1 :]
     return credit(verdict.belief[verdict.gold], others)

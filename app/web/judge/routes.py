@@ -76,7 +76,7 @@ async def take_next(who: Who, db: Db) -> Response:
 @router.get("/feedback", name="judge_feedback")
 async def results(request: Request, who: Who, db: Db) -> Response:
     """Show what was right, and why, for the verdicts of which this judge may know it."""
-    verdicts = await truth.told(db, who.participant_id)
+    verdicts = await truth.revealed(db, who.participant_id)
     results = [feedback.shown(verdict, await truth.why(db, verdict.seat)) for verdict in reversed(verdicts)]
     return page(
         request,
@@ -90,5 +90,5 @@ async def results(request: Request, who: Who, db: Db) -> Response:
 @router.get("/calibration", name="judge_calibration")
 async def calibration(request: Request, who: Who, db: Db) -> Response:
     """Show how often this judge was right at each level of confidence, over the verdicts that may be shown."""
-    verdicts = await truth.told(db, who.participant_id)
+    verdicts = await truth.revealed(db, who.participant_id)
     return page(request, "pages/judge_calibration.html", **feedback.calibration(verdicts))

@@ -435,7 +435,7 @@ async def give_back(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> R
 
 async def _thanks(request: Request, db: AsyncSession, who: Account, held: Held) -> Response:
     person = _person(who)
-    verdicts = await truth.told(db, person, held.id)
+    verdicts = await truth.revealed(db, person, held.id)
     later = not verdicts and await truth.waits(db, person)
     if who.for_study and not verdicts:
         return RedirectResponse("/part", status_code=303)
@@ -443,7 +443,7 @@ async def _thanks(request: Request, db: AsyncSession, who: Account, held: Held) 
         request,
         "pages/judge_done.html",
         id=held.id,
-        told=feedback.shown(verdicts[0], await truth.why(db, held.id)) if verdicts else None,
+        known=feedback.shown(verdicts[0], await truth.why(db, held.id)) if verdicts else None,
         later=later,
         left=await assignment.left(db, person, "judge"),
         completion=await completion_for(db, who, person),

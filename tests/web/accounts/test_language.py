@@ -112,9 +112,9 @@ async def test_pages_of_researchers_stay_english(world: World) -> None:
     assert '<html lang="en">' in page
     assert 'action="/language"' not in page
     assert "Sign out" in page
-    nobody = await world.site.browser()
-    nobody.cookies.set("arena_language", "de", domain="arena.test")
-    assert '<html lang="en">' in (await nobody.get("/sign-in")).text
+    visitor = await world.site.browser()
+    visitor.cookies.set("arena_language", "de", domain="arena.test")
+    assert '<html lang="en">' in (await visitor.get("/sign-in")).text
 
 
 @pytest.mark.parametrize(

@@ -31,16 +31,16 @@ def test_a_pace_is_as_exact_as_it_deserves(value: float, words: str) -> None:
 
 async def test_no_page_says_0_of_0_done(site: Site) -> None:
     await imported(site.database, passage("Alba"))
-    experiment = await naive(site, "for-nobody")
+    experiment = await naive(site, "for-no-one")
     async with site.database.session.begin() as db:
         await db.execute(text("DELETE FROM seat"))
         await db.execute(text("DELETE FROM play WHERE kind = 'judging'"))
     browser = await site.browser("admin")
-    for place in ("/experiments/for-nobody", "/experiments", "/"):
+    for place in ("/experiments/for-no-one", "/experiments", "/"):
         page = await browser.get(place)
         assert experiment.name in page.text
         assert "0 of 0" not in " ".join(page.text.split())
-    assert re.search(r"<small>\s*none\s*</small>", (await browser.get("/experiments/for-nobody")).text)
+    assert re.search(r"<small>\s*none\s*</small>", (await browser.get("/experiments/for-no-one")).text)
 
 
 async def test_a_queued_experiment_says_when_its_turn_may_come_on_its_page_and_over_the_api(

@@ -26,7 +26,7 @@ REASON = "The quote says so."
 
 
 def item(key: str, right: int = 0, **more: Any) -> dict[str, Any]:
-    """An item whose right answer is the first unless told."""
+    """An item whose right answer is the first by default."""
     return {
         "key": key,
         "question": f"Who opened the gate of {key}?",

@@ -84,18 +84,18 @@ async def test_no_one_is_promised_more_trials_than_they_could_get(site: Site) ->
 
 async def test_a_link_that_is_not_whole_says_so(site: Site) -> None:
     opened = await opened_study(site, bare())
-    nobody = await site.browser()
+    visitor = await site.browser()
     for path in (opened.path[:-1], "/join/nothing"):
-        answer = await nobody.get(path)
+        answer = await visitor.get(path)
         assert answer.status_code == 404
         assert "This link is not complete" in answer.text
-        assert (await nobody.post(path, data={"name": "x"})).status_code == 404
+        assert (await visitor.post(path, data={"name": "x"})).status_code == 404
 
 
 async def test_who_only_previews_a_task_is_asked_for_nothing(site: Site) -> None:
     opened = await opened_study(site, bare(recruiter={"kind": "mturk"}))
-    nobody = await site.browser()
-    page = await nobody.get(f"{opened.path}?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE&hitId=h")
+    visitor = await site.browser()
+    page = await visitor.get(f"{opened.path}?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE&hitId=h")
     assert "This is a preview." in page.text
     assert "<form" not in page.text
 
@@ -198,15 +198,15 @@ async def test_words_cannot_be_guessed_for_long(site: Site, stopped_clock: None)
 
 async def test_without_a_recruiter_a_name_and_a_word_bring_one_back(site: Site) -> None:
     opened = await opened_study(site, study_file(recruiter={"kind": "link"}))
-    nobody = {"PROLIFIC_PID": "", "SESSION_ID": ""}
+    unknown = {"PROLIFIC_PID": "", "SESSION_ID": ""}
     ada = Person(await site.browser())
-    assert "Please write a name first." in (await comes(opened, ada, **nobody)).text
-    assert "Please choose a word too" in (await comes(opened, ada, name="Ada", **nobody)).text
-    ada = await joined(opened, name="Ada", word="heron", **nobody)
+    assert "Please write a name first." in (await comes(opened, ada, **unknown)).text
+    assert "Please choose a word too" in (await comes(opened, ada, name="Ada", **unknown)).text
+    ada = await joined(opened, name="Ada", word="heron", **unknown)
     await ada.agree()
     other = Person(await site.browser())
-    assert "with another word" in (await comes(opened, other, name=" ada ", word="lark", **nobody)).text
-    back = await joined(opened, name="ADA", word="heron", **nobody)
+    assert "with another word" in (await comes(opened, other, name=" ada ", word="lark", **unknown)).text
+    back = await joined(opened, name="ADA", word="heron", **unknown)
     assert back.at == "/part/instructions"
     assert await people_in(site) == 1
 

@@ -104,8 +104,8 @@ async def test_what_tells_checks_from_trials_is_in_it_once_the_study_has_closed(
 ) -> None:
     before = (await ada.browser.get("/privacy/data.json")).json()
     assert "gold-item" not in {page["item"] for page in before["pages"]}
-    told = {page["page"] for page in before["pages"] if "passed" in page}
-    assert told == {"comprehension", "practice"}, "where feedback is given on the page"
+    graded = {page["page"] for page in before["pages"] if "passed" in page}
+    assert graded == {"comprehension", "practice"}, "where feedback is given on the page"
     assert "review_reason" not in before["study"]
     assert any("as long as the study is open" in said for said in before["left_out"])
     await closed(world.site, ada.study)
@@ -134,10 +134,10 @@ async def test_researchers_get_the_same_and_it_is_noted(world: World, ada: Enrol
 async def test_the_api_deletes_with_a_token_that_may_write(world: World, ada: Enrolled) -> None:
     site = world.site
     path = f"/api/v1/studies/{ada.study.name}/people/{ada.enrolment.id}/delete"
-    nobody = await site.browser()
-    assert (await nobody.post(path, headers=await bearer(site, "alice", "read"))).status_code == 403
-    assert (await nobody.post(path, headers=await bearer(site, "charlie", "write"))).status_code == 404
-    assert (await nobody.post(path, headers=await bearer(site, "alice", "write"))).status_code == 204
+    program = await site.browser()
+    assert (await program.post(path, headers=await bearer(site, "alice", "read"))).status_code == 403
+    assert (await program.post(path, headers=await bearer(site, "charlie", "write"))).status_code == 404
+    assert (await program.post(path, headers=await bearer(site, "alice", "write"))).status_code == 204
     assert await places(site.database) == set()
 
 

@@ -210,8 +210,8 @@ async def test_the_same_human_neither_comes_back_nor_meets_the_texts_elsewhere(
         assert again.id == ada.enrolment.id
         await studies.set_state(db, await db.get_one(Study, ada.study.id), "closed", None)
         invite = await people.new_invite(db, role="judge", shared=True)
-        same, _ = await people.join(db, invite, "Somebody", PERSON_ID)
-        other, _ = await people.join(db, invite, "Somebody else", "another-id")
+        same, _ = await people.join(db, invite, "A person", PERSON_ID)
+        other, _ = await people.join(db, invite, "Another person", "another-id")
         left = [
             await assignment.left(db, await people.participant_of(db, who), "judge") for who in (same, other)
         ]
@@ -372,7 +372,7 @@ async def test_names_and_ids_go_when_the_study_has_ended_for_as_long_as_it_says(
     assert (await swept(site)).forgotten == 0
     async with site.database.session.begin() as db:
         invite = await people.new_invite(db, role="judge", shared=True)
-        same, _ = await people.join(db, invite, "Somebody", PERSON_ID)
+        same, _ = await people.join(db, invite, "A person", PERSON_ID)
         person = await people.participant_of(db, same)
         shown = select(func.count()).select_from(Exposure)
         assert await db.scalar(shown) == 2

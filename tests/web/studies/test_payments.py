@@ -218,32 +218,32 @@ async def test_an_event_over_http_ends_a_part(world: World, paid: Paid) -> None:
     part = await paid.joined("ada")
     paid.prolific.say("subada", "TIMED-OUT")
     body, headers = paid.prolific.event("subada", secret=SECRET)
-    nobody = await world.site.browser()
-    got = await nobody.post(EVENTS, content=body, headers=headers)
+    recruiter = await world.site.browser()
+    got = await recruiter.post(EVENTS, content=body, headers=headers)
     assert (got.status_code, got.json()) == (200, {"taken": True})
     assert (await paid.now(part)).ended_as == "timed_out"
-    again = await nobody.post(EVENTS, content=body, headers=headers)
+    again = await recruiter.post(EVENTS, content=body, headers=headers)
     assert again.json() == got.json()
     json_only = {"Content-Type": "application/json; charset=utf-8"}
-    unsigned = await nobody.post(EVENTS, content=body, headers=json_only)
+    unsigned = await recruiter.post(EVENTS, content=body, headers=json_only)
     assert unsigned.status_code == 401
-    assert (await nobody.post(EVENTS, content=body)).status_code == 415
+    assert (await recruiter.post(EVENTS, content=body)).status_code == 415
     assert SECRET not in unsigned.text
 
 
 async def test_a_long_event_is_refused_before_it_is_read_to_its_end(world: World, paid: Paid) -> None:
-    nobody = await world.site.browser()
+    recruiter = await world.site.browser()
     json_only = {"Content-Type": "application/json"}
-    got = await nobody.post(EVENTS, content=b"x" * (64 * 1024 + 1), headers=json_only)
+    got = await recruiter.post(EVENTS, content=b"x" * (64 * 1024 + 1), headers=json_only)
     assert got.status_code == 413
 
 
 async def test_an_event_tells_a_stranger_nothing_of_what_is_here(world: World, paid: Paid) -> None:
     await paid.joined("ada")
-    nobody = await world.site.browser()
+    recruiter = await world.site.browser()
     answers = set()
     for submission in ("subada", "subnobody"):
         paid.prolific.add(submission, "ada")
         body, headers = paid.prolific.event(submission, secret=SECRET)
-        answers.add((await nobody.post(EVENTS, content=body, headers=headers)).text)
+        answers.add((await recruiter.post(EVENTS, content=body, headers=headers)).text)
     assert len(answers) == 1
