@@ -106,9 +106,9 @@ def _states(line: Line) -> Sequence[str]:
 
 
 def _money(minor: int, spec: StudySpec) -> str:
-    from app.studies.pay import in_words
+    from app.studies.pay import minor_in_words
 
-    return in_words(Decimal(minor) / 100, spec.reward.currency)
+    return minor_in_words(minor, spec.reward.currency)
 
 
 @commands.command()

@@ -265,15 +265,21 @@ async def _trials_free(session: AsyncSession, study: uuid.UUID) -> int:
     return counts[0] - counts[1] + counts[2]
 
 
+WAS_DONE = or_(
+    SeatRow.state == "done",
+    and_(SeatRow.state == "waiting", Playing.kind == "talk", Playing.state == "failed"),
+)
+"""Whether a seat counts as done for its person, and is paid."""
+
+
 async def trials_done(session: AsyncSession, enrolment: Enrolment) -> int:
     """Return how many of the promised trials a person has done; a talk that failed counts, since it was not their fault."""
-    failed = and_(SeatRow.state == "waiting", Playing.kind == "talk", Playing.state == "failed")
     found = (
         select(func.count())
         .select_from(SeatRow)
         .join(Playing, Playing.id == SeatRow.play_id)
         .join(Account, Account.participant_id == SeatRow.participant_id)
-        .where(Account.id == enrolment.account_id, or_(SeatRow.state == "done", failed))
+        .where(Account.id == enrolment.account_id, WAS_DONE)
     )
     return int(await session.scalar(found) or 0)
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
+from app.records.enrolments import WAS_DONE
 from app.records.paging import Page, page_of_rows
 from models import (
     Account,
@@ -61,7 +62,9 @@ class Part:
 
 _DONE = (
     select(func.count())
-    .where(SeatRow.participant_id == Account.participant_id, SeatRow.state == "done")
+    .select_from(SeatRow)
+    .join(Playing, Playing.id == SeatRow.play_id)
+    .where(SeatRow.participant_id == Account.participant_id, WAS_DONE)
     .correlate(Account)
     .scalar_subquery()
 )

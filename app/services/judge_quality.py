@@ -1,13 +1,14 @@
 """A study's people on behalf of a researcher: what is known of them, excluding and taking back, giving back what they hold."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.records import assignment, judge_quality, studies
+from app.records import assignment, judge_quality, payments, studies
 from app.services.looking import sight
+from app.services.paying import base_of
 from app.services.refusal import Refused
 from app.services.studies import visible_study
 from app.studies.people import Person, people_of
@@ -28,6 +29,8 @@ class StudyPeople:
     """In the order of joining."""
     hidden: str
     """Why outcomes are not shown; empty where they are."""
+    bases: Mapping[uuid.UUID, int]
+    """What each part is paid without a bonus, in hundredths."""
 
 
 async def study_people(db: AsyncSession, who: Account | None, name: str) -> StudyPeople:
@@ -38,7 +41,8 @@ async def study_people(db: AsyncSession, who: Account | None, name: str) -> Stud
     for experiment in (await studies.experiments_of(db, spec.experiments)).values():
         hidden = hidden or (await sight(db, who, experiment, f"people of {name}")).hidden
     parts = await judge_quality.parts_of(db, study.id)
-    return StudyPeople(study, spec, people_of(parts, spec, outcomes=not hidden), hidden)
+    bases = {part.id: base_of(spec, part) for part in await payments.parts(db, study.id)}
+    return StudyPeople(study, spec, people_of(parts, spec, outcomes=not hidden), hidden, bases)
 
 
 def person_of(found: StudyPeople, enrolment: uuid.UUID) -> Person:

@@ -121,11 +121,18 @@ async def lines_of(db: AsyncSession, study: Study, spec: StudySpec, parts: Seque
     return [_line(spec, part, verdicts.get(part.id, []), recorded.get(part.id, {})) for part in parts]
 
 
+def base_of(spec: StudySpec, part: Part) -> int:
+    """Return the base that a part is paid, as its end and a researcher's decision have it; nothing for one that goes on."""
+    if part.ended_as is None or part.review == "rejected":
+        return 0
+    checks = len(check_keys(spec))
+    return base_pay(spec, part.ended_as, part.done + part.checks, part.promised + checks)
+
+
 def _line(spec: StudySpec, part: Part, verdicts: Sequence[Verdict], recorded: Mapping[str, Payment]) -> Line:
     end = part.ended_as or ""
     pays = bool(end) and part.review != "rejected"
-    checks = len(check_keys(spec))
-    base = base_pay(spec, end, part.done + part.checks, part.promised + checks) if pays else 0
+    base = base_of(spec, part)
     bonus, earned = bonus_pay(spec.bonus, end, verdicts, part.promised, part.seed) if pays else (0, None)
     by = _base_by(spec, part, recorded)
     wait = _wait(spec, part) if base or bonus else ""

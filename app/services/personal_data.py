@@ -13,6 +13,7 @@ from app.records import admin, enrolments, judge_quality, people, personal_data,
 from app.records.own_data import own_data
 from app.services.people import person_in_care
 from app.services.refusal import Refused
+from app.services.studies import may_see
 from app.studies.exclusions import flags_of, why_excluded
 from app.studies.spec import parse_study
 from models import Account, Enrolment, Study
@@ -52,18 +53,12 @@ async def oneself(db: AsyncSession, account: Account) -> Person:
 async def of_study(db: AsyncSession, who: Account | None, name: str, part: uuid.UUID) -> Person:
     """Return a person of a study that an account sees; all of the command line. Raise Refused."""
     study = await studies.by_name(db, name)
-    if study is None or not _sees(who, study):
+    if study is None or not may_see(who, study):
         raise Refused(404, NO_PERSON)
     enrolment = await enrolments.by_id(db, part)
     if enrolment is None or enrolment.study_id != study.id:
         raise Refused(404, NO_PERSON)
     return Person(enrolment.account, enrolment)
-
-
-def _sees(who: Account | None, study: Study) -> bool:
-    if who is None or who.role == "admin":
-        return True
-    return who.role == "researcher" and study.owner_id in (None, who.id)
 
 
 async def in_care(db: AsyncSession, who: Account, identity: uuid.UUID) -> Person:

@@ -24,6 +24,11 @@ def in_words(amount: Decimal, currency: str) -> str:
     return f"{SIGNS[currency]}{figure}" if currency in SIGNS else f"{figure} {currency}"
 
 
+def minor_in_words(minor: int, currency: str) -> str:
+    """Return a sum in hundredths as people read it."""
+    return in_words(Decimal(minor) / 100, currency)
+
+
 def money(sum_of: Money) -> str:
     """Return a sum of money as people read it."""
     return in_words(sum_of.amount, sum_of.currency)

@@ -229,25 +229,18 @@ class Cost:
     """The most that bonuses of people who count can still add."""
 
 
-def cost(parts: Sequence[Part], spec: StudySpec) -> Cost:
-    """Return what a study has cost so far and will cost."""
+def cost(parts: Sequence[Part], spec: StudySpec, bases: Mapping[uuid.UUID, int]) -> Cost:
+    """Return what a study has cost so far and will cost; `bases` is what each part is paid without a bonus."""
     reward = spec.reward.minor
     paid = sum(part.paid.get("sent", 0) for part in parts)
     recorded = sum(sum(part.paid.values()) for part in parts) - paid
     done = [part for part in parts if part.enrolment.ended_as in COUNTED and not part.paid]
-    earned = sum(_base(part, reward) for part in done)
+    earned = sum(bases.get(part.id, 0) for part in parts if not part.paid)
     there = sum(part.enrolment.ended_as is None for part in parts)
     counted = sum(part.enrolment.ended_as in COUNTED for part in parts)
     places = max(spec.people - counted, there)
     most = int(spec.bonus.most * 100) if spec.bonus else 0
     return Cost(paid, recorded + earned, places * reward, most * (places + len(done)))
-
-
-def _base(part: Part, reward: int) -> int:
-    """Return the reward, or for those who stopped early the share of it that they have done."""
-    if part.enrolment.ended_as == End.COMPLETED:
-        return reward
-    return round(reward * min(len(part.trials) / part.enrolment.promised, 1))
 
 
 def flagged(people: Sequence[Person]) -> dict[Flag, int]:

@@ -241,7 +241,7 @@ class Bonus(Part):
 
 
 class SmallerPay(Part):
-    """What is paid, in the currency of the reward, to those whose part ends before the trials. Nothing, unless the file says more."""
+    """What is paid, in the currency of the reward, to those whose part ends so. Nothing, unless the file says more."""
 
     screened_out: Decimal = Field(Decimal(0), ge=0, le=10_000, decimal_places=2)
     """For those who did not pass the comprehension questions, or did not consent."""

@@ -1,6 +1,5 @@
 """How a part ends: the code and the way back to the recruiter; stopping early, and withdrawing."""
 
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -9,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.services import participation
 from app.services.participation import Part, part_of
-from app.studies.pay import in_words, money
+from app.studies.earnings import base_pay
+from app.studies.pay import minor_in_words, money
 from app.studies.returning import code_of, host, return_link
 from app.studies.spec import End, Page
 from app.web.markdown import rendered
@@ -52,12 +52,12 @@ async def done(request: Request, who: Who, db: Db) -> Response:
 async def _pay(db: AsyncSession, part: Part) -> dict[str, Any]:
     """What was done of how much, and what that earns by now. Items count as trials do, so that the sum does not tell them apart."""
     progress, reward = await participation.progress_of(db, part), part.spec.reward
-    share = (reward.amount * progress.done / progress.total).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    earned = base_pay(part.spec, End.STOPPED, progress.done, progress.total)
     return {
         "trials": progress.done,
         "promised": progress.total,
         "reward": money(reward) if reward.amount else "",
-        "earned": in_words(share, reward.currency) if reward.amount else "",
+        "earned": minor_in_words(earned, reward.currency) if reward.amount else "",
     }
 
 

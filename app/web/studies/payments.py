@@ -2,7 +2,6 @@
 
 import uuid
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Request, UploadFile
@@ -21,7 +20,7 @@ from app.services.refusal import Refused
 from app.services.studies import spec_of, visible_study
 from app.services.study_links import join_path
 from app.settings import Settings
-from app.studies.pay import in_words
+from app.studies.pay import minor_in_words
 from app.studies.prolific import CATEGORIES, LEAST_MESSAGE
 from app.web.parameters import PageNumber
 from app.web.render import page
@@ -68,7 +67,7 @@ async def _found(db: AsyncSession, who: Account, name: str, number: int = 1) -> 
         "outside": sum(_outside(line) for line in everything.lines),
         "looked_at": max(filter(None, (line.part.reported_at for line in everything.lines)), default=None),
         "plain_status": recruitment.plain_status,
-        "money": lambda minor: in_words(Decimal(minor) / 100, spec.reward.currency),
+        "money": lambda minor: minor_in_words(minor, spec.reward.currency),
         "categories": CATEGORIES,
         "least": LEAST_MESSAGE if spec.recruiter.kind == "prolific" else 1,
         "most": MOST_REASON,

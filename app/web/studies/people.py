@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import quote
 
@@ -23,6 +22,7 @@ from app.services.judge_quality import MOST_REASON, StudyPeople
 from app.services.refusal import Refused
 from app.studies.exclusions import BY_HAND
 from app.studies.flags import ABOUT, TITLES, rule_in_words
+from app.studies.pay import minor_in_words
 from app.studies.people import ENDS, TAKING_PART, Person, alpha, attrition, cost, flagged
 from app.studies.spec import Flag, StudySpec
 from app.web.parameters import PageNumber
@@ -78,7 +78,7 @@ async def listed(
         turned=turned(f"/studies/{name}/people", status=status, flag=flag, sort=sort),
         counts=flagged(found.people),
         alpha=alpha(parts),
-        cost=cost(parts, found.spec),
+        cost=cost(parts, found.spec, found.bases),
         passed=attrition(parts, found.spec),
         charts=[(chart, CHARTS[chart].about) for chart in CHARTS if _rows_of(chart, found)],
         rules=[rule_in_words(rule, found.spec.checks) for rule in found.spec.exclude],
@@ -151,7 +151,7 @@ def _common(found: StudyPeople) -> dict[str, Any]:
         "spec": found.spec,
         "hidden": found.hidden,
         "titles": TITLES,
-        "money": lambda minor: in_words(minor, found.spec),
+        "money": lambda minor: minor_in_words(minor, found.spec.reward.currency),
         "paid": paid_in_words,
         "joined": len(people),
         "completed": sum(one.part.enrolment.ended_as == "completed" for one in people),
@@ -163,22 +163,17 @@ def _common(found: StudyPeople) -> dict[str, Any]:
 
 # ── money ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-SIGNS = {"GBP": "£", "USD": "$", "EUR": "€"}
-
-
-def in_words(minor: int, spec: StudySpec) -> str:
-    """Return hundredths of the study's currency as people read them, such as £6.00."""
-    figure, currency = f"{Decimal(minor) / 100:,.2f}", spec.reward.currency
-    return f"{SIGNS[currency]}{figure}" if currency in SIGNS else f"{figure} {currency}"
-
-
 PAYMENTS = {"sent": "paid", "sending": "being sent", "due": "due", "failed": "failed"}
 
 
 def paid_in_words(person: Person, spec: StudySpec) -> list[str]:
     """Return what is recorded of a person's pay, by its state."""
     paid = person.part.paid
-    return [f"{in_words(paid[state], spec)} {word}" for state, word in PAYMENTS.items() if paid.get(state)]
+    return [
+        f"{minor_in_words(paid[state], spec.reward.currency)} {word}"
+        for state, word in PAYMENTS.items()
+        if paid.get(state)
+    ]
 
 
 # ── choosing and sorting ────────────────────────────────────────────────────────────────────────────────────────
