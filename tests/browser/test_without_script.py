@@ -28,7 +28,7 @@ from tests.browser.served import Stage, faults
 from tests.exchange.archives import lines, written
 from tests.factories import passage
 from tests.servers import Script, ScriptedServer
-from tests.studies.made_up import enrolled
+from tests.studies.made_up import enrolled, study_file
 from tests.web.world import World, opened
 
 BY_SCRIPT = {"seat_draft", "prolific_events"}
@@ -197,7 +197,7 @@ async def _say(page: Page, *shares: str) -> None:
 async def test_a_researcher_does_everything_without_script(
     stage: Stage, forms: Forms, tmp_path: Path
 ) -> None:
-    page = forms.page
+    page, ids = forms.page, await found(stage.world)
     await stage.sign_in(page, stage.world.site.cast["alice"])
     await _write_and_start(forms)
     await _judge_again(forms)
@@ -212,7 +212,7 @@ async def test_a_researcher_does_everything_without_script(
     await _look_after_people(forms, stage.world)
     await _make_and_revoke_a_token(forms)
     await _add_and_try_a_model(forms)
-    await _watch_a_studys_people(forms, await found(stage.world))
+    await _watch_a_studys_people(forms, ids)
     forms.check(RESEARCHERS)
 
 
@@ -372,7 +372,7 @@ async def _look_after_people(forms: Forms, world: World) -> None:
     await forms.press("Close account of Ada")
     await forms.press("Open again the account of Ada")
     async with world.site.database.session.begin() as db:
-        study = await studies.add(db, "hers", {}, {}, world.site.cast["alice"].id)
+        study = await studies.add(db, "hers", study_file("for-people"), {}, world.site.cast["alice"].id)
         part = await enrolled(db, study, "Worker")
     for place in ("/people", f"/studies/hers/people/{part}/data"):
         await forms.open(place)
@@ -405,7 +405,7 @@ async def _add_and_try_a_model(forms: Forms) -> None:
 async def test_an_admin_does_everything_without_script(stage: Stage, forms: Forms) -> None:
     page = forms.page
     await stage.sign_in(page, stage.world.site.cast["bob"])
-    await forms.open("/people")
+    await forms.open("/people?page=2")
     await page.get_by_label("Role of Debater", exact=True).select_option("judge")
     await forms.press("Change the role of Debater")
     async with ScriptedServer(Script()) as server:

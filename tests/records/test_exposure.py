@@ -25,8 +25,8 @@ from tests.records.test_assignment import (
     for_people,
     judges,
     left,
+    revealed,
     take,
-    told,
     wanted,
 )
 from tests.records.test_seats import ASKING, begun, change, hired, talks
@@ -196,12 +196,12 @@ async def test_the_truth_does_not_wait_for_seats_that_a_reader_never_gets(databa
     await change(database, "UPDATE seat SET role = 'debater' WHERE NOT reads_passage")
     await judge_on(database, await take(database, reader))
     await change(database, "UPDATE seat SET role = 'judge'")
-    assert len(await told(database, reader)) == 1
+    assert len(await revealed(database, reader)) == 1
     # That of one who judges without the text waits for the seat with it.
     await change(database, "UPDATE seat SET role = 'debater' WHERE reads_passage AND state = 'open'")
     await judge_on(database, await take(database, other))
     await change(database, "UPDATE seat SET role = 'judge'")
-    assert await told(database, other) == []
+    assert await revealed(database, other) == []
 
 
 async def test_seats_say_whether_they_read_the_passage_in_added_rounds_too(
@@ -333,9 +333,9 @@ async def test_the_truth_waits_for_what_a_human_has_in_hand_by_another_account_a
     await finished(database, passage("Alba", 2), data=for_people(arms=NAIVE, judges=panel))
     await judge_on(database, await take(database, one))
     seat = await take(database, two)
-    assert await told(database, one) == []
+    assert await revealed(database, one) == []
     await judge_on(database, seat)
-    assert len(await told(database, one)) == 1
+    assert len(await revealed(database, one)) == 1
     await opened(database, "later", NAIVE)
     assert await claimed(database, two) is None
 

@@ -13,7 +13,16 @@ from app.records.tasks import Differs
 from models import Account
 from tests.database import Server
 from tests.factories import finished, imported, judge_on, passage, played, started, twins
-from tests.records.test_assignment import CONSULTANCY, claimed, for_people, judges, left, take, told, wanted
+from tests.records.test_assignment import (
+    CONSULTANCY,
+    claimed,
+    for_people,
+    judges,
+    left,
+    revealed,
+    take,
+    wanted,
+)
 from tests.records.test_seats import change, hired, judged, talks
 from tests.records.test_seats import take as sit
 from tests.web.judge.test_misled import example
@@ -188,11 +197,11 @@ async def test_the_truth_about_a_passage_closes_it_and_its_twin(database: Databa
     [person] = await judges(database, 1)
     await judge_on(database, await take(database, person))
     # The seat on the twin is open still, but no longer for this person.
-    assert len(await told(database, person)) == 1
+    assert len(await revealed(database, person)) == 1
     later = await started(database, for_people(name="later", arms=NAIVE, judges=wanted()))
     await played(database, later)
     assert await claimed(database, person) is None
-    assert len(await told(database, person)) == 1
+    assert len(await revealed(database, person)) == 1
 
 
 async def test_the_truth_waits_for_the_last_possible_verdict_on_a_passage_with_a_twin(
@@ -203,9 +212,9 @@ async def test_the_truth_waits_for_the_last_possible_verdict_on_a_passage_with_a
     [person] = await judges(database, 1)
     await judge_on(database, await take(database, person))
     # The other assignment on the same text may still come.
-    assert await told(database, person) == []
+    assert await revealed(database, person) == []
     await judge_on(database, await take(database, person))
-    assert len(await told(database, person)) == 2
+    assert len(await revealed(database, person)) == 2
 
 
 async def test_who_was_told_of_a_passage_in_examples_gets_no_seat_on_its_twin(database: Database) -> None:
