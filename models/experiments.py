@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from models.base import Base, Json, JsonObject, Moment, Now, OpaqueId, Seed, SerialId
+from models.ends import WAYS, one_of
 from models.tasks import Question
 
 
@@ -381,13 +382,6 @@ PLAYED_TRIAL = func.coalesce(Playing.talk_id, Playing.id)
 """The id of that trial."""
 
 
-WAYS = (
-    *("returned", "absent", "stopped", "withdrawn", "timed_out"),
-    *("failed_checks", "screened_out", "completed"),
-)
-"""How a person left a talk: they gave their seat back, did not answer in time, or ended their part in the study."""
-
-
 class SeatRow(Base):
     """A seat of a play that a person is to hold, and who does. Models need none."""
 
@@ -413,7 +407,7 @@ class SeatRow(Base):
         CheckConstraint("seconds > 0", name="time_is_positive"),
         CheckConstraint("closes_at IS NULL OR state = 'waiting'", name="times_end_with_the_work"),
         CheckConstraint("(ends_at IS NULL) = (closes_at IS NULL)", name="times_have_both_ends"),
-        CheckConstraint(f"left_as IN ({', '.join(repr(way) for way in WAYS)})", name="leaving_is_known"),
+        CheckConstraint(f"left_as IN ({one_of(WAYS)})", name="leaving_is_known"),
         CheckConstraint("(left_as IS NULL) = (left_at IS NULL)", name="leaving_has_a_time"),
         CheckConstraint("left_as IS NULL OR state = 'returned'", name="who_left_has_no_seat"),
         CheckConstraint("replacement_id IS NULL OR left_as IS NOT NULL", name="replacements_follow_leaving"),

@@ -8,9 +8,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, Digest, Json, JsonObject, Moment, Now, OpaqueId, Seed, SerialId
+from models.ends import End, one_of
 from models.people import Account
-
-ENDS = ("completed", "screened_out", "failed_checks", "stopped", "withdrawn", "returned", "timed_out")
 
 
 class Study(Base):
@@ -77,7 +76,7 @@ class Enrolment(Base):
     __table_args__ = (
         UniqueConstraint("account_id"),
         UniqueConstraint("study_id", "person_key"),
-        CheckConstraint(f"ended_as IN ({', '.join(repr(end) for end in ENDS)})", name="end_is_known"),
+        CheckConstraint(f"ended_as IN ({one_of(tuple(End))})", name="end_is_known"),
         CheckConstraint("(ended_as IS NULL) = (ended_at IS NULL)", name="ends_have_a_time"),
         CheckConstraint("promised > 0", name="something_is_promised"),
         CheckConstraint("review IN ('approved', 'rejected')", name="review_is_known"),
@@ -103,7 +102,7 @@ class Enrolment(Base):
     consented_at: Mapped[Moment | None]
     language: Mapped[str] = mapped_column(server_default="en")
     ended_as: Mapped[str | None]
-    """See `app.studies.spec.End`; None for those who are taking part."""
+    """See `models.ends.End`; None for those who are taking part."""
     ended_at: Mapped[Moment | None]
     expires_at: Mapped[Moment | None]
     """When they run out of time."""

@@ -8,7 +8,7 @@ from app.judge_fields import FIELDS, FieldKind, FieldMoment, JudgeField, fields_
 from app.records.timing import SHOWN, TAKEN
 from app.templating import environment
 from app.web.seats.routes import EXAMPLES_READ, EXAMPLES_SHOWN
-from app.web.seats.sent import EnteredAnswer, Sent
+from app.services.seat_answers import EnteredAnswer, Sent
 
 ALWAYS = frozenset(FieldMoment)
 TICK = JudgeField("tick", FieldKind.YES_NO, "Tick", "Whether it is ticked.", ALWAYS)

@@ -18,7 +18,7 @@ from app.records.live import LiveRules
 from app.report_choices import Choices, Replaced
 from app.reports.report import Report, notes, report
 from app.studies.spec import Live, parse_study
-from app.web.seats import overdue
+from app.services import overdue
 from models import Enrolment, Experiment, Move, Participant, SeatRow, Study, Trial
 from tests.exchange.test_export import rows_of
 from tests.factories import played

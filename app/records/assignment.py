@@ -31,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.protocols.judging import last_places
-from app.records import live, plays
+from app.records import live, locks, plays
 from app.records.eligibility import (
     COUNTED,
     ENROLLED,
@@ -131,7 +131,7 @@ async def claim(session: AsyncSession, account_id: uuid.UUID, role: str) -> uuid
     """
     # Two claims of one person wait for each other here, so that they cannot take two seats.
     account = await lock_human(session, account_id)
-    await live.one_at_a_time(session, account_id)
+    await locks.claims(session, account_id)
     person = await participant_of(session, account)
     mine = {"person": person, "role": role}
     awaited: uuid.UUID | None = (await session.scalars(_AWAITED, mine)).first()

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
 from app.records import assignment, people
-from app.records.live import LET_GO
+from app.records.live import NO_PARTNER
 from app.records.people import note
 from app.records.plays import IN_PLAY
 from models import (
@@ -31,9 +31,8 @@ from models import (
     Submission,
     study_experiment,
 )
+from models.ends import COUNTED
 
-COUNTED = ("completed", "stopped")
-"""Ends after which verdicts stay in the figures and the place stays taken: see `app.studies.spec.COUNTED`."""
 TAKES_A_PLACE = or_(Enrolment.ended_as.is_(None), Enrolment.ended_as.in_(COUNTED))
 
 
@@ -295,7 +294,7 @@ async def trials_returned(session: AsyncSession, enrolment: Enrolment) -> int:
         .where(
             Account.id == enrolment.account_id,
             SeatRow.state == "returned",
-            not_(SeatRow.flags.has_key(LET_GO)),
+            not_(SeatRow.flags.has_key(NO_PARTNER)),
         )
     )
     return int(await session.scalar(found) or 0)
@@ -422,17 +421,6 @@ async def forget_answers(session: AsyncSession, enrolment: Enrolment) -> None:
     """Delete what a person answered on pages and items, and what they entered for trials and did not submit."""
     await session.execute(delete(StudyStep).where(StudyStep.enrolment_id == enrolment.id))
     await session.execute(delete(Draft).where(Draft.account_id == enrolment.account_id))
-
-
-async def let_go(session: AsyncSession, enrolment: Enrolment) -> None:
-    """Let a person go on to what follows the trials, for whom no partner came: they are paid as for all trials."""
-    study = await session.get_one(Study, enrolment.study_id)
-    pages = study.spec.get("pages") or {}
-    onward = next((page for page in ("questionnaire", "debriefing") if pages.get(page)), "done")
-    await note(session, enrolment.account_id, "let go", "enrolment", enrolment.id)
-    await turn_to(session, enrolment, onward)
-    if onward == "done":
-        await end(session, enrolment, "completed")
 
 
 async def running_late(session: AsyncSession) -> list[uuid.UUID]:

@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.protocols import PROTOCOLS
+from app.records import locks
 from models import (
     Account,
     Arm,
@@ -46,7 +47,7 @@ from models import (
 log = logging.getLogger(__name__)
 FRESH = timedelta(seconds=60)
 """How long after its last sign of life a page is taken for open."""
-LET_GO = "let_go"
+NO_PARTNER = "no_partner"
 """Among a seat's flags: no partner came."""
 _PLAIN = {"synchronize_session": False}
 
@@ -88,12 +89,6 @@ _RULES = (
     .join(Account, Account.id == Enrolment.account_id)
     .where(Account.participant_id == bindparam("person", type_=Uuid()))
 )
-
-
-async def one_at_a_time(session: AsyncSession, account: uuid.UUID) -> None:
-    """Let people of one study take seats one after another, so that two who come at once find each other."""
-    mine = select(Enrolment.study_id).where(Enrolment.account_id == account).scalar_subquery()
-    await session.execute(select(Study.id).where(Study.id == mine).with_for_update(key_share=True))
 
 
 # ── what may be shown of others ─────────────────────────────────────────────────────────────────────────────────
@@ -172,6 +167,8 @@ async def sat_down(session: AsyncSession, seat: uuid.UUID, play: uuid.UUID, expe
     rules = await rules_of(session, person)
     if rules is None:
         return False
+    # Who leaves the talk at this moment opens a seat: they have locked the play too, so what is seen now stays so.
+    await locks.play(session, play)
     if await is_waiting_room(session, play, experiment):
         until = datetime.now(UTC) + rules.waiting
         await _set_times(session, SeatRow.id == seat, until, until)
@@ -230,14 +227,18 @@ _SEATED = (
 """The people of studies in a talk."""
 
 
-async def begin(session: AsyncSession, seat: uuid.UUID, person: uuid.UUID) -> LiveRules | None:
-    """Begin the time of a turn that is shown before a worker has begun it; return its rules, None where there is no time."""
+async def begin(session: AsyncSession, seat: uuid.UUID, person: uuid.UUID) -> bool:
+    """Begin the time of a turn that is shown before a worker has begun it; False where the study gives no time.
+
+    Nothing begins where the person is not awaited any more, nor where the time runs already.
+    """
     rules = await rules_of(session, person)
     if rules is None or rules.turn is None:
-        return None
+        return False
     ends = datetime.now(UTC) + rules.turn
-    await _set_times(session, and_(SeatRow.id == seat, SeatRow.ends_at.is_(None)), ends, ends + rules.grace)
-    return rules
+    awaited = and_(SeatRow.id == seat, SeatRow.leased_until.is_not(None), SeatRow.ends_at.is_(None))
+    await _set_times(session, awaited, ends, ends + rules.grace)
+    return True
 
 
 async def answered(session: AsyncSession, seat: uuid.UUID) -> None:
@@ -248,9 +249,11 @@ async def answered(session: AsyncSession, seat: uuid.UUID) -> None:
 async def _set_times(
     session: AsyncSession, where: ColumnElement[bool], ends: datetime | None, closes: datetime | None
 ) -> None:
-    changed = SeatRow.ends_at.is_distinct_from(ends)
+    """Set the times of seats that people have; a seat that was left meanwhile, or whose talk has ended, keeps none."""
+    theirs, changed = SeatRow.state == "waiting", SeatRow.ends_at.is_distinct_from(ends)
     await session.execute(
-        update(SeatRow).where(where, changed).values(ends_at=ends, closes_at=closes), execution_options=_PLAIN
+        update(SeatRow).where(where, theirs, changed).values(ends_at=ends, closes_at=closes),
+        execution_options=_PLAIN,
     )
 
 

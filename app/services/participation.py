@@ -134,6 +134,15 @@ async def go_on(db: AsyncSession, part: Part) -> None:
         await enrolments.end(db, part.enrolment, await _how_done(db, part))
 
 
+async def let_go(db: AsyncSession, part: Part) -> None:
+    """Turn a person for whom no partner came to what follows the trials: they are paid as for all of them."""
+    following = itinerary.after(part.spec, Page.TRIALS)
+    await people.note(db, part.account.id, "let go", "enrolment", part.enrolment.id)
+    await enrolments.turn_to(db, part.enrolment, following)
+    if following == DONE:
+        await enrolments.end(db, part.enrolment, End.COMPLETED)
+
+
 async def _how_done(db: AsyncSession, part: Part) -> End:
     """Return whether all was done that could be, or trials are missing because they were given back."""
     missing = part.enrolment.promised - await enrolments.trials_done(db, part.enrolment)
@@ -185,8 +194,9 @@ async def trials_of(db: AsyncSession, part: Part) -> Trials | None:
         return Trials(progress, ready=True, in_hand=True)
     if progress.next is None and not held:
         return None
-    if progress.next not in (TRIAL, None):
-        return Trials(progress, ready=True, in_hand=False)
+    if progress.next is not None and progress.next != TRIAL:
+        begun = await enrolments.step_of(db, part.enrolment.id, Page.TRIALS, progress.next)
+        return Trials(progress, ready=True, in_hand=begun is not None)
     if progress.next == TRIAL and await assignment.left(db, part.person, part.spec.role):
         return Trials(progress, ready=True, in_hand=False)
     if not held and not await assignment.to_come(db, part.person, part.spec.role):

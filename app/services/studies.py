@@ -1,7 +1,7 @@
 """Making and steering studies on behalf of an account, or of the command line."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -13,11 +13,13 @@ from app.records import people
 from app.records import studies as records
 from app.records.experiments import one_at_a_time
 from app.records.studies import NO_SEATS, Seats
+from app.records.study_look import unlike_items
 from app.services import visibility
 from app.services.egress import KEY_PREFIX, may_name_key
 from app.services.refusal import Refused
 from app.settings import Settings
 from app.studies.codes import codes_of
+from app.studies.itinerary import check_keys
 from app.studies.pay import pay_warnings
 from app.studies.spec import MOST_TEXT, Page, StudySpec, parse_study
 from models import Account, Experiment, Study, StudyText
@@ -199,6 +201,7 @@ async def check(db: AsyncSession, who: Who, spec: StudySpec, study: uuid.UUID | 
         ],
         *_seats(spec, {name: seats.get(row.id, NO_SEATS) for name, row in found.items()}),
         *_replacement(spec, found.values()),
+        *await _items(db, spec, list(ids)),
     ]
     waiting = sum(one.free - one.ready for one in seats.values())
     return Checked(tuple(problems), (*pay_warnings(spec), *_warnings(spec), *_waiting(waiting)))
@@ -250,6 +253,16 @@ def _replacement(spec: StudySpec, experiments: Iterable[Experiment]) -> list[str
         for row in experiments
         if name is not None and name not in row.spec.get("participants", {})
     ][:1]
+
+
+async def _items(db: AsyncSession, spec: StudySpec, experiments: Collection[uuid.UUID]) -> list[str]:
+    """Refuse items between trials where every trial shows that it is none of them."""
+    if not check_keys(spec) or not (does := await unlike_items(db, experiments)):
+        return []
+    return [
+        f"checks: people could tell attention checks and gold items from trials, in which they {does}: "
+        "leave these items out, or name another experiment."
+    ]
 
 
 def counted(number: int, one: str, more: str = "") -> str:

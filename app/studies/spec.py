@@ -19,6 +19,8 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
 
 from app.experiments.spec import NAME, Part, SpecError, first_mistake, load_yaml, one_of
+from models.ends import COUNTED as COUNTED
+from models.ends import End as End
 
 FILE = "the study's file"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -40,29 +42,6 @@ class Page(StrEnum):
     TRIALS = "trials"
     QUESTIONNAIRE = "questionnaire"
     DEBRIEFING = "debriefing"
-
-
-class End(StrEnum):
-    """How a person's part in a study ended."""
-
-    COMPLETED = "completed"
-    """They did all that was promised."""
-    SCREENED_OUT = "screened_out"
-    """They did not pass the comprehension questions, or did not consent."""
-    FAILED_CHECKS = "failed_checks"
-    """They failed as many attention checks as the file says."""
-    STOPPED = "stopped"
-    """They stopped early, and are paid for what they did."""
-    WITHDRAWN = "withdrawn"
-    """They withdrew: nothing of theirs is counted."""
-    RETURNED = "returned"
-    """The recruiter says that they returned the submission."""
-    TIMED_OUT = "timed_out"
-    """They ran out of time."""
-
-
-COUNTED = frozenset({End.COMPLETED, End.STOPPED})
-"""Ends after which a person's verdicts stay in the figures. After others they are given back, and their place is free."""
 
 
 class Item(Part):

@@ -20,6 +20,7 @@ from app.languages import marked
 from app.participants.outages import Patience
 from app.records.database import Database
 from app.reports.report_cache import ReportCache
+from app.services import overdue
 from app.services.egress import GuardedParticipantFactory, allow_list
 from app.services.estimates import Estimates
 from app.services.participation import TakesNoPart
@@ -41,7 +42,6 @@ from app.web.privacy import routes as privacy
 from app.web.render import page
 from app.web.reports.comparison import router as comparisons
 from app.web.reports.routes import router as reports
-from app.web.seats import overdue
 from app.web.seats.routes import router as seats
 from app.web.security import middleware
 from app.web.security.middleware import NotSignedIn

@@ -166,7 +166,7 @@ ALTER TABLE draft
     ADD CONSTRAINT ck_draft_effort_is_not_negative CHECK (active_seconds >= 0 AND focus_changes >= 0 AND edits >= 0)
 """
 WAYS = (
-    "'returned', 'absent', 'stopped', 'withdrawn', 'timed_out', 'failed_checks', 'screened_out', 'completed'"
+    "'absent', 'completed', 'screened_out', 'failed_checks', 'stopped', 'withdrawn', 'returned', 'timed_out'"
 )
 SEAT = f"""
 ALTER TABLE seat

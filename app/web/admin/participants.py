@@ -18,11 +18,11 @@ from app.participants.participant_factory import parse_settings
 from app.protocols.quotes import MarkedText
 from app.records import admin
 from app.services import participants as services
+from app.services.marked_quotes import pieces
 from app.services.probe import ANSWERS, PASSAGE, QUESTION, ProbedAsk
 from app.services.refusal import Refused
 from app.web.experiment_editor.form_fields import LABELS
 from app.web.fields import Field, fields, typed
-from app.web.marked_quotes import pieces
 from app.web.parameters import PageNumber
 from app.web.render import page
 from app.web.security.middleware import Db, Who

@@ -11,7 +11,7 @@ from app.protocols import PROTOCOLS
 from app.protocols.core import AnyContent, Seat, Speech, Stance, parse_content
 from app.protocols.views import LETTERS, label
 from app.records.browse import Transcript
-from app.web.marked_quotes import Piece, Stretch, marked_passage, pieces
+from app.services.marked_quotes import Piece, Stretch, marked_passage, pieces
 from models import Arm, Move, Participant, Trial, Verdict
 
 Outcome: TypeAlias = Literal["right", "wrong", "torn"]

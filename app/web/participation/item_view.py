@@ -15,8 +15,8 @@ from app.protocols.quotes import MarkedText, Quote
 from app.protocols.views import Line, View
 from app.protocols.writing import count_words
 from app.records.seats import Held
+from app.services.marked_quotes import rendered_pieces
 from app.studies.spec import Item, ItemSpeech
-from app.web.marked_quotes import rendered_pieces
 from models import StudyStep
 
 
@@ -25,24 +25,23 @@ class ItemTurn:
     """What `app.engine.Turn` is for a trial, as far as the page of a judge and its form use it."""
 
     due: Sequence[tuple[Ask, View]]
+    steps: int
+    """Groups of speeches in the whole item."""
     given: Sequence[tuple[Ask, AnyContent]] = ()
     examples: Sequence[Example] = ()
     judging: bool = True
     each_step: bool = False
 
-    @property
-    def steps(self) -> int:
-        """Return the number of groups of speeches."""
-        return len(self.due[0][1].groups)
 
+def turn_of(item: Item, *, together: bool, each_step: bool = False, given: Sequence[Belief] = ()) -> ItemTurn:
+    """Return what is asked on an item: one belief after all that was said, or one more after each step.
 
-def turn_of(item: Item, *, together: bool) -> ItemTurn:
-    """Return what is asked on an item: one belief, after all that was said.
-
-    Where speeches are made `together`, those of different speakers in a row are one step, as in the study's trials.
+    Where speeches are made `together`, those of different speakers in a row are one step, as in the study's trials. Of
+    `each_step`, the beliefs before are `given`.
     """
     groups = _groups(item.speeches, together=together)
     order = tuple(range(len(item.answers)))
+    step = min(len(given), len(groups)) if each_step else len(groups)
     view = View(
         kind="belief",
         wants="belief",
@@ -53,14 +52,19 @@ def turn_of(item: Item, *, together: bool) -> ItemTurn:
         answers=item.answers,
         order=order,
         side=None,
-        groups=groups,
-        evidence=_evidence([line for group in groups for line in group]),
+        groups=groups[:step],
+        evidence=_evidence([line for group in groups[:step] for line in group]),
         limits=Limits(),
         facts=Facts(),
     )
-    shows = tuple((f"speech{number}",) for number in range(len(groups)))
-    ask = Ask(place(0, len(groups)), "judge", "belief", "belief", shows, order)
-    return ItemTurn(due=[(ask, view)])
+    before = [(_ask(number, order), belief) for number, belief in enumerate(given)]
+    return ItemTurn([(_ask(step, order), view)], len(groups), before, each_step=each_step)
+
+
+def _ask(step: int, order: tuple[int, ...]) -> Ask:
+    """The belief after a step."""
+    shows = tuple((f"speech{number}",) for number in range(step))
+    return Ask(place(0, step), "judge", "belief", "belief", shows, order)
 
 
 def _groups(speeches: Sequence[ItemSpeech], *, together: bool) -> tuple[tuple[Line, ...], ...]:
@@ -116,14 +120,30 @@ def held_of(step: StudyStep, item: Item, seconds: int | None) -> Held:
         question=item.question,
         handed_on=False,
         seconds=seconds,
-        flags={},
+        flags=step.draft.get("flags", {}),
         # No experiment has it: an item is of none.
         experiment=step.address,
         enrolled=True,
     )
 
 
+def given_in(step: StudyStep) -> list[Belief]:
+    """Return the beliefs that were given before the one in hand, of an item that asks after each step."""
+    return [Belief(p=tuple(p), method="stated", reason=reason) for p, reason in step.draft.get("given", ())]
+
+
+def with_belief(step: StudyStep, belief: Belief, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the draft of an item once a belief was given that is not the last."""
+    given = [*step.draft.get("given", ()), [list(belief.p), belief.reason]]
+    return {"given": given, "flags": dict(fields)}
+
+
 def answers_of(belief: Belief, fields: Mapping[str, Any], now: datetime, step: StudyStep) -> dict[str, Any]:
-    """Return what is stored of an answered item: the belief in the item's own order, the reason, and the marked fields."""
+    """Return what is stored of an answered item: the belief in the item's own order, the reason, and the marked fields.
+
+    Where beliefs were given before the last one, `beliefs` has them.
+    """
     seconds = round((now - step.shown_at).total_seconds(), 1)
-    return {"p": list(belief.p), "reason": belief.reason, "seconds": seconds, **fields}
+    before = [p for p, _ in step.draft.get("given", ())]
+    also = {"beliefs": before} if before else {}
+    return {"p": list(belief.p), "reason": belief.reason, "seconds": seconds, **also, **fields}

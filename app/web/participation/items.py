@@ -1,11 +1,12 @@
 """Items of a study: made-up trials with a known answer, at addresses and on pages like those of trials.
 
-What is entered, how long it takes and what was typed is stored as of a trial, with the study's steps.
+Whatever is asked at such an address is answered as for a trial in the same state, and once the part is over all addresses
+answer alike: so no status, header or redirect tells items from trials. What is entered, how long it takes and what was typed is stored as of a trial, with the study's steps.
 """
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -14,27 +15,32 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.engine import Turn
-from app.judge_fields import FieldMoment, FieldValue, fields_at
+from app.judge_fields import FieldMoment, FieldValue, fields_at, latest
+from app.languages import gettext as _
+from app.languages import marked
 from app.protocols.core import Belief
 from app.protocols.views import LETTERS
 from app.records import enrolments
 from app.records.database import Database
 from app.records.drafts import SLACK, Effort, merged, totals
-from app.records.study_look import look_of
+from app.records.study_look import Look, look_of
 from app.records.timing import Clock
 from app.services import participation
 from app.services.participation import Part, part_of
 from app.services.rate_limit import limited
 from app.services.refusal import Refused
+from app.services.seat_answers import CheckedAnswers, Sent, is_final, taken
 from app.studies.spec import Item, Page
 from app.web.markdown import rendered
-from app.web.participation.item_view import answers_of, held_of, turn_of
+from app.web.participation.item_view import answers_of, given_in, held_of, turn_of, with_belief
 from app.web.participation.page_head import page_head
 from app.web.render import page
 from app.web.seats import turn_page
-from app.web.seats.sent import CheckedAnswers, Sent, taken
 from models import Account, StudyStep
 
+GONE = marked("Your seat went to another person: go to the start for the next one.")
+NOT_SAVED = {"saved": None, "counts": {}, "over": "done"}
+"""What autosave is answered where nothing is asked any more."""
 NO_EFFORT: Mapping[str, float] = asdict(Effort())
 
 
@@ -57,6 +63,14 @@ async def step_at(request: Request, who: Account, address: uuid.UUID) -> StudySt
         return await enrolments.step_at(db, who.id, address)
 
 
+async def over(db: AsyncSession, who: Account) -> bool:
+    """Return whether the part of a person who judges has ended."""
+    if not who.for_study or who.role != "judge":
+        return False
+    part = await enrolments.of_account(db, who.id)
+    return part is not None and part.ended_as is not None
+
+
 def _database(request: Request) -> Database:
     database: Database = request.app.state.database
     return database
@@ -66,11 +80,20 @@ def _onward() -> Response:
     return RedirectResponse("/part", status_code=303)
 
 
-async def _opened(db: AsyncSession, who: Account, address: uuid.UUID) -> tuple[Part, StudyStep, Item] | None:
-    """Return part, step and item where it waits for an answer; None where it does not any more."""
+async def _opened(
+    db: AsyncSession, who: Account, address: uuid.UUID, *, refused: bool = True
+) -> tuple[Part, StudyStep, Item] | None:
+    """Return part, step and item where it waits for an answer; None where it does not any more.
+
+    One that was given back is `refused`, unless the part is over. Raise Refused.
+    """
     part = await part_of(db, who)
     step = await enrolments.step_at(db, who.id, address, lock=True)
-    if step is None or part.ended is not None or step.submitted_at is not None:
+    if step is None or part.ended is not None:
+        return None
+    if refused and step.answers == participation.RETURNED:
+        raise Refused(410, _(GONE))
+    if step.submitted_at is not None:
         return None
     return part, step, participation.item_of(part.spec, step.item)
 
@@ -100,7 +123,7 @@ async def _page(
     refused: Refused | None = None,
 ) -> Response:
     look = await look_of(db, part.study.id)
-    turn = _turn(item, together=look.together)
+    turn = _turn(item, step, look)
     entered = sent.entered if sent else ({turn.due[0][0].path: step.draft} if step.draft else {})
     held = held_of(step, item, look.seconds)
     content = turn_page.shown(held, turn, entered, outcome)
@@ -112,9 +135,10 @@ async def _page(
     return page(request, "pages/turn.html", status=status, **content, **also)
 
 
-def _turn(item: Item, *, together: bool) -> Turn:
+def _turn(item: Item, step: StudyStep, look: Look) -> Turn:
     """What the page takes; an item's turn has all of it that a judge's page uses."""
-    return cast(Turn, turn_of(item, together=together))
+    found = turn_of(item, together=look.together, each_step=look.each_step, given=given_in(step))
+    return cast(Turn, found)
 
 
 def _clock(step: StudyStep, seconds: int | None) -> Clock | None:
@@ -164,25 +188,23 @@ async def _why(request: Request, db: AsyncSession, part: Part, step: StudyStep) 
 async def save(request: Request, who: Account, step: StudyStep, sent: Sent) -> Response:
     """Keep what was entered so far."""
     async with _database(request).session.begin() as db:
-        found = await _opened(db, who, step.address)
-        kept = found is not None and _keep(found[1], _path_of(found[2]), sent)
-    why = {} if kept else {"over": "done"}
-    return JSONResponse({"saved": sent.at if kept else None, "counts": {}, **why})
+        if (found := await _opened(db, who, step.address)) is None:
+            return JSONResponse(NOT_SAVED)
+        kept = await _keep(db, *found, sent)
+    return JSONResponse({"saved": sent.at, "counts": {}} if kept else {**NOT_SAVED, "over": ""})
 
 
-def _path_of(item: Item) -> set[str]:
-    """Paths that the item can be asked at, however its speeches are grouped."""
-    return {turn_of(item, together=together).due[0][0].path for together in (True, False)}
-
-
-def _keep(step: StudyStep, paths: set[str], sent: Sent) -> bool:
+async def _keep(db: AsyncSession, part: Part, step: StudyStep, item: Item, sent: Sent) -> bool:
     """Put what was entered and the effort on record; False where it is of another form."""
+    look = await look_of(db, part.study.id)
+    # However its speeches are grouped: that may change while the page is open.
+    paths = {_turn(item, step, replace(look, together=so)).due[0][0].path for so in (True, False)}
     [*entered] = sent.entered.items()
     if len(entered) != 1 or entered[0][0] not in paths:
         return False
     content = entered[0][1]
     if int(content["at"]) >= int(step.draft.get("at", 0)):
-        step.draft = content
+        step.draft = {**{key: step.draft[key] for key in ("given", "flags") if key in step.draft}, **content}
     step.effort = _more(step, sent)
     return True
 
@@ -205,7 +227,7 @@ async def submit(
     onward = RedirectResponse(f"/seat/{step.address}#new", status_code=303)
     async with _database(request).session.begin() as db:
         found = await _opened(db, who, step.address)
-        if found is None or not _keep(found[1], _path_of(found[2]), sent):
+        if found is None or not await _keep(db, *found, sent):
             return onward
     refused = None
     try:
@@ -220,15 +242,28 @@ async def submit(
         if refused:
             return await _page(request, db, part, row, item, sent, refused=refused)
         look = await look_of(db, part.study.id)
-        turn = _turn(item, together=look.together)
+        turn = _turn(item, row, look)
+        if not sent.answers_to(turn):  # another tab was quicker
+            return onward
         outcome = taken(turn, sent)
         if outcome.errors:
             return await _page(request, db, part, row, item, sent, outcome)
-        belief = outcome.contents[turn.due[0][0].path]
-        assert isinstance(belief, Belief)
-        answers = answers_of(belief, _marked(sent), datetime.now(UTC), row)
-        await participation.answer_item(db, part, row, answers)
+        await _record(db, part, row, turn, outcome, sent)
     return onward
+
+
+async def _record(
+    db: AsyncSession, part: Part, step: StudyStep, turn: Turn, outcome: CheckedAnswers, sent: Sent
+) -> None:
+    """Store a belief: the last one answers the item."""
+    [(ask, _view)] = turn.due
+    belief = outcome.contents[ask.path]
+    assert isinstance(belief, Belief)
+    if is_final(turn, ask):
+        answers = answers_of(belief, _marked(sent), datetime.now(UTC), step)
+        await participation.answer_item(db, part, step, answers)
+    else:
+        step.draft = with_belief(step, belief, _marked(sent))
 
 
 def _marked(sent: Sent) -> dict[str, FieldValue]:
@@ -240,15 +275,19 @@ def _marked(sent: Sent) -> dict[str, FieldValue]:
 async def return_form(request: Request, who: Account, step: StudyStep) -> Response:
     """Ask whether they mean it, as of a trial."""
     async with _database(request).session.begin() as db:
-        if await _opened(db, who, step.address) is None:
-            return _onward()
-    fields = [(field, field.empty) for field in fields_at(FieldMoment.RETURN)]
+        if (found := await _opened(db, who, step.address)) is None:
+            ended = (await part_of(db, who)).ended is not None
+            return _onward() if ended else RedirectResponse(f"/seat/{step.address}", status_code=303)
+        entered = found[1].draft
+    fields = [
+        (field, latest(field, entered, entered.get("flags", {}))) for field in fields_at(FieldMoment.RETURN)
+    ]
     return page(request, "pages/seat_return.html", id=step.address, judging=True, fields=fields)
 
 
 async def give_back(request: Request, who: Account, step: StudyStep) -> Response:
-    """Leave it out, and go on."""
+    """Leave it out, and go on; pressed again it changes nothing."""
     async with _database(request).session.begin() as db:
-        if (found := await _opened(db, who, step.address)) is not None:
+        if (found := await _opened(db, who, step.address, refused=False)) is not None:
             await participation.return_item(db, found[0], found[1])
     return _onward()

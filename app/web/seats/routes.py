@@ -6,7 +6,7 @@ answer, nor whether the others are models or people, but for what the records al
 
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.engine import Engine, Turn
-from app.judge_fields import FieldMoment, fields_at, latest, read_fields
+from app.judge_fields import FieldMoment, FieldValue, JudgeField, fields_at, latest, read_fields
 from app.languages import gettext as _
 from app.languages import marked
 from app.protocols.core import ProtocolError
@@ -26,14 +26,15 @@ from app.records.eligibility import MOST
 from app.records.presence import Presence, Room
 from app.records.seats import Held
 from app.records.timing import Clock
+from app.services import overdue
 from app.services.rate_limit import limited
 from app.services.refusal import Refused
+from app.services.seat_answers import CheckedAnswers, Sent, counts, is_final, read, taken
 from app.web.judge import feedback
 from app.web.judge.completion import completion_for
 from app.web.participation import items
 from app.web.render import page
-from app.web.seats import overdue, turn_page
-from app.web.seats.sent import CheckedAnswers, Sent, counts, is_final, read, taken
+from app.web.seats import turn_page
 from app.web.security.middleware import Db, Who
 from models import Account
 
@@ -43,6 +44,7 @@ SUBMITS = 30
 TOO_MANY = marked("Not sent: that was a lot in one minute. Wait a moment and send it again; it is saved.")
 EXAMPLES_SHOWN, EXAMPLES_READ = "examples_shown", "examples_read"
 """Among a seat's flags: its holder was shown what is false of other texts, and has gone on from there to the trial."""
+NOT_YOURS = marked("There is no such seat among yours: go to the start for the next one.")
 UNREADABLE = marked("This form is not as the page made it: load the page again; what was saved is there.")
 
 
@@ -118,7 +120,8 @@ async def _seat(request: Request, who: Account, seat_id: uuid.UUID, read: bool) 
     """The page; None where the time for the turn is over, and that is to be seen to first."""
     async with _database(request).session.begin() as db:
         standing = await items.standing(db, who)
-        if standing.over and await seats.held(db, seat_id, who.participant_id) is None:
+        judges = who.role == "judge"
+        if standing.over and (judges or await seats.held(db, seat_id, who.participant_id) is None):
             return RedirectResponse("/part", status_code=303)
         held = await _mine(db, who, seat_id, let_go=True)
         if held.late and not held.over:
@@ -135,7 +138,9 @@ async def _seat(request: Request, who: Account, seat_id: uuid.UUID, read: bool) 
         if _brings_nothing(request, held):
             return Response(status_code=204)
         turn = await _turn(request, db, held)
-        await assignment.keep(db, held.id, _person(who), turn=held.judging or bool(turn.due))
+        kept = await assignment.keep(db, held.id, _person(who), turn=held.judging or bool(turn.due))
+        if turn.due and not kept and not held.over:
+            return None  # It went on, or ended, since it was looked at.
         held = await _timed(db, who, held, turn)
         unread = bool(turn.examples) and EXAMPLES_READ not in held.flags
         if unread:
@@ -153,10 +158,10 @@ async def _timed(db: AsyncSession, who: Account, held: Held, turn: Turn) -> Held
     """Let the time of a turn in a study begin, where the page comes before the worker who would begin it."""
     if held.judging or not held.enrolled or not turn.due or held.time is not None:
         return held
-    rules = await live.begin(db, held.id, _person(who))
-    if rules is None or rules.turn is None:
+    if not await live.begin(db, held.id, _person(who)):
         return held
-    return replace(held, time=rules.turn.total_seconds(), grace=rules.grace.total_seconds())
+    now = await _held(db, who, held.id)
+    return replace(held, time=now.time, grace=now.grace)
 
 
 def _brings_nothing(request: Request, held: Held) -> bool:
@@ -193,8 +198,9 @@ def _waiting_room(request: Request, held: Held, room: Room) -> Response:
 @router.get("/seat/{seat_id}/others", name="seat_others")
 async def seat_others(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> Response:
     """Who else is there in a talk, as far as that is shown; asked by an open page every so often."""
-    found = await presence.others(db, seat_id, _person(who))
-    if found is None:
+    found = None
+    item = await items.step_at(request, who, seat_id) is not None or await items.over(db, who)
+    if not item and (found := await presence.others(db, seat_id, _person(who))) is None:
         await _held(db, who, seat_id)  # refuses a seat that is not theirs
     return page(request, "fragments/_turn_others.html", id=seat_id, others=found)
 
@@ -238,7 +244,7 @@ def _turn_page(
 async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID, *, let_go: bool = False) -> Held:
     """A seat of theirs that can be seen, with `let_go` also one in which no partner came; others do not exist for them."""
     held = await _held(db, who, seat_id)
-    if held.state == "returned" and let_go and held.flags.get(live.LET_GO):
+    if held.state == "returned" and let_go and held.flags.get(live.NO_PARTNER):
         return held
     if held.abandoned and not await _shows_presence(db, held):
         # That a person left would tell that there was one.
@@ -251,7 +257,7 @@ async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID, *, let_go: b
             ),
         )
     if held.state == "returned":
-        raise Refused(410, _("Your seat went to another person: go to the start for the next one."))
+        raise Refused(410, _(items.GONE))
     if held.judging and held.over == "cancelled":
         raise Refused(
             410, _("This study has ended, so this trial is not needed any more. Thank you for your work.")
@@ -264,12 +270,14 @@ async def _mine(db: AsyncSession, who: Account, seat_id: uuid.UUID, *, let_go: b
 async def _held(db: AsyncSession, who: Account, seat_id: uuid.UUID) -> Held:
     held = await seats.held(db, seat_id, who.participant_id)
     if held is None:
-        raise Refused(404, _("There is no such seat among yours: go to the start for the next one."))
+        raise Refused(404, _(NOT_YOURS))
     return held
 
 
 def _person(who: Account) -> uuid.UUID:
-    assert who.participant_id is not None
+    """The participant that they are. Raise Refused for an account that never took a seat, as for a seat that is not theirs."""
+    if who.participant_id is None:
+        raise Refused(404, _(NOT_YOURS))
     return who.participant_id
 
 
@@ -296,7 +304,7 @@ async def _turn(request: Request, db: AsyncSession, held: Held, *, lock: bool = 
             409, _("This cannot be shown any more: give it back, or write to the person who invited you.")
         ) from error
     if turn is None:
-        raise Refused(410, _("Your seat went to another person: go to the start for the next one."))
+        raise Refused(410, _(items.GONE))
     return turn
 
 
@@ -308,6 +316,8 @@ async def draft(request: Request, who: Who, db: Db, seat_id: uuid.UUID, sent: Se
     """Keep what was entered so far, and the seat; say how its quotes were found."""
     if step := await items.step_at(request, who, seat_id):
         return await items.save(request, who, step, sent)
+    if await items.over(db, who):
+        return JSONResponse(items.NOT_SAVED)
     held = await _mine(db, who, seat_id)
     turn = await _turn(request, db, held)
     kept = await _keep(db, who, turn, sent)
@@ -335,6 +345,8 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
     if step := await items.step_at(request, who, seat_id):
         return await items.submit(request, who, step, sent, SUBMITS, _(TOO_MANY))
     async with _database(request).reading() as db:
+        if await items.over(db, who):
+            return RedirectResponse(f"{address(seat_id)}#new", status_code=303)
         place = (await items.standing(db, who)).place
         held = await _mine(db, who, seat_id)
     if held.late and not held.over:
@@ -401,6 +413,8 @@ async def return_form(request: Request, who: Who, db: Db, seat_id: uuid.UUID) ->
     """Ask whether they mean it."""
     if step := await items.step_at(request, who, seat_id):
         return await items.return_form(request, who, step)
+    if await items.over(db, who):
+        return RedirectResponse("/part", status_code=303)
     held = await _mine(db, who, seat_id)
     if held.judging and held.over == "done":
         return RedirectResponse(address(seat_id), status_code=303)
@@ -419,15 +433,23 @@ async def return_form(request: Request, who: Who, db: Db, seat_id: uuid.UUID) ->
 async def give_back(request: Request, who: Who, db: Db, seat_id: uuid.UUID) -> Response:
     """Let another person go on in their place; pressed again, or after the end, it changes nothing."""
     if step := await items.step_at(request, who, seat_id):
+        await _returned(request, fields_at(FieldMoment.RETURN))
         return await items.give_back(request, who, step)
+    if await items.over(db, who):
+        await _returned(request, fields_at(FieldMoment.RETURN))
+        return RedirectResponse("/part", status_code=303)
     held = await _held(db, who, seat_id)
-    fields = fields_at(FieldMoment.RETURN) if held.judges else []
-    try:
-        flags = read_fields(await request.form(), fields)
-    except ValueError as error:
-        raise Refused(422, _(UNREADABLE)) from error
+    flags = await _returned(request, fields_at(FieldMoment.RETURN) if held.judges else [])
     await assignment.give_back(db, held.id, who, flags)
     return RedirectResponse("/part" if who.for_study else "/judge" if held.judging else "/", status_code=303)
+
+
+async def _returned(request: Request, fields: Sequence[JudgeField]) -> dict[str, FieldValue]:
+    """What was marked when a seat was given back. Raise Refused."""
+    try:
+        return read_fields(await request.form(), fields)
+    except ValueError as error:
+        raise Refused(422, _(UNREADABLE)) from error
 
 
 # ── afterwards ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -35,9 +35,9 @@ from app.protocols.quotes import MarkedText
 from app.protocols.taking_part import TurnFacts
 from app.protocols.views import Line, View
 from app.records.seats import Held
+from app.services.marked_quotes import Piece, marked_passage, pieces, rendered_pieces
+from app.services.seat_answers import CheckedAnswers, bounds, is_final
 from app.statistics.scores import points
-from app.web.marked_quotes import Piece, marked_passage, pieces, rendered_pieces
-from app.web.seats.sent import CheckedAnswers, bounds, is_final
 
 log = logging.getLogger(__name__)
 HEADINGS = {

@@ -5,10 +5,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from app.services.marked_quotes import Piece, rendered_pieces
 from app.studies.spec import Item, ItemSpeech, Page, StudySpec
 from app.templating import environment
 from app.web.markdown import rendered
-from app.web.marked_quotes import Piece, rendered_pieces
 from app.web.participation.page_head import PageHead
 
 ShownItem = tuple[Item, list[tuple[str, list[Piece]]], Markup]

@@ -20,7 +20,7 @@ from app.records import people, seats
 from app.records.drafts import SIGNALS
 from app.reports.report import notes, report
 from app.templating import environment, plain
-from app.web.marked_quotes import pieces
+from app.services.marked_quotes import pieces
 from app.web.seats import routes
 from models import Account, Draft, Judgement, Move, SeatRow, Verdict
 from tests.factories import TEXT, passage, spec

@@ -2,14 +2,16 @@
 
 Every process that serves pages looks every two seconds, and a page looks before it is shown. Each seat is seen to in a
 transaction that has locked it, and only if it is still late then: so it does not matter how many processes look, nor
-when one of them is killed.
+when one of them is killed. What fails for one seat or study is logged, and the others are seen to all the same.
 """
 
 import asyncio
 import logging
+import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,12 +20,16 @@ from app.engine import Engine, Turn
 from app.protocols.core import AnyContent, ProtocolError
 from app.records import assignment, drafts, enrolments, live, people, plays
 from app.records.database import OUTAGE, Database
-from app.web.seats.sent import EnteredAnswer, Sent, taken
+from app.services import participation
+from app.services.participation import Part, spec_of
+from app.services.seat_answers import EnteredAnswer, Sent, taken
 from models import Enrolment, SeatRow, Trial
 
 log = logging.getLogger(__name__)
 EVERY = 2.0
 """Seconds between two looks."""
+AGAIN = timedelta(minutes=1)
+"""How long what failed is left alone."""
 ENTERED = ("text", "p", "pick", "rating")
 
 
@@ -35,33 +41,66 @@ async def watching(engine: Engine, database: Database) -> AsyncIterator[None]:
         yield
     finally:
         watcher.cancel()
-        with suppress(asyncio.CancelledError, *OUTAGE):
+        with suppress(asyncio.CancelledError):
             await watcher
 
 
 async def _watch(engine: Engine, database: Database) -> None:
+    failed = Failed()
     this = asyncio.current_task()
     while this is not None and not this.cancelling():
         try:
-            await look(engine, database)
+            await look(engine, database, failed)
         except OUTAGE as error:
             log.warning(
                 "Looking for people who are late failed (%s); another look follows", type(error).__name__
             )
+        except Exception:
+            log.exception("Looking for people who are late failed; another look follows")
         await asyncio.sleep(EVERY)
 
 
-async def look(engine: Engine, database: Database) -> int:
+class Failed:
+    """What could not be seen to of late, and is left alone for a while: an error must not fill the log."""
+
+    def __init__(self) -> None:
+        self._until: dict[uuid.UUID, float] = {}
+
+    def __contains__(self, found: uuid.UUID) -> bool:
+        return time.monotonic() < self._until.get(found, 0.0)
+
+    async def alone(self, what: str, found: uuid.UUID, work: Awaitable[int]) -> int:
+        """Return how many `work` saw to; 0 where it failed, which is logged. An outage of the database rises."""
+        try:
+            return await work
+        except OUTAGE:
+            raise
+        except Exception:
+            log.exception(
+                "Seeing to the %s %s failed: it is tried again in %d s", what, found, AGAIN.total_seconds()
+            )
+            self._until[found] = time.monotonic() + AGAIN.total_seconds()
+            return 0
+
+
+async def look(engine: Engine, database: Database, failed: Failed | None = None) -> int:
     """See to everybody who is late now, in a turn, a waiting room or a study; return how many they were."""
+    failed = failed or Failed()
     async with database.reading() as db:
         found, studies = await live.late(db), await enrolments.running_late(db)
     count = 0
     for seat in found:
-        count += await settle(engine, database, seat)
+        if seat not in failed:
+            count += await failed.alone("seat", seat, settle(engine, database, seat))
     for study in studies:
-        async with database.session.begin() as db:
-            count += await enrolments.end_overdue(db, study)
+        if study not in failed:
+            count += await failed.alone("study", study, _end_parts(database, study))
     return count
+
+
+async def _end_parts(database: Database, study: uuid.UUID) -> int:
+    async with database.session.begin() as db:
+        return await enrolments.end_overdue(db, study)
 
 
 async def settle(engine: Engine, database: Database, seat_id: uuid.UUID) -> bool:
@@ -105,11 +144,11 @@ async def _close(engine: Engine, db: AsyncSession, turn: Turn, talk: Trial, part
 
 async def _let_go(db: AsyncSession, seat: SeatRow, talk: Trial, part: Enrolment | None) -> None:
     """Give a seat back for a person for whom no partner came, and let them go on to the end of the study."""
-    await assignment.flag(db, seat.id, {live.LET_GO: True})
+    await assignment.flag(db, seat.id, {live.NO_PARTNER: True})
     await db.refresh(seat)
     await assignment.leave_late(db, seat, talk)
     if part is not None and part.ended_as is None:
-        await enrolments.let_go(db, part)
+        await participation.let_go(db, Part(part, spec_of(part.study)))
 
 
 async def _submit(

@@ -34,7 +34,7 @@ from app.protocols.quotes import MIN_WORDS, IndexedPassage
 from app.protocols.views import LETTERS, View
 from app.protocols.writing import count_words
 from app.records.drafts import Effort, Signals
-from app.web.marked_quotes import Piece, pieces
+from app.services.marked_quotes import Piece, pieces
 
 ITEMS = 50
 """Most lines of a list whose ask names no fewer."""
