@@ -6,9 +6,9 @@ from app.exchange.choices import What
 from app.exchange.columns import SCHEMAS, described
 from app.judge_fields import FIELDS, FieldKind, FieldMoment, JudgeField, fields_at, latest, read_fields
 from app.records.timing import SHOWN, TAKEN
+from app.services.seat_answers import EnteredAnswer, Sent
 from app.templating import environment
 from app.web.seats.routes import EXAMPLES_READ, EXAMPLES_SHOWN
-from app.services.seat_answers import EnteredAnswer, Sent
 
 ALWAYS = frozenset(FieldMoment)
 TICK = JudgeField("tick", FieldKind.YES_NO, "Tick", "Whether it is ticked.", ALWAYS)

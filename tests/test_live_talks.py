@@ -12,13 +12,15 @@ from sqlalchemy import func, select, text
 
 from app.exchange.choices import What
 from app.records import assignment, enrolments, experiments, studies
+from app.records import live as live_records
 from app.records.database import Database
 from app.records.enrolments import Newcomer
 from app.records.live import LiveRules
 from app.report_choices import Choices, Replaced
 from app.reports.report import Report, notes, report
+from app.services import overdue, participation
+from app.services.participation import part_of
 from app.studies.spec import Live, parse_study
-from app.services import overdue
 from models import Enrolment, Experiment, Move, Participant, SeatRow, Study, Trial
 from tests.exchange.test_export import rows_of
 from tests.factories import played
@@ -65,9 +67,11 @@ class Talks:
         browser, part = await self.join(name)
         return browser, await next_talk(browser), part
 
-    async def pair(self) -> tuple[tuple[Browser, str, Enrolment], tuple[Browser, str, Enrolment]]:
+    async def pair(
+        self, one: str = "Dora", other: str = "Emil"
+    ) -> tuple[tuple[Browser, str, Enrolment], tuple[Browser, str, Enrolment]]:
         """Two people in a talk that has begun."""
-        both = await self.sit("Dora"), await self.sit("Emil")
+        both = await self.sit(one), await self.sit(other)
         await advanced(self.site)
         return both
 
@@ -510,6 +514,143 @@ async def test_several_processes_that_look_at_once_see_to_each_person_once(site:
     done = await asyncio.gather(*(overdue.look(engine, site.database) for _ in range(4)))
     assert sum(done) == 1
     assert len([seat for seat in await talks.seats() if seat.left_as]) == 1
+
+
+async def test_where_one_late_person_cannot_be_seen_to_the_others_are(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    talks = await live(site, {}, None, "Alba", "Brise")
+    broken, _ = await talks.pair()
+    other, _ = await talks.pair("Fay", "Gil")
+    for _, seat, _ in (broken, other):
+        await talks.late(seat)
+    real, stuck = site.app.state.engine.turn, uuid.UUID(broken[1][6:])
+
+    async def turn(db: Any, seat: uuid.UUID, **more: Any) -> Any:
+        if seat == stuck:
+            raise RuntimeError("a move that no one understands")
+        return await real(db, seat, **more)
+
+    monkeypatch.setattr(site.app.state.engine, "turn", turn)
+    failed = overdue.Failed()
+    for looked in (1, 0):
+        assert await overdue.look(site.app.state.engine, site.database, failed) == looked
+    [record] = [each for each in caplog.records if each.name == overdue.__name__]
+    assert str(stuck) in record.getMessage()
+    assert record.exc_info is not None
+    assert "a move that no one understands" in str(record.exc_info[1])
+    assert [seat.id for seat in await talks.seats() if seat.left_as] == [uuid.UUID(other[1][6:])]
+
+
+async def test_an_error_of_any_kind_does_not_end_the_looking(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = asyncio.Queue[int]()
+
+    async def look(*_: Any) -> int:
+        looks.put_nowait(1)
+        raise ValueError("not of the database")
+
+    monkeypatch.setattr(overdue, "look", look)
+    monkeypatch.setattr(overdue, "EVERY", 0.0)
+    async with overdue.watching(site.app.state.engine, site.database):
+        for _ in range(3):
+            await asyncio.wait_for(looks.get(), 10)
+
+
+# ── at the same moment ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_no_time_begins_for_a_person_whose_talk_has_just_ended(site: Site) -> None:
+    talks = await live(site, {})
+    (_, here, part), _ = await talks.pair()
+    seat = uuid.UUID(here[6:])
+    await talks.change(
+        "UPDATE seat SET state = 'done', leased_until = NULL, ends_at = NULL, closes_at = NULL"
+        " WHERE participant_id IS NOT NULL"
+    )
+    async with site.database.session.begin() as db:
+        person = part.account.participant_id
+        assert person is not None
+        assert await live_records.begin(db, seat, person)
+    assert [row.ends_at for row in await talks.seats(id=seat)] == [None]
+
+
+async def test_a_page_that_a_talk_outran_shows_how_the_talk_is_now(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other leaves, and the talk ends, after a page has looked at its turn and before it begins the time of it."""
+    talks = await live(site, {})
+    (one, here, _), (two, there, _) = await talks.pair()
+    await talks.change("UPDATE seat SET ends_at = NULL, closes_at = NULL")
+    real, outran = site.app.state.engine.turn, []
+
+    async def turn(db: Any, seat: uuid.UUID, **more: Any) -> Any:
+        found = await real(db, seat, **more)
+        if seat == uuid.UUID(here[6:]) and not outran:
+            outran.append(seat)
+            await two.submit(f"{there}/return")
+        return found
+
+    monkeypatch.setattr(site.app.state.engine, "turn", turn)
+    page = await one.get(here)
+    assert outran
+    assert page.status_code == 200
+    assert "The other side has left this talk" in page.text
+    assert asked(page) == []
+
+
+async def test_who_sits_down_while_the_other_leaves_waits_in_a_waiting_room(site: Site) -> None:
+    talks = await live(site, {})
+    one, here, _ = await talks.sit("Dora")
+    two, _ = await talks.join("Emil")
+    async with site.database.session.begin() as db:
+        assert one.account is not None
+        await assignment.give_back(db, uuid.UUID(here[6:]), await db.merge(one.account, load=False), {})
+        sits = asyncio.create_task(next_talk(two))
+        await waiting_for_a_lock(site.database)
+    there = await sits
+    [own] = await talks.seats(id=uuid.UUID(there[6:]))
+    assert own.ends_at is not None, "else no one would ever let this person go"
+    assert "Waiting room" in (await two.get(there)).text
+
+
+async def test_a_look_at_the_recruiter_and_a_claim_do_not_wait_for_each_other(site: Site) -> None:
+    """A researcher locks the study and then parts in it; a person locks their part and then takes a seat."""
+    talks = await live(site, {})
+    one, part = await talks.join("Dora")
+    assert one.account is not None
+    async with site.database.session() as person, site.database.session() as researcher:
+        mine = await part_of(person, one.account)
+        await enrolments.lock(researcher, talks.study.id)
+        row = await researcher.get_one(Enrolment, part.id)
+        ends = asyncio.create_task(enrolments.end(researcher, row, "returned"))
+        await waiting_for_a_lock(site.database)
+        seat = await asyncio.wait_for(participation.next_seat(person, mine), 20)
+        assert seat is not None
+        await person.commit()
+        assert await ends
+        await researcher.commit()
+    assert [row.state for row in await talks.seats(id=seat)] == ["returned"]
+
+
+async def waiting_for_a_lock(database: Database) -> None:
+    """Return once a transaction waits for what another has locked."""
+    waits = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    for _ in range(200):
+        async with database.session() as db:
+            if await db.scalar(waits):
+                return
+        await asyncio.sleep(0.05)
+    raise AssertionError("no transaction waits for another")
+
+
+async def test_an_account_that_never_took_a_seat_reads_that_there_is_none(site: Site) -> None:
+    browser = await site.browser_of(await site.hire("Newcomer", "debater"))
+    for path in ("", "/others", "/return"):
+        assert (await browser.get(f"/seat/{uuid.uuid4()}{path}")).status_code == 404
 
 
 async def test_a_person_of_a_study_has_one_talk_at_a_time(site: Site) -> None:

@@ -1,5 +1,6 @@
 """Studies made, changed, opened, paused and closed; each refusal is one sentence, and leaves everything as it was."""
 
+import json
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -150,6 +151,52 @@ async def test_more_trials_than_one_person_can_have_are_refused_with_both_number
     await judged_by_people(database)
     said = await refusal_to_open(database, people=1, trials=3)
     assert said.startswith("trials: 3 are promised to each person, but one person can have 2 at most")
+
+
+MISLED = {
+    "passage": "Far",
+    "passage_digest": "ab" * 32,
+    "question": "Far-q1",
+    "question_text": "Who rang the bell?",
+    "argued": "The sexton did.",
+    "argument": "It was him.",
+    "acceptance": 0.8,
+}
+SHOWN = {
+    "protocol": "prover-verifier",
+    "examples": 1,
+    "prompts": {"examples": json.dumps(MISLED)},
+    "seats": {"provers": "advocate"},
+}
+MARKED = {"protocol": "critique", "mark": True, "seats": {"author": "advocate", "critics": "advocate"}}
+
+
+@pytest.mark.parametrize(
+    ("arm", "does"),
+    [
+        ({"protocol": "expert"}, "read the text"),
+        (SHOWN, "read examples first"),
+        (MARKED, "mark the points of a critique"),
+    ],
+)
+async def test_items_between_trials_that_could_be_told_from_all_of_them_are_refused(
+    database: Database, arm: dict[str, Any], does: str
+) -> None:
+    await judged_by_people(database, arms={"only": arm}, elicit="final")
+    said = await refusal_to_open(database)
+    assert said == (
+        f"checks: people could tell attention checks and gold items from trials, in which they {does}: "
+        "leave these items out, or name another experiment."
+    )
+    await created(database, name="without", checks={})
+    assert (await steered(database, "without", "open")).state == "open"
+
+
+async def test_items_are_taken_where_trials_of_one_arm_are_like_them(database: Database) -> None:
+    arms = {"only": {"protocol": "expert"}, "debate": spec()["arms"]["debate"]}
+    await judged_by_people(database, arms=arms)
+    await created(database)
+    assert (await steered(database, "pilot", "open")).state == "open"
 
 
 async def test_a_replacement_that_the_experiment_does_not_name_is_refused(database: Database) -> None:

@@ -19,8 +19,8 @@ from app.protocols.quotes import indexed, mark
 from app.records import people, seats
 from app.records.drafts import SIGNALS
 from app.reports.report import notes, report
-from app.templating import environment, plain
 from app.services.marked_quotes import pieces
+from app.templating import environment, plain
 from app.web.seats import routes
 from models import Account, Draft, Judgement, Move, SeatRow, Verdict
 from tests.factories import TEXT, passage, spec
