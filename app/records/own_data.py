@@ -128,6 +128,7 @@ async def _part(session: AsyncSession, enrolment: Enrolment, study: Study, *, st
         else {
             "recruiter": submission.recruiter,
             "recruiters_id": submission.recruiters_id,
+            "claimed": submission.claimed,
             "status": submission.status,
             "reported_at": submission.reported_at,
         },

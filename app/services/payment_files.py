@@ -205,6 +205,8 @@ async def _review(db: AsyncSession, who: Who, line: Reported) -> int:
     if not line.review or enrolment.review is not None:
         return 0
     enrolment.review, enrolment.review_reason = line.review, line.reason
+    if line.review == "rejected":
+        await recruitment.forget_unsent(db, line.part.id)
     await note(db, identity(who), line.review, "enrolment", line.part.id, {"reason": line.reason})
     return 1
 
