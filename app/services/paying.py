@@ -148,7 +148,7 @@ def _line(spec: StudySpec, part: Part, verdicts: Sequence[Verdict], recorded: Ma
 
 
 def _base_by(spec: StudySpec, part: Part, recorded: Mapping[str, Payment]) -> By:
-    if "base" in recorded:
+    if "base" in recorded and "by" in recorded["base"].detail:  # It is gone once a person's data are deleted.
         by: By = recorded["base"].detail["by"]
         return by
     if not has_api(spec):

@@ -311,7 +311,7 @@ async def sync(at: Recruitment, who: Who, name: str) -> Synced:
             counts["claimed"] += submission.claimed is not None
             one = by_id.get(submission.recruiters_id or "")
             if one is None:
-                counts["unknown"] += submission.claimed is None
+                counts["unknown"] += submission.claimed is None and bool(person)  # Or their data are deleted.
             elif one.participant == person:
                 counts.update(await report(db, spec, enrolment, submission, one.status, asked_at))
         known = {submission.recruiters_id for *_, submission in rows}

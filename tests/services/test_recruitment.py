@@ -525,7 +525,9 @@ async def test_the_slower_of_two_approvals_calls_nothing_failed(
     assert (await reviews(paid))["ada"] == ("completed", "approved")
 
 
-async def test_a_share_is_a_bonus_where_an_approval_was_refused_and_the_submission_returned(paid: Paid) -> None:
+async def test_a_share_is_a_bonus_where_an_approval_was_refused_and_the_submission_returned(
+    paid: Paid,
+) -> None:
     part = await paid.joined("ada")
     await paid.judged(part)
     await paid.ended(part, "stopped", "AWAITING REVIEW")

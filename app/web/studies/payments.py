@@ -86,7 +86,7 @@ def _under_way(lines: Any) -> list[tuple[str, str, str, int, datetime | None]]:
         for line in lines
         for kind, payment in line.recorded.items()
         if payment.state in ("sending", "failed")
-        or (payment.state == "due" and payment.detail["by"] == "bonus")
+        or (payment.state == "due" and payment.detail.get("by") == "bonus")
     ]
 
 
@@ -101,7 +101,7 @@ def _in_words(payment: Payment) -> str:
 
 
 def _outside(line: Line) -> int:
-    return sum(one.state == "due" and one.detail["by"] == "outside" for one in line.recorded.values())
+    return sum(one.state == "due" and one.detail.get("by") == "outside" for one in line.recorded.values())
 
 
 async def _said(request: Request, who: Account, name: str, said: str) -> Response:
