@@ -16,12 +16,13 @@ from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.money import figure
 from app.records import payments
 from app.records.payments import Due, Part
 from app.records.people import note
-from app.services.recruitment import LET_GO, Recruitment, has_api, identity, plain_status
+from app.services.recruitment import LET_GO, Recruitment, has_api, plain_status
 from app.services.refusal import Refused
-from app.services.studies import Who
+from app.services.studies import Who, identity
 from app.statistics.bonus import Earned
 from app.studies.earnings import Verdict, base_pay, bonus_pay
 from app.studies.itinerary import check_keys
@@ -317,7 +318,7 @@ async def _set_up(
     if made.minor is not None and made.minor != sum(sums.values()):
         raise Declined(
             409,
-            f"it reads the bonuses as {made.minor / 100:.2f} in all, and they are {sum(sums.values()) / 100:.2f}",
+            f"it reads the bonuses as {figure(made.minor)} in all, and they are {figure(sum(sums.values()))}",
         )
     async with at.study(who, name) as (db, study, _):
         for row in await payments.with_state(db, study.id, "sending", batch=batch):

@@ -21,7 +21,7 @@ from app.records.payments import Due, Part
 from app.records.people import note
 from app.services.egress import AllowList, CheckedResolver, may_name_key
 from app.services.refusal import Refused
-from app.services.studies import Who, spec_of, visible_study
+from app.services.studies import Who, identity, spec_of, visible_study
 from app.settings import Settings
 from app.studies import prolific
 from app.studies.codes import codes_of
@@ -113,11 +113,6 @@ def has_api(spec: StudySpec) -> bool:
 def plain_status(status: str) -> str:
     """Return a status in the one spelling: Prolific writes TIMED-OUT, TIMED_OUT and AWAITING REVIEW."""
     return " ".join(status.upper().replace("-", " ").replace("_", " ").split())
-
-
-def identity(who: Who) -> uuid.UUID | None:
-    """Return the account that acts; None for the command line."""
-    return None if who is None else who.id
 
 
 # ── the study there ─────────────────────────────────────────────────────────────────────────────────────────────
