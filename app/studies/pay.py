@@ -7,7 +7,7 @@ from app.money import in_words
 from app.studies.spec import Money, StudySpec
 
 PROLIFIC_DEMANDS: Mapping[str, Decimal] = {"GBP": Decimal(6), "USD": Decimal(8)}
-"""The least reward for an hour by currency. Prolific's help page "Prolific's payment principles", as read in 2026."""
+"""The least reward for an hour by currency. Prolific's help page "Prolific's payment principles", a copy read on 28 November 2026."""
 PROLIFIC_RECOMMENDS: Mapping[str, Decimal] = {"GBP": Decimal(9), "USD": Decimal(12)}
 """What the same page recommends."""
 
@@ -35,7 +35,7 @@ def pay_warnings(spec: StudySpec) -> list[str]:
     said = f"reward: {money(spec.reward)} for {spec.minutes} minutes are {in_words(rate, currency)} an hour"
     if rate < least:
         return [
-            f"{said}, and Prolific takes no study below {in_words(least, currency)} an hour (as of 2026): raise the reward."
+            f"{said}, and Prolific takes no study below {in_words(least, currency)} an hour (as of November 2026): raise the reward."
         ]
     if rate < recommended:
         return [f"{said}; Prolific recommends {in_words(recommended, currency)} or more."]

@@ -1,4 +1,4 @@
-"""A client of Prolific's API, written from its public reference (docs.prolific.com/api-reference, read in 2026).
+"""A client of Prolific's API, written from its public reference (docs.prolific.com/api-reference, its version of 2026).
 
 It knows no table. What may be asked twice without harm is asked again after a failure. What moves money is sent once: where its
 outcome is not known, `Unclear` is raised, and the caller looks at what Prolific says before anything else happens.
