@@ -14,24 +14,29 @@ import re
 import sys
 import tempfile
 import time
+import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exchange.importing import take_sample
 from app.experiments.freeze import start
 from app.experiments.spec import parse_spec
 from app.jobs import follow
-from app.records import judge_quality, studies
+from app.records import enrolments, judge_quality, payments, studies
 from app.records.database import Database, open_database
 from app.reports.report import report
+from app.services import payment_files, recruitment
+from app.services.recruitment import Recruitment
 from app.services.study_links import join_path
 from app.settings import Settings
 from app.studies.exclusions import flags_of, why_excluded
@@ -77,18 +82,35 @@ class Kind(StrEnum):
     """Diligent, and stops after two trials."""
     WITHDRAWING = "withdrawing"
     """Diligent, and withdraws after two trials."""
+    RETURNING = "returning"
+    """Diligent, goes away after two trials, and returns the submission at the recruiter."""
+    SLOW = "slow"
+    """Diligent, goes away after two trials, and runs out of time."""
 
 
 CARELESS = frozenset({Kind.HASTY, Kind.ONE_SIDED, Kind.PASTING})
 SHARES: Mapping[Kind, float] = {
-    Kind.DILIGENT: 0.5,
+    Kind.DILIGENT: 0.4,
     Kind.HASTY: 0.1,
     Kind.ONE_SIDED: 0.1,
     Kind.PASTING: 0.1,
-    Kind.LOST: 0.07,
-    Kind.STOPPING: 0.07,
+    Kind.LOST: 0.06,
+    Kind.STOPPING: 0.06,
     Kind.WITHDRAWING: 0.06,
+    Kind.RETURNING: 0.06,
+    Kind.SLOW: 0.06,
 }
+ENDS: Mapping[Kind, str] = {
+    Kind.LOST: "screened_out",
+    Kind.STOPPING: "stopped",
+    Kind.WITHDRAWING: "withdrawn",
+    Kind.RETURNING: "returned",
+    Kind.SLOW: "timed_out",
+}
+"""How the part of a kind has to end; that of the others is completed."""
+COUNTED = ("completed", "stopped")
+LEAVES_AFTER = 2
+"""Trials that those do who do not go to the end."""
 WORDS = [
     "the",
     "quote",
@@ -112,8 +134,11 @@ WORDS = [
 ]
 
 
-def study_file(people: int) -> dict[str, Any]:
-    """Return the file of the study, with every page, two attention checks and a gold item."""
+def study_file(people: int, pace: float) -> dict[str, Any]:
+    """Return the file of the study, with every page, two attention checks and a gold item.
+
+    `pace`: seconds that pass for each second that a person would take.
+    """
     return {
         "name": "simulated",
         "title": "Who is right?",
@@ -121,7 +146,9 @@ def study_file(people: int) -> dict[str, Any]:
         "trials": TRIALS,
         "people": people,
         "minutes": 20,
+        "time_limit": 60,
         "reward": {"amount": "4.00"},
+        "recruiter": {"kind": "prolific"},
         "pages": {
             "consent": {"text": "You take part freely."},
             "instructions": {"text": "Read what is said, and decide."},
@@ -146,7 +173,7 @@ def study_file(people: int) -> dict[str, Any]:
         "checks": {
             "attention": [item("gate"), item("mill")],
             "gold": [item("bridge")],
-            "minimum_seconds": 1.5,
+            "minimum_seconds": 1.5 * pace,
         },
         "exclude": [
             {"flag": "attention_failed", "at_least": 2},
@@ -187,10 +214,9 @@ class Person:
     golds: Mapping[str, str]
     """The right answer of each question: a diligent person is right by it more often than not."""
     dice: random.Random
+    pace: float = 1.0
     done: int = 0
     """Trials, items left out, that were submitted."""
-    end: str = ""
-    """What the last page said."""
     errors: list[str] = field(default_factory=list)
     believed: Counter[str] = field(default_factory=Counter)
 
@@ -199,8 +225,8 @@ class Person:
         page = await self._send(link, PROLIFIC_PID=self.name, SESSION_ID=f"session-{self.name}", STUDY_ID="s")
         for _ in range(80):
             step = re.search(r"/part/(\w+)|/seat/|/part$", page.path)
-            if page.path == "/part/done":
-                self.end = page.title
+            leaves = self.kind in (Kind.RETURNING, Kind.SLOW) and self.done >= LEAVES_AFTER
+            if page.path == "/part/done" or leaves or self.errors:
                 return
             if step is None:
                 break
@@ -215,10 +241,10 @@ class Person:
                 right = "0" if self.kind is Kind.LOST else "1"
                 return await self._send("/part/comprehension", csrf_token=page.csrf, q0=right)
             case "questionnaire":
-                return await self._send("/part/questionnaire", csrf_token=page.csrf, ease="0")
+                return await self._send("/part/questionnaire", csrf_token=page.csrf, ease="easy")
             case "trial" if page.field("0.path"):
                 return await self._judges(page)
-            case "trial" if self.done >= 2 and self.kind in (Kind.STOPPING, Kind.WITHDRAWING):
+            case "trial" if self.done >= LEAVES_AFTER and self.kind in (Kind.STOPPING, Kind.WITHDRAWING):
                 leave = "/part/stop" if self.kind is Kind.STOPPING else "/part/withdraw"
                 return await self._send(leave, csrf_token=page.csrf, sure="yes")
             case _:
@@ -226,6 +252,7 @@ class Person:
 
     async def _judges(self, page: "Shown") -> "Shown":
         first, reason, effort = self._work(page)
+        effort["active_seconds"] = round(effort["active_seconds"] * self.pace, 3)
         await asyncio.sleep(effort["active_seconds"])
         answer = {"path": page.field("0.path"), "p": [str(first), str(100 - first)], "text": reason}
         at = int(time.time() * 1000)
@@ -278,7 +305,7 @@ class Person:
         async with self.http.post(path, data=pairs) as response:
             text, status = await response.text(), response.status
         if status >= 400:
-            self.errors.append(f"{path}: {status}")
+            self.errors.append(re.sub(r"[0-9a-f-]{36}", "…", f"{path}: {status}"))
         return Shown(response.url.path, text)
 
 
@@ -304,12 +331,6 @@ class Shown:
         return self.field("csrf_token")
 
     @property
-    def title(self) -> str:
-        """Return its heading."""
-        found = re.search(r"<h1>(.*?)</h1>", self.text, re.DOTALL)
-        return found[1].strip() if found else ""
-
-    @property
     def question(self) -> str:
         """Return the question of a trial."""
         found = re.search(r'<p class="asked">(.*?)</p>', self.text, re.DOTALL)
@@ -325,21 +346,38 @@ class Shown:
 # ── the run ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def furnish(database: Database, settings: Settings, people: int) -> tuple[Study, str]:
-    """Play the experiment and open the study; return it with its link."""
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The study, before anyone comes."""
+
+    database: Database
+    settings: Settings
+    study: Study
+    link: str
+    golds: Mapping[str, str]
+    """The right answer by question."""
+
+
+async def furnish(
+    database: Database, settings: Settings, people: int, *, passages: int = 6, pace: float = 1.0
+) -> Stage:
+    """Play the experiment and open the study."""
+    file = {**EXPERIMENT, "tasks": {**EXPERIMENT["tasks"], "passages": passages}}
     async with database.session.begin() as session:
         await take_sample(session)
-        experiment = (await start(session, parse_spec(EXPERIMENT))).experiment
+        experiment = (await start(session, parse_spec(file))).experiment
     async for _ in follow(database, settings, experiment.id):
         pass
-    spec = parse_study(study_file(people))
+    spec = parse_study(study_file(people, pace))
     async with database.session.begin() as session:
         texts = {page.value: text for page, text in spec.texts.items()}
         study = await studies.add(session, spec.name, spec.normalised(), texts, None)
         await studies.keep_seats(session, study.id, [experiment.id])
         study.codes = {"completed": "DONE", "screened_out": "OUT", "failed_checks": "FAILED"}
         await studies.set_state(session, study, "open", None)
-        return study, await join_path(session, study)
+        rows = await session.execute(select(Question.text, Question.answers, Question.gold))
+        golds = {text: answers[gold] for text, answers, gold in rows}
+        return Stage(database, settings, study, await join_path(session, study), golds)
 
 
 def kinds(people: int) -> list[Kind]:
@@ -359,82 +397,190 @@ async def run(people: int, seed: int) -> bool:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="arena-people-", dir="/tmp")))
         settings = Settings(home=home, DATABASE_URL=None)
         database = await stack.enter_async_context(open_database(settings))
-        study, link = await furnish(database, settings, people)
-        async with database.session() as session:
-            rows = await session.execute(select(Question.text, Question.answers, Question.gold))
-            golds = {text: answers[gold] for text, answers, gold in rows}
+        stage = await furnish(database, settings, people)
         address, _ = await stack.enter_async_context(served(home))
-        dice = random.Random(seed)
-        order = kinds(people)
-        dice.shuffle(order)
         began = time.perf_counter()
-        crowd = await _all(address, link, order, golds, seed)
+        crowd = await everybody(stage, address, people, seed)
         took = time.perf_counter() - began
-        return await _report(database, study, crowd, took)
+        found = await outcome(stage, crowd)
+        print(f"{len(crowd)} people, {AT_ONCE} at once, {took:.0f} s\n")
+        print("\n".join(found.lines))
+        return found.right
 
 
-async def _all(
-    address: str, link: str, order: Sequence[Kind], golds: Mapping[str, str], seed: int
-) -> list[Person]:
+async def everybody(stage: Stage, address: str, people: int, seed: int, pace: float = 1.0) -> list[Person]:
+    """Let everybody take part, and then let the recruiter and the clock end the parts of those who went away."""
+    order = kinds(people)
+    random.Random(seed).shuffle(order)
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int, kind: Kind) -> Person:
-        async with room, aiohttp.ClientSession(address, timeout=aiohttp.ClientTimeout(total=60)) as http:
-            person = Person(f"pid-{number:03}", kind, http, golds, random.Random(f"{seed}/{number}"))
-            await person.takes_part(link)
+        # The address is a number, for which a jar keeps no cookies unless it is said to.
+        jar, limit = aiohttp.CookieJar(unsafe=True), aiohttp.ClientTimeout(total=60)
+        async with room, aiohttp.ClientSession(address, cookie_jar=jar, timeout=limit) as http:
+            dice = random.Random(f"{seed}/{number}")
+            person = Person(f"pid-{number:03}", kind, http, stage.golds, dice, pace)
+            await person.takes_part(stage.link)
             return person
 
-    return list(await asyncio.gather(*(one(number, kind) for number, kind in enumerate(order))))
+    crowd = list(await asyncio.gather(*(one(number, kind) for number, kind in enumerate(order))))
+    await _leave(stage, crowd)
+    return crowd
+
+
+async def _leave(stage: Stage, crowd: Sequence[Person]) -> None:
+    at = Recruitment(stage.database, stage.settings)
+    slow = [person.name for person in crowd if person.kind is Kind.SLOW]
+    returning = {person.name for person in crowd if person.kind is Kind.RETURNING}
+    async with stage.database.session.begin() as session:
+        accounts = select(Account.id).where(Account.name.in_(slow))
+        late = update(Enrolment).where(Enrolment.account_id.in_(accounts))
+        await session.execute(late.values(expires_at=func.now() - timedelta(seconds=1)))
+        parts = [part for part in await payments.parts(session, stage.study.id) if part.person in returning]
+    lines = ["part,status", *(f"{part.id},RETURNED" for part in parts)]
+    if parts:
+        await payment_files.taken(at, None, stage.study.name, "\n".join(lines).encode())
+    await recruitment.sync(at, None, stage.study.name)
 
 
 # ── what is on record ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _report(database: Database, study: Study, crowd: Sequence[Person], took: float) -> bool:
-    spec = parse_study(study.spec)
-    async with database.session.begin() as session:
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is on record in the end, held against what each person did."""
+
+    checks: Mapping[str, bool]
+    """Sentences of what has to be so, and whether it is."""
+    flagged: Mapping[Kind, tuple[int, int]]
+    """People with a flag of the quality of their work, and people, by kind."""
+    lines: Sequence[str]
+    """All of it, to be read."""
+
+    @property
+    def right(self) -> bool:
+        """Return whether all is accounted for."""
+        return all(self.checks.values())
+
+
+async def outcome(stage: Stage, crowd: Sequence[Person]) -> Outcome:
+    """Close the study, and hold what is on record against what each person did."""
+    spec = parse_study(stage.study.spec)
+    async with stage.database.session.begin() as session:
+        places = await enrolments.places_taken(session, stage.study.id)
         # Outcomes are hidden as long as a study runs.
-        await studies.set_state(session, await session.merge(study, load=False), "closed", None)
-    async with database.session() as session:
-        names = dict((await session.execute(select(Account.id, Account.name))).all())
+        study = await session.merge(stage.study, load=False)
+        await studies.set_state(session, study, "closed", None)
+    async with stage.database.session() as session:
+        names = {row[0]: row[1] for row in await session.execute(select(Account.id, Account.name))}
         found_parts = await judge_quality.parts_of(session, study.id)
         parts = {names[part.enrolment.account_id]: part for part in found_parts}
         verdicts = int(await session.scalar(select(func.count()).select_from(Verdict)) or 0)
-        states = Counter((await session.scalars(select(SeatRow.state))).all())
-        ends = Counter((await session.scalars(select(Enrolment.ended_as))).all())
+        seats = await _seats(session)
         experiment = (await session.scalars(select(Experiment))).one()
         found = await report(session, experiment)
-    print(f"{len(crowd)} people, {AT_ONCE} at once, {took:.0f} s\n")
-    print("| kind | people | ends | flagged | left out by the file's rules |\n|---|--:|---|--:|--:|")
-    for kind in Kind:
-        print(_row(kind, [person for person in crowd if person.kind is kind], parts, spec))
-    counted = [person for person in crowd if person.kind not in (Kind.LOST, Kind.WITHDRAWING)]
-    wanted = sum(person.done for person in counted)
-    exact = all(len(parts[person.name].trials) == person.done for person in counted)
-    whole = all(person.done == TRIALS for person in counted if person.kind is not Kind.STOPPING)
+    checks = _checks(crowd, parts, verdicts, seats) | {
+        "Places are taken by those who count alone": places == sum(_counts(person) for person in crowd)
+    }
+    flagged = {kind: _flagged(kind, crowd, parts, spec) for kind in Kind}
     errors = [error for person in crowd for error in person.errors]
-    print(
-        f"\n{verdicts} verdicts on record, {wanted} submitted by people who count; each person's own: {'yes' if exact else 'NO'}."
-    )
-    print(f"All who went to the end had the {TRIALS} trials they were promised: {'yes' if whole else 'NO'}.")
-    print(f"Seats: {dict(states)}. Ends: {dict(ends)}. Errors: {errors or 'none'}.\n")
-    print(
-        "| arm | people left out | verdicts left out | accuracy without them | with them |\n|---|--:|--:|--:|--:|"
-    )
-    for row in found.figures["exclusions"]:
-        without = f"{row.accuracy:.1%} [{row.low:.1%}, {row.high:.1%}]"
-        kept = f"{row.accuracy_with:.1%} [{row.low_with:.1%}, {row.high_with:.1%}]"
-        print(f"| {row.arm} | {row.people_out} | {row.verdicts_out} | {without} | {kept} |")
-    return verdicts == wanted and exact and whole and not errors
+    lines = [
+        "| kind | people | ends | flagged | left out by the file's rules |\n|---|--:|---|--:|--:|",
+        *(_row(kind, [person for person in crowd if person.kind is kind], parts, spec) for kind in Kind),
+        f"\n{_share('Careless people', CARELESS, flagged)} {_share('Diligent people', frozenset(Kind) - CARELESS, flagged)}",
+        f"{verdicts} verdicts on record. Seats by state: {dict(Counter(state for *_, state in seats))}. Errors: {dict(Counter(errors)) or 'none'}.\n",
+        *(f"- {sentence}: {'yes' if right else 'NO'}." for sentence, right in checks.items()),
+        "\n| arm | people left out | verdicts left out | accuracy without them | with them |\n|---|--:|--:|--:|--:|",
+        *(_figures(row) for row in found.figures["exclusions"]),
+    ]
+    return Outcome(checks, flagged, lines)
+
+
+Seat = tuple[uuid.UUID, uuid.UUID | None, str]
+"""Play, participant and state."""
+
+
+async def _seats(session: AsyncSession) -> list[Seat]:
+    rows = await session.execute(select(SeatRow.play_id, SeatRow.participant_id, SeatRow.state))
+    return [(play, participant, state) for play, participant, state in rows]
+
+
+def _counts(person: Person) -> bool:
+    return _end(person.kind) in COUNTED
+
+
+def _end(kind: Kind) -> str:
+    return ENDS.get(kind, "completed")
+
+
+def _checks(
+    crowd: Sequence[Person], parts: Mapping[str, Any], verdicts: int, seats: Sequence[Seat]
+) -> dict[str, bool]:
+    counted = [person for person in crowd if _counts(person)]
+    to_the_end = [person for person in counted if _end(person.kind) == "completed"]
+    done = [(play, participant) for play, participant, state in seats if state == "done"]
+    wanted = Counter(play for play, _, state in seats if state in ("open", "done"))
+    return {
+        "Each part ended as it should": all(
+            parts[person.name].enrolment.ended_as == _end(person.kind) for person in crowd
+        ),
+        "Verdicts on record are those that people who count submitted": verdicts
+        == len(done)
+        == sum(person.done for person in counted),
+        "Each of these people has their own": all(
+            len(parts[person.name].trials) == person.done for person in counted
+        ),
+        f"Who went to the end had the {TRIALS} trials that were promised": all(
+            person.done == TRIALS for person in to_the_end
+        ),
+        f"Who left early had done {LEAVES_AFTER}": all(
+            person.done == LEAVES_AFTER
+            for person in crowd
+            if person.kind in ENDS and person.kind is not Kind.LOST
+        ),
+        "No seat is still taken": not any(state == "taken" for *_, state in seats),
+        "Each transcript has exactly as many places, done or open, as were wanted": set(wanted.values())
+        == {1},
+        "No request failed": not any(person.errors for person in crowd),
+    }
+
+
+def _flagged(
+    kind: Kind, crowd: Sequence[Person], parts: Mapping[str, Any], spec: StudySpec
+) -> tuple[int, int]:
+    own = [person for person in crowd if person.kind is kind]
+    return sum(_careless(flags_of(parts[person.name], spec)) for person in own), len(own)
+
+
+def _careless(raised: Sequence[Any]) -> bool:
+    """Return whether a flag says something of the work itself; being away says nothing of it."""
+    return any(one.flag is not Flag.AWAY for one in raised)
+
+
+def _share(whose: str, of: frozenset[Kind], flagged: Mapping[Kind, tuple[int, int]]) -> str:
+    raised, people = (sum(flagged[kind][place] for kind in of) for place in (0, 1))
+    return f"{whose}: {raised} of {people} flagged."
 
 
 def _row(kind: Kind, own: Sequence[Person], parts: Mapping[str, Any], spec: StudySpec) -> str:
     flags = {person.name: flags_of(parts[person.name], spec) for person in own}
-    careless = [name for name, raised in flags.items() if any(one.flag is not Flag.AWAY for one in raised)]
+    careless = [name for name, raised in flags.items() if _careless(raised)]
     left = [name for name, raised in flags.items() if why_excluded(parts[name], raised, spec)]
-    ends = Counter(person.end for person in own)
-    said = "; ".join(f"{count} × {end}" for end, count in ends.items())
+    ends = Counter(str(parts[person.name].enrolment.ended_as).replace("_", " ") for person in own)
+    said = "; ".join(f"{count} {end}" for end, count in ends.items())
     return f"| {kind} | {len(own)} | {said} | {len(careless)} | {len(left)} |"
+
+
+def _figures(row: Any) -> str:
+    without = _with_limits(row.accuracy, row.low, row.high)
+    kept = _with_limits(row.accuracy_with, row.low_with, row.high_with)
+    return f"| {row.arm} | {row.people_out} | {row.verdicts_out} | {without} | {kept} |"
+
+
+def _with_limits(accuracy: float | None, low: float | None, high: float | None) -> str:
+    if accuracy is None:
+        return "–"
+    return f"{accuracy:.1%}" if low is None or high is None else f"{accuracy:.1%} [{low:.1%}, {high:.1%}]"
 
 
 def main() -> None:

@@ -66,7 +66,7 @@ KEPT: tuple[Kept, ...] = (
         "Your recruiter learns that you have finished.",
         Until.IDS,
         Fate.REMOVED,
-        {"submission": ("recruiters_id",), "payment": ("recruiters_id",)},
+        {"submission": ("recruiters_id", "claimed"), "payment": ("recruiters_id",)},
         Whose.STUDIES,
     ),
     Kept(

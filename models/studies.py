@@ -136,6 +136,8 @@ class Submission(Base):
     """`prolific`, `mturk` or `link`."""
     recruiters_id: Mapped[str | None]
     """The recruiter's id of the submission or assignment: a claim of the link, until the recruiter says the same."""
+    claimed: Mapped[str | None]
+    """The id that they came with, where it is another person's by the recruiter's list, or had come with another before."""
     status: Mapped[str] = mapped_column(server_default="")
     """The last status that the recruiter reported, in its own words; empty where it said nothing."""
     reported_at: Mapped[Moment | None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -61,6 +60,7 @@ def show_payments(
 
 
 async def _payments(name: str, pay: str) -> None:
+    from app.money import figure
     from app.services import paying
     from app.services.studies import spec_of, visible_study
 
@@ -72,7 +72,7 @@ async def _payments(name: str, pay: str) -> None:
         _print(found, spec)
         if not pay:
             return
-        ready = f"{Decimal(found.totals.ready) / 100:.2f}"
+        ready = figure(found.totals.ready)
         if pay != ready:
             raise UserError(
                 f"Nothing was paid: {ready} is ready and not {pay}. Look, and name the sum that you see."
@@ -106,7 +106,7 @@ def _states(line: Line) -> Sequence[str]:
 
 
 def _money(minor: int, spec: StudySpec) -> str:
-    from app.studies.pay import minor_in_words
+    from app.money import minor_in_words
 
     return minor_in_words(minor, spec.reward.currency)
 

@@ -68,8 +68,9 @@ async def _check(named: str, spec: StudySpec | None) -> bool:
 
 
 def _print_checked(spec: StudySpec, found: Checked) -> None:
+    from app.money import in_words
     from app.services.studies import counted
-    from app.studies.pay import hourly, in_words, money
+    from app.studies.pay import hourly, money
 
     currency = spec.reward.currency
     print(

@@ -51,6 +51,8 @@ class Newcomer:
     """By what they are known when they come back: the recruiter's id, or else `named` of their name."""
     word_hash: str | None = None
     """Hash of the word that they chose."""
+    listed: bool = False
+    """Whether the recruiter is asked whose a submission is, so that no claim shuts another person out."""
 
 
 def named(name: str) -> str:
@@ -143,12 +145,13 @@ async def join(
     Raise TakenSubmission.
     """
     await lock(session, study.id)
-    if newcomer.submission and await _is_taken(session, newcomer):
+    taken = bool(newcomer.submission) and await _is_taken(session, newcomer)
+    if taken and not newcomer.listed:
         raise TakenSubmission
     if not await has_room(session, study.id, wanted=wanted, trials=trials):
         return None
     async with session.begin_nested() as tried:
-        enrolment = await _enrol(session, study, newcomer, role, trials, time_limit)
+        enrolment = await _enrol(session, study, newcomer, role, trials, time_limit, taken=taken)
         account = enrolment.account
         # What was shown to the same human under other accounts counts too, so that it may be less than is free.
         if await assignment.to_come(session, await people.participant_of(session, account), role) < trials:
@@ -189,8 +192,10 @@ async def _enrol(
     role: str,
     trials: int,
     time_limit: timedelta | None,
+    *,
+    taken: bool,
 ) -> Enrolment:
-    """Make account, part and submission; the part is on its trials."""
+    """Make account, part and submission; the part is on its trials. `taken`: another came with this submission."""
     account = Account(
         id=uuid.uuid4(),
         name=newcomer.name,
@@ -218,17 +223,19 @@ async def _enrol(
         Submission(
             enrolment_id=enrolment.id,
             recruiter=newcomer.recruiter,
-            recruiters_id=newcomer.submission or None,
+            recruiters_id=None if taken else newcomer.submission or None,
+            claimed=newcomer.submission if taken else None,
         )
     )
     await session.flush()
     return enrolment
 
 
-async def submission_of(session: AsyncSession, enrolment: uuid.UUID) -> str:
-    """Return the recruiter's id of the submission; empty where there is none."""
-    found = select(Submission.recruiters_id).where(Submission.enrolment_id == enrolment)
-    return await session.scalar(found) or ""
+async def submissions_of(session: AsyncSession, enrolment: uuid.UUID) -> set[str]:
+    """Return the ids of submissions that a person came with, and that the recruiter lists under their own id."""
+    found = select(Submission.recruiters_id, Submission.claimed).where(Submission.enrolment_id == enrolment)
+    row = (await session.execute(found)).one_or_none()
+    return set() if row is None else {known for known in row if known}
 
 
 async def _trials_free(session: AsyncSession, study: uuid.UUID) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.money import figure
 from app.protocols.blanking import words_of
 from app.protocols.core import Belief, parse_content
 from models import (
@@ -128,13 +129,14 @@ async def _part(session: AsyncSession, enrolment: Enrolment, study: Study, *, st
         else {
             "recruiter": submission.recruiter,
             "recruiters_id": submission.recruiters_id,
+            "claimed": submission.claimed,
             "status": submission.status,
             "reported_at": submission.reported_at,
         },
         "payments": [
             {
                 "kind": row.kind,
-                "amount": f"{row.minor / 100:.2f} {row.currency}",
+                "amount": f"{figure(row.minor)} {row.currency}",
                 "state": row.state,
                 "recruiters_id": row.recruiters_id,
                 "recorded_at": row.created_at,

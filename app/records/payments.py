@@ -45,6 +45,8 @@ class Part:
     recruiter: str
     submission: str
     """The recruiter's id of the submission, a claim until the recruiter says the same; empty where there is none."""
+    claimed: str
+    """The id that they came with where it is another person's; empty where it is not."""
     status: str
     """The last one that the recruiter reported, in its own words."""
     reported_at: datetime | None
@@ -107,6 +109,7 @@ def _part(
         person or "",
         submission.recruiter if submission else "link",
         (submission.recruiters_id or "") if submission else "",
+        (submission.claimed or "") if submission else "",
         submission.status if submission else "",
         submission.reported_at if submission else None,
         enrolment.ended_as,
@@ -274,6 +277,24 @@ async def submission_of(
         )
     ).one_or_none()
     return None if row is None else (row[0], row[1], row[2])
+
+
+async def claims_elsewhere(
+    session: AsyncSession, study: uuid.UUID, recruiter: str, ids: Collection[str]
+) -> list[Submission]:
+    """Return, locked, what parts of other studies say of these submissions."""
+    rows = (
+        select(Submission)
+        .join(Enrolment, Enrolment.id == Submission.enrolment_id)
+        .where(
+            Enrolment.study_id != study,
+            Submission.recruiter == recruiter,
+            Submission.recruiters_id.in_(ids),
+        )
+        .order_by(Submission.enrolment_id)
+        .with_for_update(of=Submission)
+    )
+    return list(await session.scalars(rows.execution_options(populate_existing=True)))
 
 
 async def recruited_by(session: AsyncSession, recruiter: str) -> list[Study]:

@@ -331,7 +331,7 @@ _KEPT_FOR = func.make_interval(0, 0, 0, func.coalesce(Study.spec["keep_days"].as
 async def _forget_old(session: AsyncSession) -> int:
     """Remove names and recruiters' ids of the people of studies that ended long enough ago, also from the trail."""
     due = (
-        select(Enrolment.id, Account.id, Account.recruiter_id, Submission.recruiters_id)
+        select(Enrolment.id, Account.id, Account.recruiter_id, Submission.recruiters_id, Submission.claimed)
         .join(Study, Study.id == Enrolment.study_id)
         .join(Account, Account.id == Enrolment.account_id)
         .outerjoin(Submission, Submission.enrolment_id == Enrolment.id)
@@ -341,9 +341,9 @@ async def _forget_old(session: AsyncSession) -> int:
     if not rows:
         return 0
     parts, accounts = [row[0] for row in rows], [row[1] for row in rows]
-    for table in (Submission, Payment):
+    for table, ids in ((Submission, ("recruiters_id", "claimed")), (Payment, ("recruiters_id",))):
         await session.execute(
-            update(table).where(table.enrolment_id.in_(parts)).values(recruiters_id=None),
+            update(table).where(table.enrolment_id.in_(parts)).values(dict.fromkeys(ids)),
             execution_options=_PLAIN,
         )
     for payment in await session.scalars(select(Payment).where(Payment.enrolment_id.in_(parts))):

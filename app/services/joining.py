@@ -6,6 +6,7 @@ A recruiter's id is a claim. What a person who comes back must bring besides is 
 import asyncio
 import unicodedata
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ from app.records.database import Database
 from app.records.enrolments import Newcomer, TakenSubmission
 from app.services.participation import spec_of, time_limit
 from app.services.passwords import hasher
+from app.services.recruitment import has_api
 from app.studies.entry import Proof, Shut, proof, shut
 from models import Enrolment, Study
 
@@ -67,11 +69,11 @@ async def enter(database: Database, study_id: uuid.UUID, coming: Coming) -> str:
     while token is None:
         async with database.session() as db:
             known = await enrolments.of_person(db, study_id, coming.known_by)
-            submission = await enrolments.submission_of(db, known.id) if known else ""
+            submissions = await enrolments.submissions_of(db, known.id) if known else set()
         if known is None:
             token = await _newcomer(database, study_id, coming)
         else:
-            await _check(database, known, submission, coming)
+            await _check(database, known, submissions, coming)
             token = await _session(database, known)
     return token
 
@@ -79,12 +81,12 @@ async def enter(database: Database, study_id: uuid.UUID, coming: Coming) -> str:
 # ── again ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _check(database: Database, known: Enrolment, submission: str, coming: Coming) -> None:
+async def _check(database: Database, known: Enrolment, submissions: Collection[str], coming: Coming) -> None:
     """Raise NotIn unless they bring what proves them the same."""
     if known.deleted_at is not None or known.account.disabled_at is not None:
         raise NotIn("gone")
-    needed = proof(known.word_hash is not None, submission)
-    if needed is Proof.SUBMISSION and submission != coming.submission:
+    needed = proof(known.word_hash is not None, min(submissions, default=""))
+    if needed is Proof.SUBMISSION and coming.submission not in submissions:
         raise NotIn("other submission")
     if needed is Proof.WORD:
         if not coming.word:
@@ -149,6 +151,7 @@ async def _join(db: AsyncSession, study: Study, coming: Coming, word: str | None
         name=coming.recruiters_id or coming.name,
         known_by=coming.known_by,
         word_hash=word,
+        listed=has_api(spec),
     )
     try:
         joined = await enrolments.join(

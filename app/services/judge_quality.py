@@ -10,7 +10,7 @@ from app.records import assignment, judge_quality, payments, studies
 from app.services.looking import sight
 from app.services.paying import base_of
 from app.services.refusal import Refused
-from app.services.studies import visible_study
+from app.services.studies import identity, visible_study
 from app.studies.people import Person, people_of
 from app.studies.spec import StudySpec, parse_study
 from models import Account, Enrolment, Study
@@ -58,7 +58,7 @@ async def exclude(
 ) -> None:
     """Leave a person out of the figures, for a reason. It rejects no submission. Raise Refused."""
     part = await _part(db, who, name, enrolment)
-    await judge_quality.exclude(db, part, _reason(reason), _id(who))
+    await judge_quality.exclude(db, part, _reason(reason), identity(who))
 
 
 async def take_back(
@@ -66,7 +66,7 @@ async def take_back(
 ) -> None:
     """Take a researcher's exclusion back, for a reason; rules of the file stay as they are. Raise Refused."""
     part = await _part(db, who, name, enrolment)
-    await judge_quality.take_back(db, part, _reason(reason), _id(who))
+    await judge_quality.take_back(db, part, _reason(reason), identity(who))
 
 
 async def release(db: AsyncSession, who: Account | None, name: str, enrolment: uuid.UUID) -> None:
@@ -75,7 +75,7 @@ async def release(db: AsyncSession, who: Account | None, name: str, enrolment: u
     account = await db.get_one(Account, part.account_id)
     if account.participant_id is not None:
         await assignment.release(db, account, "released", also_done=False)
-    await judge_quality.note_release(db, part, _id(who))
+    await judge_quality.note_release(db, part, identity(who))
 
 
 async def _part(db: AsyncSession, who: Account | None, name: str, enrolment: uuid.UUID) -> Enrolment:
@@ -93,7 +93,3 @@ def _reason(given: str) -> str:
     if len(reason) > MOST_REASON:
         raise Refused(422, f"The reason may have {MOST_REASON:,} characters: shorten it.")
     return reason
-
-
-def _id(who: Account | None) -> uuid.UUID | None:
-    return None if who is None else who.id

@@ -9,19 +9,20 @@ import hashlib
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.money import figure
 from app.records import payments
 from app.records.payments import Due, Part
 from app.records.people import note
-from app.services.recruitment import LET_GO, Recruitment, has_api, identity, plain_status
+from app.services.recruitment import LET_GO, Recruitment, has_api, plain_status
 from app.services.refusal import Refused
-from app.services.studies import Who
+from app.services.studies import Who, identity
 from app.statistics.bonus import Earned
 from app.studies.earnings import Verdict, base_pay, bonus_pay
 from app.studies.itinerary import check_keys
@@ -31,6 +32,10 @@ from models import Payment, Study, Submission
 
 SURE_AFTER = timedelta(hours=1)
 """Time after which a bonus that Prolific does not show may be called not paid. Prolific pays within minutes."""
+MAY_BE_PAID = (408, 409)
+"""Statuses (timeout, conflict) by which Prolific refuses to pay, and which may mean that it has paid already."""
+NOT_SURE = ("sending", "failed")
+"""States of payments of which only Prolific knows whether they were made."""
 By = Literal["approval", "bonus", "outside"]
 """How a sum is paid: with the approval of a submission, as a bonus at Prolific, or by the researcher elsewhere."""
 
@@ -144,7 +149,7 @@ def _line(spec: StudySpec, part: Part, verdicts: Sequence[Verdict], recorded: Ma
 
 
 def _base_by(spec: StudySpec, part: Part, recorded: Mapping[str, Payment]) -> By:
-    if "base" in recorded:
+    if "base" in recorded and "by" in recorded["base"].detail:  # It is gone once a person's data are deleted.
         by: By = recorded["base"].detail["by"]
         return by
     if not has_api(spec):
@@ -250,10 +255,11 @@ async def _batches(at: Recruitment, who: Who, name: str) -> list[str]:
 async def _new_batch(at: Recruitment, who: Who, name: str) -> str | None:
     """Begin to send what is due, to as many people as one request may pay; None where nothing is due.
 
-    A person to whom something is still being sent has to wait: Prolific shows one sum for both.
+    A person to whom something is still being sent, or was refused, has to wait: Prolific shows one sum for both.
     """
     async with at.study(who, name) as (db, study, _):
-        busy = {row.enrolment_id for row in await payments.with_state(db, study.id, "sending", by="bonus")}
+        open_ones = await payments.with_state(db, study.id, "sending", "failed", by="bonus")
+        busy = {row.enrolment_id for row in open_ones if row.state == "sending" or _was_asked_for(row)}
         rows = await payments.with_state(db, study.id, "due", by="bonus")
         rows = [row for row in rows if row.enrolment_id not in busy]
         people = list(dict.fromkeys(row.enrolment_id for row in rows))[:MOST_BONUSES]
@@ -270,7 +276,7 @@ async def _new_batch(at: Recruitment, who: Who, name: str) -> str | None:
 async def _carry_on(at: Recruitment, who: Who, name: str, batch: str) -> int:
     """Take a batch from the step that it is at to its end; return how many of its payments are sent."""
     async with at.study(who, name) as (db, study, spec):
-        sums = await _sums(db, study, batch)
+        sums = await _sums(db, study, batch, "sending")
         steps = {
             row.detail["step"] for row in await payments.with_state(db, study.id, "sending", batch=batch)
         }
@@ -278,24 +284,24 @@ async def _carry_on(at: Recruitment, who: Who, name: str, batch: str) -> int:
     if not steps:
         return 0
     async with at.prolific(spec) as client:
-        try:
-            if "setting up" in steps:
+        if "setting up" in steps:
+            try:
                 await _set_up(at, who, name, client, there, batch, sums)
-            if "paying" not in steps:
-                await _pay_once(at, who, name, client, batch)
-        except Declined as refusal:
-            await _fail(at, who, name, batch, str(refusal))
-            raise
+            except Declined as refusal:
+                await _fail(at, who, name, batch, "setting up", str(refusal))
+                raise
+        if "paying" not in steps:
+            await _pay_once(at, who, name, client, batch)
         if "paying" in steps:
             received = {one.id: one for one in await client.submissions(there)}
             return await _settle(at, who, name, batch, received)
     return await _all_sent(at, who, name, batch)
 
 
-async def _sums(db: AsyncSession, study: Study, batch: str) -> dict[str, int]:
+async def _sums(db: AsyncSession, study: Study, batch: str, *states: str) -> dict[str, int]:
     """Return the sum of a batch by submission: base and bonus of a person are paid as one."""
     sums: Counter[str] = Counter()
-    for row in await payments.with_state(db, study.id, "sending", batch=batch):
+    for row in await payments.with_state(db, study.id, *states, batch=batch):
         submission = await db.get_one(Submission, row.enrolment_id)
         sums[submission.recruiters_id or ""] += row.minor
     return dict(sums)
@@ -312,7 +318,7 @@ async def _set_up(
     if made.minor is not None and made.minor != sum(sums.values()):
         raise Declined(
             409,
-            f"it reads the bonuses as {made.minor / 100:.2f} in all, and they are {sum(sums.values()) / 100:.2f}",
+            f"it reads the bonuses as {figure(made.minor)} in all, and they are {figure(sum(sums.values()))}",
         )
     async with at.study(who, name) as (db, study, _):
         for row in await payments.with_state(db, study.id, "sending", batch=batch):
@@ -340,6 +346,10 @@ async def _pay_once(at: Recruitment, who: Who, name: str, client: Prolific, batc
     except NotSent:
         await _step_back(at, who, name, batch)
         raise
+    except Declined as refusal:
+        if refusal.status not in MAY_BE_PAID:
+            await _fail(at, who, name, batch, "paying", str(refusal))
+        raise
     async with at.study(who, name) as (db, study, _):
         for row in await payments.with_state(db, study.id, "sending", batch=batch):
             row.state, row.sent_at = "sent", datetime.now(UTC)
@@ -354,27 +364,36 @@ async def _step_back(at: Recruitment, who: Who, name: str, batch: str) -> None:
             row.detail = {**row.detail, "step": "set up"}
 
 
-async def _fail(at: Recruitment, who: Who, name: str, batch: str, sentence: str) -> None:
-    """Note that Prolific refused a batch: nothing of it was paid."""
+async def _fail(at: Recruitment, who: Who, name: str, batch: str, step: str, sentence: str) -> None:
+    """Note that Prolific refused a batch at a step. Payments that another send has taken further are left alone."""
     async with at.study(who, name) as (db, study, _):
         rows = await payments.with_state(db, study.id, "sending", batch=batch)
-        for row in rows:
+        refused = [row for row in rows if row.detail["step"] == step]
+        for row in refused:
             row.state, row.detail = "failed", {**row.detail, "failure": sentence}
-        detail = {"batch": batch, "payments": len(rows), "failure": sentence}
+        detail = {"batch": batch, "payments": len(refused), "failure": sentence}
         await note(db, identity(who), "could not send payments", "study", study.id, detail)
 
 
+def _was_asked_for(row: Payment) -> bool:
+    """Return whether Prolific was asked to pay this, whatever it answered."""
+    return row.detail.get("step") == "paying"
+
+
 async def _settle(at: Recruitment, who: Who, name: str, batch: str, received: Mapping[str, Received]) -> int:
-    """Call those payments sent of which Prolific shows the sum, beside what it had paid before; return how many."""
+    """Call those payments sent of which Prolific shows the sum, beside what it had paid before; return how many.
+
+    Those that Prolific refused are looked at too: it may have paid them all the same.
+    """
     async with at.study(who, name) as (db, study, _):
-        sums = await _sums(db, study, batch)
-        rows = await payments.with_state(db, study.id, "sending", batch=batch)
+        sums = await _sums(db, study, batch, *NOT_SURE)
         found = 0
-        for row in rows:
+        for row in await payments.with_state(db, study.id, *NOT_SURE, batch=batch):
             submission = await db.get_one(Submission, row.enrolment_id)
             there = received.get(submission.recruiters_id or "")
-            paid = sum(there.bonuses) - row.detail["before"] if there else 0
-            if row.detail["step"] == "paying" and paid >= sums[submission.recruiters_id or ""]:
+            if not _was_asked_for(row) or there is None:
+                continue
+            if sum(there.bonuses) - row.detail["before"] >= sums[submission.recruiters_id or ""]:
                 row.state, row.sent_at = "sent", datetime.now(UTC)
                 found += 1
         if found:
@@ -394,14 +413,14 @@ async def again(at: Recruitment, who: Who, name: str) -> int:
 
     Prolific is asked first, so that nothing is called unpaid that it shows as paid.
     """
-    await sure(at, who, name)
+    looked_at, _ = await _look(at, who, name)
     now = datetime.now(UTC)
     async with at.study(who, name) as (db, study, _):
-        rows = await payments.with_state(db, study.id, "failed", by="bonus")
-        for row in await payments.with_state(db, study.id, "sending", by="bonus"):
-            asked = datetime.fromisoformat(row.detail.get("asked_at") or now.isoformat())
-            if row.detail["step"] == "paying" and now - asked >= SURE_AFTER:
-                rows.append(row)
+        rows = [
+            row
+            for row in await payments.with_state(db, study.id, *NOT_SURE, by="bonus")
+            if _certainly_unpaid(row, looked_at, now)
+        ]
         for row in rows:
             kept = {key: value for key, value in row.detail.items() if key not in _OF_A_BATCH}
             row.state, row.detail, row.recruiters_id = "due", kept, None
@@ -412,14 +431,28 @@ async def again(at: Recruitment, who: Who, name: str) -> int:
 _OF_A_BATCH = ("batch", "step", "before", "asked_at", "failure")
 
 
+def _certainly_unpaid(row: Payment, looked_at: Collection[str], now: datetime) -> bool:
+    """Return whether a payment was not made, with the batches that were compared with what Prolific shows as paid."""
+    if not _was_asked_for(row):
+        return row.state == "failed"
+    if row.detail["batch"] not in looked_at:
+        return False
+    return row.state == "failed" or now - datetime.fromisoformat(row.detail["asked_at"]) >= SURE_AFTER
+
+
 async def sure(at: Recruitment, who: Who, name: str) -> int:
     """Look at Prolific for payments of which it is not known whether they were made; return how many were. Raise Refused."""
+    return (await _look(at, who, name))[1]
+
+
+async def _look(at: Recruitment, who: Who, name: str) -> tuple[list[str], int]:
+    """Compare what was asked for with what Prolific shows as paid; return the batches, and how many payments were made."""
     async with at.study(who, name) as (db, study, spec):
-        rows = await payments.with_state(db, study.id, "sending", by="bonus")
-        batches = sorted({row.detail["batch"] for row in rows if row.detail["step"] == "paying"})
+        rows = await payments.with_state(db, study.id, *NOT_SURE, by="bonus")
+        batches = sorted({row.detail["batch"] for row in rows if _was_asked_for(row)})
         there = study.recruiters_study
     if not batches:
-        return 0
+        return [], 0
     async with at.prolific(spec) as client:
         received = {one.id: one for one in await client.submissions(there)}
-    return sum([await _settle(at, who, name, batch, received) for batch in batches])
+    return batches, sum([await _settle(at, who, name, batch, received) for batch in batches])

@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.csv_cells import FORMULA, csv_cell
 from app.exchange.importing import ImportRefused
 from app.exchange.taskfile import Problem
+from app.money import figure
 from app.records import payments
 from app.records.payments import Part
 from app.records.people import note
 from app.services import recruitment
 from app.services.paying import Line, lines_of, preview
-from app.services.recruitment import MOST_REASON, Recruitment, has_api, identity
-from app.services.studies import Who, spec_of, visible_study
+from app.services.recruitment import MOST_REASON, Recruitment, has_api
+from app.services.studies import Who, identity, spec_of, visible_study
 from app.studies.spec import StudySpec
 from models import Enrolment, Study, Submission
 
@@ -61,15 +62,11 @@ def _cells(study: Study, line: Line) -> list[str]:
         part.status,
         part.review or "",
         part.review_reason,
-        _amount(line.base),
-        _amount(line.bonus),
+        figure(line.base),
+        figure(line.bonus),
         line.currency,
         "yes" if line.recorded and all(one.state == "sent" for one in line.recorded.values()) else "",
     ]
-
-
-def _amount(minor: int) -> str:
-    return f"{minor // 100}.{minor % 100:02}"
 
 
 # ── back again ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -205,6 +202,8 @@ async def _review(db: AsyncSession, who: Who, line: Reported) -> int:
     if not line.review or enrolment.review is not None:
         return 0
     enrolment.review, enrolment.review_reason = line.review, line.reason
+    if line.review == "rejected":
+        await recruitment.forget_unsent(db, line.part.id)
     await note(db, identity(who), line.review, "enrolment", line.part.id, {"reason": line.reason})
     return 1
 

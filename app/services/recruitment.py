@@ -6,7 +6,7 @@ Nothing here rejects anyone by itself. No transaction is open while Prolific is 
 import os
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from app.records.payments import Due, Part
 from app.records.people import note
 from app.services.egress import AllowList, CheckedResolver, may_name_key
 from app.services.refusal import Refused
-from app.services.studies import Who, spec_of, visible_study
+from app.services.studies import Who, identity, spec_of, visible_study
 from app.settings import Settings
 from app.studies import prolific
 from app.studies.codes import codes_of
@@ -34,6 +34,7 @@ from app.studies.prolific import (
     Event,
     Prolific,
     ProlificError,
+    Received,
     Subscription,
 )
 from app.studies.spec import StudySpec
@@ -112,11 +113,6 @@ def has_api(spec: StudySpec) -> bool:
 def plain_status(status: str) -> str:
     """Return a status in the one spelling: Prolific writes TIMED-OUT, TIMED_OUT and AWAITING REVIEW."""
     return " ".join(status.upper().replace("-", " ").replace("_", " ").split())
-
-
-def identity(who: Who) -> uuid.UUID | None:
-    """Return the account that acts; None for the command line."""
-    return None if who is None else who.id
 
 
 # ── the study there ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -271,7 +267,7 @@ class Synced:
     unknown: int
     """Parts of whose submission Prolific knows nothing."""
     claimed: int
-    """Parts whose submission belongs to another person at Prolific."""
+    """Parts that came with a submission that is not theirs."""
     not_here: int
     """Submissions of people who never came here."""
 
@@ -282,7 +278,9 @@ class Synced:
         if self.unknown:
             parts.append(f"Of {self.unknown} parts Prolific knows no submission.")
         if self.claimed:
-            parts.append(f"{self.claimed} parts claim the submission of another person: they are not paid.")
+            parts.append(
+                f"{self.claimed} parts came with a submission that is not theirs: only what Prolific lists under their own id is paid."
+            )
         if self.not_here:
             parts.append(f"{self.not_here} submissions are of people who never joined here.")
         return " ".join(parts)
@@ -300,19 +298,16 @@ async def sync(at: Recruitment, who: Who, name: str) -> Synced:
     async with at.prolific(spec) as client:
         received = await client.submissions(there)
     by_id = {one.id: one for one in received}
-    by_person = {one.participant: one for one in received}
     counts: Counter[str] = Counter()
     async with at.study(who, name) as (db, study, spec):
         rows = await payments.submissions(db, study.id)
+        await _correct(db, study, spec, rows, received)
         for enrolment, person, submission in rows:
-            if submission.recruiters_id is None and person in by_person:
-                submission.recruiters_id = by_person[person].id
+            counts["claimed"] += submission.claimed is not None
             one = by_id.get(submission.recruiters_id or "")
             if one is None:
-                counts["unknown"] += 1
-            elif one.participant != person:
-                counts["claimed"] += 1
-            else:
+                counts["unknown"] += submission.claimed is None and bool(person)  # Or their data are deleted.
+            elif one.participant == person:
                 counts.update(await report(db, spec, enrolment, submission, one.status, asked_at))
         known = {submission.recruiters_id for *_, submission in rows}
         await note(db, identity(who), "synced", "study", study.id, {"submissions": len(received)})
@@ -324,6 +319,58 @@ async def sync(at: Recruitment, who: Who, name: str) -> Synced:
         counts["claimed"],
         len(by_id.keys() - known),
     )
+
+
+async def _correct(
+    db: AsyncSession,
+    study: Study,
+    spec: StudySpec,
+    rows: Sequence[tuple[Enrolment, str, Submission]],
+    received: Sequence[Received],
+) -> None:
+    """Give each person the submission that the recruiter lists under their id; a false claim is kept beside it.
+
+    Claims are released first, also those in other studies, because no two parts can have the same submission.
+    """
+    by_id = {one.id: one for one in received}
+    by_person = {one.participant: one.id for one in received if one.participant}
+    wanted: list[tuple[Submission, str]] = []
+    for enrolment, person, submission in rows:
+        listed, right = by_id.get(submission.recruiters_id or ""), by_person.get(person)
+        if listed and (listed.participant == person or not person):
+            continue
+        if submission.recruiters_id is not None and (listed or right):
+            _release(submission)
+            await note(db, None, "claimed a submission that is not theirs", "enrolment", enrolment.id)
+        if submission.recruiters_id is None and right:
+            wanted.append((submission, right))
+    await db.flush()
+    taken = await _released_elsewhere(db, study, spec, [right for _, right in wanted])
+    for submission, right in wanted:
+        if right not in taken:
+            submission.recruiters_id = right
+            submission.claimed = None if submission.claimed == right else submission.claimed
+    await db.flush()
+
+
+def _release(submission: Submission) -> None:
+    submission.claimed, submission.recruiters_id = submission.recruiters_id, None
+    submission.status, submission.reported_at = "", None
+
+
+async def _released_elsewhere(
+    db: AsyncSession, study: Study, spec: StudySpec, ids: Sequence[str]
+) -> set[str]:
+    """Take these submissions from parts of other studies that claim them; return those confirmed there, which stay."""
+    taken = set()
+    for other in await payments.claims_elsewhere(db, study.id, spec.recruiter.kind, ids):
+        if other.reported_at is not None:
+            taken.add(other.recruiters_id or "")
+            continue
+        _release(other)
+        await note(db, None, "claimed a submission that is not theirs", "enrolment", other.enrolment_id)
+    await db.flush()
+    return taken
 
 
 async def report(
@@ -350,8 +397,12 @@ async def report(
     if plain in REVIEWED and enrolment.review is None:
         enrolment.review = REVIEWED[plain]
         enrolment.review_reason = "As Prolific says."
+        if enrolment.review == "rejected":
+            await forget_unsent(db, enrolment.id)
     if plain in PAID_FOR:
         await _paid_there(db, spec, enrolment, plain)
+    if plain in LET_GO:
+        await _forget_failed_approval(db, enrolment)
     if changed:
         await note(db, None, "was reported as", "enrolment", enrolment.id, {"status": plain})
     await db.flush()
@@ -375,13 +426,24 @@ async def _give_up(db: AsyncSession, enrolment: Enrolment, how: str) -> bool:
 async def _paid_there(db: AsyncSession, spec: StudySpec, enrolment: Enrolment, status: str) -> None:
     """Record that Prolific paid the reward, so that it is not paid again."""
     there = await payments.payment(db, enrolment.id, "base")
-    if there is not None:
-        if there.state != "sent" and there.detail.get("by") == "approval":
-            _sent(there)
-        return
     minor = spec.reward.minor if status == "APPROVED" else spec.smaller_pay.minor("screened_out")
-    paid = Due(enrolment.id, "base", minor, spec.reward.currency, {"by": "approval", "status": status})
-    await payments.record(db, [paid], state="sent")
+    detail = {"by": "approval", "status": status}
+    if there is None:
+        paid = Due(enrolment.id, "base", minor, spec.reward.currency, detail)
+        await payments.record(db, [paid], state="sent")
+    elif there.state != "sent" and there.detail.get("by") == "approval":
+        _sent(there)
+    elif is_unsent(there):
+        # It was to be paid otherwise, and now is not.
+        there.minor, there.detail, there.recruiters_id = minor, detail, None
+        _sent(there)
+
+
+async def _forget_failed_approval(db: AsyncSession, enrolment: Enrolment) -> None:
+    """Delete an approval that Prolific refused: the submission is gone, so that what is due is paid by a bonus."""
+    there = await payments.payment(db, enrolment.id, "base")
+    if there is not None and there.detail.get("by") == "approval" and there.state == "failed":
+        await db.delete(there)
 
 
 def _sent(payment: Payment) -> None:
@@ -419,11 +481,13 @@ async def approve(at: Recruitment, who: Who, name: str, part: uuid.UUID) -> None
             await _approval_failed(at, part, refused.sentence)
         raise
     async with at.study(who, name) as (db, study, spec):
-        await _reviewed(db, who, part, "approved", "")
-        await _now(db, part, "APPROVED")
         payment = await payments.payment(db, part, "base")
         assert payment is not None
+        if payment.state == "sent":  # Another approval, or an event, was quicker.
+            return
         _sent(payment)
+        await _reviewed(db, who, part, "approved", "")
+        await _now(db, part, "APPROVED")
 
 
 async def _to_review(db: AsyncSession, study: Study, part: uuid.UUID) -> Part:
@@ -455,14 +519,16 @@ async def _start_approval(db: AsyncSession, spec: StudySpec, part: Part) -> None
         raise Refused(
             409, "The base of this part is paid by a bonus already: approving it would pay it twice."
         )
+    if there.state == "sent":
+        raise Refused(409, "Prolific has paid for this part already: approving it would pay it twice.")
     there.state, there.minor, there.detail = "sending", spec.reward.minor, detail
 
 
 async def _approval_failed(at: Recruitment, part: uuid.UUID, sentence: str) -> None:
     async with at.database.session.begin() as db:
         there = await payments.payment(db, part, "base")
-        assert there is not None
-        there.state, there.detail = "failed", {**there.detail, "failure": sentence}
+        if there is not None and there.state == "sending":
+            there.state, there.detail = "failed", {**there.detail, "failure": sentence}
 
 
 async def approve_all(at: Recruitment, who: Who, name: str) -> int:
@@ -488,8 +554,8 @@ async def reject(at: Recruitment, who: Who, name: str, part: uuid.UUID, why: Rej
         found = await _to_review(db, study, part)
         _check_rejection(found, spec, why.category, reason)
         paid = [one for kind in ("base", "bonus") if (one := await payments.payment(db, part, kind))]
-        if any(one.state in ("sending", "sent") for one in paid):
-            raise Refused(409, "This part was paid, or is being paid: it is not rejected any more.")
+        if not all(is_unsent(one) for one in paid):
+            raise Refused(409, "This part was paid, or may have been: it is not rejected any more.")
         if not has_api(spec):
             await _rejected(db, who, part, reason, why.category)
             return
@@ -518,11 +584,24 @@ def _check_rejection(part: Part, spec: StudySpec, category: str, reason: str) ->
 
 
 async def _rejected(db: AsyncSession, who: Who, part: uuid.UUID, reason: str, category: str) -> None:
-    for kind in ("base", "bonus"):
-        # A sum that was recorded and not sent is no longer due.
-        if there := await payments.payment(db, part, kind):
-            await db.delete(there)
+    await forget_unsent(db, part)
     await _reviewed(db, who, part, "rejected", reason, category)
+
+
+async def forget_unsent(db: AsyncSession, part: uuid.UUID) -> None:
+    """Delete the sums of a part that were recorded and not sent: they are no longer due. What was asked for is kept."""
+    for kind in ("base", "bonus"):
+        there = await payments.payment(db, part, kind)
+        if there is not None and is_unsent(there):
+            await db.delete(there)
+    await db.flush()
+
+
+def is_unsent(payment: Payment) -> bool:
+    """Return whether a sum was neither paid nor asked to be."""
+    if payment.detail.get("by") == "approval":
+        return payment.state == "failed"
+    return payment.state in ("due", "failed") and payment.detail.get("step") != "paying"
 
 
 async def _reviewed(

@@ -76,7 +76,7 @@ async def create(db: AsyncSession, who: Who, spec: StudySpec) -> Study:
     """Make a draft. Raise SpecError or Refused."""
     await _take_name(db, who, spec.name)
     await _experiments(db, who, spec)
-    return await records.add(db, spec.name, spec.normalised(), _texts(spec), _id(who))
+    return await records.add(db, spec.name, spec.normalised(), _texts(spec), identity(who))
 
 
 async def change(db: AsyncSession, who: Who, name: str, spec: StudySpec) -> Study:
@@ -90,7 +90,7 @@ async def change(db: AsyncSession, who: Who, name: str, spec: StudySpec) -> Stud
     if spec.name != name:
         await _take_name(db, who, spec.name)
     await _experiments(db, who, spec)
-    await records.rewrite(db, study, spec.name, spec.normalised(), _texts(spec), _id(who))
+    await records.rewrite(db, study, spec.name, spec.normalised(), _texts(spec), identity(who))
     return study
 
 
@@ -99,7 +99,7 @@ async def delete_draft(db: AsyncSession, who: Who, name: str) -> None:
     study = await visible_study(db, who, name, lock=True)
     if study.state != "draft":
         raise Refused(409, f"The study {name} was opened, so it stays on record: close it instead.")
-    await records.remove(db, study, _id(who))
+    await records.remove(db, study, identity(who))
 
 
 async def _take_name(db: AsyncSession, who: Who, name: str) -> None:
@@ -125,7 +125,8 @@ def _texts(spec: StudySpec) -> dict[str, str]:
     return {page.value: text for page, text in spec.texts.items()}
 
 
-def _id(who: Who) -> uuid.UUID | None:
+def identity(who: Who) -> uuid.UUID | None:
+    """Return the account that acts; None for the command line."""
     return None if who is None else who.id
 
 
@@ -144,10 +145,10 @@ async def write_text(db: AsyncSession, who: Who, name: str, page: Page, markdown
             422, f"The text has {len(markdown):,} characters: at most {MOST_TEXT:,} are taken for a page."
         )
     before = (await records.texts(db, study.id)).get(page)
-    written = await records.write_text(db, study.id, page, plain_lines(markdown), _id(who))
+    written = await records.write_text(db, study.id, page, plain_lines(markdown), identity(who))
     if before is None or written.id != before.id:
         detail = {"page": page.value, "version": written.version}
-        await people.note(db, _id(who), "wrote a text of", "study", study.id, detail)
+        await people.note(db, identity(who), "wrote a text of", "study", study.id, detail)
     return written
 
 
@@ -296,7 +297,7 @@ async def steer(db: AsyncSession, who: Who, name: str, action: Action) -> Study:
         raise Refused(409, f"The study {name} is {_NOT_NOW[study.state]}.")
     if action == "open":
         await _make_ready(db, who, study)
-    await records.set_state(db, study, DONE[action], _id(who))
+    await records.set_state(db, study, DONE[action], identity(who))
     return study
 
 

@@ -6,6 +6,7 @@ Sums are in hundredths of the currency.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from app.money import nearest
 from app.statistics.bonus import RULES, Earned, earned
 from app.studies.spec import COUNTED, Bonus, StudySpec
 
@@ -31,7 +32,7 @@ def base_pay(spec: StudySpec, ended_as: str, done: int, promised: int) -> int:
     if ended_as == "completed":
         return spec.reward.minor
     if ended_as == "stopped":
-        return _rounded(spec.reward.minor * min(done, promised) / promised)
+        return nearest(spec.reward.minor * min(done, promised) / promised)
     return spec.smaller_pay.minor(ended_as)
 
 
@@ -42,7 +43,7 @@ def bonus_pay(
     if bonus is None or ended_as not in COUNTED:
         return 0, None
     found = earned(scores(bonus, verdicts), promised, binarised=bonus.binarised, seed=seed)
-    return _rounded(found.share * int(bonus.most * 100)), found
+    return nearest(found.share * bonus.minor), found
 
 
 def scores(bonus: Bonus, verdicts: Sequence[Verdict]) -> Mapping[str, float]:
@@ -51,8 +52,3 @@ def scores(bonus: Bonus, verdicts: Sequence[Verdict]) -> Mapping[str, float]:
     for verdict in verdicts:
         found.setdefault(verdict.trial, []).append(rule(verdict.belief, verdict.gold))
     return {trial: sum(each) / len(each) for trial, each in found.items()}
-
-
-def _rounded(minor: float) -> int:
-    """Return the nearest hundredth; half of one is paid."""
-    return int(minor + 0.5)

@@ -3,30 +3,19 @@
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 
+from app.money import in_words
 from app.studies.spec import Money, StudySpec
 
 PROLIFIC_DEMANDS: Mapping[str, Decimal] = {"GBP": Decimal(6), "USD": Decimal(8)}
-"""The least reward for an hour by currency. Prolific's help page "Prolific's payment principles", as read in 2026."""
+"""The least reward for an hour by currency. Prolific's help page "Prolific's payment principles", a copy read on 28 November 2026."""
 PROLIFIC_RECOMMENDS: Mapping[str, Decimal] = {"GBP": Decimal(9), "USD": Decimal(12)}
 """What the same page recommends."""
-SIGNS: Mapping[str, str] = {"GBP": "£", "USD": "$", "EUR": "€"}
 
 
 def hourly(spec: StudySpec) -> Decimal:
     """Return the reward for an hour at the minutes that the study states."""
     rate = spec.reward.amount * 60 / spec.minutes
     return rate.quantize(Decimal("0.01"), ROUND_HALF_UP)
-
-
-def in_words(amount: Decimal, currency: str) -> str:
-    """Return a sum as people read it, such as £6.00; other currencies with their letters."""
-    figure = f"{amount:,.2f}"
-    return f"{SIGNS[currency]}{figure}" if currency in SIGNS else f"{figure} {currency}"
-
-
-def minor_in_words(minor: int, currency: str) -> str:
-    """Return a sum in hundredths as people read it."""
-    return in_words(Decimal(minor) / 100, currency)
 
 
 def money(sum_of: Money) -> str:
@@ -46,7 +35,7 @@ def pay_warnings(spec: StudySpec) -> list[str]:
     said = f"reward: {money(spec.reward)} for {spec.minutes} minutes are {in_words(rate, currency)} an hour"
     if rate < least:
         return [
-            f"{said}, and Prolific takes no study below {in_words(least, currency)} an hour (as of 2026): raise the reward."
+            f"{said}, and Prolific takes no study below {in_words(least, currency)} an hour (as of November 2026): raise the reward."
         ]
     if rate < recommended:
         return [f"{said}; Prolific recommends {in_words(recommended, currency)} or more."]

@@ -239,7 +239,7 @@ def cost(parts: Sequence[Part], spec: StudySpec, bases: Mapping[uuid.UUID, int])
     there = sum(part.enrolment.ended_as is None for part in parts)
     counted = sum(part.enrolment.ended_as in COUNTED for part in parts)
     places = max(spec.people - counted, there)
-    most = int(spec.bonus.most * 100) if spec.bonus else 0
+    most = spec.bonus.minor if spec.bonus else 0
     return Cost(paid, recorded + earned, places * reward, most * (places + len(done)))
 
 

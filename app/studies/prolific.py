@@ -1,4 +1,4 @@
-"""A client of Prolific's API, written from its public reference (docs.prolific.com/api-reference, read in 2026).
+"""A client of Prolific's API, written from its public reference (docs.prolific.com/api-reference, its version of 2026).
 
 It knows no table. What may be asked twice without harm is asked again after a failure. What moves money is sent once: where its
 outcome is not known, `Unclear` is raised, and the caller looks at what Prolific says before anything else happens.
@@ -13,7 +13,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,6 +20,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from app.errors import UserError
+from app.money import figure
 
 HOST = "https://api.prolific.com"
 QUERY = "PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
@@ -179,9 +179,7 @@ class Prolific:
 
     async def set_up_bonuses(self, study: str, minor: Mapping[str, int]) -> Bonuses:
         """Tell Prolific what to pay, by submission and in hundredths. Nothing is paid, so it may be done again."""
-        lines = "\n".join(
-            f"{_id(submission)},{Decimal(sum_) / 100:.2f}" for submission, sum_ in minor.items()
-        )
+        lines = "\n".join(f"{_id(submission)},{figure(sum_)}" for submission, sum_ in minor.items())
         body = {"study_id": _id(study), "csv_bonuses": lines}
         found = await self._ask("POST", "/submissions/bonus-payments/", body)
         amount = found.get("amount")

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
 
 from app.experiments.spec import NAME, Part, SpecError, first_mistake, load_yaml, one_of
+from app.money import in_minor
 from models.ends import COUNTED as COUNTED
 from models.ends import End as End
 
@@ -206,7 +207,7 @@ class Money(Part):
     @property
     def minor(self) -> int:
         """Return the sum in hundredths: pence, cents."""
-        return int(self.amount * 100)
+        return in_minor(self.amount)
 
 
 class Bonus(Part):
@@ -217,6 +218,11 @@ class Bonus(Part):
     """What a perfect score pays, in the currency of the reward."""
     binarised: bool = False
     """Whether the score is the chance of the whole sum, drawn for each person from one verdict (Hossain and Okui 2013)."""
+
+    @property
+    def minor(self) -> int:
+        """Return what a perfect score pays in hundredths: pence, cents."""
+        return in_minor(self.most)
 
 
 class SmallerPay(Part):
@@ -229,7 +235,7 @@ class SmallerPay(Part):
 
     def minor(self, end: str) -> int:
         """Return the sum for an end in hundredths; 0 for other ends."""
-        return int(getattr(self, end, Decimal(0)) * 100) if end in type(self).model_fields else 0
+        return in_minor(getattr(self, end, Decimal(0))) if end in type(self).model_fields else 0
 
 
 class Flag(StrEnum):

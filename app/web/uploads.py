@@ -8,11 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fastapi import UploadFile
 from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
 
 from app.exchange.importing import ImportRefused
 from app.exchange.taskfile import Problem
+from app.experiments.spec import SpecError
+from app.services.untrusted_spec import read_data
 
 MOST_PROBLEMS = 200
 """Bad lines that a page lists."""
@@ -34,3 +36,25 @@ async def kept(upload: UploadFile | None) -> AsyncIterator[Path]:
 def shown(problems: tuple[Problem, ...]) -> dict[str, Any]:
     """Return what a page lists of a file's problems."""
     return {"problems": problems[:MOST_PROBLEMS], "more_problems": len(problems[MOST_PROBLEMS:])}
+
+
+def text_of(sent: FormData, name: str) -> str:
+    """Return a field of a form; empty where it has none, or a file."""
+    found = sent.get(name)
+    return found if isinstance(found, str) else ""
+
+
+async def sent_yaml(sent: FormData, whose: str) -> Any:
+    """Return what is in the YAML of a form, pasted (`yaml`) or uploaded (`file`). Raise SpecError.
+
+    `whose`: what the YAML is of, as in "a study's".
+    """
+    text, file = text_of(sent, "yaml"), sent.get("file")
+    if not text.strip() and isinstance(file, UploadFile):
+        try:
+            text = (await file.read()).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise SpecError("The YAML file is not UTF-8 text: save it as UTF-8.") from error
+    if not text.strip():
+        raise SpecError(f"Paste {whose} YAML or choose a file first.")
+    return read_data(text, "the YAML")

@@ -90,6 +90,7 @@ CREATE TABLE submission (
     enrolment_id UUID NOT NULL,
     recruiter TEXT NOT NULL,
     recruiters_id TEXT,
+    claimed TEXT,
     status TEXT DEFAULT '' NOT NULL,
     reported_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_submission PRIMARY KEY (enrolment_id),

@@ -1,7 +1,7 @@
 """Payments: what is due by how a part ended, recorded once, sent once, and found out after a crash at any point."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from app.services.paying import Paid, Preview
 from app.services.recruitment import Rejection
 from app.services.refusal import Refused
 from app.services.studies import spec_of, visible_study
-from app.studies.prolific import Prolific
+from app.studies.prolific import Bonuses, Declined, Prolific
 from tests.studies.paid import Paid as World
 from tests.studies.paid import paying as opened
 from tests.studies.paid import rows
@@ -292,6 +292,82 @@ async def test_a_server_that_was_not_there_was_not_asked(paid: World) -> None:
             await pay(paid)
     assert await paying.send(paid.at, None, "paid") == 1
     assert len(paid.prolific.paid) == 1
+
+
+# ── two at once, and refusals ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_refusal_leaves_alone_what_another_send_has_begun_to_pay(
+    paid: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await approved(paid, "ada")
+    ask = Prolific.set_up_bonuses
+
+    async def slow(self: Prolific, study: str, sums: Mapping[str, int]) -> Bonuses:
+        """Let another send go all the way, whose last reply is lost; then this one is refused."""
+        monkeypatch.setattr(Prolific, "set_up_bonuses", ask)
+        paid.prolific.only, paid.prolific.shows_bonuses = "/pay/", False
+        paid.prolific.faults.append("drop after")
+        with pytest.raises(Refused):
+            await paying.send(paid.at, None, "paid")
+        raise Declined(400, "no such study.")
+
+    monkeypatch.setattr(Prolific, "set_up_bonuses", slow)
+    with pytest.raises(Refused, match="no such study"):
+        await pay(paid)
+    assert ("bonus", "sending") in {(kind, state) for kind, state, _ in await states(paid)}
+    assert await paying.again(paid.at, None, "paid") == 0
+    await paying.send(paid.at, None, "paid")
+    paid.prolific.shows_bonuses = True
+    assert await paying.again(paid.at, None, "paid") == 0
+    assert [submission for submission, _ in paid.prolific.paid] == ["subada"]
+    assert {state for _, state, _ in await states(paid)} == {"sent"}
+
+
+@pytest.mark.parametrize(("status", "carried_out"), [(400, True), (400, False), (409, True), (408, False)])
+async def test_what_was_refused_is_due_again_only_where_prolific_does_not_show_it(
+    paid: World, monkeypatch: pytest.MonkeyPatch, status: int, carried_out: bool
+) -> None:
+    await approved(paid, "ada")
+    ask = Prolific.pay_bonuses
+
+    async def refuses(self: Prolific, bonuses: str) -> None:
+        if carried_out:
+            await ask(self, bonuses)
+        raise Declined(status, "no.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Prolific, "pay_bonuses", refuses)
+        with pytest.raises(Refused):
+            await pay(paid)
+    left = {state for kind, state, _ in await states(paid) if kind == "bonus"}
+    assert left == {"failed" if status == 400 else "sending"}
+    certain = status == 400 and not carried_out
+    assert await paying.again(paid.at, None, "paid") == int(certain)
+    if status == 408:
+        await passed(paid)
+        assert await paying.again(paid.at, None, "paid") == 1
+    await paying.send(paid.at, None, "paid")
+    assert [submission for submission, _ in paid.prolific.paid] == ["subada"]
+    assert {state for _, state, _ in await states(paid)} == {"sent"}
+
+
+async def test_a_person_waits_for_more_as_long_as_a_sum_was_refused(paid: World) -> None:
+    part = await paid.joined("bob")
+    await paid.judged(part)
+    await paid.ended(part, "stopped", "RETURNED")
+    await recruitment.sync(paid.at, None, "paid")
+    await pay(paid)
+    paid.prolific.paid.clear()
+    async with paid.database.session.begin() as db:
+        # The base was refused, and it is not clear that it was not paid; the bonus was recorded later.
+        await db.execute(text("UPDATE payment SET state = 'failed' WHERE kind = 'base'"))
+        await db.execute(text("UPDATE payment SET state = 'due' WHERE kind = 'bonus'"))
+    assert await paying.send(paid.at, None, "paid") == 0
+    assert paid.prolific.paid == []
+    await paying.again(paid.at, None, "paid")
+    assert ("base", "sent", 225) in await states(paid), "Prolific shows it"
+    assert await paying.send(paid.at, None, "paid") == 1
 
 
 # ── elsewhere ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,18 +1,23 @@
 """Studies at Prolific: linking and publishing, statuses by looking and by events, reviews."""
 
 import json
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from app.records import enrolments, payments
 from app.records.database import Database
-from app.services import recruitment
+from app.records.payments import Due
+from app.services import joining, recruitment
 from app.services.egress import AllowList
 from app.services.recruitment import EVENT, Rejection, Synced, plain_status
 from app.services.refusal import Refused
+from app.services.studies import spec_of
 from app.studies.codes import ENDS
+from app.studies.prolific import Declined, Prolific
 from tests.prolific import TOKEN, signed
 from tests.records.test_enrolments import verdicts
 from tests.studies.paid import SECRET, Paid, paying, rows
@@ -191,7 +196,64 @@ async def test_the_submission_of_another_is_worth_nothing(paid: Paid) -> None:
     assert (found.claimed, found.unknown, found.changed) == (1, 1, 0)
     assert (await paid.now(thief)).ended_as is None
     assert (await paid.now(lost)).ended_as is None
-    assert "claim the submission of another" in found.sentence
+    assert "1 parts came with a submission that is not theirs" in found.sentence
+    [row] = [row for row in await rows(paid.database, "submission") if row["claimed"]]
+    assert (row["enrolment_id"], row["claimed"], row["recruiters_id"]) == (thief.id, "subada", None)
+    assert "claimed a submission that is not theirs" in await actions(paid)
+    again = await recruitment.sync(paid.at, None, "paid")
+    assert (again.claimed, again.unknown) == (1, 1)
+
+
+async def test_the_recruiters_list_gives_a_claimed_submission_to_whom_it_belongs(paid: Paid) -> None:
+    thief = await paid.joined("eve", submission="subada", status="")
+    paid.prolific.add("subada", "ada", "ACTIVE")
+    mine = await comes(paid, "ada", "subada")
+    other = await comes(paid, "ida", "subida")
+    paid.prolific.add("subida", "ida", "RETURNED")
+    for _ in range(2):
+        found = await recruitment.sync(paid.at, None, "paid")
+        assert (found.submissions, found.claimed, found.unknown, found.not_here) == (2, 1, 0, 0)
+    known = {
+        row["enrolment_id"]: (row["recruiters_id"], row["claimed"])
+        for row in await rows(paid.database, "submission")
+    }
+    assert known == {thief.id: (None, "subada"), mine: ("subada", None), other: ("subida", None)}
+    assert (await reviews(paid))["ida"] == ("returned", None)
+    paid.prolific.add("subeve", "eve", "ACTIVE")
+    await recruitment.sync(paid.at, None, "paid")
+    [row] = [row for row in await rows(paid.database, "submission") if row["claimed"]]
+    assert (row["recruiters_id"], row["claimed"], row["status"]) == ("subeve", "subada", "ACTIVE")
+
+
+async def test_a_claim_in_another_study_keeps_no_one_from_their_submission(
+    database: Database, monkeypatch: pytest.MonkeyPatch, paid: Paid
+) -> None:
+    thief = await paid.joined("eve", submission="subada", status="")
+    async with paying(database, monkeypatch, there="study2", experiment=paid.experiment, name="two") as two:
+        two.prolific.add("subada", "ada", "AWAITING REVIEW", study="study2")
+        mine = await comes(two, "ada", "subada")
+        assert (await recruitment.sync(two.at, None, "two")).claimed == 0
+        known = {row["enrolment_id"]: row for row in await rows(database, "submission")}
+        assert (known[mine]["recruiters_id"], known[mine]["status"]) == ("subada", "AWAITING REVIEW")
+        assert (known[thief.id]["recruiters_id"], known[thief.id]["claimed"]) == (None, "subada")
+
+
+async def test_who_came_with_a_submission_that_another_had_claimed_comes_back_with_it(paid: Paid) -> None:
+    await paid.joined("eve", submission="subada", status="")
+    mine = await comes(paid, "ada", "subada")
+    assert await comes(paid, "ada", "subada") == mine
+    with pytest.raises(joining.NotIn, match="other submission"):
+        await comes(paid, "ada", "subeve")
+
+
+async def comes(paid: Paid, who: str, submission: str) -> uuid.UUID:
+    """Let a person come by the link; return their part."""
+    coming = joining.Coming("prolific", who, submission, who, "")
+    await joining.enter(paid.database, paid.study.id, coming)
+    async with paid.database.session() as db:
+        found = await enrolments.of_person(db, paid.study.id, who)
+    assert found is not None
+    return found.id
 
 
 async def test_a_person_without_an_id_of_a_submission_is_found_by_their_own(paid: Paid) -> None:
@@ -388,6 +450,94 @@ async def test_who_was_paid_is_not_rejected(paid: Paid) -> None:
     await recruitment.approve(paid.at, None, "paid", part.id)
     with pytest.raises(Refused, match="approved already"):
         await recruitment.reject(paid.at, None, "paid", part.id, Rejection(REASON, "LOW_EFFORT"))
+
+
+async def test_what_prolific_has_paid_for_is_not_approved_again(paid: Paid) -> None:
+    part = await paid.ended(await paid.joined("ada"), "screened_out", "SCREENED OUT")
+    await recruitment.sync(paid.at, None, "paid")
+    with pytest.raises(Refused, match="has paid for this part already"):
+        await recruitment.approve(paid.at, None, "paid", part.id)
+    assert paid.prolific.asked("POST") == []
+    [payment] = await rows(paid.database, "payment")
+    assert (payment["minor"], payment["state"]) == (35, "sent")
+
+
+async def test_a_base_that_waits_to_be_a_bonus_is_not_paid_where_prolific_approved(paid: Paid) -> None:
+    part = await paid.joined("ada")
+    await paid.judged(part)
+    await paid.ended(part, "stopped", "AWAITING REVIEW")
+    async with paid.database.session.begin() as db:
+        await payments.record(db, [Due(part.id, "base", 225, "GBP", {"by": "bonus"})])
+    paid.prolific.say("subada", "APPROVED")
+    await recruitment.sync(paid.at, None, "paid")
+    [payment] = await rows(paid.database, "payment")
+    assert (payment["minor"], payment["state"], payment["detail"]["by"]) == (450, "sent", "approval")
+
+
+@pytest.mark.parametrize(
+    ("state", "step", "kept"),
+    [("due", "", False), ("failed", "setting up", False), ("failed", "paying", True)]
+    + [("sending", step, True) for step in ("setting up", "set up", "paying")]
+    + [("sent", "paying", True)],
+)
+@pytest.mark.parametrize("how", ["reject", "report"])
+async def test_a_rejection_forgets_only_what_was_not_sent(
+    paid: Paid, monkeypatch: pytest.MonkeyPatch, state: str, step: str, kept: bool, how: str
+) -> None:
+    part = await paid.completed("ada")
+    await recruitment.sync(paid.at, None, "paid")
+    ask = Prolific.reject
+
+    async def meanwhile(self: Prolific, *given: str) -> None:
+        async with paid.database.session.begin() as db:
+            due = Due(part.id, "bonus", 100, "GBP", {"by": "bonus", "step": step})
+            await payments.record(db, [due], state=state)
+        await ask(self, *given)
+
+    if how == "reject":
+        monkeypatch.setattr(Prolific, "reject", meanwhile)
+        await recruitment.reject(paid.at, None, "paid", part.id, Rejection(REASON, "LOW_EFFORT"))
+    else:
+        async with paid.at.prolific(spec_of(paid.study)) as client:
+            await meanwhile(client, "subada", "OTHER", REASON)
+        await recruitment.sync(paid.at, None, "paid")
+    assert (await reviews(paid))["ada"] == ("completed", "rejected")
+    assert [row["state"] for row in await rows(paid.database, "payment")] == [state] * kept
+
+
+async def test_the_slower_of_two_approvals_calls_nothing_failed(
+    paid: Paid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = await paid.completed("ada")
+    await recruitment.sync(paid.at, None, "paid")
+    ask = Prolific.approve
+
+    async def slow(self: Prolific, submission: str) -> None:
+        monkeypatch.setattr(Prolific, "approve", ask)
+        await recruitment.approve(paid.at, None, "paid", part.id)
+        raise Declined(400, "The submission is APPROVED.")
+
+    monkeypatch.setattr(Prolific, "approve", slow)
+    with pytest.raises(Refused):
+        await recruitment.approve(paid.at, None, "paid", part.id)
+    [payment] = await rows(paid.database, "payment")
+    assert payment["state"] == "sent"
+    assert (await reviews(paid))["ada"] == ("completed", "approved")
+
+
+async def test_a_share_is_a_bonus_where_an_approval_was_refused_and_the_submission_returned(
+    paid: Paid,
+) -> None:
+    part = await paid.joined("ada")
+    await paid.judged(part)
+    await paid.ended(part, "stopped", "AWAITING REVIEW")
+    await recruitment.sync(paid.at, None, "paid")
+    paid.prolific.say("subada", "RETURNED")
+    with pytest.raises(Refused, match="RETURNED"):
+        await recruitment.approve(paid.at, None, "paid", part.id)
+    assert [row["state"] for row in await rows(paid.database, "payment")] == ["failed"]
+    await recruitment.sync(paid.at, None, "paid")
+    assert await rows(paid.database, "payment") == []
 
 
 async def test_a_person_is_asked_to_return(paid: Paid) -> None:

@@ -4,9 +4,10 @@ from decimal import Decimal
 
 import pytest
 
+from app.money import figure, in_minor, in_words, minor_in_words, nearest
 from app.studies.codes import ENDS, codes_of
 from app.studies.join_link import for_recruiter
-from app.studies.pay import hourly, in_words, pay_warnings
+from app.studies.pay import hourly, pay_warnings
 from app.studies.spec import Recruiter
 from tests.studies import study_spec
 
@@ -57,3 +58,11 @@ def test_prolific_fills_its_ids_into_the_link() -> None:
         "https://arena.example/join/x?PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
     )
     assert for_recruiter("https://arena.example/join/x", "link") == "https://arena.example/join/x"
+
+
+def test_sums_in_hundredths_are_written_for_files_and_for_people() -> None:
+    assert [figure(minor) for minor in (0, 5, 1250, 123456)] == ["0.00", "0.05", "12.50", "1234.56"]
+    assert [minor_in_words(minor, "GBP") for minor in (5, 123456)] == ["£0.05", "£1,234.56"]
+    assert minor_in_words(1250, "CHF") == "12.50 CHF"
+    assert [in_minor(Decimal(amount)) for amount in ("0.29", "4.5", "1000")] == [29, 450, 100_000]
+    assert [nearest(minor) for minor in (0.49, 0.5, 224.5)] == [0, 1, 225]

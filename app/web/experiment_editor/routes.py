@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 
 from app.experiments.estimate import ExperimentEstimate, gathered
 from app.experiments.estimate_tables import estimate_tables
@@ -24,7 +24,6 @@ from app.services.refusal import Refused
 from app.services.untrusted_spec import (
     outside_panel,
     outside_spec,
-    read_data,
     recorded,
     with_known_endpoints,
     with_recorded,
@@ -48,6 +47,7 @@ from app.web.fields import written
 from app.web.parameters import PageNumber
 from app.web.render import page
 from app.web.security.middleware import Db, Who
+from app.web.uploads import sent_yaml, text_of
 from models import Account, Participant, SpecDraft
 
 router = APIRouter()
@@ -147,18 +147,18 @@ async def _like(db: AsyncSession, who: Account, name: str) -> Sheet:
 async def change(request: Request, who: Who) -> Response:
     """Do what a button of the form says. An error is shown above the form, which loses nothing."""
     sent = await request.form()
-    desk = replace(await _desk(request, who), sheet=read_sheet(_pairs(sent)), yaml=_text(sent, "yaml"))
-    verb, _, place = _text(sent, "do").partition(":")
+    desk = replace(await _desk(request, who), sheet=read_sheet(_pairs(sent)), yaml=text_of(sent, "yaml"))
+    verb, _, place = text_of(sent, "do").partition(":")
     try:
-        desk = await _at_draft(desk, _text(sent, "draft"))
-        if verb == "start" and (unchecked := _unchecked_names(desk.sheet, _text(sent, "kept_names"))):
+        desk = await _at_draft(desk, text_of(sent, "draft"))
+        if verb == "start" and (unchecked := _unchecked_names(desk.sheet, text_of(sent, "kept_names"))):
             return await _shown(desk, error=KEEP_NAMES, status=422, wrong=unchecked)
         if verb in ACTIONS:
             return await ACTIONS[verb](desk)
         if verb == "load":
             return await _load(desk, sent)
         return await _shown(
-            replace(desk, sheet=form.changed(desk.sheet, verb, place, _text(sent, "add"), desk.offered))
+            replace(desk, sheet=form.changed(desk.sheet, verb, place, text_of(sent, "add"), desk.offered))
         )
     except (SpecError, ParticipantError) as error:
         return await _shown(desk, error=str(error), status=422)
@@ -169,11 +169,6 @@ async def change(request: Request, who: Who) -> Response:
 
 def _pairs(sent: FormData) -> list[tuple[str, str]]:
     return [(name, value) for name, value in sent.multi_items() if isinstance(value, str)]
-
-
-def _text(sent: FormData, name: str) -> str:
-    found = sent.get(name)
-    return found if isinstance(found, str) else ""
 
 
 async def _at_draft(desk: EditorState, identity: str) -> EditorState:
@@ -263,16 +258,7 @@ async def _download(desk: EditorState) -> Response:
 
 async def _load(desk: EditorState, sent: FormData) -> Response:
     """Fill the form from YAML, pasted or uploaded; where that cannot be read, the form stays as it was."""
-    file = sent.get("file")
-    text = desk.yaml
-    if not text.strip() and isinstance(file, UploadFile):
-        try:
-            text = (await file.read()).decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise SpecError("The YAML file is not UTF-8 text: save it as UTF-8.") from error
-    if not text.strip():
-        raise SpecError("Paste an experiment's YAML or choose a file first.")
-    data = read_data(text, "the YAML")
+    data = await sent_yaml(sent, "an experiment's")
     data = with_recorded(data, await recorded(desk.database, data))
     outside_spec(data, desk.known)
     return await _shown(replace(desk, sheet=sheet_of(data), yaml=""))
@@ -335,10 +321,10 @@ async def round_change(request: Request, who: Who, name: str) -> Response:
     """Add judges to the form, or start the round."""
     sent = await request.form()
     desk = replace(await _desk(request, who), sheet=read_sheet(_pairs(sent)))
-    verb, _, place = _text(sent, "do").partition(":")
+    verb, _, place = text_of(sent, "do").partition(":")
     try:
         if verb != "start":
-            sheet = form.changed(desk.sheet, verb, place, _text(sent, "add"), desk.offered)
+            sheet = form.changed(desk.sheet, verb, place, text_of(sent, "add"), desk.offered)
             return await _round_shown(replace(desk, sheet=sheet), name)
         storable(desk.sheet)
         data = panel_of(desk.sheet)

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.money import minor_in_words
 from app.services import participation
 from app.services.participation import Part, part_of
 from app.studies.earnings import base_pay
-from app.studies.pay import minor_in_words, money
+from app.studies.pay import money
 from app.studies.returning import code_of, host, return_link
 from app.studies.spec import End, Page
 from app.web.markdown import rendered

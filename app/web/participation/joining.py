@@ -81,7 +81,8 @@ async def join(
 async def _study(request: Request, db: AsyncSession, token: str) -> Study:
     study = await study_of_link(db, token)
     if study is None:
-        # Only guesses are counted: many people may share one address.
+        # Only guesses are counted: many people may share one address. The connection is let go before that takes another.
+        await db.rollback()
         await limited(request.app.state.database, f"study-link/{client_address(request)}", 60)
         raise Refused(
             404, _("This link is not complete: copy the whole of it, or open it where you found it.")

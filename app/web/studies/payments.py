@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exchange.importing import ImportRefused
+from app.money import minor_in_words
 from app.records import payments
 from app.records.database import Database
 from app.services import paying, payment_files, recruitment
@@ -20,7 +21,6 @@ from app.services.refusal import Refused
 from app.services.studies import spec_of, visible_study
 from app.services.study_links import join_path
 from app.settings import Settings
-from app.studies.pay import minor_in_words
 from app.studies.prolific import CATEGORIES, LEAST_MESSAGE
 from app.web.parameters import PageNumber
 from app.web.render import page
@@ -86,7 +86,7 @@ def _under_way(lines: Any) -> list[tuple[str, str, str, int, datetime | None]]:
         for line in lines
         for kind, payment in line.recorded.items()
         if payment.state in ("sending", "failed")
-        or (payment.state == "due" and payment.detail["by"] == "bonus")
+        or (payment.state == "due" and payment.detail.get("by") == "bonus")
     ]
 
 
@@ -101,7 +101,7 @@ def _in_words(payment: Payment) -> str:
 
 
 def _outside(line: Line) -> int:
-    return sum(one.state == "due" and one.detail["by"] == "outside" for one in line.recorded.values())
+    return sum(one.state == "due" and one.detail.get("by") == "outside" for one in line.recorded.values())
 
 
 async def _said(request: Request, who: Account, name: str, said: str) -> Response:

@@ -10,6 +10,7 @@ from anyio import CapacityLimiter, to_process
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from app.money import minor_in_words
 from app.records import judge_quality
 from app.records.paging import PER_PAGE
 from app.records.paging import Page as Listed
@@ -22,7 +23,6 @@ from app.services.judge_quality import MOST_REASON, StudyPeople
 from app.services.refusal import Refused
 from app.studies.exclusions import BY_HAND
 from app.studies.flags import ABOUT, TITLES, rule_in_words
-from app.studies.pay import minor_in_words
 from app.studies.people import ENDS, TAKING_PART, Person, alpha, attrition, cost, flagged
 from app.studies.spec import Flag, StudySpec
 from app.web.parameters import PageNumber

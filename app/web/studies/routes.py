@@ -7,17 +7,17 @@ from urllib.parse import quote
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 
 from app.experiments.spec import SpecError
+from app.money import in_words
 from app.records import studies as records
 from app.services import studies as service
 from app.services.refusal import Refused
 from app.services.studies import Action, Checked, outside_study
 from app.services.study_links import join_path
-from app.services.untrusted_spec import read_data
 from app.studies.join_link import for_recruiter
-from app.studies.pay import hourly, in_words, money
+from app.studies.pay import hourly, money
 from app.studies.spec import MOST_TEXT, Page, StudySpec, parse_study
 from app.web.fields import written
 from app.web.markdown import rendered
@@ -27,6 +27,7 @@ from app.web.security.middleware import Db, Visitor, Who, base_url
 from app.web.studies import form
 from app.web.studies.form import Sheet
 from app.web.studies.preview import head_of, items_of, previewed
+from app.web.uploads import sent_yaml, text_of
 from models import Account, Study
 
 router = APIRouter()
@@ -160,8 +161,8 @@ async def change(request: Request, who: Who, db: Db, name: str) -> Response:
 async def _done(request: Request, who: Account, db: AsyncSession, name: str) -> Response:
     sent = await request.form(max_fields=5000)
     pairs = [(key, value) for key, value in sent.multi_items() if isinstance(value, str)]
-    editor = Editor(request, who, db, form.read_sheet(pairs), name, _text(sent, "yaml"))
-    verb, _, place = _text(sent, "do").partition(":")
+    editor = Editor(request, who, db, form.read_sheet(pairs), name, text_of(sent, "yaml"))
+    verb, _, place = text_of(sent, "do").partition(":")
     try:
         if verb == "load":
             return await _shown(await _loaded(editor, sent))
@@ -186,21 +187,8 @@ async def _saved(editor: Editor) -> Study:
 
 async def _loaded(editor: Editor, sent: FormData) -> Editor:
     """Fill the form from YAML, pasted or uploaded; where that cannot be read, the form stays as it was. Raise SpecError."""
-    file, text = sent.get("file"), editor.yaml
-    if not text.strip() and isinstance(file, UploadFile):
-        try:
-            text = (await file.read()).decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise SpecError("The YAML file is not UTF-8 text: save it as UTF-8.") from error
-    if not text.strip():
-        raise SpecError("Paste a study's YAML or choose a file first.")
-    data = read_data(text, "the YAML")
+    data = await sent_yaml(sent, "a study's")
     return replace(editor, sheet=form.sheet_of(parse_study(data).normalised()), yaml="")
-
-
-def _text(sent: FormData, name: str) -> str:
-    found = sent.get(name)
-    return found if isinstance(found, str) else ""
 
 
 # ── a study ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
 
+from app.records.database import Database
 from models import Account, Enrolment, Session, Submission
 from tests.web.participation.study import (
     Opened,
@@ -20,7 +22,7 @@ from tests.web.participation.study import (
     question,
     study_file,
 )
-from tests.web.world import Site
+from tests.web.world import Site, opened
 
 
 async def people_in(site: Site) -> int:
@@ -269,3 +271,32 @@ async def test_joining_opens_one_session_of_an_account_for_this_study_alone(site
         sessions = await db.scalar(select(func.count()).where(Session.account_id == account.id))
     assert sessions == 1
     assert (account.role, account.password_hash, account.email) == ("judge", None, None)
+
+
+# ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_no_page_of_a_participant_waits_for_a_second_connection(database: Database) -> None:
+    """With one connection in the pool, a request that asks for another while it has one would wait for ever."""
+    async with opened(database) as site:
+        study = await opened_study(site)
+    alone = Database(database.url, embedded=database.embedded, connections=1)
+    try:
+        async with asyncio.timeout(30), opened(alone, site.cast) as narrow:
+            study = replace(study, site=narrow)
+            browser = await narrow.browser()
+            assert (await browser.get("/join/no-such-link")).status_code == 404
+            assert (await browser.submit("/join/no-such-link", {"name": "Ada"})).status_code == 404
+            person = await joined(study)
+            await person.to_trials()
+            await person.all_trials()
+            await person.send("/part/questionnaire", age="41")
+            await person.go_on()
+            assert person.at == "/part/done"
+            other = await joined(study, "pid-eve", word="heron")
+            await other.to_comprehension()
+            again = await joined(study, "pid-eve", word="heron")
+            await again.send("/part/withdraw", sure="yes")
+            assert again.at == "/part/done"
+    finally:
+        await alone.close()
