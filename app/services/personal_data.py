@@ -10,7 +10,8 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.records import admin, enrolments, judge_quality, people, personal_data, studies
-from app.records.own_data import own_data
+from app.records.own_data import experiments_of, has_ended, own_data
+from app.services.looking import sight
 from app.services.people import person_in_care
 from app.services.refusal import Refused
 from app.services.studies import may_see
@@ -91,11 +92,28 @@ async def named(db: AsyncSession, name: str) -> Person:
 
 
 async def copy_of(db: AsyncSession, person: Person, by: uuid.UUID | None) -> bytes:
-    """Return all that is kept of a person as readable JSON. That others had it is noted."""
-    found = await own_data(db, person.account, person.enrolment)
+    """Return all that is kept of a person as readable JSON.
+
+    That others had it is noted. They get no outcomes that a running study hides; the person knows their own.
+    """
+    hidden: Mapping[uuid.UUID, str] = {}
     if by != person.account.id:
+        hidden = await _hidden_outcomes(db, person, by)
         await people.note(db, by, "read the data of", "account", person.account.id)
+    found = await own_data(db, person.account, person.enrolment, hidden)
     return orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+async def _hidden_outcomes(db: AsyncSession, person: Person, by: uuid.UUID | None) -> Mapping[uuid.UUID, str]:
+    """Return the experiments of a person whose outcomes others may not see now, and why; looks that are allowed are noted."""
+    if person.enrolment is not None and not await has_ended(db, person.enrolment):
+        return {}  # The copy has no trial.
+    who = None if by is None else await db.get_one(Account, by)
+    seen = {
+        experiment.id: await sight(db, who, experiment, "data of a person")
+        for experiment in await experiments_of(db, person.account.participant_id)
+    }
+    return {experiment: found.hidden for experiment, found in seen.items() if found.hidden}
 
 
 def file_name(person: Person) -> str:
