@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import unescape
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import func, select, text, update
@@ -203,6 +204,24 @@ async def test_the_course_of_the_study_is_drawn(watched: Watched, chart: str) ->
     assert answer.headers["content-type"] == "image/svg+xml"
     assert answer.text.startswith("<svg")
     assert "prefers-color-scheme" in answer.text
+
+
+async def test_no_connection_is_kept_while_a_picture_is_drawn(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures are drawn one after another: those that wait would keep the connections of everyone else."""
+    pool = watched.site.database.engine.pool
+    used: list[int] = []
+
+    async def drawn(*_: Any, **__: Any) -> str:
+        used.append(cast("Any", pool).checkedout())
+        return "<svg></svg>"
+
+    monkeypatch.setattr("app.web.studies.people.to_process.run_sync", drawn)
+    alice = await watched.site.browser("alice")
+    kept = cast("Any", pool).checkedout()
+    assert (await alice.get("/studies/ferries/people/recruitment.svg")).status_code == 200
+    assert used == [kept]
 
 
 async def test_recruiters_ids_and_names_are_not_on_the_pages(watched: Watched) -> None:
