@@ -1,6 +1,6 @@
 """An experiment as an archive: a file from which another arena has it whole, with the same report."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any

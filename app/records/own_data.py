@@ -60,7 +60,7 @@ async def own_data(
 ) -> Json:
     """Return all that is kept of a person; `hidden`: experiments whose outcomes the reader may not see yet, and why."""
     study = None if enrolment is None else await session.get_one(Study, enrolment.study_id)
-    ended = enrolment is None or await has_ended(session, enrolment)
+    ended = enrolment is None or has_ended(enrolment, study)
     pseudonym = await session.scalar(select(Participant.name).where(Participant.id == account.participant_id))
     why_hidden = sorted(set((hidden or {}).values()))
     found: Json = {
@@ -81,10 +81,9 @@ async def own_data(
     return found
 
 
-async def has_ended(session: AsyncSession, enrolment: Enrolment) -> bool:
-    """Return whether a study has ended for a person: it is closed, and so is their part."""
-    study = await session.get_one(Study, enrolment.study_id)
-    return study.state == "closed" and enrolment.ended_as is not None
+def has_ended(enrolment: Enrolment, study: Study | None) -> bool:
+    """Return whether a study has ended for a person: it is closed, and their part is over."""
+    return study is not None and study.state == "closed" and enrolment.ended_as is not None
 
 
 async def experiments_of(session: AsyncSession, person: uuid.UUID | None) -> Sequence[Experiment]:
