@@ -103,6 +103,13 @@ def in_words(moment: datetime) -> str:
     return format_datetime(moment, gettext("d MMMM y 'at' HH:mm"), locale=language())
 
 
+def day_in_words(moment: datetime) -> str:
+    """Return a day as it is written in the language that is spoken now."""
+    from babel.dates import format_date
+
+    return format_date(moment, gettext("d MMMM y"), locale=language())
+
+
 @cache
 def script_words(code: str) -> Mapping[str, str]:
     """Return the messages of scripts with their translations; none in English, which scripts have themselves."""

@@ -255,7 +255,7 @@ KEPT: tuple[Kept, ...] = (
         Whose.STUDIES,
     ),
     Kept(
-        "One cookie of your browser, as a digest. There is no other cookie, and nothing is sent to other sites.",
+        "One cookie of your browser, as a digest. If you choose a language, a second cookie keeps it in your browser alone. Nothing is sent to other sites.",
         "You stay signed in.",
         Until.SIGNED_IN,
         Fate.REMOVED,

@@ -16,6 +16,7 @@ from jinja2.meta import find_referenced_templates
 from app.languages import ENGLISH, LANGUAGES, catalogue_path
 from app.templating import TEMPLATES, environment
 from app.web.render import PARTICIPANTS
+from models.kept import KEPT, Whose
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ("arena.js", "autosave.js", "turn.js")
@@ -59,7 +60,16 @@ def extracted() -> Catalog:
         for line, message, comments, context in found:
             where = [(path.relative_to(ROOT).as_posix(), line)]
             catalog.add(message, None, where, auto_comments=comments, context=context)
+    for text in kept_texts():
+        catalog.add(text, None, [("models/kept.py", 1)])
     return catalog
+
+
+def kept_texts() -> Iterator[str]:
+    """Yield what the page on privacy says to participants of what is kept: `models` cannot mark messages."""
+    for kept in KEPT:
+        if kept.whose is not Whose.RESEARCHERS:
+            yield from (kept.what, kept.why, kept.until.value)
 
 
 def _sources() -> Iterator[tuple[Path, str, dict[str, Any]]]:

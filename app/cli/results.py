@@ -303,6 +303,13 @@ def export_command(
     orders: Annotated[
         Orders, typer.Option(help="weak-labels: how a judge's verdicts on a question become one label.")
     ] = Orders.MEAN,
+    fresh_pseudonyms: Annotated[
+        bool,
+        typer.Option(
+            "--fresh-pseudonyms",
+            help="Give people pseudonyms that are new in this export, so that their names link it to no other.",
+        ),
+    ] = False,
 ) -> None:
     """Write what an experiment has brought to a file: a table, an archive that another arena imports, or logs for other tools."""
     kind, left_out = _kind(what), _parts(without or [])
@@ -317,6 +324,7 @@ def export_command(
         shape=shape,
         least_margin=margin,
         orders=orders,
+        fresh_pseudonyms=fresh_pseudonyms,
     )
     run_to_end(_export(name, kind, format, output, options))
 

@@ -126,6 +126,7 @@ async def _import_archive(importer: ArchiveImporter, path: Path, name: str | Non
     """Read an archive and store it as a finished experiment."""
     from app.cli.console import say
     from app.cli.local import local_arena
+    from app.exchange.archive import UNCOUNTED
     from app.exchange.archive_import import refuse_bad_archive, take_archive
 
     remote = remote_arena()
@@ -145,6 +146,8 @@ async def _import_archive(importer: ArchiveImporter, path: Path, name: str | Non
         saved = await take_archive(session, archive, called, where=where)
     for reason, count in archive.where(where).filtered.items():
         say(f"{count} left out: {reason}.")
+    if not archive.counted:
+        say(UNCOUNTED)
     print(
         _saved_archive(
             called,
@@ -170,11 +173,14 @@ MISSING = {
 async def _send_archive(remote: Remote, name: str, path: Path, where: list[str]) -> None:
     """Send an archive to a remote arena, which saves all of it or nothing."""
     from app.cli.console import say
+    from app.exchange.archive import UNCOUNTED
 
     async with remote:
         saved = await remote.import_archive(name, path, where)
     for reason, count in saved["left_out"].items():
         say(f"{count} left out: {reason}.")
+    if not saved["counted"]:
+        say(UNCOUNTED)
     print(
         _saved_archive(
             name, **{key: saved[key] for key in ("new", "questions", "trials", "verdicts", "apart")}

@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter, ValidationErr
 
 from app.exchange.archive_records import (
     CallLine,
+    Count,
     EndLine,
     ExperimentRecord,
     JudgingLine,
@@ -52,6 +53,10 @@ from app.protocols.quotes import MarkedText
 
 PANEL = "panel"
 """The round of verdicts that name none."""
+UNCOUNTED = (
+    "The file does not say how many lines it has, so it cannot be known whether it was cut: write "
+    '"lines": NUMBER into its archive line.'
+)
 NO_TEXT = 'No text came with the item "{key}".'
 """Put in place of the passage where the archive has none. No judge is shown it."""
 _TOLERANCE = 1e-6
@@ -72,6 +77,8 @@ class ArchiveLine(Shape):
     """Where the data can be read."""
     license: Text | None = None
     """The licence of the data."""
+    lines: Count | None = None
+    """Number of lines of the file, this one among them: a file that was cut is then refused."""
     contrasts: tuple[tuple[Name, Name], ...] = ()
     """Pairs of arms that reports compare."""
     experiment: ExperimentRecord | None = None
@@ -253,6 +260,8 @@ class Archive:
     judgings: tuple[JudgingLine, ...] = ()
     texts: tuple[TextLine, ...] = ()
     calls: tuple[CallLine, ...] = ()
+    counted: bool = True
+    """Whether the file says how many lines it has, so that one that was cut would have been refused; true of other formats."""
 
     def where(self, flags: Sequence[str]) -> "Archive":
         """Return the archive with the trials that have all these flags, and their verdicts. Raise BadInput for an unknown flag."""
@@ -286,7 +295,7 @@ def read_archive(path: Path) -> Archive:
     except (EOFError, gzip.BadGzipFile, zlib.error):
         broken = "the compressed file breaks off or is damaged after this line; fetch or write it again"
         reader.problems.append(Problem(line=last or None, where=path.name, reason=broken))
-    return reader.finish()
+    return replace(reader.finish(), counted=reader.counted)
 
 
 def _unpacked(stream: IO[bytes]) -> IO[bytes]:
@@ -360,6 +369,7 @@ class ArchiveReader:
             for name in (first, second):
                 if name not in arms:
                     self._problem(1, [f'contrasts: there is no arm "{name}" in the file'])
+        self._count()
         whole = self._about is not None and self._about.experiment is not None
         if whole and not self._ended and not self.problems:
             self._problem(self._lines, ["the file breaks off after this line: fetch or export it again"])
@@ -380,6 +390,22 @@ class ArchiveReader:
             tuple(self._records.texts.values()),
             tuple(self._records.calls),
         )
+
+    def _count(self) -> None:
+        """Name it as a problem where the file has not the number of lines that it says."""
+        wanted = self._about.lines if self._about else None
+        if wanted is None or wanted == self._lines or self.problems:
+            return
+        if self._lines < wanted:
+            broken = f"the file breaks off after this line: it says that it has {wanted:,} lines, and has {self._lines:,}"
+            self._problem(self._lines, [f"{broken}; fetch or write it again"])
+        else:
+            self._problem(1, [f"lines is {wanted:,}, and the file has {self._lines:,}: correct the number"])
+
+    @property
+    def counted(self) -> bool:
+        """Return whether the lines say how many they are."""
+        return self._ended or (self._about is not None and self._about.lines is not None)
 
     def leave_out(self, reason: str) -> None:
         """Count a trial that is left out on purpose."""

@@ -1,6 +1,6 @@
 """An experiment as an archive: a file from which another arena has it whole, with the same report."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from app.exchange.archive_records import (
 )
 from app.exchange.choices import Part
 from app.exchange.options import Options
+from app.exchange.people import frame_of
 from app.exchange.tabular import destination
 from app.exchange.taskfile import TaskQuestion
 from app.participants.addresses import nowhere
@@ -78,7 +79,7 @@ async def lines(session: AsyncSession, experiment: Experiment, options: Options)
 
 
 async def _told(session: AsyncSession, experiment: Experiment, options: Options) -> AsyncIterator[Line]:
-    frame = await exports.frame(session, experiment)
+    frame = await frame_of(session, experiment, options)
     writer = _Lines(experiment, frame, await whole.setting(session, experiment), options)
     task_set = await session.get_one(TaskSet, experiment.task_set_id)
     for line in writer.setting_lines(task_set.name):
@@ -105,7 +106,9 @@ class _Lines:
     def __init__(self, experiment: Experiment, frame: Frame, setting: Setting, options: Options) -> None:
         self.experiment, self.frame, self.setting, self.options = experiment, frame, setting, options
         self.names = {who.id: who for who in setting.participants}
-        self.keys = _keys(setting.participants)
+        self.keys = _keys(
+            (who.id, frame.named(who) if frame.fresh else who.name) for who in setting.participants
+        )
 
     # ── what comes before the talks ──────────────────────────────────────────────────────────────────────────
 
@@ -114,7 +117,7 @@ class _Lines:
         yield self._archive(task_set)
         for passage, questions, twin_of, text in self.setting.passages:
             yield self._passage(passage, questions, twin_of, text)
-        for who in self.setting.participants:
+        for who in self._participants():
             if who.kind != "person" or self.options.people:
                 yield self._participant(who)
         for arm, seats, prompts in self.setting.arms:
@@ -142,6 +145,11 @@ class _Lines:
             yield RoundLine(
                 name=row.name, elicit=row.elicit, spec=row.spec, digest=row.digest, at=row.created_at
             )
+
+    def _participants(self) -> Sequence[Participant]:
+        """Return them by name: by the new one where people have new pseudonyms, so that the order tells nothing."""
+        found = self.setting.participants
+        return sorted(found, key=lambda who: self.keys[who.id]) if self.frame.fresh else found
 
     def _archive(self, task_set: str) -> ArchiveLine:
         spec = self.experiment.spec
@@ -195,6 +203,8 @@ class _Lines:
 
     def _participant(self, who: Participant) -> ParticipantLine:
         first = self.frame.humans.get(who.name) if who.kind == "person" else None
+        if who.kind == "person" and self.frame.fresh:
+            return _fresh_line(self.keys[who.id], self.frame.named(who))
         settings = {
             key: value for key, value in who.settings.items() if key not in ("study", "meta", "person")
         }
@@ -365,18 +375,23 @@ class _Lines:
                 )
 
 
-def _keys(participants: Iterable[Participant]) -> dict[UUID, str]:
+def _keys(participants: Iterable[tuple[UUID, str]]) -> dict[UUID, str]:
     """Return a name for each participant that no other has: two may have the same, with other settings."""
     used: set[str] = set()
     keys = {}
-    for who in participants:
-        number, name = 1, who.name
+    for who, own in participants:
+        number, name = 1, own
         while name in used:
             number += 1
-            name = f"{who.name} [{number}]"
+            name = f"{own} [{number}]"
         used.add(name)
-        keys[who.id] = name
+        keys[who] = name
     return keys
+
+
+def _fresh_line(key: str, name: str) -> ParticipantLine:
+    """Return the line of a person with a new pseudonym: their settings would name them."""
+    return ParticipantLine(name=key, called=None if key == name else name, kind="person", person=name)
 
 
 def _question(question: Question) -> TaskQuestion:

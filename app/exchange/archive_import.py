@@ -140,6 +140,9 @@ def _counts(archive: Archive) -> tuple[Counter[str], Counter[str], Counter[str]]
     return Counter(arms.values()), own, Counter({name: count for name, count in apart.items() if name})
 
 
+_LENGTH = {"lines"}
+
+
 def _digest(archive: Archive, where: Sequence[str]) -> str:
     if archive.about.experiment is not None:
         return archive.about.experiment.digest
@@ -151,7 +154,8 @@ def _digest(archive: Archive, where: Sequence[str]) -> str:
         *archive.trials,
         *archive.verdicts,
     )
-    return digest([[part.model_dump(mode="json") for part in parts], sorted(where)])
+    # What the file says of its length is no part of what it holds.
+    return digest([[part.model_dump(mode="json", exclude=_LENGTH) for part in parts], sorted(where)])
 
 
 def _frozen(
@@ -276,7 +280,7 @@ def _spec(archive: Archive, name: str, task_set: str, where: Sequence[str]) -> d
         "replicates": 1,
         "seed": 0,
         "imported": {
-            **archive.about.model_dump(mode="json", exclude={"type", "contrasts"}),
+            **archive.about.model_dump(mode="json", exclude={"type", "contrasts", "lines"}),
             "where": list(where),
         },
     }

@@ -189,7 +189,16 @@ WINS = (
 )  # fmt: skip
 
 _BY_NAME = {column.name: column for column in VERDICTS}
-_JUDGE = ("round", "round_added", "judge", "judge_kind", "judge_is_baseline", "judge_digest")
+_JUDGE = (
+    "round",
+    "round_added",
+    "judge",
+    "judge_kind",
+    "judge_is_baseline",
+    "judge_digest",
+    "excluded",
+    "excluded_because",
+)
 _QUESTION = ("task_set", "passage", "family", "question", "question_text")
 
 
@@ -260,6 +269,8 @@ WEAK_LABELS = (
         Column("confidence", NUMBER, "The most belief of an answer."),
         Column("belief", ListOf(NUMBER), "Belief in each answer, in the order of `answers`, of all verdicts of the judge on the question under the arm together."),
         Column("verdicts", WHOLE, "Number of these verdicts: orders, assignments, replicates, people."),
+        Column("excluded", WHOLE, "How many of these verdicts reports leave out because a rule of a study's file, or a researcher, excludes the person."),
+        Column("excluded_because", ListOf(TEXT), "Why, in the order of the alphabet: the flags with a rule, such as `too_fast`, and `by a researcher`."),
         Column("orders", TEXT, "How they were taken together: `mean` of the beliefs, `majority` (share of the votes for the answer with the most belief), or `first` (the mean of those in the first reading order)."),
 )  # fmt: skip
 
@@ -323,7 +334,7 @@ This page is made from the code:
 - The file appears under its name once it is whole. `-o -` writes JSON Lines or CSV to the standard output.
 - Gold, beliefs and scratchpads are in it: keep it from people who are still to judge. Keys are not: the arena stores none.
 - [Other kinds](exports.md) have formats of their own: archives, logs, records, data sets. Options choose arms and judges, and leave parts out.
-- People have a pseudonym, one for each person.
+- People have a pseudonym, one for each person; with `--fresh-pseudonyms` one that is new in each export.
 - Places in lists are counted from 0. Times are in UTC. Whole numbers have up to 63 bits; seeds need them, so do not read them as floats.
 - **JSON Lines**: one object a line, nested as the types below say, `null` where a value is absent.
 - **Parquet**: the same, with each column's description in its metadata. JSON columns hold JSON text.

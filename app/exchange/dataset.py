@@ -26,7 +26,8 @@ from app.exchange.choices import Format, What
 from app.exchange.columns import ABOUT, described, kind_name, schema_of
 from app.exchange.export import RowMaker, written_in_thread
 from app.exchange.options import Options
-from app.records import exports, whole
+from app.exchange.people import frame_of
+from app.records import whole
 from app.records.columns import Column, ListOf, Scalar
 from models import Experiment, Verdict
 
@@ -71,7 +72,7 @@ async def write_dataset(
     form: Format = Format.PARQUET,
 ) -> int:
     """Write the tables that have rows, the archive, a card and Croissant metadata into `folder`. Return the number of rows."""
-    frame = await exports.frame(session, experiment)
+    frame = await frame_of(session, experiment, options)
     maker = RowMaker(experiment, frame, options)
     tables: list[_Table] = []
     await to_thread.run_sync((folder / "data").mkdir)

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exchange.inspect_log import SCORER, Sampled, samples
 from app.exchange.options import Options
-from app.records import exports
+from app.exchange.people import frame_of
 from app.records.exports import Frame
 from app.statistics.intervals import METHOD, mean_interval
 from app.statistics.reducers import SHARE
@@ -56,7 +56,7 @@ async def write_every_eval_ever(
     session: AsyncSession, experiment: Experiment, folder: Path, options: Options
 ) -> int:
     """Write a record and its instances for each arm and judge into `folder`, and return the number of instances."""
-    frame = await exports.frame(session, experiment)
+    frame = await frame_of(session, experiment, options)
     records: dict[tuple[str, str], _Record] = {}
     async for item in samples(session, experiment, frame, options):
         if item.participant.kind == "person":

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.exchange.choices import Format, Part, What
 from app.exchange.columns import schema_of
 from app.exchange.options import USUAL, Options
+from app.exchange.people import frame_of
 from app.exchange.preferences import JudgedTrial, in_shape, judged_trials, pairs_of
 from app.exchange.tabular import STDOUT, ExportRefused, Row, Rows, Write, destination, table
 from app.exchange.verdict_table import VerdictTable
@@ -64,7 +65,7 @@ async def export(
     chosen = replace(options, include_passages=True) if include_passage else options
     count = 0
     async with exports.snapshot(database) as session:
-        about = RowMaker(experiment, await exports.frame(session, experiment), chosen)
+        about = RowMaker(experiment, await frame_of(session, experiment, chosen), chosen)
         items, rows = about.source(session, what)
         async with aclosing(items), written_in_thread(target, form, schema_of(what, chosen), rows) as write:
             async for some in items:
@@ -197,6 +198,8 @@ class RowMaker:
             "confidence": max(item.belief),
             "belief": item.belief,
             "verdicts": item.verdicts,
+            "excluded": item.excluded,
+            "excluded_because": item.excluded_because,
             "orders": self.options.orders.value,
         }
 

@@ -19,6 +19,7 @@ from anyio import to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exchange.options import Options
+from app.exchange.people import frame_of
 from app.participants.base import PEOPLE
 from app.protocols.core import Note, Speech, parse_content
 from app.protocols.quotes import render
@@ -62,7 +63,7 @@ async def write_inspect_logs(
 ) -> int:
     """Write a log for each arm and judge into `folder`, and return the number of samples."""
     logs: dict[tuple[str, str], _Log] = {}
-    frame = await exports.frame(session, experiment)
+    frame = await frame_of(session, experiment, options)
     async for item in samples(session, experiment, frame, options):
         log = logs.setdefault((item.arm, item.judge), _Log(item.arm, item.judge, item.protocol))
         log.samples.append(item.sample)

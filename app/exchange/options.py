@@ -28,6 +28,8 @@ class Options:
     """Least difference in score of the two texts of a pair."""
     orders: Orders = Orders.MEAN
     """How the verdicts of a judge on a question become one label."""
+    fresh_pseudonyms: bool = False
+    """Whether people get pseudonyms that are new in this export."""
 
     @property
     def passages(self) -> bool:
@@ -58,6 +60,7 @@ class Options:
         """Return the query by which the JSON API is asked for these choices; those that are usual are not in it."""
         single = {
             "include_passages": "true" if self.include_passages else "",
+            "fresh_pseudonyms": "true" if self.fresh_pseudonyms else "",
             "shape": "" if self.shape is PairShape.CONVERSATIONAL else self.shape.value,
             "margin": f"{self.least_margin!r}" if self.least_margin else "",
             "orders": "" if self.orders is Orders.MEAN else self.orders.value,
@@ -78,6 +81,7 @@ class Options:
         return {
             "passages": self.passages,
             **{name: sorted(chosen) for name, chosen in lists.items() if chosen},
+            **({"fresh_pseudonyms": True} if self.fresh_pseudonyms else {}),
         }
 
 

@@ -21,7 +21,7 @@ from app.records.exports import Frame
 from app.records.frames import belief_columns, lists, places
 from app.records.verdict_pieces import Piece, Setting, field_column
 from app.statistics.scores import credits, turns_score
-from models import Arm
+from models import Arm, Participant
 
 _KINDS: Mapping[Scalar, Any] = {
     Scalar.TEXT: pl.String(),
@@ -176,8 +176,21 @@ class VerdictTable:
             judge_is_baseline=pl.col("kind") == "builtin",
             judge_digest="digest",
         )
+        who = [self._of_judge(*row) for row in setting.judges.select("name", "kind", "digest").iter_rows()]
+        digests, reasons = [digest for digest, _ in who], [why for _, why in who]
+        named = named.with_columns(
+            pl.Series("judge_digest", digests, pl.String),
+            pl.Series("excluded", [bool(why) for why in reasons], pl.Boolean),
+            series_of("excluded_because", reasons, _DECLARED["excluded_because"]),
+        )
         wanted = [options.wants_judge(*who) for who in named.select("judge", "judge_kind").iter_rows()]
         return named.with_columns(pl.Series("wanted", wanted, pl.Boolean))
+
+    def _of_judge(self, name: str, kind: str, digest: str) -> tuple[str, list[str]]:
+        """Return the digest of a judge, and why reports leave them out."""
+        who, frame = Participant(name=name, kind=kind, digest=digest), self.maker.frame
+        known = kind != "person" or name in frame.people
+        return (frame.digest_of(who) if known else ""), frame.why_excluded(who)
 
 
 # ── JSON ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -39,6 +39,9 @@ class WeakLabel:
     """By answer, in that order."""
     verdicts: int
     """Those behind it."""
+    excluded: int
+    """Those of them that are of people whom reports leave out."""
+    excluded_because: Sequence[str]
 
     @property
     def label(self) -> int | None:
@@ -72,6 +75,7 @@ async def weak_labels(
     """
     found: dict[tuple[str, str, str], list[list[float]]] = defaultdict(list)
     about: dict[tuple[str, str, str], VerdictRow] = {}
+    left_out: dict[tuple[str, str, str], list[list[str]]] = defaultdict(list)
     async for rows in exports.verdicts(session, experiment):
         for item in rows:
             row = item.row
@@ -88,7 +92,12 @@ async def weak_labels(
             place = row.arm.name, judge, row.question.key
             about.setdefault(place, row)
             found[place].append(_in_order(row))
-    made = [_label(about[place], place[1], several, options.orders) for place, several in found.items()]
+            if why := frame.why_excluded(row.judge):
+                left_out[place].append(why)
+    made = [
+        _label(about[place], place[1], several, options.orders, left_out[place])
+        for place, several in found.items()
+    ]
     made.sort(key=lambda item: (item.arm.position, item.judge, item.question.key))
     for start in range(0, len(made), AT_ONCE):
         yield made[start : start + AT_ONCE]
@@ -99,7 +108,13 @@ def _in_order(row: VerdictRow) -> list[float]:
     return [by_answer[place] for place in in_order(row.question, row.trial)]
 
 
-def _label(row: VerdictRow, judge: str, several: Sequence[Sequence[float]], orders: Orders) -> WeakLabel:
+def _label(
+    row: VerdictRow,
+    judge: str,
+    several: Sequence[Sequence[float]],
+    orders: Orders,
+    left_out: Sequence[Sequence[str]],
+) -> WeakLabel:
     beliefs = [_vote(belief) for belief in several] if orders is Orders.MAJORITY else several
     return WeakLabel(
         row.arm,
@@ -111,6 +126,8 @@ def _label(row: VerdictRow, judge: str, several: Sequence[Sequence[float]], orde
         [row.question.answers[place] for place in in_order(row.question, row.trial)],
         [fmean(each) for each in zip(*beliefs, strict=True)],
         len(several),
+        len(left_out),
+        sorted({reason for why in left_out for reason in why}),
     )
 
 

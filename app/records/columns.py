@@ -121,6 +121,8 @@ VERDICTS = (
         Column("judge_kind", TEXT, "`model`, `builtin` or `person`."),
         Column("judge_is_baseline", YES_NO, "Whether the judge is a built-in, and so not a language model."),
         Column("judge_digest", TEXT, "SHA-256 of the judge's name, endpoint and settings."),
+        Column("excluded", YES_NO, "Whether reports leave the verdict out because a rule of a study's file, or a researcher, excludes the person."),
+        Column("excluded_because", ListOf(TEXT), "Why: the flags with a rule, such as `too_fast`, and `by a researcher`; empty where reports count it."),
         *TRIAL,
         Column("reading", WHOLE, "The number of the reading. Where `repeats` is above 1, every order comes again under later numbers."),
         Column("reading_order", ListOf(WHOLE), "Places in `answers`, in the order in which the judge read them."),

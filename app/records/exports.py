@@ -2,6 +2,7 @@
 fixed order.
 """
 
+import hashlib
 import uuid
 from collections import defaultdict
 from collections.abc import (
@@ -46,6 +47,7 @@ from models import (
     Participant,
     Passage,
     Playing,
+    PlayRow,
     Question,
     SeatRow,
     TaskSet,
@@ -78,7 +80,15 @@ class Frame:
     seats: Mapping[uuid.UUID, Mapping[str, Participant]]
     """The participants of each arm, by the arm's id and the seat."""
     humans: Mapping[str, str] = field(default_factory=dict)
-    """The first pseudonym of each person who has several accounts, by pseudonym, as in reports."""
+    """The first pseudonym of each person who has several accounts, by pseudonym, as in reports; a new one of all people where
+    `fresh`.
+    """
+    fresh: bool = False
+    """Whether people have pseudonyms that no other export has."""
+    people: Collection[str] = frozenset()
+    """The pseudonyms of all people who had a part."""
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    """Why figures leave people out, by the pseudonym of the account: reasons, divided by commas."""
     passages: Collection[str] = ()
     """The digests, in hexadecimal, of the texts that trials are on, and of their twins."""
 
@@ -88,7 +98,21 @@ class Frame:
     def named(self, participant: Participant) -> str:
         """Return the name of a participant: people have one pseudonym each, however many accounts they have."""
         name = participant.name
-        return self.humans.get(name, name) if participant.kind == "person" else name
+        if participant.kind != "person":
+            return name
+        return self.humans[name] if self.fresh else self.humans.get(name, name)
+
+    def why_excluded(self, participant: Participant) -> list[str]:
+        """Return the reasons for which figures leave a judge out; none where they do not."""
+        if participant.kind != "person":
+            return []
+        return [reason for reason in self.excluded.get(participant.name, "").split(", ") if reason]
+
+    def digest_of(self, participant: Participant) -> str:
+        """Return the digest of a participant; that of a person with a new pseudonym says nothing of another export."""
+        if participant.kind == "person" and self.fresh:
+            return hashlib.sha256(self.named(participant).encode()).hexdigest()
+        return participant.digest
 
 
 async def frame(session: AsyncSession, experiment: Experiment) -> Frame:
@@ -103,15 +127,17 @@ async def frame(session: AsyncSession, experiment: Experiment) -> Frame:
     seats: dict[uuid.UUID, dict[str, Participant]] = defaultdict(dict)
     for seat, participant in rows:
         seats[seat.arm_id][seat.seat] = participant
-    humans = await first_names(session, await _people_of(session, experiment.id))
+    people = await _people_of(session, experiment.id)
+    humans = await first_names(session, people)
     texts, talks = await _texts_of(session, experiment.id), await _talks_of_people(session, experiment.id)
-    return Frame(task_set.name, seats, humans, texts, talks)
+    return Frame(task_set.name, seats, humans, passages=texts, with_people=talks, people=people)
 
 
 async def _people_of(session: AsyncSession, experiment: uuid.UUID) -> set[str]:
     """Return the pseudonyms of all people who had a part in an experiment."""
     of_experiment = select(Playing.id).where(Playing.experiment_id == experiment)
     theirs = (
+        select(PlayRow.judge_id).where(PlayRow.experiment_id == experiment),
         select(SeatRow.participant_id).where(SeatRow.play_id.in_(of_experiment)),
         select(Verdict.participant_id).where(Verdict.play_id.in_(of_experiment)),
         select(Move.participant_id).where(Move.play_id.in_(of_experiment)),

@@ -1,12 +1,12 @@
 """All that is kept of one person, as JSON for that person to read.
 
-It has nothing of other people, no right answer and no arm; and, until their study has closed, nothing that tells checks
-from trials.
+It has nothing of other people, no right answer and no arm. What was done in trials comes when the study has ended: checks
+look like trials, so whatever is kept of one kind alone would show which are which.
 """
 
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, select
@@ -21,6 +21,7 @@ from models import (
     Audit,
     Draft,
     Enrolment,
+    Experiment,
     Exposure,
     Invite,
     Move,
@@ -39,6 +40,7 @@ from models import (
 )
 
 Json = dict[str, Any]
+BELIEF = "belief"
 ITEMS_SHOWN = ("comprehension", "practice")
 """Pages whose items a person knows to be items; others look like trials."""
 LEFT_OUT = (
@@ -46,29 +48,54 @@ LEFT_OUT = (
     "The digests of your name, id, address and cookie: they cannot be read.",
 )
 LEFT_OUT_OPEN = (
-    "Answers to checks among the trials, and what was concluded from them, as long as the study is open. Ask again "
-    "when it has closed."
+    "Your trials, how many there are, the texts that you were shown, the trail of what you did, and what was concluded from "
+    "your answers: this comes when the study has ended."
 )
 
 
-async def own_data(session: AsyncSession, account: Account, enrolment: Enrolment | None) -> Json:
-    """Return all that is kept of a person."""
+async def own_data(
+    session: AsyncSession,
+    account: Account,
+    enrolment: Enrolment | None,
+    hidden: Mapping[uuid.UUID, str] | None = None,
+) -> Json:
+    """Return all that is kept of a person; `hidden`: experiments whose outcomes the reader may not see yet, and why."""
     study = None if enrolment is None else await session.get_one(Study, enrolment.study_id)
-    still_open = study is not None and study.state != "closed"
+    ended = enrolment is None or has_ended(enrolment, study)
     pseudonym = await session.scalar(select(Participant.name).where(Participant.id == account.participant_id))
+    why_hidden = sorted(set((hidden or {}).values()))
     found: Json = {
         "pseudonym": pseudonym,
-        "left_out": [*LEFT_OUT, *([LEFT_OUT_OPEN] if still_open else [])],
+        "left_out": [*LEFT_OUT, *(why_hidden if ended else [LEFT_OUT_OPEN])],
         "account": _account(account),
         **await _ways_in(session, account.id),
-        "trials": await _trials(session, account.participant_id),
-        "texts_shown": await _texts_shown(session, account.participant_id),
-        "trail": await _trail(session, account.id),
     }
+    if ended:
+        found |= {
+            "trials": await _trials(session, account.participant_id, frozenset(hidden or ())),
+            "texts_shown": await _texts_shown(session, account.participant_id),
+            "trail": await _trail(session, account.id),
+        }
     if enrolment is not None and study is not None:
-        found["study"] = await _part(session, enrolment, study, still_open=still_open)
-        found["pages"] = await _pages(session, enrolment, still_open=still_open)
+        found["study"] = await _part(session, enrolment, study, ended=ended)
+        found["pages"] = await _pages(session, enrolment, ended=ended)
     return found
+
+
+def has_ended(enrolment: Enrolment, study: Study | None) -> bool:
+    """Return whether a study has ended for a person: it is closed, and their part is over."""
+    return study is not None and study.state == "closed" and enrolment.ended_as is not None
+
+
+async def experiments_of(session: AsyncSession, person: uuid.UUID | None) -> Sequence[Experiment]:
+    """Return the experiments in which a person has or had a seat, by name."""
+    theirs = (
+        select(Playing.experiment_id)
+        .join(SeatRow, SeatRow.play_id == Playing.id)
+        .where(SeatRow.participant_id == person)
+    )
+    found = select(Experiment).where(Experiment.id.in_(theirs)).order_by(Experiment.name)
+    return (await session.scalars(found)).all()
 
 
 def _account(account: Account) -> Json:
@@ -100,12 +127,13 @@ async def _ways_in(session: AsyncSession, account: uuid.UUID) -> Json:
 # ── the part in a study ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _part(session: AsyncSession, enrolment: Enrolment, study: Study, *, still_open: bool) -> Json:
+async def _part(session: AsyncSession, enrolment: Enrolment, study: Study, *, ended: bool) -> Json:
     submission = await session.get(Submission, enrolment.id)
     paid = await session.scalars(
         select(Payment).where(Payment.enrolment_id == enrolment.id).order_by(Payment.created_at)
     )
-    judged = {
+    known_afterwards = {
+        "trials_promised": enrolment.promised,
         "review": enrolment.review,
         "review_reason": enrolment.review_reason,
         "excluded_at": enrolment.excluded_at,
@@ -113,7 +141,6 @@ async def _part(session: AsyncSession, enrolment: Enrolment, study: Study, *, st
     }
     return {
         "title": study.spec.get("title", study.name),
-        "trials_promised": enrolment.promised,
         "page": enrolment.page,
         "language": enrolment.language,
         "consent": await _consent(session, enrolment),
@@ -144,7 +171,7 @@ async def _part(session: AsyncSession, enrolment: Enrolment, study: Study, *, st
             }
             for row in paid
         ],
-        **({} if still_open else judged),
+        **(known_afterwards if ended else {}),
     }
 
 
@@ -155,19 +182,19 @@ async def _consent(session: AsyncSession, enrolment: Enrolment) -> Json | None:
     return {"at": enrolment.consented_at, "version": text.version, "text": text.markdown}
 
 
-async def _pages(session: AsyncSession, enrolment: Enrolment, *, still_open: bool) -> list[Json]:
+async def _pages(session: AsyncSession, enrolment: Enrolment, *, ended: bool) -> list[Json]:
     rows = await session.scalars(
         select(StudyStep).where(StudyStep.enrolment_id == enrolment.id).order_by(StudyStep.id)
     )
     return [
-        _page(row, still_open=still_open)
+        _page(row, ended=ended)
         for row in rows
-        if not still_open or not row.item or row.page in ITEMS_SHOWN
+        if ended or row.page in ITEMS_SHOWN or (not row.item and row.page != "trials")
     ]
 
 
-def _page(row: StudyStep, *, still_open: bool) -> Json:
-    known = {} if still_open and row.page not in ITEMS_SHOWN else {"passed": row.passed}
+def _page(row: StudyStep, *, ended: bool) -> Json:
+    known = {"passed": row.passed} if ended or row.page in ITEMS_SHOWN else {}
     return {
         "page": row.page,
         "item": row.item,
@@ -184,8 +211,10 @@ def _page(row: StudyStep, *, still_open: bool) -> Json:
 # ── trials ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _trials(session: AsyncSession, person: uuid.UUID | None) -> list[Json]:
-    """Return every seat that a person has or had, with what they entered in it."""
+async def _trials(
+    session: AsyncSession, person: uuid.UUID | None, hidden: Collection[uuid.UUID]
+) -> list[Json]:
+    """Return every seat that a person has or had, with what they entered in it: no percentages in `hidden` experiments."""
     if person is None:
         return []
     rows = (
@@ -204,16 +233,18 @@ async def _trials(session: AsyncSession, person: uuid.UUID | None) -> list[Json]
     found = []
     for seat, trial, question in rows:
         answers = [question.answers[index] for index in trial.answers]
+        shown = trial.experiment_id not in hidden
+        made = [row for row in moves[seat.play_id] if shown or row.content["kind"] != BELIEF]
         found.append(
             {
                 "as": seat.role,
                 "state": seat.state,
                 "question": question.text,
                 "answers": answers,
-                "entered": [_move(row, answers) for row in moves[seat.play_id]],
-                "verdicts": [_verdict(row, answers) for row in verdicts[seat.play_id]],
+                "entered": [_move(row, answers) for row in made],
+                "verdicts": [_verdict(row, answers) for row in verdicts[seat.play_id]] if shown else [],
                 "marked": seat.flags,
-                "work": [_work(row) for row in drafts[seat.id]],
+                "work": [_work(row, shown=shown) for row in drafts[seat.id]],
             }
         )
     return found
@@ -252,9 +283,9 @@ def _percent(belief: Sequence[float], answers: Sequence[str]) -> dict[str, float
     return {name: round(100 * p, 2) for name, p in zip(names, belief, strict=True)}
 
 
-def _work(row: Draft) -> Json:
+def _work(row: Draft, *, shown: bool) -> Json:
     return {
-        "not_submitted": row.content,
+        **({"not_submitted": row.content} if shown else {}),
         "active_seconds": row.active_seconds,
         "times_away": row.focus_changes,
         "seconds_away": row.away_seconds,

@@ -17,7 +17,9 @@ from app.experiments.presets import PRESETS
 from app.experiments.spec import prompt_versions
 from app.participants.addresses import host_of
 from app.protocols import PROTOCOLS
+from app.protocols.imported import Imported
 from app.reports.as_published import differences
+from app.reports.written import listed
 
 if TYPE_CHECKING:
     from app.records.provenance import AnsweredModel, Provenance, Round
@@ -69,7 +71,7 @@ def _design(report: Report) -> Iterator[str]:
     spec, totals = report.experiment.spec, report.totals
     arms = [arm["name"] for arm in spec.get("arms", ())]
     pilot = ", a pilot," if report.pilot else ""
-    yield f"The experiment {report.experiment.name}{pilot} has {_count(len(arms), 'arm')} ({_listed(arms)})."
+    yield f"The experiment {report.experiment.name}{pilot} has {_count(len(arms), 'arm')} ({listed(arms)})."
     held = report.provenance
     # An imported experiment may have got another set; its own file names the one that was asked.
     name = spec.get("tasks", {}).get("set") or (held.task_set if held else "")
@@ -95,7 +97,7 @@ def _drawn(tasks: Mapping[str, Any]) -> str:
     ]
     if not limits:
         return ""
-    return f", drawn with seed {tasks.get('seed', 0)} (at most {_listed(limits)})"
+    return f", drawn with seed {tasks.get('seed', 0)} (at most {listed(limits)})"
 
 
 def _repeated(spec: Mapping[str, Any]) -> Iterator[str]:
@@ -136,7 +138,7 @@ def _protocol(arm: Mapping[str, Any]) -> str:
         for key, field in rules.model_fields.items()
         if key in arm and arm[key] != to_jsonable_python(field.get_default(call_default_factory=True))
     ]
-    return f"protocol {rules.name} with {_listed(changed) if changed else 'its default settings'}"
+    return f"protocol {rules.name} with {listed(changed) if changed else 'its default settings'}"
 
 
 def _value(value: Any) -> str:
@@ -156,15 +158,15 @@ def _seats(arm: Mapping[str, Any]) -> str:
     by_holder: dict[str, list[str]] = {}
     for seat, holder in sorted(seats.items()):
         by_holder.setdefault(holder, []).append(seat)
-    said = [
-        f"{_listed(own)} {'is' if len(own) == 1 else 'are'} {holder}" for holder, own in by_holder.items()
-    ]
+    said = [f"{listed(own)} {'is' if len(own) == 1 else 'are'} {holder}" for holder, own in by_holder.items()]
     return f"; {'; '.join(said)}" if said else ""
 
 
 def _prompts(arm: Mapping[str, Any], versions: Mapping[str, str], held: Provenance | None) -> str:
+    if arm["protocol"] == Imported.name:
+        return ""  # Its talks were made elsewhere: no prompt of the arena has a part in them.
     digest = held.prompts.get(arm["name"]) if held else None
-    own = f", with other prompts for {_listed(sorted(arm['prompts']))}" if arm.get("prompts") else ""
+    own = f", with other prompts for {listed(sorted(arm['prompts']))}" if arm.get("prompts") else ""
     hashed = f", SHA-256 {digest[:SHORT]}" if digest else ""
     return f"; prompts of version {versions[arm['name']]}{own}{hashed}"
 
@@ -186,7 +188,7 @@ def _preset(arm: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[str]:
         else "It does not depart from the preset."
     )
     if preset.ours:
-        yield f"Where the paper names no value, the arena's is taken: {_listed([key.replace('_', ' ') for key in preset.ours])}."
+        yield f"Where the paper names no value, the arena's is taken: {listed([key.replace('_', ' ') for key in preset.ours])}."
     if preset.differs:
         yield f"The preset departs from the paper: {' '.join(preset.differs)}"
 
@@ -226,14 +228,14 @@ def _settings(settings: Mapping[str, Any]) -> str:
     ]
     if extra := settings.get("extra_body"):
         # Values are the server's own, and may be anything.
-        said.append(f"further parameters of the request ({_listed(sorted(extra))})")
-    return _listed(said) or "the defaults of its server"
+        said.append(f"further parameters of the request ({listed(sorted(extra))})")
+    return listed(said) or "the defaults of its server"
 
 
 def _answered(item: AnsweredModel) -> str:
     if not item.replies:
         return f"It gave no usable reply to {_count(item.failed, 'request')}."
-    as_what = f" as {_listed(item.revisions)}" if item.revisions else "; its server named no revision"
+    as_what = f" as {listed(item.revisions)}" if item.revisions else "; its server named no revision"
     days = list(dict.fromkeys(f"{_utc(at):%Y-%m-%d}" for at in (item.first, item.last) if at))
     return f"It answered{as_what} ({_count(item.replies, 'reply', 'replies')}, {' to '.join(days)})."
 
@@ -243,11 +245,15 @@ def _utc(at: datetime) -> datetime:
 
 
 def _judging(report: Report, held: Provenance | None) -> Iterator[str]:
+    reading = any(not line.judge.takes_part for line in report.lines)
     for item in held.rounds if held else ():
-        yield _round(item)
+        if item.judges or not report.experiment.spec.get("imported"):
+            yield _round(item)
+        elif reading:
+            yield f"Verdicts on finished talks were imported{f' as round {item.name}' if item.added else ''}."
     taking = list(dict.fromkeys(line.judge.label for line in report.lines if line.judge.takes_part))
     if taking:
-        yield f"In the talks {_listed(taking)} took part as {'judge' if len(taking) == 1 and taking[0] != 'people' else 'judges'}, each in separate talks."
+        yield f"In the talks {listed(taking)} took part as {'judge' if len(taking) == 1 and taking[0] != 'people' else 'judges'}, each in separate talks."
     orders = {line.certainty is not None and line.certainty.orders_agree is not None for line in report.lines}
     if True in orders:
         yield "Models and built-in judges read each talk in both orders of the answers, and each reading is a verdict."
@@ -256,7 +262,7 @@ def _judging(report: Report, held: Provenance | None) -> Iterator[str]:
         if line.certainty:
             ways.update(line.certainty.methods)
     if ways:
-        read = _listed([f"{_WAYS.get(way, way)} ({count:,})" for way, count in sorted(ways.items())])
+        read = listed([f"{_WAYS.get(way, way)} ({count:,})" for way, count in sorted(ways.items())])
         yield f"Beliefs were read as {read}."
 
 
@@ -273,7 +279,7 @@ _WAYS = {
 def _round(item: Round) -> str:
     people = next((judge for judge in item.judges if isinstance(judge, Mapping)), None)
     names = [judge for judge in item.judges if isinstance(judge, str)]
-    who = _listed([*names, *([_people(people)] if people else [])]) or "judges"
+    who = listed([*names, *([_people(people)] if people else [])]) or "judges"
     when = "final beliefs" if item.elicit == "final" else "beliefs after each step"
     again = f", each reading repeated {item.repeats} times" if item.repeats > 1 else ""
     added = f" (round {item.name}, added after the talks)" if item.added else ""
@@ -301,7 +307,7 @@ def _sample(report: Report) -> Iterator[str]:
     else:
         yield from map(_line, report.lines)
     left = [f"{totals[key]:,} {reason}" for key, reason in LEFT_OUT if totals.get(key)]
-    yield f"Left out are {_listed(left)}." if left else "No verdict is left out."
+    yield f"Left out are {listed(left)}." if left else "No verdict is left out."
     for study in report.sample.studies:
         yield from _recruited(study)
     yield from _excluded_by_arm(report)
@@ -315,11 +321,11 @@ def _sample(report: Report) -> Iterator[str]:
 def _recruited(study: StudySample) -> Iterator[str]:
     """Yield whom a study recruited, its rules of exclusion, and whom they leave out."""
     ends = [f"{count:,} {_ENDS.get(end, end)}" for end, count in sorted(study.ends.items())]
-    yield f"The study {study.name} recruited {_count(sum(study.ends.values()), 'person', 'people')}{': ' if ends else ''}{_listed(ends)}."
+    yield f"The study {study.name} recruited {_count(sum(study.ends.values()), 'person', 'people')}{': ' if ends else ''}{listed(ends)}."
     if not study.rules:
         yield "Its file, fixed before it opened, has no rule of exclusion."
     else:
-        yield f"Its file, fixed before it opened, excludes {_listed(list(study.rules))}."
+        yield f"Its file, fixed before it opened, excludes {listed(list(study.rules))}."
     why = Counter(reason for reasons in study.excluded.values() for reason in reasons.split(", "))
     if why:
         named = [f"{reason.replace('_', ' ')}: {count:,}" for reason, count in sorted(why.items())]
@@ -404,9 +410,9 @@ def _statistics(report: Report) -> Iterator[str]:
     from app.reports.figures import every_figure
 
     said = (
-        (figure.name, figure.methods)
+        (figure.name, figure.methods(rows) if callable(figure.methods) else figure.methods)
         for figure in every_figure()
-        if figure.methods and report.figures.get(figure.name)
+        if figure.methods and (rows := report.figures.get(figure.name))
     )
     for name, sentence in said:
         yield sentence
@@ -422,7 +428,7 @@ def _contrasts(report: Report) -> Iterator[str]:
     named = [f"{first} less {second}" for first, second in report.experiment.spec.get("contrasts", ())]
     if not named:
         return
-    yield f"{_count(len(named), 'contrast')} {'was' if len(named) == 1 else 'were'} named before the run: {_listed(named)}."
+    yield f"{_count(len(named), 'contrast')} {'was' if len(named) == 1 else 'were'} named before the run: {listed(named)}."
     tests = dict.fromkeys((item.test, item.null) for item in report.contrasts if item.test)
     yield from (f"Test: {test}; null hypothesis: {null}." for test, null in tests)
 
@@ -442,7 +448,7 @@ def _interruptions(report: Report, held: Provenance | None) -> Iterator[str]:
     yield from (item.sentence for item in report.cut)
     yield from (item.sentence for item in report.changed)
     if held and held.cap:
-        most = _listed(
+        most = listed(
             [
                 f"{value:,} {'of money' if name == 'money' else name}"
                 for name, value in sorted(held.cap.items())
@@ -505,9 +511,3 @@ def _resolved(folder: Path, name: str) -> str | None:
 
 def _count(number: int, one: str, several: str = "") -> str:
     return f"{number:,} {one if number == 1 else several or one + 's'}"
-
-
-def _listed(words: Sequence[str] | Mapping[str, Any]) -> str:
-    """Return words as a list in a sentence."""
-    own = list(words)
-    return " and ".join([", ".join(own[:-1]), own[-1]]) if len(own) > 1 else "".join(own)

@@ -1,5 +1,8 @@
 """How figures are written in tables: shares, intervals, differences, p-values."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from app.shown_table import ABSENT
 from app.statistics.contrasts import Contrast
 from app.statistics.metrics import Measured
@@ -65,3 +68,9 @@ def points(value: float | None) -> str:
 def points_between(low: float | None, high: float | None) -> str:
     """Return the interval of a difference of shares in points."""
     return ABSENT if low is None or high is None else between(100 * low, 100 * high, "{:+.0f}")
+
+
+def listed(words: Sequence[str] | Mapping[str, Any]) -> str:
+    """Return words as a list in a sentence."""
+    own = list(words)
+    return " and ".join([", ".join(own[:-1]), own[-1]]) if len(own) > 1 else "".join(own)

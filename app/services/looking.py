@@ -14,8 +14,8 @@ from models import Account, Experiment
 
 LOOKED = "looked"
 """What the trail says of a look."""
-SHOW_NO_OUTCOME: frozenset[Kind] = frozenset({What.CALLS, What.GOLD_LABELS})
-"""Exports without a verdict."""
+SHOW_NO_OUTCOME: frozenset[Kind] = frozenset({What.GOLD_LABELS})
+"""Exports without a verdict; calls have the replies of judges that are models."""
 
 
 async def sight(db: AsyncSession, who: Account | None, experiment: Experiment, what: str) -> Sight:

@@ -9,8 +9,11 @@ from typing import Any
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.languages import gettext as _
+from app.languages import marked
 from app.records import admin, enrolments, judge_quality, people, personal_data, studies
-from app.records.own_data import own_data
+from app.records import own_data as copies
+from app.services.looking import sight
 from app.services.people import person_in_care
 from app.services.refusal import Refused
 from app.services.studies import may_see
@@ -91,11 +94,33 @@ async def named(db: AsyncSession, name: str) -> Person:
 
 
 async def copy_of(db: AsyncSession, person: Person, by: uuid.UUID | None) -> bytes:
-    """Return all that is kept of a person as readable JSON. That others had it is noted."""
-    found = await own_data(db, person.account, person.enrolment)
+    """Return all that is kept of a person as readable JSON.
+
+    That others had it is noted. They get no outcomes that a running study hides; the person knows their own.
+    """
+    hidden: Mapping[uuid.UUID, str] = {}
     if by != person.account.id:
+        hidden = await _hidden_outcomes(db, person, by)
         await people.note(db, by, "read the data of", "account", person.account.id)
+    found = await copies.own_data(db, person.account, person.enrolment, hidden)
     return orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def has_ended(enrolment: Enrolment) -> bool:
+    """Return whether the study has ended for a person, whose copy then has what they did in trials."""
+    return copies.has_ended(enrolment, enrolment.study)
+
+
+async def _hidden_outcomes(db: AsyncSession, person: Person, by: uuid.UUID | None) -> Mapping[uuid.UUID, str]:
+    """Return the experiments of a person whose outcomes others may not see now, and why; looks that are allowed are noted."""
+    if person.enrolment is not None and not has_ended(person.enrolment):
+        return {}  # The copy has no trial.
+    who = None if by is None else await db.get_one(Account, by)
+    seen = {
+        experiment.id: await sight(db, who, experiment, "data of a person")
+        for experiment in await copies.experiments_of(db, person.account.participant_id)
+    }
+    return {experiment: found.hidden for experiment, found in seen.items() if found.hidden}
 
 
 def file_name(person: Person) -> str:
@@ -175,24 +200,26 @@ class KeptPart:
 
 
 HEADINGS: Mapping[Fate, str] = {
-    Fate.REMOVED: "Removed when your data are deleted",
-    Fate.WITHOUT_WORDS: "Kept without your words",
-    Fate.STAYS: "Kept afterwards too",
+    Fate.REMOVED: marked("Removed when your data are deleted"),
+    Fate.WITHOUT_WORDS: marked("Kept without your words"),
+    Fate.STAYS: marked("Kept afterwards too"),
 }
 
 
 def kept_of(whose: Sequence[Whose], spec: Mapping[str, Any] | None = None) -> list[KeptPart]:
-    """Return what is kept of these people, in parts; `spec`: the file of their study, if they are in one."""
+    """Return what is kept of these people, in parts, in the language that is spoken now; `spec`: the file of their study, if any."""
     until = None if spec is None else int(spec.get("keep_days", 365))
     return [
-        KeptPart(heading, [_line(kept, until) for kept in KEPT if kept.whose in whose and kept.fate is fate])
+        KeptPart(
+            _(heading), [_line(kept, until) for kept in KEPT if kept.whose in whose and kept.fate is fate]
+        )
         for fate, heading in HEADINGS.items()
     ]
 
 
 def _line(kept: Kept, days: int | None) -> KeptLine:
     until = Until.DELETED if kept.until is Until.IDS and days is None else kept.until
-    return KeptLine(kept.what, kept.why, until.value.format(days=days))
+    return KeptLine(_(kept.what), _(kept.why), _(until.value).format(days=days))
 
 
 WAIT_DAYS = personal_data.WAIT // timedelta(days=1)

@@ -89,6 +89,9 @@ def export_options(
     orders: Annotated[
         Orders, Query(description="weak-labels: how a judge's verdicts on a question become one label.")
     ] = Orders.MEAN,
+    fresh_pseudonyms: Annotated[
+        bool, Query(description="Give people pseudonyms that are new in this export.")
+    ] = False,
 ) -> Options:
     """Return the choices of an export."""
     return Options(
@@ -100,6 +103,7 @@ def export_options(
         shape=shape,
         least_margin=margin,
         orders=orders,
+        fresh_pseudonyms=fresh_pseudonyms,
     )
 
 

@@ -12,7 +12,7 @@ from app.templating import environment
 from app.web.security.middleware import Visit
 
 PARTICIPANTS = re.compile(
-    r"(pages|fragments)/(judge_|part_|talk_|turn\.|turn_unmatched\.|_turn_others\.|waiting_room\.|seat_return\.|joined\.|invite\.|invite_preview\.|error\.).*"
+    r"(pages|fragments)/(judge_|part_|talk_|turn\.|turn_unmatched\.|_turn_others\.|waiting_room\.|seat_return\.|joined\.|invite\.|invite_preview\.|privacy\.|privacy_deleted\.|error\.).*"
 )
 """Templates of the pages that participants meet, which speak their language. All others are in English."""
 

@@ -64,7 +64,9 @@ class Worker:
         """Open the recruiter's link and begin."""
         await self.page.goto(study.link(pid))
         await self.looks()
-        await self.page.get_by_label("A word of your choice").fill(word)
+        if word:
+            await self.page.get_by_text("Another device?").click()
+            await self.page.get_by_label("A word of your choice").fill(word)
         await self.press("Begin")
 
     async def press(self, name: str) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.exchange.choices import What
 from app.exchange.export import RowMaker
 from app.exchange.options import Options
+from app.exchange.people import frame_of
 from app.exchange.tabular import Row
 from app.judge_fields import FIELDS, KNOWS_STORY
 from app.protocols.flaws import GRADES
@@ -26,7 +27,7 @@ async def plain_rows(
     session: AsyncSession, experiment: Experiment, what: What, options: Options
 ) -> AsyncIterator[Row]:
     """Yield the rows of an export in their order."""
-    maker = RowMaker(experiment, await exports.frame(session, experiment), options)
+    maker = RowMaker(experiment, await frame_of(session, experiment, options), options)
     async for items in exports.verdicts(session, experiment.id):
         for item in items:
             if _wants(maker, item.row):
@@ -70,6 +71,8 @@ def _judge(maker: RowMaker, row: VerdictRow) -> Row:
         "judge_kind": row.judge.kind,
         "judge_is_baseline": row.judge.kind == "builtin",
         "judge_digest": row.judge.digest,
+        "excluded": bool(maker.frame.why_excluded(row.judge)),
+        "excluded_because": maker.frame.why_excluded(row.judge),
     }
 
 

@@ -1,6 +1,7 @@
 """The methods section: what it says, what it counts, and what it never says."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select
 
+from app.exchange.archive import ArchiveReader
+from app.exchange.archive_import import take_archive
 from app.experiments.freeze import start
 from app.experiments.spec import parse_spec
 from app.participants.addresses import host_of
@@ -17,10 +20,14 @@ from app.records.database import Database
 from app.records.provenance import AnsweredModel, Provenance
 from app.reports import figures
 from app.reports import methods as module
+from app.reports.figures.certainty import CERTAINTY
+from app.reports.figures.evidence import SIDES_SAID
+from app.reports.figures.sensitivity import BY_VERDICT, SENSITIVITY, TIES_WRONG, Sensitivity
 from app.reports.html_file import standing_alone
 from app.reports.methods import as_text, methods
 from app.reports.report import RULES, Report, completed, quick, report
 from models import Arm, Experiment, Judgement, Trial, Verdict
+from tests.exchange.archives import lines
 from tests.factories import finished, passage, spec
 from tests.frames import Row, evidence
 from tests.web.world import Site, opened
@@ -216,3 +223,45 @@ async def test_every_form_of_the_report_has_it(site: Site) -> None:
     shown = (await (await site.browser("alice")).get("/experiments/small/report")).text
     assert 'data-copy="methods-text"' in shown
     assert "The experiment small has 4 arms" in shown
+
+
+async def test_of_imported_talks_it_names_no_prompts_and_no_way_of_judging_here(database: Database) -> None:
+    reader = ArchiveReader("theirs.jsonl")
+    for number, line in enumerate(lines(), start=1):
+        reader.read(number, line)
+    async with database.session.begin() as session:
+        saved = await take_archive(session, reader.finish(), "theirs")
+    async with database.session() as session:
+        text = text_of(await report(session, saved.experiment))
+    assert "protocol imported" in text
+    assert "prompts of version" not in text
+    assert "judged by judges" not in text
+    assert "shuffled with seed" not in text
+    assert re.search(r"The questions asked, with answers and passages, have SHA-256 [0-9a-f]{64}\.", text)
+
+
+def test_it_names_only_the_checks_that_can_change_something() -> None:
+    rows = [sensitivity_row(TIES_WRONG), sensitivity_row(BY_VERDICT)]
+    assert callable(SENSITIVITY.methods)
+    assert SENSITIVITY.methods(rows) == (
+        "The sensitivity of accuracies was checked against counting ties as wrong and counting each verdict alike."
+    )
+    assert SENSITIVITY.methods(rows[:1]).endswith("checked against counting ties as wrong.")
+
+
+def sensitivity_row(variant: str) -> Sensitivity:
+    """A row of the figure."""
+    return Sensitivity("debate", "lexical", variant, 0.5, 0.4, 0.6, 0.5, 8, 4)
+
+
+async def test_it_names_no_rate_of_what_was_not_looked_for(database: Database) -> None:
+    _, result = await made(database)
+    said, certain = result.figures["sides_said"], result.figures["certainty"]
+    assert callable(SIDES_SAID.methods)
+    assert callable(CERTAINTY.methods)
+    assert "verified, unverified and repeated quotes, concessions, refusals and suspicious" in SIDES_SAID.methods(said)
+    unchecked = [replace(row, concedes=replace(row.concedes, of=0), quotes=0) for row in said]
+    assert SIDES_SAID.methods(unchecked).startswith("Rates of suspicious speeches are ratios")
+    assert "read in both orders" in CERTAINTY.methods(certain)
+    one = [replace(row, found=replace(row.found, orders_agree=None)) for row in certain]
+    assert CERTAINTY.methods(one).endswith("the first-listed answer.")

@@ -295,6 +295,13 @@ def _mass(found: Certainty) -> str | None:
     return None if found.label_mass is None else f"{found.label_mass:.2f}"
 
 
+def _beside(rows: Sequence[Certain]) -> str:
+    """Return the sentence for the methods section."""
+    both = any(row.found.orders_agree is not None for row in rows)
+    orders = ", and the agreement of verdicts on one transcript read in both orders" if both else ""
+    return f"Beside each accuracy is the share of verdicts that chose the first-listed answer{orders}."
+
+
 CERTAINTY = Figure(
     name="certainty",
     title="Position and certainty",
@@ -306,6 +313,5 @@ CERTAINTY = Figure(
     words=lambda rows: [NOTE] if rows else [],
     as_json=None,
     section=Section.BIAS,
-    methods="Beside each accuracy stand the share of verdicts that chose the first-listed answer, and the agreement of verdicts "
-    "on one transcript read in both orders.",
+    methods=_beside,
 )

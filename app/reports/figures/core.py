@@ -104,8 +104,8 @@ class Figure(Generic[Row]):
     """Its key in the JSON report, where that is not its name."""
     section: Section = Section.TALKS
     chart: Chart[Row] | None = None
-    methods: str = ""
-    """A sentence for the methods section of a paper, printed where there are rows."""
+    methods: str | Callable[[Sequence[Row]], str] = ""
+    """A sentence for the methods section of a paper, printed where there are rows; or what makes it of them."""
     slow: bool = False
     """Whether it is resampled or fitted, which takes more than a few seconds for many verdicts."""
     finish: Callable[[Evidence, Sequence[Row]], Sequence[Row]] | None = None

@@ -8,7 +8,7 @@ import polars as pl
 
 from app.reports.figures.core import Evidence, Figure, Names, Section, place_columns
 from app.reports.sides import NO_SIDE, TwoSides, sides_of, two_sides
-from app.reports.written import between, share
+from app.reports.written import between, listed, share
 from app.shown_table import ABSENT, Column, Kind, ShownCell, ShownTable
 from app.statistics.estimates import SHARE, estimated
 from app.statistics.intervals import IntArray, mean_interval
@@ -251,6 +251,16 @@ def _trust_rows(evidence: Evidence) -> list[QuoteTrust]:
     return quote_trust(evidence, two_sides(sides_of(evidence), facts.talks.height, ("characters",)))
 
 
+def _rates(rows: Sequence[SideSaid]) -> str:
+    """Return the sentence for the methods section: it names what was looked for in these talks, and found where it is of quotes."""
+    rates = [
+        *(["verified, unverified and repeated quotes"] if any(row.quotes for row in rows) else []),
+        *(["concessions", "refusals"] if any(row.concedes.of for row in rows) else []),
+        "suspicious speeches",
+    ]
+    return f"Rates of {listed(rates)} are ratios over finished talks by side, with 95% intervals clustered by passage."
+
+
 SIDES_SAID = Figure(
     name="sides_said",
     title="What each side said",
@@ -260,10 +270,7 @@ SIDES_SAID = Figure(
     rows=_said_rows,
     table=_sides_table,
     section=Section.TALKS,
-    methods=(
-        "Rates of verified, unverified and repeated quotes, concessions, refusals and suspicious speeches are ratios over finished talks by "
-        "side, with 95% intervals clustered by passage."
-    ),
+    methods=_rates,
 )
 QUOTE_TRUST = Figure(
     name="quote_trust",

@@ -7,7 +7,7 @@ import numpy as np
 
 from app.reports.evidence import all_that_count, has_conceded, knew_story, left_out
 from app.reports.figures.core import Evidence, Figure, Names, Section, place_columns
-from app.reports.written import between, share
+from app.reports.written import between, listed, share
 from app.shown_table import Column, Kind, ShownTable
 from app.statistics.accuracy import Cell, by_verdict, cells
 from app.statistics.readings import Place, Readings
@@ -117,6 +117,22 @@ def _table(rows: Sequence[Sensitivity], names: Names) -> ShownTable[Sensitivity]
     return ShownTable("Sensitivity of accuracy", columns, rows, about=about)
 
 
+_IN_METHODS = {
+    WITHOUT_CONCEDED: "leaving out talks with a concession",
+    WITH_KNOWING: "keeping people who knew the story",
+    WITH_EXCLUDED: "keeping excluded people",
+    TIES_WRONG: "counting ties as wrong",
+    BY_VERDICT: "counting each verdict alike",
+}
+
+
+def _checked(rows: Sequence[Sensitivity]) -> str:
+    """Return the sentence for the methods section: it names the variants that can change something."""
+    there = {row.variant for row in rows}
+    said = [words for variant, words in _IN_METHODS.items() if variant in there]
+    return f"The sensitivity of accuracies was checked against {listed(said)}."
+
+
 SENSITIVITY = Figure(
     name="sensitivity",
     title="Sensitivity of accuracy",
@@ -126,7 +142,6 @@ SENSITIVITY = Figure(
     rows=_rows,
     table=_table,
     section=Section.ACCURACY,
-    methods="The sensitivity of accuracies was checked against leaving out talks with a concession, keeping people who knew the story, keeping excluded people, counting "
-    "ties as wrong, and counting each verdict alike, where these apply.",
+    methods=_checked,
     slow=True,
 )

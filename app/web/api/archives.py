@@ -3,11 +3,10 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.concurrency import run_in_threadpool
 
-from app.exchange.importers import ARCHIVES
 from app.experiments.spec import NAME
-from app.services.archives import NameTaken, save_archive
+from app.services import archives as services
+from app.services.archives import NameTaken
 from app.services.refusal import Refused
 from app.web.api import schemas
 from app.web.api.authentication import PREFIX, REFUSALS, Caller, refusing
@@ -34,12 +33,13 @@ async def import_archive(
 ) -> schemas.ImportedArchive:
     """Save transcripts, judges and verdicts of others as a finished experiment; all of them or nothing."""
     async with uploaded(request, f"{name}.jsonl") as path:
-        archive = await run_in_threadpool(ARCHIVES["verdicts"].reader, path)
-    with refusing():
-        try:
-            saved = await save_archive(request.app.state.database, caller, archive, name, where or [])
-        except NameTaken as error:
-            raise Refused(409, str(error)) from error
+        with refusing():
+            try:
+                saved = await services.import_archive(
+                    request.app.state.database, caller, path, name, where or []
+                )
+            except NameTaken as error:
+                raise Refused(409, str(error)) from error
     return schemas.ImportedArchive(
         name=name,
         new=saved.new,
@@ -47,5 +47,6 @@ async def import_archive(
         trials=saved.trials,
         verdicts=saved.verdicts,
         apart=saved.apart,
-        left_out=archive.where(where or []).filtered,
+        left_out=saved.left_out,
+        counted=saved.counted,
     )

@@ -369,6 +369,8 @@ class ImportedArchive(Shape):
     """Those of other rounds, by round."""
     left_out: Mapping[str, int]
     """How much `where` left out, by reason."""
+    counted: bool
+    """Whether the file says how many lines it has; if not, it cannot be known whether it was cut."""
 
 
 class Endpoint(Shape):

@@ -4,14 +4,14 @@ import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, UploadFile
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
+from app.exchange.archive import UNCOUNTED
 from app.exchange.importers import ARCHIVES
 from app.exchange.importing import ImportRefused
 from app.experiments.spec import NAME
-from app.services.archives import save_archive
+from app.services import archives as services
 from app.services.rate_limit import limited
 from app.web.render import page
 from app.web.security.middleware import MAX_BODY, Who
@@ -57,8 +57,7 @@ async def import_archive(request: Request, who: Who, given: Annotated[ArchiveUpl
     try:
         async with kept(given.file) as path:
             name = given.name.strip() or importer.usual_name(path)
-            archive = await run_in_threadpool(importer.reader, path)
-        saved = await save_archive(request.app.state.database, who, archive, name, given.flags)
+            saved = await services.import_archive(request.app.state.database, who, path, name, given.flags)
     except ImportRefused as refused:
         return page(
             request,
@@ -69,5 +68,4 @@ async def import_archive(request: Request, who: Who, given: Annotated[ArchiveUpl
             **shown(refused.problems),
             **_form(given),
         )
-    left_out = archive.where(given.flags).filtered
-    return page(request, "pages/archive_imported.html", name=name, saved=saved, left_out=left_out)
+    return page(request, "pages/archive_imported.html", name=name, saved=saved, uncounted=UNCOUNTED)

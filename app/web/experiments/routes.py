@@ -347,8 +347,9 @@ async def calls(
 ) -> Response:
     """The model calls behind one move: as a piece of the transcript's page, or as a separate page."""
     await visible_trial(db, who, trial)
-    if judgement is not None:
-        await look(db, who, (await browse.transcript(db, trial)).experiment, "trials")
+    found = await browse.transcript(db, trial)
+    if judgement is not None or found.trial.judge_id is not None:  # A judge may take part in the talk.
+        await look(db, who, found.experiment, "trials")
     made = await browse.calls(db, trial, path, judgement)
     whole = "hx-request" not in request.headers
     template = "pages/transcript_calls.html" if whole else "fragments/_transcript_calls.html"

@@ -6,17 +6,19 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.languages import LANGUAGES, day_in_words
+from app.languages import gettext as _
 from app.records import enrolments
 from app.services import personal_data
 from app.services.personal_data import Person
 from app.services.rate_limit import limited
+from app.web.accounts.language import meet
 from app.web.render import page
 from app.web.security.middleware import COOKIE, Db, Visit, Visitor, Who
 from models import Account, Enrolment
 from models.kept import Whose
 
 router = APIRouter()
-SURE = "Tick the box to say that you mean it."
 COPIES = 10
 """Copies that one person may have in a minute."""
 
@@ -24,6 +26,8 @@ COPIES = 10
 @router.get("/privacy", name="privacy")
 async def privacy(request: Request, visitor: Visitor, db: Db) -> Response:
     """What is kept of people. Who takes part in a study reads what holds for it."""
+    if visitor.account is None:
+        meet(request, tuple(LANGUAGES))
     if visitor.account is None or visitor.role not in ("judge", "debater"):
         return _page(request, None)
     if await enrolments.of_account(db, visitor.account.id) is not None:
@@ -51,6 +55,8 @@ def _page(request: Request, person: Person | None, status: int = 200, error: str
         enrolment=enrolment,
         title=_title(enrolment),
         kept=personal_data.kept_of(whose, enrolment.study.spec if enrolment else None),
+        due=day_in_words(person.due_at) if person and person.due_at else "",
+        waits=enrolment is not None and not personal_data.has_ended(enrolment),
         wait=personal_data.WAIT_DAYS,
         error=error,
     )
@@ -81,7 +87,7 @@ async def delete(
     """Delete the data of the person who asks, and sign them out; or keep that they asked, until they are paid."""
     person = await _asking(db, visitor)
     if sure != "yes":
-        return _page(request, person, 422, SURE)
+        return _page(request, person, 422, _("Tick the box to say that you mean it."))
     if not await personal_data.delete_own(db, person):
         return RedirectResponse("/part/privacy", status_code=303)
     request.state.visit = Visit(None)

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from app.money import minor_in_words
 from app.records import judge_quality
+from app.records.database import Database
 from app.records.paging import PER_PAGE
 from app.records.paging import Page as Listed
 from app.reports.charts import PlainRow
@@ -89,13 +90,14 @@ async def listed(
 async def plot(
     request: Request,
     who: Who,
-    db: Db,
     name: str,
     chart: StudyChart,
     width: Annotated[Width, Query()] = "wide",
 ) -> Response:
-    """A picture of the course of a study."""
-    rows = _rows_of(chart, await service.study_people(db, who, name))
+    """A picture of the course of a study; no connection is kept while it is drawn."""
+    database: Database = request.app.state.database
+    async with database.session.begin() as db:
+        rows = _rows_of(chart, await service.study_people(db, who, name))
     if not rows:
         raise Refused(404, "There is nothing to draw: no one has come so far.")
     body = await to_process.run_sync(drawn, chart, WIDTHS[width], rows, cancellable=True, limiter=_drawing)

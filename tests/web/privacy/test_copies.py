@@ -3,19 +3,21 @@
 import io
 import json
 import zipfile
+from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text, update
 
 from app.exchange.choices import Document, Format, What
-from app.records import studies
-from models import Audit, Study
+from app.records import enrolments, studies
+from models import Audit, Enrolment, Study
 from tests.web.fixtures import ask, bearer
 from tests.web.privacy.people_in_studies import (
     MARK,
     PERSON_ID,
     SUBMISSION,
     Enrolled,
+    answer,
     enrolled,
     leave_marks,
     places,
@@ -34,12 +36,17 @@ async def ada(world: World) -> Enrolled:
     return found
 
 
-async def closed(site: Site, study: Study) -> None:
+async def closed(site: Site, who: Enrolled, *, also_the_part: bool = True) -> None:
+    """Close a study, and end the part of a person as completed."""
     async with site.database.session.begin() as db:
-        await studies.set_state(db, await db.get_one(Study, study.id), "closed", None)
+        await studies.set_state(db, await db.get_one(Study, who.study.id), "closed", None)
+        if also_the_part:
+            part = update(Enrolment).where(Enrolment.id == who.enrolment.id)
+            await db.execute(part.values(ended_as="completed", ended_at=func.now()))
 
 
 async def test_it_has_everything_that_the_person_wrote_and_was_known_by(world: World, ada: Enrolled) -> None:
+    await closed(world.site, ada)
     answer = await ada.browser.get("/privacy/data.json")
     assert answer.headers["content-disposition"].startswith("attachment")
     said = words_in(answer.content)
@@ -62,8 +69,13 @@ async def test_it_has_everything_that_the_person_wrote_and_was_known_by(world: W
     assert found["texts_shown"]["texts_of_trials"] == 2
 
 
-async def test_it_has_no_right_answer_no_arm_and_nothing_of_others(world: World, ada: Enrolled) -> None:
+@pytest.mark.parametrize("ended", [True, False])
+async def test_it_has_no_right_answer_no_arm_and_nothing_of_others(
+    world: World, ada: Enrolled, ended: bool
+) -> None:
     site = world.site
+    if ended:
+        await closed(site, ada)
     rival = await enrolled(await study_on(world, "another-study"), "rivals-id", "rivals-submission")
     async with site.database.session.begin() as db:
         await db.execute(text('UPDATE question SET meta = \'{"secret": "of-the-question"}\''))
@@ -89,7 +101,7 @@ async def test_it_has_no_right_answer_no_arm_and_nothing_of_others(world: World,
         "herring",
     )
     for secret in secrets:
-        assert secret.lower() not in words_in(before), secret
+        assert secret.lower() not in words_in(before).replace("gold-item", ""), secret
     async with site.database.session.begin() as db:
         await db.execute(text("UPDATE question SET gold = 1 - gold, distractor = 1 - distractor"))
         await db.execute(
@@ -99,24 +111,98 @@ async def test_it_has_no_right_answer_no_arm_and_nothing_of_others(world: World,
     assert PERSON_ID not in words_in((await rival.browser.get("/privacy/data.json")).content)
 
 
-async def test_what_tells_checks_from_trials_is_in_it_once_the_study_has_closed(
+AFTERWARDS = {"trials", "texts_shown", "trail"}
+"""Parts of a copy that tell checks from trials, as long as both are answered."""
+
+
+async def test_what_tells_checks_from_trials_is_in_it_once_the_study_has_ended(
     world: World, ada: Enrolled
 ) -> None:
     before = (await ada.browser.get("/privacy/data.json")).json()
-    assert "gold-item" not in {page["item"] for page in before["pages"]}
+    assert not AFTERWARDS & set(before)
+    assert {page["page"] for page in before["pages"]} == {
+        "consent",
+        "instructions",
+        "comprehension",
+        "practice",
+        "questionnaire",
+    }
     graded = {page["page"] for page in before["pages"] if "passed" in page}
     assert graded == {"comprehension", "practice"}, "where feedback is given on the page"
-    assert "review_reason" not in before["study"]
-    assert any("as long as the study is open" in said for said in before["left_out"])
-    await closed(world.site, ada.study)
+    assert not {"review_reason", "trials_promised"} & set(before["study"])
+    assert any("this comes when the study has ended." in said for said in before["left_out"])
+    await closed(world.site, ada, also_the_part=False)
+    assert not AFTERWARDS & set((await ada.browser.get("/privacy/data.json")).json()), "they go on judging"
+    await closed(world.site, ada)
     after = (await ada.browser.get("/privacy/data.json")).json()
+    assert set(after) >= AFTERWARDS
     assert ("gold-item", True) in {(page["item"], page["passed"]) for page in after["pages"]}
     assert MARK in after["study"]["review_reason"]
-    assert not any("as long as" in said for said in after["left_out"])
+    assert not any("has ended" in said for said in after["left_out"])
 
 
-async def test_researchers_get_the_same_and_it_is_noted(world: World, ada: Enrolled) -> None:
+async def test_judging_a_trial_or_a_check_leaves_the_same_in_a_copy(world: World, ada: Enrolled) -> None:
+    """A judge who compares copies before and after an answer learns whether it was to a check."""
+    changing = {"last_seen_at"}
+
+    async def copy() -> dict[str, Any]:
+        found = (await ada.browser.get("/privacy/data.json")).json()
+        found["study"] = {key: value for key, value in found["study"].items() if key not in changing}
+        return dict(found)
+
+    at = ada.person.at
+    await answer(ada.person, "A trial is answered.")
+    assert ada.person.at == at
+    after_a_trial = await copy()
+    async with world.site.database.session.begin() as db:
+        part = await db.get_one(Enrolment, ada.enrolment.id)
+        await enrolments.show(db, part, "trials", "another-item")
+        await enrolments.answer(
+            db,
+            part,
+            "trials",
+            {"p": [1, 99]},
+            item="another-item",
+            effort={"active_seconds": 3},
+            passed=False,
+        )
+    assert await copy() == after_a_trial
+
+
+@pytest.mark.parametrize("looking", [True, False])
+async def test_others_read_no_percentages_while_a_study_hides_outcomes(
+    world: World, ada: Enrolled, looking: bool
+) -> None:
+    """Also those of a person whose own study has ended, where another runs on the same experiment."""
     site = world.site
+    await closed(site, ada)
+    other = (await study_on(world, "another-study")).study
+    async with site.database.session.begin() as db:
+        running = await db.get_one(Study, other.id)
+        running.spec = {**running.spec, "looking": looking}
+    header = await bearer(site, "alice", "read")
+    path = f"/api/v1/studies/{ada.study.name}/people/{ada.enrolment.id}/data"
+    theirs = (await (await site.browser()).get(path, headers=header)).json()
+    own = (await ada.browser.get("/privacy/data.json")).json()
+    assert any(trial["verdicts"] for trial in own["trials"]), "the person knows what they entered"
+    hidden = [said for said in theirs["left_out"] if "does not allow looking" in said]
+    assert bool(hidden) is not looking
+    if looking:
+        assert theirs == own
+    else:
+        assert "percent" not in str(theirs)
+        assert "not_submitted" not in str(theirs["trials"])
+        assert [one["question"] for one in theirs["trials"]] == [one["question"] for one in own["trials"]]
+    async with site.database.session() as db:
+        looks = await db.scalar(select(func.count()).select_from(Audit).where(Audit.action == "looked"))
+    assert looks == int(looking)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_researchers_get_the_same_and_it_is_noted(world: World, ada: Enrolled, ended: bool) -> None:
+    site = world.site
+    if ended:
+        await closed(site, ada)
     own = (await ada.browser.get("/privacy/data.json")).json()
     header = await bearer(site, "alice", "read")
     path = f"/api/v1/studies/{ada.study.name}/people/{ada.enrolment.id}/data"

@@ -5,15 +5,18 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import unescape
+from typing import Any, cast
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text, update
 
+from app.exchange.choices import Document, What
 from app.records import judge_quality, studies
-from models import Account, Audit, Enrolment, Payment, SeatRow, Study
-from tests.factories import finished, passage, spec
+from models import Account, Audit, Enrolment, Judging, Participant, Payment, Question, SeatRow, Study, Trial
+from tests.factories import TASKS, finished, passage, spec
 from tests.studies.made_up import CAST, Made, made_up, study_file
 from tests.web.fixtures import bearer
+from tests.web.routes import ROUTES
 from tests.web.world import Browser, Site
 
 FEW = [
@@ -203,6 +206,24 @@ async def test_the_course_of_the_study_is_drawn(watched: Watched, chart: str) ->
     assert "prefers-color-scheme" in answer.text
 
 
+async def test_no_connection_is_kept_while_a_picture_is_drawn(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures are drawn one after another: those that wait would keep the connections of everyone else."""
+    pool = watched.site.database.engine.pool
+    used: list[int] = []
+
+    async def drawn(*_: Any, **__: Any) -> str:
+        used.append(cast("Any", pool).checkedout())
+        return "<svg></svg>"
+
+    monkeypatch.setattr("app.web.studies.people.to_process.run_sync", drawn)
+    alice = await watched.site.browser("alice")
+    kept = cast("Any", pool).checkedout()
+    assert (await alice.get("/studies/ferries/people/recruitment.svg")).status_code == 200
+    assert used == [kept]
+
+
 async def test_recruiters_ids_and_names_are_not_on_the_pages(watched: Watched) -> None:
     alice = await watched.site.browser("alice")
     for address in ("/studies/ferries/people", watched.page_of("ada")):
@@ -277,11 +298,102 @@ async def test_hidden_pages_still_show_time_agreement_flags_and_transcripts(watc
     assert not re.search(r"\d% on gold|Belief on gold", transcript)
 
 
-async def test_calls_and_gold_labels_hold_no_outcome_and_are_exported_all_the_same(watched: Watched) -> None:
+EXCHANGED = """
+UPDATE verdict SET belief = ARRAY[belief[2], belief[1]];
+UPDATE move SET content = jsonb_set(content, '{p}', jsonb_build_array(content->'p'->1, content->'p'->0))
+ WHERE content->>'kind' = 'belief';
+"""
+"""SQL that makes every judge believe the other answer."""
+
+
+async def addresses(watched: Watched) -> list[str]:
+    """What a researcher can read of an experiment, a study and its people: pages, the API, and every export."""
+    part = watched.parts["ada"]
+    async with watched.site.database.session() as db:
+        question = await db.scalar(select(Question.id).limit(1))
+        judged = (
+            select(Trial.id)
+            .join(Judging, Judging.talk_id == Trial.id)
+            .join(SeatRow, SeatRow.play_id == Judging.id)
+        )
+        account = await db.get_one(Account, part.enrolment.account_id)
+        mine = judged.where(SeatRow.participant_id == account.participant_id).limit(1)
+        things = {
+            "experiment": "small",
+            "study": "ferries",
+            "enrolment": part.id,
+            "trial": await db.scalar(mine),
+            "person": account.id,
+            "participant": account.participant_id,
+            "set": TASKS,
+            "question": question,
+        }
+    read = [route for route in ROUTES.values() if not route.unsafe and "researcher" in route.who]
+    known = [
+        route.at(things) for route in read if set(re.findall(r"{(\w+)}", route.address)) <= things.keys()
+    ]
+    exports = [
+        f"{place}small/export?what={what}"
+        for place in ("/experiments/", "/api/v1/experiments/")
+        for what in (*What, *Document)
+    ]
+    return [*known, *exports]
+
+
+async def read_all(
+    browser: Browser, token: Mapping[str, str], places: list[str]
+) -> dict[str, tuple[int, bytes]]:
+    """The answers at these places, by place."""
+    found = {}
+    for place in places:
+        headers = token if place.startswith("/api/v1") else {}
+        answer = await browser.get(place, headers=headers)
+        nonce = re.findall(r"'nonce-([\w-]{22})'", answer.headers.get("content-security-policy", ""))
+        said = answer.content.replace(nonce[0].encode(), b"") if nonce else answer.content
+        found[place] = answer.status_code, re.sub(rb"(Moves a minute</dt><dd>)\d+", rb"\1", said)
+    return found
+
+
+async def test_nothing_that_a_researcher_reads_depends_on_what_judges_believe_while_it_is_hidden(
+    watched: Watched,
+) -> None:
     await watched.set(looking=False)
     alice = await watched.site.browser("alice")
-    for what in ("calls", "gold-labels"):
-        assert (await alice.get(f"/experiments/small/export?what={what}")).status_code == 200
+    token = await bearer(watched.site, "alice", "read")
+    places = await addresses(watched)
+    assert len(places) > 60
+    before = await read_all(alice, token, places)
+    assert {status for status, _ in before.values()} <= {200, 303, 404, 409}
+    async with watched.site.database.session.begin() as db:
+        for statement in filter(str.strip, EXCHANGED.split(";")):
+            await db.execute(text(statement))
+    after = await read_all(alice, token, places)
+    assert [place for place in places if before[place] != after[place]] == []
+    await watched.set(state="closed")
+    shown = await read_all(alice, token, ["/api/v1/experiments/small/export?what=verdicts"])
+    assert {status for status, _ in shown.values()} == {200}
+
+
+async def test_calls_of_a_talk_are_hidden_where_its_judge_takes_part_in_it(watched: Watched) -> None:
+    await watched.set(looking=False)
+    alice = await watched.site.browser("alice")
+    [place] = [one for one in await addresses(watched) if "/calls?" in one and one.startswith("/trials/")]
+    assert (await alice.get(place)).status_code == 200
+    async with watched.site.database.session.begin() as db:
+        judge = select(Participant.id).where(Participant.kind == "person").limit(1).scalar_subquery()
+        await db.execute(update(Trial).values(judge_id=judge))
+    refused = await alice.get(place)
+    assert (refused.status_code, HIDDEN in refused.text) == (409, True)
+
+
+async def test_gold_labels_hold_no_outcome_and_are_exported_all_the_same(watched: Watched) -> None:
+    await watched.set(looking=False)
+    alice = await watched.site.browser("alice")
+    assert (await alice.get("/experiments/small/export?what=gold-labels")).status_code == 200
+    refused = await alice.get("/experiments/small/export?what=calls")
+    assert (refused.status_code, HIDDEN in refused.text) == (409, True), (
+        "models' verdicts are in their replies"
+    )
 
 
 async def test_looks_are_noted_once_an_hour_where_they_are_allowed(watched: Watched) -> None:
