@@ -3,9 +3,11 @@
 It does not know what a protocol's rules are, nor whether a model, a baseline or a person has a seat.
 """
 
+import asyncio
 import logging
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -148,6 +150,7 @@ class Engine:
         self._read: dict[uuid.UUID, tuple[str, Mapping[str, Move]]] = {}
         self._running: dict[uuid.UUID, float] = {}
         """When an experiment was last seen running."""
+        self._looking: dict[uuid.UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def close(self) -> None:
         """Finish writing, and let go of the connections to model servers."""
@@ -156,7 +159,7 @@ class Engine:
 
     async def advance(self, play_id: uuid.UUID) -> None:
         """Go on with a play as far as it goes: to its end, to a person's turn, or to a failure, which is recorded."""
-        async with self._database.session() as session:
+        async with self._database.reading() as session:
             row = await plays.load(session, play_id)
         if row is not None and _is_ready(row) and not _at_rest(row):
             self._turn_away(row)
@@ -218,7 +221,7 @@ class Engine:
     # ── one play ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _advance(self, row: AnyPlay) -> None:
-        async with self._database.session() as session:
+        async with self._database.reading() as session:
             opened = await self._open(session, row)
         play, keep = opened.play, self._keeper(opened)
         outcome = await opened.seating.play_out(play, opened.moves, keep, lambda: self._go_on(row))
@@ -356,15 +359,22 @@ class Engine:
 
     async def _go_on(self, row: AnyPlay) -> None:
         """Raise AtRest where machines are to leave it alone from now on."""
-        seen = self._running.get(row.experiment_id)
-        if row.state != "queued" or (seen is not None and time.monotonic() - seen < LOOK):
+        if row.state != "queued" or self._runs(row.experiment_id):
             return
-        # A pause is not cached: after a resume the next job must go on.
-        async with self._database.session() as session:
-            state = await plays.state_of(session, row.experiment_id)
-        if state != "running":
-            raise AtRest
-        self._running[row.experiment_id] = time.monotonic()
+        async with self._looking[row.experiment_id]:
+            if self._runs(row.experiment_id):
+                return
+            # A pause is not cached: after a resume the next job must go on.
+            async with self._database.reading() as session:
+                state = await plays.state_of(session, row.experiment_id)
+            if state != "running":
+                raise AtRest
+            self._running[row.experiment_id] = time.monotonic()
+
+    def _runs(self, experiment: uuid.UUID) -> bool:
+        """Whether an experiment was just seen running."""
+        seen = self._running.get(experiment)
+        return seen is not None and time.monotonic() - seen < LOOK
 
     # ── failing ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -51,7 +51,7 @@ def _is_in(sentence: str, known: set[tuple[str, ...]]) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return [re.sub(r"\d+", "#", word) for word in re.findall(r"\w+", text.casefold())]
+    return re.findall(r"\w+", re.sub(r"\d+", "0", text.casefold()))
 
 
 def _runs(words: Sequence[str]) -> list[tuple[str, ...]]:

@@ -33,7 +33,8 @@ class DatabaseError(ServiceError):
     """The database cannot be used. The text is one sentence that says what to do."""
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
+    """Return a value as JSON."""
     try:
         return orjson.dumps(value).decode()
     except TypeError:
@@ -73,7 +74,7 @@ class Database:
             pool_use_lifo=True,
             # Statements contain hidden texts. An error must not repeat them.
             hide_parameters=True,
-            json_serializer=_json,
+            json_serializer=as_json,
             json_deserializer=orjson.loads,
         )
         self.session: async_sessionmaker[AsyncSession] = async_sessionmaker(

@@ -6,12 +6,11 @@ the next one, so that many trials at once need few commits.
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import insert, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import Call, Ending
@@ -19,13 +18,14 @@ from app.participants.revisions import FIELDS
 from app.participants.spending import Use
 from app.protocols.core import Move
 from app.records import spending
-from app.records.database import Database
+from app.records.database import Database, as_json
 from app.records.plays import moves_of
 from app.records.spending import Key as SpendingKey
 from app.records.spending import SpendingMeter
 from app.records.texts import digest, keep
-from models import CallAttempt, ModelCall
-from models import Move as MoveRow
+
+GATHER = 0.01
+"""Seconds between two transactions while many write: a commit costs about the same for one entry and for a hundred."""
 
 Key: TypeAlias = tuple[uuid.UUID, str]
 """Play and path of a move."""
@@ -102,6 +102,8 @@ class GroupCommit:
             while self._waiting:
                 entries, self._waiting = self._waiting, []
                 await self._store(entries)
+                if len(entries) > 1:
+                    await asyncio.sleep(GATHER)
         finally:
             self._writer = None
 
@@ -151,42 +153,77 @@ class PlayLog:
         await self.writer.end(request_id, ending, taken)
 
 
+# ── statements: each writes rows of one kind, given as one JSON array ───────────────────────────────────────────
+
+_CALLS = text("""
+    INSERT INTO model_call (id, play_id, path, purpose, endpoint, model, segments, characters, params)
+    SELECT * FROM json_to_recordset(:rows) AS given (
+        id uuid, play_id uuid, path text, purpose text, endpoint text, model text, segments jsonb,
+        characters integer, params jsonb
+    )
+""")
+_ATTEMPTS = text("""
+    INSERT INTO call_attempt (call_id, number, request_id)
+    SELECT * FROM json_to_recordset(:rows) AS given (call_id uuid, number integer, request_id text)
+""")
+_ENDINGS = text("""
+    UPDATE call_attempt SET
+        status = given.status, seconds = given.seconds, http_status = given.http_status, error = given.error,
+        reply = given.reply, tokens_in = given.tokens_in, tokens_out = given.tokens_out,
+        tokens_cached = given.tokens_cached, answered_as = given.answered_as, fingerprint = given.fingerprint
+    FROM json_to_recordset(:rows) AS given (
+        request_id text, status text, seconds float8, http_status integer, error text, reply jsonb,
+        tokens_in integer, tokens_out integer, tokens_cached integer, answered_as text, fingerprint text
+    )
+    WHERE call_attempt.request_id = given.request_id
+""")
+# Sorted, so that two processes that append the same moves wait for each other instead of deadlocking.
+_MOVES = text("""
+    INSERT INTO move (play_id, path, seat, participant_id, content, fingerprint)
+    SELECT * FROM json_to_recordset(:rows) AS given (
+        play_id uuid, path text, seat text, participant_id uuid, content jsonb, fingerprint text
+    )
+    ORDER BY play_id, path
+    ON CONFLICT DO NOTHING
+    RETURNING play_id, path
+""")
+
+
 async def _insert(session: AsyncSession, entries: Sequence[_Entry]) -> dict[Key, Move]:
     """Write entries; returns the move that counts for each move among them."""
     begun = [entry.begun for entry in entries if entry.begun]
     calls = {call.id: (play, call) for play, call, attempt, _ in begun if attempt == 1}
     if calls:
         await keep(session, {segment.text for _, call in calls.values() for segment in call.segments})
-        await session.execute(insert(ModelCall), [_call_row(play, call) for play, call in calls.values()])
-    if begun:
-        attempts = [
+        await _write(session, _CALLS, [_call_row(play, call) for play, call in calls.values()])
+    await _write(
+        session,
+        _ATTEMPTS,
+        [
             {"call_id": call.id, "number": attempt, "request_id": request}
             for _, call, attempt, request in begun
-        ]
-        await session.execute(insert(CallAttempt), attempts)
-    for ended in (entry.ended for entry in entries if entry.ended):
-        request = CallAttempt.request_id == ended["request_id"]
-        await session.execute(update(CallAttempt).where(request).values(ended), execution_options=_PLAIN)
+        ],
+    )
+    await _write(session, _ENDINGS, [entry.ended for entry in entries if entry.ended])
     return await _insert_moves(session, [entry.move for entry in entries if entry.move])
 
 
-_PLAIN = {"synchronize_session": False}
+async def _write(session: AsyncSession, statement: TextClause, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Execute one of the statements, unless there are no rows."""
+    if rows:
+        await session.execute(statement, {"rows": as_json(rows)})
 
 
 async def _insert_moves(
     session: AsyncSession, moves: Sequence[tuple[uuid.UUID, uuid.UUID, Move]]
 ) -> dict[Key, Move]:
-    if not moves:
-        return {}
     first: dict[Key, tuple[uuid.UUID, uuid.UUID, Move]] = {}
     for item in moves:
         first.setdefault((item[0], item[2].path), item)
-    rows = [_move_row(*item) for item in first.values()]
-    # Sorted, so that two processes that append the same moves wait for each other instead of deadlocking.
-    rows.sort(key=lambda row: (str(row["play_id"]), row["path"]))
-    statement = upsert(MoveRow).on_conflict_do_nothing()
-    returning = statement.returning(MoveRow.play_id, MoveRow.path)
-    added = {(row[0], row[1]) for row in await session.execute(returning, rows)}
+    if not first:
+        return {}
+    rows = as_json([_move_row(*item) for item in first.values()])
+    added = {(row.play_id, row.path) for row in await session.execute(_MOVES, {"rows": rows})}
     return {key: item[2] if key in added else await _there(session, key) for key, item in first.items()}
 
 

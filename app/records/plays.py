@@ -254,7 +254,7 @@ async def save_verdicts(
         }
         for number, reading in enumerate(readings)
     ]
-    await session.execute(insert(Verdict).values(rows).on_conflict_do_nothing())
+    await session.execute(insert(Verdict).on_conflict_do_nothing(), rows)
 
 
 async def mark(session: AsyncSession, row: AnyPlay, state: str, error: str | None = None) -> None:

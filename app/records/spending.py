@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.participants.base import AtRest, Call, Ending
@@ -89,12 +89,19 @@ async def add(session: AsyncSession, process: uuid.UUID, taken: Iterable[tuple[K
         together[key] += use
     if not together:
         return
-    rows = [_row(process, key, use) for key, use in together.items()]
+    await session.execute(_MORE, [_row(process, key, use) for key, use in together.items()])
+
+
+def _more() -> Insert:
     new = insert(Spending)
     counts = ("calls", "prompt", "cached", "completion")
     more = {name: getattr(Spending, name) + getattr(new.excluded, name) for name in counts}
     keys = [column.name for column in Spending.__table__.primary_key]
-    await session.execute(new.on_conflict_do_update(index_elements=keys, set_=more), rows)
+    return new.on_conflict_do_update(index_elements=keys, set_=more)
+
+
+_MORE = _more()
+"""Adds to the use of a model, or begins it."""
 
 
 def _row(process: uuid.UUID, key: Key, use: Use) -> dict[str, Any]:
@@ -163,7 +170,7 @@ class SpendingMeter:
             known = self._known.get(experiment)
             age = LOOK_AT_OTHERS if known and known.terms.cap else LOOK
             if known is None or time.monotonic() - known.at > age:
-                async with self._database.session() as session:
+                async with self._database.reading() as session:
                     terms = await _terms(session, experiment)
                     others = await _uses(session, experiment, without=self.process) if terms.cap else {}
                 known = self._known[experiment] = _Known(terms, others, time.monotonic())

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, LargeBinary, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,8 +18,17 @@ def digest(body: str) -> bytes:
 async def keep(session: AsyncSession, bodies: Iterable[str]) -> list[bytes]:
     """Store the texts that are new. Return the digests in the order given."""
     digests = [(digest(body), body) for body in bodies]
+    wanted = dict(digests)
+    # Most texts are there, and long: only those that are not are sent.
+    there = set(
+        await session.scalars(
+            select(Text.digest).where(
+                Text.digest == any_(bindparam("digests", [*wanted], ARRAY(LargeBinary)))
+            )
+        )
+    )
     # Sorted, so that two transactions that store the same texts wait for each other instead of deadlocking.
-    rows = [{"digest": key, "body": body} for key, body in sorted(dict(digests).items())]
+    rows = [{"digest": key, "body": wanted[key]} for key in sorted(wanted.keys() - there)]
     if rows:
         await session.execute(insert(Text).on_conflict_do_nothing(), rows)
     return [key for key, _ in digests]
