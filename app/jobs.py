@@ -23,6 +23,7 @@ from app.participants.participant_factory import ParticipantFactory
 from app.records import personal_data, plays
 from app.records.database import OUTAGE, Database, DatabaseError
 from app.records.endpoints import DialectStore, heard, publish
+from app.records.outage import kind_of
 from app.records.progress import Progress, progress
 from app.records.queue import (
     ADVANCE,
@@ -56,6 +57,10 @@ FINISHING = 600.0
 """Longest wait for what is in hand when an experiment is paused, in seconds."""
 SWEEP = 3600.0
 """Seconds between two looks for data of people that have been kept for their time."""
+LOST = 2.0
+"""Longest wait of a worker that lost the database, before it looks for it again."""
+FULL = 10
+"""Seconds after which a job that met a full disk, or a crowded database, is tried again."""
 POLL = 1.0
 """Seconds after which a worker looks for jobs that it was not notified of."""
 
@@ -70,6 +75,8 @@ class Again(BaseRetryStrategy):
         if isinstance(exception, NoKey):
             log.warning("%s Its jobs wait for a worker that has it.", exception)
             return RetryDecision(retry_in={"seconds": WITHOUT_KEY})
+        if isinstance(exception, OUTAGE) and kind_of(exception) != "away":
+            return RetryDecision(retry_in={"seconds": FULL})
         return RetryDecision() if isinstance(exception, (*OUTAGE, asyncio.CancelledError)) else None
 
 
@@ -102,7 +109,7 @@ async def working(
     queue = build(database, engine)
     hands = hands or Hands()
     async with queue.open_async():
-        worker = asyncio.create_task(_work(queue, hands, Isolation(database), settings, experiments))
+        worker = asyncio.create_task(_work(database, queue, hands, Isolation(database), settings, experiments))
         helpers = (
             asyncio.create_task(Rescue(queue, hands, database, settings, experiments or ()).run()),
             asyncio.create_task(EndpointReporter(roster, database, settings, experiments).run()),
@@ -127,9 +134,7 @@ async def sweep_people(database: Database) -> None:
             async with database.session.begin() as session:
                 await personal_data.sweep(session)
         except OUTAGE as error:
-            log.warning(
-                "Looking for old data of people failed (%s); another look follows", type(error).__name__
-            )
+            database.outage.saw(error)
         await asyncio.sleep(SWEEP)
 
 
@@ -238,6 +243,7 @@ class Isolation:
 
 
 async def _work(
+    database: Database,
     queue: App,
     hands: Hands,
     isolation: Isolation,
@@ -259,12 +265,13 @@ async def _work(
     while not hands.stopping.is_set():
         hands.worker = Worker(queue, **options)
         # It ends by itself, one way or the other, where the database is away for long.
-        with suppress(ConnectorException):
+        try:
             await hands.worker.run()  # type: ignore[no-untyped-call]
+        except ConnectorException as error:
+            database.outage.saw(error)
         if not hands.stopping.is_set():
-            log.warning("The worker lost the database; it starts again in %g s", settings.heartbeat)
             with suppress(TimeoutError):
-                await asyncio.wait_for(hands.stopping.wait(), settings.heartbeat)
+                await asyncio.wait_for(hands.stopping.wait(), min(settings.heartbeat, LOST))
 
 
 @dataclass(slots=True)
@@ -287,9 +294,7 @@ class Rescue:
             try:
                 await self.look()
             except (*OUTAGE, ConnectorException) as error:
-                log.warning(
-                    "Looking for forsaken jobs failed (%s); another look follows", type(error).__name__
-                )
+                self.database.outage.saw(error)
             # A cancellation that came during a look is not raised again here.
             if this.cancelling():
                 return
@@ -360,8 +365,10 @@ class EndpointReporter:
             async with self.database.session.begin() as session:
                 await wake(session, self.experiments)  # A process that died may have put them off.
             while not this.cancelling():
-                with suppress(*OUTAGE):  # What could not be stored is stored at the next look.
+                try:
                     await self.look()
+                except OUTAGE as error:  # What could not be stored is stored at the next look.
+                    self.database.outage.saw(error)
                 await asyncio.sleep(REPORT)
         finally:
             if self._stored:

@@ -6,7 +6,6 @@ when one of them is killed.
 """
 
 import asyncio
-import logging
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -21,7 +20,6 @@ from app.records.database import OUTAGE, Database
 from app.web.seats.sent import EnteredAnswer, Sent, taken
 from models import Enrolment, SeatRow, Trial
 
-log = logging.getLogger(__name__)
 EVERY = 2.0
 """Seconds between two looks."""
 ENTERED = ("text", "p", "pick", "rating")
@@ -45,9 +43,7 @@ async def _watch(engine: Engine, database: Database) -> None:
         try:
             await look(engine, database)
         except OUTAGE as error:
-            log.warning(
-                "Looking for people who are late failed (%s); another look follows", type(error).__name__
-            )
+            database.outage.saw(error)
         await asyncio.sleep(EVERY)
 
 
