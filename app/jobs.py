@@ -59,6 +59,8 @@ SWEEP = 3600.0
 """Seconds between two looks for data of people that have been kept for their time."""
 LOST = 2.0
 """Longest wait of a worker that lost the database, before it looks for it again."""
+REVIVAL = 600.0
+"""Seconds for which the embedded server is waited for."""
 FULL = 10
 """Seconds after which a job that met a full disk, or a crowded database, is tried again."""
 POLL = 1.0
@@ -109,7 +111,9 @@ async def working(
     queue = build(database, engine)
     hands = hands or Hands()
     async with queue.open_async():
-        worker = asyncio.create_task(_work(database, queue, hands, Isolation(database), settings, experiments))
+        worker = asyncio.create_task(
+            _work(database, queue, hands, Isolation(database), settings, experiments)
+        )
         helpers = (
             asyncio.create_task(Rescue(queue, hands, database, settings, experiments or ()).run()),
             asyncio.create_task(EndpointReporter(roster, database, settings, experiments).run()),
@@ -447,8 +451,11 @@ async def follow(database: Database, settings: Settings, experiment: uuid.UUID) 
 
 
 async def _look(database: Database, settings: Settings, experiment: uuid.UUID) -> Progress:
-    """How far an experiment is; a database that is away is waited for, as long as for a worker's sign of life."""
-    patience = time.monotonic() + settings.stalled_after
+    """How far an experiment is; a database that is away is waited for, as long as for a worker's sign of life. The embedded
+    one is being started again, which may take longer.
+    """
+    seconds = max(settings.stalled_after, REVIVAL if database.embedded else 0)
+    patience = time.monotonic() + seconds
     while True:
         try:
             async with database.session() as session:
@@ -456,7 +463,7 @@ async def _look(database: Database, settings: Settings, experiment: uuid.UUID) -
         except OUTAGE as error:
             if time.monotonic() > patience:
                 raise DatabaseError(
-                    f"The database has been away for {settings.stalled_after:g} s: see that its server runs; "
+                    f"The database has been away for {seconds:g} s: see that its server runs; "
                     "everything done so far is kept, and the same command goes on from here."
                 ) from error
         await asyncio.sleep(LOOK)

@@ -23,6 +23,9 @@ MOST = 5
 WINDOW = 60.0
 """Seconds."""
 
+LOST = "ConnectorException"
+"""The queue's error where the database is away, of which the arena itself says once what it means."""
+
 _about: ContextVar[Mapping[str, str]] = ContextVar("about", default={})  # noqa: B039 - never changed
 
 
@@ -95,6 +98,8 @@ class Repeats(logging.Filter):
         if record.levelno < logging.WARNING:
             return True
         error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+        if error == LOST and record.name.startswith("procrastinate"):
+            return False
         key = record.name, str(record.msg), error
         now = time.monotonic()
         began, count = self._seen.get(key, (now, 0))

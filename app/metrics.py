@@ -3,7 +3,14 @@
 Labels are names of endpoints, kinds, routes and states: never a name of a person, an experiment or a question.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -13,9 +20,7 @@ SECONDS_OF_CALLS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
 SECONDS_OF_REQUESTS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 MOVES = Counter("arena_moves", "Moves that were stored, by what made them.", ["kind"], registry=REGISTRY)
-PLAYS = Counter(
-    "arena_plays", "Talks and judgings that ended, by how.", ["kind", "state"], registry=REGISTRY
-)
+PLAYS = Counter("arena_plays", "Talks and judgings that ended, by how.", ["kind", "state"], registry=REGISTRY)
 CALLS = Counter(
     "arena_calls", "Attempts at model calls that ended, by how.", ["endpoint", "status"], registry=REGISTRY
 )
@@ -50,7 +55,9 @@ DATABASE_RESTARTS = Counter(
 )
 
 
-def ended_call(endpoint: str, status: str, seconds: float, number: int, tokens: dict[str, int | None]) -> None:
+def ended_call(
+    endpoint: str, status: str, seconds: float, number: int, tokens: dict[str, int | None]
+) -> None:
     """Count an attempt at a model call: its number from 1, and its tokens by kind where the server counts them."""
     CALLS.labels(endpoint, status).inc()
     CALL_SECONDS.labels(endpoint).observe(seconds)

