@@ -98,7 +98,7 @@ class Repeats(logging.Filter):
         if record.levelno < logging.WARNING:
             return True
         error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
-        if error == LOST and record.name.startswith("procrastinate"):
+        if error == LOST and record.name.startswith(("procrastinate", "asyncio")):
             return False
         key = record.name, str(record.msg), error
         now = time.monotonic()

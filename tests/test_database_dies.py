@@ -101,7 +101,7 @@ def test_a_killed_server_comes_back_under_serve_and_a_run(
         warnings = [line for line in err.splitlines() if line.startswith("WARNING")]
         assert len([line for line in warnings if "forsaken" not in line]) <= 4, err
         assert len(warnings) <= 10, err
-        assert "Traceback" not in err
+        assert "Traceback" not in err, err
 
 
 def the_pages_say_so(browser: httpx.Client) -> None:
