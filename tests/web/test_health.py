@@ -35,9 +35,7 @@ async def beat(database: Database) -> None:
 
 async def test_a_process_is_alive_without_its_database(database: Database) -> None:
     await database.close()
-    away = Database(
-        database.url.set(database="none_of_this_name"), embedded=database.embedded, connections=2
-    )
+    away = Database(database.url.set(database="none_of_this_name"), embedded=database.embedded, connections=2)
     async with asking(away) as program:
         assert (await program.get("/healthz")).json() == {"status": "ok"}
         answer = await program.get("/readyz")
@@ -137,9 +135,9 @@ async def test_every_metric_of_the_dashboard_exists(site: Site) -> None:
     wanted = {name for expression in asked for name in re.findall(r"\b(?:arena|process)_\w+", expression)}
     assert len(wanted) >= 20
     assert wanted <= there
-    assert {name for name in there if name.startswith("arena_") and name.endswith(("_total", "_seconds"))} <= {
-        name.removesuffix("_bucket").removesuffix("_count") for name in wanted
-    }
+    assert {
+        name for name in there if name.startswith("arena_") and name.endswith(("_total", "_seconds"))
+    } <= {name.removesuffix("_bucket").removesuffix("_count") for name in wanted}
 
 
 async def test_pages_are_counted_by_route_and_never_by_path(site: Site) -> None:

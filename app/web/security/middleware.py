@@ -158,7 +158,7 @@ def _from_here(request: Request) -> bool:
 
 
 def is_own_host(request: Request) -> bool:
-    """Return whether a request asks for the arena by one of its own names: links must repeat no other."""
+    """Return whether a request asks for the arena by a name that is the arena's: links must repeat no other."""
     settings: Settings = request.app.state.settings
     host = _hostname(request.headers.get("host", ""))
     named = {name.lower() for name in settings.hosts}
@@ -256,7 +256,7 @@ class Headers:
                 _add_headers(request, MutableHeaders(scope=message))
             await send(message)
 
-        answer = _refused_unread(request) or self._app
+        answer = _refused_host(request) or _refused_unread(request) or self._app
         await answer(scope, receive, send_with_headers)
 
 
@@ -321,12 +321,15 @@ def _most(path: str) -> int:
     return MAX_BODY if path in UPLOADS or path.startswith(API_UPLOADS) else MAX_FORM
 
 
+def _refused_host(request: Request) -> Response | None:
+    """Return the answer to a request under a name that is not the arena's; None under one that is."""
+    if request.url.path in PROBES or is_own_host(request):
+        return None
+    return Response(OTHER_HOST, status_code=421)
+
+
 def _refused_unread(request: Request) -> Response | None:
-    """What comes under another name, or says itself that it is too long, is not read; what does not say it is counted as it
-    comes, by `Bounded`.
-    """
-    if request.url.path not in PROBES and not is_own_host(request):
-        return Response(OTHER_HOST, status_code=421)
+    """What says itself that it is too long is not read; what does not is counted as it comes, by `Bounded`."""
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length) <= _most(request.url.path):
         return None

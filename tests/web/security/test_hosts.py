@@ -21,7 +21,8 @@ def set_to(site: Site, **settings: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.test", "arena.test.evil.test", "evil.test:80", "arena.test@evil.test", "", "[", "192.0.2.7"]
+    "host",
+    ["evil.test", "arena.test.evil.test", "evil.test:80", "arena.test@evil.test", "", "[", "192.0.2.7"],
 )
 async def test_no_link_repeats_a_name_that_is_not_the_arenas(site: Site, host: str) -> None:
     alice, before = await site.browser("alice"), await invites(site)
