@@ -12,7 +12,7 @@ OUTSIDE := ARENA_TEST_SERVER=outside $(BIN)/python -m pytest -n 2
 # What pytest ends with where TESTS picks no test of the outside server.
 NONE := 5
 
-.PHONY: help setup demo demo-model vllm bench simulations test test-all browser test-vllm test-formats lint format docs messages check-sample screenshots lock clean
+.PHONY: help setup demo demo-model vllm bench simulations test test-all browser test-vllm test-formats lint format docs messages check-sample screenshots audit lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -93,8 +93,12 @@ check-sample: setup ## Check that nothing but the facts tells the answers of the
 screenshots: setup browser ## Take the pictures in docs/images/ anew
 	$(BIN)/python -m scripts.screenshots
 
+audit: setup ## Ask for known weaknesses of what is installed (needs the network)
+	test -x .audit/bin/pip-audit || ($(PYTHON) -m venv .audit && .audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit)
+	.audit/bin/pip-audit --require-hashes --disable-pip --requirement requirements/base.txt
+
 lock: setup ## Resolve the dependencies anew into requirements/
 	$(BIN)/python scripts/lock.py
 
 clean: ## Remove what the targets made, the embedded database in var/ excepted
-	rm -rf .venv .vllm .formats .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .vllm .formats .audit .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -15,6 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import logs, metrics, tracing
+from app.logs import event
 from app.participants.base import AtRest, EndpointSettings, NoKey, ParticipantError
 from app.participants.outages import EndpointPaused
 from app.participants.participant_factory import ParticipantFactory, Person, parse_settings
@@ -163,7 +165,9 @@ class Engine:
             row = await plays.load(session, play_id)
         if row is not None and _is_ready(row) and not _at_rest(row):
             self._turn_away(row)
-            await self._guard(row, lambda: self._advance(row))
+            kind = "judging" if isinstance(row, Judgement) else "talk"
+            with logs.about(play=row.id), tracing.span("play", play=row.id, kind=kind):
+                await self._guard(row, lambda: self._advance(row))
 
     async def turn(self, session: AsyncSession, seat_id: uuid.UUID, *, lock: bool = False) -> Turn | None:
         """Return what a seat is asked now, and was asked before; None where no person has it.
@@ -199,6 +203,7 @@ class Engine:
         assert seat.participant_id is not None
         for move in await put(session, seat.play_id, seat.participant_id, _answers(turn, new)):
             opened.play.record(move)
+            metrics.MOVES.labels("person").inc()
         if isinstance(opened.row, Trial):
             awaited = {ask.seat for ask in opened.play.due}
             await live.answered(session, seat.id)
@@ -234,6 +239,7 @@ class Engine:
     async def _finish(self, session: AsyncSession, opened: Opened, outcome: Any) -> None:
         """Store how a play ended: an outcome of a talk, the readings of a judging."""
         row = opened.row
+        _count(row, "done")
         if isinstance(row, Judgement):
             await plays.finish_judgement(session, row, outcome)
             return
@@ -353,7 +359,10 @@ class Engine:
         """Stores each move."""
 
         async def keep(move: Move) -> Move:
-            return await self._journal.append(opened.row.id, opened.rows[move.seat].id, move)
+            holder = opened.rows[move.seat]
+            kept = await self._journal.append(opened.row.id, holder.id, move)
+            metrics.MOVES.labels(holder.kind).inc()
+            return kept
 
         return keep
 
@@ -406,6 +415,14 @@ class Engine:
     async def _mark(self, row: AnyPlay, state: str, error: str | None = None) -> None:
         async with self._database.session.begin() as session:
             await plays.mark(session, row, state, error)
+        _count(row, state)
+
+
+def _count(row: AnyPlay, state: str) -> None:
+    """Count and log the end of a play."""
+    kind = "judging" if isinstance(row, Judgement) else "talk"
+    metrics.PLAYS.labels(kind, state).inc()
+    event(log, "A play ended.", play=row.id, kind=kind, state=state)
 
 
 def _address(row: ParticipantRow) -> EndpointSettings:

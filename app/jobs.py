@@ -23,6 +23,7 @@ from app.participants.participant_factory import ParticipantFactory
 from app.records import personal_data, plays
 from app.records.database import OUTAGE, Database, DatabaseError
 from app.records.endpoints import DialectStore, heard, publish
+from app.records.outage import kind_of
 from app.records.progress import Progress, progress
 from app.records.queue import (
     ADVANCE,
@@ -56,6 +57,12 @@ FINISHING = 600.0
 """Longest wait for what is in hand when an experiment is paused, in seconds."""
 SWEEP = 3600.0
 """Seconds between two looks for data of people that have been kept for their time."""
+LOST = 2.0
+"""Longest wait of a worker that lost the database, before it looks for it again."""
+REVIVAL = 600.0
+"""Seconds for which the embedded server is waited for."""
+FULL = 10
+"""Seconds after which a job that met a full disk, or a crowded database, is tried again."""
 POLL = 1.0
 """Seconds after which a worker looks for jobs that it was not notified of."""
 
@@ -70,6 +77,8 @@ class Again(BaseRetryStrategy):
         if isinstance(exception, NoKey):
             log.warning("%s Its jobs wait for a worker that has it.", exception)
             return RetryDecision(retry_in={"seconds": WITHOUT_KEY})
+        if isinstance(exception, OUTAGE) and kind_of(exception) != "away":
+            return RetryDecision(retry_in={"seconds": FULL})
         return RetryDecision() if isinstance(exception, (*OUTAGE, asyncio.CancelledError)) else None
 
 
@@ -102,7 +111,9 @@ async def working(
     queue = build(database, engine)
     hands = hands or Hands()
     async with queue.open_async():
-        worker = asyncio.create_task(_work(queue, hands, Isolation(database), settings, experiments))
+        worker = asyncio.create_task(
+            _work(database, queue, hands, Isolation(database), settings, experiments)
+        )
         helpers = (
             asyncio.create_task(Rescue(queue, hands, database, settings, experiments or ()).run()),
             asyncio.create_task(EndpointReporter(roster, database, settings, experiments).run()),
@@ -127,9 +138,7 @@ async def sweep_people(database: Database) -> None:
             async with database.session.begin() as session:
                 await personal_data.sweep(session)
         except OUTAGE as error:
-            log.warning(
-                "Looking for old data of people failed (%s); another look follows", type(error).__name__
-            )
+            database.outage.saw(error)
         await asyncio.sleep(SWEEP)
 
 
@@ -238,6 +247,7 @@ class Isolation:
 
 
 async def _work(
+    database: Database,
     queue: App,
     hands: Hands,
     isolation: Isolation,
@@ -259,12 +269,13 @@ async def _work(
     while not hands.stopping.is_set():
         hands.worker = Worker(queue, **options)
         # It ends by itself, one way or the other, where the database is away for long.
-        with suppress(ConnectorException):
+        try:
             await hands.worker.run()  # type: ignore[no-untyped-call]
+        except ConnectorException as error:
+            database.outage.saw(error)
         if not hands.stopping.is_set():
-            log.warning("The worker lost the database; it starts again in %g s", settings.heartbeat)
             with suppress(TimeoutError):
-                await asyncio.wait_for(hands.stopping.wait(), settings.heartbeat)
+                await asyncio.wait_for(hands.stopping.wait(), min(settings.heartbeat, LOST))
 
 
 @dataclass(slots=True)
@@ -287,9 +298,7 @@ class Rescue:
             try:
                 await self.look()
             except (*OUTAGE, ConnectorException) as error:
-                log.warning(
-                    "Looking for forsaken jobs failed (%s); another look follows", type(error).__name__
-                )
+                self.database.outage.saw(error)
             # A cancellation that came during a look is not raised again here.
             if this.cancelling():
                 return
@@ -360,8 +369,10 @@ class EndpointReporter:
             async with self.database.session.begin() as session:
                 await wake(session, self.experiments)  # A process that died may have put them off.
             while not this.cancelling():
-                with suppress(*OUTAGE):  # What could not be stored is stored at the next look.
+                try:
                     await self.look()
+                except OUTAGE as error:  # What could not be stored is stored at the next look.
+                    self.database.outage.saw(error)
                 await asyncio.sleep(REPORT)
         finally:
             if self._stored:
@@ -440,8 +451,11 @@ async def follow(database: Database, settings: Settings, experiment: uuid.UUID) 
 
 
 async def _look(database: Database, settings: Settings, experiment: uuid.UUID) -> Progress:
-    """How far an experiment is; a database that is away is waited for, as long as for a worker's sign of life."""
-    patience = time.monotonic() + settings.stalled_after
+    """How far an experiment is; a database that is away is waited for, as long as for a worker's sign of life. The embedded
+    one is being started again, which may take longer.
+    """
+    seconds = max(settings.stalled_after, REVIVAL if database.embedded else 0)
+    patience = time.monotonic() + seconds
     while True:
         try:
             async with database.session() as session:
@@ -449,7 +463,7 @@ async def _look(database: Database, settings: Settings, experiment: uuid.UUID) -
         except OUTAGE as error:
             if time.monotonic() > patience:
                 raise DatabaseError(
-                    f"The database has been away for {settings.stalled_after:g} s: see that its server runs; "
+                    f"The database has been away for {seconds:g} s: see that its server runs; "
                     "everything done so far is kept, and the same command goes on from here."
                 ) from error
         await asyncio.sleep(LOOK)

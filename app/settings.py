@@ -2,7 +2,7 @@
 
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, TypeAdapter, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     """A PostgreSQL server to use instead of the embedded one, as postgresql://user:password@host:port/name."""
 
-    @field_validator("database_url", "public_url", "vllm", mode="before")
+    @field_validator("database_url", "public_url", "vllm", "metrics_token", "worker_port", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None
@@ -58,8 +58,26 @@ class Settings(BaseSettings):
     """Port on which `arena serve` listens; 0 takes a free one."""
     public_url: Annotated[str, AfterValidator(_origin)] | None = None
     """Address of the arena in browsers where it runs behind a proxy, as https://arena.example.org."""
+    hosts: Listed = ()
+    """Names under which browsers may ask for the arena's pages, besides that of `public_url`, those of this machine
+    itself, and the address at which a request arrived; `*.example.org` means every name below it.
+    """
     trusted_proxies: Annotated[Listed, AfterValidator(_networks)] = ()
     """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    session_hours: float = Field(720, gt=0, le=720)
+    """Hours after which a browser has to sign in again, whatever it did meanwhile."""
+    session_idle_hours: float = Field(168, gt=0, le=720)
+    """Hours without a request after which a browser has to sign in again."""
+    metrics_token: SecretStr | None = None
+    """What Prometheus sends as a bearer token to read `/metrics`. Without it, only programs on this machine may."""
+    worker_port: int | None = Field(None, ge=0, le=65535)
+    """Port on which `arena worker` answers `/healthz`, `/readyz` and `/metrics`, at `host`; none where not set."""
+    log_format: Literal["text", "json"] = "text"
+    """Lines for people, or a JSON object a line with the ids of play and call."""
+    log_level: Literal["warning", "info"] = "warning"
+    """Whether each play and call that ends is logged too."""
+    telemetry: bool = False
+    """Whether traces are sent as OpenTelemetry's own variables (`OTEL_…`) say; needs the extra `telemetry`."""
     heartbeat: float = Field(10, gt=0)
     """Seconds between a worker's signs of life."""
     stalled_after: float = Field(30, gt=0)

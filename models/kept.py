@@ -266,6 +266,7 @@ KEPT: tuple[Kept, ...] = (
                 "created_at",
                 "expires_at",
                 "rotated_at",
+                "seen_at",
                 "previous_digest",
                 "previous_until",
             )

@@ -122,6 +122,8 @@ class Session(Base):
     created_at: Mapped[Now]
     expires_at: Mapped[Moment]
     rotated_at: Mapped[Now]
+    seen_at: Mapped[Now]
+    """When it was last in use, to some minutes."""
     previous_digest: Mapped[Digest | None]
     """Digest of the token before the present one, which a browser may still have."""
     previous_until: Mapped[Moment | None]

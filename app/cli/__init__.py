@@ -6,7 +6,6 @@ The modules of the commands import little, so that help and mistakes are shown a
 imported inside it, when it runs: `arena --help` loads neither the database nor any page.
 """
 
-import logging
 import sys
 from typing import Annotated
 
@@ -29,6 +28,7 @@ from app.cli import (
 )
 from app.cli.running import Incomplete, Stopped
 from app.errors import ServiceError, UserError
+from app.logs import configure
 
 cli = typer.Typer(
     help="Can a weaker judge, helped by arguing AIs, find the truth about a text that it cannot see?",
@@ -79,8 +79,7 @@ def everywhere(
 
 def main() -> None:
     """Run the command line and turn errors into a sentence and an exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("procrastinate").setLevel(logging.ERROR)
+    configure()
     try:
         cli()
     except UserError as error:
@@ -90,6 +89,20 @@ def main() -> None:
     except Stopped:
         follows = "What was started goes on there" if remote.chosen() else "Everything done so far is kept"
         _fail(f"Stopped. {follows}; the same command goes on from here.", 130)
+    except Exception as error:
+        if (trouble := _trouble(error)) is None:
+            raise
+        _fail(trouble, 1)
+
+
+def _trouble(error: Exception) -> str | None:
+    """Return the sentence on an error of the database or the disk; None where it is another."""
+    if not isinstance(error, OSError) and "sqlalchemy" not in sys.modules:
+        return None
+    from app.records.outage import SENTENCES, kind_of
+
+    kind = kind_of(error)
+    return None if kind is None else f"{SENTENCES[kind]}; then the same command goes on from here."
 
 
 def _fail(sentence: str, code: int) -> None:

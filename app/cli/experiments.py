@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,8 @@ from app.cli.running import run_to_end
 
 if TYPE_CHECKING:
     from app.client import Remote
+    from app.records.database import Database
+    from app.settings import Settings
 
 commands = typer.Typer()
 
@@ -138,6 +142,28 @@ async def _help_out(name: str | None) -> None:
 
     async with local_arena() as (database, chosen):
         only = None if name is None else [(await find_experiment(database, name)).id]
-        async with working(database, chosen, only) as task:
+        async with working(database, chosen, only) as task, _answering(database, chosen):
             say("Working; Ctrl-C stops.")
             await task
+
+
+@asynccontextmanager
+async def _answering(database: Database, chosen: Settings) -> AsyncIterator[None]:
+    """Answer for the health of this worker meanwhile, where the settings name a port for it."""
+    if chosen.worker_port is None:
+        yield
+        return
+    from app.cli.console import say
+    from app.web.health import bare_app
+    from app.web.server import listening, serve
+
+    def welcome(address: str) -> None:
+        say(f"Health and metrics of this worker are at {address}/readyz and {address}/metrics.")
+
+    with listening(chosen.host, chosen.worker_port) as listener:
+        answering = asyncio.create_task(serve(bare_app(database, chosen), listener, welcome))
+        try:
+            yield
+        finally:
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from pydantic import ValidationError
 
+from app import tracing
 from app.errors import UserError
 from app.records.database import Database, open_database
 from app.settings import Settings, settings
@@ -21,5 +22,7 @@ async def local_arena(*, upgrade: bool = True) -> AsyncIterator[tuple[Database, 
         variable = name if name == "DATABASE_URL" else f"ARENA_{name}"
         reason = first["msg"].removeprefix("Value error, ")
         raise UserError(f"{variable} is not valid: {reason[0].lower()}{reason[1:]}.") from error
+    if chosen.telemetry:
+        tracing.start()
     async with open_database(chosen, upgrade=upgrade) as database:
         yield database, chosen

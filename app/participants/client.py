@@ -10,12 +10,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import uuid4
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
+from app import metrics, tracing
+from app.logs import event
 from app.participants.addresses import is_sure, spoken_by
 from app.participants.base import (
     PROBE,
@@ -487,7 +489,7 @@ class Client:
                 return None
             await log.begin(call, number, request_id)
             sent = time.monotonic()
-            outcome = await self._post(call, request_id, within, understood)
+            outcome = await self._watched(call, number, request_id, within, understood)
             seconds = time.monotonic() - sent
             if slot is not None and isinstance(outcome, Reply):
                 slot.succeeded(_kind(call), seconds, outcome.tokens_out or 0)
@@ -496,6 +498,23 @@ class Client:
             if self.patient:
                 self._learn(outcome, call.model, sent, probing)
         await log.end(request_id, _ending(outcome, seconds))
+        return outcome
+
+    async def _watched(
+        self, call: Call, number: int, request_id: str, within: float, understood: Callable[[object], Reply]
+    ) -> Reply | Failure:
+        """Send one attempt, and count, log and trace it."""
+        about = {"call": call.id, "request": request_id, "endpoint": self.name, "attempt": number}
+        began, under_way = time.monotonic(), metrics.CALLS_UNDER_WAY.labels(self.name)
+        with tracing.span("call", model=call.model, purpose=call.purpose, **about) as span:
+            with under_way.track_inprogress():
+                outcome = await self._post(call, request_id, within, understood)
+            seconds = time.monotonic() - began
+            facts = _facts(outcome)
+            tracing.note(span, **facts)
+        tokens = {kind: facts.get(kind) for kind in ("prompt", "completion", "cached")}
+        metrics.ended_call(self.name, str(facts["status"]), seconds, number, tokens)
+        event(logger, "A call ended.", **about, seconds=round(seconds, 3), **facts)
         return outcome
 
     async def _post(
@@ -519,6 +538,19 @@ class Client:
             return reply
         except _TRANSPORT as error:
             return understand(error, self.settings, call.model, within)
+
+
+def _facts(outcome: Reply | Failure) -> dict[str, Any]:
+    """Return what may be logged of an outcome: numbers and kinds, and no word of a reply or a server."""
+    if isinstance(outcome, Failure):
+        return {"status": outcome.status, "http": outcome.http_status}
+    return {
+        "status": "ok",
+        "http": 200,
+        "prompt": outcome.tokens_in,
+        "completion": outcome.tokens_out,
+        "cached": outcome.tokens_cached,
+    }
 
 
 def _heard(state: EndpointState) -> Failure:

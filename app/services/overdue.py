@@ -52,9 +52,7 @@ async def _watch(engine: Engine, database: Database) -> None:
         try:
             await look(engine, database, failed)
         except OUTAGE as error:
-            log.warning(
-                "Looking for people who are late failed (%s); another look follows", type(error).__name__
-            )
+            database.outage.saw(error)
         except Exception:
             log.exception("Looking for people who are late failed; another look follows")
         await asyncio.sleep(EVERY)

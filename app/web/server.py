@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from fastapi import FastAPI
 
 from app.errors import UserError
 from app.records.database import Database
@@ -73,9 +74,15 @@ async def serving(
     database: Database, settings: Settings, listener: socket.socket, say: Callable[[str], None]
 ) -> None:
     """Serve on this address, `say` where it is once it answers, and end in good order when cancelled."""
+    await serve(create_app(database, settings), listener, say)
+
+
+async def serve(app: FastAPI, listener: socket.socket, say: Callable[[str], None]) -> None:
+    """Serve an application on this address, as `serving` does."""
     config = uvicorn.Config(
-        create_app(database, settings),
+        app,
         log_level="warning",
+        log_config=None,  # what it has to say goes where the arena's own lines go
         proxy_headers=False,  # the application reads them itself, from those whom the settings trust
         server_header=False,
         date_header=False,

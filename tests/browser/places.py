@@ -41,6 +41,8 @@ FORMS = {name for name, route in ROUTES.items() if "POST" in (route.methods or (
 
 FILES = {
     "healthz",
+    "readyz",
+    "metrics",
     "api_openapi",
     "experiment_plot",
     "experiment_report_json",

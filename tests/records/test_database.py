@@ -94,8 +94,15 @@ def test_a_killed_owner_leaves_a_database_that_the_next_process_uses(home: Path)
     owner.kill()
     owner.communicate()
 
-    assert "embedded PostgreSQL" in said(arena(home, "doctor"))
+    other = arena(home, "worker")
+    assert other.stderr is not None
+    assert other.stderr.readline() == "Working; Ctrl-C stops.\n"
     assert postmaster(home) == server
+    other.send_signal(signal.SIGTERM)
+    other.communicate(timeout=60)
+    # The one that was killed does not count as a user any more.
+    with pytest.raises(FileNotFoundError):
+        postmaster(home)
 
 
 def test_a_killed_server_is_started_again_with_what_was_committed(home: Path) -> None:
@@ -128,21 +135,68 @@ def test_a_killed_server_that_is_not_reaped_is_started_again(home: Path, adoptin
     os.waitpid(killed, 0)
 
 
-async def test_a_server_that_died_under_this_process_is_one_sentence(home: Path) -> None:
+async def test_a_server_that_died_under_this_process_is_started_again(home: Path) -> None:
     async with open_database(Settings(home=home)):
         pass
     killed = postmaster(home)
     os.kill(killed, signal.SIGKILL)
-    until(lambda: "State:\tZ" in _status(killed))
-    assert "did not start" in await refusal(Settings(home=home))
+    async with open_database(Settings(home=home)) as database:
+        assert (await database.health()).current
+    assert postmaster(home) != killed
 
 
-def _status(process: int) -> str:
-    """The state of a process; one that is reaped is as dead as one that is not."""
-    try:
-        return Path(f"/proc/{process}/status").read_text()
-    except FileNotFoundError:
-        return "State:\tZ"
+async def test_a_worker_starts_a_killed_server_again_and_stops_it_when_it_ends(home: Path) -> None:
+    worker = arena(home, "worker")
+    assert worker.stderr is not None
+    assert worker.stderr.readline() == "Working; Ctrl-C stops.\n"
+    for _ in range(2):
+        killed = postmaster(home)
+        os.kill(killed, signal.SIGKILL)
+        lines = [await asyncio.to_thread(worker.stderr.readline)]
+        while "runs again" not in lines[-1]:
+            lines.append(await asyncio.to_thread(worker.stderr.readline))
+        assert sum("has died and is started again" in line for line in lines) == 1
+        assert postmaster(home) != killed
+    worker.send_signal(signal.SIGTERM)
+    await asyncio.to_thread(worker.communicate, timeout=60)
+    with pytest.raises(FileNotFoundError):
+        postmaster(home)
+
+
+async def test_a_lock_of_another_program_does_not_keep_the_server_away(home: Path) -> None:
+    """After a restart of the machine the number of the killed server may be that of any program."""
+    async with open_database(Settings(home=home)):
+        pass
+    killed = postmaster(home)
+    lock = (home / "postgres" / "postmaster.pid").read_text().replace(str(killed), str(os.getpid()), 1)
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{killed}").exists() or "\tZ" in Path(f"/proc/{killed}/status").read_text())
+    (home / "postgres" / "postmaster.pid").write_text(lock)
+    async with open_database(Settings(home=home)) as database:
+        assert (await database.health()).current
+
+
+def test_a_full_disk_is_one_sentence_on_the_command_line(home: Path) -> None:
+    said(arena(home, "db", "upgrade"))
+    code = (
+        "import errno, os, app.records.embedded as e\n"
+        "def full(*_): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
+        "e.EmbeddedServer._get = full\n"
+        "import sys; sys.argv = ['arena', 'doctor']\n"
+        "from app.cli import main; main()"
+    )
+    outer = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=outer | {"ARENA_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "The disk is full: make room" in ended.stderr
+    assert ended.stderr.count("\n") == 1
 
 
 async def test_a_server_that_does_not_start_is_one_sentence(home: Path) -> None:

@@ -259,7 +259,10 @@ async def test_it_names_no_rate_of_what_was_not_looked_for(database: Database) -
     said, certain = result.figures["sides_said"], result.figures["certainty"]
     assert callable(SIDES_SAID.methods)
     assert callable(CERTAINTY.methods)
-    assert "verified, unverified and repeated quotes, concessions, refusals and suspicious" in SIDES_SAID.methods(said)
+    assert (
+        "verified, unverified and repeated quotes, concessions, refusals and suspicious"
+        in SIDES_SAID.methods(said)
+    )
     unchecked = [replace(row, concedes=replace(row.concedes, of=0), quotes=0) for row in said]
     assert SIDES_SAID.methods(unchecked).startswith("Rates of suspicious speeches are ratios")
     assert "read in both orders" in CERTAINTY.methods(certain)

@@ -137,6 +137,8 @@ ROUTES: dict[str, Route] = {
     # coming and going
     "home": Route(ANYONE, "/"),
     "healthz": Route(ANYONE, "/healthz"),
+    "readyz": Route(ANYONE, "/readyz"),
+    "metrics": Route(ANYONE, "/metrics"),
     "sign_in_form": Route(ANYONE, "/sign-in"),
     "sign_in": Route(
         ANYONE,
@@ -146,6 +148,9 @@ ROUTES: dict[str, Route] = {
         leaves="signed in",
     ),
     "sign_out": Route(SIGNED_IN, "/sign-out", method="POST", leaves="signed out"),
+    "sign_out_everywhere": Route(
+        RESEARCHERS, "/sign-out-everywhere", method="POST", leaves="signed out everywhere"
+    ),
     "language": Route(
         ("nobody", *SITTERS),
         "/language",

@@ -259,6 +259,8 @@ NO_LISTS = {
     "sign_in_form",
     "invite",
     "healthz",
+    "readyz",
+    "metrics",
     "experiment",
     "experiment_export",
     "study_payments_export",

@@ -27,6 +27,7 @@ from app.web.security.middleware import (
     Db,
     Visit,
     Visitor,
+    Who,
     base_url,
     client_address,
     set_session,
@@ -37,13 +38,6 @@ router = APIRouter()
 # Checked where there is no such account, so that the time does not show which addresses exist.
 _NO_ACCOUNT = hasher.hash("no account has this password")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
-
-
-@router.get("/healthz", name="healthz")
-async def healthz(db: Db) -> dict[str, str]:
-    """Whether server and database answer."""
-    await people.signing_key(db)
-    return {"status": "ok"}
 
 
 @router.get("/sign-in", name="sign_in_form")
@@ -98,6 +92,16 @@ async def sign_out(visitor: Visitor, db: Db) -> Response:
     assert visitor.session is not None
     await people.close_session(db, visitor.session.id)
     await people.note(db, visitor.session.account_id, "signed out", "account", visitor.session.account_id)
+    response = RedirectResponse("/sign-in", status_code=303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+@router.post("/sign-out-everywhere", name="sign_out_everywhere")
+async def sign_out_everywhere(who: Who, db: Db) -> Response:
+    """End every session of this account, on every device."""
+    ended = await people.close_sessions(db, who.id)
+    await people.note(db, who.id, "signed out everywhere", "account", who.id, {"browsers": ended})
     response = RedirectResponse("/sign-in", status_code=303)
     response.delete_cookie(COOKIE)
     return response

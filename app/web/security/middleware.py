@@ -4,8 +4,10 @@ A handler asks for `Who` (a signed-in user) or `Visitor` (perhaps not signed in)
 """
 
 import secrets
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -16,7 +18,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import languages
+from app import languages, metrics, tracing
 from app.languages import gettext as _
 from app.records import enrolments, people
 from app.records.database import Database
@@ -39,6 +41,14 @@ UPLOADS = ("/tasks", "/archives")
 """Forms that send such a file."""
 API_UPLOADS = ("/api/v1/tasks/", "/api/v1/archives/")
 TOO_LARGE = f"That is too large: at most {MAX_BODY // 2**20} MB of a task file or an archive and {MAX_FORM // 2**20} MB of anything else are taken at once."
+
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+PROBES = ("/healthz", "/readyz", "/metrics")
+"""Paths that orchestrators ask for by whatever address they know."""
+OTHER_HOST = "This is not an address of the arena: its operator names those that are in ARENA_PUBLIC_URL and ARENA_HOSTS."
+SEEN_EVERY = 300.0
+"""Seconds between two notes that a session is in use; fewer where it may be idle only for a short time."""
 
 
 class NotSignedIn(Exception):
@@ -107,14 +117,16 @@ async def _session(request: Request) -> tuple[Session | None, enrolments.Spoken 
     if not token:
         return None, None
     database: Database = request.app.state.database
+    settings: Settings = request.app.state.settings
     spoken = None
     async with database.reading() as db:
-        found = await people.session_of(db, token)
+        found = await people.session_of(db, token, session_limits(request))
         if found is not None and found.account.role in SPEAKERS:
             spoken = await enrolments.spoken(db, found.account_id)
     if found is not None:
         async with database.session.begin() as db:
             request.state.new_token = await people.rotate(db, found, token)
+            await people.saw(db, found, min(SEEN_EVERY, 360 * settings.session_idle_hours))
     return found, spoken
 
 
@@ -143,6 +155,30 @@ def _from_here(request: Request) -> bool:
         return site in ("same-origin", "none")
     # Without encryption, browsers only say where a form stood; programs say nothing.
     return origin is None or origin == public or urlsplit(origin).netloc == request.headers.get("host")
+
+
+def is_own_host(request: Request) -> bool:
+    """Return whether a request asks for the arena by a name that is the arena's: links must repeat no other."""
+    settings: Settings = request.app.state.settings
+    host = _hostname(request.headers.get("host", ""))
+    named = {name.lower() for name in settings.hosts}
+    if settings.public_url is not None:
+        named.add(_hostname(urlsplit(settings.public_url).netloc))
+    # The address at which the connection arrived cannot be chosen by a page, unlike a name.
+    arrived = request.scope.get("server") or ("", None)
+    return (
+        host in named
+        or host in (*LOOPBACK, settings.host.lower(), str(arrived[0]).lower())
+        or any(name.startswith("*.") and host.endswith(name[1:]) for name in named)
+    )
+
+
+def _hostname(host: str) -> str:
+    """Return a host without its port and without the brackets of an address of version 6; empty where it is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def public_url(request: Request) -> str | None:
@@ -179,12 +215,20 @@ Visitor = Annotated[Visit, Depends(visit)]
 Who = Annotated[Account, Depends(_signed_in)]
 
 
+def session_limits(request: Request) -> people.Limits:
+    """Return how long sessions last here."""
+    settings: Settings = request.app.state.settings
+    return people.Limits(
+        timedelta(hours=settings.session_hours), timedelta(hours=settings.session_idle_hours)
+    )
+
+
 def set_session(response: Response, request: Request, token: str) -> None:
     """Give the browser its cookie."""
     response.set_cookie(
         COOKIE,
         token,
-        max_age=int(people.SESSION_LASTS.total_seconds()),
+        max_age=int(session_limits(request).whole.total_seconds()),
         httponly=True,
         samesite="lax",
         secure=encrypted(request),
@@ -212,8 +256,41 @@ class Headers:
                 _add_headers(request, MutableHeaders(scope=message))
             await send(message)
 
-        answer = _refused_unread(request) or self._app
+        answer = _refused_host(request) or _refused_unread(request) or self._app
         await answer(scope, receive, send_with_headers)
+
+
+def _route(scope: Scope) -> str:
+    """Return the name of the route that took a request, and never its path: that has names and ids in it."""
+    return getattr(scope.get("route"), "name", "none")
+
+
+class Timed:
+    """Counts every answer with its route and status, and how long it took."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            with tracing.span("request", method=scope["method"]) as span:
+                await self._app(scope, receive, send_and_note)
+                tracing.note(span, route=_route(scope), status=status)
+        finally:
+            route = _route(scope)
+            metrics.REQUEST_SECONDS.labels(route, str(status)).observe(time.perf_counter() - began)
 
 
 def hardened(request: Request, response: Response) -> Response:
@@ -242,6 +319,13 @@ def _add_headers(request: Request, headers: MutableHeaders) -> None:
 
 def _most(path: str) -> int:
     return MAX_BODY if path in UPLOADS or path.startswith(API_UPLOADS) else MAX_FORM
+
+
+def _refused_host(request: Request) -> Response | None:
+    """Return the answer to a request under a name that is not the arena's; None under one that is."""
+    if request.url.path in PROBES or is_own_host(request):
+        return None
+    return Response(OTHER_HOST, status_code=421)
 
 
 def _refused_unread(request: Request) -> Response | None:

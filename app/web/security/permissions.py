@@ -27,9 +27,13 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "sign_in_form": ANYONE,
     "sign_in": ANYONE,
     "sign_out": SIGNED_IN,
+    "sign_out_everywhere": RESEARCHERS,
     "invite": ANYONE,
     "join": ANYONE,
     "healthz": ANYONE,
+    "readyz": ANYONE,
+    # The route itself asks for the token, or for a program on this machine.
+    "metrics": ANYONE,
     "language": NEWCOMERS,
     # experiments and reports
     "experiments": RESEARCHERS,

@@ -221,7 +221,7 @@ def test_judges_and_debaters_open_nothing_but_their_own_seats() -> None:
     """No page with a text: what they are shown is written down when they take a seat, and nowhere else."""
     sitters = permissions.SITTERS
     open_to_all = {
-        *("home", "sign_in_form", "sign_in", "sign_out", "invite", "join", "healthz"),
+        *("home", "sign_in_form", "sign_in", "sign_out", "invite", "join", "healthz", "readyz", "metrics"),
         *(
             "api_docs",
             "api_openapi",
