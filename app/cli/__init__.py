@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from app.cli import (
+    backup,
     database,
     experiments,
     marks,
@@ -44,6 +45,7 @@ studies.commands.command("sweep")(people.sweep_people)
 cli.add_typer(studies.commands, name="study")
 cli.add_typer(users.commands, name="user")
 cli.add_typer(people.commands, name="people")
+database.upkeep.add_typer(backup.commands)
 cli.add_typer(database.upkeep, name="db")
 
 

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, TypeAlias
 import psycopg
 from psycopg import sql
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
-from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 from app.errors import UserError
 from app.records.database import LOCK, Database, head, migrate, revisions
@@ -30,7 +30,7 @@ FORMAT = 1
 ABOUT = "about.json"
 NOT_KEPT = ("alembic_version", "rate_count")
 """Tables that are not in a backup: the migrations fill the first, the second counts the requests of the last minutes."""
-FILLED = ("alembic_version", "rate_count", "secret", "procrastinate_workers")
+FILLED = ("secret", "procrastinate_workers")
 """Tables that may have rows in a database that counts as empty: migrations and a server that only starts fill them."""
 PIECE = 2**20
 """Bytes read at once."""
@@ -93,12 +93,14 @@ def dump(database: Database, target: Path) -> Moved:
         zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive,
     ):
         names = _tables(connection)
+        if not names:
+            raise DumpError(
+                f"The database at {database.address} has no tables yet: there is nothing to back up."
+            )
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             # Locked before the snapshot is taken, so that a migration is either in it whole or waits.
-            connection.execute(
-                sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(_listed([*names, *NOT_KEPT]))
-            )
+            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(_listed(names)))
             tables = [_write_table(connection, archive, name) for name in names]
             about = About(
                 format=FORMAT,
@@ -202,7 +204,7 @@ def _read_about(archive: zipfile.ZipFile, source: Path) -> About:
 
 
 def _refuse_rows(connection: Plain, address: str) -> None:
-    for name in [*_tables(connection), *(name for name in NOT_KEPT if name not in FILLED)]:
+    for name in _tables(connection):
         query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(name))
         if name not in FILLED and connection.execute(query).fetchone() == (True,):
             raise DumpError(
@@ -227,9 +229,9 @@ def _fill(connection: Plain, archive: zipfile.ZipFile, about: About, source: Pat
                 f"{source} has a table {table.name} that revision {about.revision} does not have so: it was changed."
             )
     for name in there:
+        connection.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(sql.Identifier(name)))
         # Migrations fill some.
         connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(name)))
-        connection.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(sql.Identifier(name)))
     for table in about.tables:
         _read_table(connection, archive, table, source)
     for name in there:
