@@ -192,6 +192,13 @@ async def backup(database: Database, tmp_path: Path) -> Path:
     return tmp_path / "backup"
 
 
+def copied(file: Path, number: int) -> Path:
+    """Return a copy of a file."""
+    target = file.with_name(f"copy-{number}")
+    target.write_bytes(file.read_bytes())
+    return target
+
+
 def cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1000])
 
@@ -277,14 +284,13 @@ DAMAGES: dict[Callable[[Path], None], str] = {
 
 
 async def test_a_damaged_backup_is_refused_and_changes_nothing(backup: Path, empty: Database) -> None:
-    sound = backup.read_bytes()
-    for damage, sentence in DAMAGES.items():
-        damage(backup)
+    for number, (damage, sentence) in enumerate(DAMAGES.items()):
+        file = copied(backup, number)
+        damage(file)
         with pytest.raises(DumpError, match=sentence) as refused:
-            restore(empty, backup)
+            restore(empty, file)
         assert "\n" not in str(refused.value), damage
         assert contents(empty) == {"sequences": []}, damage
-        backup.write_bytes(sound)
 
 
 async def test_a_database_with_rows_is_left_alone(database: Database, backup: Path) -> None:
