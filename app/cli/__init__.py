@@ -7,6 +7,7 @@ imported inside it, when it runs: `arena --help` loads neither the database nor 
 """
 
 import logging
+import os
 import sys
 from typing import Annotated
 
@@ -89,6 +90,8 @@ def main() -> None:
     """Run the command line and turn errors into a sentence and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("procrastinate").setLevel(logging.ERROR)
+    if starting.VARIABLE in os.environ:
+        starting.complete_words()
     try:
         cli()
     except UserError as error:

@@ -13,6 +13,8 @@ from app.errors import UserError
 commands = typer.Typer()
 STARTER = Path(__file__).resolve().parents[1] / "experiments" / "starter.yaml"
 """The file that `arena init` writes."""
+VARIABLE = "_ARENA_COMPLETE"
+"""The environment variable in which a shell says that it asks for completions, and which shell it is."""
 
 
 @commands.command()
@@ -56,4 +58,11 @@ def completion(shell: Annotated[Shell, typer.Argument(help="The shell.")]) -> No
     """
     from typer._completion_shared import get_completion_script
 
-    print(get_completion_script(prog_name="arena", complete_var="_ARENA_COMPLETE", shell=shell.value))
+    print(get_completion_script(prog_name="arena", complete_var=VARIABLE, shell=shell.value))
+
+
+def complete_words() -> None:
+    """Make ready to answer a shell that asks, by an environment variable, what the words so far go on with."""
+    from typer._completion_classes import completion_init
+
+    completion_init()

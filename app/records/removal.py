@@ -120,6 +120,7 @@ async def delete_experiment(session: AsyncSession, experiment: uuid.UUID) -> int
     )
     await session.execute(delete(Experiment).where(Experiment.id == experiment), execution_options=_PLAIN)
     await session.execute(_UNUSED_IMPORTED)
+    await session.execute(text("DROP TABLE removed_imported"))
     return await _drop_unused_texts(session)
 
 
@@ -156,6 +157,7 @@ async def _drop_unused_texts(session: AsyncSession) -> int:
     # Others that store a text now are awaited, and wait: one that is there already would be used by rows not seen here.
     await session.execute(text("LOCK TABLE text IN SHARE ROW EXCLUSIVE MODE"))
     gone = await session.execute(_UNUSED_TEXTS)
+    await session.execute(text("DROP TABLE removed_text"))
     return gone.rowcount  # type: ignore[attr-defined, no-any-return]
 
 
