@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -82,6 +83,45 @@ class Remote:
     async def mark(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Change tags and note of an experiment, and return both."""
         return await self._json("POST", _of(name, "/tags"), json=dict(changes))
+
+    async def experiments(self, search: str = "", tag: str = "") -> list[dict[str, Any]]:
+        """Experiments, the newest first."""
+        return await self._every("/experiments", {"search": search, "tag": tag})
+
+    async def task_sets(self) -> list[dict[str, Any]]:
+        """Task sets by name."""
+        return await self._every("/tasks", {})
+
+    async def _every(self, path: str, params: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The items of all pages of a list."""
+        found: list[dict[str, Any]] = []
+        for number in count(1):
+            answer = await self._json("GET", path, params={**params, "page": str(number)})
+            found += answer["items"]
+            if not answer["more"]:
+                break
+        return found
+
+    async def steer(self, name: str, action: str) -> str:
+        """Pause, resume or cancel an experiment; returns its state."""
+        answer = await self._json("POST", _of(name, f"/{action}"))
+        return str(answer["state"])
+
+    async def rename(self, name: str, new: str) -> None:
+        """Give an experiment another name."""
+        await self._json("POST", _of(name, "/rename"), json={"name": new})
+
+    async def delete(self, name: str, *, people: bool) -> dict[str, Any]:
+        """Delete an experiment; returns what it had."""
+        return await self._json("DELETE", _of(name, ""), params=_flag(people=people))
+
+    async def rename_tasks(self, name: str, new: str) -> None:
+        """Give a task set another name."""
+        await self._json("POST", f"/tasks/{_quoted(name)}/rename", json={"name": new})
+
+    async def delete_tasks(self, name: str) -> dict[str, Any]:
+        """Delete a task set; returns what it had."""
+        return await self._json("DELETE", f"/tasks/{_quoted(name)}")
 
     async def judge(self, name: str, file: Path, *, retry_failed: bool) -> int:
         """Add the judging round of a file, or go on with it; returns how many judgements were queued."""

@@ -6,14 +6,17 @@ The modules of the commands import little, so that help and mistakes are shown a
 imported inside it, when it runs: `arena --help` loads neither the database nor any page.
 """
 
+import os
 import sys
 from typing import Annotated
 
 import typer
 
 from app.cli import (
+    backup,
     database,
     experiments,
+    managing,
     marks,
     people,
     planning,
@@ -22,8 +25,11 @@ from app.cli import (
     reproduce,
     results,
     serving,
+    starting,
     studies,
+    task_sets,
     tasks,
+    tokens,
     users,
 )
 from app.cli.running import Incomplete, Stopped
@@ -36,14 +42,17 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for group in (experiments, results, marks, reproduce, planning, serving, database):
+for group in (starting, experiments, managing, results, marks, reproduce, planning, serving, database):
     cli.add_typer(group.commands)
 cli.add_typer(tasks.commands, name="import")
 studies.commands.add_typer(recruiting.commands)
 studies.commands.command("sweep")(people.sweep_people)
+cli.add_typer(task_sets.commands, name="tasks")
 cli.add_typer(studies.commands, name="study")
 cli.add_typer(users.commands, name="user")
+cli.add_typer(tokens.commands, name="token")
 cli.add_typer(people.commands, name="people")
+database.upkeep.add_typer(backup.commands)
 cli.add_typer(database.upkeep, name="db")
 
 
@@ -80,6 +89,8 @@ def everywhere(
 def main() -> None:
     """Run the command line and turn errors into a sentence and an exit code."""
     configure()
+    if starting.VARIABLE in os.environ:
+        starting.complete_words()
     try:
         cli()
     except UserError as error:

@@ -17,3 +17,6 @@ CapMoney = Annotated[
     float | None, typer.Option(min=0, help="Most money, by the prices in its file; 0: no limit.")
 ]
 RetryFailed = Annotated[bool, typer.Option(help="Try again what failed.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+NewName = Annotated[str, typer.Argument(metavar="NEW", help="The new name.")]

@@ -62,7 +62,7 @@ async def _doctor(path: Path | None) -> bool:
                     learned[settings.model_dump_json()] = await known(session, settings)
     kind = "embedded PostgreSQL" if health.embedded else "PostgreSQL from DATABASE_URL"
     print(f"Database: {kind} {health.server_version} at {health.address}")
-    state = "current" if health.current else "not current: run `arena db upgrade`"
+    state = "current" if health.current else health.newer or "not current: run `arena db upgrade`"
     print(f"Migrations: {health.revision or 'none'} of {health.head}, {state}")
     sound = True
     tried = _to_try(registered, wanted)

@@ -11,7 +11,10 @@ from app.errors import UserError
 if TYPE_CHECKING:
     from app.client import Remote
 
-COMMANDS = ("run", "judge", "report", "import", "export", "tag", "note")
+COMMANDS = (
+    *("run", "judge", "report", "import", "export", "tag", "note"),
+    *("list", "status", "pause", "resume", "cancel", "delete", "rename", "tasks"),
+)
 """Commands that work on a remote arena too."""
 _SERVER: ContextVar[str | None] = ContextVar("server", default=None)
 

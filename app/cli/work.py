@@ -9,12 +9,14 @@ from app.cli.progress import figures, show
 from app.cli.running import Incomplete
 from app.client import Remote
 from app.errors import UserError
+from app.exchange.importing import take_sample
 from app.experiments.freeze import start
 from app.experiments.spec import Spec
 from app.jobs import follow
 from app.records import experiments as records
 from app.records.database import Database
 from app.records.progress import Progress, progress
+from app.records.tasks import find_set
 from app.report_choices import DEFAULT, Choices, check_arms
 from app.reports.comparison import Comparison
 from app.reports.report import Report, notes, report
@@ -24,6 +26,9 @@ from app.services.looking import look_here, sight
 from app.services.tags import Marked, marked
 from app.settings import Settings
 from models import Experiment
+
+SAMPLE_SET = "sample"
+"""Name of the task set that ships with the arena."""
 
 
 async def find_experiment(database: Database, name: str) -> Experiment:
@@ -49,6 +54,8 @@ async def begin(
     database: Database, spec: Spec, cap: Mapping[str, float] | None = None, *, retry_failed: bool = False
 ) -> Experiment:
     """Start an experiment, or let it go on, with other caps where `cap` has any by name. Raise CapRefused."""
+    if spec.tasks.set == SAMPLE_SET:
+        await _bring_sample(database)
     async with database.session.begin() as session:
         started = await start(session, spec)
         if not started.new:
@@ -56,6 +63,14 @@ async def begin(
         if cap:
             await change_cap(session, None, started.experiment, cap)
     return started.experiment
+
+
+async def _bring_sample(database: Database) -> None:
+    """Import the task set that ships with the arena, unless it is there."""
+    async with database.session.begin() as session:
+        if await find_set(session, SAMPLE_SET) is None:
+            await take_sample(session)
+            say(f"Imported the task set {SAMPLE_SET}, which ships with the arena.")
 
 
 async def work_off(database: Database, chosen: Settings, experiment: Experiment) -> Progress:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.experiments.plan import Drawn, PlannedTrial, draw, plan, reading, seed_of
+from app.experiments.same import frozen, refuse_another
 from app.experiments.spec import (
     ArmSpec,
     Cast,
@@ -16,7 +17,7 @@ from app.experiments.spec import (
     Spec,
     SpecError,
     digest,
-    with_defaults,
+    prompt_versions,
 )
 from app.participants.base import PEOPLE, EndpointSettings
 from app.protocols import PROTOCOLS
@@ -24,7 +25,7 @@ from app.records import experiments as records
 from app.records.eligibility import role_for
 from app.records.people import anybody_of
 from app.records.tasks import questions_of, task_sets
-from models import Experiment
+from models import Experiment, JudgingRound
 
 LEASE = 24 * 60
 """Minutes that a person in an arguing seat may keep the others waiting before another person can take the
@@ -47,8 +48,8 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
     """
     existing = await under(session, spec.name)
     if existing is not None:
-        stored = with_defaults(existing.spec)
-        _same(f"The experiment {spec.name}", stored, _with_its_prompts(spec, stored))
+        new_file = _with_its_prompts(spec, existing.spec)
+        refuse_another(f"The experiment {spec.name}", existing.spec, new_file, spec.stated)
         return Started(existing, new=False)
     drawn = await drawn_of(session, spec)
     await _check_people(session, spec)
@@ -57,7 +58,7 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
     new = records.NewExperiment(
         name=spec.name,
         task_set=drawn[0].question.task_set_id,
-        spec=spec.normalised(),
+        spec=frozen(spec.normalised(), spec.stated),
         digest=digest(
             [spec.normalised(), [[item.question.key, item.texts] for item in drawn], _prompts(spec)]
         ),
@@ -83,7 +84,7 @@ async def start(session: AsyncSession, spec: Spec) -> Started:
 
 def _with_its_prompts(spec: Spec, stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return the spec as JSON, each arm whose file names no version of the prompts with the one that was frozen."""
-    versions = {arm["name"]: arm["prompt_version"] for arm in stored["arms"]}
+    versions = prompt_versions(stored)
     unnamed = {arm.name for arm in spec.arms if not arm.names_version}
     found = spec.normalised()
     arms = [
@@ -119,7 +120,7 @@ async def judge_again(session: AsyncSession, experiment: Experiment, spec: Panel
     existing = await records.find_round(session, experiment.id, spec.name)
     if existing is not None:
         old = {key: value for key, value in existing.spec.items() if key != "people"}
-        _same(f"The judging round {spec.name}", with_defaults(old), spec.normalised())
+        refuse_another(f"The judging round {spec.name}", old, spec.normalised(), spec.stated)
     finished = await records.finished_trials(session, experiment.id)
     if not finished:
         raise SpecError(f"The experiment {experiment.name} has no finished trial to judge: run it first.")
@@ -134,10 +135,10 @@ async def judge_again(session: AsyncSession, experiment: Experiment, spec: Panel
         for trial, arm in finished
         for protocol in [PROTOCOLS[arm.protocol].model_validate(arm.settings)]
     ]
-    new = _round(spec.name, spec.panel, spec.normalised())
-    return await records.judge_trials(
-        session, experiment.id, new, cast_of(spec.cast, spec.panel.judges), trials
-    )
+    new = _round(spec.name, spec.panel, spec.normalised(), spec.stated)
+    # A round that goes on has the judges that it was begun with: defaults that are younger make no other judge.
+    judges = cast_of(spec.cast, spec.panel.judges) if existing is None else _cast_of_round(existing, spec)
+    return await records.judge_trials(session, experiment.id, new, judges, trials)
 
 
 async def refuse_cancelled(session: AsyncSession, experiment: Experiment) -> None:
@@ -151,14 +152,30 @@ async def refuse_cancelled(session: AsyncSession, experiment: Experiment) -> Non
 
 def cast_of(cast: Cast, names: Iterable[str]) -> list[records.NewParticipant]:
     """Return the stored participants of these names."""
-    people = []
-    for name in dict.fromkeys(names):
-        settings = cast.participants[name]
-        endpoint = cast.endpoint_of(name)
-        data = settings.model_dump(mode="json")
-        identity = digest([name, data, _address(*endpoint) if endpoint else []])
-        people.append(records.NewParticipant(name, settings.kind, data, identity, endpoint))
-    return people
+    return [
+        _participant(name, cast.participants[name].model_dump(mode="json"), cast.endpoint_of(name))
+        for name in dict.fromkeys(names)
+    ]
+
+
+def _cast_of_round(begun: JudgingRound, spec: PanelSpec) -> list[records.NewParticipant]:
+    """Return the judges of a round with the settings that were frozen when it began."""
+    stored = begun.spec["participants"]
+    endpoints = {
+        name: EndpointSettings.model_validate(item) for name, item in begun.spec["endpoints"].items()
+    }
+    before = Cast(endpoints, {name: spec.cast.participants[name] for name in spec.panel.judges})
+    return [
+        _participant(name, stored[name], before.endpoint_of(name))
+        for name in dict.fromkeys(spec.panel.judges)
+    ]
+
+
+def _participant(
+    name: str, data: Mapping[str, Any], endpoint: tuple[str, EndpointSettings] | None
+) -> records.NewParticipant:
+    identity = digest([name, data, _address(*endpoint) if endpoint else []])
+    return records.NewParticipant(name, data["kind"], data, identity, endpoint)
 
 
 def _address(name: str, settings: EndpointSettings) -> list[Any]:
@@ -214,14 +231,18 @@ async def _check_people(session: AsyncSession, spec: Spec) -> None:
                 )
 
 
-def _round(name: str, panel: Panel, spec: Mapping[str, Any]) -> records.NewRound:
+def _round(
+    name: str, panel: Panel, spec: Mapping[str, Any], stated: Iterable[str] | None = None
+) -> records.NewRound:
+    """Return a round as it is stored. That of an experiment's first panel states nothing: the experiment does."""
     people = panel.people
+    kept = spec if stated is None else frozen(spec, stated)
     return records.NewRound(
         name,
         panel.judges,
         panel.elicit,
         panel.repeats,
-        spec={**spec, "people": people.model_dump(mode="json") if people else None},
+        spec={**kept, "people": people.model_dump(mode="json") if people else None},
         digest=digest([dict(spec), panel.elicit]),
         places=people.humans if people else 0,
         terms=records.SeatTerms(people.once_per_passage, people.lease_minutes, people.seconds)
@@ -236,31 +257,3 @@ async def _no_set(session: AsyncSession, name: str) -> str:
         return f"tasks: the task set '{name}' has no question: import some into it first."
     there = f"there are {', '.join(sets)}" if sets else "there is none yet"
     return f"tasks: there is no task set '{name}' ({there}): import it with `arena import`."
-
-
-def _same(what: str, old: Any, new: Any) -> None:
-    """Refuse to go on under another spec, and name the first difference."""
-    difference = _difference(old, new)
-    if difference and difference.partition(".")[0] == "cap":
-        raise SpecError(
-            f"{what} was started with another cap ({difference} differs): undo the change, and raise or lower a cap "
-            "with --cap-calls, --cap-tokens or --cap-money, or on the experiment's page."
-        )
-    if difference:
-        raise SpecError(
-            f"{what} was started from another file ({difference} differs): "
-            "undo the change to go on with it, or give the new one another name."
-        )
-
-
-def _difference(old: Any, new: Any, path: str = "") -> str | None:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in sorted({*old, *new}):
-            found = _difference(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))
-            if found:
-                return found
-        return None
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        pairs = enumerate(zip(old, new, strict=True))
-        return next((d for i, (a, b) in pairs if (d := _difference(a, b, f"{path}[{i}]"))), None)
-    return None if old == new else path or "its content"

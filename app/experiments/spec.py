@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic_core import to_jsonable_python
 from app.errors import UserError
 from app.experiments import examples
 from app.experiments.presets import PRESETS
+from app.participants.base import MORE as LEFT_OUT
 from app.participants.base import PEOPLE, BuiltinSettings, EndpointSettings, ModelSettings
 from app.participants.baselines import NEVER_GIVES
 from app.participants.prompts import NEWEST, OLDEST, VERSIONS, PromptError, load, read_override
@@ -42,6 +43,8 @@ PARTICIPANT_KINDS: dict[str, type[ModelSettings] | type[BuiltinSettings]] = {
 }
 
 
+RULES = 2
+"""Version of the rules by which files are read and frozen. Since 2, a frozen spec has the paths that its file states."""
 MOST = 2**53
 """Largest number accepted, so that every reader of JSON keeps it unchanged."""
 
@@ -235,6 +238,8 @@ class Spec:
     """What it may take at most."""
     prices: Mapping[str, Price] = field(default_factory=dict)
     """Of a million tokens, by participant."""
+    stated: frozenset[str] = field(default=frozenset(), compare=False)
+    """Paths of what the file itself says, such as `arms/0/rounds`; the rest has defaults."""
 
     @property
     def used(self) -> list[str]:
@@ -286,7 +291,7 @@ def prompt_versions(stored: Mapping[str, Any]) -> dict[str, str]:
 
 def with_defaults(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored spec with the default of every setting that is younger than it, to be compared with a file."""
-    found = dict(stored)
+    found = {**_top_level(stored), **stored}
     if "arms" in found:
         found["arms"] = [
             {**_defaults(PROTOCOLS[arm["protocol"]]), "prompt_version": OLDEST, **arm}
@@ -294,11 +299,27 @@ def with_defaults(stored: Mapping[str, Any]) -> dict[str, Any]:
         ]
     if "tasks" in found:
         found["tasks"] = {**_defaults(Tasks), **found["tasks"]}
+    if "judges" in found:
+        found["judges"] = [
+            {**_defaults(People), **judge} if isinstance(judge, Mapping) else judge
+            for judge in found["judges"]
+        ]
     found["participants"] = {
         name: {**_defaults(PARTICIPANT_KINDS[item["kind"]]), **item}
-        for name, item in found["participants"].items()
+        for name, item in found.get("participants", {}).items()
     }
+    of_endpoints = {
+        name: value for name, value in _defaults(EndpointSettings).items() if name not in LEFT_OUT
+    }
+    found["endpoints"] = {name: {**of_endpoints, **item} for name, item in found.get("endpoints", {}).items()}
     return found
+
+
+def _top_level(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults of settings beside the parts of a spec, which are written out in every spec of its kind."""
+    written = ("elicit", "contrasts", "replicates", "seed") if "arms" in stored else ("elicit",)
+    defaults = _defaults(_File)
+    return {name: defaults[name] for name in written}
 
 
 def _defaults(model: type[BaseModel]) -> dict[str, Any]:
@@ -371,6 +392,8 @@ class PanelSpec:
     name: str
     cast: Cast
     panel: Panel
+    stated: frozenset[str] = field(default=frozenset(), compare=False)
+    """Paths of what the file itself says."""
 
     def normalised(self) -> dict[str, Any]:
         """Return the round as JSON, to be frozen, hashed and compared."""
@@ -392,7 +415,7 @@ def read_panel(path: Path) -> PanelSpec:
     """Return the judging round described by the YAML file at `path`. Raise SpecError."""
     file = parse_part(_PanelFile, load_yaml(path), "the panel's file")
     cast = _cast(file.endpoints, file.participants)
-    return PanelSpec(file.name, cast, _panel(file, cast))
+    return PanelSpec(file.name, cast, _panel(file, cast), frozenset(_stated(file)))
 
 
 def parse_spec(data: Any, folder: Path = Path()) -> Spec:
@@ -427,9 +450,44 @@ def parse_spec(data: Any, folder: Path = Path()) -> Spec:
         pilot=file.pilot,
         cap=parse_cap(file.cap or {}),
         prices=_prices(file.prices, cast),
+        stated=frozenset(_stated(file))
+        | {path for place, arm in enumerate(arms) for path in _of_arm(file, place, arm)},
     )
     _check_prices(found)
     return found
+
+
+def _stated(file: _File | _PanelFile) -> Iterator[str]:
+    """Yield the path of everything that a file says beside its arms, as its frozen spec has it."""
+    for name in file.model_fields_set - {"arms"}:
+        value = getattr(file, name)
+        if name in ("endpoints", "participants", "prices"):
+            yield from (f"{name}/{own}/{key}" for own, item in value.items() for key in item)
+        elif name == "judges":
+            for place, judge in enumerate(_in_order(value)):
+                named = judge if isinstance(judge, Mapping) else ()
+                yield from (f"judges/{place}/{key}" for key in named) if named else [f"judges/{place}"]
+        elif isinstance(value, Mapping):
+            yield from (f"{name}/{key}" for key in value)
+        else:
+            yield name
+
+
+def _in_order(judges: Sequence[Any]) -> list[Any]:
+    """Return judges as a frozen spec has them: people come last."""
+    return sorted(judges, key=lambda judge: not isinstance(judge, str))
+
+
+def _of_arm(file: _File, place: int, arm: ArmSpec) -> Iterator[str]:
+    """Yield the path of everything that a file says of an arm, without what a preset says for it."""
+    data = file.arms[arm.name]
+    at = f"arms/{place}"
+    yield f"{at}/name"
+    yield from (f"{at}/{key}" for key in data if key not in ("seats", "prompts"))
+    yield from (f"{at}/prompts/{kind}" for kind in data.get("prompts") or ())
+    named = data.get("seats") or {}
+    seats = arm.protocol.seats()
+    yield from (f"{at}/seats/{seat.name}" for seat in seats if {seat.name, seat.group} & {*named})
 
 
 def parse_cap(data: Mapping[str, Any]) -> Cap:

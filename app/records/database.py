@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import (
 
 from app.errors import ServiceError
 from app.records.embedded import EmbeddedError, EmbeddedServer, keep_alive
+from app.records.made_by import made_by, newer, note_made_by
 from app.records.outage import OUTAGE as OUTAGE
 from app.records.outage import Outage
 from app.settings import Settings
@@ -35,10 +36,16 @@ MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 DRIVER = "postgresql+psycopg"
 CONNECT_SECONDS = 10
 """Longest wait for a connection, where DATABASE_URL gives no `connect_timeout`."""
+LOCK = 7205759403792793601
+"""Key of the lock under which tables are changed."""
 
 
 class DatabaseError(ServiceError):
     """The database cannot be used. The text is one sentence that says what to do."""
+
+
+class NewerDatabase(DatabaseError):
+    """It was upgraded by a newer version of the arena, and this one does not know its tables."""
 
 
 def as_json(value: object) -> str:
@@ -60,6 +67,8 @@ class Health:
     server_version: str
     revision: str | None
     head: str
+    newer: str | None = None
+    """The sentence of `NewerDatabase`, where a newer version of the arena upgraded it."""
 
     @property
     def current(self) -> bool:
@@ -119,21 +128,26 @@ class Database:
         async with self.engine.connect() as connection:
             version = (await connection.execute(text("SHOW server_version"))).scalar_one()
             revision, newest = await revision_of(connection)
+            newer = await connection.run_sync(_newer, self.address)
         return Health(
             embedded=self.embedded,
             address=self.address,
             server_version=version,
             revision=revision,
             head=newest,
+            newer=newer,
         )
 
     async def upgrade(self) -> None:
-        """Apply the missing migrations. Several processes may try at once."""
+        """Apply the missing migrations. Several processes may try at once. Raise NewerDatabase."""
         async with self.engine.begin() as connection:
             # The lock lasts until the transaction ends, so a second process waits and then finds nothing to
             # do.
-            await connection.execute(text("SELECT pg_advisory_xact_lock(7205759403792793601)"))
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+            if sentence := await connection.run_sync(_newer, self.address):
+                raise NewerDatabase(sentence)
             await connection.run_sync(migrate)
+            await connection.run_sync(note_made_by, head())
 
     async def close(self) -> None:
         """Close every connection."""
@@ -162,6 +176,20 @@ async def revision_of(connection: AsyncConnection) -> tuple[str | None, str]:
 
 def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def revisions() -> frozenset[str]:
+    """Return every migration of this version of the arena."""
+    every = ScriptDirectory.from_config(alembic_config()).walk_revisions()
+    return frozenset(found.revision for found in every)
+
+
+def _newer(connection: Connection, address: str) -> str | None:
+    """Return a sentence where a newer version of the arena upgraded a database; None where none did."""
+    revision = _revision(connection)
+    if revision is None or revision == head() or revision in revisions():
+        return None
+    return newer(address, revision, head(), made_by(connection, revision))
 
 
 def migrate(connection: Connection, revision: str = "head") -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from anyio import CapacityLimiter, to_thread
 
 from app.errors import UserError
+from app.experiments.same import FROZEN
 from app.experiments.spec import with_defaults
 from app.participants.addresses import host_of
 from app.records.database import Database
@@ -318,7 +319,7 @@ def _corrected(found: Sequence[Contrast]) -> list[Contrast]:
 
 # ── what differs ────────────────────────────────────────────────────────────────────────────────────────────────
 
-UNSHOWN = ("name", "contrasts", "imported")
+UNSHOWN = ("name", "contrasts", "imported", *FROZEN)
 """Keys of a spec that say nothing of how it is played."""
 SECRET = ("headers", "query", "api_key_env")
 """Settings of endpoints whose values may be secret."""

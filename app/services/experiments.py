@@ -110,8 +110,10 @@ async def _reach(
     await reach(cast, names, GuardedParticipantFactory(allow_list(settings)))
 
 
-async def change(db: AsyncSession, who: Account, experiment: Experiment, action: Action) -> bool:
+async def change(db: AsyncSession, who: Account | None, experiment: Experiment, action: Action) -> bool:
     """Carry out an action and put it on the trail; False, and neither, where its state does not allow it.
+
+    `who` is None on the command line.
 
     Raise Refused where its spending cap does not allow it.
     """
@@ -129,5 +131,7 @@ async def change(db: AsyncSession, who: Account, experiment: Experiment, action:
             if changed:
                 await records.resume(db, experiment.id, retry_failed=True)
     if changed:
-        await note(db, who.id, DONE[action], "experiment", experiment.id, {"name": experiment.name})
+        await note(
+            db, who.id if who else None, DONE[action], "experiment", experiment.id, {"name": experiment.name}
+        )
     return changed

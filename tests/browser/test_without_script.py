@@ -209,6 +209,7 @@ async def test_a_researcher_does_everything_without_script(
     await _bring_in_an_archive(forms, tmp_path)
     with stage.watch.allowing("status of 422"):
         await _bring_in_tasks(forms)
+    await _rename_and_delete(stage, forms)
     await _look_after_people(forms, stage.world)
     await _make_and_revoke_a_token(forms)
     await _add_and_try_a_model(forms)
@@ -302,6 +303,23 @@ async def _bring_in_an_archive(forms: Forms, folder: Path) -> None:
     await forms.page.locator("input[name=file]").set_input_files(written(folder / "theirs.jsonl", *lines()))
     await forms.press("Import")
     await expect(forms.page.get_by_text("theirs").first).to_be_visible()
+
+
+async def _rename_and_delete(stage: Stage, forms: Forms) -> None:
+    """What was brought in before: an experiment, and task sets."""
+    page = forms.page
+    for path, name in (("/experiments/theirs", "ours"), ("/tasks/sample", "shipped")):
+        await forms.open(path)
+        await page.get_by_label("Another name").fill("no name!")
+        with stage.watch.allowing("status of 422"):
+            await forms.press("Rename")
+        await expect(page.get_by_role("alert")).to_contain_text("Write the new name with letters")
+        await page.get_by_label("Another name").fill(name)
+        await forms.press("Rename")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text(name)
+        await page.get_by_role("link", name="Delete this").click()
+        await forms.press("Delete it for good")
+        await expect(page.get_by_role("main").get_by_text(name, exact=True)).to_have_count(0)
 
 
 async def _export(page: Page, folder: Path) -> None:

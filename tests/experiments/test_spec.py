@@ -39,11 +39,11 @@ def test_an_experiment_of_before_there_were_versions_goes_on_with_its_own_prompt
         del arm["prompt_version"]
     stored = with_defaults(before)
     assert {arm["prompt_version"] for arm in stored["arms"]} == {"v1"}
-    assert _with_its_prompts(parsed, stored) == stored
+    assert _with_its_prompts(parsed, before) == stored
     assert set(prompt_versions(before).values()) == {"v1"}
     (name, arm), *_ = spec()["arms"].items()
     named = parse_spec(spec(arms={**spec()["arms"], name: {**arm, "prompt_version": "v2"}}))
-    assert _with_its_prompts(named, stored) != stored
+    assert _with_its_prompts(named, before) != stored
 
 
 def test_repeats_of_one_leave_a_file_what_it_was_before_they_existed() -> None:

@@ -133,6 +133,12 @@ def _on(page: str) -> str:
     return f"UPDATE enrolment SET page = '{page}'"
 
 
+AT_REST = (
+    "WITH a AS (DELETE FROM study), b AS (DELETE FROM exposure), c AS (DELETE FROM seat) "
+    "UPDATE experiment SET state = 'cancelled'"
+)
+"""SQL after which an experiment may be deleted: it is in no study, does not run, and no person took part."""
+
 ROUTES: dict[str, Route] = {
     # coming and going
     "home": Route(ANYONE, "/"),
@@ -183,6 +189,22 @@ ROUTES: dict[str, Route] = {
         method="POST",
         form={"tags": "pilot", "note": "For the second figure."},
         leaves="changed tags or note",
+    ),
+    "experiment_rename": Route(
+        RESEARCHERS,
+        "/experiments/{experiment}/rename",
+        method="POST",
+        form={"new": "another"},
+        leaves="renamed",
+        first="DELETE FROM study",
+    ),
+    "experiment_delete_form": Route(RESEARCHERS, "/experiments/{experiment}/delete"),
+    "experiment_delete": Route(
+        RESEARCHERS,
+        "/experiments/{experiment}/delete",
+        method="POST",
+        leaves="deleted",
+        first=AT_REST,
     ),
     "experiment_export": Route(
         RESEARCHERS, "/experiments/{experiment}/export?what=transcripts&format=csv", leaves="exported"
@@ -240,6 +262,17 @@ ROUTES: dict[str, Route] = {
     ),
     "import_sample": Route(RESEARCHERS, "/tasks/sample", method="POST", leaves="imported"),
     "task_set": Route(RESEARCHERS, "/tasks/{set}"),
+    "task_set_rename": Route(
+        RESEARCHERS, "/tasks/{set}/rename", method="POST", form={"new": "another"}, leaves="renamed"
+    ),
+    "task_set_delete_form": Route(RESEARCHERS, "/tasks/{set}/delete"),
+    "task_set_delete": Route(
+        RESEARCHERS,
+        "/tasks/{set}/delete",
+        method="POST",
+        leaves="deleted",
+        first="DELETE FROM experiment",
+    ),
     "task_questions": Route(RESEARCHERS, "/tasks/{set}/questions"),
     "task_question": Route(RESEARCHERS, "/tasks/{set}/questions/{question}"),
     # people of studies
@@ -559,6 +592,23 @@ ROUTES: dict[str, Route] = {
     "api_steer": Route(
         RESEARCHERS, "/api/v1/experiments/{experiment}/pause", method="POST", leaves="paused", scope="write"
     ),
+    "api_rename": Route(
+        RESEARCHERS,
+        "/api/v1/experiments/{experiment}/rename",
+        method="POST",
+        json={"name": "another"},
+        leaves="renamed",
+        scope="write",
+        first="DELETE FROM study",
+    ),
+    "api_delete": Route(
+        RESEARCHERS,
+        "/api/v1/experiments/{experiment}",
+        method="DELETE",
+        leaves="deleted",
+        scope="write",
+        first=AT_REST,
+    ),
     "api_tags": Route(
         RESEARCHERS,
         "/api/v1/experiments/{experiment}/tags",
@@ -600,6 +650,22 @@ ROUTES: dict[str, Route] = {
     "api_tasks": Route(RESEARCHERS, "/api/v1/tasks", scope="read"),
     "api_upload": Route(
         RESEARCHERS, "/api/v1/tasks/more", method="POST", json=LINE, leaves="imported", scope="write"
+    ),
+    "api_rename_tasks": Route(
+        RESEARCHERS,
+        "/api/v1/tasks/{set}/rename",
+        method="POST",
+        json={"name": "another"},
+        leaves="renamed",
+        scope="write",
+    ),
+    "api_delete_tasks": Route(
+        RESEARCHERS,
+        "/api/v1/tasks/{set}",
+        method="DELETE",
+        leaves="deleted",
+        scope="write",
+        first="DELETE FROM experiment",
     ),
     "api_import_archive": Route(
         RESEARCHERS, "/api/v1/archives/others", method="POST", text=ARCHIVE, leaves="imported", scope="write"

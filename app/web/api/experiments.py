@@ -29,6 +29,7 @@ from app.services.caps import change_cap
 from app.services.experiments import Action, change, judge_for, start_for
 from app.services.looking import look, look_at_export
 from app.services.refusal import Refused
+from app.services.removal import delete_experiment, rename_experiment
 from app.services.tags import mark, marked
 from app.services.untrusted_spec import outside_panel, outside_spec, recorded
 from app.services.visibility import may_see, sees_only
@@ -74,12 +75,17 @@ async def list_experiments(
     number: PageNumber = 1,
     search: Annotated[str, Query(max_length=200, description="Part of the name or the note.")] = "",
     tag: Annotated[str, Query(max_length=200, description="A tag that it has.")] = "",
-) -> schemas.Listed[schemas.Experiment]:
+) -> schemas.Listed[schemas.ListedExperiment]:
     """Experiments, newest first."""
     page = await browse.experiments(
         db, owner=sees_only(caller), search=search.strip(), number=number, tag=tag
     )
-    return schemas.listed(page, lambda row: schemas.Experiment.model_validate(row.experiment))
+    return schemas.listed(page, _in_list)
+
+
+def _in_list(row: browse.Overview) -> schemas.ListedExperiment:
+    counts = {"done": row.count("done"), "failed": row.count("failed"), "total": row.total}
+    return schemas.ListedExperiment(**_shown(row.experiment), status=row.state, **counts)
 
 
 @router.post("/experiments", name="api_start", status_code=201, openapi_extra=_A_SPEC)
@@ -229,6 +235,27 @@ async def new_marks(caller: Caller, db: Db, experiment: Theirs, marks: schemas.N
     """Change its tags, its note or both. Neither is part of the frozen file."""
     with refusing():
         return schemas.Marks.model_validate(await mark(db, caller.id, experiment, **marks.model_dump()))
+
+
+@router.post("/experiments/{name}/rename", name="api_rename")
+async def rename(caller: Caller, db: Db, experiment: Theirs, new: schemas.NewName) -> schemas.Experiment:
+    """Give it another name, also in its stored file: only its owner or an admin."""
+    await rename_experiment(db, caller, experiment, new.name)
+    await db.refresh(experiment)
+    return schemas.Experiment.model_validate(experiment)
+
+
+@router.delete("/experiments/{name}", name="api_delete")
+async def delete(
+    caller: Caller,
+    db: Db,
+    experiment: Theirs,
+    people: Annotated[bool, Query(description="Also delete what people did in it: admins only.")] = False,
+) -> schemas.DeletedExperiment:
+    """Delete it for good, with its trials, calls and verdicts: only its owner or an admin, and not while it runs."""
+    return schemas.DeletedExperiment.model_validate(
+        await delete_experiment(db, caller, experiment, people=people)
+    )
 
 
 @router.post("/experiments/{name}/{action}", name="api_steer")

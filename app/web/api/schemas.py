@@ -60,6 +60,43 @@ class Experiment(Shape):
     note: str
 
 
+class ListedExperiment(Experiment):
+    """An experiment in a list, with how far it is."""
+
+    status: str
+    """In a word or two: `running`, `waiting for people`, `finished`, `paused` …"""
+    done: int
+    """Trials and judgements that are done."""
+    failed: int
+    total: int
+    """All its trials and judgements."""
+
+
+class NewName(Shape):
+    """Another name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=100)
+    """Letters, digits, `.`, `_` or `-`, beginning with a letter or digit."""
+
+
+class DeletedExperiment(Shape):
+    """What went with an experiment."""
+
+    trials: int
+    verdicts: int
+    people: int
+    """People who had a part in it."""
+
+
+class SetUse(Shape):
+    """A task set that was deleted or renamed."""
+
+    passages: int
+    questions: int
+
+
 class ExperimentInFull(Experiment):
     """An experiment with its spec."""
 

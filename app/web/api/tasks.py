@@ -8,6 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from app.exchange.taskfile import read_tasks
 from app.experiments.spec import NAME
 from app.records.tasks import sets_page
+from app.services.removal import delete_set, rename_set
 from app.services.tasks import save_tasks
 from app.web.api import schemas
 from app.web.api.authentication import PREFIX, REFUSALS, Caller, refusing
@@ -47,3 +48,15 @@ async def upload_tasks(
         unchanged=saved.unchanged,
         left_out=[str(problem) for problem in file.problems],
     )
+
+
+@router.post("/tasks/{name}/rename", name="api_rename_tasks")
+async def rename_tasks(caller: Caller, db: Db, name: SetName, new: schemas.NewName) -> schemas.SetUse:
+    """Give a task set another name, also in the stored files of experiments on it: only who brought it in, or an admin."""
+    return schemas.SetUse.model_validate(await rename_set(db, caller, name, new.name))
+
+
+@router.delete("/tasks/{name}", name="api_delete_tasks")
+async def delete_tasks(caller: Caller, db: Db, name: SetName) -> schemas.SetUse:
+    """Delete a task set that no experiment uses: only who brought it in, or an admin."""
+    return schemas.SetUse.model_validate(await delete_set(db, caller, name))

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
+from app.experiments.same import as_file
 from app.experiments.spec import PARTICIPANT_KINDS, CapSettings, Gap, People, SpecError, Tasks, written_out
 from app.participants.spending import Price
 from app.protocols import DEFAULT, PROTOCOLS
@@ -218,7 +219,13 @@ def file_from_record(spec: Mapping[str, Any], templates: Mapping[str, str]) -> d
         whole = {**arm, "prompts": prompts, "seats": _folded(arm)}
         arms[arm["name"]] = {key: value for key, value in whole.items() if key != "name"}
     tasks = {key: value for key, value in spec["tasks"].items() if value is not None}
-    return {**spec, "tasks": tasks, "endpoints": endpoints, "participants": participants, "arms": arms}
+    return {
+        **as_file(spec),
+        "tasks": tasks,
+        "endpoints": endpoints,
+        "participants": participants,
+        "arms": arms,
+    }
 
 
 def _folded(arm: Mapping[str, Any]) -> dict[str, str]:

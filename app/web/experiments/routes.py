@@ -18,7 +18,7 @@ from starlette.background import BackgroundTask
 from app.exchange.choices import Document, Format, Part, What, media_type, suffix
 from app.exchange.outgoing import send_out
 from app.exchange.tabular import ExportRefused
-from app.experiments.spec import SpecError, parse_cap
+from app.experiments.spec import NAME, SpecError, parse_cap
 from app.protocols import PROTOCOLS
 from app.protocols.core import parse_content
 from app.protocols.views import LETTERS
@@ -29,6 +29,7 @@ from app.records.endpoints import notices
 from app.records.finding import CONFIDENT, FLAGS, Sort
 from app.records.progress import failures
 from app.records.queue import sharing, turns
+from app.records.removal import contents
 from app.records.spending import spent_by
 from app.records.tags import MOST_NOTE, tags_of
 from app.services.caps import CapRefused, change_cap
@@ -42,6 +43,7 @@ from app.services.looking import (
     without_outcomes,
 )
 from app.services.refusal import Refused
+from app.services.removal import delete_experiment, owns, rename_experiment, why_stays
 from app.services.tags import TagRefused, mark
 from app.services.visibility import sees_only, visible, visible_trial
 from app.web.experiments.measures import course, in_words
@@ -83,12 +85,13 @@ async def listed(
 @router.get("/experiments/{name}", name="experiment")
 async def experiment(request: Request, who: Who, db: Db, name: str) -> Response:
     """How far an experiment is, what went wrong, and what can be done about it."""
-    return await _shown(request, db, await visible(db, who, name))
+    return await _shown(request, db, who, await visible(db, who, name))
 
 
 async def _shown(
     request: Request,
     db: AsyncSession,
+    who: Account,
     found: Experiment,
     refused: Refused | None = None,
     given: Mapping[str, str] | None = None,
@@ -116,6 +119,8 @@ async def _shown(
         usage=await browse.usage(db, found.id),
         spent=await spent_by(db, found.id),
         priced=bool(found.spec.get("prices")),
+        own=owns(who, found),
+        name_pattern=NAME,
         failures=reasons[:MOST_FAILURES],
         more_failures=len(reasons[MOST_FAILURES:]),
         whats=[*What, *Document],
@@ -151,7 +156,7 @@ async def cap(
         await change_cap(db, who.id, found, dict.fromkeys(given, 0) | cap.as_json())
     except (SpecError, CapRefused) as error:
         named = [key for key in given if re.search(rf"\b{key}\b", str(error))]
-        return await _shown(request, db, found, Refused(422, str(error), *(named or given)), given)
+        return await _shown(request, db, who, found, Refused(422, str(error), *(named or given)), given)
     return RedirectResponse(f"/experiments/{name}", status_code=303)
 
 
@@ -165,8 +170,48 @@ async def tagged(
         await mark(db, who.id, found, tags=re.split(r"[\s,;]+", tags), note=note)
     except TagRefused as error:
         refused = Refused(422, str(error), "note" if "note" in str(error).lower() else "tags")
-        return await _shown(request, db, found, refused, {"tags": tags, "note": note})
+        return await _shown(request, db, who, found, refused, {"tags": tags, "note": note})
     return RedirectResponse(f"/experiments/{name}", status_code=303)
+
+
+@router.post("/experiments/{name}/rename", name="experiment_rename")
+async def renamed(
+    request: Request, who: Who, db: Db, name: str, new: Annotated[str, Form(max_length=200)] = ""
+) -> Response:
+    """Give an experiment another name."""
+    found = await visible(db, who, name)
+    try:
+        await rename_experiment(db, who, found, new.strip())
+    except Refused as error:
+        if not error.fields:
+            raise
+        return await _shown(
+            request, db, who, found, Refused(error.status, error.sentence, "new"), {"new": new}
+        )
+    return RedirectResponse(f"/experiments/{new.strip()}", status_code=303)
+
+
+@router.get("/experiments/{name}/delete", name="experiment_delete_form")
+async def delete_form(request: Request, who: Who, db: Db, name: str) -> Response:
+    """Ask whether an experiment is to be deleted, and say what goes with it."""
+    found = await visible(db, who, name)
+    has = await contents(db, found)
+    return page(
+        request,
+        "pages/experiment_delete.html",
+        name=name,
+        has=has,
+        stays=why_stays(who, found, has, people=who.role == "admin"),
+    )
+
+
+@router.post("/experiments/{name}/delete", name="experiment_delete")
+async def deleted(
+    who: Who, db: Db, name: str, people_too: Annotated[bool, Form(alias="people")] = False
+) -> Response:
+    """Delete an experiment for good."""
+    await delete_experiment(db, who, await visible(db, who, name), people=people_too)
+    return RedirectResponse("/experiments", status_code=303)
 
 
 @router.get("/experiments/{name}/export", name="experiment_export")

@@ -16,14 +16,17 @@ from app.exchange.task_table import COLUMNS, example
 from app.exchange.taskfile import Problem, read_tasks
 from app.experiments.spec import NAME
 from app.records import tasks as records
+from app.records.removal import set_use
 from app.records.tasks import SetRow
 from app.services.rate_limit import limited
 from app.services.refusal import Refused
+from app.services.removal import brought_in, delete_set, rename_set, why_set_stays
 from app.services.tasks import BAD_NAME, save_tasks
 from app.web.parameters import PageNumber, Search
 from app.web.render import page, turned
 from app.web.security.middleware import MAX_BODY, Db, Who
 from app.web.uploads import kept, shown
+from models import Account
 
 router = APIRouter()
 SAMPLE_NAME = "sample"
@@ -152,16 +155,66 @@ async def task_set(
     request: Request, who: Who, db: Db, name: str, q: Search = "", number: PageNumber = 1
 ) -> Response:
     """A task set: what it holds, and its passages."""
-    found = await _set(db, name)
+    return await _shown(request, who, db, await _set(db, name), q=q, number=number)
+
+
+async def _shown(
+    request: Request,
+    who: Account,
+    db: AsyncSession,
+    found: SetRow,
+    refused: Refused | None = None,
+    *,
+    new: str = "",
+    q: str = "",
+    number: int = 1,
+) -> Response:
+    """Return the page of a task set; with the name that was refused, where one was."""
     listed = await records.passages_page(db, found.id, q.strip(), number)
     return page(
         request,
         "pages/task_set.html",
+        status=refused.status if refused else 200,
+        error=refused and refused.sentence,
+        wrong=("new",) if refused else (),
+        new=new,
+        own=brought_in(who, await set_use(db, found.id)),
         found=found,
         listed=listed,
         q=q,
-        turned=turned(request.url.path, q=q),
+        turned=turned(f"/tasks/{found.name}", q=q),
+        name_pattern=NAME,
     )
+
+
+@router.post("/tasks/{name}/rename", name="task_set_rename")
+async def rename(
+    request: Request, who: Who, db: Db, name: str, new: Annotated[str, Form(max_length=200)] = ""
+) -> Response:
+    """Give a task set another name."""
+    found = await _set(db, name)
+    try:
+        await rename_set(db, who, name, new.strip())
+    except Refused as error:
+        if not error.fields:
+            raise
+        return await _shown(request, who, db, found, error, new=new)
+    return RedirectResponse(f"/tasks/{new.strip()}", status_code=303)
+
+
+@router.get("/tasks/{name}/delete", name="task_set_delete_form")
+async def delete_form(request: Request, who: Who, db: Db, name: str) -> Response:
+    """Ask whether a task set is to be deleted, or say why it stays."""
+    found = await _set(db, name)
+    stays = why_set_stays(who, name, await set_use(db, found.id))
+    return page(request, "pages/task_set_delete.html", found=found, stays=stays)
+
+
+@router.post("/tasks/{name}/delete", name="task_set_delete")
+async def deleted(who: Who, db: Db, name: str) -> Response:
+    """Delete a task set that no experiment uses."""
+    await delete_set(db, who, name)
+    return RedirectResponse("/tasks", status_code=303)
 
 
 @router.get("/tasks/{name}/questions", name="task_questions")

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from sqlalchemy import func, select
 
+from app.experiments.same import as_file
 from app.experiments.spec import parse_spec
 from app.participants.base import EndpointSettings
 from app.records.database import Database
@@ -236,7 +237,7 @@ async def test_an_experiment_that_is_there_can_be_written_again(world: World) ->
     assert file["arms"]["debate"]["seats"] == {"debaters": "advocate"}
     again = parse_spec({**file, "name": "for-people"}).normalised()
     # Only those who are used are on record.
-    first = dict(world.experiment.spec)
+    first = as_file(world.experiment.spec)
     assert {**again, "participants": {}} == {**first, "participants": {}}
     stranger = await world.site.browser("charlie")
     assert (await stranger.get(HERE, params={"like": "for-people"})).status_code == 404
