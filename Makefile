@@ -8,11 +8,12 @@ TESTS ?=
 SERVE ?= 1
 BENCH ?=
 FILE ?=
+WHEEL ?=
 OUTSIDE := ARENA_TEST_SERVER=outside $(BIN)/python -m pytest -n 2
 # What pytest ends with where TESTS picks no test of the outside server.
 NONE := 5
 
-.PHONY: help setup demo demo-model vllm bench simulations test test-all browser test-vllm test-formats lint format docs messages check-sample screenshots lock clean
+.PHONY: help setup demo demo-model vllm bench simulations test test-all browser test-vllm test-formats check-wheel lint format docs messages check-sample screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,6 +61,9 @@ test-vllm: vllm ## Set up vLLM for the CPU in .vllm/ and run the tests that need
 test-formats: setup ## Read exports with Inspect AI, datasets and mlcroissant themselves, in .formats/ (800 MB, once)
 	test -x .formats/ready || ($(PYTHON) -m venv .formats && .formats/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements/formats.in && ln -s bin/python .formats/ready)
 	$(BIN)/python scripts/check_formats.py
+
+check-wheel: setup ## Build wheel and sdist, install the wheel in a fresh environment and use it there (WHEEL=--fast: with the packages of .venv/)
+	$(BIN)/python scripts/check_wheel.py $(WHEEL)
 
 lint: setup ## Check format, lint, types and the layers of the design
 	$(BIN)/ruff format --check .
