@@ -118,7 +118,8 @@ def blocks(path: Path) -> Iterator[Any]:
 
 FOLLOWED = ROOT / "docs" / "new-protocol.md"
 """Shows a protocol that is not there yet; tests/test_new_protocol.py does all that it says."""
-EXAMPLES = [(path, data) for path in DOCS if path != FOLLOWED for data in blocks(path)]
+EXAMPLES = [(path, data) for path in DOCS if path != FOLLOWED for data in blocks(path) if "name" in data]
+"""What is no whole file is tried by tests/test_docs_run.py."""
 NAMES = [f"{path.relative_to(ROOT)}-{data['name']}" for path, data in EXAMPLES]
 
 
@@ -172,6 +173,7 @@ def test_the_readme_shows_the_demo_as_it_is() -> None:
 
 KEYS = {
     "### The file": spec._File,
+    "### judges: people": spec.People,
     "### tasks": spec.Tasks,
     "### endpoints": EndpointSettings,
     **{f"### participants: `kind: {kind}`": settings for kind, settings in PARTICIPANT_KINDS.items()},
