@@ -328,17 +328,6 @@ def test_the_changelog_has_a_place_for_what_is_not_released() -> None:
     assert re.search(r"^## \[Unreleased\]$", read("CHANGELOG.md"), re.MULTILINE)
 
 
-def test_the_compose_file_declares_what_its_services_use() -> None:
-    compose = yaml.safe_load(read("docker-compose.yml"))
-    for service in compose["services"].values():
-        assert {"image", "restart", "healthcheck"} <= set(service)
-        assert set(service["secrets"]) <= set(compose["secrets"])
-        assert {volume.split(":")[0] for volume in service["volumes"]} <= set(compose["volumes"])
-        assert "POSTGRES_PASSWORD" not in service["environment"], (
-            "the password belongs into the secret's file"
-        )
-
-
 # ── what no file may hold ───────────────────────────────────────────────────────────────────────────────────────
 
 REGISTRIES = re.compile(
