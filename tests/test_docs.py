@@ -1,7 +1,6 @@
 """What the documentation says is what the code does: pages, examples, settings, commands, modules and links."""
 
 import re
-import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -245,29 +244,6 @@ def test_every_command_and_its_options_are_explained(command: str) -> None:
 def test_no_command_is_explained_that_is_not_there() -> None:
     explained = re.findall(r"^### `(arena(?: [a-z-]+)+)", read("docs/commands.md"), re.MULTILINE)
     assert sorted(explained) == sorted(COMMANDS)
-
-
-def lines_shown() -> Iterator[tuple[str, list[str]]]:
-    """Every command line of the arena in a block of a page, without the words before and behind it."""
-    for path in DOCS:
-        for line in re.findall(r"^    (?:[A-Z_]+=\S+ )*arena (.+)$", path.read_text("utf-8"), re.MULTILINE):
-            if not re.search(r"[|…\[]", line):
-                yield f"{path.relative_to(ROOT)}: {line}", shlex.split(line, comments=True)
-
-
-@pytest.mark.parametrize(
-    ("shown", "words"), list(lines_shown()), ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_every_command_line_shown_names_a_command_and_its_options(shown: str, words: list[str]) -> None:
-    [command] = [name for name in (f"arena {' '.join(words[:2])}", f"arena {words[0]}") if name in COMMANDS][
-        :1
-    ]
-    options = {word.partition("=")[0] for word in words if word.startswith("-") and " " not in word}
-    known = set(COMMANDS[command]) | SHORT_FORMS
-    assert options <= known, f"{shown}: {options - known}"
-
-
-SHORT_FORMS = {"-o"}
 
 
 # ── the whole ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -44,6 +44,8 @@ OTHERS = {
     "vllm",
 }
 """Programs that are not the arena's: their lines are only split into words."""
+TOOLS = {"hatchling", "pip", "pytest", "venv"}
+"""Modules of others that are run by `python -m`."""
 ARENA = typer.main.get_command(cli)
 QUICK = "README.md"
 """The page whose commands are run in every test run; those of all pages are run in the long one."""
@@ -114,6 +116,8 @@ def test_a_part_of_a_file_fits_into_a_whole_one(block: Block) -> None:
 
 def parse(arguments: list[str]) -> None:
     """Parse a command line of the arena, down to the last command, without running it. Raise click.UsageError."""
+    if arguments == ["--version"]:
+        return
     command: click.Command = ARENA
     name = "arena"
     parent: click.Context | None = None
@@ -136,7 +140,7 @@ def test_every_command_shown_can_be_parsed(block: Block, line: str) -> None:
         for word in rest:
             name, assigned, _ = word.partition("=")
             assert re.search(rf"^{name}{' [?]=' if assigned else ':'}", makefile, re.MULTILINE), word
-    elif rest[:1] == ["-m"] and rest[1] != "pytest" and "python" in program:
+    elif rest[:1] == ["-m"] and rest[1] not in TOOLS and "python" in program:
         known = module(rest[1]).read_text("utf-8")
         assert [
             word for word in rest if word.startswith("--") and f'"{word.partition("=")[0]}"' not in known
