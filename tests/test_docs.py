@@ -1,7 +1,6 @@
 """What the documentation says is what the code does: pages, examples, settings, commands, modules and links."""
 
 import re
-import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -118,7 +117,8 @@ def blocks(path: Path) -> Iterator[Any]:
 
 FOLLOWED = ROOT / "docs" / "new-protocol.md"
 """Shows a protocol that is not there yet; tests/test_new_protocol.py does all that it says."""
-EXAMPLES = [(path, data) for path in DOCS if path != FOLLOWED for data in blocks(path)]
+EXAMPLES = [(path, data) for path in DOCS if path != FOLLOWED for data in blocks(path) if "name" in data]
+"""What is no whole file is tried by tests/test_docs_run.py."""
 NAMES = [f"{path.relative_to(ROOT)}-{data['name']}" for path, data in EXAMPLES]
 
 
@@ -172,6 +172,7 @@ def test_the_readme_shows_the_demo_as_it_is() -> None:
 
 KEYS = {
     "### The file": spec._File,
+    "### judges: people": spec.People,
     "### tasks": spec.Tasks,
     "### endpoints": EndpointSettings,
     **{f"### participants: `kind: {kind}`": settings for kind, settings in PARTICIPANT_KINDS.items()},
@@ -245,29 +246,6 @@ def test_no_command_is_explained_that_is_not_there() -> None:
     assert sorted(explained) == sorted(COMMANDS)
 
 
-def lines_shown() -> Iterator[tuple[str, list[str]]]:
-    """Every command line of the arena in a block of a page, without the words before and behind it."""
-    for path in DOCS:
-        for line in re.findall(r"^    (?:[A-Z_]+=\S+ )*arena (.+)$", path.read_text("utf-8"), re.MULTILINE):
-            if not re.search(r"[|…\[]", line):
-                yield f"{path.relative_to(ROOT)}: {line}", shlex.split(line, comments=True)
-
-
-@pytest.mark.parametrize(
-    ("shown", "words"), list(lines_shown()), ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_every_command_line_shown_names_a_command_and_its_options(shown: str, words: list[str]) -> None:
-    [command] = [name for name in (f"arena {' '.join(words[:2])}", f"arena {words[0]}") if name in COMMANDS][
-        :1
-    ]
-    options = {word.partition("=")[0] for word in words if word.startswith("-") and " " not in word}
-    known = set(COMMANDS[command]) | SHORT_FORMS
-    assert options <= known, f"{shown}: {options - known}"
-
-
-SHORT_FORMS = {"-o"}
-
-
 # ── the whole ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -324,17 +302,6 @@ def test_every_link_within_the_repository_leads_somewhere(path: Path) -> None:
 
 def test_the_changelog_has_a_place_for_what_is_not_released() -> None:
     assert re.search(r"^## \[Unreleased\]$", read("CHANGELOG.md"), re.MULTILINE)
-
-
-def test_the_compose_file_declares_what_its_services_use() -> None:
-    compose = yaml.safe_load(read("docker-compose.yml"))
-    for service in compose["services"].values():
-        assert {"image", "restart", "healthcheck"} <= set(service)
-        assert set(service["secrets"]) <= set(compose["secrets"])
-        assert {volume.split(":")[0] for volume in service["volumes"]} <= set(compose["volumes"])
-        assert "POSTGRES_PASSWORD" not in service["environment"], (
-            "the password belongs into the secret's file"
-        )
 
 
 # ── what no file may hold ───────────────────────────────────────────────────────────────────────────────────────
