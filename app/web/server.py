@@ -12,6 +12,7 @@ from app.errors import UserError
 from app.records.database import Database
 from app.settings import Settings
 from app.web.app import create_app
+from app.web.slow_requests import TimedProtocol
 
 PATIENCE = 5
 """Seconds that requests under way are given when the server stops."""
@@ -75,6 +76,7 @@ async def serving(
     """Serve on this address, `say` where it is once it answers, and end in good order when cancelled."""
     config = uvicorn.Config(
         create_app(database, settings),
+        http=TimedProtocol,
         log_level="warning",
         proxy_headers=False,  # the application reads them itself, from those whom the settings trust
         server_header=False,

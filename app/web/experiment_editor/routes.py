@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData, UploadFile
@@ -87,7 +88,7 @@ class EditorState:
 
     async def spec(self) -> Spec:
         """The sheet as an experiment. Raises SpecError."""
-        return outside_spec(await self.file(), self.known)
+        return await run_in_threadpool(outside_spec, await self.file(), self.known)
 
 
 async def _desk(request: Request, who: Account) -> EditorState:
@@ -272,9 +273,9 @@ async def _load(desk: EditorState, sent: FormData) -> Response:
             raise SpecError("The YAML file is not UTF-8 text: save it as UTF-8.") from error
     if not text.strip():
         raise SpecError("Paste an experiment's YAML or choose a file first.")
-    data = read_data(text, "the YAML")
+    data = await run_in_threadpool(read_data, text, "the YAML")
     data = with_recorded(data, await recorded(desk.database, data))
-    outside_spec(data, desk.known)
+    await run_in_threadpool(outside_spec, data, desk.known)
     return await _shown(replace(desk, sheet=sheet_of(data), yaml=""))
 
 
@@ -342,7 +343,8 @@ async def round_change(request: Request, who: Who, name: str) -> Response:
             return await _round_shown(replace(desk, sheet=sheet), name)
         storable(desk.sheet)
         data = panel_of(desk.sheet)
-        panel = outside_panel(data, desk.known, await recorded(desk.database, data))
+        rows = await recorded(desk.database, data)
+        panel = await run_in_threadpool(outside_panel, data, desk.known, rows)
         state = request.app.state
         await judge_for(state.database, state.settings, who, lambda db: visible(db, who, name), panel)
     except (SpecError, ParticipantError) as error:

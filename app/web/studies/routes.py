@@ -5,6 +5,7 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData, UploadFile
@@ -194,7 +195,7 @@ async def _loaded(editor: Editor, sent: FormData) -> Editor:
             raise SpecError("The YAML file is not UTF-8 text: save it as UTF-8.") from error
     if not text.strip():
         raise SpecError("Paste a study's YAML or choose a file first.")
-    data = read_data(text, "the YAML")
+    data = await run_in_threadpool(read_data, text, "the YAML")
     return replace(editor, sheet=form.sheet_of(parse_study(data).normalised()), yaml="")
 
 
