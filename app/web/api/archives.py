@@ -34,7 +34,7 @@ async def import_archive(
 ) -> schemas.ImportedArchive:
     """Save transcripts, judges and verdicts of others as a finished experiment; all of them or nothing."""
     async with uploaded(request, f"{name}.jsonl") as path:
-        archive = await run_in_threadpool(ARCHIVES["verdicts"].reader, path)
+        archive = await run_in_threadpool(ARCHIVES["verdicts"].read, path)
     with refusing():
         try:
             saved = await save_archive(request.app.state.database, caller, archive, name, where or [])

@@ -57,7 +57,7 @@ async def import_archive(request: Request, who: Who, given: Annotated[ArchiveUpl
     try:
         async with kept(given.file) as path:
             name = given.name.strip() or importer.usual_name(path)
-            archive = await run_in_threadpool(importer.reader, path)
+            archive = await run_in_threadpool(importer.read, path)
         saved = await save_archive(request.app.state.database, who, archive, name, given.flags)
     except ImportRefused as refused:
         return page(
