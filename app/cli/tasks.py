@@ -135,7 +135,7 @@ async def _import_archive(importer: ArchiveImporter, path: Path, name: str | Non
             f"Only archives in the arena's own format go to another machine (`arena import {SENT}`): leave --server out, "
             "and run it there."
         )
-    archive = importer.reader(path)
+    archive = importer.read(path)
     refuse_bad_archive(archive)
     came = archive.about.experiment
     called = name or (came.name if came else importer.usual_name(path))

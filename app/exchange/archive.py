@@ -672,3 +672,10 @@ def schema_text() -> str:
 
 if __name__ == "__main__":
     print(schema_text(), end="")
+
+
+def unusable(problem: Problem) -> Archive:
+    """Return the archive of a file of which nothing can be used."""
+    reader = ArchiveReader(problem.where)
+    reader.problems.append(problem)
+    return reader.finish()

@@ -77,6 +77,10 @@ def read_credences(path: Path) -> Archive:
     return reader.finish()
 
 
+_MOST_DIGITS = 6
+"""Digits of the number of a section."""
+
+
 class _BadTable(BadInput):
     """A table that cannot be read on from a line."""
 
@@ -88,7 +92,10 @@ class _BadTable(BadInput):
 def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows with the numbers of their last lines. Raise _BadTable."""
     table = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
-    named = table.fieldnames or []
+    try:
+        named = table.fieldnames or []
+    except csv.Error as error:
+        raise _BadTable(1, f"the first line cannot be read ({error})") from error
     for column in named:
         if column not in COLUMNS:
             raise _BadTable(1, f'there is no column "{column}": columns are {", ".join(COLUMNS)}')
@@ -111,7 +118,7 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
 def _take(trials: dict[str, _Trial], number: int, row: Mapping[str, str]) -> None:
     if not row["trial"]:
         raise BadInput("trial is empty")
-    if not row["section"].isdecimal():
+    if not row["section"].isdecimal() or len(row["section"]) > _MOST_DIGITS:
         raise BadInput(
             f'section is "{row["section"]}": it must be a whole number, 0 before the first section'
         )

@@ -51,8 +51,13 @@ class Importer:
 
     def read(self, path: Path, **options: Any) -> TaskFile:
         """Read a file; options that are not given have their defaults."""
-        defaults = {option.name: option.default for option in self.options}
-        return self.reader(path, **(defaults | options))
+        from app.exchange.damaged import guarded
+        from app.exchange.taskfile import TaskFile
+
+        given = {option.name: option.default for option in self.options} | options
+        return guarded(
+            lambda: self.reader(path, **given), path, lambda found: TaskFile(passages=(), problems=(found,))
+        )
 
 
 def _tasks(path: Path) -> TaskFile:
@@ -141,6 +146,13 @@ class ArchiveImporter:
     def usual_name(self, path: Path) -> str:
         """Return the name of the experiment where the user gives none."""
         return self.usual or path.name.partition(".")[0]
+
+    def read(self, path: Path) -> Archive:
+        """Read a file."""
+        from app.exchange.archive import unusable
+        from app.exchange.damaged import guarded
+
+        return guarded(lambda: self.reader(path), path, unusable)
 
 
 def _archive(path: Path) -> Archive:

@@ -8,7 +8,6 @@ import hashlib
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +28,7 @@ from app.exchange.archive import (
     Turn,
     VerdictLine,
 )
+from app.exchange.damaged import BROKEN_CONTAINER
 from app.exchange.quality import check_member
 from app.exchange.quote_spans import QuoteSpan
 from app.exchange.taskfile import BadInput, Problem, TaskQuestion, open_input, reasons
@@ -152,10 +152,10 @@ def _content(path: Path) -> str:
             else:
                 data = stream.read()
             return data.decode("utf-8-sig")
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise BadInput("the zip is truncated or damaged; fetch it again") from error
         except UnicodeDecodeError as error:
             raise BadInput("the file is not UTF-8") from error
+        except BROKEN_CONTAINER as error:
+            raise BadInput("the zip is truncated or damaged; fetch it again") from error
 
 
 def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:

@@ -29,6 +29,9 @@ from app.exchange.taskfile import (
 MAX_MEMBER_BYTES = 64 * 2**20
 """A larger member is refused. The largest real one is a hundredth of it."""
 
+MAX_UNPACKED_BYTES = 2 * 2**30
+"""Most bytes of all members together. Those of the real ones are a twentieth of them."""
+
 METADATA = "debates-metadata.jsonl"
 RECORD = re.compile(r"(?:^|/)debates/official/([^/]+)\.json$")
 
@@ -116,10 +119,26 @@ def _archived(path: Path, matters: Callable[[str], bool]) -> Iterator[tuple[str,
             raise BadInput("this is not a tar archive, or a truncated one; fetch it again") from error
 
 
+class _Bounded:
+    """A stream that is read up to a bound, so that a small packed file cannot keep a reader for long."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._left = MAX_UNPACKED_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes. Raise BadInput beyond the bound."""
+        found = self._stream.read(size)
+        self._left -= len(found)
+        if self._left < 0:
+            raise BadInput(f"it unpacks to more than {MAX_UNPACKED_BYTES // 2**30} GB")
+        return found
+
+
 def _unzipped(stream: IO[bytes]) -> IO[bytes]:
     is_gzip = stream.read(2) == b"\x1f\x8b"
     stream.seek(0)
-    return cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if is_gzip else stream
+    return cast(IO[bytes], _Bounded(cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if is_gzip else stream))
 
 
 def _read_to_the_end(content: IO[bytes]) -> None:

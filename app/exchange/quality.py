@@ -2,7 +2,6 @@
 
 import re
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import IO, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from app.exchange.damaged import BROKEN_CONTAINER
 from app.exchange.taskfile import (
     BadInput,
     Problem,
@@ -24,8 +24,8 @@ from app.exchange.taskfile import (
 )
 
 SPLITS = ("train", "dev", "test")
-MAX_MEMBER_BYTES = 256 * 2**20
-"""The largest unpacked size of a member of the zip. The largest real one is about a twentieth of it."""
+MAX_MEMBER_BYTES = 64 * 2**20
+"""The largest unpacked size of a member of the zip. The largest real one is about a fifth of it."""
 
 Answers = Literal["all", "best-distractor"]
 
@@ -119,10 +119,10 @@ def _read_zip(reader: "_Reader", stream: IO[bytes], part: str | None) -> None:
                 check_member(archive.getinfo(name))
                 with archive.open(name) as member:
                     reader.read(member, name)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise BadInput("the zip is truncated or damaged; fetch it again") from error
     except NotImplementedError as error:
         raise BadInput(f"the zip cannot be unpacked ({error})") from error
+    except BROKEN_CONTAINER as error:
+        raise BadInput("the zip is truncated or damaged; fetch it again") from error
 
 
 def check_member(info: zipfile.ZipInfo) -> None:

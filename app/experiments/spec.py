@@ -552,8 +552,29 @@ def _check_judges(arms: Iterable[ArmSpec], panel: Panel) -> None:
 
 class _Loader(yaml.SafeLoader):
     """Refuses text that cannot be stored, and a mapping that names a key twice, of which YAML would drop the
-    first.
+    first. Refuses more parts than any file has, and numbers and names too long for one.
     """
+
+    most_nodes = 200_000
+    """Values, keys included. Reading ten thousand takes about half a second."""
+    _nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._nodes += 1
+        if self._nodes > self.most_nodes:
+            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+            raise SpecError(
+                f"line {line}: there are more than {self.most_nodes:,} values; leave most of them out."
+            )
+        return super().compose_node(parent, index)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        _refuse_long_number(node)
+        return super().construct_yaml_int(node)  # type: ignore[no-any-return]
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        _refuse_long_number(node)
+        return super().construct_yaml_float(node)
 
     def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
         # JSON writes rarer characters in two halves, which YAML leaves apart.
@@ -570,6 +591,10 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise SpecError(f"line {key.start_mark.line + 1}: a key must be a word.")
+            if len(key.value) > MOST_OF_A_KEY:
+                raise SpecError(
+                    f"line {key.start_mark.line + 1}: a key has at most {MOST_OF_A_KEY} characters."
+                )
             if key.value in seen:
                 raise SpecError(
                     f"line {key.start_mark.line + 1}: '{key.value}' is there twice; give each its own name."
@@ -578,8 +603,27 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
+
+MOST_OF_A_NUMBER = 100
+"""Characters of a number in YAML. Its parts of sixty, as in 1:30:00, would take for ever where they are many."""
+MOST_OF_A_KEY = 500
+"""Characters of a key in YAML."""
+
+
+def _refuse_long_number(node: yaml.ScalarNode) -> None:
+    if len(node.value) > MOST_OF_A_NUMBER:
+        raise SpecError(
+            f"line {node.start_mark.line + 1}: a number has at most {MOST_OF_A_NUMBER} characters; "
+            "put a text in quotation marks."
+        )
+
+
 class _PlainLoader(_Loader):
     """Refuses aliases too: a few lines of them can expand to more than any memory."""
+
+    most_nodes = 20_000
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):

@@ -433,6 +433,10 @@ class Asking:
 class Prompts(Protocol):
     """The snapshotted templates of an arm."""
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether all of them are the arena's own, which take no time worth a thread."""
+
     def segments(self, protocol: str, view: View, form: str = "") -> list[Segment]:
         """The prompt of a view, in the order that suits the prefix cache. `form` asks for another form of reply."""
 

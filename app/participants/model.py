@@ -1,5 +1,6 @@
 """A language model in a seat: asks, asks again, reads beliefs."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from app.participants.client import Client
 from app.participants.completions import Reply
 from app.participants.dialect import Change, superseded
 from app.participants.echoes import is_echo
+from app.participants.rendering import threads
 from app.participants.replies import FirstTokens, ReplyFormat, form, from_tokens, label_mass
 from app.participants.speeches import LEAKS, Unread, outside
 from app.participants.thinking import opens
@@ -74,7 +76,7 @@ class _Talk:
     async def reply(self) -> AnyContent:
         """Ask until a reply is usable, at most `settings.asks` times. Then take the best draft."""
         wanted = form(self.view, self.asking.passage)
-        segments = prompt = self._prompt(wanted.request)
+        segments = prompt = await self._prompt(wanted.request)
         faults: list[Unread] = []
         said = ""
         for number in range(1, self.settings.asks + 1):
@@ -228,14 +230,21 @@ class _Talk:
         params = {**ONE_TOKEN, "top_logprobs": TOP_LOGPROBS, **extra}
         try:
             needs = {"logprobs", *extra}
-            return (await self._send(self._prompt(), purpose, params, number=1, needs=needs)).first
+            return (await self._send(await self._prompt(), purpose, params, number=1, needs=needs)).first
         except Spent:  # The one token was the beginning of its thinking, and came without figures.
             return ()
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _prompt(self, request: str = "") -> list[Segment]:
-        return self.asking.prompts.segments(self.asking.protocol, self.view, request)
+    async def _prompt(self, request: str = "") -> list[Segment]:
+        """Return the prompt. Templates from outside are rendered elsewhere, and are waited for in a thread."""
+        asking = self.asking
+        if asking.prompts.is_shipped:
+            return asking.prompts.segments(asking.protocol, self.view, request)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            threads(), asking.prompts.segments, asking.protocol, self.view, request
+        )
 
     async def _in_form(self, segments: list[Segment], wanted: ReplyFormat, number: int) -> Reply:
         """Ask under the constraint of the form. The client leaves it out where the server refuses such constraints."""

@@ -7,19 +7,20 @@ the question, and each later turn of a seat extends its earlier one up to the re
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Self
 
-from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Template, TemplateError
 
+from app.participants import sandbox
 from app.participants.base import ParticipantError, Segment
+from app.participants.rendering import BadTemplate, OverBound, renderers
 from app.participants.speeches import least_of_a_quote
 from app.protocols import PROTOCOLS
-from app.protocols.core import Belief, Items, Note, Pick, Rating, Speech, Stance, Thought
+from app.protocols.core import Belief, Items, Limits, Note, Pick, Rating, Speech, Stance, Thought
 from app.protocols.quotes import MarkedText, render
 from app.protocols.views import LETTERS, Line, View
 
@@ -143,54 +144,69 @@ def _nearest(word: str, valid: list[str]) -> str:
 
 # ── checking ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_ENVIRONMENT = ImmutableSandboxedEnvironment(
-    autoescape=False,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_ENVIRONMENT.globals.clear()
-
 
 def check(name: str, source: str) -> None:
-    """Refuse a template with text outside of blocks, or whose blocks use variables that they do not have."""
-    try:
-        tree = _ENVIRONMENT.parse(source)
-    except TemplateError as error:
-        raise PromptError(f"The prompt template {name} is not valid Jinja: {error}") from error
-    if any(tree.find(kind) for kind in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
-        raise PromptError(
-            f"The prompt template {name} uses another file: write the text into the template itself."
-        )
-    for node in tree.body:
-        if isinstance(node, nodes.Block):
-            _check_block(name, node)
-        elif not _is_blank(node):
+    """Refuse a template with text outside of blocks, whose blocks use variables that they do not have, or that computes
+    more than it may.
+    """
+    found = _parts(name, source)
+    for part in found:
+        if part["name"] is None:
             raise PromptError(
-                f"The prompt template {name} has text outside of its blocks at line {node.lineno}: "
+                f"The prompt template {name} has text outside of its blocks at line {part['line']}: "
                 f"move it into one of {', '.join(VARIABLES)}."
             )
+        _check_block(name, part)
+    if source in _shipped_sources():
+        return
+    for part in found:
+        try:
+            renderers().render(source, part["name"], _USUAL)
+        except OverBound as error:
+            raise PromptError(_over(part["name"], name, error)) from error
+        except BadTemplate:
+            continue  # It wants other values than these, or is of no use: that shows where it is rendered.
 
 
-def _is_blank(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Output) and all(
-        isinstance(part, nodes.TemplateData) and not part.data.strip() for part in node.nodes
+def _over(block: str, name: str, error: OverBound) -> str:
+    return (
+        f"The block `{block}` of the prompt template {name} computes more than it may: {error}. "
+        "Write out what it computes, or take out the loop."
     )
 
 
-def _check_block(name: str, block: nodes.Block) -> None:
-    if block.name not in VARIABLES or block.find(nodes.Block):
-        inner = block.find(nodes.Block)
-        found = inner.name if inner and block.name in VARIABLES else block.name
+def _parts(name: str, source: str) -> list[dict[str, Any]]:
+    """Return the parts of a template, as `sandbox.inspected` has them. Raise PromptError."""
+    if len(source) > MOST_SOURCE:
+        raise PromptError(
+            f"The prompt template {name} has more than {MOST_SOURCE:,} characters: shorten it to a prompt."
+        )
+    try:
+        found = renderers().inspect(source)
+    except OverBound as error:
+        raise PromptError(
+            f"The prompt template {name} is too much to read: {error}. Write a plainer one."
+        ) from error
+    except BadTemplate as error:
+        raise PromptError(f"The prompt template {name} is not valid Jinja: {error}") from error
+    if found["files"]:
+        raise PromptError(
+            f"The prompt template {name} uses another file: write the text into the template itself."
+        )
+    parts: list[dict[str, Any]] = found["parts"]
+    return parts
+
+
+def _check_block(name: str, block: Mapping[str, Any]) -> None:
+    if block["name"] not in VARIABLES or block["inner"]:
+        found = block["inner"] if block["inner"] and block["name"] in VARIABLES else block["name"]
         raise PromptError(
             f"The prompt template {name} has a block `{found}` that has no place in the layout; "
             f"the nearest is `{_nearest(found, list(VARIABLES))}`."
         )
-    body = nodes.Template(block.body, lineno=block.lineno)
-    body.set_environment(_ENVIRONMENT)
-    for variable in sorted(meta.find_undeclared_variables(body)):
-        if variable not in VARIABLES[block.name]:
-            raise PromptError(_misplaced(name, block.name, variable))
+    for variable in block["variables"]:
+        if variable not in VARIABLES[block["name"]]:
+            raise PromptError(_misplaced(name, block["name"], variable))
 
 
 def _misplaced(name: str, block: str, variable: str) -> str:
@@ -202,9 +218,56 @@ def _misplaced(name: str, block: str, variable: str) -> str:
 # ── rendering ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+MOST_SOURCE: Final = 200_000
+"""Most characters of a template."""
+
+MOST_PROMPT: Final = 4 * sandbox.MOST_CHARACTERS
+"""Most characters of a block with the texts that it prints, beyond each of these once."""
+
+_ENVIRONMENT = sandbox.BoundedEnvironment()
+
+
+@cache
+def _shipped_sources() -> frozenset[str]:
+    """Return the arena's own templates, of all versions. They alone are compiled in this process."""
+    folders = (_TEMPLATES / "prompts", _TEMPLATES / "prompt-versions")
+    return frozenset(path.read_text("utf-8") for folder in folders for path in folder.rglob("*.jinja"))
+
+
 @lru_cache(maxsize=256)
 def _compiled(source: str) -> Template:
     return _ENVIRONMENT.from_string(source)
+
+
+class _Rendering(NamedTuple):
+    """A template of one prompt, and where it is rendered."""
+
+    name: str
+    source: str
+    shipped: bool
+
+    @property
+    def blocks(self) -> Sequence[str]:
+        """The names of its blocks. Raise PromptError."""
+        return list(_compiled(self.source).blocks) if self.shipped else _blocks(self.name, self.source)
+
+    def block(self, block: str, variables: Mapping[str, Any]) -> str:
+        """Return the text of a block. Raise PromptError."""
+        try:
+            if not self.shipped:
+                return renderers().render(self.source, block, variables)
+            return sandbox.rendered(_compiled(self.source), block, variables)
+        except OverBound as error:
+            raise PromptError(_over(block, self.name, error)) from error
+        except (BadTemplate, TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
+            raise PromptError(
+                f"The block `{block}` of the prompt template {self.name} cannot be rendered: {error}."
+            ) from error
+
+
+@lru_cache(maxsize=256)
+def _blocks(name: str, source: str) -> Sequence[str]:
+    return [part["name"] for part in _parts(name, source) if part["name"]]
 
 
 class Answer(NamedTuple):
@@ -238,6 +301,37 @@ class Room(NamedTuple):
         )
 
 
+_USUAL: Final[Mapping[str, Any]] = {
+    "passage": "The passage.",
+    "question": "Which answer is right?",
+    "answers": [Answer("A", "This one."), Answer("B", "That one.")],
+    "title": "Judge",
+    "label": "the judge",
+    "letter": "A",
+    "answer": "This one.",
+    "others": [Answer("B", "That one.")],
+    "reads_passage": True,
+    "examples": "An example.",
+    "speaker": "Debater A",
+    "own": False,
+    "draft": False,
+    "kind": "speech",
+    "text": "> It says so.",
+    "scratchpad": "> Some notes.",
+    "together": 2,
+    "first": True,
+    "notes_shown": False,
+    "limits": Limits(target_words=100, max_words=200, quote_characters=400),
+    "room": Room("words", 100, 0, 200, "four words"),
+    "facts": {},
+    "wants": "speech",
+    "form": "Reply with a speech.",
+    "heard": 1,
+    "rules": "Some rules.",
+}
+"""Values as of an ordinary turn, by which a template's check finds out how much it computes."""
+
+
 def _one_letter(view: View) -> str:
     """Return the usual form of a belief."""
     return f"Reply with its letter alone: {' or '.join(view.letters)}."
@@ -258,6 +352,11 @@ class PromptBook:
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         self._sources = sources
+
+    @property
+    def is_shipped(self) -> bool:
+        """Return whether all templates are the arena's own, so that none is rendered in another process."""
+        return all(text in _shipped_sources() for name, text in self._sources.items() if not _is_data(name))
 
     def segments(self, protocol: str, view: View, form: str = "") -> list[Segment]:
         """Return the prompt of `view`. `form` asks for the form of its reply, where that is not the usual one.
@@ -298,7 +397,7 @@ class PromptBook:
     def _examples(self, protocol: str) -> str | None:
         return "\n\n".join(map(_example, self.examples(protocol))) or None
 
-    def _templates(self, protocol: str, kind: str) -> dict[str, tuple[str, Template]]:
+    def _templates(self, protocol: str, kind: str) -> dict[str, _Rendering]:
         """Return for each block its name and its template: the kind's, else the protocol's, else the shared
         one.
         """
@@ -311,18 +410,23 @@ class PromptBook:
                 f"{protocol} has no prompt `{kind}`; the nearest is `{_nearest(kind, kinds)}`: "
                 f"add templates/prompts/{protocol}/{kind}.jinja."
             )
-        blocks: dict[str, tuple[str, Template]] = {}
+        blocks: dict[str, _Rendering] = {}
         for name in (f"{SHARED}/{_BASE}", f"{protocol}/{_BASE}", own):
             if name in self._sources:
-                template = _compiled(self._sources[name])
-                blocks |= dict.fromkeys(template.blocks, (name, template))
+                source = self._sources[name]
+                template = _Rendering(name, source, source in _shipped_sources())
+                blocks |= dict.fromkeys(template.blocks, template)
         return blocks
+
+
+def _is_data(name: str) -> bool:
+    return name.endswith("/examples")
 
 
 class _Page:
     """A prompt in its layout, block after block."""
 
-    def __init__(self, templates: Mapping[str, tuple[str, Template]]) -> None:
+    def __init__(self, templates: Mapping[str, _Rendering]) -> None:
         self._templates = templates
         self.segments: list[Segment] = []
 
@@ -335,20 +439,22 @@ class _Page:
             return
         if self.segments and self.segments[-1].role == "user":
             rendered = f"\n\n{rendered}"
+        self._check_length(block, rendered, texts)
         role: Literal["system", "user"] = "system" if block == "system" else "user"
         for piece in _SLOT.split(rendered):
             if piece:
                 self.segments.append(Segment(role, texts.get(piece, piece), verbatim=piece in texts))
 
+    def _check_length(self, block: str, rendered: str, texts: Mapping[str, str]) -> None:
+        """Refuse a block that prints a long text so often that the prompt would fill the memory."""
+        repeated = sum(len(text) * max(rendered.count(slot) - 1, 0) for slot, text in texts.items())
+        if repeated > MOST_PROMPT:
+            over = OverBound(f"it makes more than {MOST_PROMPT:,} characters or items")
+            raise PromptError(_over(block, self._templates[block].name, over))
+
     def render(self, block: str, variables: Mapping[str, Any]) -> str:
         """Return the text of one block."""
-        name, template = self._templates[block]
-        try:
-            return "".join(template.blocks[block](template.new_context(dict(variables))))
-        except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
-            raise PromptError(
-                f"The block `{block}` of the prompt template {name} cannot be rendered: {error}."
-            ) from error
+        return self._templates[block].block(block, variables)
 
 
 # Private-use characters stand in for a long text while its block is rendered.

@@ -48,6 +48,18 @@ NEAR_MAX_WORDS = 400
 """Longer quotes are found or absent. No near miss is searched for, which bounds the time."""
 
 
+EFFORT = 200_000
+"""Places of the passage that are looked at for all quotes of a speech, which bounds the time to about half a second. A usual
+speech takes some hundreds; one of `a a a a` about a text of `a a a …` would take hundreds of millions.
+"""
+
+EFFORT_A_QUOTE = 500
+"""Places that are looked at for one quote, though the speech has used up all others."""
+
+NEAR_EFFORT = 600_000
+"""Steps of the search for near misses for all quotes of a speech, which bounds the time to about a second."""
+
+
 class Mark(StrEnum):
     """How a quote is marked for its readers. The values are the tags of prompts."""
 
@@ -76,7 +88,10 @@ class Status(StrEnum):
     """Not found, but a few word edits away from the passage."""
     ABSENT = "absent"
     TOO_SHORT = "too_short"
-    """Fewer words than required, or an ellipsis segment of a single word."""
+    """Fewer words than required, or an ellipsis segment of a single word.
+
+    Also a quote of a speech that has used up the effort for its quotes: it is neither found nor missing.
+    """
     OVER_BUDGET = "over_budget"
     """Found, but more new characters than the speech may still quote."""
 
@@ -340,6 +355,47 @@ def _piece(text: str) -> _Piece:
     return _Piece(flat.replace("\n", " "), letters, [letters.chars[a:b] for a, b in letters.words()])
 
 
+class _Found(NamedTuple):
+    status: Status
+    spans: tuple[Span, ...] = ()
+
+
+# The effort ------------------------------------------------------------------------------------------------------
+
+
+class _Exhausted(Exception):
+    """The search for a quote takes more effort than is left."""
+
+
+class _Effort:
+    """What the quotes of one speech may still take, and what was found for them."""
+
+    def __init__(self) -> None:
+        self._left = EFFORT
+        self._of_quote = EFFORT_A_QUOTE
+        self._near = NEAR_EFFORT
+        self.occurrences: dict[str, list[_Occurrence]] = {}
+        """The places of pieces of quotes."""
+        self.found: dict[str, _Found | None] = {}
+        """How quotes relate to the passage; None where that would take too much effort."""
+
+    def begin_quote(self) -> None:
+        """Begin the search for another quote."""
+        self._of_quote = EFFORT_A_QUOTE
+
+    def spend(self, places: int) -> None:
+        """Use up the effort of looking at places. Raise _Exhausted."""
+        self._left -= places
+        self._of_quote -= places
+        if self._left < 0 and self._of_quote < 0:
+            raise _Exhausted
+
+    def affords_near(self, steps: int) -> bool:
+        """Use up the effort of a search for near misses; return whether there was enough."""
+        self._near -= steps
+        return self._near >= 0
+
+
 # The passage -----------------------------------------------------------------------------------------------------
 
 
@@ -355,16 +411,34 @@ class IndexedPassage:
             self._raw.extend([run.start()] if run[0][0].isspace() else range(*run.span()))
         self._letters = _fold(flat)
 
-    def occurrences(self, piece: _Piece) -> list[_Occurrence]:
-        """Return the places of the piece, word for word, from the first to the last."""
-        found = []
+    def occurrences(self, piece: _Piece, effort: _Effort) -> list[_Occurrence]:
+        """Return the places of the piece, word for word, from the first to the last. Raise _Exhausted."""
+        known = effort.occurrences.get(piece.flat)
+        if known is None:
+            known = effort.occurrences[piece.flat] = list(self._occurrences(piece, effort))
+        return known
+
+    def first(self, piece: _Piece, effort: _Effort) -> _Occurrence | None:
+        """Return the first place with the piece's exact characters or, where there is none, its first place. Raise
+        _Exhausted.
+        """
+        may_be_exact = piece.flat in self._flat
+        first = None
+        for found in self._occurrences(piece, effort):
+            if found.exact or not may_be_exact:
+                return found
+            first = first or found
+        return first
+
+    def _occurrences(self, piece: _Piece, effort: _Effort) -> Iterator[_Occurrence]:
+        cost = 1 + len(piece.letters.chars) // 64
         at = self._letters.chars.find(piece.letters.chars)
         while at != -1:
+            effort.spend(cost)
             if self._fits(piece.letters, at):
                 span = self._span(at, at + len(piece.letters.chars))
-                found.append(_Occurrence(span, self._reads_exactly(piece, at)))
+                yield _Occurrence(span, self._reads_exactly(piece, at))
             at = self._letters.chars.find(piece.letters.chars, at + 1)
-        return found
 
     def _fits(self, piece: _Letters, at: int) -> bool:
         gaps, end = self._letters.gaps, at + len(piece.chars)
@@ -389,10 +463,13 @@ class IndexedPassage:
         end = self._word_starts[after] if after < len(self._word_starts) else len(self.text)
         return min(start, span[0]), max(end, span[1])
 
-    def nearest(self, piece: _Piece) -> Span | None:
-        """Return the stretch of the passage with fewest word edits, where those are few."""
+    def nearest(self, piece: _Piece, effort: _Effort) -> Span | None:
+        """Return the stretch of the passage with fewest word edits, where those are few and found without much effort."""
         allowed = _allowed_edits(len(piece.words))
         if not allowed or len(piece.words) > NEAR_MAX_WORDS:
+            return None
+        votes = sum(len(self._pairs.get(pair, ())) for pair in pairwise(piece.words))
+        if not effort.affords_near(votes + _STARTS * len(piece.words) * (2 * allowed + 1)):
             return None
         aligned = [self._align(piece.words, at, allowed) for at in self._likely_starts(piece.words)]
         edits, first, end = min(aligned, default=(allowed + 1, 0, 0))
@@ -402,11 +479,11 @@ class IndexedPassage:
         return self._span(self._words[first][0], self._words[end - 1][1])
 
     def _likely_starts(self, words: Sequence[str]) -> list[int]:
-        """Return the five likeliest beginnings of the quote, by the word pairs it shares with the passage."""
+        """Return the likeliest beginnings of the quote, by the word pairs it shares with the passage."""
         votes: Counter[int] = Counter()
         for offset, pair in enumerate(pairwise(words)):
             votes.update(at - offset for at in self._pairs.get(pair, ()))
-        return [start for start, _ in votes.most_common(5)]
+        return [start for start, _ in votes.most_common(_STARTS)]
 
     def _align(self, words: Sequence[str], guess: int, slack: int) -> tuple[int, int, int]:
         """Return the fewest word edits (Sellers' alignment in a band) to a stretch within `slack` words of a
@@ -457,6 +534,10 @@ class IndexedPassage:
         return dict(pairs)
 
 
+_STARTS = 5
+"""Places at which a near miss is tried."""
+
+
 @lru_cache(maxsize=32)
 def indexed(text: str) -> IndexedPassage:
     """Return the index of a passage, cached for the next speech about it."""
@@ -477,28 +558,26 @@ _DOTS = r"(?:[…⋯]|\.(?:[ \u00a0]?\.){2,})"
 _ELLIPSIS = re.compile(rf"\[\s*+{_DOTS}\s*+\]|\(\s*+{_DOTS}\s*+\)|{_DOTS}")
 
 
-class _Found(NamedTuple):
-    status: Status
-    spans: tuple[Span, ...] = ()
-
-
-def _find(quote: str, passage: IndexedPassage, min_words: int, max_gap: int) -> _Found:
+def _find(quote: str, passage: IndexedPassage, min_words: int, max_gap: int, effort: _Effort) -> _Found:
+    """Return how a quote relates to the passage. Raise _Exhausted."""
     whole = _piece(quote)
     if not whole.words or whole.size < min_words:
         return _Found(Status.TOO_SHORT)
     # A passage may contain dots itself, so the quote is first searched for unchanged.
-    if found := _find_verbatim([whole], passage, max_gap):
-        return found
+    if place := passage.first(whole, effort):
+        return _Found(Status.EXACT if place.exact else Status.NORMALISED, (place.span,))
     cut = _cut(quote)
     if len(cut) > MAX_SEGMENTS:
         return _Found(Status.ABSENT)
-    joined = _join(quote, cut, passage)
+    joined = _join(quote, cut, passage, effort)
     for places in [joined] if joined == cut else [joined, cut]:
         segments = [_piece(quote[start:end]) for start, end in places]
-        if _long_enough(segments) and (found := _find_verbatim(segments, passage, max_gap)):
+        if _long_enough(segments) and (found := _find_verbatim(segments, passage, max_gap, effort)):
             return found
     segments = [_piece(quote[start:end]) for start, end in joined]
-    return _find_near(segments, passage, max_gap) if _long_enough(segments) else _Found(Status.TOO_SHORT)
+    if not _long_enough(segments):
+        return _Found(Status.TOO_SHORT)
+    return _find_near(segments, passage, max_gap, effort)
 
 
 def _cut(quote: str) -> list[Span]:
@@ -511,11 +590,11 @@ def _cut(quote: str) -> list[Span]:
     ]
 
 
-def _join(quote: str, cut: Iterable[Span], passage: IndexedPassage) -> list[Span]:
+def _join(quote: str, cut: Iterable[Span], passage: IndexedPassage, effort: _Effort) -> list[Span]:
     """Return the stretches, joined where the passage has the same dots and so leaves nothing out."""
     joined: list[Span] = []
     for start, end in cut:
-        if joined and passage.occurrences(_piece(quote[joined[-1][0] : end])):
+        if joined and passage.first(_piece(quote[joined[-1][0] : end]), effort):
             start = joined.pop()[0]
         joined.append((start, end))
     return joined
@@ -525,9 +604,12 @@ def _long_enough(segments: Sequence[_Piece]) -> bool:
     return len(segments) == 1 or all(segment.size >= 2 for segment in segments)
 
 
-def _find_verbatim(pieces: Sequence[_Piece], passage: IndexedPassage, max_gap: int) -> _Found | None:
-    """Return the earliest chain of exact occurrences, or else of normalised ones."""
-    places = [passage.occurrences(piece) for piece in pieces]
+def _find_verbatim(
+    pieces: Sequence[_Piece], passage: IndexedPassage, max_gap: int, effort: _Effort
+) -> _Found | None:
+    """Return the earliest chain of exact occurrences, or else of normalised ones. Raise _Exhausted."""
+    places = [passage.occurrences(piece, effort) for piece in pieces]
+    effort.spend(sum(map(len, places)))
     exact = [[place for place in found if place.exact] for found in places]
     for status, chosen in ((Status.EXACT, exact), (Status.NORMALISED, places)):
         if chain := _earliest_chain([[place.span for place in found] for found in chosen], max_gap):
@@ -535,13 +617,14 @@ def _find_verbatim(pieces: Sequence[_Piece], passage: IndexedPassage, max_gap: i
     return None
 
 
-def _find_near(pieces: Sequence[_Piece], passage: IndexedPassage, max_gap: int) -> _Found:
+def _find_near(pieces: Sequence[_Piece], passage: IndexedPassage, max_gap: int, effort: _Effort) -> _Found:
     choices = []
     for piece in pieces:
-        spans = [place.span for place in passage.occurrences(piece)]
-        if not spans and (nearest := passage.nearest(piece)):
+        spans = [place.span for place in passage.occurrences(piece, effort)]
+        if not spans and (nearest := passage.nearest(piece, effort)):
             spans = [nearest]
         choices.append(spans)
+    effort.spend(sum(map(len, choices)))
     chain = _earliest_chain(choices, max_gap)
     return _Found(Status.NEAR, chain) if chain else _Found(Status.ABSENT)
 
@@ -595,14 +678,26 @@ def mark(
     shown = _Shown(passage, earlier)
     left = budget
     quotes = []
+    effort = _Effort()
     for start, end in places:
-        found = _find(text[start:end], passage, min_words, max_gap)
+        found = _find_once(text[start:end], passage, min_words, max_gap, effort)
         quote = _account(found, (start, end), shown, left)
         quotes.append(quote)
         if quote.verified:
             shown.add(quote.spans)
             left = None if left is None else left - quote.new_characters
     return MarkedText(text=text, quotes=tuple(quotes))
+
+
+def _find_once(quote: str, passage: IndexedPassage, min_words: int, max_gap: int, effort: _Effort) -> _Found:
+    """Return how a quote relates to the passage, as before where the speech has it twice."""
+    if quote not in effort.found:
+        effort.begin_quote()
+        try:
+            effort.found[quote] = _find(quote, passage, min_words, max_gap, effort)
+        except _Exhausted:
+            effort.found[quote] = None
+    return effort.found[quote] or _Found(Status.TOO_SHORT)
 
 
 _NAME_OF_QUOTE = r"(?:[vu]_|over_limit_|short_)?(?:(?:quot(?:e[sd]?|ations?|ing)|blockquote)(?:[_-]?\d{1,3})?|q|cit(?:e|ation|a)|zitat|引用|引文)"

@@ -13,6 +13,7 @@ from app.errors import UserError
 from app.records.database import Database
 from app.settings import Settings
 from app.web.app import create_app
+from app.web.slow_requests import TimedProtocol
 
 PATIENCE = 5
 """Seconds that requests under way are given when the server stops."""
@@ -81,6 +82,7 @@ async def serve(app: FastAPI, listener: socket.socket, say: Callable[[str], None
     """Serve an application on this address, as `serving` does."""
     config = uvicorn.Config(
         app,
+        http=TimedProtocol,
         log_level="warning",
         log_config=None,  # what it has to say goes where the arena's own lines go
         proxy_headers=False,  # the application reads them itself, from those whom the settings trust

@@ -57,4 +57,4 @@ async def sent_yaml(sent: FormData, whose: str) -> Any:
             raise SpecError("The YAML file is not UTF-8 text: save it as UTF-8.") from error
     if not text.strip():
         raise SpecError(f"Paste {whose} YAML or choose a file first.")
-    return read_data(text, "the YAML")
+    return await run_in_threadpool(read_data, text, "the YAML")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -96,7 +97,8 @@ async def start_experiment(
     database: Database = request.app.state.database
     with refusing():
         data = await described(request, "the experiment's file")
-        spec = outside_spec(data, await endpoints(database), await recorded(database, data))
+        known, rows = await endpoints(database), await recorded(database, data)
+        spec = await run_in_threadpool(outside_spec, data, known, rows)
         started = await start_for(
             database, request.app.state.settings, caller, spec, retry_failed=retry_failed
         )
@@ -210,7 +212,8 @@ async def add_round(
     database: Database = request.app.state.database
     with refusing():
         data = await described(request, "the panel's file")
-        panel = outside_panel(data, await endpoints(database), await recorded(database, data))
+        known, rows = await endpoints(database), await recorded(database, data)
+        panel = await run_in_threadpool(outside_panel, data, known, rows)
         queued = await judge_for(
             database,
             request.app.state.settings,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData
@@ -87,7 +88,7 @@ class EditorState:
 
     async def spec(self) -> Spec:
         """The sheet as an experiment. Raises SpecError."""
-        return outside_spec(await self.file(), self.known)
+        return await run_in_threadpool(outside_spec, await self.file(), self.known)
 
 
 async def _desk(request: Request, who: Account) -> EditorState:
@@ -260,7 +261,7 @@ async def _load(desk: EditorState, sent: FormData) -> Response:
     """Fill the form from YAML, pasted or uploaded; where that cannot be read, the form stays as it was."""
     data = await sent_yaml(sent, "an experiment's")
     data = with_recorded(data, await recorded(desk.database, data))
-    outside_spec(data, desk.known)
+    await run_in_threadpool(outside_spec, data, desk.known)
     return await _shown(replace(desk, sheet=sheet_of(data), yaml=""))
 
 
@@ -328,7 +329,8 @@ async def round_change(request: Request, who: Who, name: str) -> Response:
             return await _round_shown(replace(desk, sheet=sheet), name)
         storable(desk.sheet)
         data = panel_of(desk.sheet)
-        panel = outside_panel(data, desk.known, await recorded(desk.database, data))
+        rows = await recorded(desk.database, data)
+        panel = await run_in_threadpool(outside_panel, data, desk.known, rows)
         state = request.app.state
         await judge_for(state.database, state.settings, who, lambda db: visible(db, who, name), panel)
     except (SpecError, ParticipantError) as error:

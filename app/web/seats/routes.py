@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -151,7 +152,7 @@ async def _seat(request: Request, who: Account, seat_id: uuid.UUID, read: bool) 
         return _examples_page(request, held, turn)
     if held.judging and not turn.due:
         return await _finished(request, who, held)
-    return _turn_page(request, held, turn, entered, clock, others, place=standing.place)
+    return await _turn_page(request, held, turn, entered, clock, others, place=standing.place)
 
 
 async def _timed(db: AsyncSession, who: Account, held: Held, turn: Turn) -> Held:
@@ -221,7 +222,7 @@ async def _finished(request: Request, who: Account, held: Held) -> Response:
     return RedirectResponse("/judge", status_code=303)
 
 
-def _turn_page(
+async def _turn_page(
     request: Request,
     held: Held,
     turn: Turn,
@@ -233,7 +234,10 @@ def _turn_page(
     place: tuple[str, int, int] | None = None,
     refused: Refused | None = None,
 ) -> Response:
-    shown = turn_page.shown(held, turn, entered, outcome)
+    if turn.prompts.is_shipped:
+        shown = turn_page.shown(held, turn, entered, outcome)
+    else:  # Templates from outside may take a second, during which others are served.
+        shown = await run_in_threadpool(turn_page.shown, held, turn, entered, outcome)
     also = {"clock": clock, "confirmed": confirmed, "others": others, "place": place}
     if refused:
         shown["notice"] = refused.sentence
@@ -368,7 +372,9 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
     try:
         await limited(_database(request), f"submit/{who.id}", SUBMITS, _(TOO_MANY))
     except Refused as refused:
-        return _turn_page(request, held, turn, sent.entered, clock, others, place=place, refused=refused)
+        return await _turn_page(
+            request, held, turn, sent.entered, clock, others, place=place, refused=refused
+        )
     async with _database(request).session.begin() as db:
         turn = await _turn(request, db, held, lock=True)
         if not sent.answers_to(turn):  # another tab was quicker
@@ -381,7 +387,7 @@ async def submit(request: Request, who: Who, seat_id: uuid.UUID) -> Response:
         return onward
     # The page is made after the transaction, so that the seat is not locked meanwhile.
     confirmed = "" if outcome.errors else sent.digest
-    return _turn_page(request, held, turn, sent.entered, clock, others, outcome, confirmed, place)
+    return await _turn_page(request, held, turn, sent.entered, clock, others, outcome, confirmed, place)
 
 
 async def _sent(request: Request) -> Sent:
