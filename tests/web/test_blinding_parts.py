@@ -151,20 +151,25 @@ async def _judge(ask: object, seat: str) -> None:
     await ask("GET", seat)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def plain(world: World) -> list[Heard]:
+    """What a participant gets in the world as it is."""
+    return await read(world, [])
+
+
 @pytest.mark.parametrize("secret", TWINS)
 async def test_a_participant_gets_the_same_bytes_when_a_secret_is_exchanged(
-    world: World, secret: str
+    world: World, plain: list[Heard], secret: str
 ) -> None:
-    plain, twin = await read(world, []), await read(world, TWINS[secret])
+    twin = await read(world, TWINS[secret])
     assert [item.label for item in plain] == [item.label for item in twin]
     assert [one.label for one, other in zip(plain, twin, strict=True) if one != other] == []
 
 
-async def test_nothing_that_a_participant_gets_holds_a_secret(world: World) -> None:
-    answers = await read(world, [])
-    assert any(b"C-DONE" in item.body for item in answers), "they came to the end"
-    pages = " ".join(item.body.decode() for item in answers).lower()
+async def test_nothing_that_a_participant_gets_holds_a_secret(plain: list[Heard]) -> None:
+    assert any(b"C-DONE" in item.body for item in plain), "they came to the end"
+    pages = " ".join(item.body.decode() for item in plain).lower()
     assert {secret for secret in SECRETS if secret in pages} == set()
     unquoted = b"given coffee and told that the sea"
-    assert not any(unquoted in item.body for item in answers)
+    assert not any(unquoted in item.body for item in plain)
     assert not re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", pages)

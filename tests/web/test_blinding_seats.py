@@ -145,19 +145,27 @@ async def read(world: World, who: str, exchange: list[str]) -> list[Heard]:
     return got
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def plain(world: World) -> Mapping[str, list[Heard]]:
+    """What each gets in the world as it is."""
+    return {who: await read(world, who, []) for who in SEATS}
+
+
 @pytest.mark.parametrize("secret", TWINS)
 @pytest.mark.parametrize("who", SEATS)
 async def test_who_sits_in_a_talk_gets_the_same_bytes_when_a_secret_is_exchanged(
-    world: World, who: str, secret: str
+    world: World, plain: Mapping[str, list[Heard]], who: str, secret: str
 ) -> None:
-    plain, twin = await read(world, who, []), await read(world, who, TWINS[secret])
-    assert [item.label for item in plain] == [item.label for item in twin]
-    assert [one.label for one, other in zip(plain, twin, strict=True) if one != other] == []
+    twin = await read(world, who, TWINS[secret])
+    assert [item.label for item in plain[who]] == [item.label for item in twin]
+    assert [one.label for one, other in zip(plain[who], twin, strict=True) if one != other] == []
 
 
 @pytest.mark.parametrize("who", SEATS)
-async def test_nothing_that_somebody_in_a_seat_gets_holds_a_secret(world: World, who: str) -> None:
-    answers = await read(world, who, [])
+async def test_nothing_that_somebody_in_a_seat_gets_holds_a_secret(
+    plain: Mapping[str, list[Heard]], who: str
+) -> None:
+    answers = plain[who]
     pages = " ".join(item.body.decode() for item in answers).lower()
     assert len(answers) > 10
     assert {secret for secret in SECRETS if secret in pages} == set()
@@ -165,7 +173,9 @@ async def test_nothing_that_somebody_in_a_seat_gets_holds_a_secret(world: World,
     assert len(set(re.findall(ids, pages))) == 1, "the seat's own id, and no other"
 
 
-async def test_the_text_is_on_the_pages_of_seats_that_read_it_and_of_no_other(world: World) -> None:
+async def test_the_text_is_on_the_pages_of_seats_that_read_it_and_of_no_other(
+    plain: Mapping[str, list[Heard]],
+) -> None:
     unquoted = b"given coffee and told that the sea"
     for who, reads in (("debater", True), ("judge", False)):
-        assert any(unquoted in item.body for item in await read(world, who, [])) == reads
+        assert any(unquoted in item.body for item in plain[who]) == reads

@@ -10,6 +10,7 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy import URL, event, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.routing import BaseRoute
 
 from app.records import people
 from app.records.database import Database
@@ -108,10 +109,27 @@ async def _hired(db: AsyncSession, name: str, role: str) -> Account:
     return account
 
 
+_ROUTES: list[BaseRoute] = []
+"""Those of the first application that was made here, which know what FastAPI has made of them at their first request."""
+
+
+def _application(database: Database) -> FastAPI:
+    """The application over a database, with the routes that all applications of this process share.
+
+    FastAPI analyses the parameters of every route when it is first asked for, for seconds, and keeps that in the route.
+    """
+    app = create_app(database, Settings(), worker=False)
+    if _ROUTES:
+        app.router.routes[:] = _ROUTES
+    else:
+        _ROUTES.extend(app.router.routes)
+    return app
+
+
 @asynccontextmanager
 async def opened(database: Database, cast: Mapping[str, Account] | None = None) -> AsyncIterator[Site]:
     """The application over a database, without a worker; with a cast of its own unless one is there already."""
-    app = create_app(database, Settings(), worker=False)
+    app = _application(database)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(app.router.lifespan_context(app))
         if cast is None:
