@@ -91,7 +91,7 @@ async def test_a_run_logs_ids_and_neither_texts_nor_the_key(database: Database, 
 
 def texts(records: Records) -> list[str]:
     """Pieces of every text that was kept: passages, questions, prompts and replies."""
-    stored = [row[0] for row in records.all("SELECT text FROM passage UNION SELECT text FROM question")]
+    stored = [row[0] for row in records.all("SELECT body FROM text UNION SELECT text FROM question")]
     stored += [json.dumps(row[0]) for row in records.all("SELECT content FROM move")]
     stored += [json.dumps(row[0]) for row in records.all("SELECT reply FROM call_attempt")]
     pieces = [text[start : start + 25] for text in stored for start in range(0, len(text) - 25, 25)]
