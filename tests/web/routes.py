@@ -143,8 +143,8 @@ ROUTES: dict[str, Route] = {
     # coming and going
     "home": Route(ANYONE, "/"),
     "healthz": Route(ANYONE, "/healthz"),
-    "readyz": Route(ANYONE, "/readyz"),
-    "metrics": Route(ANYONE, "/metrics"),
+    "readyz": Route(ANYONE, "/readyz", answers=503),
+    "metrics": Route(ANYONE, "/metrics", answers=403),
     "sign_in_form": Route(ANYONE, "/sign-in"),
     "sign_in": Route(
         ANYONE,

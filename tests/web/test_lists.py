@@ -260,6 +260,8 @@ NO_LISTS = {
     "invite",
     "healthz",
     "readyz",
+    "experiment_delete_form",
+    "task_set_delete_form",
     "metrics",
     "experiment",
     "experiment_export",

@@ -422,7 +422,8 @@ async def test_reading_changes_nothing_but_what_the_table_says(site: Site, stage
     headers = await bearer(site, route.maker, route.scope) if route.scope else None
     browser = await site.browser("nobody" if headers else route.maker)
     before, trail = await contents(site.database, but=COUNTED), await entries(site.database)
-    assert (await ask(browser, route, stage.things, headers)).status_code < 400
+    status = (await ask(browser, route, stage.things, headers)).status_code
+    assert status < 400 or status == route.answers
     changed = {
         table for table, held in (await contents(site.database, but=COUNTED)).items() if held != before[table]
     }

@@ -63,7 +63,7 @@ async def test_who_may_is_let_through_and_learns_that_a_thing_is_missing(
             assert answer.status_code == 422, role
         else:
             assert answer.status_code in (200, 303, route.answers), role
-            expected = name in ("sign_out", "home") and role in ("nobody", *WHO)
+            expected = name in ("sign_out", "sign_out_everywhere", "home") and role in ("nobody", *WHO)
             assert expected or not is_sent_to_sign_in(answer), role
 
 

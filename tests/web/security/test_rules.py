@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders, UploadFile
 from starlette.requests import Request
 
 from app.services.refusal import Refused
+from app.settings import Settings
 from app.web.security import middleware, permissions
 from app.web.security.middleware import MAX_BODY, MAX_FORM, SAFE_METHODS, NotSignedIn, Visit
 from app.web.security.permissions import check_complete, may, needs_token
@@ -18,7 +19,7 @@ PUBLIC = "https://arena.example.org"
 def request(path: str = "/", *, public: str | None = None, scheme: str = "http", **headers: str) -> Request:
     """A request to `arena.test`; names of headers have _ for -."""
     app = FastAPI()
-    app.state.settings = SimpleNamespace(public_url=public)
+    app.state.settings = Settings(public_url=public)
     sent = {"host": "arena.test", **{name.replace("_", "-"): value for name, value in headers.items()}}
     raw = [(name.encode(), value.encode()) for name, value in sent.items()]
     scope = {
