@@ -69,7 +69,7 @@ def arena(home: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 def said(process: "subprocess.Popen[str]") -> str:
     """What a command printed; it must have gone well."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert err == ""
     return out
@@ -99,7 +99,7 @@ def test_a_killed_owner_leaves_a_database_that_the_next_process_uses(home: Path)
     assert other.stderr.readline() == "Working; Ctrl-C stops.\n"
     assert postmaster(home) == server
     other.send_signal(signal.SIGTERM)
-    other.communicate(timeout=60)
+    other.communicate(timeout=240)
     # The one that was killed does not count as a user any more.
     with pytest.raises(FileNotFoundError):
         postmaster(home)
@@ -158,7 +158,7 @@ async def test_a_worker_starts_a_killed_server_again_and_stops_it_when_it_ends(h
         assert sum("has died and is started again" in line for line in lines) == 1
         assert postmaster(home) != killed
     worker.send_signal(signal.SIGTERM)
-    await asyncio.to_thread(worker.communicate, timeout=60)
+    await asyncio.to_thread(worker.communicate, timeout=240)
     with pytest.raises(FileNotFoundError):
         postmaster(home)
 
