@@ -321,7 +321,7 @@ async def draft(request: Request, who: Who, db: Db, seat_id: uuid.UUID, sent: Se
     if step := await items.step_at(request, who, seat_id):
         return await items.save(request, who, step, sent)
     if await items.over(db, who):
-        return JSONResponse(items.NOT_SAVED)
+        return JSONResponse(dict(items.NOT_SAVED))
     held = await _mine(db, who, seat_id)
     turn = await _turn(request, db, held)
     kept = await _keep(db, who, turn, sent)
