@@ -159,10 +159,11 @@ async def _timed(db: AsyncSession, who: Account, held: Held, turn: Turn) -> Held
     """Let the time of a turn in a study begin, where the page comes before the worker who would begin it."""
     if held.judging or not held.enrolled or not turn.due or held.time is not None:
         return held
-    if not await live.begin(db, held.id, _person(who)):
-        return held
+    whole = await live.begin(db, held.id, _person(who))
     now = await _held(db, who, held.id)
-    return replace(held, time=now.time, grace=now.grace)
+    if whole is None or now.time is None:
+        return held
+    return replace(held, time=min(now.time, whole.total_seconds()), grace=now.grace)
 
 
 def _brings_nothing(request: Request, held: Held) -> bool:
