@@ -8,7 +8,7 @@ import logging
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -310,6 +310,7 @@ class Engine:
                     "The arm was set up under other rules than the present ones: "
                     "finish it with the version that made it, or cancel it on its page and start it under another name."
                 ) from error
+            _detach(session, loaded.seats.values())
             self._arms[arm_id] = SeatedArm(protocol, PromptBook(loaded.prompts), loaded.seats)
         return self._arms[arm_id]
 
@@ -423,6 +424,14 @@ def _count(row: AnyPlay, state: str) -> None:
     kind = "judging" if isinstance(row, Judgement) else "talk"
     metrics.PLAYS.labels(kind, state).inc()
     event(log, "A play ended.", play=row.id, kind=kind, state=state)
+
+
+def _detach(session: AsyncSession, rows: Iterable[ParticipantRow]) -> None:
+    """Take rows that are kept out of their session, which forgets what they hold when it is rolled back."""
+    for row in rows:
+        for kept in (row, row.endpoint):
+            if kept is not None and kept in session:
+                session.expunge(kept)
 
 
 def _address(row: ParticipantRow) -> EndpointSettings:

@@ -3,15 +3,17 @@
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.engine import Engine
 from app.exchange.choices import What
-from app.records import assignment, enrolments, experiments, studies
+from app.records import assignment, enrolments, experiments, plays, studies
 from app.records import live as live_records
 from app.records.database import Database
 from app.records.enrolments import Newcomer
@@ -19,7 +21,7 @@ from app.records.live import LiveRules
 from app.report_choices import Choices, Replaced
 from app.reports.report import Report, notes, report
 from app.services import overdue, participation
-from app.services.participation import part_of
+from app.services.participation import Part, part_of
 from app.studies.spec import Live, parse_study
 from models import Enrolment, Experiment, Move, Participant, SeatRow, Study, Trial
 from tests.exchange.test_export import rows_of
@@ -177,7 +179,8 @@ async def test_a_person_waits_until_a_second_one_comes_and_then_it_goes_on_by_it
 
     two, there, _ = await talks.sit("Emil")
     assert await news(one, here, room=at) == 200
-    assert "Time for this turn: 2:00" in (await one.get(here)).text, "before a worker has looked"
+    page = (await one.get(here)).text
+    assert re.search(r"Time for this turn: (2:0|1:5)\d", page), "before a worker has looked"
     await advanced(site)
     for browser, seat in ((one, here), (two, there)):
         page = await browser.get(seat)
@@ -615,8 +618,15 @@ async def test_who_sits_down_while_the_other_leaves_waits_in_a_waiting_room(site
     assert "Waiting room" in (await two.get(there)).text
 
 
-async def test_a_look_at_the_recruiter_and_a_claim_do_not_wait_for_each_other(site: Site) -> None:
-    """A researcher locks the study and then parts in it; a person locks their part and then takes a seat."""
+async def takes_a_seat(db: AsyncSession, part: Part) -> None:
+    assert await participation.next_seat(db, part) is not None
+
+
+@pytest.mark.parametrize("act", [takes_a_seat, participation.let_go])
+async def test_a_look_at_the_recruiter_and_a_person_do_not_wait_for_each_other(
+    site: Site, act: Callable[[AsyncSession, Part], Awaitable[None]]
+) -> None:
+    """A researcher locks the study and then parts in it; a person locks their part and then goes on."""
     talks = await live(site, {})
     one, part = await talks.join("Dora")
     assert one.account is not None
@@ -626,12 +636,44 @@ async def test_a_look_at_the_recruiter_and_a_claim_do_not_wait_for_each_other(si
         row = await researcher.get_one(Enrolment, part.id)
         ends = asyncio.create_task(enrolments.end(researcher, row, "returned"))
         await waiting_for_a_lock(site.database)
-        seat = await asyncio.wait_for(participation.next_seat(person, mine), 20)
-        assert seat is not None
+        await asyncio.wait_for(act(person, mine), 20)
         await person.commit()
-        assert await ends
+        await ends
         await researcher.commit()
-    assert [row.state for row in await talks.seats(id=seat)] == ["returned"]
+    assert (await talks.part(part))[1] is not None
+    assert await talks.seats(state="waiting") == []
+
+
+async def test_a_page_and_a_worker_do_not_wait_for_each_other(site: Site) -> None:
+    """A page changes its seat twice; a worker locks the play and then changes its seats."""
+    talks = await live(site, {})
+    (_, here, part), _ = await talks.pair()
+    seat, person = uuid.UUID(here[6:]), part.account.participant_id
+    assert person is not None
+    await talks.change("UPDATE seat SET ends_at = NULL, closes_at = NULL")
+    [own] = await talks.seats(id=seat)
+    async with site.database.session() as page, site.database.session() as worker:
+        await assignment.keep(page, seat, person)
+        await plays.load(worker, own.play_id, lock=True)
+        times = asyncio.create_task(live_records.turns(worker, own.play_id, {"debater_a", "debater_b"}))
+        await waiting_for_a_lock(site.database)
+        assert await asyncio.wait_for(live_records.begin(page, seat, person), 20)
+        await page.commit()
+        await times
+        await worker.commit()
+    assert all(row.ends_at for row in await talks.seats(state="waiting"))
+
+
+async def test_a_request_that_fails_spoils_no_later_one(site: Site) -> None:
+    """The engine keeps an arm that it met in a transaction which was then rolled back."""
+    talks = await live(site, {})
+    (one, here, _), _ = await talks.pair()
+    engine = site.app.state.engine = Engine(site.database)
+    async with site.database.session() as db:
+        await engine.turn(db, uuid.UUID(here[6:]))
+        await db.rollback()
+    assert asked(await one.get(here))
+    await engine.close()
 
 
 async def waiting_for_a_lock(database: Database) -> None:
@@ -648,7 +690,10 @@ async def waiting_for_a_lock(database: Database) -> None:
 
 
 async def test_an_account_that_never_took_a_seat_reads_that_there_is_none(site: Site) -> None:
-    browser = await site.browser_of(await site.hire("Newcomer", "debater"))
+    account = await site.hire("Newcomer", "debater")
+    async with site.database.session.begin() as db:
+        await db.execute(text("UPDATE account SET participant_id = NULL WHERE id = :id"), {"id": account.id})
+    browser = await site.browser_of(account)
     for path in ("", "/others", "/return"):
         assert (await browser.get(f"/seat/{uuid.uuid4()}{path}")).status_code == 404
 

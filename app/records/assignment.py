@@ -418,7 +418,7 @@ async def reopen_failed(session: AsyncSession, experiment: uuid.UUID) -> int:
         .join(Playing, Playing.id == SeatRow.play_id)
         .where(Playing.experiment_id == experiment, not_(IS_TALK), Playing.state == "failed")
         .order_by(SeatRow.id)
-        .with_for_update(of=(Playing, SeatRow))
+        .with_for_update(of=(Playing, SeatRow), key_share=True)
     )
     queued = 0
     for seat, play in (await session.execute(failed)).all():

@@ -81,7 +81,9 @@ async def of_person(session: AsyncSession, study: uuid.UUID, known_by: str) -> E
 async def of_account(session: AsyncSession, account: uuid.UUID, *, lock: bool = False) -> Enrolment | None:
     """Return the part that an account was made for, with account and study."""
     found = _PARTS.where(Enrolment.account_id == account)
-    return (await session.scalars(found.with_for_update(of=Enrolment) if lock else found)).one_or_none()
+    return (
+        await session.scalars(found.with_for_update(of=Enrolment, key_share=True) if lock else found)
+    ).one_or_none()
 
 
 async def by_id(session: AsyncSession, identity: uuid.UUID) -> Enrolment | None:
@@ -168,7 +170,7 @@ class TakenSubmission(Exception):
 
 async def lock(session: AsyncSession, study: uuid.UUID) -> None:
     """Let those who join a study wait for each other, until the transaction ends."""
-    await session.execute(select(Study.id).where(Study.id == study).with_for_update())
+    await session.execute(select(Study.id).where(Study.id == study).with_for_update(key_share=True))
 
 
 async def has_room(session: AsyncSession, study: uuid.UUID, *, wanted: int, trials: int) -> bool:

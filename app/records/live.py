@@ -227,18 +227,18 @@ _SEATED = (
 """The people of studies in a talk."""
 
 
-async def begin(session: AsyncSession, seat: uuid.UUID, person: uuid.UUID) -> bool:
-    """Begin the time of a turn that is shown before a worker has begun it; False where the study gives no time.
+async def begin(session: AsyncSession, seat: uuid.UUID, person: uuid.UUID) -> timedelta | None:
+    """Begin the time of a turn that is shown before a worker has begun it; return it, None where the study gives none.
 
     Nothing begins where the person is not awaited any more, nor where the time runs already.
     """
     rules = await rules_of(session, person)
     if rules is None or rules.turn is None:
-        return False
+        return None
     ends = datetime.now(UTC) + rules.turn
     awaited = and_(SeatRow.id == seat, SeatRow.leased_until.is_not(None), SeatRow.ends_at.is_(None))
     await _set_times(session, awaited, ends, ends + rules.grace)
-    return True
+    return rules.turn
 
 
 async def answered(session: AsyncSession, seat: uuid.UUID) -> None:

@@ -9,6 +9,10 @@ Whoever locks several of these takes them in this order, and never an earlier on
 4. the claims of a study's people (`claims`), which are no row: so a person who has locked their part needs no study;
 5. a play (`plays.load_seat`, `play`);
 6. its seats. Only a claim locks a seat that is open, and it does so before the play.
+
+Pages of people change their own seat, or their own part, and lock nothing before it. All of these locks leave keys alone (`key_share`):
+PostgreSQL looks up what a row refers to whenever a transaction changes the row a second time, which would wait for a plain
+`FOR UPDATE` on the play or the study, and so lock them after the seat or the part.
 """
 
 import uuid

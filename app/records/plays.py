@@ -82,7 +82,7 @@ async def load(session: AsyncSession, play_id: uuid.UUID, *, lock: bool = False)
 
 
 async def _lock(session: AsyncSession, play_id: uuid.UUID) -> None:
-    await session.execute(select(PlayRow.id).where(PlayRow.id == play_id).with_for_update())
+    await session.execute(select(PlayRow.id).where(PlayRow.id == play_id).with_for_update(key_share=True))
 
 
 def trial_of(row: AnyPlay) -> Trial:
@@ -106,7 +106,7 @@ async def load_seat(
     seat = (await session.scalars(found)).one_or_none()
     if seat is not None and lock:
         await _lock(session, seat.play_id)
-        seat = (await session.scalars(found.with_for_update())).one_or_none()
+        seat = (await session.scalars(found.with_for_update(key_share=True))).one_or_none()
     if seat is None:
         return None
     row = await load(session, seat.play_id)

@@ -48,7 +48,7 @@ async def add(
 async def by_name(session: AsyncSession, name: str, *, lock: bool = False) -> Study | None:
     """Return the study of this name; `lock` keeps others from changing it until the transaction ends."""
     found = select(Study).where(Study.name == name)
-    return (await session.scalars(found.with_for_update() if lock else found)).one_or_none()
+    return (await session.scalars(found.with_for_update(key_share=True) if lock else found)).one_or_none()
 
 
 async def seen_by(session: AsyncSession, account: Account) -> Sequence[Study]:

@@ -39,7 +39,7 @@ from app.web.seats import turn_page
 from models import Account, StudyStep
 
 GONE = marked("Your seat went to another person: go to the start for the next one.")
-NOT_SAVED = {"saved": None, "counts": {}, "over": "done"}
+NOT_SAVED: Mapping[str, Any] = {"saved": None, "counts": {}, "over": "done"}
 """What autosave is answered where nothing is asked any more."""
 NO_EFFORT: Mapping[str, float] = asdict(Effort())
 
@@ -189,7 +189,7 @@ async def save(request: Request, who: Account, step: StudyStep, sent: Sent) -> R
     """Keep what was entered so far."""
     async with _database(request).session.begin() as db:
         if (found := await _opened(db, who, step.address)) is None:
-            return JSONResponse(NOT_SAVED)
+            return JSONResponse(dict(NOT_SAVED))
         kept = await _keep(db, *found, sent)
     return JSONResponse({"saved": sent.at, "counts": {}} if kept else {**NOT_SAVED, "over": ""})
 

@@ -159,10 +159,11 @@ async def _timed(db: AsyncSession, who: Account, held: Held, turn: Turn) -> Held
     """Let the time of a turn in a study begin, where the page comes before the worker who would begin it."""
     if held.judging or not held.enrolled or not turn.due or held.time is not None:
         return held
-    if not await live.begin(db, held.id, _person(who)):
-        return held
+    whole = await live.begin(db, held.id, _person(who))
     now = await _held(db, who, held.id)
-    return replace(held, time=now.time, grace=now.grace)
+    if whole is None or now.time is None:
+        return held
+    return replace(held, time=min(now.time, whole.total_seconds()), grace=now.grace)
 
 
 def _brings_nothing(request: Request, held: Held) -> bool:
@@ -321,7 +322,7 @@ async def draft(request: Request, who: Who, db: Db, seat_id: uuid.UUID, sent: Se
     if step := await items.step_at(request, who, seat_id):
         return await items.save(request, who, step, sent)
     if await items.over(db, who):
-        return JSONResponse(items.NOT_SAVED)
+        return JSONResponse(dict(items.NOT_SAVED))
     held = await _mine(db, who, seat_id)
     turn = await _turn(request, db, held)
     kept = await _keep(db, who, turn, sent)
