@@ -1,15 +1,16 @@
-"""What a judge's browser is sent from the invite to the first verdict: requests, bytes and words, page by page.
+"""What a browser is sent up to the first judgement: requests, bytes and words, page by page.
 
     python -m benchmarks.page_weights
 
-A headless Chromium with an empty cache comes by an invite to an arena with a finished debate. docs/benchmarks.md says what it showed.
+A headless Chromium with an empty cache comes by an invite to an arena with a finished debate, and goes on to the first verdict; another comes by
+a recruiter's link to a study of the ready texts, and goes on to the first example. docs/benchmarks.md says what it showed, and on which commit.
 """
 
 import argparse
 import asyncio
 import re
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,16 +19,27 @@ from typing import Any
 
 from playwright.async_api import Page
 
+from app.experiments.spec import load_yaml
 from app.records import admin
 from app.records.database import Database, open_database
 from app.services.invites import invite_path
 from app.settings import Settings
+from app.web.studies.form import READY
 from scripts.browser import WHAT_TO_DO, find
 from tests.browser.served import Served, launched
 from tests.processes import Arena
+from tests.web.participation.study import opened_study
 from tests.web.world import World, furnished, opened
 
-TEXT = "() => document.querySelector('main').innerText"
+TEXT = """() => {
+  const unread = [...document.querySelectorAll('main .unseen, main svg')];
+  for (const element of unread) element.style.display = 'none';
+  const text = document.querySelector('main').innerText;
+  for (const element of unread) element.style.display = '';
+  return text;
+}"""
+"""What is read on a page: neither what is folded, nor labels of pictures, nor what only screen readers say in place of a sign."""
+HEAD = "() => document.querySelector('main .parthead')?.innerText ?? ''"
 
 
 @dataclass(slots=True)
@@ -38,6 +50,8 @@ class Weight:
     requests: int = 0
     bytes: int = 0
     words: int = 0
+    head: int = 0
+    """Words of the head that is repeated on each page of a study."""
     cached: set[str] = field(default_factory=set)
 
 
@@ -73,6 +87,7 @@ class Scales:
         await page.wait_for_load_state("networkidle")
         self.pages[-1].page = name
         self.pages[-1].words = len(re.findall(r"\S+", await page.evaluate(TEXT)))
+        self.pages[-1].head = len(re.findall(r"\S+", await page.evaluate(HEAD)))
         self.pages.append(Weight(""))
 
 
@@ -101,9 +116,25 @@ async def to_the_first_verdict(page: Page, invite: str, scales: Scales) -> None:
     await scales.weigh("thanks", page)
 
 
+async def to_the_first_example(page: Page, link: str, scales: Scales) -> None:
+    """Go from a recruiter's link to the first example of a study, which is the first judgement."""
+    scales.pages.append(Weight(""))
+    await scales.watch(page)
+    await page.goto(link)
+    await scales.weigh("link", page)
+    questions = load_yaml(READY)["pages"]["comprehension"]["questions"]
+    for name in ("consent", "instructions", "comprehension", "practice", "example"):
+        if name == "practice":
+            for number, question in enumerate(questions):
+                await page.locator(f"input[name=q{number}][value='{question['right']}']").check()
+        async with page.expect_navigation():
+            await page.locator("main form button").last.click()
+        await scales.weigh(name, page)
+
+
 @asynccontextmanager
-async def invited(database: Database) -> AsyncIterator[str]:
-    """Yield the path of an invite to an arena with a debate to judge."""
+async def invited(database: Database) -> AsyncIterator[tuple[str, str]]:
+    """Yield the path of an invite to an arena with a debate to judge, and a recruiter's link to a study."""
     async with opened(database) as site:
         world: World = await furnished(site)
         async with database.session.begin() as db:
@@ -111,7 +142,8 @@ async def invited(database: Database) -> AsyncIterator[str]:
                 db, world.site.cast["alice"], "judge", shared=True, label="", lasts=timedelta(days=1)
             )
             path = await invite_path(db, made)
-        yield path
+        study = await opened_study(site, {**load_yaml(READY), "experiments": ["for-study"], "trials": 2})
+        yield path, study.link()
 
 
 async def measure() -> None:
@@ -120,16 +152,25 @@ async def measure() -> None:
     if chromium is None:
         raise SystemExit(WHAT_TO_DO)
     with tempfile.TemporaryDirectory() as home:
-        async with open_database(Settings(home=Path(home))) as database, invited(database) as invite:
+        async with open_database(Settings(home=Path(home))) as database, invited(database) as (invite, link):
             url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
             with Arena(Path(home) / "arena", DATABASE_URL=url) as arena:
                 served = Served(arena)
                 async with launched(chromium) as browser:
                     context = await browser.new_context(base_url=served.base)
-                    scales = Scales()
-                    await to_the_first_verdict(await context.new_page(), invite, scales)
+                    judge, participant = Scales(), Scales()
+                    await to_the_first_verdict(await context.new_page(), invite, judge)
+                    context = await browser.new_context(base_url=served.base)
+                    await to_the_first_example(await context.new_page(), link, participant)
+    _print(judge.pages[:-1])
+    _print(participant.pages[:-1])
+    before = participant.pages[:-2]
+    once = sum(one.words - one.head for one in before) + max(one.head for one in before)
+    print(f"Words of a study before the first judgement, its head once: {once}")
+
+
+def _print(pages: Sequence[Weight]) -> None:
     print("| page | requests | kB | words |\n|---|---|---|---|")
-    pages = scales.pages[:-1]
     for weight in pages:
         print(f"| {weight.page} | {weight.requests} | {weight.bytes / 1000:.1f} | {weight.words} |")
     print(

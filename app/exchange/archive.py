@@ -361,20 +361,10 @@ class ArchiveReader:
     def finish(self) -> Archive:
         """Return what was read."""
         passages, unlike = self._shelf.paired()
-        self.problems += unlike
-        if not self._lines and not self.problems:
-            self._problem(None, ["the file holds no line"])
         arms = {name: line for name, (line, _) in self._arms.items()}
-        for first, second in self._about.contrasts if self._about else ():
-            for name in (first, second):
-                if name not in arms:
-                    self._problem(1, [f'contrasts: there is no arm "{name}" in the file'])
-        self._count()
-        whole = self._about is not None and self._about.experiment is not None
-        if whole and not self._ended and not self.problems:
-            self._problem(self._lines, ["the file breaks off after this line: fetch or export it again"])
-        if not self._trials and not self.problems:
-            self._problem(None, ["the file holds no trial"])
+        if not self._is_cut():
+            self.problems += unlike
+            self._check_whole(arms)
         return Archive(
             self._about or ArchiveLine(title=self._where),
             tuple(_with_text(passage) for passage in passages),
@@ -391,16 +381,31 @@ class ArchiveReader:
             tuple(self._records.calls),
         )
 
-    def _count(self) -> None:
-        """Name it as a problem where the file has not the number of lines that it says."""
+    def _is_cut(self) -> bool:
+        """Return whether the file has fewer lines than it says, which is then the only problem of one without others."""
         wanted = self._about.lines if self._about else None
         if wanted is None or wanted == self._lines or self.problems:
-            return
-        if self._lines < wanted:
-            broken = f"the file breaks off after this line: it says that it has {wanted:,} lines, and has {self._lines:,}"
-            self._problem(self._lines, [f"{broken}; fetch or write it again"])
-        else:
+            return False
+        if self._lines > wanted:
             self._problem(1, [f"lines is {wanted:,}, and the file has {self._lines:,}: correct the number"])
+            return False
+        broken = f"the file breaks off after this line: it says that it has {wanted:,} lines, and has {self._lines:,}"
+        self._problem(self._lines, [f"{broken}; fetch or write it again"])
+        return True
+
+    def _check_whole(self, arms: Mapping[str, ArmLine]) -> None:
+        """Name what is missing in the file as a whole."""
+        if not self._lines and not self.problems:
+            self._problem(None, ["the file holds no line"])
+        for first, second in self._about.contrasts if self._about else ():
+            for name in (first, second):
+                if name not in arms:
+                    self._problem(1, [f'contrasts: there is no arm "{name}" in the file'])
+        whole = self._about is not None and self._about.experiment is not None
+        if whole and not self._ended and not self.problems:
+            self._problem(self._lines, ["the file breaks off after this line: fetch or export it again"])
+        if not self._trials and not self.problems:
+            self._problem(None, ["the file holds no trial"])
 
     @property
     def counted(self) -> bool:

@@ -224,3 +224,36 @@ def test_line_ends_and_marks_of_other_systems_are_read_or_named(
     problems = read_archive(path).problems
     assert (problems == ()) == fits
     assert all(problem.line == 1 for problem in problems)
+
+
+# ── the number of lines ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def counted(changes: int = 0) -> list[Line]:
+    """The lines of the archive, whose first says how many there are."""
+    about, *others = lines()
+    return [{**about, "lines": len(others) + 1 + changes}, *others]
+
+
+def test_a_file_that_says_how_many_lines_it_has_is_read_whole(tmp_path: Path) -> None:
+    found = archive(tmp_path, *counted())
+    assert found.problems == ()
+    assert found.counted
+
+
+def test_a_file_that_was_cut_at_the_end_of_a_line_is_refused_wherever_that_is(tmp_path: Path) -> None:
+    whole = counted()
+    for kept in range(1, len(whole)):
+        [problem] = problems(tmp_path, *whole[:kept])
+        assert f"says that it has {len(whole)} lines, and has {kept}; fetch or write it again." in problem
+
+
+def test_more_lines_than_the_file_says_are_a_problem(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, *counted(-1))
+    assert "correct the number" in problem
+
+
+def test_it_is_known_of_a_file_that_it_does_not_say_so(tmp_path: Path) -> None:
+    found = archive(tmp_path)
+    assert found.problems == ()
+    assert not found.counted

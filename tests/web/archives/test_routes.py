@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.records import browse
+from app.services import archives
 from app.web.security.middleware import MAX_BODY
 from models import Audit, Experiment, Participant, Passage, TaskSet, Trial, TrialSummary
 from tests.exchange.archives import lines, trial, verdict
@@ -110,6 +111,43 @@ async def test_the_api_takes_an_archive_and_names_bad_lines(site: Site) -> None:
     async with site.database.session() as session:
         [listed] = (await browse.experiments(session, owner=None, search="theirs", number=1)).rows
     assert listed.state == "finished"
+
+
+async def test_a_file_that_was_cut_is_refused_and_one_that_says_no_length_is_marked(site: Site) -> None:
+    alice = await site.browser("alice")
+    about, *others = lines()
+    whole = [{**about, "lines": len(others) + 1}, *others]
+    before = await rows(site)
+    cut = await send(alice, file_of(*whole[:-1]))
+    assert cut.status_code == 422
+    assert "the file breaks off after this line" in cut.text
+    assert await rows(site) == before
+    taken = await send(alice, file_of(*whole))
+    assert "it cannot be known whether it was cut" not in taken.text
+    assert "is there already" in (await send(alice, file_of(*lines()))).text, (
+        "its length is no part of what it holds"
+    )
+    unsaid = await send(alice, file_of(*lines()), name="other.jsonl")
+    assert "it cannot be known whether it was cut" in unsaid.text
+
+
+async def test_a_large_archive_is_taken_or_refused_by_another_process_alike(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process beside this one reads and saves it, so that its requests go on."""
+    monkeypatch.setattr(archives, "LARGE", 1)
+    monkeypatch.setattr(archives, "_imported", None)
+    alice, charlie = [await site.browser(name) for name in ("alice", "charlie")]
+    bad = await send(alice, file_of(*lines(), verdict(trial="t99")))
+    assert bad.status_code == 422
+    assert "t99" in bad.text
+    assert str(len(lines()) + 1) in bad.text
+    answer = await send(alice, file_of(*lines()))
+    assert "is a finished experiment now" in answer.text
+    assert (await alice.get("/experiments/theirs/report")).status_code == 200
+    headers = await bearer(site, "charlie", "write")
+    taken = await charlie.post("/api/v1/archives/theirs", content=file_of(*lines()), headers=headers)
+    assert taken.status_code == 409
 
 
 async def test_an_archive_that_is_too_large_is_refused_unread(site: Site) -> None:

@@ -298,6 +298,8 @@ async def test_hidden_pages_still_show_time_agreement_flags_and_transcripts(watc
     assert not re.search(r"\d% on gold|Belief on gold", transcript)
 
 
+HEALTH = re.compile(r"/(healthz|readyz|metrics)")
+"""Addresses that say how the process is."""
 EXCHANGED = """
 UPDATE verdict SET belief = ARRAY[belief[2], belief[1]];
 UPDATE move SET content = jsonb_set(content, '{p}', jsonb_build_array(content->'p'->1, content->'p'->0))
@@ -328,7 +330,11 @@ async def addresses(watched: Watched) -> list[str]:
             "set": TASKS,
             "question": question,
         }
-    read = [route for route in ROUTES.values() if not route.unsafe and "researcher" in route.who]
+    read = [
+        route
+        for route in ROUTES.values()
+        if not route.unsafe and "researcher" in route.who and not HEALTH.match(route.address)
+    ]
     known = [
         route.at(things) for route in read if set(re.findall(r"{(\w+)}", route.address)) <= things.keys()
     ]
