@@ -261,11 +261,11 @@ def _as_lines(text: str) -> str:
 
 def without_models(data: dict[str, Any]) -> dict[str, Any]:
     """Return an experiment in which built-in participants are in the place of models."""
-    held = data.get("participants", {})
+    seated = data.get("participants", {})
     judges = [name for name in data.get("judges", []) if isinstance(name, str)]
-    for name, given in held.items():
+    for name, given in seated.items():
         if given["kind"] == "model":
-            held[name] = {
+            seated[name] = {
                 "kind": "builtin",
                 "name": "lexical-judge" if name in judges else "extractive-debater",
             }
