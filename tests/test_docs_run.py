@@ -6,6 +6,7 @@ tests/doc_pages.py says how pages mark what is not to be run. Models are replace
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -188,12 +189,13 @@ def test_every_command_in_a_sentence_can_be_parsed(page: Path, line: str) -> Non
 
 
 class Reader:
-    """Follows pages in an empty folder, as a reader to whom the command `arena` is known and nothing is set but `settings`."""
+    """Follows pages in a folder with nothing but the examples, as a reader to whom the command `arena` is known and nothing is set but `settings`."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
         own = {name: value for name, value in os.environ.items() if not name.startswith("ARENA_")}
         own.pop("DATABASE_URL", None)
+        shutil.copytree(ROOT / "examples", folder / "examples")
         programs = folder / "bin"
         programs.mkdir()
         (programs / "arena").write_text(f'#!/bin/sh\nexec {sys.executable} -m app.cli "$@"\n', "utf-8")
