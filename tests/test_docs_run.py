@@ -204,6 +204,7 @@ class Reader:
         self.env = own | {
             "PATH": f"{programs}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
+            "HOME": str(folder),
             "ARENA_PORT": "0",
             "PYTHONUNBUFFERED": "1",
             **settings,
