@@ -280,7 +280,7 @@ def test_what_the_readme_shows_can_be_done_in_an_empty_folder(tmp_path: Path, da
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_what_every_page_shows_can_be_done_in_the_order_written() -> None:
     # Under root PostgreSQL runs as another user, to whom the folders that pytest makes are closed.
     with TemporaryDirectory() as folder:
