@@ -6,6 +6,7 @@ tests/doc_pages.py says how pages mark what is not to be run. Models are replace
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -188,12 +189,13 @@ def test_every_command_in_a_sentence_can_be_parsed(page: Path, line: str) -> Non
 
 
 class Reader:
-    """Follows pages in an empty folder, as a reader to whom the command `arena` is known and nothing is set but `settings`."""
+    """Follows pages in a folder with nothing but the examples, as a reader to whom the command `arena` is known and nothing is set but `settings`."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
         own = {name: value for name, value in os.environ.items() if not name.startswith("ARENA_")}
         own.pop("DATABASE_URL", None)
+        shutil.copytree(ROOT / "examples", folder / "examples")
         programs = folder / "bin"
         programs.mkdir()
         (programs / "arena").write_text(f'#!/bin/sh\nexec {sys.executable} -m app.cli "$@"\n', "utf-8")
@@ -202,6 +204,7 @@ class Reader:
         self.env = own | {
             "PATH": f"{programs}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
+            "HOME": str(folder),
             "ARENA_PORT": "0",
             "PYTHONUNBUFFERED": "1",
             **settings,
@@ -261,11 +264,11 @@ def _as_lines(text: str) -> str:
 
 def without_models(data: dict[str, Any]) -> dict[str, Any]:
     """Return an experiment in which built-in participants are in the place of models."""
-    held = data.get("participants", {})
+    seated = data.get("participants", {})
     judges = [name for name in data.get("judges", []) if isinstance(name, str)]
-    for name, given in held.items():
+    for name, given in seated.items():
         if given["kind"] == "model":
-            held[name] = {
+            seated[name] = {
                 "kind": "builtin",
                 "name": "lexical-judge" if name in judges else "extractive-debater",
             }
@@ -277,7 +280,7 @@ def test_what_the_readme_shows_can_be_done_in_an_empty_folder(tmp_path: Path, da
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_what_every_page_shows_can_be_done_in_the_order_written() -> None:
     # Under root PostgreSQL runs as another user, to whom the folders that pytest makes are closed.
     with TemporaryDirectory() as folder:
