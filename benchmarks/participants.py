@@ -49,7 +49,6 @@ AT_ONCE = 20
 """People at work at one time."""
 EXPERIMENT = {
     "name": "for-people",
-    "tasks": {"set": "sample", "passages": 6, "per_passage": 3},
     "participants": {"debater": {"kind": "builtin", "name": "extractive-debater"}},
     "arms": {
         "debate": {"protocol": "debate", "rounds": 1, "seats": {"debaters": "debater"}},
@@ -362,7 +361,7 @@ async def furnish(
     database: Database, settings: Settings, people: int, *, passages: int = 6, pace: float = 1.0
 ) -> Stage:
     """Play the experiment and open the study."""
-    file = {**EXPERIMENT, "tasks": {**EXPERIMENT["tasks"], "passages": passages}}
+    file = {**EXPERIMENT, "tasks": {"set": "sample", "passages": passages, "per_passage": 3}}
     async with database.session.begin() as session:
         await take_sample(session)
         experiment = (await start(session, parse_spec(file))).experiment
@@ -448,7 +447,7 @@ async def _leave(stage: Stage, crowd: Sequence[Person]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is on record in the end, held against what each person did."""
+    """What is on record in the end, compared with what each person did."""
 
     checks: Mapping[str, bool]
     """Sentences of what has to be so, and whether it is."""
@@ -464,7 +463,7 @@ class Outcome:
 
 
 async def outcome(stage: Stage, crowd: Sequence[Person]) -> Outcome:
-    """Close the study, and hold what is on record against what each person did."""
+    """Close the study, and compare what is on record with what each person did."""
     spec = parse_study(stage.study.spec)
     async with stage.database.session.begin() as session:
         places = await enrolments.places_taken(session, stage.study.id)
