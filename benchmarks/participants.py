@@ -16,7 +16,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -42,14 +42,13 @@ from app.settings import Settings
 from app.studies.exclusions import flags_of, why_excluded
 from app.studies.spec import Flag, StudySpec, parse_study
 from benchmarks.load import served
-from models import Account, Enrolment, Experiment, Question, SeatRow, Study, Verdict
+from models import Account, Enrolment, Experiment, Playing, Question, SeatRow, Study, Trial, Verdict
 
 TRIALS = 6
 AT_ONCE = 20
 """People at work at one time."""
 EXPERIMENT = {
     "name": "for-people",
-    "tasks": {"set": "sample", "passages": 6, "per_passage": 3},
     "participants": {"debater": {"kind": "builtin", "name": "extractive-debater"}},
     "arms": {
         "debate": {"protocol": "debate", "rounds": 1, "seats": {"debaters": "debater"}},
@@ -211,8 +210,8 @@ class Person:
     name: str
     kind: Kind
     http: aiohttp.ClientSession
-    golds: Mapping[str, str]
-    """The right answer of each question: a diligent person is right by it more often than not."""
+    gold_of: Callable[[str], Awaitable[str]]
+    """The right answer of a trial by its path, empty for an item: a diligent person is right by it more often than not."""
     dice: random.Random
     pace: float = 1.0
     done: int = 0
@@ -251,7 +250,8 @@ class Person:
                 return await self._send("/part/next", csrf_token=page.csrf, page=page.field("page"))
 
     async def _judges(self, page: "Shown") -> "Shown":
-        first, reason, effort = self._work(page)
+        gold = await self.gold_of(page.path)
+        first, reason, effort = self._work(page, gold)
         effort["active_seconds"] = round(effort["active_seconds"] * self.pace, 3)
         await asyncio.sleep(effort["active_seconds"])
         answer = {"path": page.field("0.path"), "p": [str(first), str(100 - first)], "text": reason}
@@ -267,11 +267,11 @@ class Person:
                 self.errors.append(f"draft: {response.status}")
         entered = {"0.path": answer["path"], "0.p": answer["p"], "0.text": reason, "at": str(at)}
         found = await self._send(page.path, csrf_token=page.csrf, **entered)
-        if page.question in self.golds:
+        if gold:
             self.done += 1
         return found
 
-    def _work(self, page: "Shown") -> tuple[int, str, dict[str, Any]]:
+    def _work(self, page: "Shown", gold: str) -> tuple[int, str, dict[str, Any]]:
         """Return the share of the first answer, the reason, and the effort of getting there."""
         match self.kind:
             case Kind.HASTY:
@@ -285,9 +285,8 @@ class Person:
                     reason,
                     _effort(1.8, keystrokes=3, pastes=1, pasted_characters=len(reason)),
                 )
-        gold = self.golds.get(page.question, "The smith")
-        is_first = page.answers[0].startswith(gold)
-        knows = page.question not in self.golds or self.dice.random() < 0.75
+        is_first = page.answers[0].startswith(gold or "The smith")
+        knows = not gold or self.dice.random() < 0.75
         sure = self.dice.randint(60, 95)
         reason = " ".join(self.dice.choices(WORDS, k=self.dice.randint(8, 14)))
         effort = _effort(
@@ -331,12 +330,6 @@ class Shown:
         return self.field("csrf_token")
 
     @property
-    def question(self) -> str:
-        """Return the question of a trial."""
-        found = re.search(r'<p class="asked">(.*?)</p>', self.text, re.DOTALL)
-        return html.unescape(found[1]) if found else ""
-
-    @property
     def answers(self) -> list[str]:
         """Return the answers in the order in which they are shown."""
         found = re.findall(r'<span class="letter">\w</span> <span>(.*?)</span></li>', self.text, re.DOTALL)
@@ -354,15 +347,27 @@ class Stage:
     settings: Settings
     study: Study
     link: str
-    golds: Mapping[str, str]
-    """The right answer by question."""
+
+    async def gold_of(self, path: str) -> str:
+        """Return the right answer of a trial by its path; empty for an item. Two passages may share a question and not its answer."""
+        talk = func.coalesce(Playing.talk_id, Playing.id)
+        found = (
+            select(Question.answers, Question.gold)
+            .join(Trial, Trial.question_id == Question.id)
+            .join(Playing, Trial.id == talk)
+            .join(SeatRow, SeatRow.play_id == Playing.id)
+            .where(SeatRow.id == uuid.UUID(path.rpartition("/")[2]))
+        )
+        async with self.database.session() as session:
+            row = (await session.execute(found)).one_or_none()
+        return "" if row is None else str(row[0][row[1]])
 
 
 async def furnish(
     database: Database, settings: Settings, people: int, *, passages: int = 6, pace: float = 1.0
 ) -> Stage:
     """Play the experiment and open the study."""
-    file = {**EXPERIMENT, "tasks": {**EXPERIMENT["tasks"], "passages": passages}}
+    file = {**EXPERIMENT, "tasks": {"set": "sample", "passages": passages, "per_passage": 3}}
     async with database.session.begin() as session:
         await take_sample(session)
         experiment = (await start(session, parse_spec(file))).experiment
@@ -375,9 +380,7 @@ async def furnish(
         await studies.keep_seats(session, study.id, [experiment.id])
         study.codes = {"completed": "DONE", "screened_out": "OUT", "failed_checks": "FAILED"}
         await studies.set_state(session, study, "open", None)
-        rows = await session.execute(select(Question.text, Question.answers, Question.gold))
-        golds = {text: answers[gold] for text, answers, gold in rows}
-        return Stage(database, settings, study, await join_path(session, study), golds)
+        return Stage(database, settings, study, await join_path(session, study))
 
 
 def kinds(people: int) -> list[Kind]:
@@ -419,7 +422,7 @@ async def everybody(stage: Stage, address: str, people: int, seed: int, pace: fl
         jar, limit = aiohttp.CookieJar(unsafe=True), aiohttp.ClientTimeout(total=60)
         async with room, aiohttp.ClientSession(address, cookie_jar=jar, timeout=limit) as http:
             dice = random.Random(f"{seed}/{number}")
-            person = Person(f"pid-{number:03}", kind, http, stage.golds, dice, pace)
+            person = Person(f"pid-{number:03}", kind, http, stage.gold_of, dice, pace)
             await person.takes_part(stage.link)
             return person
 
@@ -448,7 +451,7 @@ async def _leave(stage: Stage, crowd: Sequence[Person]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is on record in the end, held against what each person did."""
+    """What is on record in the end, compared with what each person did."""
 
     checks: Mapping[str, bool]
     """Sentences of what has to be so, and whether it is."""
@@ -464,7 +467,7 @@ class Outcome:
 
 
 async def outcome(stage: Stage, crowd: Sequence[Person]) -> Outcome:
-    """Close the study, and hold what is on record against what each person did."""
+    """Close the study, and compare what is on record with what each person did."""
     spec = parse_study(stage.study.spec)
     async with stage.database.session.begin() as session:
         places = await enrolments.places_taken(session, stage.study.id)
