@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import fields
@@ -41,19 +42,20 @@ async def transaction() -> AsyncIterator[AsyncSession]:
 
 
 def confirm(question: str) -> None:
-    """Ask a question of yes or no. Raise UserError unless the answer is yes."""
-    from app.cli.running import Stopped
+    """Ask a question of yes or no on stderr. Raise UserError unless the answer is yes."""
+    from app.cli.console import say
 
-    try:
-        if typer.confirm(question, err=True):
-            return
-    except typer.Abort as error:
-        import sys
+    say(f"{question} [y/N]")
+    answer = sys.stdin.readline()
+    if not answer:
+        raise UserError("Nothing was changed: write --yes where no one can be asked.")
+    if answer.strip().lower() not in ("y", "yes"):
+        raise UserError("Nothing was changed.")
 
-        if sys.stdin.isatty():
-            raise Stopped from error
-        raise UserError("Nothing was changed: write --yes where no one can be asked.") from error
-    raise UserError("Nothing was changed.")
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -272,8 +274,9 @@ def delete(
         counts = run_to_end(_status(name))[1]
         confirm(f"Delete {name} with its {counts.total:,} trials and judgements for good?")
     found = run_to_end(_delete(name, with_people))
-    people = f", and what {found['people']:,} people did" if found["people"] else ""
-    print(f"{name} is deleted: {found['trials']:,} trials and {found['verdicts']:,} verdicts{people}.")
+    people = f", with what {found['people']:,} people did" if found["people"] else ""
+    gone = f"{counted(found['trials'], 'trial')} and {counted(found['verdicts'], 'verdict')}"
+    print(f"{name} is deleted: {gone}{people}.")
 
 
 async def _delete(name: str, people: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.arguments import AsJson, NewName, Yes
-from app.cli.managing import confirm, transaction
+from app.cli.managing import confirm, counted, transaction
 from app.cli.remote import remote_arena
 from app.cli.running import run_to_end
 
@@ -100,7 +100,8 @@ def delete(name: SetName, yes: Yes = False) -> None:
     if not yes:
         confirm(f"Delete the task set {name} for good?")
     found = run_to_end(_delete(name))
-    print(f"{name} is deleted: {found['passages']:,} passages and {found['questions']:,} questions.")
+    gone = f"{counted(found['passages'], 'passage')} and {counted(found['questions'], 'question')}"
+    print(f"{name} is deleted: {gone}.")
 
 
 async def _delete(name: str) -> dict[str, Any]:

@@ -28,8 +28,8 @@ def refuse_another(
 ) -> None:
     """Raise SpecError where a file is another than the one that was frozen, or was frozen by newer rules.
 
-    Specs of the first version of the rules do not say what their file stated. There every setting counts, and those that
-    are younger than the spec have their default.
+    Specs of the first version of the rules do not say what their file stated. There every setting counts but those in
+    `FORMER`, and those that are younger than the spec have their default.
     """
     version = stored.get("rules", 1)
     if version > RULES:
@@ -39,7 +39,9 @@ def refuse_another(
         )
     then = stored.get("stated")
     said = None if then is None else frozenset([*then, *stated])
-    different = next(_differences(with_defaults(as_file(stored)), new, (), said), None)
+    paths = _differences(with_defaults(as_file(stored)), new, (), said)
+    here = frozenset(stated)
+    different = next((path for path in paths if said or not _is_former_default(stored, path, here)), None)
     if different is None:
         return
     path = _written(different)
@@ -67,6 +69,19 @@ def _differences(old: Any, new: Any, path: Path, stated: frozenset[str] | None) 
             yield from _differences(one, other, (*path, str(place)), stated)
     elif old != new and (stated is None or _states(stated, path)):
         yield path
+
+
+FORMER = {"consultancy": {"questions": "none"}, "open-consultancy": {"questions": "none"}}
+"""Settings of protocols whose default was another under version 1 of the rules, with that default."""
+
+
+def _is_former_default(stored: Mapping[str, Any], path: Path, stated: frozenset[str]) -> bool:
+    """Return whether a setting that the file does not state was frozen at a default of version 1 of the rules."""
+    if len(path) != 3 or path[0] != "arms" or _states(stated, path):
+        return False
+    arm = stored["arms"][int(path[1])]
+    former = FORMER.get(arm["protocol"], {})
+    return path[2] in former and arm.get(path[2]) == former[path[2]]
 
 
 def _are_lists(old: Any, new: Any) -> bool:

@@ -151,6 +151,18 @@ def test_a_preset_goes_on_after_its_settings_changed() -> None:
     compare(stored, data)
 
 
+def test_a_former_default_of_the_first_rules_is_read_as_it_was_meant() -> None:
+    data = spec()
+    del data["arms"]["consultancy"]["questions"]
+    stored = of_the_first_rules(as_stored(data))
+    assert stored["arms"][2]["questions"] == "judge"
+    stored["arms"][2]["questions"] = "none"
+    compare(stored, data)
+    data["arms"]["consultancy"]["questions"] = "judge"
+    with pytest.raises(SpecError, match=r"\(arms\[2\]\.questions differs\)"):
+        compare(stored, data)
+
+
 def test_a_spec_of_newer_rules_says_so() -> None:
     stored = {**as_stored(full()), "rules": RULES + 1}
     with pytest.raises(
