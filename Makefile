@@ -9,7 +9,11 @@ SERVE ?= 1
 BENCH ?=
 FILE ?=
 WHEEL ?=
-OUTSIDE := ARENA_TEST_SERVER=outside $(BIN)/python -m pytest -n 2
+# Each of two processes has half of the tests, with the worlds of their modules; who is done first takes over half of what is left.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+OUTSIDE := ARENA_TEST_SERVER=outside $(PYTEST)
+# The files with a test of the outside server, so that no other has to be imported.
+MARKED = $$(grep -rl --include='*.py' mark.outside tests)
 # What pytest ends with where TESTS picks no test of the outside server.
 NONE := 5
 
@@ -45,11 +49,11 @@ simulations: setup ## Simulate the coverage of intervals for people and the powe
 	$(BIN)/python -m benchmarks.power
 
 test: setup browser ## Run the tests, and on an outside server those that may differ there (TESTS="-k quotes" picks some)
-	$(BIN)/python -m pytest -n 2 -m "not slow" $(TESTS)
-	$(OUTSIDE) -m "outside and database and not slow" $(TESTS) || test $$? = $(NONE)
+	$(PYTEST) -m "not slow" $(TESTS)
+	$(OUTSIDE) -m "outside and database and not slow" $(if $(TESTS),$(TESTS),$(MARKED)) || test $$? = $(NONE)
 
 test-all: setup browser ## Run every test, all of the database also on an outside server, with more examples (half an hour)
-	$(BIN)/python -m pytest -n 2 --hypothesis-profile=thorough $(TESTS)
+	$(PYTEST) --hypothesis-profile=thorough $(TESTS)
 	$(OUTSIDE) -m "database and not browser" $(TESTS) || test $$? = $(NONE)
 
 browser: setup ## Find a Chromium for the browser tests, or install Debian's

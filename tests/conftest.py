@@ -16,6 +16,8 @@ hypothesis.settings.register_profile("thorough", deadline=None, max_examples=100
 hypothesis.settings.load_profile("quick")
 
 share_compiled_statements()
+LONG = {"test_blinding.py", "test_kill_and_resume.py", "test_new_protocol.py"}
+"""Modules with a test of more than ten seconds."""
 CHOICE = os.environ.get("ARENA_TEST_SERVER", "embedded")
 
 
@@ -26,10 +28,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a database, so that `-m database` picks it."""
+    """Mark what needs a database, so that `-m database` picks it; long modules first, so that short tests fill the end."""
     for item in items:
         if "postgres" in getattr(item, "fixturenames", ()):
             item.add_marker("database")
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -90,12 +90,22 @@ class Server:
     def _create(self, name: str, template: str = "template0") -> None:
         names = (sql.Identifier(name), sql.Identifier(template))
         # Where nothing is synced to disk, copying files takes a third of the time of writing every block to the log.
-        self._do(sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(*names))
+        copying = " STRATEGY FILE_COPY" if self._chooses_strategy else ""
+        self._do(sql.SQL("CREATE DATABASE {} TEMPLATE {}" + copying).format(*names))
+
+    @cached_property
+    def _chooses_strategy(self) -> bool:
+        """Whether the server is new enough to be asked how to copy a database."""
+        with psycopg.connect(self._address, autocommit=True) as connection:
+            return connection.info.server_version >= 150000
 
     def _do(self, command: sql.Composed) -> None:
-        address = self._url.set(database="postgres").render_as_string(hide_password=False)
-        with psycopg.connect(address, autocommit=True) as connection:
+        with psycopg.connect(self._address, autocommit=True) as connection:
             connection.execute(command)
+
+    @property
+    def _address(self) -> str:
+        return self._url.set(database="postgres").render_as_string(hide_password=False)
 
 
 @contextmanager

@@ -67,7 +67,14 @@ def run(copy: Path, *arguments: str, **environment: str) -> "subprocess.Complete
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=copy,
-        env={**os.environ, "PYTHONPATH": str(copy), "COLUMNS": "120", **environment},
+        # Every run imports the same modules, which are compiled once.
+        env={
+            **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPATH": str(copy),
+            "COLUMNS": "120",
+            **environment,
+        },
         capture_output=True,
         text=True,
     )

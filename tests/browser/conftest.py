@@ -4,14 +4,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from app.records.database import Database
 from scripts.browser import WHAT_TO_DO, find
+from tests.browser.places import busy
 from tests.browser.served import WAIT, WIDTHS, Served, Stage, launched
+from tests.database import Server
 from tests.processes import Arena, Records
 from tests.web.conftest import copied, pattern, template
-from tests.web.world import Pattern, World, opened
+from tests.web.world import Pattern, World, opened, patterned
 
 __all__ = ["copied", "pattern", "template"]
 
@@ -53,6 +56,13 @@ async def world(database: Database, pattern: Pattern) -> AsyncIterator[World]:
     """People and a finished experiment that waits for judges."""
     async with opened(database, pattern.cast) as site:
         yield World(site, pattern.experiment)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def crowded(postgres: Server) -> AsyncIterator[Pattern]:
+    """An arena with something to see at every place, built once: what modules override `pattern` with to get copies of it."""
+    async with patterned(postgres, busy) as pattern:
+        yield pattern
 
 
 @pytest.fixture

@@ -1,21 +1,17 @@
 """Every page for every role, at both widths: nothing that axe-core finds, no complaint, nothing wider than the window."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from app.records.database import Database
 from app.web.security.permissions import ANYONE
-from tests.browser.places import FILES, PAGES, PLACES, busy, found, places_of
+from tests.browser.places import FILES, PAGES, PLACES, found, places_of
 from tests.browser.served import Stage, faults
-from tests.web.world import World, opened
+from tests.web.world import Pattern
 
 
 @pytest.fixture
-async def world(database: Database) -> AsyncIterator[World]:
+def pattern(crowded: Pattern) -> Pattern:
     """A world with something to see at every place."""
-    async with opened(database) as site:
-        yield await busy(site)
+    return crowded
 
 
 def test_every_page_there_is_is_looked_at() -> None:

@@ -1,7 +1,6 @@
 """Browsers that run no script: every page can be read, and every form there is can be submitted."""
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,7 +9,6 @@ import pytest
 from playwright.async_api import Page, Request, expect
 
 from app.records import people, studies
-from app.records.database import Database
 from app.services.passwords import hasher
 from app.web.security.permissions import (
     ADMINS,
@@ -23,13 +21,13 @@ from app.web.security.permissions import (
     SIGNED_IN,
     SITTERS,
 )
-from tests.browser.places import FORMS, busy, form_of, found, places_of
+from tests.browser.places import FORMS, form_of, found, places_of
 from tests.browser.served import Stage, faults
 from tests.exchange.archives import lines, written
 from tests.factories import passage
 from tests.servers import Script, ScriptedServer
 from tests.studies.made_up import enrolled, study_file
-from tests.web.world import World, opened
+from tests.web.world import Pattern, World
 
 BY_SCRIPT = {"seat_draft", "prolific_events"}
 """What no form sends: a script, where the forms hold the same, or a recruiter."""
@@ -38,10 +36,9 @@ OF_STUDIES = {name for name in FORMS if name.startswith(("part_", "study_join"))
 
 
 @pytest.fixture
-async def world(database: Database) -> AsyncIterator[World]:
+def pattern(crowded: Pattern) -> Pattern:
     """A world with something to see at every place."""
-    async with opened(database) as site:
-        yield await busy(site)
+    return crowded
 
 
 class Forms:

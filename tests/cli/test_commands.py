@@ -24,6 +24,8 @@ from tests.processes import PATIENCE, Arena, Ended, Process, Records, until, wri
 from tests.servers import Script, ScriptedServer
 
 PANEL = {"name": "again", "participants": {"dice": {"kind": "builtin", "name": "random"}}, "judges": ["dice"]}
+PROXY = {"ARENA_PUBLIC_URL": "https://Arena.example.org/", "ARENA_PORT": "0"}
+"""Settings of an arena behind a proxy."""
 TABLES = (
     "task_set",
     "passage",
@@ -365,6 +367,12 @@ def test_the_demo_prints_its_table_and_serves_only_where_it_is_told_to(
             == 1
         )
 
+    with Arena(tmp_path / "public", DATABASE_URL=database_url, **PROXY) as arena:
+        demo = arena.start("demo", "--serve")
+        until(lambda: "Ctrl-C" in demo.err, demo, every=0.1)
+        links = re.findall(r"^  \w+: +(\S+?)/invite/\S+$", demo.err, re.MULTILINE)
+        assert links == 4 * ["https://arena.example.org"]
+
 
 def test_a_report_as_a_page_stands_alone(arena: Arena, ferries: Path, tmp_path: Path) -> None:
     assert arena.run("run", write_spec(tmp_path / "small.yaml", spec())).code == 0
@@ -428,21 +436,17 @@ def test_a_page_is_not_made_of_an_arena_elsewhere(tmp_path: Path) -> None:
         is_one_sentence(arena.run("report", "small", "--format", "html"), "leave --server out")
 
 
-def test_a_proxys_address_stands_in_everything_that_is_printed(database_url: str, tmp_path: Path) -> None:
-    public = {"ARENA_PUBLIC_URL": "https://Arena.example.org/", "ARENA_PORT": "0"}
-    with Arena(tmp_path / "runs", DATABASE_URL=database_url, **public) as arena:
+def test_a_proxys_address_is_in_everything_that_is_printed(database_url: str, tmp_path: Path) -> None:
+    """In the links of a demo too: see the test of the demo."""
+    with Arena(tmp_path / "runs", DATABASE_URL=database_url, **PROXY) as arena:
         serving = arena.start("serve")
         until(lambda: "Ctrl-C" in serving.err, serving)
         assert re.match(
             r"The arena is at https://arena\.example\.org/ and listens at http://127\.0\.0\.1:\d+/ ;",
             serving.err,
         )
-        demo = arena.start("demo", "--serve")
-        until(lambda: "Ctrl-C" in demo.err, demo, every=0.1)
-        links = re.findall(r"^  \w+: +(\S+?)/invite/\S+$", demo.err, re.MULTILINE)
-        assert links == 4 * ["https://arena.example.org"]
     added = CliRunner().invoke(
-        cli, ["user", "add", "ada@x.org"], "a long password\n", {"DATABASE_URL": database_url, **public}
+        cli, ["user", "add", "ada@x.org"], "a long password\n", {"DATABASE_URL": database_url, **PROXY}
     )
     assert added.stdout == "ada@x.org can sign in as researcher at https://arena.example.org/sign-in.\n"
 

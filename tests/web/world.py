@@ -1,7 +1,7 @@
 """The people and the small experiment of the tests of pages, and browsers signed in as each of them."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -179,11 +179,13 @@ class Pattern:
 
 
 @asynccontextmanager
-async def patterned(postgres: Server) -> AsyncIterator[Pattern]:
+async def patterned(
+    postgres: Server, furnish: Callable[[Site], Awaitable[World]] = furnished
+) -> AsyncIterator[Pattern]:
     """A furnished arena, dropped at the end."""
     with postgres.fresh() as url:
         async with connected(postgres, url) as database, opened(database) as site:
-            world = await furnished(site)
+            world = await furnish(site)
         assert url.database is not None
         yield Pattern(url.database, site.cast, world.experiment)
 
