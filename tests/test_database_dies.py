@@ -110,9 +110,9 @@ def the_pages_say_so(browser: httpx.Client) -> None:
     page = browser.get("/invite/none")
     assert (page.status_code, page.headers["retry-after"]) == (503, "5")
     assert "cannot reach its database at the moment" in page.text
-    told = browser.get("/api/v1/experiments", headers={"Authorization": "Bearer none"})
-    assert told.status_code == 503
-    assert "cannot reach its database" in told.json()["error"]
+    refused = browser.get("/api/v1/experiments", headers={"Authorization": "Bearer none"})
+    assert refused.status_code == 503
+    assert "cannot reach its database" in refused.json()["error"]
     german = browser.get("/invite/none", headers={"Cookie": "arena_language=de"})
     assert "erreicht im Moment ihre Datenbank nicht" in german.text
     metrics = browser.get("/metrics").text

@@ -1,6 +1,6 @@
 """The order in which rows of studies are locked, so that no two transactions ever wait for each other.
 
-Whoever locks several of these takes them in this order, and never an earlier one after a later one:
+A transaction that locks several of these takes them in this order, and never an earlier one after a later one:
 
 1. the study (`enrolments.lock`, and `by_name` of `app.records.studies`);
 2. parts in it (`enrolments.of_account`); several at once and by id, before anything is done to one of them

@@ -51,7 +51,7 @@ async def look_of(session: AsyncSession, study: uuid.UUID) -> Look:
 
 
 async def unlike_items(session: AsyncSession, experiments: Collection[uuid.UUID]) -> str:
-    """Return what people do in every trial of these experiments and not in items, which can be told by it.
+    """Return what people do in every trial of these experiments and not in items, which differ visibly.
 
     It is empty where trials of at least one arm are like items, and where people judge none.
     """
