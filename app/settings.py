@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     """
     patience: float = Field(12, gt=0, le=10_000)
     """Hours for which an endpoint that does not answer is waited for."""
+    reply_megabytes: int = Field(16, ge=1, le=1024)
+    """Most megabytes of a model's reply that are read, unpacked. A longer one is an error of its server."""
     allowed_hosts: Listed = ("127.0.0.0/8", "::1")
     """Where `arena serve` may send requests to models: addresses, networks, names, each with a port or without."""
     vllm: str | None = None

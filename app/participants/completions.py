@@ -12,7 +12,7 @@ from app.participants import revisions
 from app.participants.base import Segment
 from app.participants.complaints import unwrapped
 from app.participants.failures import Unreadable, scrub
-from app.participants.thinking import Parted, part
+from app.participants.thinking import Parted, is_tangled, part
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,18 @@ MOST_STORED = 200_000
 """Most characters of one text of a reply that are stored, and of its log-probabilities."""
 
 
+MOST_WRITTEN = 1_000_000
+"""Most characters of a reply with the thinking in it: those of 200,000 tokens or so."""
+MOST_SAID = 200_000
+"""Most characters of a reply without its thinking, which are stored, read by others and shown."""
+_LOWER = "lower max_tokens, or choose a model that does not repeat itself"
+
+
+def _refuse_long(text: str, most: int) -> None:
+    if len(text) > most:
+        raise Unreadable(f"wrote more than {most:,} characters", _LOWER, again=False)
+
+
 def stored(sent: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a reply that is recorded, bounded: what is longer is cut, and says so."""
     return {name: _stored(value) for name, value in sent.items()}
@@ -83,7 +95,11 @@ def read(data: object) -> Reply:
     first = _first_tokens(logprobs)
     whole = not any(_CUT.fullmatch(str(choice.get(name))) for name in ("finish_reason", "stop_reason"))
     written, thought_apart = _content(message)
+    _refuse_long(written or "", MOST_WRITTEN)
+    if is_tangled(written or ""):
+        raise Unreadable("sent a reply with thousands of marks around its thinking", _LOWER)
     parted = part(written or "", whole=whole)
+    _refuse_long(parted.said, MOST_SAID)
     thought = "\n\n".join(filter(None, (thought_apart, parted.thought)))
     if not first:
         _check(written, parted, thought=bool(thought), whole=whole)

@@ -71,21 +71,33 @@ def _read(value: Any) -> _Number | None:
         if of := found["of"]:
             return _Number(written / float(of), percent=False) if float(of) else None
         return _Number(written, percent=bool(found["unit"]))
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Beyond these no number is a figure, and some whole ones are too large for a float. NaN is in no range.
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and -1e9 < value < 1e9
     return _Number(float(value), percent=False) if usable else None
 
 
 # ── JSON ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+MOST_BRACKETS = 2_000
+"""Brackets of a text that open no JSON, each of which takes time in proportion to the text."""
+
+
 def json_values(text: str) -> Iterator[Any]:
-    """Yield every JSON object and list in a text, in order, without nested ones."""
-    decoder, at = JSONDecoder(), 0
+    """Yield every JSON object and list in a text, in order, without nested ones.
+
+    After `MOST_BRACKETS` brackets that open no JSON, or where one is nested without end, there is none.
+    """
+    decoder, at, failed = JSONDecoder(), 0, 0
     while (start := re.compile(r"[\[{]").search(text, at)) is not None:
         try:
             value, at = decoder.raw_decode(text, start.start())
-        except (ValueError, RecursionError):  # A bracket that opens no JSON.
-            at = start.end()
+        except RecursionError:
+            return
+        except ValueError:  # A bracket that opens no JSON.
+            at, failed = start.end(), failed + 1
+            if failed > MOST_BRACKETS:
+                return
             continue
         yield value
 

@@ -121,6 +121,17 @@ def _tags(text: str) -> Iterator[_Tag]:
             yield _tag(found)
 
 
+MOST_TAGS = 2_000
+"""Tags around thinking in one reply, which is parted in time that grows with their square."""
+
+
+def is_tangled(text: str) -> bool:
+    """Return whether a reply has more tags around thinking than can be parted in good time."""
+    if len(text) <= MOST_TAGS * len("<think>"):
+        return False
+    return sum(tag.reasons for tag in _tags(text)) > MOST_TAGS
+
+
 def _tag(found: re.Match[str]) -> _Tag:
     parts = [part.casefold() for part in _PART.findall(found["name"])]
     named = [part for part in parts if part not in _BEGINS | _ENDS | {"of", "the", "my"}]

@@ -15,10 +15,11 @@ from app.participants.addresses import spoken_by
 from app.participants.base import EndpointSettings
 from app.participants.failures import OtherProtocol, Refused, Unreadable
 from app.participants.streams import joined
+from app.settings import settings as arena_settings
 
 MOST_BYTES = 16 * 2**20
-"""Most bytes of a reply that are read, unpacked. A reply of 100,000 tokens with 20 log-probabilities each has about
-as many.
+"""Most bytes of a reply that are read, unpacked, unless the settings say otherwise. A reply of 100,000 tokens with 20
+log-probabilities each has about as many.
 """
 
 MOST_DIGITS = 20
@@ -44,6 +45,7 @@ class Transport:
         self._settings = settings
         self._resolver = resolver
         self._key = settings.key()
+        self._most_bytes = arena_settings().reply_megabytes * 2**20
         self._opened: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -68,7 +70,7 @@ class Transport:
             headers={**self._headers(), **(headers or {})},
             allow_redirects=False,
         ) as response:
-            raw = await _bounded(response)
+            raw = await _bounded(response, self._most_bytes)
             if not 200 <= response.status < 300:
                 raise Refused(response.status, response.headers, _parsed_or_text(raw))
             return parsed(raw)
@@ -110,7 +112,7 @@ def _parameters(settings: EndpointSettings) -> dict[str, str]:
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _too_long(bytes_: int = MOST_BYTES) -> Unreadable:
+def _too_long(bytes_: int) -> Unreadable:
     return Unreadable(
         f"sent a reply of more than {bytes_ // 2**20} MB",
         "check what answers at its base_url, and lower max_tokens",
@@ -118,16 +120,16 @@ def _too_long(bytes_: int = MOST_BYTES) -> Unreadable:
     )
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+async def _bounded(response: aiohttp.ClientResponse, most: int) -> bytes:
     """Return the body, unpacked. Stop at the bound, so that a small packed reply cannot fill the memory."""
     unpack = _unpacker(response.headers.get("Content-Encoding", ""))
     body = bytearray()
-    if (response.content_length or 0) > MOST_BYTES:
-        raise _too_long()
+    if (response.content_length or 0) > most:
+        raise _too_long(most)
     async for chunk in response.content.iter_any():
-        body += unpack(chunk, MOST_BYTES + 1 - len(body))
-        if len(body) > MOST_BYTES:
-            raise _too_long()
+        body += unpack(chunk, most + 1 - len(body))
+        if len(body) > most:
+            raise _too_long(most)
     return bytes(body)
 
 
