@@ -5,6 +5,7 @@ import logging
 import math
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence, Set
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -50,8 +51,8 @@ WITHOUT_KEY = 15
 REPORT = 1.0
 """Seconds between two looks at which endpoints are paused."""
 FORSAKEN = (
-    "Two workers in a row ended while they had it in hand, before it made a move, and a third one while it had nothing else "
-    "in hand: see why they ended (out of memory, for instance), then retry it."
+    "Two workers in a row ended while they had it in hand, before it made a move, the last one with nothing else in hand: "
+    "see why they ended (out of memory, for instance), then retry it."
 )
 FINISHING = 600.0
 """Longest wait for what is in hand when an experiment is paused, in seconds."""
@@ -318,17 +319,23 @@ class Rescue:
             stalled = await self.queue.job_manager.get_stalled_jobs(seconds_since_heartbeat=silent)
             dead = {job.id for job in stalled}
             found = {job.id: job for job in [*stalled, *await self.hands.dropped(self.queue)]}
-            for job in (job for number, job in found.items() if number in self.suspects):
-                await self._take_up(job, its_worker_died=job.id in dead)
+            forsaken = [job for number, job in found.items() if number in self.suspects]
+            in_hand = Counter(job.worker_id for job in stalled)
+            for job in forsaken:
+                only = job.worker_id is not None and in_hand[job.worker_id] == 1
+                await self._take_up(job, its_worker_died=job.id in dead, only=only)
             self.suspects = found.keys() - self.suspects
             for experiment in self.experiments:
                 await enqueue_orphans(session, experiment)
 
-    async def _take_up(self, job: Job, *, its_worker_died: bool) -> None:
-        """Queue a forsaken job again, or fail its play where a worker died that did it alone."""
+    async def _take_up(self, job: Job, *, its_worker_died: bool, only: bool) -> None:
+        """Queue a forsaken job again, or fail its play where it is what its workers died of.
+
+        `only` says that its worker had nothing else in hand.
+        """
         # In a separate transaction: the queue changes the same row over another connection.
         async with self.database.session.begin() as session:
-            fate = await after_death(session, job) if its_worker_died else "again"
+            fate = await after_death(session, job, only=only) if its_worker_died else "again"
             guilty = fate == "guilty"
             row = await plays.load(session, uuid.UUID(str(job.task_kwargs["id"]))) if guilty else None
             if row is not None:

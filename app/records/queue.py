@@ -167,18 +167,19 @@ async def wake(session: AsyncSession, experiments: Collection[uuid.UUID] | None)
     await session.execute(update(_jobs).where(*put_off, which).values(scheduled_at=None))
 
 
-async def after_death(session: AsyncSession, job: Job) -> Literal["again", "alone", "guilty"]:
+async def after_death(session: AsyncSession, job: Job, *, only: bool) -> Literal["again", "alone", "guilty"]:
     """Note that the worker of a job died, and return what to do with the job.
 
-    It is done again the first time, and where its play made a move since; then alone, since its worker may have died of
-    another job. It is guilty where its worker died while it was alone.
+    It is done again the first time, and where its play made a move since. The second time it is guilty where it was the
+    `only` one that the worker had in hand. Else it is done alone, since its worker may have died of another job, and is
+    guilty where its worker dies then.
     """
     play = uuid.UUID(str(job.task_kwargs["id"]))
     moves = await session.scalar(select(func.count()).select_from(Move).where(Move.play_id == play))
     if job.task_kwargs.get(MOVES) != moves:
         await _note(session, job, {MOVES: moves, ALONE: None})
         return "again"
-    if job.task_kwargs.get(ALONE) == "running":
+    if only or job.task_kwargs.get(ALONE) == "running":
         return "guilty"
     await _note(session, job, {ALONE: "wanted"})
     return "alone"
