@@ -8,6 +8,7 @@ import json
 import os
 import queue
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -45,7 +46,12 @@ class OverBound(BadTemplate):
 
 
 class _Ended(Exception):
-    """The process ended, or was ended, before it replied."""
+    """The process ended before it replied, or is ended since it does not."""
+
+    def __init__(self, *, of_request: bool) -> None:
+        super().__init__()
+        self.of_request = of_request
+        """Whether that is known to be for the request: else another process may have ended it."""
 
 
 class _Process:
@@ -63,9 +69,18 @@ class _Process:
             process.stdin.flush()
             found: dict[str, Any] = json.loads(_line(process))
         except (OSError, ValueError) as error:
+            of_request = self._ended_by() in (None, -signal.SIGPROF)
             self.close()
-            raise _Ended from error
+            raise _Ended(of_request=of_request) from error
         return found
+
+    def _ended_by(self) -> int | None:
+        """Return how the process ended, None where it goes on without a reply."""
+        assert self._process is not None
+        try:
+            return self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            return None
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
@@ -110,6 +125,16 @@ def _line(process: subprocess.Popen[bytes]) -> bytes:
     return bytes(line)
 
 
+def _twice(process: _Process, request: bytes) -> dict[str, Any]:
+    """Return the reply to a request, asked again where the process may have ended for another reason. Raise _Ended."""
+    try:
+        return process.ask(request)
+    except _Ended as ended:
+        if ended.of_request:
+            raise
+    return process.ask(request)
+
+
 class Renderers:
     """The processes of this one. Use it from any thread: a call waits for its reply."""
 
@@ -143,7 +168,7 @@ class Renderers:
             raise OverBound(known)
         process = self._idle.get()
         try:
-            reply = process.ask(json.dumps(asked).encode())
+            reply = _twice(process, json.dumps(asked).encode())
         except _Ended:
             reply = {"rule": True, "error": f"it takes more than {CPU_SECONDS:g} s, or too much memory"}
         finally:

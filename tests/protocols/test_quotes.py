@@ -1,14 +1,17 @@
 """Quotes are verified against the passage, whatever a debater types."""
 
 import re
+import time
 import unicodedata
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from app.protocols import quotes
 from app.protocols.quotes import (
     MAX_GAP,
     MAX_SEGMENTS,
@@ -688,3 +691,60 @@ def test_many_wrong_quotes_of_a_long_passage_are_each_found_near() -> None:
 def test_the_index_of_a_passage_is_built_once() -> None:
     assert indexed(TEXT) is indexed(TEXT)
     assert indexed(TEXT).text == TEXT
+
+
+class Exhaustive(IndexedPassage):
+    """Looks at every place, as the search did before it was bounded."""
+
+    def first(self, piece: Any, effort: Any) -> Any:
+        found = list(self._occurrences(piece, quotes._Effort()))
+        return next((place for place in found if place.exact), found[0] if found else None)
+
+
+WORDS_OF_TEXT = TEXT.split()
+PART = st.tuples(st.integers(0, len(WORDS_OF_TEXT) - 2), st.integers(1, 18)).map(
+    lambda at: WORDS_OF_TEXT[at[0] : at[0] + at[1]]
+)
+QUOTED = st.lists(PART, min_size=1, max_size=3).flatmap(
+    lambda parts: st.sampled_from([" ... ", " … ", " ", " [...] ", " wrong "]).map(
+        lambda between: between.join(" ".join(part) for part in parts)
+    )
+)
+
+
+@given(st.lists(st.tuples(QUOTED, st.sampled_from([str, str.upper, str.title])), min_size=1, max_size=6))
+def test_ordinary_speeches_are_marked_as_by_a_search_without_bound(said: list[tuple[str, Any]]) -> None:
+    raw = " ".join(f"It says <quote>{changed(words)}</quote>." for words, changed in said)
+    assert mark(raw, PASSAGE) == mark(raw, Exhaustive(TEXT))
+
+
+LETTERS = IndexedPassage("a " * 13_000)
+
+
+@pytest.mark.parametrize(
+    ("quote", "statuses"),
+    [
+        ("a a a a", {Status.EXACT}),
+        ("A A A A", {Status.NORMALISED}),
+        ("a a a a b", {Status.NEAR}),
+        ("a a ... a a ... a a", {Status.NORMALISED, Status.EXACT}),
+        (f"{'a ' * 398}b", {Status.ABSENT, Status.NEAR}),
+        ("aa aa a a a", {Status.NEAR, Status.ABSENT, Status.TOO_SHORT}),
+    ],
+)
+def test_a_speech_of_many_quotes_of_a_monotonous_passage_takes_little_time(
+    quote: str, statuses: set[Status]
+) -> None:
+    raw = f"<quote>{quote}</quote> " * (100_000 // (len(quote) + 16))
+    began = time.process_time()
+    marked = mark(raw, LETTERS)
+    assert time.process_time() - began < 5
+    assert {each.status for each in marked.quotes} <= statuses
+
+
+def test_quotes_are_not_checked_after_all_effort_and_short_searches_are() -> None:
+    odd = [f"{'a ' if number & 1 else 'a'}{'aa ' * 3}{'a' * (number % 60)}a a" for number in range(2_000)]
+    raw = " ".join(f"<quote>{words}</quote>" for words in [*odd, "the only words here"])
+    found = mark(raw, IndexedPassage(f"{'a ' * 13_000}. These are the only words here."))
+    assert found.quotes[-1].status == Status.EXACT
+    assert Status.TOO_SHORT in {each.status for each in found.quotes}
