@@ -181,7 +181,7 @@ def unpacked(value: Any) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def _tuple_of(names: tuple[str, ...]) -> type[Any]:
-    return namedtuple("Values", names)  # type: ignore[misc]
+    return namedtuple("Values", names)
 
 
 # ── the process ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -217,7 +217,16 @@ def _names(chance: random.Random, files: Files) -> Files:
     """Change a name in a container: outside of it, a folder, longer, missing."""
     name = chance.choice([*files])
     data = files[name]
-    others = (f"../../{name}", f"/{name}", f"{name}/", name.upper(), f"a/{name}", "x" * 300, "\u202e" + name, "")
+    others = (
+        f"../../{name}",
+        f"/{name}",
+        f"{name}/",
+        name.upper(),
+        f"a/{name}",
+        "x" * 300,
+        "\u202e" + name,
+        "",
+    )
     kept = {key: value for key, value in files.items() if key != name}
     new = chance.choice(others)
     return {**kept, new: b"" if new.endswith("/") else data} if new else kept

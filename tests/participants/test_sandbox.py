@@ -59,9 +59,10 @@ def in_block(body: str) -> str:
 
 @pytest.mark.parametrize("body", [*BY_RULE.values(), *BY_LIMIT.values()], ids=[*BY_RULE, *BY_LIMIT])
 def test_a_template_that_computes_too_much_is_refused_in_a_sentence(body: str) -> None:
-    with pytest.raises(PromptError, match="computes more than it may|is too much to read") as error:
+    with pytest.raises(PromptError, match=r"computes more than it may|is too much to read") as error:
         check("big.jinja", in_block(body))
-    assert len(str(error.value)) < 400 and "big.jinja" in str(error.value)
+    assert len(str(error.value)) < 400
+    assert "big.jinja" in str(error.value)
 
 
 @pytest.mark.parametrize("body", BY_RULE.values(), ids=BY_RULE)
@@ -90,7 +91,8 @@ def test_prompts_of_copied_templates_are_those_of_the_arenas_own() -> None:
     sources = load({}, "debate")
     copied = {name: f"{source}\n{{# mine #}}\n" for name, source in sources.items()}
     own, others = PromptBook(sources), PromptBook(copied)
-    assert own.is_shipped and not others.is_shipped
+    assert own.is_shipped
+    assert not others.is_shipped
     for shown in (seen(speech_ask()), seen(ask("belief", "belief"))):
         assert others.segments("debate", shown) == own.segments("debate", shown)
 
@@ -99,7 +101,7 @@ def test_a_text_printed_without_end_is_refused() -> None:
     """What is printed of a passage is put in after rendering, and counts as much."""
     body = "{% block passage %}{% for a in 'x' * 100000 %}{{ passage }}{% endfor %}{% endblock %}"
     sources = load({}, "debate") | {"debate/debater": body}
-    with pytest.raises(PromptError, match="`passage` of the prompt template .* computes more than it may"):
+    with pytest.raises(PromptError, match=r"`passage` of the prompt template .* computes more than it may"):
         PromptBook(sources).segments("debate", seen(speech_ask()))
 
 
