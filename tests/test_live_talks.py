@@ -179,8 +179,8 @@ async def test_a_person_waits_until_a_second_one_comes_and_then_it_goes_on_by_it
 
     two, there, _ = await talks.sit("Emil")
     assert await news(one, here, room=at) == 200
-    page = (await one.get(here)).text
-    assert re.search(r"Time for this turn: (2:0|1:5)\d", page), "before a worker has looked"
+    shown = (await one.get(here)).text
+    assert re.search(r"Time for this turn: (2:0|1:5)\d", shown), "before a worker has looked"
     await advanced(site)
     for browser, seat in ((one, here), (two, there)):
         page = await browser.get(seat)
@@ -586,7 +586,8 @@ async def test_a_page_that_a_talk_outran_shows_how_the_talk_is_now(
     talks = await live(site, {})
     (one, here, _), (two, there, _) = await talks.pair()
     await talks.change("UPDATE seat SET ends_at = NULL, closes_at = NULL")
-    real, outran = site.app.state.engine.turn, []
+    real = site.app.state.engine.turn
+    outran: list[uuid.UUID] = []
 
     async def turn(db: Any, seat: uuid.UUID, **more: Any) -> Any:
         found = await real(db, seat, **more)

@@ -188,7 +188,7 @@ async def test_items_between_trials_that_could_be_told_from_all_of_them_are_refu
         f"checks: people could tell attention checks and gold items from trials, in which they {does}: "
         "leave these items out, or name another experiment."
     )
-    await created(database, name="without", checks={})
+    await created(database, None, name="without", checks={})
     assert (await steered(database, "without", "open")).state == "open"
 
 
