@@ -6,6 +6,7 @@ import asyncio
 import re
 import signal
 import time
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from aiohttp import web
 
 from app.participants import prompts
 from app.records import people, tokens
@@ -31,7 +33,7 @@ MOST_SECONDS = 1.0
 
 @pytest.fixture
 def arena(tmp_path: Path, database_url: str) -> Iterator[Arena]:
-    settings = {"ARENA_HEARTBEAT": "0.4", "ARENA_STALLED_AFTER": "2"}
+    settings = {"ARENA_HEARTBEAT": "0.4", "ARENA_STALLED_AFTER": "2", "ARENA_PATIENCE": "0.001"}
     home = str(tmp_path / "home")
     with Arena(tmp_path, DATABASE_URL=database_url, ARENA_HOME=home, **settings) as arena:
         yield arena
@@ -170,7 +172,85 @@ async def test_inputs_that_would_hang_a_server_get_a_sentence(
     again, address = serve(arena)
     await seconds_of_a_page(address)
     again.signal(signal.SIGINT)
-    assert again.wait().code == 0
+    assert again.wait().code == 130
+
+
+# ── replies ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def packed_zeros(megabytes: int) -> bytes:
+    """A gzip body that unpacks to so much white space."""
+    packer = zlib.compressobj(1, wbits=zlib.MAX_WBITS | 16)
+    blank = b" " * 2**20
+    return b"".join([*(packer.compress(blank) for _ in range(megabytes)), packer.flush()])
+
+
+def saying(text: str) -> str:
+    """A chat completion, as JSON that may hold any number."""
+    return f'{{"choices": [{{"message": {{"content": "{text}"}}, "finish_reason": "stop"}}], "usage": {{"prompt_tokens": 1}}}}'
+
+
+BODIES: dict[str, tuple[bytes, dict[str, str]]] = {
+    "packed": (packed_zeros(512), {"Content-Encoding": "gzip"}),
+    "long": (b" " * 40_000_000, {}),
+    "a long text": (saying("word " * 300_000).encode(), {}),
+    "NaN": (saying("x").replace('"prompt_tokens": 1', '"prompt_tokens": NaN').encode(), {}),
+    "a large number": (saying("x").replace('"prompt_tokens": 1', f'"prompt_tokens": {10**25}').encode(), {}),
+    "400 digits": (saying("x").replace('"prompt_tokens": 1', f'"prompt_tokens": {"9" * 400}').encode(), {}),
+    "tags": (saying("</think>" * 50_000).encode(), {}),
+    "depth": (b"[" * 1_000_000, {}),
+    "quotes": (saying("<quote>a a a a</quote> " * 4_300).encode(), {}),
+    "numbers in words": (saying(f'{{\\"A\\": {"9" * 400}, \\"B\\": NaN}}').encode(), {}),
+}
+
+
+@asynccontextmanager
+async def replying() -> AsyncIterator[str]:
+    """A model server whose replies are bombs, another kind for each model; yields its base URL."""
+
+    async def complete(request: web.Request) -> web.Response:
+        asked = await request.json()
+        body, headers = BODIES[asked["model"]]
+        return web.Response(body=body, headers=headers, content_type="application/json")
+
+    application = web.Application(client_max_size=2**26)
+    application.router.add_post("/v1/chat/completions", complete)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    at = web.TCPSite(runner, "127.0.0.1", 0)
+    await at.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.slow
+async def test_replies_that_would_end_a_worker_fail_their_trials(
+    database: Database, arena: Arena, records: Records
+) -> None:
+    monotonous = {**passage("Alba", questions=1), "text": "a " * 13_000}
+    await imported(database, monotonous)
+    async with replying() as base_url:
+        for number, kind in enumerate(BODIES):
+            data = modelled(base_url) | {"name": f"bomb-{number}"}
+            model = {**data["participants"]["strong"], "model": kind}
+            data |= {"participants": {"strong": model, "weak": model}}
+            await started(database, data)
+        server, address = serve(arena)
+        quiet, pages = await seconds_of_a_page(address), Pages(address)
+        open_plays = "SELECT count(*) FROM play WHERE state NOT IN ('done', 'failed') AND kind = 'talk'"
+        async with pages.asked_for():
+            await asyncio.to_thread(until, lambda: records.one(open_plays) == 0, server)
+    assert max(pages.waits)[0] < MOST_SECONDS + 5 * quiet, sorted(pages.waits)[-5:]
+    errors = [error for (error,) in records.all("SELECT error FROM play WHERE state = 'failed'")]
+    assert errors
+    assert all("the arena itself failed" not in error.lower() for error in errors), errors
+    assert "Traceback" not in server.err
+    [[largest]] = records.all("SELECT max(length(reply::text)) FROM call_attempt")
+    assert largest is None or largest < 1_000_000
+    server.signal(signal.SIGINT)
+    assert server.wait().code == 130
 
 
 async def test_a_template_that_was_stored_before_fails_its_trials_in_a_sentence(
@@ -193,4 +273,4 @@ async def test_a_template_that_was_stored_before_fails_its_trials_in_a_sentence(
     [error, *_] = [error for (error,) in records.all("SELECT error FROM play WHERE state = 'failed'")]
     assert "computes more than it may" in error
     server.signal(signal.SIGINT)
-    assert server.wait().code == 0
+    assert server.wait().code == 130

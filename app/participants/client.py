@@ -34,6 +34,7 @@ from app.participants.base import (
     UnknownModel,
     Unreachable,
 )
+from app.participants.beside import beside, is_large
 from app.participants.complaints import complaint_in
 from app.participants.completions import Reply, listed, messages, read, scrubbed, stored
 from app.participants.concurrency import Limit
@@ -532,7 +533,8 @@ class Client:
                 raise OtherProtocol(protocol)
             if (objection := complaint_in(data)) is not None:
                 raise Refused(200, {}, objection)
-            reply = understood(scrubbed(data, self._secrets))
+            kept = scrubbed(data, self._secrets)
+            reply = await beside(understood, kept) if is_large(kept) else understood(kept)
             if len(reply.text) > MOST_TEXT:
                 raise Unreadable(*_TOO_MUCH, again=False)
             return reply

@@ -17,6 +17,7 @@ from app.participants.base import (
     Segment,
     Spent,
 )
+from app.participants.beside import LARGE, beside
 from app.participants.client import Client
 from app.participants.completions import Reply
 from app.participants.dialect import Change, superseded
@@ -84,6 +85,8 @@ class _Talk:
                 reply = await self._in_form(segments, wanted, number)
                 said = reply.text.strip()
                 self._refuse_echo(said, prompt, faults)
+                if len(reply.text) > LARGE:
+                    return _counted(await beside(self._read, wanted, reply, prompt, faults), number)
                 return _counted(self._read(wanted, reply, prompt, faults), number)
             except Unread as fault:
                 faults.append(fault)

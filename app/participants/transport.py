@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractResolver
 
 from app.participants.addresses import spoken_by
 from app.participants.base import EndpointSettings
+from app.participants.beside import LARGE, beside
 from app.participants.failures import OtherProtocol, Refused, Unreadable
 from app.participants.streams import joined
 from app.settings import settings as arena_settings
@@ -73,7 +74,7 @@ class Transport:
             raw = await _bounded(response, self._most_bytes)
             if not 200 <= response.status < 300:
                 raise Refused(response.status, response.headers, _parsed_or_text(raw))
-            return parsed(raw)
+            return await beside(parsed, raw) if len(raw) > LARGE else parsed(raw)
 
     def _session(self) -> aiohttp.ClientSession:
         """Return the session, made at its first use, because it belongs to the running loop."""
