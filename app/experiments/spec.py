@@ -615,7 +615,7 @@ MOST_OF_A_KEY = 500
 def _refuse_long_number(node: yaml.ScalarNode) -> None:
     if len(node.value) > MOST_OF_A_NUMBER:
         raise SpecError(
-            f"line {node.start_mark.line + 1}: a number has at most {MOST_OF_A_NUMBER} characters; "
+            f"line {node.start_mark.line + 1}: a number cannot be read: it has more than {MOST_OF_A_NUMBER} characters; "
             "put a text in quotation marks."
         )
 
