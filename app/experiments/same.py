@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.experiments.spec import RULES, SpecError, with_defaults
+from app.protocols import PROTOCOLS
 
 FROZEN = ("rules", "stated")
 """Keys of a frozen spec that are in no file: the version of its rules, and the paths that its file states."""
@@ -28,8 +29,8 @@ def refuse_another(
 ) -> None:
     """Raise SpecError where a file is another than the one that was frozen, or was frozen by newer rules.
 
-    Specs of the first version of the rules do not say what their file stated. There every setting counts but those in
-    `FORMER`, and those that are younger than the spec have their default.
+    Specs of the first version of the rules do not say what their file stated. There every setting counts but
+    the `former_defaults` of protocols, and those that are younger than the spec have their default.
     """
     version = stored.get("rules", 1)
     if version > RULES:
@@ -71,16 +72,12 @@ def _differences(old: Any, new: Any, path: Path, stated: frozenset[str] | None) 
         yield path
 
 
-FORMER = {"consultancy": {"questions": "none"}, "open-consultancy": {"questions": "none"}}
-"""Settings of protocols whose default was another under version 1 of the rules, with that default."""
-
-
 def _is_former_default(stored: Mapping[str, Any], path: Path, stated: frozenset[str]) -> bool:
     """Return whether a setting that the file does not state was frozen at a default of version 1 of the rules."""
     if len(path) != 3 or path[0] != "arms" or _states(stated, path):
         return False
     arm = stored["arms"][int(path[1])]
-    former = FORMER.get(arm["protocol"], {})
+    former = PROTOCOLS[arm["protocol"]].former_defaults
     return path[2] in former and arm.get(path[2]) == former[path[2]]
 
 

@@ -2,7 +2,8 @@
 and no rebuttal.
 """
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -65,6 +66,8 @@ class Consultancy(Advised, Questioned):
     source = (
         "Khan et al. 2024 (arXiv 2402.06782), section 3; Michael et al. 2023 (arXiv 2311.08702), section 2"
     )
+
+    former_defaults: ClassVar[Mapping[str, Any]] = {"questions": "none"}
 
     rounds: int = Field(3, ge=1, le=20)
     """Number of statements of the consultant."""

@@ -555,6 +555,8 @@ class Protocol(BaseModel):
 
     moved: ClassVar[Mapping[str, str]] = {}
     """Settings of earlier versions that other protocols have now: what to write instead."""
+    former_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Settings whose default was another under the first version of the rules of specs, with that default."""
     word_switch: ClassVar[WordSwitch | None] = None
     """Two ways to spend the same words that reports compare, arm by arm."""
 
