@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, select
 
@@ -115,5 +116,7 @@ async def test_a_backup_of_each_schema_is_restored_and_upgraded(
 
 
 def rows(database: Database) -> dict[str, list[Any]]:
-    """Every row, without the numbers that sequences give next: migrations take some."""
+    """Every row, without the numbers that sequences give next: migrations take some. Sessions count as in use at their upgrade."""
+    with psycopg.connect(database.conninfo) as connection:
+        connection.execute("UPDATE session SET seen_at = created_at")
     return {name: found for name, found in contents(database).items() if name != "sequences"}

@@ -110,8 +110,10 @@ async def test_the_judge_asks_every_route_and_gets_what_judges_may_have(plain: R
     assert plain.asked >= set(PERMISSIONS)
     wanted = {name for name, roles in PERMISSIONS.items() if "judge" in roles}
     # Nobody knows a password; what judges get in the seats of talks is compared by `test_blinding_seats`, and what
-    # participants of a study get by `test_blinding_parts`. Events are signed by a recruiter's secret.
-    assert wanted - plain.routes <= {"sign_in", "study_join", "study_join_form", "prolific_events"}
+    # participants of a study get by `test_blinding_parts`. Events are signed by a recruiter's secret; figures for
+    # operators are refused, and readiness is that of the process, which has no worker here.
+    refused = {"sign_in", "study_join", "study_join_form", "prolific_events", "metrics", "readyz"}
+    assert wanted - plain.routes <= refused
 
 
 async def test_the_judge_reads_every_shape_of_transcript(silent: Original, plain: Read) -> None:
