@@ -229,6 +229,8 @@ async def test_a_worker_without_a_mouse_comes_to_the_questions(study: Opened, st
     page = await stage.newcomer()
     keys = Keyboard(page)
     await page.goto(study.link())
+    await keys.to("summary")
+    await keys.press("Enter")
     await keys.to("#word")
     await keys.write("heron")
     for button in ("Begin", "I agree", "Go on"):

@@ -45,7 +45,7 @@ async def verdicts(opened: Opened) -> int:
 async def test_a_person_goes_from_the_link_to_the_code(site: Site) -> None:
     opened = await opened_study(site)
     offer = await (await site.browser()).get(opened.link())
-    for promised in ("Who is right?", "20 min", "£3.00", "<dd>4</dd>", "pid-ada"):
+    for promised in ("Who is right?", "20 min", "£3.00", "4 trials are yours for sure", "pid-ada"):
         assert promised in offer.text
     ada = await joined(opened)
     assert ada.at == "/part/consent"
