@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import psycopg
-from procrastinate.exceptions import ConnectorException
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
@@ -17,8 +16,8 @@ Kind: TypeAlias = Literal["full", "busy", "away"]
 
 OUTAGE = (OperationalError, InterfaceError, NoConnection)
 """An error of the database itself, not of the request."""
-RAW_OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError, ConnectorException)
-"""The same in the words of the driver, and of the queue."""
+RAW_OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError)
+"""The same in the words of the driver."""
 
 SENTENCES: dict[Kind, str] = {
     "full": "The disk is full: make room where ARENA_HOME and the database are. Nothing that was committed is lost, and what waits "
@@ -57,6 +56,9 @@ def kind_of(error: BaseException) -> Kind | None:
 
 def _is_away(error: BaseException) -> bool:
     """Return whether the database did not answer. The queue wraps errors of every kind, which then follow."""
+    # Here, because commands that need no queue would wait for it to load.
+    from procrastinate.exceptions import ConnectorException
+
     if isinstance(error, ConnectorException):
         return error.__cause__ is None
     return isinstance(error, (*OUTAGE, *RAW_OUTAGE))

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
+from procrastinate.exceptions import ConnectorException
 
 from app import languages
 from app.languages import gettext as _
@@ -40,7 +41,7 @@ def handle_outages(app: FastAPI) -> None:
         database.outage.saw(error)
         return unavailable(request, kind)
 
-    for each in (*OUTAGE, *RAW_OUTAGE):
+    for each in (*OUTAGE, *RAW_OUTAGE, ConnectorException):
         app.add_exception_handler(each, away)
 
 

@@ -211,6 +211,8 @@ async def test_a_researcher_does_everything_without_script(
     await _make_and_revoke_a_token(forms)
     await _add_and_try_a_model(forms)
     await _watch_a_studys_people(forms, ids)
+    await forms.open("/account/tokens")
+    await forms.press("Sign out everywhere")
     forms.check(RESEARCHERS)
 
 

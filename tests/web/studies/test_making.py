@@ -172,7 +172,9 @@ async def test_what_is_wrong_is_said_above_the_form_and_marked_and_nothing_is_lo
     assert entered(page)["people"] == "many"
     assert re.search(r'<input id="people"[^>]*aria-invalid="true"', page.text)
     page = await press(alice, page, "save", people="2", **{"questions.0.answers": "Yes\nNo"})
-    assert problem(page).startswith("pages.comprehension: mark one answer of the question “A speaker argues")
+    assert problem(page).startswith(
+        "pages.comprehension: mark one answer of the question “A speaker sounds sure."
+    )
     page = await press(alice, page, "save", **{"questions.0.answers": "* Yes\n* No"})
     assert "mark one answer" in problem(page)
     page = await press(alice, page, "save", **{"questions.0.answers": "* Yes\nNo", "title": ""})

@@ -356,7 +356,7 @@ async def read_all(
         answer = await browser.get(place, headers=headers)
         nonce = re.findall(r"'nonce-([\w-]{22})'", answer.headers.get("content-security-policy", ""))
         said = answer.content.replace(nonce[0].encode(), b"") if nonce else answer.content
-        found[place] = answer.status_code, re.sub(rb"(Moves a minute</dt><dd>)\d+", rb"\1", said)
+        found[place] = answer.status_code, re.sub(rb"(Moves a minute</dt><dd>)[\d,]+", rb"\1", said)
     return found
 
 
