@@ -44,9 +44,14 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
         yield started
 
 
-@pytest.fixture(params=WIDTHS.values(), ids=WIDTHS.keys())
+@pytest.fixture(
+    params=[
+        pytest.param(WIDTHS["phone"], id="phone"),
+        pytest.param(WIDTHS["desktop"], id="desktop", marks=pytest.mark.slow),
+    ]
+)
 def width(request: pytest.FixtureRequest) -> int:
-    """Width of the window in pixels: each test that asks for it runs on a desktop and on a phone."""
+    """Width of the window in pixels: a phone's, where there is less room, and in `make test-all` a desktop's too."""
     chosen: int = request.param
     return chosen
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +16,7 @@ from app.services import studies
 from app.services.invites import invite_path
 from app.studies.spec import Page
 from app.web.app import ROUTERS
-from app.web.security.permissions import PERMISSIONS, needs_token
+from app.web.security.permissions import ANYONE, PERMISSIONS, needs_token
 from models import Account, Arm, Enrolment, ModelCall, Participant, Question, Study, Trial
 from tests.factories import finished, imported, market, passage, played, started
 from tests.servers import Script, ScriptedServer
@@ -138,6 +139,12 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "api_docs": ("/api",),
 }
 """Where each page is looked at, by the name of its route; `WHO` stands for the role of who looks."""
+
+
+VISITORS = [
+    pytest.param(who, marks=pytest.mark.slow) if who == "researcher" else who for who in sorted(ANYONE)
+]
+"""Whose pages are looked at. An admin has every page of a researcher, with more on it; those are part of `make test-all`."""
 
 
 def places_of(who: str) -> list[str]:

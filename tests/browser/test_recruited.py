@@ -207,7 +207,6 @@ async def test_every_end_of_a_submission_from_prolifics_link_to_the_pay(
     await slow.page.goto("/part")
     await slow.ends_without_code("Your time is over")
     hands_in("tom", "TIMED-OUT")
-    await hours_pass(database, -3)
 
     withdrawing = await arrives("will")
     await withdrawing.to_all_trials(study, "will")
