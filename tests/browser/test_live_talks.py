@@ -107,7 +107,7 @@ async def test_when_one_leaves_the_other_is_told_so_and_goes_on(stage: Stage, re
     assert records.one(STATE) == "failed"
 
 
-@pytest.mark.parametrize("saved", [True, False])
+@pytest.mark.parametrize("saved", [True, pytest.param(False, marks=pytest.mark.slow)])
 async def test_when_the_time_is_over_what_was_saved_is_sent_or_the_talk_ends(
     stage: Stage, saved: bool
 ) -> None:

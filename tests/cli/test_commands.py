@@ -255,6 +255,7 @@ def test_the_doctor_names_the_right_address_and_what_servers_do_not_take(
     assert f"write base_url: {server.base_url} (the address of its OpenAI-compatible interface)" in tried.out
 
 
+@pytest.mark.slow
 def test_a_run_that_is_taken_up_again_waits_for_its_endpoint_and_the_doctor_says_so(
     arena: Arena, records: Records, ferries: Path, tmp_path: Path
 ) -> None:

@@ -86,11 +86,12 @@ def site(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             assert "Traceback" not in ended.err
 
 
+@pytest.mark.slow
 def test_naive_consultancy_and_debate_run_with_a_real_model(site: Site, tmp_path: Path) -> None:
     ended = site.arena.run("run", write_spec(tmp_path / "real.yaml", site.spec("real")))
     assert ended.code == 0, ended.err
     for arm in ("naive", "consultancy", "debate"):
-        assert re.search(rf"│ {arm} ", ended.out), ended.out
+        assert re.search(rf"^{arm}[ (]", ended.out, re.MULTILINE), ended.out
     assert site.records.states() == [("trial", "done", 2 + 4 + 2), ("judgement", "done", 2 + 4 + 2)]
     speeches = site.records.all("SELECT content->'said'->>'text' FROM move WHERE content->>'kind' = 'speech'")
     assert len(speeches) == 4 * 2 + 2 * 2 * 2
