@@ -27,6 +27,14 @@ from tests.factories import finished, passage, played, spec, started
 from tests.web.world import Site, World
 
 
+@pytest.fixture(autouse=True)
+def patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages wait for the whole report, however busy the machine is; not where a test is about what comes before it."""
+    if "held_up" not in request.fixturenames:
+        monkeypatch.setattr("app.reports.report_cache.PATIENCE", 60)
+        monkeypatch.setattr("app.reports.report_cache.MOMENT", 60)
+
+
 @pytest.fixture
 async def experiment(site: Site) -> Experiment:
     """A finished experiment of the command line with every arm, judged by two built-ins at each step."""
@@ -536,6 +544,7 @@ async def test_while_the_verdicts_are_read_the_page_says_so(
         return await facts(*given)
 
     monkeypatch.setattr("app.reports.report_cache.facts", slowly)
+    monkeypatch.setattr("app.reports.report_cache.PATIENCE", 0.5)
     alice = await site.browser("alice")
     page = await alice.get(PAGE)
     assert "Reading the verdicts." in page.text
@@ -557,6 +566,7 @@ async def test_a_page_does_not_wait_to_know_whether_anything_has_changed(
         return await version(*given)
 
     monkeypatch.setattr("app.records.verdicts.version", slowly)
+    monkeypatch.setattr("app.reports.report_cache.PATIENCE", 0.5)
     alice = await site.browser("alice")
     assert "Looking for what has changed." in (await alice.get(PAGE)).text
     assert "Looking for what has changed." in (await alice.get(f"{PAGE}/progress")).text
