@@ -115,9 +115,11 @@ def _line(process: subprocess.Popen[bytes]) -> bytes:
     """Return the next line that a process writes. Raise ValueError where it ends, takes too long or writes too much."""
     assert process.stdout is not None
     number = process.stdout.fileno()
+    waiting = select.poll()  # `select` refuses numbers from 1,024 on, which a server with many visitors has.
+    waiting.register(number, select.POLLIN)
     line, until = bytearray(), time.monotonic() + WALL_SECONDS
     while not line.endswith(b"\n"):
-        ready, _, _ = select.select([number], [], [], max(0.0, until - time.monotonic()))
+        ready = waiting.poll(1000 * max(0.0, until - time.monotonic()))
         more = os.read(number, 1 << 16) if ready else b""
         line += more
         if not more or len(line) > _MOST_LINE:

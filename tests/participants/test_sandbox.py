@@ -1,7 +1,10 @@
 """Templates that compute more than they may are refused in a sentence, and everything else goes on meanwhile."""
 
 import asyncio
+import os
+import resource
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -140,6 +143,20 @@ def test_the_process_has_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
             assert b"sk-of-the-arena" not in environment.read()
     finally:
         process.close()
+
+
+def test_replies_are_read_where_the_process_has_many_files_open() -> None:
+    """`select` would refuse a file whose number is 1,024 or more."""
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, most), most))
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 1200, "this system allows too few open files"
+    process = rendering._Process()
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (least, most))
+        stack.callback(process.close)
+        for _ in range(1100):
+            stack.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        assert process.ask(b'{"source": "x"}')["done"]["parts"]
 
 
 async def test_others_are_served_while_templates_compute() -> None:
