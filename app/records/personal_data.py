@@ -46,6 +46,7 @@ from models import (
     Study,
     Submission,
 )
+from models.ends import COUNTED
 from models.kept import KEPT, Fate
 
 WAIT = timedelta(days=30)
@@ -273,6 +274,18 @@ _RECRUITED = (
     .correlate(Enrolment)
     .exists()
 )
+_WITHOUT_BONUS = and_(
+    Enrolment.ended_as.in_(COUNTED),
+    select(Study.id)
+    .where(Study.id == Enrolment.study_id, func.jsonb_typeof(Study.spec["bonus"]) == "object")
+    .correlate(Enrolment)
+    .exists(),
+    ~select(Payment.id)
+    .where(Payment.enrolment_id == Enrolment.id, Payment.kind == "bonus")
+    .correlate(Enrolment)
+    .exists(),
+)
+"""Whether a study pays a bonus that was not recorded for the part yet, or comes to nothing."""
 SETTLED = or_(
     Enrolment.ended_as.in_(NOT_PAID),
     Enrolment.review == "rejected",
@@ -280,6 +293,7 @@ SETTLED = or_(
         Enrolment.ended_as.is_not(None),
         or_(Enrolment.review == "approved", ~_RECRUITED),
         ~_UNPAID,
+        ~_WITHOUT_BONUS,
     ),
 )
 """Whether nothing is owed to a person any more, so that no id has to be kept to pay them."""

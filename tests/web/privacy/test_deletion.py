@@ -247,6 +247,24 @@ async def test_who_is_to_be_paid_is_deleted_when_they_are(world: World, ada: Enr
     assert (await swept(site)).deleted == 0
 
 
+async def test_a_bonus_that_is_not_recorded_yet_is_waited_for(world: World, ada: Enrolled) -> None:
+    site = world.site
+    await end(site, ada, "completed")
+    async with site.database.session.begin() as db:
+        study = await db.get_one(Study, ada.study.id)
+        study.spec = {**study.spec, "bonus": {"most": "1.00", "rule": "brier"}}
+    await ada.browser.submit("/privacy/delete", SURE)
+    await paid(site, ada)
+    assert (await swept(site)).deleted == 0
+    async with site.database.session.begin() as db:
+        base = (await db.scalars(select(Payment).where(Payment.enrolment_id == ada.enrolment.id))).one()
+        bonus = {"kind": "bonus", "minor": 80, "currency": "GBP", "recruiters_id": base.recruiters_id}
+        db.add(Payment(id=uuid.uuid4(), enrolment_id=ada.enrolment.id, detail={}, **bonus))
+    assert (await swept(site)).deleted == 0
+    await paid(site, ada)
+    assert (await swept(site)).deleted == 1
+
+
 async def test_nobody_waits_for_their_deletion_for_longer_than_is_said(world: World, ada: Enrolled) -> None:
     site = world.site
     await end(site, ada, "completed")
