@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -124,6 +125,18 @@ class Arena:
     def run(self, *arguments: str | Path) -> Ended:
         """Run a command to its end."""
         return self.start(*arguments).wait()
+
+    def serve(self) -> tuple[Process, str]:
+        """Start a server; return it and its address."""
+        process = self.start("serve", "--port", "0")
+        found: list[str] = []
+
+        def listening() -> bool:
+            found[:] = re.findall(r"http://127\.0\.0\.1:\d+", process.err)
+            return bool(found)
+
+        until(listening, process)
+        return process, found[0]
 
     def __enter__(self) -> "Arena":
         return self

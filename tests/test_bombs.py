@@ -3,7 +3,6 @@ meanwhile, and a restart comes up.
 """
 
 import asyncio
-import re
 import signal
 import time
 import zlib
@@ -23,7 +22,7 @@ from app.records import people, tokens
 from app.records.database import Database
 from models import Account
 from tests.factories import TASKS, imported, passage, spec, started
-from tests.processes import Arena, Process, Records, until
+from tests.processes import Arena, Records, until
 from tests.servers import ScriptedServer
 from tests.test_jobs import modelled
 
@@ -42,19 +41,6 @@ def arena(tmp_path: Path, database_url: str) -> Iterator[Arena]:
 @pytest.fixture
 def records(database_url: str) -> Records:
     return Records(database_url)
-
-
-def serve(arena: Arena) -> tuple[Process, str]:
-    """Start a server; return it and its address."""
-    process = arena.start("serve", "--port", "0")
-    found: list[str] = []
-
-    def listening() -> bool:
-        found[:] = re.findall(r"http://127\.0\.0\.1:\d+", process.err)
-        return bool(found)
-
-    until(listening, process)
-    return process, found[0]
 
 
 @pytest.fixture
@@ -151,7 +137,7 @@ async def test_inputs_that_would_hang_a_server_get_a_sentence(
     database: Database, arena: Arena, token: str
 ) -> None:
     await imported(database, passage("Alba"))
-    server, address = serve(arena)
+    server, address = arena.serve()
     quiet, pages = await seconds_of_a_page(address), Pages(address)
     headers = {"Authorization": f"Bearer {token}"}
     async with pages.asked_for(), httpx.AsyncClient(timeout=120, headers=headers) as client:
@@ -169,7 +155,7 @@ async def test_inputs_that_would_hang_a_server_get_a_sentence(
     assert "Traceback" not in server.err
     server.signal(signal.SIGKILL)
     server.wait()
-    again, address = serve(arena)
+    again, address = arena.serve()
     await seconds_of_a_page(address)
     again.signal(signal.SIGINT)
     assert again.wait().code == 130
@@ -237,7 +223,7 @@ async def test_replies_that_would_end_a_worker_fail_their_trials(
             model = {**data["participants"]["strong"], "model": kind}
             data |= {"participants": {"strong": model, "weak": model}}
             await started(database, data)
-        server, address = serve(arena)
+        server, address = arena.serve()
         quiet, pages = await seconds_of_a_page(address), Pages(address)
         open_plays = "SELECT count(*) FROM play WHERE state NOT IN ('done', 'failed') AND kind = 'talk'"
         async with pages.asked_for():
@@ -266,7 +252,7 @@ async def test_a_template_that_was_stored_before_fails_its_trials_in_a_sentence(
         with monkeypatch.context() as patched:
             patched.setattr(prompts, "check", lambda name, source: None)
             await started(database, data)
-        server, address = serve(arena)
+        server, address = arena.serve()
         failed = "SELECT count(*) FROM play WHERE state = 'failed' AND kind = 'talk'"
         await asyncio.to_thread(until, lambda: records.one(failed) > 0, server)
         await seconds_of_a_page(address)

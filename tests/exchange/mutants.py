@@ -122,7 +122,7 @@ WRONG: tuple[Any, ...] = (
     *([], [[]], [None], ["a"], [0, 0], [[0, 1]], {}, {"a": 1}, {"": None}, {"text": []}, _DEEP),
     *("2023-02-01T11:00:00Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "C:\\x", "../../x"),
 )  # fmt: skip
-"""Values that a field may have instead of its own."""
+"""Values that take the place of any field's."""
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:

@@ -1,7 +1,6 @@
 """People at two real servers over one database: places fill once, submits count once, kills lose nothing."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,26 +13,13 @@ from app.records.database import Database
 from app.web.security.middleware import COOKIE
 from models import Exposure, Judgement, Move, SeatRow, Trial, Verdict
 from tests.factories import imported, passage, spec, started
-from tests.processes import Arena, Process, until
+from tests.processes import Arena
 from tests.web.entered import as_draft, as_form
 from tests.web.judge.test_routes import asked_path
 from tests.web.seats.test_routes import asked, debate
 from tests.web.world import Site, for_people, furnished
 
 REASON = "A quote says so."
-
-
-def serve(arena: Arena) -> tuple[Process, str]:
-    """Start a server; returns it and its address."""
-    process = arena.start("serve", "--port", "0")
-    found: list[str] = []
-
-    def listening() -> bool:
-        found[:] = re.findall(r"http://127\.0\.0\.1:\d+", process.err)
-        return bool(found)
-
-    until(listening, process)
-    return process, found[0]
 
 
 @pytest.fixture
@@ -75,7 +61,7 @@ async def test_a_crowd_at_two_servers_fills_every_place_once(
 ) -> None:
     arms = {"consultancy": spec()["arms"]["consultancy"]}
     await furnished(site, passage("Alba", 1), data=for_people() | {"arms": arms, "elicit": "final"})
-    servers = [serve(arena)[1] for _ in range(2)]
+    servers = [arena.serve()[1] for _ in range(2)]
 
     async def claim(number: int, visitor: Visitor) -> str:
         # Each asks both servers at once, and must come away with one trial.
@@ -122,7 +108,7 @@ async def test_what_was_saved_outlives_a_killed_server(
     arms = {"debate": spec()["arms"]["debate"]}
     await furnished(site, passage("Alba", 1), data=for_people() | {"arms": arms, "elicit": "each_step"})
     visitor = crowd[0]
-    process, server = serve(arena)
+    process, server = arena.serve()
     trial = (await visitor.post(f"{server}/judge/next")).headers["location"]
     path = asked_path(await visitor.client.get(server + trial))
     assert (
@@ -136,7 +122,7 @@ async def test_what_was_saved_outlives_a_killed_server(
     assert kept.json()["saved"] == 7
     process.kill()
 
-    _, server = serve(arena)
+    _, server = arena.serve()
     page = await visitor.client.get(server + trial)
     assert asked_path(page) == path
     assert 'value="64"' in page.text
@@ -154,7 +140,7 @@ async def test_people_in_a_talk_send_once_and_go_on_after_their_server_was_kille
 ) -> None:
     await imported(site.database, passage("Alba", 1))
     await started(site.database, debate(rounds=1))
-    process, server = serve(arena)
+    process, server = arena.serve()
     talks = []
     for name in ("Dora", "Emil"):
         browser = await site.browser_of(await site.hire(name, "debater"))
@@ -171,7 +157,7 @@ async def test_people_in_a_talk_send_once_and_go_on_after_their_server_was_kille
     )
     process.kill()
 
-    servers = [serve(arena) for _ in range(2)]
+    servers = [arena.serve() for _ in range(2)]
     page = await one.client.get(servers[0][1] + here)
     assert ">Dora says</textarea>" in page.text
     answers = await asyncio.gather(*(one.post(at + here, **sent) for _, at in servers for _ in range(3)))
