@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import ARRAY, LargeBinary, any_, bindparam, select
+from sqlalchemy import ARRAY, LargeBinary, any_, bindparam, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,10 +15,16 @@ def digest(body: str) -> bytes:
     return hashlib.sha256(body.encode()).digest()
 
 
+_STAY = text("LOCK TABLE text IN ROW EXCLUSIVE MODE")
+
+
 async def keep(session: AsyncSession, bodies: Iterable[str]) -> list[bytes]:
     """Store the texts that are new. Return the digests in the order given."""
     digests = [(digest(body), body) for body in bodies]
     wanted = dict(digests)
+    # One that is there must not be deleted, as unused, before what uses it here is committed: a deletion takes a lock
+    # that conflicts with this one (`app.records.removal`).
+    await session.execute(_STAY)
     # Most texts are there, and long: only those that are not are sent.
     there = set(
         await session.scalars(

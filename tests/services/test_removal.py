@@ -1,5 +1,8 @@
 """Deleting and renaming: every row goes, what others use stays, and what others did is not lost by mistake."""
 
+import asyncio
+import uuid
+
 import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,9 +13,10 @@ from app.records import experiments, people
 from app.records.database import Database
 from app.records.removal import contents
 from app.records.tasks import find_set
+from app.records.texts import keep
 from app.services.refusal import Refused
 from app.services.removal import delete_experiment, delete_set, rename_experiment, rename_set
-from models import Account, Audit, Experiment, Text
+from models import Account, Audit, Experiment, ModelCall, Text
 from tests.factories import TASKS, finished, imported, passage, played, spec, started
 from tests.servers import ScriptedServer
 from tests.test_jobs import modelled
@@ -213,6 +217,29 @@ async def test_a_task_set_is_deleted_with_its_texts(database: Database) -> None:
         assert await db.scalar(select(func.count()).select_from(Text)) == 1
         await delete_set(db, None, "more")
     assert changed(before, await digests(database)) == {"audit"}
+
+
+async def test_a_text_that_a_call_comes_to_use_meanwhile_stays(database: Database) -> None:
+    await imported(database, passage("Alba"))
+
+    async def remove() -> None:
+        async with database.session.begin() as db:
+            await delete_set(db, None, TASKS)
+
+    async with database.session() as db:
+        [body] = await db.scalars(select(Text.body))
+        [key] = await keep(db, [body])
+        segments = [["user", key.hex()]]
+        named = {"path": "probe", "purpose": "probe", "endpoint": "local", "model": "small"}
+        db.add(ModelCall(id=uuid.uuid4(), segments=segments, params={}, **named))
+        await db.flush()
+        removing = asyncio.create_task(remove())
+        done, _ = await asyncio.wait({removing}, timeout=0.5)
+        assert not done, "it waits for the call"
+        await db.commit()
+    await removing
+    async with database.session() as db:
+        assert await db.scalar(select(Text.digest)) == key
 
 
 async def test_a_task_set_that_was_asked_stays(database: Database, alice: Account) -> None:
